@@ -1,0 +1,387 @@
+/*
+ * matrixos/abi/host.h: what the daemon does for a plugin, one table per concern.
+ *
+ * A table is fetched once, in create(), with host->get_interface(host->self, MOS_HOST_LOG_1). `self` of the table is
+ * the first argument of its functions. Everything is scoped to the plugin that asked: its own config section, its own
+ * log name, its own routes. All functions are [any-thread] unless they say otherwise, from create() until stop()
+ * returns; afterwards they answer MOS_UNAVAILABLE and do nothing. None of them throws.
+ */
+#ifndef MATRIXOS_ABI_HOST_H
+#define MATRIXOS_ABI_HOST_H
+
+#include "base.h"
+
+MOS_BEGIN_C
+
+/* --------------------------------------------------------------------------------------------------------- config */
+
+#define MOS_HOST_CONFIG_1 "matrixos.host.config/1"
+
+/*
+ * Effective values of the plugin's own section by key ("endpoint"), and, read-only, of the sections platform and api
+ * by full name ("platform.domain"). Values are validated by their declared type beforehand. get_int reads int, bool
+ * (0 or 1), duration (milliseconds) and size (bytes).
+ * Fails: MOS_NOT_FOUND for an undeclared key, MOS_INVALID_ARGUMENT for the wrong type.
+ */
+typedef struct mos_host_config_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  mos_status (*get_string)(void *self, mos_str key, mos_buf *out, mos_error *error);
+  mos_status (*get_int)(void *self, mos_str key, int64_t *out, mos_error *error);
+  mos_status (*get_number)(void *self, mos_str key, double *out, mos_error *error);
+  /* One item of the list per call of the sink. */
+  mos_status (*get_list)(void *self, mos_str key, mos_sink items, mos_error *error);
+} mos_host_config_v1;
+MOS_PIN(mos_host_config_v1, self, 8);
+MOS_PIN(mos_host_config_v1, get_string, 16);
+MOS_PIN(mos_host_config_v1, get_int, 24);
+MOS_PIN(mos_host_config_v1, get_number, 32);
+MOS_PIN(mos_host_config_v1, get_list, 40);
+
+/* ------------------------------------------------------------------------------------------------------- platform */
+
+#define MOS_HOST_PLATFORM_1 "matrixos.host.platform/1"
+
+/* Facts about this daemon that several plugins need. */
+typedef struct mos_host_platform_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /*
+   * JSON object: {"installId": ULID kept in the data directory, "bootId": ULID new at each start,
+   * "node": name of this machine, "version", "dataDir", "domain", "apiSocket": path or "",
+   * "listeners": ["127.0.0.1:9000", …] of the daemon and all its plugins}.
+   */
+  mos_status (*info)(void *self, mos_buf *out_json, mos_error *error);
+  /* Tells operators (in /ready) why the plugin runs in a reduced way; an empty text clears it. */
+  mos_status (*set_degraded)(void *self, mos_str reason, mos_error *error);
+} mos_host_platform_v1;
+MOS_PIN(mos_host_platform_v1, self, 8);
+MOS_PIN(mos_host_platform_v1, info, 16);
+MOS_PIN(mos_host_platform_v1, set_degraded, 24);
+
+/* ------------------------------------------------------------------------------------------------------------ log */
+
+#define MOS_HOST_LOG_1 "matrixos.host.log/1"
+
+#define MOS_LOG_ERROR 1
+#define MOS_LOG_WARNING 2
+#define MOS_LOG_INFO 3
+#define MOS_LOG_DEBUG 4
+
+/* Structured log under the plugin's name. Text is escaped by the host; never blocks on a slow reader for long. */
+typedef struct mos_host_log_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  void (*write)(void *self, uint32_t level, mos_str message, const mos_pair *fields, uint32_t fields_count);
+  /* [loop] 1 when a message of this level would be kept. */
+  int32_t (*enabled)(void *self, uint32_t level);
+} mos_host_log_v1;
+MOS_PIN(mos_host_log_v1, self, 8);
+MOS_PIN(mos_host_log_v1, write, 16);
+MOS_PIN(mos_host_log_v1, enabled, 24);
+
+/* -------------------------------------------------------------------------------------------------------- metrics */
+
+#define MOS_HOST_METRICS_1 "matrixos.host.metrics/1"
+
+#define MOS_METRIC_COUNTER 1
+#define MOS_METRIC_GAUGE 2
+#define MOS_METRIC_HISTOGRAM 3
+
+/*
+ * Prometheus metrics. Names follow https://prometheus.io/docs/practices/naming/ and start with "matrixos_".
+ * A handle stands for one time series (name and labels); asking again for the same series gives the same handle.
+ */
+typedef struct mos_host_metrics_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /* buckets: upper bounds in ascending order, for histograms; else NULL and 0. */
+  mos_status (*series)(void *self, uint32_t type, mos_str name, mos_str help, const mos_pair *labels,
+                       uint32_t labels_count, const double *buckets, uint32_t buckets_count, uint64_t *out_handle,
+                       mos_error *error);
+  /* [loop] Counter and gauge: adds (a counter ignores negatives). Histogram: observes. A stale handle is ignored. */
+  void (*add)(void *self, uint64_t handle, double value);
+  /* [loop] Gauge: sets. */
+  void (*set)(void *self, uint64_t handle, double value);
+} mos_host_metrics_v1;
+MOS_PIN(mos_host_metrics_v1, self, 8);
+MOS_PIN(mos_host_metrics_v1, series, 16);
+MOS_PIN(mos_host_metrics_v1, add, 24);
+MOS_PIN(mos_host_metrics_v1, set, 32);
+
+/* ------------------------------------------------------------------------------------------------------------ sql */
+
+#define MOS_HOST_SQL_1 "matrixos.host.sql/1"
+
+#define MOS_SQL_NULL 0
+#define MOS_SQL_INT 1
+#define MOS_SQL_REAL 2
+#define MOS_SQL_TEXT 3
+#define MOS_SQL_BLOB 4
+
+/* One value, as parameter or column. Frozen. */
+typedef struct mos_sql_value {
+  uint32_t type;
+  uint32_t reserved;
+  int64_t integer;
+  double real;
+  mos_str text; /* also blobs */
+} mos_sql_value;
+MOS_PIN(mos_sql_value, type, 0);
+MOS_PIN(mos_sql_value, integer, 8);
+MOS_PIN(mos_sql_value, real, 16);
+MOS_PIN(mos_sql_value, text, 24);
+MOS_PIN_SIZE(mos_sql_value, 40);
+
+#define MOS_SQL_ANY_ROWS INT64_C(-1)
+
+/* One statement of a batch, with `?` parameters. Frozen. */
+typedef struct mos_sql_statement {
+  mos_str sql;
+  const mos_sql_value *params;
+  int64_t expected_rows; /* rows it has to change, else the whole batch is undone; or MOS_SQL_ANY_ROWS */
+  uint32_t params_count;
+  uint32_t reserved;
+} mos_sql_statement;
+MOS_PIN(mos_sql_statement, sql, 0);
+MOS_PIN(mos_sql_statement, params, 16);
+MOS_PIN(mos_sql_statement, expected_rows, 24);
+MOS_PIN(mos_sql_statement, params_count, 32);
+MOS_PIN_SIZE(mos_sql_statement, 40);
+
+/* One schema step. Applied steps are never edited: their text is checked against what was applied. Frozen. */
+typedef struct mos_sql_migration {
+  uint32_t version; /* 1, 2, 3, … without gaps */
+  uint32_t reserved;
+  mos_str name;
+  mos_str sql; /* one or more statements, separated by ; */
+} mos_sql_migration;
+MOS_PIN(mos_sql_migration, version, 0);
+MOS_PIN(mos_sql_migration, name, 8);
+MOS_PIN(mos_sql_migration, sql, 24);
+MOS_PIN_SIZE(mos_sql_migration, 40);
+
+/* Receives rows; the values are borrowed for the call. Frozen. */
+typedef struct mos_sql_rows {
+  void *ctx;
+  int32_t (*row)(void *ctx, const mos_sql_value *columns, uint32_t count); /* MOS_SINK_CONTINUE or MOS_SINK_STOP */
+} mos_sql_rows;
+MOS_PIN(mos_sql_rows, ctx, 0);
+MOS_PIN(mos_sql_rows, row, 8);
+MOS_PIN_SIZE(mos_sql_rows, 16);
+
+/*
+ * The platform's database. There is no open transaction to hold: reads see one snapshot per query, writes are atomic
+ * batches with compare-and-set through expected_rows. Blocks for disk, so never call it from a [loop].
+ * Fails: MOS_ALREADY_EXISTS unique or primary key · MOS_FAILED_PRECONDITION foreign key, check, not null ·
+ * MOS_ABORTED expected_rows not met (reason EXPECTATION) · MOS_RESOURCE_EXHAUSTED disk full ·
+ * MOS_UNAVAILABLE database locked or gone · MOS_INVALID_ARGUMENT bad SQL.
+ */
+typedef struct mos_host_sql_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  mos_status (*query)(void *self, mos_str sql, const mos_sql_value *params, uint32_t params_count, mos_sql_rows rows,
+                      mos_error *error);
+  /* changed: NULL, or one slot per statement for the rows it changed. Durable once it returns MOS_OK. */
+  mos_status (*exec_batch)(void *self, const mos_sql_statement *statements, uint32_t count, int64_t *changed,
+                           mos_error *error);
+  /* [lifecycle] Brings the plugin's tables up to date, in one transaction, after a verified backup. */
+  mos_status (*migrate)(void *self, const mos_sql_migration *steps, uint32_t count, mos_error *error);
+  /* "sqlite", "postgresql": for the few statements that differ. Static text. */
+  const char *(*dialect)(void *self);
+} mos_host_sql_v1;
+MOS_PIN(mos_host_sql_v1, self, 8);
+MOS_PIN(mos_host_sql_v1, query, 16);
+MOS_PIN(mos_host_sql_v1, exec_batch, 24);
+MOS_PIN(mos_host_sql_v1, migrate, 32);
+MOS_PIN(mos_host_sql_v1, dialect, 40);
+
+/* --------------------------------------------------------------------------------------------------------- events */
+
+#define MOS_HOST_EVENTS_1 "matrixos.host.events/1"
+
+/* Delivered in place of what a slow subscriber missed: read the state anew. */
+#define MOS_EVENT_LOST "events.lost"
+
+/*
+ * Announcements between plugins, by topic ("instance.changed"), as JSON. They are hints: at most once, in order per
+ * subscriber, nothing kept. A subscriber is called on a thread of the host, one event at a time.
+ */
+typedef struct mos_host_events_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  mos_status (*publish)(void *self, mos_str topic, mos_str json, mos_error *error);
+  /* topic_prefix: "instance." gets all of them, "" everything. */
+  mos_status (*subscribe)(void *self, mos_str topic_prefix, void (*event)(void *ctx, mos_str topic, mos_str json),
+                          void *ctx, uint64_t *out_handle, mos_error *error);
+  /* After it returns the callback neither runs nor will run, unless called from inside that very callback. */
+  mos_status (*unsubscribe)(void *self, uint64_t handle, mos_error *error);
+} mos_host_events_v1;
+MOS_PIN(mos_host_events_v1, self, 8);
+MOS_PIN(mos_host_events_v1, publish, 16);
+MOS_PIN(mos_host_events_v1, subscribe, 24);
+MOS_PIN(mos_host_events_v1, unsubscribe, 32);
+
+/* ----------------------------------------------------------------------------------------------------------- http */
+
+#define MOS_HOST_HTTP_1 "matrixos.host.http/1"
+
+/* Permissions that a route declares. */
+#define MOS_PERMISSION_PUBLIC "public" /* anybody */
+#define MOS_PERMISSION_ADMIN "admin"   /* the platform secret, or the admin socket */
+
+/*
+ * A route of the API. pattern: "/containers/:handle" binds one segment, a last "*name" binds the rest of the path.
+ * The host answers 404, 405, 413, 401 and malformed requests itself. Frozen.
+ *
+ * handle(): [executor] called with a fresh exchange. It may answer now or later, from any thread; until it does the
+ * client waits. Exactly one respond(), or begin() … end().
+ */
+typedef struct mos_http_route {
+  mos_str method;
+  mos_str pattern;
+  mos_str permission;
+  mos_str summary; /* one line, for the route table operators see */
+  uint64_t max_body; /* bytes; 0 = no body is accepted */
+  void *ctx;
+  void (*handle)(void *ctx, uint64_t exchange);
+} mos_http_route;
+MOS_PIN(mos_http_route, method, 0);
+MOS_PIN(mos_http_route, pattern, 16);
+MOS_PIN(mos_http_route, permission, 32);
+MOS_PIN(mos_http_route, summary, 48);
+MOS_PIN(mos_http_route, max_body, 64);
+MOS_PIN(mos_http_route, ctx, 72);
+MOS_PIN(mos_http_route, handle, 80);
+MOS_PIN_SIZE(mos_http_route, 88);
+
+/* What a request says. All text is borrowed until the exchange is answered. Growing. */
+typedef struct mos_http_request {
+  uint32_t struct_size; /* set by the caller of request() */
+  uint32_t reserved;
+  mos_str method;
+  mos_str path;  /* decoded once, normalised, without the query */
+  mos_str query; /* raw, without the ? */
+  mos_str body;
+  mos_str principal;  /* who asks: "admin", "uid:0", "" for the public */
+  mos_str request_id; /* the id in the logs; also answered as X-Request-Id */
+} mos_http_request;
+MOS_PIN(mos_http_request, method, 8);
+MOS_PIN(mos_http_request, path, 24);
+MOS_PIN(mos_http_request, query, 40);
+MOS_PIN(mos_http_request, body, 56);
+MOS_PIN(mos_http_request, principal, 72);
+MOS_PIN(mos_http_request, request_id, 88);
+
+typedef struct mos_host_http_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /* Adds routes; all or none. MOS_ALREADY_EXISTS when another plugin has one of them. Strings are copied. */
+  mos_status (*add_routes)(void *self, const mos_http_route *routes, uint32_t count, mos_error *error);
+  /* The functions below fail with MOS_NOT_FOUND for an exchange that was answered or given up. */
+  mos_status (*request)(void *self, uint64_t exchange, mos_http_request *out, mos_error *error);
+  /* A bound part of the path, decoded. */
+  mos_status (*param)(void *self, uint64_t exchange, mos_str name, mos_str *out, mos_error *error);
+  /* A query parameter, decoded, the first of its name; MOS_NOT_FOUND with reason NO_PARAMETER when absent. */
+  mos_status (*query_param)(void *self, uint64_t exchange, mos_str name, mos_str *out, mos_error *error);
+  /* A header field, the first of its name in any case; MOS_NOT_FOUND with reason NO_HEADER when absent. */
+  mos_status (*header)(void *self, uint64_t exchange, mos_str name, mos_str *out, mos_error *error);
+  /* 1 once the client has gone. */
+  int32_t (*gone)(void *self, uint64_t exchange);
+  /* Whole answer. content_type may be empty when there is no body. */
+  mos_status (*respond)(void *self, uint64_t exchange, uint32_t status, mos_str content_type, const mos_pair *headers,
+                        uint32_t headers_count, mos_str body, mos_error *error);
+  /* Failure as application/problem+json; `status` is a mos_status and becomes the HTTP status. */
+  mos_status (*fail)(void *self, uint64_t exchange, const mos_error *what, mos_error *error);
+  /* Streamed answer. write() blocks while the client is slow and fails with MOS_CANCELLED once it has gone. */
+  mos_status (*begin)(void *self, uint64_t exchange, uint32_t status, mos_str content_type, const mos_pair *headers,
+                      uint32_t headers_count, mos_error *error);
+  mos_status (*write)(void *self, uint64_t exchange, mos_str bytes, mos_error *error);
+  mos_status (*end)(void *self, uint64_t exchange, mos_error *error);
+} mos_host_http_v1;
+MOS_PIN(mos_host_http_v1, self, 8);
+MOS_PIN(mos_host_http_v1, add_routes, 16);
+MOS_PIN(mos_host_http_v1, request, 24);
+MOS_PIN(mos_host_http_v1, param, 32);
+MOS_PIN(mos_host_http_v1, query_param, 40);
+MOS_PIN(mos_host_http_v1, header, 48);
+MOS_PIN(mos_host_http_v1, gone, 56);
+MOS_PIN(mos_host_http_v1, respond, 64);
+MOS_PIN(mos_host_http_v1, fail, 72);
+MOS_PIN(mos_host_http_v1, begin, 80);
+MOS_PIN(mos_host_http_v1, write, 88);
+MOS_PIN(mos_host_http_v1, end, 96);
+
+/* --------------------------------------------------------------------------------------------- timers and executor */
+
+#define MOS_HOST_TIMERS_1 "matrixos.host.timers/1"
+
+typedef struct mos_host_timers_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /*
+   * Runs fire(ctx) on the executor after delay_ms, and then every period_ms (0: once), measured on CLOCK_MONOTONIC.
+   * A run that is still going is not started a second time; what it missed is not made up for.
+   */
+  mos_status (*schedule)(void *self, int64_t delay_ms, int64_t period_ms, void (*fire)(void *ctx), void *ctx,
+                         uint64_t *out_handle, mos_error *error);
+  /* After it returns fire neither runs nor will run, unless called from inside it. A stale handle: MOS_NOT_FOUND. */
+  mos_status (*cancel)(void *self, uint64_t handle, mos_error *error);
+} mos_host_timers_v1;
+MOS_PIN(mos_host_timers_v1, self, 8);
+MOS_PIN(mos_host_timers_v1, schedule, 16);
+MOS_PIN(mos_host_timers_v1, cancel, 24);
+
+#define MOS_HOST_EXECUTOR_1 "matrixos.host.executor/1"
+
+typedef struct mos_host_executor_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /*
+   * Runs run(ctx) on a thread where blocking is allowed. Exactly one of run and drop is called, drop when the plugin
+   * stops first; drop may be NULL. [loop] MOS_RESOURCE_EXHAUSTED when the plugin's queue is full: neither is called.
+   */
+  mos_status (*submit)(void *self, void (*run)(void *ctx), void (*drop)(void *ctx), void *ctx, mos_error *error);
+} mos_host_executor_v1;
+MOS_PIN(mos_host_executor_v1, self, 8);
+MOS_PIN(mos_host_executor_v1, submit, 16);
+
+/* ------------------------------------------------------------------------------------------------------- services */
+
+#define MOS_HOST_SERVICES_1 "matrixos.host.services/1"
+
+/*
+ * How plugins find each other. For the interfaces that the host knows, acquire gives a proxy with the same layout
+ * that counts calls, keeps deadlines and answers MOS_UNAVAILABLE once the provider has gone; it stays valid until
+ * the consumer's destroy(). For others it gives the provider's pointer, and withdraw waits for release.
+ */
+typedef struct mos_host_services_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /* The service must stand in the descriptor's provides. table stays valid until destroy() of the provider. */
+  mos_status (*provide)(void *self, mos_str service, mos_str instance, const void *table, mos_error *error);
+  /* After it returns no call is in the table and none will come. The host withdraws what is left after stop(). */
+  mos_status (*withdraw)(void *self, mos_str service, mos_str instance, mos_error *error);
+  /* The service must stand in the descriptor's needs. An empty instance takes the only one there is. */
+  mos_status (*acquire)(void *self, mos_str service, mos_str instance, const void **out_table, mos_error *error);
+  mos_status (*release)(void *self, const void *table, mos_error *error);
+} mos_host_services_v1;
+MOS_PIN(mos_host_services_v1, self, 8);
+MOS_PIN(mos_host_services_v1, provide, 16);
+MOS_PIN(mos_host_services_v1, withdraw, 24);
+MOS_PIN(mos_host_services_v1, acquire, 32);
+MOS_PIN(mos_host_services_v1, release, 40);
+
+MOS_END_C
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * matrixos/abi/lifecycle.h: the service "matrixos.lifecycle/1", when instances sleep and wake.
+ */
+#ifndef MATRIXOS_ABI_LIFECYCLE_H
+#define MATRIXOS_ABI_LIFECYCLE_H
+
+#include "base.h"
+#include "orchestrator.h"
+
+MOS_BEGIN_C
+
+#define MOS_LIFECYCLE_1 "matrixos.lifecycle/1"
+#define MOS_LIFECYCLE_1_MINOR 0
+
+typedef struct mos_lifecycle_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+
+  /*
+   * [loop] Sees to it that the instance runs and answers HTTP, then calls done with
+   * {"instance": {…}, "phases": {"queueMs", "engineMs", "readyMs"}}. However many callers wait for one instance, it
+   * is started once. Ready means that its endpoint gave an HTTP answer of any status.
+   * endpoint: which one has to be ready, "shell" or "gateway".
+   * Fails through done: MOS_NOT_FOUND unknown handle · MOS_UNAVAILABLE the start failed · MOS_DEADLINE_EXCEEDED not
+   * ready in time (the caller's deadline) · MOS_CANCELLED forgotten.
+   * out_ticket: for forget(); 0 when done was already called.
+   */
+  mos_status (*ensure_running)(void *self, const mos_call *call, mos_str handle, mos_str endpoint, mos_completion done,
+                               uint64_t *out_ticket, mos_error *error);
+  /* [loop] The caller no longer waits: done is called with MOS_CANCELLED, unless it was called already. */
+  mos_status (*forget)(void *self, uint64_t ticket, mos_error *error);
+
+  /* [loop] Notes use of instances; cheap, kept in memory and passed on in batches within a second. */
+  mos_status (*report_activity)(void *self, const mos_activity *items, uint32_t count, mos_error *error);
+
+  /* How an instance stands: {"handle", "idleMs", "stopsInMs", "activity": [{"at", "count"}…]}. */
+  mos_status (*describe)(void *self, mos_str handle, mos_buf *out_json, mos_error *error);
+} mos_lifecycle_v1;
+MOS_PIN(mos_lifecycle_v1, struct_size, 0);
+MOS_PIN(mos_lifecycle_v1, minor, 4);
+MOS_PIN(mos_lifecycle_v1, self, 8);
+MOS_PIN(mos_lifecycle_v1, ensure_running, 16);
+MOS_PIN(mos_lifecycle_v1, forget, 24);
+MOS_PIN(mos_lifecycle_v1, report_activity, 32);
+MOS_PIN(mos_lifecycle_v1, describe, 40);
+
+MOS_END_C
+
+#endif

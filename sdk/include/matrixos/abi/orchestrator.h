@@ -1,0 +1,102 @@
+/*
+ * matrixos/abi/orchestrator.h: the service "matrixos.orchestrator/1", who exists and in which state.
+ *
+ * Instance JSON, wherever one is handed out:
+ *   {"id": ULID, "handle", "clerkUserId", "containerId", "port", "shellPort", "status", "createdAt", "lastActive",
+ *    "rev": revision of this record, "generation", "phase", "desired": "running|stopped|deleted", "runtime",
+ *    "image", "imageDigest", "lastError", "activitySeq",
+ *    "endpoints": [{"name": "gateway|shell", "address", "port", "scope", "epoch"}…]}
+ *   status: "provisioning" "running" "stopped" "sleeping" "failed" "deleting". Times are RFC 3339 in UTC with ms.
+ *   port and shellPort are 0 where the runtime publishes none. endpoints are best first, empty unless running.
+ */
+#ifndef MATRIXOS_ABI_ORCHESTRATOR_H
+#define MATRIXOS_ABI_ORCHESTRATOR_H
+
+#include "base.h"
+
+MOS_BEGIN_C
+
+#define MOS_ORCHESTRATOR_1 "matrixos.orchestrator/1"
+#define MOS_ORCHESTRATOR_1_MINOR 0
+
+/* One use of an instance, for record_activity(). Frozen. */
+typedef struct mos_activity {
+  mos_str handle;
+  int64_t at_ms;  /* wall clock, ms since the epoch */
+  uint64_t count; /* how many requests or data frames since the last report; 0 counts as 1 */
+} mos_activity;
+MOS_PIN(mos_activity, handle, 0);
+MOS_PIN(mos_activity, at_ms, 16);
+MOS_PIN(mos_activity, count, 24);
+MOS_PIN_SIZE(mos_activity, 32);
+
+/*
+ * Receives the records: first all that exist (rev of each), then `synced` once, then every change in the order of
+ * rev. A deleted record arrives as {"handle", "id", "rev", "status": "deleted"}. Called one at a time on a thread of
+ * the orchestrator; borrowed arguments. Frozen.
+ */
+typedef struct mos_instance_watcher {
+  void *ctx;
+  void (*changed)(void *ctx, uint64_t rev, mos_str handle, mos_str instance_json);
+  void (*synced)(void *ctx, uint64_t rev);
+} mos_instance_watcher;
+MOS_PIN(mos_instance_watcher, ctx, 0);
+MOS_PIN(mos_instance_watcher, changed, 8);
+MOS_PIN(mos_instance_watcher, synced, 16);
+MOS_PIN_SIZE(mos_instance_watcher, 24);
+
+typedef struct mos_orchestrator_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+
+  /*
+   * Commands, [loop]: they return at once and answer through `done`, with the instance's JSON, when the work has
+   * ended. MOS_RESOURCE_EXHAUSTED (returned, done not called) when too much is queued. One operation runs at a time
+   * per instance; a start that arrives while the instance is being stopped is queued and wins.
+   * The deadline in `call` bounds the waiting, not the work: an accepted intent is carried on.
+   *
+   * provision: MOS_ALREADY_EXISTS when handle or user is taken by another, MOS_INVALID_ARGUMENT for a bad handle,
+   * MOS_UNAVAILABLE when the engine failed (and everything was undone). The same pair again: the existing instance.
+   */
+  mos_status (*provision)(void *self, const mos_call *call, mos_str handle, mos_str clerk_user_id, mos_completion done,
+                          mos_error *error);
+  mos_status (*start)(void *self, const mos_call *call, mos_str handle, mos_completion done, mos_error *error);
+  /*
+   * if_activity_seq: stop only while the instance's activitySeq still equals this, else MOS_ABORTED; UINT64_MAX:
+   * always. reason is kept in the log and the event ("idle", "operator").
+   */
+  mos_status (*stop)(void *self, const mos_call *call, mos_str handle, uint64_t if_activity_seq, mos_str reason,
+                     mos_completion done, mos_error *error);
+  mos_status (*destroy)(void *self, const mos_call *call, mos_str handle, mos_completion done, mos_error *error);
+
+  /* Look-ups from memory, [any-thread], quick. MOS_NOT_FOUND for an unknown handle. */
+  mos_status (*get)(void *self, mos_str handle, mos_buf *out_json, mos_error *error);
+  /* Instances with this status ("" for all), newest first, one item each. */
+  mos_status (*list)(void *self, mos_str status, mos_sink items, mos_error *error);
+
+  /* since_rev: 0 for everything, else only records newer than that are sent before `synced`. */
+  mos_status (*watch)(void *self, uint64_t since_rev, mos_instance_watcher watcher, uint64_t *out_watch,
+                      mos_error *error);
+  /* After it returns the watcher is not called again, unless called from inside it. */
+  mos_status (*unwatch)(void *self, uint64_t watch, mos_error *error);
+
+  /* [any-thread] Notes use: lastActive and activitySeq change at once in memory, in batches on disk. */
+  mos_status (*record_activity)(void *self, const mos_activity *items, uint32_t count, mos_error *error);
+} mos_orchestrator_v1;
+MOS_PIN(mos_orchestrator_v1, struct_size, 0);
+MOS_PIN(mos_orchestrator_v1, minor, 4);
+MOS_PIN(mos_orchestrator_v1, self, 8);
+MOS_PIN(mos_orchestrator_v1, provision, 16);
+MOS_PIN(mos_orchestrator_v1, start, 24);
+MOS_PIN(mos_orchestrator_v1, stop, 32);
+MOS_PIN(mos_orchestrator_v1, destroy, 40);
+MOS_PIN(mos_orchestrator_v1, get, 48);
+MOS_PIN(mos_orchestrator_v1, list, 56);
+MOS_PIN(mos_orchestrator_v1, watch, 64);
+MOS_PIN(mos_orchestrator_v1, unwatch, 72);
+MOS_PIN(mos_orchestrator_v1, record_activity, 80);
+
+MOS_END_C
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * matrixos/abi/plugin.h: what a plugin is.
+ *
+ * A complete plugin in C:
+ *
+ *   static mos_status start(void *self, mos_error *error) { return MOS_OK; }
+ *   static mos_status stop(void *self, mos_error *error) { return MOS_OK; }
+ *   static void destroy(void *self) {}
+ *   static mos_status create(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error) {
+ *     plugin->start = start; plugin->stop = stop; plugin->destroy = destroy;
+ *     return MOS_OK;
+ *   }
+ *   static const mos_descriptor_v1 descriptor = {
+ *     .struct_size = sizeof descriptor, .magic = MOS_MAGIC, .abi_major = MOS_ABI_MAJOR,
+ *     .id = "hello", .name = "Hello", .version = "1.0.0", .vendor = "Example", .license = "MIT",
+ *     .description = "Does nothing, politely.", .create = create };
+ *   MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) { return &descriptor; }
+ *
+ * The host exports no symbol and a plugin links nothing of the host: what it may use arrives as the argument of
+ * create(). The file is <id>.so and exports mos_plugin_entry_v1 alone.
+ *
+ * Life: entry → create → start → (calls) → stop → destroy. A plugin that was stopped may be created again in the same
+ * process; its code is never unloaded. After stop() returns the plugin calls nothing of the host and has no thread
+ * left. The host sweeps what was forgotten: routes, timers, subscriptions, services.
+ */
+#ifndef MATRIXOS_ABI_PLUGIN_H
+#define MATRIXOS_ABI_PLUGIN_H
+
+#include "base.h"
+
+MOS_BEGIN_C
+
+/* ------------------------------------------------------------------------------------------------ configuration */
+
+/* Flags of a config key. */
+#define MOS_KEY_LIVE UINT32_C(1)     /* takes effect on reload, without a restart of the plugin */
+#define MOS_KEY_REQUIRED UINT32_C(2) /* has no default and must be set */
+#define MOS_KEY_SECRET UINT32_C(4)   /* never printed; `<key>_file` names a file with the value */
+#define MOS_KEY_PUBLIC UINT32_C(8)   /* a bool that, when true, makes the API reachable from outside this machine */
+
+/*
+ * One key of the plugin's own section, which is named like the plugin. Frozen.
+ * type is one of: "string" "int" "number" "bool" "duration" "size" "list" "path" "listen" "enum".
+ *   duration  <number>ms|s|m|h            read as milliseconds
+ *   size      <number>[KB|MB|GB]          read as bytes, powers of 1024
+ *   list      words separated by commas
+ *   listen    list of <address>:<port> or unix:<path>; the host knows these as the daemon's listeners
+ *   enum      range lists the words, separated by |
+ * range is "min..max" for int, number, duration and size (either side may be empty), the words for enum, else NULL.
+ */
+typedef struct mos_config_key {
+  const char *key;
+  const char *type;
+  const char *default_value; /* as an operator would write it; NULL means "" */
+  const char *range;
+  const char *help; /* one sentence */
+  uint32_t flags;
+  uint32_t reserved;
+} mos_config_key;
+MOS_PIN(mos_config_key, key, 0);
+MOS_PIN(mos_config_key, type, 8);
+MOS_PIN(mos_config_key, default_value, 16);
+MOS_PIN(mos_config_key, range, 24);
+MOS_PIN(mos_config_key, help, 32);
+MOS_PIN(mos_config_key, flags, 40);
+MOS_PIN_SIZE(mos_config_key, 48);
+
+/* ----------------------------------------------------------------------------------------------------- services */
+
+/* A service that the plugin offers once start() has returned. Frozen. */
+typedef struct mos_provide {
+  const char *service;  /* "matrixos.runtime/1" */
+  const char *instance; /* which one of several, e.g. "docker"; NULL or "" when there is one */
+  uint32_t minor;
+  uint32_t reserved;
+} mos_provide;
+MOS_PIN(mos_provide, service, 0);
+MOS_PIN(mos_provide, instance, 8);
+MOS_PIN(mos_provide, minor, 16);
+MOS_PIN_SIZE(mos_provide, 24);
+
+#define MOS_NEED_OPTIONAL UINT32_C(1) /* start without it too; acquire then fails with MOS_UNAVAILABLE */
+
+/* A service that the plugin uses. Providers start before, and stop after, those who need them. Frozen. */
+typedef struct mos_need {
+  const char *service;
+  uint32_t min_minor;
+  uint32_t flags;
+} mos_need;
+MOS_PIN(mos_need, service, 0);
+MOS_PIN(mos_need, min_minor, 8);
+MOS_PIN(mos_need, flags, 12);
+MOS_PIN_SIZE(mos_need, 16);
+
+/* --------------------------------------------------------------------------------------------------------- host */
+
+/*
+ * The host, as one plugin sees it: a way to ask for interfaces, and nothing else. Owned by the host, valid from
+ * create() until destroy() returns.
+ */
+typedef struct mos_host_v1 {
+  uint32_t struct_size;
+  uint32_t minor; /* MOS_HOST_MINOR of the running host */
+  void *self;
+  /*
+   * [any-thread] The table behind an interface id of host.h, e.g. "matrixos.host.log/1", or NULL when this host has
+   * no such interface. Owned by the host, same lifetime as the host. Each table starts with struct_size, minor and
+   * self; self is the first argument of every function in it.
+   */
+  const void *(*get_interface)(void *self, const char *id);
+} mos_host_v1;
+MOS_PIN(mos_host_v1, struct_size, 0);
+MOS_PIN(mos_host_v1, minor, 4);
+MOS_PIN(mos_host_v1, self, 8);
+MOS_PIN(mos_host_v1, get_interface, 16);
+
+/* ------------------------------------------------------------------------------------------------------- plugin */
+
+/*
+ * A created plugin. The host passes it zeroed but for struct_size (how much of it this host knows); create() fills
+ * it. Every function returns within the watchdog's deadline or the plugin is declared failed and abandoned.
+ */
+typedef struct mos_plugin_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *self;
+  /* [lifecycle] Begins work: migrates tables, registers routes, provides services, starts threads. */
+  mos_status (*start)(void *self, mos_error *error);
+  /* [lifecycle] Ends work: drains, withdraws, joins its threads. Called once after a start that succeeded. */
+  mos_status (*stop)(void *self, mos_error *error);
+  /* [lifecycle] Frees everything. Last call; also follows a start that failed. */
+  void (*destroy)(void *self);
+  /* [lifecycle] The configuration was reloaded: re-read the live keys. May be NULL when there are none. */
+  mos_status (*reconfigure)(void *self, mos_error *error);
+} mos_plugin_v1;
+MOS_PIN(mos_plugin_v1, struct_size, 0);
+MOS_PIN(mos_plugin_v1, self, 8);
+MOS_PIN(mos_plugin_v1, start, 16);
+MOS_PIN(mos_plugin_v1, stop, 24);
+MOS_PIN(mos_plugin_v1, destroy, 32);
+MOS_PIN(mos_plugin_v1, reconfigure, 40);
+
+/*
+ * What a plugin says of itself. Static, constant data: the host reads it before it calls anything, also for
+ * `matrixosd --check`, which never creates the plugin.
+ */
+typedef struct mos_descriptor_v1 {
+  uint32_t struct_size;
+  uint32_t magic;          /* MOS_MAGIC */
+  uint32_t abi_major;      /* MOS_ABI_MAJOR */
+  uint32_t min_host_minor; /* the lowest host minor the plugin can live with */
+  const char *id;          /* [a-z][a-z0-9-]*, equal to the file's name without .so */
+  const char *name;
+  const char *version;     /* semantic version of the plugin */
+  const char *vendor;
+  const char *license;     /* SPDX identifier */
+  const char *description; /* one sentence */
+  const mos_provide *provides;
+  const mos_need *needs;
+  const mos_config_key *config_keys;
+  uint32_t provides_count;
+  uint32_t needs_count;
+  uint32_t config_keys_count;
+  uint32_t reserved;
+  /* [lifecycle] Makes the plugin; cheap, no I/O. On failure it has freed everything and destroy is not called. */
+  mos_status (*create)(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error);
+} mos_descriptor_v1;
+MOS_PIN(mos_descriptor_v1, struct_size, 0);
+MOS_PIN(mos_descriptor_v1, magic, 4);
+MOS_PIN(mos_descriptor_v1, abi_major, 8);
+MOS_PIN(mos_descriptor_v1, min_host_minor, 12);
+MOS_PIN(mos_descriptor_v1, id, 16);
+MOS_PIN(mos_descriptor_v1, name, 24);
+MOS_PIN(mos_descriptor_v1, version, 32);
+MOS_PIN(mos_descriptor_v1, vendor, 40);
+MOS_PIN(mos_descriptor_v1, license, 48);
+MOS_PIN(mos_descriptor_v1, description, 56);
+MOS_PIN(mos_descriptor_v1, provides, 64);
+MOS_PIN(mos_descriptor_v1, needs, 72);
+MOS_PIN(mos_descriptor_v1, config_keys, 80);
+MOS_PIN(mos_descriptor_v1, provides_count, 88);
+MOS_PIN(mos_descriptor_v1, needs_count, 92);
+MOS_PIN(mos_descriptor_v1, config_keys_count, 96);
+MOS_PIN(mos_descriptor_v1, create, 104);
+
+#define MOS_ENTRY_NAME "mos_plugin_entry_v1"
+typedef const mos_descriptor_v1 *(*mos_plugin_entry_fn)(void);
+
+MOS_END_C
+
+#endif

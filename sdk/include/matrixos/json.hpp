@@ -1,0 +1,157 @@
+/// matrixos/json.hpp: reading JSON from strangers with Poco::JSON. Optional part of the SDK; it needs PocoJSON.
+///
+/// The helpers add what Poco leaves to the caller: a depth limit, UTF-8 validation, exact types instead of
+/// conversions ("5" is no number), and messages that name the member and what it should be.
+#pragma once
+
+#include <matrixos/status.hpp>
+
+#include <Poco/Dynamic/Var.h>
+#include <Poco/Exception.h>
+#include <Poco/JSON/Array.h>
+#include <Poco/JSON/Object.h>
+#include <Poco/JSON/Parser.h>
+#include <Poco/JSON/Stringifier.h>
+#include <Poco/UTF8Encoding.h>
+
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace matrixos {
+inline namespace v1 {
+namespace json {
+
+using Object = Poco::JSON::Object;
+using Array = Poco::JSON::Array;
+using Value = Poco::Dynamic::Var;
+
+/// Deeper documents are refused; nothing of ours nests deeper than 6.
+constexpr unsigned kMaxDepth = 32;
+
+namespace detail {
+
+inline bool isUtf8(std::string_view text) noexcept {
+  const auto *at = reinterpret_cast<const unsigned char *>(text.data());
+  const auto *end = at + text.size();
+  while (at != end) {
+    const unsigned char lead = *at;
+    int length = 1;
+    if (lead < 0x80) {
+      ++at;
+      continue;
+    }
+    if (lead >= 0xC2 && lead <= 0xDF) length = 2;
+    else if ((lead & 0xF0U) == 0xE0U) length = 3;
+    else if (lead >= 0xF0 && lead <= 0xF4) length = 4;
+    else return false;
+    if (end - at < length || !Poco::UTF8Encoding::isLegal(at, length)) return false;
+    at += length;
+  }
+  return true;
+}
+
+} // namespace detail
+
+/// The document's root, whatever it is. Throws Error(InvalidArgument) that says what is malformed.
+inline Value parse(std::string_view text) {
+  if (!detail::isUtf8(text)) throw Error(Status::InvalidArgument, "the JSON text is not valid UTF-8", "BAD_JSON");
+  try {
+    Poco::JSON::Parser parser;
+    parser.setDepth(kMaxDepth);
+    return parser.parse(std::string(text));
+  } catch (const Poco::Exception &e) {
+    throw Error(Status::InvalidArgument, "malformed JSON: " + e.displayText(), "BAD_JSON");
+  }
+}
+
+/// The document, which has to be an object.
+inline Object::Ptr parseObject(std::string_view text) {
+  const Value value = parse(text);
+  if (value.type() != typeid(Object::Ptr)) {
+    throw Error(Status::InvalidArgument, "the JSON document has to be an object, like {\"key\": …}", "BAD_JSON");
+  }
+  return value.extract<Object::Ptr>();
+}
+
+/// A member that is a string; nothing when it is absent or null. Throws when it has another type.
+inline std::optional<std::string> findString(const Object &object, const std::string &key) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return std::nullopt;
+  if (!value.isString()) throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a string", "BAD_FIELD");
+  return value.convert<std::string>();
+}
+
+/// A member that has to be there and be a string.
+inline std::string getString(const Object &object, const std::string &key) {
+  auto value = findString(object, key);
+  if (!value) throw Error(Status::InvalidArgument, "\"" + key + "\" is missing; it has to be a string", "BAD_FIELD");
+  return *std::move(value);
+}
+
+/// A member that is a whole number; `fallback` when it is absent or null.
+inline std::int64_t getInt(const Object &object, const std::string &key, std::int64_t fallback) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return fallback;
+  if (!value.isInteger() || value.isBoolean()) {
+    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a whole number", "BAD_FIELD");
+  }
+  return value.convert<Poco::Int64>();
+}
+
+/// A member that is a number; `fallback` when it is absent or null.
+inline double getNumber(const Object &object, const std::string &key, double fallback) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return fallback;
+  if (!value.isNumeric() || value.isBoolean() || value.isString()) {
+    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a number", "BAD_FIELD");
+  }
+  return value.convert<double>();
+}
+
+/// A member that is true or false; `fallback` when it is absent or null.
+inline bool getBool(const Object &object, const std::string &key, bool fallback) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return fallback;
+  if (!value.isBoolean()) {
+    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be true or false", "BAD_FIELD");
+  }
+  return value.extract<bool>();
+}
+
+/// A member that is an object; null when it is absent or null.
+inline Object::Ptr findObject(const Object &object, const std::string &key) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return nullptr;
+  if (value.type() != typeid(Object::Ptr)) {
+    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be an object", "BAD_FIELD");
+  }
+  return value.extract<Object::Ptr>();
+}
+
+/// A member that is an array; null when it is absent or null.
+inline Array::Ptr findArray(const Object &object, const std::string &key) {
+  const Value value = object.get(key);
+  if (value.isEmpty()) return nullptr;
+  if (value.type() != typeid(Array::Ptr)) {
+    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be an array", "BAD_FIELD");
+  }
+  return value.extract<Array::Ptr>();
+}
+
+/// Compact text of a value.
+inline std::string dump(const Value &value) {
+  std::ostringstream out;
+  Poco::JSON::Stringifier::condense(value, out);
+  return out.str();
+}
+inline std::string dump(const Object &object) {
+  std::ostringstream out;
+  object.stringify(out);
+  return out.str();
+}
+
+} // namespace json
+} // namespace v1
+} // namespace matrixos

@@ -1,0 +1,178 @@
+/// matrixos/status.hpp: statuses and the exception that carries one. Used on both sides of the ABI.
+#pragma once
+
+#include <matrixos/abi/base.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace matrixos {
+inline namespace v1 {
+
+/// Result of an operation; the numbers are those of the ABI and of gRPC.
+enum class Status : mos_status {
+  Ok = MOS_OK,
+  Cancelled = MOS_CANCELLED,
+  Unknown = MOS_UNKNOWN,
+  InvalidArgument = MOS_INVALID_ARGUMENT,
+  DeadlineExceeded = MOS_DEADLINE_EXCEEDED,
+  NotFound = MOS_NOT_FOUND,
+  AlreadyExists = MOS_ALREADY_EXISTS,
+  PermissionDenied = MOS_PERMISSION_DENIED,
+  ResourceExhausted = MOS_RESOURCE_EXHAUSTED,
+  FailedPrecondition = MOS_FAILED_PRECONDITION,
+  Aborted = MOS_ABORTED,
+  OutOfRange = MOS_OUT_OF_RANGE,
+  Unimplemented = MOS_UNIMPLEMENTED,
+  Internal = MOS_INTERNAL,
+  Unavailable = MOS_UNAVAILABLE,
+  DataLoss = MOS_DATA_LOSS,
+  Unauthenticated = MOS_UNAUTHENTICATED,
+};
+
+/// "NOT_FOUND" and so on; "UNKNOWN" for numbers from the future.
+inline const char *statusName(Status status) noexcept {
+  switch (status) {
+  case Status::Ok: return "OK";
+  case Status::Cancelled: return "CANCELLED";
+  case Status::Unknown: return "UNKNOWN";
+  case Status::InvalidArgument: return "INVALID_ARGUMENT";
+  case Status::DeadlineExceeded: return "DEADLINE_EXCEEDED";
+  case Status::NotFound: return "NOT_FOUND";
+  case Status::AlreadyExists: return "ALREADY_EXISTS";
+  case Status::PermissionDenied: return "PERMISSION_DENIED";
+  case Status::ResourceExhausted: return "RESOURCE_EXHAUSTED";
+  case Status::FailedPrecondition: return "FAILED_PRECONDITION";
+  case Status::Aborted: return "ABORTED";
+  case Status::OutOfRange: return "OUT_OF_RANGE";
+  case Status::Unimplemented: return "UNIMPLEMENTED";
+  case Status::Internal: return "INTERNAL";
+  case Status::Unavailable: return "UNAVAILABLE";
+  case Status::DataLoss: return "DATA_LOSS";
+  case Status::Unauthenticated: return "UNAUTHENTICATED";
+  }
+  return "UNKNOWN";
+}
+
+/// The one table from statuses to HTTP (RFC 9110 §15).
+inline int httpStatus(Status status) noexcept {
+  switch (status) {
+  case Status::Ok: return 200;
+  case Status::InvalidArgument:
+  case Status::OutOfRange: return 400;
+  case Status::Unauthenticated: return 401;
+  case Status::PermissionDenied: return 403;
+  case Status::NotFound: return 404;
+  case Status::AlreadyExists:
+  case Status::Aborted: return 409;
+  case Status::FailedPrecondition: return 412;
+  case Status::ResourceExhausted:
+  case Status::Cancelled:
+  case Status::Unavailable: return 503;
+  case Status::Unimplemented: return 501;
+  case Status::DeadlineExceeded: return 504;
+  case Status::Unknown:
+  case Status::Internal:
+  case Status::DataLoss: return 500;
+  }
+  return 500;
+}
+
+/// A failure with a status, a stable word for programs and a sentence for people that says what to do next.
+/// Thrown inside a component and translated once at its border: HTTP gate, plugin ABI or thread entry.
+class Error : public std::runtime_error {
+public:
+  Error(Status status, const std::string &message, std::string reason = {}, std::int64_t retryAfterMs = 0)
+      : std::runtime_error(message), status_(status), reason_(std::move(reason)), retryAfterMs_(retryAfterMs) {}
+
+  Status status() const noexcept { return status_; }
+  /// UPPER_SNAKE_CASE or empty.
+  const std::string &reason() const noexcept { return reason_; }
+  /// 0: no advice.
+  std::int64_t retryAfterMs() const noexcept { return retryAfterMs_; }
+
+private:
+  Status status_;
+  std::string reason_;
+  std::int64_t retryAfterMs_;
+};
+
+inline mos_str toAbi(std::string_view text) noexcept { return {text.data(), text.size()}; }
+inline std::string_view fromAbi(mos_str text) noexcept {
+  return text.len == 0 ? std::string_view{} : std::string_view{text.ptr, static_cast<std::size_t>(text.len)};
+}
+
+namespace detail {
+
+/// Copies text into a fixed field of mos_error, cut at a UTF-8 character boundary and NUL-terminated.
+template <std::size_t Size>
+void copyText(char (&to)[Size], std::string_view text) noexcept {
+  std::size_t length = text.size() < Size - 1 ? text.size() : Size - 1;
+  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
+  if (length != 0) std::memcpy(to, text.data(), length);
+  to[length] = '\0';
+}
+
+} // namespace detail
+
+/// Fills `error` (which may be null) and returns the status, for `return fail(…)` at the ABI border.
+inline mos_status fail(mos_error *error, Status status, std::string_view message, std::string_view reason = {},
+                       std::int64_t retryAfterMs = 0) noexcept {
+  if (error != nullptr) {
+    error->status = static_cast<mos_status>(status);
+    error->retry_after_ms = retryAfterMs;
+    detail::copyText(error->reason, reason);
+    detail::copyText(error->message, message);
+    error->reserved = 0;
+  }
+  return static_cast<mos_status>(status);
+}
+
+/// The exception for a failed ABI call.
+inline Error toError(mos_status status, const mos_error &error) {
+  const std::size_t reason = ::strnlen(error.reason, MOS_REASON_SIZE);
+  const std::size_t message = ::strnlen(error.message, MOS_MESSAGE_SIZE);
+  const auto known = static_cast<Status>(status);
+  return Error(known, message != 0 ? std::string(error.message, message) : std::string(statusName(known)),
+               std::string(error.reason, reason), error.retry_after_ms);
+}
+
+/// Runs `body`, which returns nothing or a mos_status, and turns whatever it throws into a status. Every function
+/// that a plugin or the host hands across the border is wrapped in it, so that no exception crosses.
+template <typename Body>
+mos_status guarded(mos_error *error, Body &&body) noexcept {
+  try {
+    if constexpr (std::is_void_v<decltype(body())>) {
+      body();
+      return MOS_OK;
+    } else {
+      return body();
+    }
+  } catch (const Error &e) {
+    return fail(error, e.status(), e.what(), e.reason(), e.retryAfterMs());
+  } catch (const std::bad_alloc &) {
+    return fail(error, Status::ResourceExhausted, "out of memory");
+  } catch (const std::exception &e) {
+    return fail(error, Status::Internal, e.what());
+  } catch (...) {
+    return fail(error, Status::Internal, "unknown exception");
+  }
+}
+
+/// Throws unless the ABI call succeeded: `check([&](mos_error *e) { return log->write(…, e); });`
+template <typename Call>
+void check(Call &&call) {
+  mos_error error{};
+  const mos_status status = call(&error);
+  if (status != MOS_OK) throw toError(status, error);
+}
+
+} // namespace v1
+} // namespace matrixos
