@@ -42,10 +42,14 @@ inline bool isUtf8(std::string_view text) noexcept {
       ++at;
       continue;
     }
-    if (lead >= 0xC2 && lead <= 0xDF) length = 2;
-    else if ((lead & 0xF0U) == 0xE0U) length = 3;
-    else if (lead >= 0xF0 && lead <= 0xF4) length = 4;
-    else return false;
+    if (lead >= 0xC2 && lead <= 0xDF)
+      length = 2;
+    else if ((lead & 0xF0U) == 0xE0U)
+      length = 3;
+    else if (lead >= 0xF0 && lead <= 0xF4)
+      length = 4;
+    else
+      return false;
     if (end - at < length || !Poco::UTF8Encoding::isLegal(at, length)) return false;
     at += length;
   }

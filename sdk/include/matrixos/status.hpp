@@ -40,23 +40,40 @@ enum class Status : mos_status {
 /// "NOT_FOUND" and so on; "UNKNOWN" for numbers from the future.
 inline const char *statusName(Status status) noexcept {
   switch (status) {
-  case Status::Ok: return "OK";
-  case Status::Cancelled: return "CANCELLED";
-  case Status::Unknown: return "UNKNOWN";
-  case Status::InvalidArgument: return "INVALID_ARGUMENT";
-  case Status::DeadlineExceeded: return "DEADLINE_EXCEEDED";
-  case Status::NotFound: return "NOT_FOUND";
-  case Status::AlreadyExists: return "ALREADY_EXISTS";
-  case Status::PermissionDenied: return "PERMISSION_DENIED";
-  case Status::ResourceExhausted: return "RESOURCE_EXHAUSTED";
-  case Status::FailedPrecondition: return "FAILED_PRECONDITION";
-  case Status::Aborted: return "ABORTED";
-  case Status::OutOfRange: return "OUT_OF_RANGE";
-  case Status::Unimplemented: return "UNIMPLEMENTED";
-  case Status::Internal: return "INTERNAL";
-  case Status::Unavailable: return "UNAVAILABLE";
-  case Status::DataLoss: return "DATA_LOSS";
-  case Status::Unauthenticated: return "UNAUTHENTICATED";
+  case Status::Ok:
+    return "OK";
+  case Status::Cancelled:
+    return "CANCELLED";
+  case Status::Unknown:
+    return "UNKNOWN";
+  case Status::InvalidArgument:
+    return "INVALID_ARGUMENT";
+  case Status::DeadlineExceeded:
+    return "DEADLINE_EXCEEDED";
+  case Status::NotFound:
+    return "NOT_FOUND";
+  case Status::AlreadyExists:
+    return "ALREADY_EXISTS";
+  case Status::PermissionDenied:
+    return "PERMISSION_DENIED";
+  case Status::ResourceExhausted:
+    return "RESOURCE_EXHAUSTED";
+  case Status::FailedPrecondition:
+    return "FAILED_PRECONDITION";
+  case Status::Aborted:
+    return "ABORTED";
+  case Status::OutOfRange:
+    return "OUT_OF_RANGE";
+  case Status::Unimplemented:
+    return "UNIMPLEMENTED";
+  case Status::Internal:
+    return "INTERNAL";
+  case Status::Unavailable:
+    return "UNAVAILABLE";
+  case Status::DataLoss:
+    return "DATA_LOSS";
+  case Status::Unauthenticated:
+    return "UNAUTHENTICATED";
   }
   return "UNKNOWN";
 }
@@ -64,23 +81,34 @@ inline const char *statusName(Status status) noexcept {
 /// The one table from statuses to HTTP (RFC 9110 §15).
 inline int httpStatus(Status status) noexcept {
   switch (status) {
-  case Status::Ok: return 200;
+  case Status::Ok:
+    return 200;
   case Status::InvalidArgument:
-  case Status::OutOfRange: return 400;
-  case Status::Unauthenticated: return 401;
-  case Status::PermissionDenied: return 403;
-  case Status::NotFound: return 404;
+  case Status::OutOfRange:
+    return 400;
+  case Status::Unauthenticated:
+    return 401;
+  case Status::PermissionDenied:
+    return 403;
+  case Status::NotFound:
+    return 404;
   case Status::AlreadyExists:
-  case Status::Aborted: return 409;
-  case Status::FailedPrecondition: return 412;
+  case Status::Aborted:
+    return 409;
+  case Status::FailedPrecondition:
+    return 412;
   case Status::ResourceExhausted:
   case Status::Cancelled:
-  case Status::Unavailable: return 503;
-  case Status::Unimplemented: return 501;
-  case Status::DeadlineExceeded: return 504;
+  case Status::Unavailable:
+    return 503;
+  case Status::Unimplemented:
+    return 501;
+  case Status::DeadlineExceeded:
+    return 504;
   case Status::Unknown:
   case Status::Internal:
-  case Status::DataLoss: return 500;
+  case Status::DataLoss:
+    return 500;
   }
   return 500;
 }
@@ -104,7 +132,9 @@ private:
   std::int64_t retryAfterMs_;
 };
 
-inline mos_str toAbi(std::string_view text) noexcept { return {text.data(), text.size()}; }
+inline mos_str toAbi(std::string_view text) noexcept {
+  return {text.data(), text.size()};
+}
 inline std::string_view fromAbi(mos_str text) noexcept {
   return text.len == 0 ? std::string_view{} : std::string_view{text.ptr, static_cast<std::size_t>(text.len)};
 }
@@ -115,7 +145,8 @@ namespace detail {
 template <std::size_t Size>
 void copyText(char (&to)[Size], std::string_view text) noexcept {
   std::size_t length = text.size() < Size - 1 ? text.size() : Size - 1;
-  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
+  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U)
+    --length;
   if (length != 0) std::memcpy(to, text.data(), length);
   to[length] = '\0';
 }

@@ -22,7 +22,8 @@ inline std::string makeUlid() {
   const auto ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count());
-  for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
+  for (std::size_t i = 0; i < 6; ++i)
+    bytes[i] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
   std::string text(26, '0');
   // 128 bits are read as 130 with two leading zero bits, 5 at a time.
   for (std::size_t digit = 0; digit < 26; ++digit) {

@@ -182,8 +182,9 @@ MOS_PIN(mos_sink, item, 8);
 MOS_PIN_SIZE(mos_sink, 16);
 
 /*
- * Answers a call that does not block. The callee calls done exactly once, on any thread, possibly before the call
- * itself returns. `json` is borrowed and empty on failure; `error` is NULL on success. Frozen.
+ * Answers a call that does not block. When the call returns MOS_OK the callee calls done exactly once, on any thread,
+ * possibly before the call itself returns; when the call returns a failure, done is never called. `json` is borrowed
+ * and empty on failure; `error` is NULL on success. done() must not block. Frozen.
  */
 typedef struct mos_completion {
   void *ctx;

@@ -1,0 +1,120 @@
+/// matrixos/plugin.hpp: a plugin in C++, whole:
+///
+///     #include <matrixos/plugin.hpp>
+///
+///     class Hello : public matrixos::Plugin {
+///     public:
+///       explicit Hello(const mos_host_v1 *host) : log_(host), routes_(host) {}
+///       void start() override {
+///         routes_.add("GET", "/hello", "public", "Says hello",
+///                     [](matrixos::Exchange &exchange) { exchange.json(200, R"({"hello":"world"})"); });
+///         routes_.publish();
+///         log_.info("ready to greet");
+///       }
+///       void stop() override {}
+///
+///     private:
+///       matrixos::Log log_;
+///       matrixos::Routes routes_;
+///     };
+///
+///     MATRIXOS_PLUGIN(Hello, matrixos::Descriptor("hello", "Hello", "1.0.0")
+///                                .vendor("Example").license("MIT").description("Greets whoever asks."))
+///
+/// It is compiled into the plugin: header-only, C++17, hidden visibility, in a versioned inline namespace. No
+/// exception leaves it.
+#pragma once
+
+#include <matrixos/abi/plugin.h>
+#include <matrixos/host.hpp>
+#include <matrixos/status.hpp>
+
+#include <memory>
+
+namespace matrixos {
+inline namespace v1 {
+
+/// Base of a plugin. Construct cheaply, without I/O; begin work in start(); end all of it in stop(). Calls come one at
+/// a time on the host's lifecycle thread. What they throw fails the plugin and is shown to the operator.
+class Plugin {
+public:
+  virtual ~Plugin() = default;
+  virtual void start() = 0;
+  virtual void stop() = 0;
+  /// The configuration was reloaded; re-read the live keys.
+  virtual void reconfigure() {}
+};
+
+/// Fluent maker of the ABI's descriptor. Everything given to it has to be static.
+class Descriptor {
+public:
+  constexpr Descriptor(const char *id, const char *name, const char *version) {
+    value_.struct_size = sizeof value_;
+    value_.magic = MOS_MAGIC;
+    value_.abi_major = MOS_ABI_MAJOR;
+    value_.min_host_minor = 0;
+    value_.id = id;
+    value_.name = name;
+    value_.version = version;
+    value_.vendor = "";
+    value_.license = "";
+    value_.description = "";
+  }
+  constexpr Descriptor &vendor(const char *text) { return value_.vendor = text, *this; }
+  constexpr Descriptor &license(const char *spdx) { return value_.license = spdx, *this; }
+  constexpr Descriptor &description(const char *text) { return value_.description = text, *this; }
+  template <std::uint32_t Count>
+  constexpr Descriptor &provides(const mos_provide (&list)[Count]) {
+    value_.provides = list;
+    value_.provides_count = Count;
+    return *this;
+  }
+  template <std::uint32_t Count>
+  constexpr Descriptor &needs(const mos_need (&list)[Count]) {
+    value_.needs = list;
+    value_.needs_count = Count;
+    return *this;
+  }
+  template <std::uint32_t Count>
+  constexpr Descriptor &configKeys(const mos_config_key (&list)[Count]) {
+    value_.config_keys = list;
+    value_.config_keys_count = Count;
+    return *this;
+  }
+  constexpr Descriptor &create(mos_status (*function)(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)) {
+    return value_.create = function, *this;
+  }
+  constexpr const mos_descriptor_v1 &abi() const { return value_; }
+
+private:
+  mos_descriptor_v1 value_{};
+};
+
+namespace detail {
+
+/// create() of the ABI for a class derived from Plugin and constructible from `const mos_host_v1 *`.
+template <typename Class>
+mos_status createPlugin(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error) noexcept {
+  return guarded(error, [&] {
+    auto made = std::make_unique<Class>(host);
+    plugin->start = [](void *self, mos_error *e) { return guarded(e, [&] { static_cast<Class *>(self)->start(); }); };
+    plugin->stop = [](void *self, mos_error *e) { return guarded(e, [&] { static_cast<Class *>(self)->stop(); }); };
+    plugin->destroy = [](void *self) { delete static_cast<Class *>(self); };
+    plugin->reconfigure = [](void *self, mos_error *e) {
+      return guarded(e, [&] { static_cast<Class *>(self)->reconfigure(); });
+    };
+    plugin->self = made.release();
+  });
+}
+
+} // namespace detail
+} // namespace v1
+} // namespace matrixos
+
+/// Exports the entry function of the plugin `Class`, described by a matrixos::Descriptor expression.
+#define MATRIXOS_PLUGIN(Class, ...)                                                                                    \
+  extern "C" MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) {                                           \
+    static const mos_descriptor_v1 descriptor =                                                                        \
+        matrixos::Descriptor(__VA_ARGS__).create(&matrixos::detail::createPlugin<Class>).abi();                        \
+    return &descriptor;                                                                                                \
+  }
