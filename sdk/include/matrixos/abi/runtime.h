@@ -33,6 +33,18 @@ MOS_BEGIN_C
 #define MOS_REASON_ENGINE_DENIED "ENGINE_DENIED"
 #define MOS_REASON_ENGINE_REPLY "ENGINE_REPLY"
 
+/*
+ * Labels that the orchestrator puts into every spec. create() adopts a container of the same name when its
+ * MOS_LABEL_OPERATION or its MOS_LABEL_SPEC_HASH equals the spec's.
+ */
+#define MOS_LABEL_MANAGED "matrixos.managed" /* "true" */
+#define MOS_LABEL_INSTALL "matrixos.install" /* ULID of the installation: containers of others are not ours */
+#define MOS_LABEL_INSTANCE "matrixos.instance" /* ULID of the instance */
+#define MOS_LABEL_HANDLE "matrixos.handle"
+#define MOS_LABEL_GENERATION "matrixos.generation"
+#define MOS_LABEL_SPEC_HASH "matrixos.spec-hash"
+#define MOS_LABEL_OPERATION "matrixos.operation"
+
 /* Flags of remove(). */
 #define MOS_REMOVE_FORCE UINT32_C(1)           /* also when it runs */
 #define MOS_REMOVE_UNUSED_NETWORKS UINT32_C(2) /* and the networks this install created that nothing uses any more */
