@@ -1,0 +1,105 @@
+#include "plugin/Manifest.h"
+
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace matrixos::plugin {
+
+namespace {
+
+constexpr std::size_t kMaxText = 512;
+constexpr std::uint32_t kMaxEntries = 256;
+
+[[noreturn]] void refuse(const std::string &what) {
+  throw Error(Status::FailedPrecondition, what, "PLUGIN_DESCRIPTOR");
+}
+
+std::string text(const char *value, const char *field, bool required) {
+  if (value == nullptr) {
+    if (required) refuse(std::string("the descriptor has no ") + field);
+    return {};
+  }
+  const std::size_t length = ::strnlen(value, kMaxText + 1);
+  if (length > kMaxText) refuse(std::string("the descriptor's ") + field + " is longer than 512 bytes");
+  if (required && length == 0) refuse(std::string("the descriptor's ") + field + " is empty");
+  return std::string(value, length);
+}
+
+template <typename Item>
+void checkList(const Item *list, std::uint32_t count, const char *field) {
+  if (count > kMaxEntries) refuse(std::string("the descriptor's ") + field + " has more than 256 entries");
+  if (count > 0 && list == nullptr) refuse(std::string("the descriptor's ") + field + " is null but counts entries");
+}
+
+void checkVersions(const mos_descriptor_v1 &d) {
+  if (d.magic != MOS_MAGIC) refuse("the descriptor's magic is wrong: this is no plugin, or it was built wrong");
+  if (d.abi_major != MOS_ABI_MAJOR) {
+    refuse("it was built for ABI major " + std::to_string(d.abi_major) + ", this daemon has " +
+           std::to_string(MOS_ABI_MAJOR));
+  }
+  if (d.struct_size < sizeof(mos_descriptor_v1)) {
+    refuse("the descriptor is too small: " + std::to_string(d.struct_size) + " bytes where ABI 1 starts with " +
+           std::to_string(sizeof(mos_descriptor_v1)));
+  }
+  if (d.min_host_minor > MOS_HOST_MINOR) {
+    refuse("it needs host minor " + std::to_string(d.min_host_minor) + ", this daemon has " +
+           std::to_string(MOS_HOST_MINOR) + "; upgrade the daemon");
+  }
+}
+
+} // namespace
+
+bool isPluginId(const std::string &id) noexcept {
+  return !id.empty() && id.size() <= 48 && id[0] >= 'a' && id[0] <= 'z' && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool Manifest::providesService(const std::string &service, const std::string &instance) const {
+  return std::any_of(provides.begin(), provides.end(),
+                     [&](const Provide &p) { return p.service == service && p.instance == instance; });
+}
+
+bool Manifest::needsService(const std::string &service) const {
+  return std::any_of(needs.begin(), needs.end(), [&](const Need &n) { return n.service == service; });
+}
+
+Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &fileId) {
+  if (descriptor == nullptr) refuse("the entry function returned no descriptor");
+  const mos_descriptor_v1 &d = *descriptor;
+  checkVersions(d);
+  Manifest m;
+  m.abiMajor = d.abi_major;
+  m.minHostMinor = d.min_host_minor;
+  m.id = text(d.id, "id", true);
+  if (!isPluginId(m.id)) refuse("the descriptor's id \"" + m.id + "\" is not [a-z][a-z0-9-]*");
+  if (m.id != fileId) refuse("the file is named " + fileId + ".so but the plugin calls itself \"" + m.id + "\"");
+  m.name = text(d.name, "name", true);
+  m.version = text(d.version, "version", true);
+  m.vendor = text(d.vendor, "vendor", false);
+  m.license = text(d.license, "license", false);
+  m.description = text(d.description, "description", false);
+  checkList(d.provides, d.provides_count, "provides");
+  for (std::uint32_t i = 0; i < d.provides_count; ++i) {
+    m.provides.push_back({text(d.provides[i].service, "provides.service", true),
+                          text(d.provides[i].instance, "provides.instance", false), d.provides[i].minor});
+  }
+  checkList(d.needs, d.needs_count, "needs");
+  for (std::uint32_t i = 0; i < d.needs_count; ++i) {
+    m.needs.push_back({text(d.needs[i].service, "needs.service", true), d.needs[i].min_minor,
+                       (d.needs[i].flags & MOS_NEED_OPTIONAL) != 0});
+  }
+  checkList(d.config_keys, d.config_keys_count, "config_keys");
+  for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
+    text(d.config_keys[i].key, "config key", true);
+    text(d.config_keys[i].type, "config key's type", true);
+    m.configKeys.push_back(d.config_keys[i]);
+  }
+  if (d.create == nullptr) refuse("the descriptor has no create function");
+  m.create = d.create;
+  return m;
+}
+
+} // namespace matrixos::plugin

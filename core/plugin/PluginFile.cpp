@@ -1,0 +1,135 @@
+#include "plugin/PluginFile.h"
+
+#include <matrixos/status.hpp>
+
+#define BOOST_DLL_USE_STD_FS
+#include <boost/dll/shared_library.hpp>
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+namespace matrixos::plugin {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string ownerName(uid_t uid) {
+  std::array<char, 1024> buffer{};
+  passwd entry{};
+  passwd *found = nullptr;
+  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return entry.pw_name;
+  return "uid " + std::to_string(uid);
+}
+
+std::string octal(mode_t mode) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%04o", static_cast<unsigned>(mode & 07777U));
+  return text.data();
+}
+
+/// Whoever may write the file or its folder runs code as the daemon.
+void checkOwnership(const fs::path &path, const char *what) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    throw Error(Status::NotFound, std::string(what) + " " + path.string() + " cannot be read: " + std::strerror(errno),
+                "PLUGIN_FILE");
+  }
+  const bool foreign = info.st_uid != 0 && info.st_uid != ::geteuid();
+  // A sticky folder such as /tmp still lets others add files.
+  const bool writable = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if (!foreign && !writable) return;
+  throw Error(Status::PermissionDenied,
+              std::string(what) + " " + path.string() + " is owned by " + ownerName(info.st_uid) + " with mode " +
+                  octal(info.st_mode) + "; it has to be owned by root or " + ownerName(::geteuid()) +
+                  " and writable by its owner alone (chown root, chmod go-w)",
+              "PLUGIN_FILE");
+}
+
+/// The ELF header, before the loader trusts it.
+void checkElf(const fs::path &path) {
+  std::ifstream file(path, std::ios::binary);
+  Elf64_Ehdr header{};
+  file.read(reinterpret_cast<char *>(&header), sizeof header);
+  const bool elf = file.gcount() == static_cast<std::streamsize>(sizeof header) &&
+                   std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+                   header.e_type == ET_DYN;
+  if (!elf) {
+    throw Error(Status::FailedPrecondition, path.string() + " is not a 64-bit shared object", "PLUGIN_FILE");
+  }
+}
+
+fs::path resolve(const fs::path &folder, const std::string &id) {
+  const fs::path path = folder / (id + ".so");
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    std::string there;
+    for (const std::string &other : PluginFile::idsIn(folder)) there += (there.empty() ? "" : ", ") + other;
+    throw Error(Status::NotFound,
+                "there is no plugin \"" + id + "\" in " + folder.string() + " (there are: " +
+                    (there.empty() ? "none" : there) + "); check [plugins] path and enabled",
+                "PLUGIN_FILE");
+  }
+  const fs::path real = fs::canonical(path, error);
+  const fs::path home = error ? fs::path() : fs::canonical(folder, error);
+  if (error || real.parent_path() != home) {
+    throw Error(Status::PermissionDenied, path.string() + " is a link out of its folder, to " + real.string(),
+                "PLUGIN_FILE");
+  }
+  return real;
+}
+
+} // namespace
+
+std::vector<std::string> PluginFile::idsIn(const fs::path &folder) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (const auto &entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".so") ids.push_back(entry.path().stem().string());
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
+  const fs::path path = resolve(folder, id);
+  checkOwnership(path.parent_path(), "the plugin folder");
+  checkOwnership(path, "the plugin file");
+  checkElf(path);
+
+  using boost::dll::load_mode::type;
+  // Lazy binding (the default of Boost.DLL) would turn a missing symbol into a crash at its first use.
+  const auto mode = static_cast<type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  try {
+    const boost::dll::shared_library library(path, mode);
+    if (!library.has(MOS_ENTRY_NAME)) {
+      throw Error(Status::FailedPrecondition,
+                  path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)", "PLUGIN_ENTRY");
+    }
+    auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
+    // The symbol may have been found in a library that the file links, not in the file itself.
+    Dl_info origin{};
+    std::error_code error;
+    if (::dladdr(reinterpret_cast<void *>(&entry), &origin) == 0 || origin.dli_fname == nullptr ||
+        !fs::equivalent(origin.dli_fname, path, error)) {
+      throw Error(Status::FailedPrecondition,
+                  path.string() + " takes its entry function from " +
+                      (origin.dli_fname != nullptr ? origin.dli_fname : "elsewhere"),
+                  "PLUGIN_ENTRY");
+    }
+    return PluginFile(path, entry());
+  } catch (const Error &) {
+    throw;
+  } catch (const std::exception &e) {
+    throw Error(Status::FailedPrecondition, path.string() + " cannot be loaded: " + e.what(), "PLUGIN_LOAD");
+  }
+}
+
+} // namespace matrixos::plugin

@@ -1,0 +1,239 @@
+#include "plugin/PendingCalls.h"
+#include "plugin/ServiceRegistry.h"
+
+#include <matrixos/abi/lifecycle.h>
+#include <matrixos/abi/orchestrator.h>
+#include <matrixos/abi/runtime.h>
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace matrixos::plugin {
+
+namespace {
+
+/// What all proxies share: where calls go, on whose behalf, and what to do with completions.
+class ProxyBase : public ServiceProxy {
+public:
+  ProxyBase(ServicePoint &point, ServiceConsumer consumer) : point_(point), consumer_(std::move(consumer)) {}
+
+  ServicePoint &point() noexcept { return point_; }
+  const ServiceConsumer &consumer() const noexcept { return consumer_; }
+
+protected:
+  ServicePoint &point_;
+  const ServiceConsumer consumer_;
+};
+
+/// One call: the provider and its pass, or none.
+struct Lease {
+  std::shared_ptr<ServiceProvider> provider;
+  CallGate::Pass pass;
+
+  explicit Lease(const ServicePoint &point) : provider(point.provider()) {
+    if (provider) pass = provider->gate.enter();
+  }
+};
+
+mos_error *errorOf(mos_error *error) { return error; }
+template <typename First, typename... Rest>
+mos_error *errorOf(First &&, Rest &&...rest) {
+  return errorOf(rest...);
+}
+
+mos_status unavailable(const ServicePoint &point, mos_error *error) {
+  const std::string which = point.instance().empty() ? "" : " \"" + point.instance() + "\"";
+  return fail(error, Status::Unavailable,
+              "nothing provides " + point.service() + which + " at the moment: its plugin is disabled, failed or starting",
+              "SERVICE_UNAVAILABLE", 1000);
+}
+
+/// Replaces the consumer's completion by a number, see PendingCalls; other arguments pass as they are.
+struct Wrapped {
+  std::uint64_t id = 0;
+  const ProxyBase &proxy;
+  const ServiceProvider &provider;
+
+  template <typename Arg>
+  Arg operator()(Arg arg) {
+    if constexpr (std::is_same_v<Arg, mos_completion>) {
+      return PendingCalls::instance().wrap(arg, proxy.consumer().plugin, provider.plugin, proxy.consumer().gate, id);
+    } else {
+      return arg;
+    }
+  }
+};
+
+/// Text as a template argument: the function's name, for metrics.
+template <std::size_t Size>
+struct Name {
+  char text[Size]{};
+  constexpr Name(const char (&from)[Size]) { std::copy_n(from, Size, text); } // NOLINT: implicit on purpose
+};
+
+template <auto Member, Name Text>
+struct Forward;
+
+/// Forwards one function of a table to the present provider: refuses when there is none, wraps the completion if the
+/// function has one, and reports to the observer.
+template <typename Table, typename... Args, mos_status (*Table::*Member)(void *, Args...), Name Text>
+struct Forward<Member, Text> {
+  static mos_status call(void *self, Args... args) {
+    auto *proxy = static_cast<ProxyBase *>(self);
+    mos_error *error = errorOf(args...);
+    return guarded(error, [&] { return run(*proxy, Text.text, error, args...); });
+  }
+
+private:
+  static mos_status run(ProxyBase &proxy, const char *name, mos_error *error, Args... args) {
+    const Lease lease(proxy.point());
+    if (!lease.pass) return unavailable(proxy.point(), error);
+    const auto *table = static_cast<const Table *>(lease.provider->table);
+    const auto function = table->*Member;
+    if (function == nullptr) return fail(error, Status::Unimplemented, std::string("the provider has no ") + name);
+    const auto began = std::chrono::steady_clock::now();
+    Wrapped wrap{0, proxy, *lease.provider};
+    const std::tuple<Args...> sent{wrap(args)...};
+    mos_status status = std::apply([&](auto... arg) { return function(table->self, arg...); }, sent);
+    // A provider that answered and refused as well has answered: the caller must not hear of it twice.
+    if (wrap.id != 0 && status != MOS_OK && !PendingCalls::instance().forget(wrap.id)) status = MOS_OK;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    if (proxy.point().observer()) proxy.point().observer()(proxy.point().service().c_str(), name, status, took.count());
+    return status;
+  }
+};
+
+#define FORWARD(Table, function) table_.function = &Forward<&Table::function, #function>::call
+
+class RuntimeProxy final : public ProxyBase {
+public:
+  RuntimeProxy(ServicePoint &point, const ServiceConsumer &consumer) : ProxyBase(point, consumer) {
+    table_.struct_size = sizeof table_;
+    table_.minor = MOS_RUNTIME_1_MINOR;
+    table_.self = static_cast<ProxyBase *>(this);
+    FORWARD(mos_runtime_v1, capabilities);
+    FORWARD(mos_runtime_v1, pull);
+    FORWARD(mos_runtime_v1, create);
+    FORWARD(mos_runtime_v1, start);
+    FORWARD(mos_runtime_v1, stop);
+    FORWARD(mos_runtime_v1, remove);
+    FORWARD(mos_runtime_v1, inspect);
+    FORWARD(mos_runtime_v1, list);
+    FORWARD(mos_runtime_v1, logs);
+    FORWARD(mos_runtime_v1, stats);
+    FORWARD(mos_runtime_v1, pause);
+    FORWARD(mos_runtime_v1, unpause);
+    FORWARD(mos_runtime_v1, events);
+    FORWARD(mos_runtime_v1, volume_ensure);
+    FORWARD(mos_runtime_v1, volume_trash);
+    FORWARD(mos_runtime_v1, volume_snapshot);
+    FORWARD(mos_runtime_v1, endpoints);
+  }
+  const void *table() const noexcept override { return &table_; }
+
+private:
+  mos_runtime_v1 table_{};
+};
+
+class LifecycleProxy final : public ProxyBase {
+public:
+  LifecycleProxy(ServicePoint &point, const ServiceConsumer &consumer) : ProxyBase(point, consumer) {
+    table_.struct_size = sizeof table_;
+    table_.minor = MOS_LIFECYCLE_1_MINOR;
+    table_.self = static_cast<ProxyBase *>(this);
+    FORWARD(mos_lifecycle_v1, ensure_running);
+    FORWARD(mos_lifecycle_v1, forget);
+    FORWARD(mos_lifecycle_v1, report_activity);
+    FORWARD(mos_lifecycle_v1, describe);
+  }
+  const void *table() const noexcept override { return &table_; }
+
+private:
+  mos_lifecycle_v1 table_{};
+};
+
+class OrchestratorProxy final : public ProxyBase {
+public:
+  OrchestratorProxy(ServicePoint &point, const ServiceConsumer &consumer) : ProxyBase(point, consumer) {
+    table_.struct_size = sizeof table_;
+    table_.minor = MOS_ORCHESTRATOR_1_MINOR;
+    table_.self = static_cast<ProxyBase *>(this);
+    FORWARD(mos_orchestrator_v1, provision);
+    FORWARD(mos_orchestrator_v1, start);
+    FORWARD(mos_orchestrator_v1, stop);
+    FORWARD(mos_orchestrator_v1, destroy);
+    FORWARD(mos_orchestrator_v1, get);
+    FORWARD(mos_orchestrator_v1, list);
+    FORWARD(mos_orchestrator_v1, record_activity);
+    table_.watch = [](void *self, std::uint64_t since, mos_instance_watcher watcher, std::uint64_t *out, mos_error *e) {
+      return guarded(e, [&] { return of(self).watch(since, watcher, out, e); });
+    };
+    table_.unwatch = [](void *self, std::uint64_t id, mos_error *e) {
+      return guarded(e, [&] { return of(self).unwatch(id, e); });
+    };
+  }
+  const void *table() const noexcept override { return &table_; }
+
+  void sweep() override {
+    std::set<std::uint64_t> left;
+    {
+      const std::lock_guard lock(mutex_);
+      left.swap(watches_);
+    }
+    for (const std::uint64_t id : left) end(id, nullptr);
+  }
+
+private:
+  static OrchestratorProxy &of(void *self) { return *static_cast<OrchestratorProxy *>(static_cast<ProxyBase *>(self)); }
+
+  mos_status watch(std::uint64_t since, const mos_instance_watcher &watcher, std::uint64_t *out, mos_error *error) {
+    const Lease lease(point_);
+    if (!lease.pass) return unavailable(point_, error);
+    const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
+    const mos_status status = provider->watch(provider->self, since, watcher, out, error);
+    if (status != MOS_OK) return status;
+    const std::lock_guard lock(mutex_);
+    watches_.insert(*out);
+    return status;
+  }
+
+  mos_status unwatch(std::uint64_t id, mos_error *error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (watches_.erase(id) == 0) return fail(error, Status::NotFound, "no such watch", "STALE_HANDLE");
+    }
+    return end(id, error);
+  }
+
+  /// A provider that has gone has no watches left: nothing to end is success.
+  mos_status end(std::uint64_t id, mos_error *error) {
+    const Lease lease(point_);
+    if (!lease.pass) return MOS_OK;
+    const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
+    return provider->unwatch(provider->self, id, error);
+  }
+
+  mos_orchestrator_v1 table_{};
+  std::mutex mutex_;
+  std::set<std::uint64_t> watches_;
+};
+
+} // namespace
+
+std::unique_ptr<ServiceProxy> makeServiceProxy(ServicePoint &point, const ServiceConsumer &consumer) {
+  if (point.service() == MOS_RUNTIME_1) return std::make_unique<RuntimeProxy>(point, consumer);
+  if (point.service() == MOS_ORCHESTRATOR_1) return std::make_unique<OrchestratorProxy>(point, consumer);
+  if (point.service() == MOS_LIFECYCLE_1) return std::make_unique<LifecycleProxy>(point, consumer);
+  return nullptr;
+}
+
+std::uint32_t knownTableSize(const std::string &service) {
+  if (service == MOS_RUNTIME_1) return sizeof(mos_runtime_v1);
+  if (service == MOS_ORCHESTRATOR_1) return sizeof(mos_orchestrator_v1);
+  if (service == MOS_LIFECYCLE_1) return sizeof(mos_lifecycle_v1);
+  return 0;
+}
+
+} // namespace matrixos::plugin

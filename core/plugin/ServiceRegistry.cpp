@@ -1,0 +1,132 @@
+#include "plugin/ServiceRegistry.h"
+
+#include <matrixos/status.hpp>
+
+#include <cstring>
+
+namespace matrixos::plugin {
+
+std::shared_ptr<ServiceProvider> ServicePoint::provider() const {
+  const std::lock_guard lock(mutex_);
+  return provider_;
+}
+
+void ServicePoint::set(std::shared_ptr<ServiceProvider> provider) {
+  const std::lock_guard lock(mutex_);
+  provider_.swap(provider);
+}
+
+ServicePoint &ServiceRegistry::point(const std::string &service, const std::string &instance) {
+  auto &place = points_[{service, instance}];
+  if (!place) place = std::make_unique<ServicePoint>(service, instance, observer_);
+  return *place;
+}
+
+void ServiceRegistry::provide(const std::string &plugin, const std::string &service, const std::string &instance,
+                              const void *table) {
+  std::uint32_t size = 0;
+  if (table != nullptr) std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
+  if (table == nullptr || size < knownTableSize(service)) {
+    throw Error(Status::InvalidArgument,
+                "the table of " + service + " is too small: " + std::to_string(size) + " bytes, at least " +
+                    std::to_string(knownTableSize(service)),
+                "SERVICE_TABLE");
+  }
+  auto provider = std::make_shared<ServiceProvider>();
+  provider->plugin = plugin;
+  provider->table = table;
+  const std::lock_guard lock(mutex_);
+  ServicePoint &place = point(service, instance);
+  if (const auto there = place.provider()) {
+    throw Error(Status::AlreadyExists,
+                service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " + there->plugin,
+                "SERVICE_TAKEN");
+  }
+  place.set(std::move(provider));
+}
+
+bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
+                               std::chrono::milliseconds timeout) {
+  std::shared_ptr<ServiceProvider> provider;
+  {
+    const std::lock_guard lock(mutex_);
+    ServicePoint &place = point(service, instance);
+    provider = place.provider();
+    if (!provider || provider->plugin != plugin) {
+      throw Error(Status::NotFound, plugin + " does not provide " + service, "SERVICE_UNKNOWN");
+    }
+    place.set(nullptr);
+  }
+  provider->gate.close();
+  return provider->gate.drain(timeout);
+}
+
+void ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
+  for (const Entry &entry : list()) {
+    if (entry.plugin == plugin) withdraw(plugin, entry.service, entry.instance, timeout);
+  }
+}
+
+std::string ServiceRegistry::onlyInstance(const std::string &service) const {
+  std::vector<std::string> found;
+  for (const auto &[key, place] : points_) {
+    if (key.first == service && place->provider()) found.push_back(key.second);
+  }
+  if (found.size() == 1) return found.front();
+  throw Error(Status::Unavailable,
+              found.empty() ? "nothing provides " + service + " at the moment"
+                            : "several plugins provide " + service + "; name the instance",
+              "SERVICE_UNAVAILABLE");
+}
+
+const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std::string &service,
+                                     const std::string &instance) {
+  const std::lock_guard lock(mutex_);
+  ServicePoint &place = point(service, instance.empty() ? onlyInstance(service) : instance);
+  if (auto proxy = makeServiceProxy(place, consumer)) {
+    return proxies_.emplace(consumer.plugin, std::move(proxy))->second->table();
+  }
+  auto provider = place.provider();
+  CallGate::Pass pass = provider ? provider->gate.enter() : CallGate::Pass();
+  if (!pass) throw Error(Status::Unavailable, "nothing provides " + service + " at the moment", "SERVICE_UNAVAILABLE");
+  const void *table = provider->table;
+  leases_.emplace(consumer.plugin, Lease{table, std::move(provider), std::move(pass)});
+  return table;
+}
+
+void ServiceRegistry::release(const std::string &consumer, const void *table) {
+  const std::lock_guard lock(mutex_);
+  const auto [first, last] = leases_.equal_range(consumer);
+  for (auto at = first; at != last; ++at) {
+    if (at->second.table != table) continue;
+    leases_.erase(at);
+    return;
+  }
+}
+
+void ServiceRegistry::sweepConsumer(const std::string &consumer) {
+  std::vector<ServiceProxy *> proxies;
+  {
+    const std::lock_guard lock(mutex_);
+    leases_.erase(consumer);
+    const auto [first, last] = proxies_.equal_range(consumer);
+    for (auto at = first; at != last; ++at) proxies.push_back(at->second.get());
+  }
+  for (ServiceProxy *proxy : proxies) proxy->sweep();
+}
+
+void ServiceRegistry::forgetConsumer(const std::string &consumer) {
+  const std::lock_guard lock(mutex_);
+  proxies_.erase(consumer);
+}
+
+std::vector<ServiceRegistry::Entry> ServiceRegistry::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Entry> entries;
+  for (const auto &[key, place] : points_) {
+    if (const auto provider = place->provider()) entries.push_back({key.first, key.second, provider->plugin});
+  }
+  return entries;
+}
+
+} // namespace matrixos::plugin

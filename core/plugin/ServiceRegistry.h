@@ -1,0 +1,109 @@
+#pragma once
+
+#include "plugin/CallGate.h"
+
+#include <matrixos/abi/base.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace matrixos::plugin {
+
+/// Told of every call that goes through a proxy: service id, function, result, seconds.
+using CallObserver = std::function<void(const char *service, const char *function, mos_status status, double seconds)>;
+
+/// What stands behind a service right now. Calls in it hold a pass of its gate.
+struct ServiceProvider {
+  std::string plugin;
+  const void *table = nullptr;
+  CallGate gate;
+};
+
+/// A place that a provider can take and leave: (service, instance). Proxies point here, never at a provider, and so
+/// survive its coming and going. Lives as long as the registry.
+class ServicePoint {
+public:
+  ServicePoint(std::string service, std::string instance, const CallObserver &observer)
+      : service_(std::move(service)), instance_(std::move(instance)), observer_(observer) {}
+
+  const std::string &service() const noexcept { return service_; }
+  const std::string &instance() const noexcept { return instance_; }
+  const CallObserver &observer() const noexcept { return observer_; }
+  std::shared_ptr<ServiceProvider> provider() const;
+  void set(std::shared_ptr<ServiceProvider> provider);
+
+private:
+  const std::string service_, instance_;
+  const CallObserver &observer_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<ServiceProvider> provider_;
+};
+
+/// Who uses a service: the name for messages, and the gate that is entered while its callbacks run.
+struct ServiceConsumer {
+  std::string plugin;
+  std::shared_ptr<CallGate> gate;
+};
+
+/// A table handed to one consumer, forwarding to whoever provides the service at that moment.
+class ServiceProxy {
+public:
+  virtual ~ServiceProxy() = default;
+  virtual const void *table() const noexcept = 0;
+  /// The consumer has stopped: what it left running in the provider (watches, tickets) ends.
+  virtual void sweep() {}
+};
+
+/// Which services exist. Thread-safe; no lock is held across a call into a plugin.
+class ServiceRegistry {
+public:
+  explicit ServiceRegistry(CallObserver observer) : observer_(std::move(observer)) {}
+
+  /// Throws Error: AlreadyExists when another plugin provides it, InvalidArgument for a table that is too small.
+  void provide(const std::string &plugin, const std::string &service, const std::string &instance, const void *table);
+  /// Waits for calls that are inside, at most `timeout`; false when some are left. NotFound when it is not provided.
+  bool withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
+                std::chrono::milliseconds timeout);
+  /// Withdraws all that `plugin` still provides.
+  void withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
+
+  /// A table for `consumer`. For a service that the host knows it is a proxy and need not be provided yet unless the
+  /// instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
+  const void *acquire(const ServiceConsumer &consumer, const std::string &service, const std::string &instance);
+  void release(const std::string &consumer, const void *table);
+  /// Ends what `consumer` left behind. Its tables stay valid until forget().
+  void sweepConsumer(const std::string &consumer);
+  void forgetConsumer(const std::string &consumer);
+
+  struct Entry {
+    std::string service, instance, plugin;
+  };
+  std::vector<Entry> list() const;
+
+private:
+  ServicePoint &point(const std::string &service, const std::string &instance);
+  std::string onlyInstance(const std::string &service) const;
+
+  CallObserver observer_;
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
+  std::multimap<std::string, std::unique_ptr<ServiceProxy>> proxies_; // by consumer
+  struct Lease {
+    const void *table;
+    std::shared_ptr<ServiceProvider> provider;
+    CallGate::Pass pass;
+  };
+  std::multimap<std::string, Lease> leases_; // by consumer
+};
+
+/// A proxy for a service of a known interface, or null. Defined in ServiceProxies.cpp.
+std::unique_ptr<ServiceProxy> makeServiceProxy(ServicePoint &point, const ServiceConsumer &consumer);
+/// Smallest table that a provider of the service may hand over; 0 for services the host does not know.
+std::uint32_t knownTableSize(const std::string &service);
+
+} // namespace matrixos::plugin
