@@ -7,8 +7,9 @@
 #include <matrixos/status.hpp>
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <tuple>
+#include <vector>
 
 namespace matrixos::plugin {
 
@@ -176,48 +177,90 @@ public:
   }
   const void *table() const noexcept override { return &table_; }
 
+  /// The new provider knows nothing of the watches: each is set up again and gets everything once more.
+  void providerArrived() override {
+    std::vector<std::uint64_t> ids;
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto &[id, watch] : watches_) {
+        watch.providerId = 0;
+        ids.push_back(id);
+      }
+    }
+    for (const std::uint64_t id : ids) establish(id, 0, nullptr);
+  }
+
   void sweep() override {
-    std::set<std::uint64_t> left;
+    std::map<std::uint64_t, Watch> left;
     {
       const std::lock_guard lock(mutex_);
       left.swap(watches_);
     }
-    for (const std::uint64_t id : left) end(id, nullptr);
+    for (const auto &[id, watch] : left) end(watch.providerId, nullptr);
   }
 
 private:
+  /// A watch of the consumer, which outlives providers.
+  struct Watch {
+    mos_instance_watcher watcher{};
+    std::uint64_t providerId = 0; ///< 0 while nobody provides the service
+  };
+
   static OrchestratorProxy &of(void *self) { return *static_cast<OrchestratorProxy *>(static_cast<ProxyBase *>(self)); }
 
+  /// Succeeds also while nobody provides the service: the records come when somebody does.
   mos_status watch(std::uint64_t since, const mos_instance_watcher &watcher, std::uint64_t *out, mos_error *error) {
+    {
+      const std::lock_guard lock(mutex_);
+      *out = ++lastId_;
+      watches_[*out].watcher = watcher;
+    }
+    return establish(*out, since, error);
+  }
+
+  mos_status establish(std::uint64_t id, std::uint64_t since, mos_error *error) {
     const Lease lease(point_);
-    if (!lease.pass) return unavailable(point_, error);
+    if (!lease.pass) return MOS_OK;
+    mos_instance_watcher watcher{};
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = watches_.find(id);
+      if (at == watches_.end()) return MOS_OK;
+      watcher = at->second.watcher;
+    }
     const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
-    const mos_status status = provider->watch(provider->self, since, watcher, out, error);
-    if (status != MOS_OK) return status;
+    std::uint64_t providerId = 0;
+    const mos_status status = provider->watch(provider->self, since, watcher, &providerId, error);
     const std::lock_guard lock(mutex_);
-    watches_.insert(*out);
+    if (status != MOS_OK) watches_.erase(id);
+    else if (const auto at = watches_.find(id); at != watches_.end()) at->second.providerId = providerId;
     return status;
   }
 
   mos_status unwatch(std::uint64_t id, mos_error *error) {
+    std::uint64_t providerId = 0;
     {
       const std::lock_guard lock(mutex_);
-      if (watches_.erase(id) == 0) return fail(error, Status::NotFound, "no such watch", "STALE_HANDLE");
+      const auto at = watches_.find(id);
+      if (at == watches_.end()) return fail(error, Status::NotFound, "no such watch", "STALE_HANDLE");
+      providerId = at->second.providerId;
+      watches_.erase(at);
     }
-    return end(id, error);
+    return end(providerId, error);
   }
 
   /// A provider that has gone has no watches left: nothing to end is success.
-  mos_status end(std::uint64_t id, mos_error *error) {
+  mos_status end(std::uint64_t providerId, mos_error *error) {
     const Lease lease(point_);
-    if (!lease.pass) return MOS_OK;
+    if (!lease.pass || providerId == 0) return MOS_OK;
     const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
-    return provider->unwatch(provider->self, id, error);
+    return provider->unwatch(provider->self, providerId, error);
   }
 
   mos_orchestrator_v1 table_{};
   std::mutex mutex_;
-  std::set<std::uint64_t> watches_;
+  std::map<std::uint64_t, Watch> watches_;
+  std::uint64_t lastId_ = 0;
 };
 
 } // namespace

@@ -35,14 +35,20 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
   auto provider = std::make_shared<ServiceProvider>();
   provider->plugin = plugin;
   provider->table = table;
-  const std::lock_guard lock(mutex_);
-  ServicePoint &place = point(service, instance);
-  if (const auto there = place.provider()) {
-    throw Error(Status::AlreadyExists,
-                service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " + there->plugin,
-                "SERVICE_TAKEN");
+  std::vector<std::shared_ptr<ServiceProxy>> proxies;
+  {
+    const std::lock_guard lock(mutex_);
+    ServicePoint &place = point(service, instance);
+    if (const auto there = place.provider()) {
+      throw Error(Status::AlreadyExists,
+                  service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " +
+                      there->plugin,
+                  "SERVICE_TAKEN");
+    }
+    place.set(std::move(provider));
+    for (const auto &[consumer, proxy] : proxies_) proxies.push_back(proxy);
   }
-  place.set(std::move(provider));
+  for (const auto &proxy : proxies) proxy->providerArrived();
 }
 
 bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
@@ -105,14 +111,14 @@ void ServiceRegistry::release(const std::string &consumer, const void *table) {
 }
 
 void ServiceRegistry::sweepConsumer(const std::string &consumer) {
-  std::vector<ServiceProxy *> proxies;
+  std::vector<std::shared_ptr<ServiceProxy>> proxies;
   {
     const std::lock_guard lock(mutex_);
     leases_.erase(consumer);
     const auto [first, last] = proxies_.equal_range(consumer);
-    for (auto at = first; at != last; ++at) proxies.push_back(at->second.get());
+    for (auto at = first; at != last; ++at) proxies.push_back(at->second);
   }
-  for (ServiceProxy *proxy : proxies) proxy->sweep();
+  for (const auto &proxy : proxies) proxy->sweep();
 }
 
 void ServiceRegistry::forgetConsumer(const std::string &consumer) {

@@ -55,7 +55,9 @@ class ServiceProxy {
 public:
   virtual ~ServiceProxy() = default;
   virtual const void *table() const noexcept = 0;
-  /// The consumer has stopped: what it left running in the provider (watches, tickets) ends.
+  /// Somebody provides the service (again): what the consumer has running there is set up anew.
+  virtual void providerArrived() {}
+  /// The consumer has stopped: what it left running in the provider (watches) ends.
   virtual void sweep() {}
 };
 
@@ -92,7 +94,7 @@ private:
   CallObserver observer_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
-  std::multimap<std::string, std::unique_ptr<ServiceProxy>> proxies_; // by consumer
+  std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_; // by consumer
   struct Lease {
     const void *table;
     std::shared_ptr<ServiceProvider> provider;

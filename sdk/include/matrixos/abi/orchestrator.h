@@ -75,7 +75,10 @@ typedef struct mos_orchestrator_v1 {
   /* Instances with this status ("" for all), newest first, one item each. */
   mos_status (*list)(void *self, mos_str status, mos_sink items, mos_error *error);
 
-  /* since_rev: 0 for everything, else only records newer than that are sent before `synced`. */
+  /*
+   * since_rev: 0 for everything, else only records newer than that are sent before `synced`. When the provider is
+   * restarted the watcher gets everything anew, and `synced` again; records that are then missing are gone.
+   */
   mos_status (*watch)(void *self, uint64_t since_rev, mos_instance_watcher watcher, uint64_t *out_watch,
                       mos_error *error);
   /* After it returns the watcher is not called again, unless called from inside it. */
