@@ -1,0 +1,35 @@
+/// edge/WebSocket.h: as much of RFC 6455 as a relay needs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace matrixos::edge {
+
+/// The Sec-WebSocket-Accept that answers a key (RFC 6455 §4.2.2).
+std::string webSocketAccept(std::string_view key);
+
+/// Walks over the frames of one direction and counts those that carry data, so that pings are not taken for use. It
+/// reads opcode and length only; payloads pass unread. Not thread-safe.
+class FrameCounter {
+public:
+  /// The next bytes in order, in any split. Returns how many text, binary or continuation frames began in them.
+  std::uint64_t feed(std::string_view bytes) noexcept;
+
+  /// True once a header made no sense; nothing is counted from there on.
+  bool lost() const noexcept { return lost_; }
+
+private:
+  bool takeHeader() noexcept;
+
+  std::array<unsigned char, 14> header_{};
+  std::uint8_t have_ = 0; // bytes of the current header
+  bool lost_ = false;
+  std::uint64_t skip_ = 0; // payload still to come
+  std::uint64_t found_ = 0;
+};
+
+} // namespace matrixos::edge
