@@ -1,0 +1,72 @@
+#include "config/CoreSchema.h"
+
+namespace matrixos::config {
+
+namespace {
+
+constexpr mos_config_key kPlatform[] = {
+    {"domain", "string", "matrix-os.com", nullptr,
+     "Domain that the instances live under: alice is reached as alice.<domain>.", 0, 0},
+    {"data_dir", "path", "/var/lib/matrixos", nullptr,
+     "Directory of everything the daemon keeps; one daemon at a time. Other values may refer to it as <data_dir>.", 0,
+     0},
+    {"secret_file", "path", "", nullptr,
+     "File with the API's secret. Empty: a secret is generated and kept in <data_dir>/admin.secret.", 0, 0},
+};
+
+constexpr mos_config_key kApi[] = {
+    {"listen", "listen", "unix:<data_dir>/run/api.sock", nullptr,
+     "Where the API listens for the proxy. It stays on this machine: a unix socket or a loopback address.", 0, 0},
+    {"admin", "listen", "unix:<data_dir>/run/admin.sock", nullptr,
+     "Unix socket of matrixosctl. Only the daemon's own user and root may connect, without a secret.", 0, 0},
+    {"auth", "enum", "secret", "secret|none",
+     "Whether the API asks for the secret. \"none\" is refused while other machines can connect.", 0, 0},
+    {"threads", "int", "64", "64..4096", "Requests that are answered at the same time; more get 503.", 0, 0},
+    {"max_body", "size", "1MB", "1KB..64MB", "Largest request body; larger ones get 413.", 0, 0},
+    {"max_header", "size", "32KB", "1KB..1MB",
+     "Largest request head, start line and fields together; larger ones get 431.", 0, 0},
+    {"header_timeout", "duration", "10s", "100ms..10m",
+     "Time for a whole request head to arrive; slower clients get 408.", 0, 0},
+    {"body_timeout", "duration", "60s", "100ms..1h", "Time for a whole request body to arrive.", 0, 0},
+    {"idle_timeout", "duration", "15s", "100ms..10m", "How long a connection is kept open for the next request.", 0, 0},
+    {"answer_timeout", "duration", "10m", "1s..24h", "Time a handler has for its answer; then the client gets 504.", 0,
+     0},
+};
+
+constexpr mos_config_key kPlugins[] = {
+    {"path", "path", "", nullptr,
+     "Directory of the plugins. Empty: ../plugins beside the program if there is one, else /usr/lib/matrixos/plugins. "
+     "It and its files belong to root or the daemon's user, and nobody else may write there.",
+     0, 0},
+    {"enabled", "list", "runtime-docker, orchestrator, lifecycle, social, proxy", nullptr,
+     "Plugins to start. Their order does not matter: each waits for those it needs.", 0, 0},
+    {"required", "list", "", nullptr, "Plugins that the daemon does not run without: if one of them fails, it stops.",
+     0, 0},
+    {"start_timeout", "duration", "60s", "100ms..1h", "Time a plugin has to start; then it has failed.", 0, 0},
+    {"stop_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to stop; then it is abandoned.", 0, 0},
+};
+
+constexpr mos_config_key kLog[] = {
+    {"level", "enum", "info", "trace|debug|info|warning|error", "The least important messages that are written.",
+     MOS_KEY_LIVE, 0},
+    {"format", "enum", "json", "json|text", "One JSON object per line, or plain text for people.", 0, 0},
+};
+
+constexpr mos_config_key kStorage[] = {
+    {"path", "path", "<data_dir>/matrixos.db", nullptr, "The SQLite database.", 0, 0},
+};
+
+} // namespace
+
+Schema coreSchema(const std::filesystem::path &pluginsPath) {
+  Schema schema;
+  schema.addSection("platform", "The installation as a whole.", kPlatform);
+  schema.addSection("api", "The HTTP API of the daemon, behind the proxy.", kApi);
+  schema.addSection("plugins", "Which plugins run.", kPlugins);
+  schema.setEmptyMeaning("plugins", "path", pluginsPath.string());
+  schema.addSection("log", "What the daemon reports, on standard error.", kLog);
+  schema.addSection("storage", "The database.", kStorage);
+  return schema;
+}
+
+} // namespace matrixos::config

@@ -1,0 +1,117 @@
+#include "config/SemanticChecks.h"
+
+#include "config/Text.h"
+
+#include <algorithm>
+#include <set>
+
+namespace matrixos::config {
+
+namespace {
+
+std::string nameOf(const std::string &section, const std::string &key) {
+  return "[" + section + "] " + key;
+}
+
+const Origin &originOf(const Config &config, const Listener &listener) {
+  return config.find(listener.section, listener.key)->origin;
+}
+
+/// "[proxy] listen (etc/matrixosd.ini:9)"
+std::string placed(const Config &config, const Listener &listener) {
+  return nameOf(listener.section, listener.key) + " (" + originOf(config, listener).toString() + ")";
+}
+
+/// The api section is absent in schemas of single plugins, e.g. in their tests.
+const Entry *apiKey(const Config &config, std::string_view key) {
+  return config.find("api", key);
+}
+
+void checkOpenApi(const Config &config, std::vector<Problem> &problems) {
+  const Entry *auth = apiKey(config, "auth");
+  if (auth == nullptr || auth->value.text != "none") return;
+  const std::string refused = "[api] auth: \"none\" is refused, because ";
+  for (const auto &listener : config.listeners()) {
+    if (listener.address.isLocal()) continue;
+    problems.push_back(
+        {auth->origin, refused + placed(config, listener) + " is " + listener.address.toString() +
+                           ", which other machines can reach; write auth = secret, or listen on 127.0.0.1"});
+  }
+  for (const auto &[name, section] : config.sections()) {
+    if (!section.isEnabled) continue;
+    for (const auto &[key, entry] : section.entries) {
+      if (!entry.spec.isPublic() || entry.value.integer == 0) continue;
+      problems.push_back({auth->origin, refused + nameOf(name, key) + " (" + entry.origin.toString() +
+                                            ") makes the API reachable from outside; write auth = secret, or " + key +
+                                            " = false"});
+    }
+  }
+}
+
+void checkApiSockets(const Config &config, std::vector<Problem> &problems) {
+  if (const Entry *admin = apiKey(config, "admin"); admin != nullptr) {
+    const auto &addresses = admin->value.addresses;
+    if (addresses.size() != 1 || addresses.front().kind != ListenAddress::Kind::Unix) {
+      problems.push_back({admin->origin, "[api] admin: " + quote(admin->value.text) +
+                                             " is not one unix socket; write one like unix:<data_dir>/run/admin.sock"});
+    }
+  }
+  const Entry *listen = apiKey(config, "listen");
+  if (listen == nullptr) return;
+  for (const auto &address : listen->value.addresses) {
+    if (address.isLocal()) continue;
+    problems.push_back(
+        {listen->origin,
+         "[api] listen: " + quote(address.toString()) +
+             " faces other machines; write unix:/path or 127.0.0.1, and let a plugin's listener face the world"});
+  }
+}
+
+void checkCollisions(const Config &config, std::vector<Problem> &problems) {
+  const auto listeners = config.listeners();
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (!listeners[i].address.collidesWith(listeners[j].address)) continue;
+      problems.push_back({originOf(config, listeners[i]), nameOf(listeners[i].section, listeners[i].key) + ": " +
+                                                              quote(listeners[i].address.toString()) +
+                                                              " collides with " + listeners[j].address.toString() +
+                                                              " of " + placed(config, listeners[j]) +
+                                                              "; give one of them another port or path"});
+    }
+  }
+}
+
+void checkPlugins(const Config &config, std::vector<Problem> &problems) {
+  const Entry *enabled = config.find("plugins", "enabled");
+  const Entry *required = config.find("plugins", "required");
+  if (enabled == nullptr || required == nullptr) return;
+  std::set<std::string> ids;
+  for (const auto &id : enabled->value.items) {
+    const auto section = config.sections().find(id);
+    if (section != config.sections().end() && !section->second.isPlugin) {
+      problems.push_back(
+          {enabled->origin, "[plugins] enabled: " + quote(id) + " is a section of the core, not a plugin"});
+    } else if (id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
+      problems.push_back({enabled->origin, "[plugins] enabled: " + quote(id) +
+                                               " is no plugin's name; write ids like proxy, with commas between them"});
+    } else if (!ids.insert(id).second) {
+      problems.push_back({enabled->origin, "[plugins] enabled: " + quote(id) + " is named twice"});
+    }
+  }
+  for (const auto &id : required->value.items) {
+    if (ids.count(id) != 0) continue;
+    problems.push_back({required->origin, "[plugins] required: " + quote(id) +
+                                              " is not in plugins.enabled; add it there or remove it here"});
+  }
+}
+
+} // namespace
+
+void checkCombinations(const Config &config, std::vector<Problem> &problems) {
+  checkOpenApi(config, problems);
+  checkApiSockets(config, problems);
+  checkCollisions(config, problems);
+  checkPlugins(config, problems);
+}
+
+} // namespace matrixos::config

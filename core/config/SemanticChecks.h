@@ -1,0 +1,20 @@
+#pragma once
+
+#include "config/Config.h"
+#include "config/RawConfig.h"
+
+#include <vector>
+
+namespace matrixos::config {
+
+/// What no single value can get wrong: combinations of them. The rules go by a key's type and flags and know no
+/// plugin by name.
+///  - api.auth = none only while nothing but this machine can connect: every listener of the daemon is a unix socket or
+///    on loopback, and no key that makes the API public is on;
+///  - api.admin is one unix socket, since it trusts the peer's credentials; api.listen stays on this machine, since the
+///    server behind it is not built to face strangers;
+///  - no two listeners on one address;
+///  - plugins.enabled names each plugin once, and every plugin of plugins.required.
+void checkCombinations(const Config &config, std::vector<Problem> &problems);
+
+} // namespace matrixos::config

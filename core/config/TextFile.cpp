@@ -1,0 +1,80 @@
+#include "config/TextFile.h"
+
+#include "config/ValueParser.h"
+
+#include <matrixos/status.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace matrixos::config {
+
+namespace {
+
+constexpr std::size_t kMaxSecretBytes = 64UL * 1024;
+
+class Descriptor {
+public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor &) = delete;
+  Descriptor &operator=(const Descriptor &) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+
+private:
+  int fd_;
+};
+
+Error systemError(const std::string &what, int code) {
+  const Status status = code == ENOENT   ? Status::NotFound
+                        : code == EACCES ? Status::PermissionDenied
+                                         : Status::Unavailable;
+  return Error(status, what + ": " + std::generic_category().message(code));
+}
+
+} // namespace
+
+TextFile TextFile::read(const std::filesystem::path &path, std::size_t maxBytes) {
+  // O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait forever.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.get() < 0) throw systemError("cannot be opened", errno);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) throw systemError("cannot be examined", errno);
+  if (S_ISDIR(info.st_mode)) throw Error(Status::InvalidArgument, "is a directory; a file is expected");
+  if (!S_ISREG(info.st_mode)) throw Error(Status::InvalidArgument, "is not a regular file");
+
+  TextFile result;
+  result.readableByOthers = (info.st_mode & S_IROTH) != 0;
+  result.writableByOthers = (info.st_mode & S_IWOTH) != 0;
+  char buffer[16384];
+  // The size is counted while reading, since the file may grow meanwhile.
+  while (true) {
+    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw systemError("cannot be read", errno);
+    if (got == 0) return result;
+    result.text.append(buffer, static_cast<std::size_t>(got));
+    if (result.text.size() > maxBytes) {
+      throw Error(Status::ResourceExhausted, "is larger than " + formatSize(static_cast<std::int64_t>(maxBytes)));
+    }
+  }
+}
+
+std::string readSecretFile(const std::filesystem::path &path) {
+  TextFile file = TextFile::read(path, kMaxSecretBytes);
+  if (file.readableByOthers || file.writableByOthers) {
+    throw Error(Status::PermissionDenied, "is open to every user of this machine; chmod 600 it");
+  }
+  while (!file.text.empty() && (file.text.back() == '\n' || file.text.back() == '\r'))
+    file.text.pop_back();
+  if (file.text.empty()) throw Error(Status::InvalidArgument, "is empty; it has to hold the secret");
+  return std::move(file.text);
+}
+
+} // namespace matrixos::config
