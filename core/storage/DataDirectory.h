@@ -1,0 +1,26 @@
+/// The folder that belongs to one daemon.
+#pragma once
+
+#include "common/UniqueFd.h"
+
+#include <filesystem>
+
+namespace matrixos::storage {
+
+/// Makes the data directory (mode 0700) and holds its lock, <directory>/lock, as long as it lives, so that no second
+/// daemon works on the same data. The kernel gives the lock up when the process ends, however it ends. Make it after
+/// any fork: the lock file names the process that made it.
+class DataDirectory {
+public:
+  /// Throws Error: Unavailable (reason IN_USE) when another process holds the lock, with its process id;
+  /// PermissionDenied and so on when the folder cannot be used.
+  explicit DataDirectory(std::filesystem::path path);
+
+  const std::filesystem::path &path() const noexcept { return path_; }
+
+private:
+  std::filesystem::path path_;
+  common::UniqueFd lock_;
+};
+
+} // namespace matrixos::storage

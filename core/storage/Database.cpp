@@ -1,0 +1,123 @@
+#include "storage/Database.h"
+
+#include "common/AtomicFile.h"
+#include "common/SystemError.h"
+#include "common/UniqueFd.h"
+#include "storage/Backup.h"
+#include "storage/Connection.h"
+#include "storage/Migrator.h"
+#include "storage/Writer.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace matrixos::storage {
+namespace {
+
+/// Reading connections kept open when no query runs.
+constexpr std::size_t kIdleReaders = 16;
+
+/// Makes the file with our mode, so that SQLite gives its log the same one, and finds out early why it cannot be.
+void makeFile(const std::filesystem::path &file) {
+  const common::UniqueFd existing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  if (existing) return;
+  const common::UniqueFd made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!made) common::throwErrno(errno, "opening the database " + file.string());
+  common::syncDirectory(file.parent_path().empty() ? "." : file.parent_path());
+}
+
+} // namespace
+
+/// A reading connection for the length of one call. There is always one to be had, since a thread never waits for
+/// another to give its own back: a callback that queries again cannot deadlock.
+class Database::Reader {
+public:
+  explicit Reader(const Database &database) : database_(database) {
+    {
+      const std::lock_guard lock(database.mutex_);
+      if (!database.readers_.empty()) {
+        connection_ = std::move(database.readers_.back());
+        database.readers_.pop_back();
+      }
+    }
+    if (connection_) return;
+    connection_ =
+        std::make_unique<Connection>(database.options_.file, Connection::Role::Reader, database.options_.busyTimeout);
+  }
+  ~Reader() {
+    const std::lock_guard lock(database_.mutex_);
+    if (database_.readers_.size() < kIdleReaders) database_.readers_.push_back(std::move(connection_));
+  }
+  Reader(const Reader &) = delete;
+  Reader &operator=(const Reader &) = delete;
+
+  Connection *operator->() const { return connection_.get(); }
+  Connection &operator*() const { return *connection_; }
+
+private:
+  const Database &database_;
+  std::unique_ptr<Connection> connection_;
+};
+
+Database::Database(DatabaseOptions options) : options_(std::move(options)) {
+  makeFile(options_.file);
+  // The writer comes first: whoever opens a database after a crash recovers its log, and that is a write.
+  writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout);
+  readers_.reserve(kIdleReaders);
+}
+
+Database::~Database() {
+  // The writer closes last, since the last connection checkpoints and removes the log.
+  readers_.clear();
+}
+
+void Database::query(std::string_view sql, const Params &params, const RowFn &row) const {
+  Reader(*this)->query(sql, params, row);
+}
+
+std::optional<std::int64_t> Database::queryInt(std::string_view sql, const Params &params) const {
+  std::optional<std::int64_t> result;
+  query(sql, params, [&](const Row &row) {
+    if (!row.isNull(0)) result = row.integer(0);
+    return false;
+  });
+  return result;
+}
+
+std::optional<std::string> Database::queryText(std::string_view sql, const Params &params) const {
+  std::optional<std::string> result;
+  query(sql, params, [&](const Row &row) {
+    if (!row.isNull(0)) result = row.text(0);
+    return false;
+  });
+  return result;
+}
+
+std::vector<std::int64_t> Database::execBatch(std::span<const Statement> statements) {
+  return writer_->exec(statements);
+}
+
+std::int64_t Database::exec(std::string_view sql, Params params, std::int64_t expectedRows) {
+  return execBatch({Statement{std::string(sql), std::move(params), expectedRows}}).front();
+}
+
+void Database::migrate(std::string_view owner, std::span<const Migration> steps) {
+  writer_->run([&](Connection &connection) { Migrator(connection, options_.file, owner).run(steps); });
+}
+
+void Database::backup(const std::filesystem::path &to) const {
+  writeBackup(*Reader(*this), to);
+}
+
+void Database::checkIntegrity() const {
+  checkDatabase(*Reader(*this));
+}
+
+Database::Counts Database::counts() const {
+  const Writer::Counts counts = writer_->counts();
+  return {counts.batches, counts.transactions, counts.checkpoints};
+}
+
+} // namespace matrixos::storage

@@ -1,0 +1,94 @@
+#include "storage/SqliteError.h"
+
+#include <matrixos/status.hpp>
+
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <string>
+
+namespace matrixos::storage {
+namespace {
+
+bool isSpaceError(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+[[noreturn]] void throwFull(const std::string &what) {
+  throw Error(Status::ResourceExhausted,
+              what + ": the disk that holds the database is full; free some space on it and try again", "DISK_FULL",
+              5000);
+}
+
+[[noreturn]] void throwConstraint(int extended, const std::string &what, const std::string &text) {
+  switch (extended) {
+  case SQLITE_CONSTRAINT_UNIQUE:
+  case SQLITE_CONSTRAINT_PRIMARYKEY:
+  case SQLITE_CONSTRAINT_ROWID:
+    throw Error(Status::AlreadyExists, what + ": " + text, "UNIQUE");
+  case SQLITE_CONSTRAINT_FOREIGNKEY:
+    throw Error(Status::FailedPrecondition, what + ": " + text, "FOREIGN_KEY");
+  case SQLITE_CONSTRAINT_CHECK:
+    throw Error(Status::FailedPrecondition, what + ": " + text, "CHECK");
+  case SQLITE_CONSTRAINT_NOTNULL:
+    throw Error(Status::FailedPrecondition, what + ": " + text, "NOT_NULL");
+  default:
+    throw Error(Status::FailedPrecondition, what + ": " + text, "CONSTRAINT");
+  }
+}
+
+} // namespace
+
+void throwSqlite(sqlite3 *db, int code, std::string_view what) {
+  const std::string front(what);
+  const std::string text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  const int extended = db != nullptr ? sqlite3_extended_errcode(db) : code;
+  const std::string file = db != nullptr && sqlite3_db_filename(db, "main") != nullptr
+                               ? std::string(sqlite3_db_filename(db, "main"))
+                               : std::string("the database");
+  switch (code & 0xff) {
+  case SQLITE_CONSTRAINT:
+    throwConstraint(extended, front, text);
+  case SQLITE_FULL:
+    throwFull(front);
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED:
+    throw Error(Status::Unavailable,
+                front + ": another program keeps " + file +
+                    " locked; close what has it open (a sqlite3 shell, a copy job) and try again",
+                "DB_LOCKED", 1000);
+  case SQLITE_IOERR:
+    if (db != nullptr && isSpaceError(sqlite3_system_errno(db))) throwFull(front);
+    [[fallthrough]];
+  case SQLITE_CANTOPEN:
+  case SQLITE_READONLY:
+  case SQLITE_PERM:
+    throw Error(Status::Unavailable,
+                front + ": " + file + " cannot be read or written (" + text +
+                    "); check the disk and the owner and mode of the file and its folder",
+                "DB_IO", 5000);
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+    throw Error(Status::DataLoss, front + ": " + file + " is damaged (" + text + "); restore it from a backup",
+                "DB_CORRUPT");
+  case SQLITE_NOMEM:
+    throw Error(Status::ResourceExhausted, front + ": out of memory", "NO_MEMORY", 1000);
+  case SQLITE_SCHEMA:
+    throw Error(Status::Unavailable, front + ": the schema changed meanwhile; try again", "", 100);
+  case SQLITE_INTERRUPT:
+    throw Error(Status::Cancelled, front + ": interrupted");
+  case SQLITE_AUTH:
+    throw Error(Status::InvalidArgument,
+                front + ": the statement is not allowed; transactions, PRAGMA, ATTACH and temporary tables belong to "
+                        "the platform",
+                "NOT_ALLOWED");
+  default:
+    throw Error(Status::InvalidArgument, front + ": " + text, "BAD_SQL");
+  }
+}
+
+void checkSqlite(sqlite3 *db, int code, std::string_view what) {
+  if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) throwSqlite(db, code, what);
+}
+
+} // namespace matrixos::storage

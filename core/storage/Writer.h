@@ -1,0 +1,80 @@
+/// The one connection that writes. Internal to core/storage.
+#pragma once
+
+#include "storage/Value.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+namespace matrixos::storage {
+
+class Connection;
+
+/// Owns the writing connection and its thread. Batches that arrive while another is being synced to disk share the next
+/// transaction and its sync, each apart in a savepoint; callers return when their batch is durable. Checkpoints run on
+/// the same thread, after the callers were answered.
+class Writer {
+public:
+  struct Counts {
+    std::uint64_t batches = 0;
+    std::uint64_t transactions = 0;
+    std::uint64_t checkpoints = 0;
+  };
+
+  Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout);
+  /// Ends what is queued, checkpoints and closes.
+  ~Writer();
+  Writer(const Writer &) = delete;
+  Writer &operator=(const Writer &) = delete;
+
+  /// Runs the statements as one atomic batch and returns the rows that each changed. Blocks until it is durable.
+  std::vector<std::int64_t> exec(std::span<const Statement> statements);
+  /// Runs work on the writer's thread, outside a transaction, with nothing else going on. Throws what it throws.
+  void run(const std::function<void(Connection &)> &job);
+
+  Counts counts() const;
+
+private:
+  struct Request {
+    std::span<const Statement> statements;
+    const std::function<void(Connection &)> *job = nullptr;
+    std::vector<std::int64_t> changed;
+    std::exception_ptr error;
+    bool done = false;
+    std::condition_variable ready;
+  };
+  using Group = std::vector<Request *>;
+
+  void submit(Request &request);
+  void work();
+  Group takeGroup();
+  void runJob(Request &request);
+  void runGroup(const Group &group);
+  bool runTogether(const Group &group);
+  void runAlone(Request &request);
+  void runStatements(Request &request);
+  void answer(const Group &group);
+  void checkpointIfDue();
+
+  std::unique_ptr<Connection> connection_;
+  int walPages_ = 0;
+  int checkpointAt_ = 0;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Request *> queue_;
+  Counts counts_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+} // namespace matrixos::storage
