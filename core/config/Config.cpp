@@ -1,5 +1,7 @@
 #include "config/Config.h"
 
+#include "config/Text.h"
+
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -22,13 +24,12 @@ void expectType(const Entry &entry, std::string_view section, std::initializer_l
               nameOf(section, entry.spec.name) + " is of type " + std::string(typeName(entry.spec.type)), "WRONG_TYPE");
 }
 
-/// Quoted where reading it back would otherwise change it.
+/// Quoted where reading it back would otherwise change it. A value that needs quotes came out of quotes, so one of the
+/// two marks is free.
 std::string written(const std::string &text) {
-  const auto isBlank = [](char c) { return c == ' ' || c == '\t'; };
-  if (text.empty()) return text;
-  const bool quoted = text.size() > 1 && text.front() == text.back() && (text.front() == '"' || text.front() == '\'');
-  if (!quoted && !isBlank(text.front()) && !isBlank(text.back())) return text;
-  return text.front() == '"' ? "'" + text + "'" : '"' + text + '"';
+  if (unquote(text) == text) return text;
+  const char mark = text.find('"') == std::string::npos ? '"' : '\'';
+  return mark + text + mark;
 }
 
 std::string shown(const Entry *entry) {

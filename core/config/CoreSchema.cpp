@@ -22,6 +22,8 @@ constexpr mos_config_key kApi[] = {
     {"auth", "enum", "secret", "secret|none",
      "Whether the API asks for the secret. \"none\" is refused while other machines can connect.", 0, 0},
     {"threads", "int", "64", "64..4096", "Requests that are answered at the same time; more get 503.", 0, 0},
+    {"max_connections", "int", "2048", "64..100000",
+     "Open connections; beyond that the longest idle one is closed, or the new one gets 503.", 0, 0},
     {"max_body", "size", "1MB", "1KB..64MB", "Largest request body; larger ones get 413.", 0, 0},
     {"max_header", "size", "32KB", "1KB..1MB",
      "Largest request head, start line and fields together; larger ones get 431.", 0, 0},
@@ -42,8 +44,10 @@ constexpr mos_config_key kPlugins[] = {
      "Plugins to start. Their order does not matter: each waits for those it needs.", 0, 0},
     {"required", "list", "", nullptr, "Plugins that the daemon does not run without: if one of them fails, it stops.",
      0, 0},
-    {"start_timeout", "duration", "60s", "100ms..1h", "Time a plugin has to start; then it has failed.", 0, 0},
+    {"start_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to start; then it has failed.", 0, 0},
     {"stop_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to stop; then it is abandoned.", 0, 0},
+    {"executor_threads", "int", "16", "4..512", "Threads for plugin work that blocks, such as calls to an engine.", 0,
+     0},
 };
 
 constexpr mos_config_key kLog[] = {

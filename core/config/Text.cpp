@@ -60,7 +60,10 @@ std::string_view trim(std::string_view text) noexcept {
 std::string_view unquote(std::string_view text) noexcept {
   text = trim(text);
   if (text.size() < 2 || text.front() != text.back()) return text;
-  if (text.front() != '"' && text.front() != '\'') return text;
+  const char mark = text.front();
+  if (mark != '"' && mark != '\'') return text;
+  // "a" and "b" is no quoted text, but two of them.
+  if (text.find(mark, 1) != text.size() - 1) return text;
   return text.substr(1, text.size() - 2);
 }
 

@@ -12,7 +12,7 @@ namespace matrixos::config {
 /// Without blanks, tabs and line ends on both sides.
 std::string_view trim(std::string_view text) noexcept;
 
-/// The value as the operator meant it: trimmed, and without one surrounding pair of equal quotes.
+/// The value as the operator meant it: trimmed, and without a pair of equal quotes around it all.
 std::string_view unquote(std::string_view text) noexcept;
 
 /// Text for a message: in double quotes, control bytes shown as \xNN, cut after 80 bytes.

@@ -134,11 +134,19 @@ private:
       entry.value = parse(key, written);
     } catch (const Error &e) {
       addProblem(written.origin, section, key.name, e.what());
-      const Written fallback{key.defaultValue, {}};
-      entry.value = parse(key, fallback);
-      entry.origin = fallback.origin;
+      entry.value = fallback(key);
+      entry.origin = {};
     }
     return entry;
+  }
+
+  Value fallback(const KeySpec &key) const {
+    try {
+      return parse(key, {key.defaultValue, {}});
+    } catch (const Error &) {
+      // Only a <data_dir> can spoil a default, and then nobody will see the value: the problem is on record.
+      return parseValue(key, key.defaultValue);
+    }
   }
 
   Entry readSecret(const std::string &section, const KeySpec &key) {

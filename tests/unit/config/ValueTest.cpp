@@ -1,0 +1,209 @@
+#include "config/ListenAddress.h"
+#include "config/Text.h"
+#include "config/ValueParser.h"
+
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace matrixos;
+using namespace matrixos::config;
+
+namespace {
+
+KeySpec keyOf(ValueType type) {
+  KeySpec key;
+  key.name = "k";
+  key.type = type;
+  key.defaultValue = "x";
+  return key;
+}
+
+std::int64_t amount(ValueType type, const char *text) {
+  return parseValue(keyOf(type), text).integer;
+}
+
+bool refuses(ValueType type, const char *text) {
+  try {
+    parseValue(keyOf(type), text);
+    return false;
+  } catch (const Error &e) {
+    return e.status() == Status::InvalidArgument;
+  }
+}
+
+} // namespace
+
+TEST_CASE("durations are read exactly and written in the largest unit") {
+  CHECK(amount(ValueType::Duration, "250ms") == 250);
+  CHECK(amount(ValueType::Duration, "90s") == 90'000);
+  CHECK(amount(ValueType::Duration, "30m") == 1'800'000);
+  CHECK(amount(ValueType::Duration, "24h") == 86'400'000);
+  CHECK(amount(ValueType::Duration, "1.5h") == 5'400'000);
+  CHECK(amount(ValueType::Duration, "0.25s") == 250);
+  CHECK(amount(ValueType::Duration, "0") == 0);
+  for (const char *text : {"30", "30 m", "m", "", "-1s", "+1s", "1e3s", "1d", "30M", "1.0005s", "1.s", ".5s", "1.2.3s",
+                           "0x10s", "9223372036854775807h", "99999999999999999999s", "1,5s", "30m "}) {
+    CAPTURE(text);
+    CHECK(refuses(ValueType::Duration, text));
+  }
+  CHECK(formatDuration(0) == "0s");
+  CHECK(formatDuration(1500) == "1500ms");
+  CHECK(formatDuration(5'400'000) == "90m");
+  CHECK(formatDuration(86'400'000) == "24h");
+}
+
+TEST_CASE("sizes are powers of 1024") {
+  CHECK(amount(ValueType::Size, "256MB") == 268'435'456);
+  CHECK(amount(ValueType::Size, "1KB") == 1024);
+  CHECK(amount(ValueType::Size, "1.5GB") == 1'610'612'736);
+  CHECK(amount(ValueType::Size, "1000") == 1000);
+  CHECK(amount(ValueType::Size, "0") == 0);
+  for (const char *text : {"256M", "256mb", "256 MB", "MB", "-1", "1TB", "0.3KB", "8589934592GB", "1MBs"}) {
+    CAPTURE(text);
+    CHECK(refuses(ValueType::Size, text));
+  }
+  CHECK(formatSize(268'435'456) == "256MB");
+  CHECK(formatSize(1000) == "1000");
+  CHECK(formatSize(0) == "0");
+}
+
+TEST_CASE("numbers, ints and switches have one meaning") {
+  CHECK(parseValue(keyOf(ValueType::Number), "0.50").text == "0.5");
+  CHECK(parseValue(keyOf(ValueType::Number), "-2").number == doctest::Approx(-2.0));
+  for (const char *text : {"nan", "inf", "1e999", "0.5x", "", "0,5", " 1"}) {
+    CAPTURE(text);
+    CHECK(refuses(ValueType::Number, text));
+  }
+  CHECK(amount(ValueType::Int, "-9223372036854775808") == INT64_MIN);
+  CHECK(refuses(ValueType::Int, "9223372036854775808"));
+  CHECK(refuses(ValueType::Int, "1.0"));
+  CHECK(refuses(ValueType::Int, "0x10"));
+  for (const char *text : {"true", "yes", "on", "1"})
+    CHECK(parseValue(keyOf(ValueType::Bool), text).text == "true");
+  for (const char *text : {"false", "no", "off", "0"})
+    CHECK(parseValue(keyOf(ValueType::Bool), text).text == "false");
+  CHECK(refuses(ValueType::Bool, "TRUE"));
+  CHECK(refuses(ValueType::Bool, "2"));
+}
+
+TEST_CASE("an empty value is fine for texts, and where the default is empty") {
+  CHECK(parseValue(keyOf(ValueType::String), "").text.empty());
+  CHECK(parseValue(keyOf(ValueType::List), "").items.empty());
+  CHECK(parseValue(keyOf(ValueType::Listen), "").addresses.empty());
+  KeySpec optional = keyOf(ValueType::Duration);
+  optional.defaultValue.clear();
+  CHECK(parseValue(optional, "").integer == 0);
+  CHECK(refuses(ValueType::Duration, ""));
+}
+
+TEST_CASE("a refused secret is not repeated in the message") {
+  KeySpec key = keyOf(ValueType::Int);
+  key.flags = MOS_KEY_SECRET;
+  try {
+    parseValue(key, "hunter2");
+    FAIL("accepted");
+  } catch (const Error &e) {
+    CHECK(std::string(e.what()).find("hunter2") == std::string::npos);
+    CHECK(std::string(e.what()).find("the value is not a whole number") == 0);
+  }
+}
+
+TEST_CASE("lists are words between commas") {
+  const auto value = parseValue(keyOf(ValueType::List), "a,b ,  c");
+  CHECK(value.items == std::vector<std::string>{"a", "b", "c"});
+  CHECK(value.text == "a, b, c");
+  CHECK(refuses(ValueType::List, "a,"));
+  CHECK(refuses(ValueType::List, ","));
+}
+
+TEST_CASE("listen addresses are numeric, canonical and know who can reach them") {
+  struct Row {
+    const char *text, *canonical;
+    bool local;
+  };
+  for (const Row &row :
+       {Row{"127.0.0.1:9000", "127.0.0.1:9000", true}, Row{"localhost:0", "127.0.0.1:0", true},
+        Row{"127.8.9.10:1", "127.8.9.10:1", true}, Row{"[::1]:9000", "[::1]:9000", true},
+        Row{"[0:0:0:0:0:0:0:1]:9000", "[::1]:9000", true}, Row{"[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", true},
+        Row{"0.0.0.0:80", "0.0.0.0:80", false}, Row{"[::]:80", "[::]:80", false},
+        Row{"10.0.0.1:80", "10.0.0.1:80", false}, Row{"[2001:db8::1]:443", "[2001:db8::1]:443", false},
+        Row{"[::ffff:10.0.0.1]:1", "[::ffff:10.0.0.1]:1", false}, Row{"unix:/run/x.sock", "unix:/run/x.sock", true}}) {
+    CAPTURE(row.text);
+    const auto address = ListenAddress::parse(row.text);
+    CHECK(address.toString() == row.canonical);
+    CHECK(address.isLocal() == row.local);
+  }
+  const std::string longPath = "unix:/" + std::string(107, 'a');
+  for (const char *text : {"",
+                           ":9000",
+                           "*:9000",
+                           "9000",
+                           "127.0.0.1",
+                           "127.0.0.1:",
+                           "127.0.0.1:65536",
+                           "127.0.0.1:-1",
+                           "127.0.0.1:9x",
+                           "::1:9000",
+                           "[::1]",
+                           "[::1]9000",
+                           "[127.0.0.1]:1",
+                           "127.1:80",
+                           "0177.0.0.1:80",
+                           "example.com:80",
+                           "[fe80::1%eth0]:80",
+                           "unix:",
+                           "unix:@abstract",
+                           longPath.c_str(),
+                           "http://127.0.0.1:80"}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(ListenAddress::parse(text), Error);
+  }
+}
+
+TEST_CASE("two listeners collide when they cannot be bound together") {
+  const auto collide = [](const char *a, const char *b) {
+    const auto first = ListenAddress::parse(a);
+    const auto second = ListenAddress::parse(b);
+    CHECK(first.collidesWith(second) == second.collidesWith(first));
+    return first.collidesWith(second);
+  };
+  CHECK(collide("127.0.0.1:80", "127.0.0.1:80"));
+  CHECK(collide("0.0.0.0:80", "127.0.0.1:80"));
+  CHECK(collide("[::]:80", "[::1]:80"));
+  CHECK(collide("unix:/a", "unix:/a"));
+  CHECK_FALSE(collide("127.0.0.1:0", "127.0.0.1:0"));
+  CHECK_FALSE(collide("127.0.0.1:80", "127.0.0.2:80"));
+  CHECK_FALSE(collide("127.0.0.1:80", "127.0.0.1:81"));
+  CHECK_FALSE(collide("127.0.0.1:80", "[::1]:80"));
+  CHECK_FALSE(collide("unix:/a", "unix:/b"));
+}
+
+TEST_CASE("one surrounding pair of quotes is removed") {
+  CHECK(unquote("  a b \r") == "a b");
+  CHECK(unquote(R"(" a ")") == " a ");
+  CHECK(unquote("' a '") == " a ");
+  CHECK(unquote(R"('"a"')") == R"("a")");
+  CHECK(unquote(R"("a" and "b")") == R"("a" and "b")");
+  CHECK(unquote(R"("a')") == R"("a')");
+  CHECK(unquote("\"") == "\"");
+  CHECK(unquote("\"\"").empty());
+}
+
+TEST_CASE("a suggestion is close, or there is none") {
+  const std::vector<std::string> words{"image", "memory", "listen", "idle_timeout", "cpu"};
+  CHECK(closest("imgae", words) == "image");
+  CHECK(closest("Image", words) == "image");
+  CHECK(closest("idletimeout", words) == "idle_timeout");
+  CHECK(closest("cpus", words) == "cpu");
+  CHECK_FALSE(closest("weather", words).has_value());
+  CHECK_FALSE(closest("", words).has_value());
+  CHECK_FALSE(closest(std::string(100'000, 'a'), words).has_value());
+}
+
+TEST_CASE("text in messages is cut and made harmless") {
+  CHECK(quote("a\nb\x1b[0m") == "\"a\\x0ab\\x1b[0m\"");
+  CHECK(quote("\xff") == "\"\\xff\"");
+  CHECK(quote("grün") == "\"grün\"");
+  CHECK(quote(std::string(500, 'a')).size() < 100);
+}
