@@ -1,0 +1,109 @@
+#include "auth/Authenticator.h"
+
+#include <matrixos/abi/host.h>
+
+#include <utility>
+
+namespace matrixos::auth {
+
+namespace {
+
+constexpr std::string_view kHowTo = "send the platform secret as \"Authorization: Bearer <secret>\"; the daemon keeps "
+                                    "it in platform.secret_file, or in "
+                                    "admin.secret of its data directory";
+
+/// The token of "Bearer <token>" (RFC 6750 §2.1); nothing for any other scheme.
+std::optional<std::string_view> bearerToken(std::string_view value) {
+  constexpr std::string_view kScheme = "bearer";
+  if (value.size() <= kScheme.size() || value[kScheme.size()] != ' ') return std::nullopt;
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    if ((static_cast<unsigned char>(value[i]) | 0x20U) != static_cast<unsigned char>(kScheme[i])) return std::nullopt;
+  }
+  value.remove_prefix(kScheme.size());
+  while (!value.empty() && value.front() == ' ')
+    value.remove_prefix(1);
+  return value;
+}
+
+Decision refuse(int status, std::string message, std::string reason) {
+  Decision decision;
+  decision.status = status;
+  decision.message = std::move(message);
+  decision.reason = std::move(reason);
+  return decision;
+}
+
+Decision allow(std::string principal) {
+  Decision decision;
+  decision.principal = std::move(principal);
+  return decision;
+}
+
+} // namespace
+
+bool equalInConstantTime(std::string_view left, std::string_view right) noexcept {
+  volatile unsigned char difference = left.size() == right.size() ? 0 : 1;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const char other = right.empty() ? '\0' : right[i % right.size()];
+    difference = static_cast<unsigned char>(difference |
+                                            (static_cast<unsigned char>(left[i]) ^ static_cast<unsigned char>(other)));
+  }
+  return difference == 0;
+}
+
+Authenticator::Authenticator(Options options) : options_(std::move(options)) {}
+
+Decision Authenticator::check(std::string_view permission, const Credentials &credentials) const {
+  const Proof proof = proofOf(credentials);
+  const bool trustedPeer = credentials.door == Door::Admin && credentials.peerUid &&
+                           (*credentials.peerUid == 0 || *credentials.peerUid == options_.ownUid);
+  std::string principal;
+  if (proof == Proof::Right)
+    principal = "admin";
+  else if (trustedPeer)
+    principal = "uid:" + std::to_string(*credentials.peerUid);
+
+  if (permission == MOS_PERMISSION_PUBLIC) return allow(std::move(principal));
+  if (permission != MOS_PERMISSION_ADMIN) {
+    return refuse(403, "this route asks for a permission that the platform does not know", "UNKNOWN_PERMISSION");
+  }
+  if (!principal.empty()) return allow(std::move(principal));
+  if (proof == Proof::Wrong) noteWrongSecret();
+  if (credentials.door == Door::Admin) {
+    return refuse(403, "the admin socket serves root and the daemon's own user only; run the command as one of them",
+                  "WRONG_PEER");
+  }
+  if (options_.open) return allow("anonymous");
+  if (proof == Proof::Wrong) return refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
+  return refuse(401, "authentication is required; " + std::string(kHowTo), "AUTHENTICATION_REQUIRED");
+}
+
+void Authenticator::setSecret(std::string secret) {
+  const std::lock_guard lock(mutex_);
+  options_.secret = std::move(secret);
+}
+
+Authenticator::Proof Authenticator::proofOf(const Credentials &credentials) const {
+  if (credentials.authorization.empty()) return Proof::None;
+  if (credentials.authorization.size() > 1) return Proof::Wrong;
+  const auto token = bearerToken(credentials.authorization.front());
+  if (!token) return Proof::Wrong;
+  const std::lock_guard lock(mutex_);
+  if (options_.secret.empty()) return Proof::Wrong;
+  return equalInConstantTime(*token, options_.secret) ? Proof::Right : Proof::Wrong;
+}
+
+void Authenticator::noteWrongSecret() const {
+  std::uint64_t attempts = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    ++wrongSinceLog_;
+    const auto now = std::chrono::steady_clock::now();
+    if (lastLog_ && now - *lastLog_ < options_.logInterval) return;
+    lastLog_ = now;
+    attempts = std::exchange(wrongSinceLog_, 0);
+  }
+  if (options_.onWrongSecret) options_.onWrongSecret(attempts);
+}
+
+} // namespace matrixos::auth

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::auth {
+
+/// Which of the two doors of the API a connection came through.
+enum class Door {
+  Admin, ///< the admin socket, mode 0600, where peer credentials count
+  Api    ///< every other listener: the api socket and TCP
+};
+
+/// What one request brings along to prove who sent it.
+struct Credentials {
+  Door door = Door::Api;
+  /// User of the peer from SO_PEERCRED; nothing on TCP.
+  std::optional<uid_t> peerUid;
+  /// Values of all Authorization fields. More than one proves nothing, because it is unclear which one counts.
+  std::vector<std::string_view> authorization;
+};
+
+/// Whether a request may go on.
+struct Decision {
+  /// 0: allowed. Else the HTTP status to answer, 401 or 403.
+  int status = 0;
+  /// Who asks: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "" (the public).
+  std::string principal;
+  /// When refused: a sentence for people, and a stable word for programs.
+  std::string message;
+  std::string reason;
+
+  bool allowed() const { return status == 0; }
+};
+
+/// Decides whether a request meets a route's permission. Immutable but for the log limiter; any thread.
+class Authenticator {
+public:
+  struct Options {
+    /// The platform secret; an empty one matches nothing.
+    std::string secret;
+    /// api.auth=none: the api listeners ask for nothing.
+    bool open = false;
+    /// The daemon's own user, who may use the admin socket like root.
+    uid_t ownUid = 0;
+    /// Told about wrong secrets, at most once per `logInterval`, with how many there were since the last time.
+    std::function<void(std::uint64_t attempts)> onWrongSecret;
+    std::chrono::milliseconds logInterval{10000};
+  };
+
+  explicit Authenticator(Options options);
+
+  /// Never throws for what a client sent.
+  Decision check(std::string_view permission, const Credentials &credentials) const;
+
+  /// Replaces the secret, for a reload of the configuration.
+  void setSecret(std::string secret);
+
+private:
+  enum class Proof { None, Wrong, Right };
+
+  Proof proofOf(const Credentials &credentials) const;
+  void noteWrongSecret() const;
+
+  Options options_;
+  mutable std::mutex mutex_;
+  mutable std::uint64_t wrongSinceLog_ = 0;
+  mutable std::optional<std::chrono::steady_clock::time_point> lastLog_;
+};
+
+/// Whether two texts are equal, in a time that depends on their lengths alone.
+bool equalInConstantTime(std::string_view left, std::string_view right) noexcept;
+
+} // namespace matrixos::auth

@@ -1,0 +1,148 @@
+#include "auth/Secret.h"
+
+#include <matrixos/status.hpp>
+#include <matrixos/ulid.hpp>
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace matrixos::auth {
+
+namespace {
+
+constexpr std::size_t kSecretBytes = 32;
+constexpr std::size_t kMaxSecretLength = 4096;
+
+class File {
+public:
+  explicit File(int fd) : fd_(fd) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File &) = delete;
+  File &operator=(const File &) = delete;
+  int fd() const { return fd_; }
+
+private:
+  int fd_;
+};
+
+[[noreturn]] void failWith(Status status, const std::string &what, int code) {
+  throw Error(status, what + ": " + std::strerror(code), "SECRET_FILE");
+}
+
+std::string readAll(const File &file, const std::string &name) {
+  std::string text;
+  std::array<char, 1024> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) failWith(Status::FailedPrecondition, "cannot read the secret file " + name, errno);
+    if (got == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (text.size() > kMaxSecretLength) {
+      throw Error(Status::FailedPrecondition, "the secret file " + name + " is longer than 4096 bytes", "SECRET_FILE");
+    }
+  }
+}
+
+void checkOwnership(const File &file, const std::string &name) {
+  struct stat info {};
+  if (::fstat(file.fd(), &info) != 0) failWith(Status::FailedPrecondition, "cannot examine " + name, errno);
+  if (!S_ISREG(info.st_mode)) {
+    throw Error(Status::FailedPrecondition, "the secret file " + name + " is not a regular file", "SECRET_FILE");
+  }
+  if ((info.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+    throw Error(Status::FailedPrecondition,
+                "the secret file " + name + " is open to other users; run: chmod 600 " + name, "SECRET_FILE");
+  }
+}
+
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
+}
+
+std::string makeSecret() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::array<unsigned char, kSecretBytes> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw Error(Status::Internal, "the kernel gave no randomness for the secret");
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text.push_back(kHex[byte >> 4U]);
+    text.push_back(kHex[byte & 15U]);
+  }
+  return text;
+}
+
+void writeDurably(const std::filesystem::path &path, const std::string &text) {
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (file.fd() < 0) failWith(Status::Unavailable, "cannot create " + path.string(), errno);
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t put = ::write(file.fd(), text.data() + done, text.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
+    done += static_cast<std::size_t>(put);
+  }
+  if (::fsync(file.fd()) != 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
+}
+
+void syncDirectory(const std::filesystem::path &directory) {
+  const File file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (file.fd() < 0 || ::fsync(file.fd()) != 0) {
+    failWith(Status::Unavailable, "cannot write the directory " + directory.string(), errno);
+  }
+}
+
+} // namespace
+
+std::string loadSecret(const std::filesystem::path &file) {
+  const std::string name = file.string();
+  const File opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (opened.fd() < 0) failWith(Status::FailedPrecondition, "cannot open the secret file " + name, errno);
+  checkOwnership(opened, name);
+  std::string secret = trimmed(readAll(opened, name));
+  if (secret.empty()) {
+    throw Error(Status::FailedPrecondition, "the secret file " + name + " is empty; put a long random word into it",
+                "SECRET_FILE");
+  }
+  for (const char c : secret) {
+    if (c <= ' ' || c > '~') {
+      throw Error(Status::FailedPrecondition,
+                  "the secret in " + name + " has to be one word of printable ASCII, since it travels in a header",
+                  "SECRET_FILE");
+    }
+  }
+  return secret;
+}
+
+std::string loadOrCreateSecret(const std::filesystem::path &dataDir) {
+  const std::filesystem::path path = dataDir / kSecretFileName;
+  if (::access(path.c_str(), F_OK) == 0) return loadSecret(path);
+  // link() fails where rename() would replace: of two daemons that start together, the second takes the first's secret.
+  const std::filesystem::path draft = dataDir / (std::string(kSecretFileName) + "." + makeUlid());
+  writeDurably(draft, makeSecret() + "\n");
+  const int linked = ::link(draft.c_str(), path.c_str()) == 0 ? 0 : errno;
+  ::unlink(draft.c_str());
+  if (linked != 0 && linked != EEXIST) failWith(Status::Unavailable, "cannot create " + path.string(), linked);
+  syncDirectory(dataDir);
+  return loadSecret(path);
+}
+
+std::string resolveSecret(const std::filesystem::path &secretFile, const std::filesystem::path &dataDir) {
+  return secretFile.empty() ? loadOrCreateSecret(dataDir) : loadSecret(secretFile);
+}
+
+} // namespace matrixos::auth

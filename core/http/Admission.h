@@ -1,0 +1,62 @@
+#pragma once
+
+#include "http/Lobby.h"
+
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/StreamSocketImpl.h>
+
+#include <memory>
+#include <string_view>
+
+/// How admitted requests reach Poco::Net::HTTPServer.
+///
+/// Poco 1.11's server misreads hostile requests in many ways, among them: two Content-Lengths, Transfer-Encoding beside
+/// Content-Length, `Host :`, bodies that nobody read, encoded words in fields, addresses of unix sockets. So it is
+/// given nothing to misread. Its server socket is a queue of requests that passed the gate; each is accepted as a
+/// connection of its own, on which Poco finds one constant, empty request. What Poco contributes is what it does well:
+/// dispatching to a pool of worker threads. The handler takes the real request from the AdmittedSocket underneath.
+namespace matrixos::http {
+
+/// The socket that Poco sees for one admitted request. Gives the connection back to the lobby when Poco lets go of it;
+/// a request that Poco dropped on the way is answered 503.
+class AdmittedSocket : public Poco::Net::StreamSocketImpl {
+public:
+  AdmittedSocket(std::unique_ptr<Connection> connection, std::shared_ptr<Lobby> lobby,
+                 std::shared_ptr<AdmissionQueue> queue);
+
+  Connection &connection() { return *connection_; }
+  /// The request was answered, and this is what becomes of the connection.
+  void answered(After after);
+
+  int sendBytes(const void *buffer, int length, int flags) override;
+  int receiveBytes(void *buffer, int length, int flags) override;
+  bool poll(const Poco::Timespan &timeout, int mode) override;
+  int available() override;
+  /// The descriptor is the connection's, and the connection goes on.
+  void close() override {}
+  void shutdown() override {}
+  void setSendTimeout(const Poco::Timespan &) override {}
+  void setReceiveTimeout(const Poco::Timespan &) override {}
+  /// Poco asks for both and would read garbage off a unix socket; nobody uses the answers.
+  Poco::Net::SocketAddress address() override;
+  Poco::Net::SocketAddress peerAddress() override;
+
+protected:
+  ~AdmittedSocket() override;
+
+private:
+  std::unique_ptr<Connection> connection_;
+  std::shared_ptr<Lobby> lobby_;
+  std::shared_ptr<AdmissionQueue> queue_;
+  std::string_view pending_;
+  bool answered_ = false;
+  After after_ = After::Close;
+};
+
+/// The server socket that Poco::Net::HTTPServer accepts from.
+class AdmittedServerSocket : public Poco::Net::ServerSocket {
+public:
+  AdmittedServerSocket(std::shared_ptr<Lobby> lobby, std::shared_ptr<AdmissionQueue> queue);
+};
+
+} // namespace matrixos::http

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "auth/Authenticator.h"
+#include "http/Exchange.h"
+#include "http/RequestGate.h"
+#include "http/Router.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace matrixos::http {
+
+/// What is known of a request once it is over, for access logs and metrics.
+struct AccessRecord {
+  std::string method; ///< empty for a request that was refused before it was understood
+  std::string route;  ///< pattern of the route, a bounded label; empty when none was found
+  int status = 0;     ///< 0: the client had gone before an answer began
+  std::chrono::microseconds duration{0};
+  std::uint64_t bytes = 0; ///< sent, head included
+  std::string requestId;
+  std::string principal;
+};
+
+/// Where the API listens: `unix:<path>` or `host:port`.
+struct ListenAddress {
+  std::string address;
+  auth::Door door = auth::Door::Api;
+};
+
+struct ApiServerOptions {
+  std::vector<ListenAddress> listen;
+  std::shared_ptr<const auth::Authenticator> authenticator;
+  int workers = 64;    ///< threads that run handlers and wait for late answers
+  int backlog = 64;    ///< admitted requests that wait for a worker; beyond them 503
+  int maxStreams = 32; ///< answers that stream at once, each of them holding a worker
+  std::size_t maxConnections = 2048;
+  GateLimits limits;
+  std::chrono::milliseconds headTimeout{10000};      ///< a whole request head, from its first byte
+  std::chrono::milliseconds idleTimeout{15000};      ///< a connection without any byte
+  std::chrono::milliseconds bodyTimeout{10000};      ///< between two pieces of a body; the whole has six times that
+  std::chrono::milliseconds sendTimeout{30000};      ///< a client that takes nothing
+  std::chrono::milliseconds exchangeTimeout{900000}; ///< a handler that does not answer; then 504
+  /// Called after each request, on the thread that served it. Must not block for long; may be empty.
+  std::function<void(const AccessRecord &)> onAccess;
+  /// Told what a handler threw that is no Error: the client only sees a 500 with the request id. May be empty.
+  std::function<void(const std::string &what, const AccessRecord &)> onFault;
+};
+
+/// The daemon's API: Poco::Net::HTTPServer behind one strict gate (RequestGate), on TCP and unix sockets.
+///
+/// A request passes: lobby (accepts, reads and judges the head) → admission (full: 503) → worker: path, route (404,
+/// 405), permission (401, 403), body (413, 400, 408), handler. Every answer carries X-Request-Id, `Cache-Control:
+/// no-store` and `X-Content-Type-Options: nosniff`; every failure is application/problem+json. All methods: any thread,
+/// but start() and stop() are called once each, in this order.
+class ApiServer {
+public:
+  /// Binds all listeners, so that wrong addresses fail at start. Throws what Listener throws.
+  explicit ApiServer(ApiServerOptions options);
+  /// Stops at once if stop() was not called.
+  ~ApiServer();
+  ApiServer(const ApiServer &) = delete;
+  ApiServer &operator=(const ApiServer &) = delete;
+
+  void start();
+
+  /// Stops accepting and waits up to `patience` for the open exchanges; then answers what is open with 503, cuts
+  /// streams, and after a short grace breaks the remaining connections. Never hangs: a handler that does not return
+  /// keeps its thread for itself. True when none did.
+  bool stop(std::chrono::milliseconds patience);
+
+  /// The addresses that were bound, in the order of the options, with real ports.
+  std::vector<std::string> addresses() const;
+  /// The port of that listener; 0 for a unix socket.
+  std::uint16_t port(std::size_t listener = 0) const;
+
+  /// See Router::add().
+  void addRoutes(OwnerId owner, std::vector<Route> routes);
+
+  /// Takes the owner's routes out at once, waits up to `patience` for its open exchanges, then answers them 503. True
+  /// when no worker is inside the owner's handlers any more; text borrowed from its exchanges is then gone.
+  bool removeRoutes(OwnerId owner, std::chrono::milliseconds patience);
+
+  std::vector<RouteInfo> listRoutes() const;
+
+  /// The exchange behind a number, or null when it is stale.
+  std::shared_ptr<Exchange> findExchange(std::uint64_t id) const;
+  /// Makes the number of an answered exchange stale.
+  void forgetExchange(std::uint64_t id);
+
+  /// Requests waiting or being answered right now.
+  std::size_t openRequests() const;
+
+  class Core;
+
+private:
+  std::shared_ptr<Core> core_;
+};
+
+} // namespace matrixos::http

@@ -1,0 +1,196 @@
+#include "http/HttpInterface.h"
+
+#include <matrixos/status.hpp>
+
+#include <cstring>
+#include <utility>
+
+namespace matrixos::http {
+
+namespace {
+
+std::string text(mos_str from) {
+  return std::string(fromAbi(from));
+}
+
+std::vector<Field> fieldsOf(const mos_pair *headers, std::uint32_t count) {
+  std::vector<Field> fields;
+  for (std::uint32_t i = 0; i < count; ++i)
+    fields.push_back({text(headers[i].key), text(headers[i].value)});
+  return fields;
+}
+
+Problem problemOf(const mos_error *what) {
+  if (what == nullptr) return toProblem(Error(Status::Internal, "the handler failed without saying why"));
+  return toProblem(toError(what->status, *what));
+}
+
+[[noreturn]] void throwOver() {
+  throw Error(Status::NotFound, "the exchange was answered or given up", "EXCHANGE_OVER");
+}
+
+} // namespace
+
+/// The functions of the table. `self` is the HttpInterface.
+struct HttpInterface::Calls {
+  static HttpInterface &of(void *self) {
+    auto &interface = *static_cast<HttpInterface *>(self);
+    if (interface.closed_) throw Error(Status::Unavailable, "the plugin was stopped", "STOPPED");
+    return interface;
+  }
+
+  static std::shared_ptr<Exchange> find(HttpInterface &interface, std::uint64_t id) {
+    auto exchange = interface.server_.findExchange(id);
+    if (!exchange || exchange->data().route->owner != interface.options_.owner) throwOver();
+    return exchange;
+  }
+
+  /// Only while it is open, so that what is handed out stays valid until the plugin answers.
+  static std::shared_ptr<Exchange> findOpen(HttpInterface &interface, std::uint64_t id) {
+    auto exchange = find(interface, id);
+    if (!exchange->open()) throwOver();
+    return exchange;
+  }
+
+  /// Runs an answering call after which the number is stale, whether the answer still reached somebody or not.
+  template <typename Body>
+  static void answer(void *self, std::uint64_t id, Body &&body) {
+    HttpInterface &interface = of(self);
+    const auto exchange = find(interface, id);
+    body(*exchange);
+    interface.server_.forgetExchange(id);
+  }
+
+  /// A failed attempt leaves an open exchange to another one, and ends one that nobody waits for.
+  static void forgetIfOver(HttpInterface &interface, std::uint64_t id) {
+    const auto exchange = interface.server_.findExchange(id);
+    if (exchange && !exchange->open()) interface.server_.forgetExchange(id);
+  }
+
+  template <typename Body>
+  static mos_status answering(void *self, std::uint64_t id, mos_error *error, Body &&body) {
+    const mos_status status = guarded(error, [&] { answer(self, id, body); });
+    if (status != MOS_OK) guarded(nullptr, [&] { forgetIfOver(of(self), id); });
+    return status;
+  }
+
+  static Route routeOf(HttpInterface &interface, const mos_http_route &from) {
+    if (from.handle == nullptr) throw Error(Status::InvalidArgument, "a route has no handler", "BAD_ROUTE");
+    Route route;
+    route.method = text(from.method);
+    route.pattern = text(from.pattern);
+    route.permission = text(from.permission);
+    route.summary = text(from.summary);
+    route.maxBody = from.max_body;
+    route.handle = [around = interface.options_.around, handle = from.handle,
+                    ctx = from.ctx](const std::shared_ptr<Exchange> &exchange) {
+      const std::uint64_t id = exchange->id();
+      if (around)
+        around([&] { handle(ctx, id); });
+      else
+        handle(ctx, id);
+    };
+    return route;
+  }
+
+  static mos_status addRoutes(void *self, const mos_http_route *routes, std::uint32_t count, mos_error *error) {
+    return guarded(error, [&] {
+      HttpInterface &interface = of(self);
+      std::vector<Route> list;
+      for (std::uint32_t i = 0; i < count; ++i)
+        list.push_back(routeOf(interface, routes[i]));
+      interface.server_.addRoutes(interface.options_.owner, std::move(list));
+    });
+  }
+
+  static mos_status request(void *self, std::uint64_t id, mos_http_request *out, mos_error *error) {
+    return guarded(error, [&] {
+      const auto exchange = findOpen(of(self), id);
+      const ExchangeData &data = exchange->data();
+      mos_http_request full{};
+      full.struct_size = out->struct_size;
+      full.method = toAbi(data.head.method);
+      full.path = toAbi(data.path);
+      full.query = toAbi(data.head.query());
+      full.body = toAbi(data.body);
+      full.principal = toAbi(data.principal);
+      full.request_id = toAbi(data.requestId);
+      // An older plugin's struct is shorter, a newer one's tail stays as it was.
+      std::memcpy(out, &full, std::min<std::size_t>(out->struct_size, sizeof(full)));
+    });
+  }
+
+  static mos_status give(std::optional<std::string_view> value, const char *reason, mos_str name, mos_str *out,
+                         mos_error *error) {
+    if (!value) return matrixos::fail(error, Status::NotFound, "the request has no \"" + text(name) + "\"", reason);
+    *out = toAbi(*value);
+    return MOS_OK;
+  }
+
+  static mos_status param(void *self, std::uint64_t id, mos_str name, mos_str *out, mos_error *error) {
+    return guarded(
+        error, [&] { return give(findOpen(of(self), id)->param(fromAbi(name)), "NO_PARAMETER", name, out, error); });
+  }
+
+  static mos_status queryParam(void *self, std::uint64_t id, mos_str name, mos_str *out, mos_error *error) {
+    return guarded(error, [&] {
+      return give(findOpen(of(self), id)->queryParam(fromAbi(name)), "NO_PARAMETER", name, out, error);
+    });
+  }
+
+  static mos_status header(void *self, std::uint64_t id, mos_str name, mos_str *out, mos_error *error) {
+    return guarded(error,
+                   [&] { return give(findOpen(of(self), id)->header(fromAbi(name)), "NO_HEADER", name, out, error); });
+  }
+
+  static std::int32_t gone(void *self, std::uint64_t id) {
+    std::int32_t result = 1;
+    guarded(nullptr, [&] { result = find(of(self), id)->gone() ? 1 : 0; });
+    return result;
+  }
+
+  static mos_status respond(void *self, std::uint64_t id, std::uint32_t status, mos_str contentType,
+                            const mos_pair *headers, std::uint32_t count, mos_str body, mos_error *error) {
+    return answering(self, id, error, [&](Exchange &exchange) {
+      exchange.respond(static_cast<int>(status), text(contentType), fieldsOf(headers, count), text(body));
+    });
+  }
+
+  static mos_status fail(void *self, std::uint64_t id, const mos_error *what, mos_error *error) {
+    return answering(self, id, error, [&](Exchange &exchange) { exchange.fail(problemOf(what)); });
+  }
+
+  static mos_status begin(void *self, std::uint64_t id, std::uint32_t status, mos_str contentType,
+                          const mos_pair *headers, std::uint32_t count, mos_error *error) {
+    return guarded(error, [&] {
+      find(of(self), id)->begin(static_cast<int>(status), text(contentType), fieldsOf(headers, count));
+    });
+  }
+
+  static mos_status write(void *self, std::uint64_t id, mos_str bytes, mos_error *error) {
+    return guarded(error, [&] { find(of(self), id)->write(fromAbi(bytes)); });
+  }
+
+  static mos_status end(void *self, std::uint64_t id, mos_error *error) {
+    return answering(self, id, error, [](Exchange &exchange) { exchange.end(); });
+  }
+};
+
+HttpInterface::HttpInterface(ApiServer &server, Options options) : server_(server), options_(std::move(options)) {
+  table_.struct_size = sizeof(table_);
+  table_.minor = 0;
+  table_.self = this;
+  table_.add_routes = Calls::addRoutes;
+  table_.request = Calls::request;
+  table_.param = Calls::param;
+  table_.query_param = Calls::queryParam;
+  table_.header = Calls::header;
+  table_.gone = Calls::gone;
+  table_.respond = Calls::respond;
+  table_.fail = Calls::fail;
+  table_.begin = Calls::begin;
+  table_.write = Calls::write;
+  table_.end = Calls::end;
+}
+
+} // namespace matrixos::http

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "http/ApiServer.h"
+
+#include <matrixos/abi/host.h>
+
+#include <atomic>
+#include <functional>
+
+namespace matrixos::http {
+
+/// The table `matrixos.host.http/1` for one plugin, on top of an ApiServer.
+///
+/// Exceptions never cross it. The plugin host owns one per plugin and keeps it, and the server, until the plugin's code
+/// can no longer call.
+class HttpInterface {
+public:
+  struct Options {
+    /// Routes are added under it; never 0 for plugins.
+    OwnerId owner = 0;
+    /// Runs one call of a route's handler, e.g. to leave a breadcrumb that names the plugin. Empty: plainly called.
+    std::function<void(const std::function<void()> &call)> around;
+  };
+
+  HttpInterface(ApiServer &server, Options options);
+
+  const mos_host_http_v1 *table() const { return &table_; }
+
+  /// From now on every function answers MOS_UNAVAILABLE. Exchanges that the plugin still owes are left to
+  /// ApiServer::removeRoutes().
+  void close() { closed_ = true; }
+
+private:
+  struct Calls;
+
+  ApiServer &server_;
+  const Options options_;
+  std::atomic<bool> closed_{false};
+  mos_host_http_v1 table_{};
+};
+
+} // namespace matrixos::http

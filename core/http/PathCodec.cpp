@@ -1,0 +1,105 @@
+#include "http/PathCodec.h"
+
+#include "http/Problem.h"
+
+namespace matrixos::http {
+
+namespace {
+
+int hexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool isCleanUtf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7F) return false;
+    const std::size_t length = utf8Length(text.substr(i));
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
+} // namespace
+
+std::size_t utf8Length(std::string_view text) noexcept {
+  if (text.empty()) return 0;
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };
+  const auto follows = [&](std::size_t i) { return (at(i) & 0xC0U) == 0x80U; };
+  const unsigned char lead = at(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
+  if ((lead & 0xF0U) == 0xE0U) {
+    const bool overlong = lead == 0xE0 && at(1) < 0xA0;
+    const bool surrogate = lead == 0xED && at(1) > 0x9F;
+    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    const bool overlong = lead == 0xF0 && at(1) < 0x90;
+    const bool beyond = lead == 0xF4 && at(1) > 0x8F;
+    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
+  }
+  return 0;
+}
+
+std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+' && plusIsSpace) {
+      out.push_back(' ');
+    } else if (text[i] != '%') {
+      out.push_back(text[i]);
+    } else {
+      if (text.size() - i < 3) return std::nullopt;
+      const int high = hexValue(text[i + 1]);
+      const int low = hexValue(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      out.push_back(static_cast<char>(high * 16 + low));
+      i += 2;
+    }
+  }
+  if (!isCleanUtf8(out)) return std::nullopt;
+  return out;
+}
+
+std::vector<std::string> decodePath(std::string_view rawPath) {
+  std::vector<std::string> segments;
+  if (rawPath == "/") return segments;
+  while (!rawPath.empty()) {
+    rawPath.remove_prefix(1); // the slash
+    const std::size_t end = rawPath.find('/');
+    auto segment = percentDecode(rawPath.substr(0, end));
+    if (!segment) throw ProblemException(400, "the path holds a bad percent escape or a control byte", "BAD_PATH");
+    if (*segment == "." || *segment == "..") {
+      throw ProblemException(400, "the path holds a dot segment; send it resolved", "BAD_PATH");
+    }
+    segments.push_back(*std::move(segment));
+    rawPath.remove_prefix(end == std::string_view::npos ? rawPath.size() : end);
+  }
+  return segments;
+}
+
+std::vector<std::pair<std::string, std::string>> decodeQuery(std::string_view rawQuery) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  while (!rawQuery.empty()) {
+    const std::size_t end = rawQuery.find('&');
+    const std::string_view item = rawQuery.substr(0, end);
+    rawQuery.remove_prefix(end == std::string_view::npos ? rawQuery.size() : end + 1);
+    if (item.empty()) continue;
+    const std::size_t equals = item.find('=');
+    auto name = percentDecode(item.substr(0, equals), true);
+    auto value = percentDecode(equals == std::string_view::npos ? std::string_view{} : item.substr(equals + 1), true);
+    if (!name || !value) {
+      throw ProblemException(400, "the query holds a bad percent escape or a control byte", "BAD_QUERY");
+    }
+    pairs.emplace_back(*std::move(name), *std::move(value));
+  }
+  return pairs;
+}
+
+} // namespace matrixos::http

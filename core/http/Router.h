@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::http {
+
+/// Who added routes. 0 is the daemon itself; the plugin host numbers its plugins.
+using OwnerId = std::uint64_t;
+
+class Exchange;
+
+/// One route of the API.
+struct Route {
+  std::string method;
+  /// "/containers/:handle" binds one segment; a last "*name" binds the rest of the path, one segment or more.
+  std::string pattern;
+  /// "public" or "admin" (core/auth).
+  std::string permission;
+  /// One line for the route table that operators see.
+  std::string summary;
+  /// Bytes of the largest body; 0 = no body is accepted.
+  std::uint64_t maxBody = 0;
+  /// Answers the exchange now, or later from any thread. Called on a worker, where blocking is allowed. An exception
+  /// becomes an answer: an Error by its status, anything else 500.
+  std::function<void(const std::shared_ptr<Exchange> &)> handle;
+};
+
+/// A route as it stands in the table.
+struct RouteEntry {
+  Route route;
+  OwnerId owner = 0;
+  /// Names bound by the pattern, in order.
+  std::vector<std::string> names;
+  /// Set once the owner's routes are removed, for requests that had found it just before.
+  std::atomic<bool> removed{false};
+};
+
+/// What a path and a method lead to.
+struct RouteMatch {
+  /// Null: see allow.
+  std::shared_ptr<RouteEntry> entry;
+  /// Values of entry->names, in order.
+  std::vector<std::string> values;
+  /// When there is no entry: methods that the path knows, for 405 and OPTIONS; empty for 404.
+  std::vector<std::string> allow;
+};
+
+/// What operators and tests see of a route.
+struct RouteInfo {
+  std::string method;
+  std::string pattern;
+  std::string permission;
+  std::string summary;
+  std::uint64_t maxBody;
+  OwnerId owner;
+};
+
+/// The route table. Lookups work on an immutable snapshot, so they never wait for a change. Any thread.
+///
+/// A static segment beats a parameter, a parameter beats the rest; the most specific pattern that has the method wins.
+/// HEAD is served by GET's route unless it has its own.
+class Router {
+public:
+  Router();
+  ~Router();
+
+  /// Adds all routes or none. Throws Error: InvalidArgument for a malformed route, AlreadyExists when a method and
+  /// pattern (whatever its names) are taken.
+  void add(OwnerId owner, std::vector<Route> routes);
+
+  /// Removes what the owner added; returns how many routes that were.
+  std::size_t remove(OwnerId owner);
+
+  /// `segments` comes from decodePath().
+  RouteMatch find(std::string_view method, const std::vector<std::string> &segments) const;
+
+  /// All routes by pattern and method.
+  std::vector<RouteInfo> list() const;
+
+private:
+  struct Node;
+  using Entries = std::vector<std::shared_ptr<RouteEntry>>;
+  struct Table;
+
+  static std::shared_ptr<const Table> build(Entries entries);
+  std::shared_ptr<const Table> snapshot() const;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Table> table_;
+};
+
+} // namespace matrixos::http
