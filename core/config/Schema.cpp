@@ -133,11 +133,11 @@ void Schema::addUncheckedPlugin(std::string_view id, std::string_view reason) {
   add({std::string(id), {}, {}, true, std::string(reason)}, {});
 }
 
-void Schema::setEmptyMeaning(std::string_view section, std::string_view key, std::string meaning) {
+void Schema::setEmptyMeaning(std::string_view section, std::string_view key, std::string_view meaning) {
   for (auto &spec : sections_) {
     if (spec.name != section) continue;
     for (auto &declared : spec.keys) {
-      if (declared.name == key) declared.emptyMeans = std::move(meaning);
+      if (declared.name == key) declared.emptyMeans = meaning;
     }
   }
 }

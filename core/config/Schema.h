@@ -70,7 +70,7 @@ public:
   void addUncheckedPlugin(std::string_view id, std::string_view reason);
 
   /// What the key's value is when it is left empty. The key has to exist.
-  void setEmptyMeaning(std::string_view section, std::string_view key, std::string meaning);
+  void setEmptyMeaning(std::string_view section, std::string_view key, std::string_view meaning);
 
   /// Null when nobody declared the section.
   const SectionSpec *find(std::string_view section) const noexcept;

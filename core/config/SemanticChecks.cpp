@@ -41,9 +41,10 @@ void checkOpenApi(const Config &config, std::vector<Problem> &problems) {
     if (!section.isEnabled) continue;
     for (const auto &[key, entry] : section.entries) {
       if (!entry.spec.isPublic() || entry.value.integer == 0) continue;
-      problems.push_back({auth->origin, refused + nameOf(name, key) + " (" + entry.origin.toString() +
-                                            ") makes the API reachable from outside; write auth = secret, or " + key +
-                                            " = false"});
+      std::string text = refused + nameOf(name, key);
+      text.append(" (").append(entry.origin.toString()).append(") makes the API reachable from outside; ");
+      text.append("write auth = secret, or ").append(key).append(" = false");
+      problems.push_back({auth->origin, std::move(text)});
     }
   }
 }

@@ -29,6 +29,14 @@ std::size_t utf8Length(std::string_view text) {
   return Poco::UTF8Encoding::isLegal(bytes, static_cast<int>(length)) ? length : 0;
 }
 
+/// In lower case, so that a difference in case costs nothing.
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char &c : out)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
 /// Optimal string alignment distance: inserts, removals, replacements and swaps of neighbours cost one each.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);
@@ -125,7 +133,7 @@ std::optional<std::string> closest(std::string_view word, std::span<const std::s
     const std::size_t gap =
         candidate.size() > word.size() ? candidate.size() - word.size() : word.size() - candidate.size();
     if (gap >= best || candidate.size() > kLongestWord) continue;
-    const std::size_t cost = distance(word, candidate);
+    const std::size_t cost = distance(lower(word), lower(candidate));
     if (cost < best) {
       best = cost;
       found = candidate;

@@ -61,10 +61,11 @@ public:
     for (const auto &[name, section] : sections_) {
       if (!section.isEnabled) continue;
       for (const auto &[key, entry] : section.entries) {
-        if (!entry.spec.isRequired() || !entry.value.text.empty()) continue;
-        const std::string twin = entry.spec.isSecret() ? ", or " + key + std::string(kTwinSuffix) : "";
-        const std::string help = entry.spec.help.empty() ? "" : ": " + entry.spec.help;
-        addProblem(sectionOrigin(name), name, key, "has to be set" + twin + help);
+        if (!entry.spec.isRequired() || !entry.value.text.empty() || unreadable_.count({name, key}) != 0) continue;
+        std::string text = "has to be set";
+        if (entry.spec.isSecret()) text.append(", or ").append(key).append(kTwinSuffix);
+        if (!entry.spec.help.empty()) text.append(": ").append(entry.spec.help);
+        addProblem(sectionOrigin(name), name, key, text);
       }
     }
   }
@@ -134,6 +135,7 @@ private:
       entry.value = parse(key, written);
     } catch (const Error &e) {
       addProblem(written.origin, section, key.name, e.what());
+      unreadable_.insert({section, key.name});
       entry.value = fallback(key);
       entry.origin = {};
     }
@@ -166,6 +168,7 @@ private:
       content.text = readSecretFile(path);
     } catch (const Error &e) {
       addProblem(file.origin, section, twin.name, quote(path) + " " + e.what());
+      unreadable_.insert({section, key.name});
     }
     Entry entry = readEntry(section, key, content);
     entry.secretFile = path;
@@ -194,6 +197,8 @@ private:
   }
 
   std::string expand(std::string text) const {
+    // A schema without the core's sections knows no data directory.
+    if (dataDir_.empty()) return text;
     for (std::size_t at = text.find(kDataDir); at != std::string::npos;
          at = text.find(kDataDir, at + dataDir_.size())) {
       text.replace(at, kDataDir.size(), dataDir_);
@@ -317,6 +322,8 @@ private:
   /// Variable → the keys it stands for.
   std::map<std::string, std::vector<std::string>> variables_;
   std::set<std::string> ambiguous_;
+  /// Keys that are set to something that could not be read.
+  std::set<std::pair<std::string, std::string>> unreadable_;
   std::string dataDir_;
   Config::Sections sections_;
 };
@@ -339,6 +346,7 @@ ConfigPtr validate(const RawConfig &raw, const Schema &schema) {
   const std::vector<Problem> problems = evaluation.takeProblems();
   if (problems.empty()) return config;
   std::vector<std::string> texts;
+  texts.reserve(problems.size());
   for (const auto &problem : problems)
     texts.push_back(problem.toString());
   throw ConfigError(std::move(texts));

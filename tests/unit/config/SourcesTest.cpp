@@ -244,6 +244,9 @@ TEST_CASE("a required key has to be set, but only for an enabled plugin") {
   CHECK(test::problemsOf("", {"plugins.enabled=signup"}) ==
         Problems{"x.ini: [signup] secret: has to be set, or secret_file: Key of the webhook's signature."});
   CHECK(test::problemsOf("[signup]\nsecret = x\n", {"plugins.enabled=signup"}).empty());
+  // Set, but unreadable: one problem, not two.
+  CHECK(test::problemsOf("[signup]\nsecret_file = /nowhere\n", {"plugins.enabled=signup"}) ==
+        Problems{R"(x.ini:2: [signup] secret_file: "/nowhere" cannot be opened: No such file or directory)"});
 }
 
 TEST_CASE("a plugin that cannot say what its keys are is accepted with a warning") {

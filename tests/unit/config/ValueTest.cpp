@@ -193,7 +193,7 @@ TEST_CASE("one surrounding pair of quotes is removed") {
 TEST_CASE("a suggestion is close, or there is none") {
   const std::vector<std::string> words{"image", "memory", "listen", "idle_timeout", "cpu"};
   CHECK(closest("imgae", words) == "image");
-  CHECK(closest("Image", words) == "image");
+  CHECK(closest("IMAGE", words) == "image");
   CHECK(closest("idletimeout", words) == "idle_timeout");
   CHECK(closest("cpus", words) == "cpu");
   CHECK_FALSE(closest("weather", words).has_value());
