@@ -15,5 +15,10 @@ function(matrixos_add_plugin id)
   target_include_directories(${id} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_compile_options(${id} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>)
   target_link_libraries(${id} PRIVATE matrixos::sdk ${arg_LIBS})
-  target_link_options(${id} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,now)
+  # Templates of libraries (Poco, the standard library) come as weak symbols with default visibility: without the
+  # version script they would be exported and bound across plugins.
+  set(exports ${CMAKE_CURRENT_BINARY_DIR}/${id}.exports)
+  file(CONFIGURE OUTPUT ${exports} CONTENT "{ global: mos_plugin_entry_v1; local: *; };\n" @ONLY)
+  target_link_options(${id} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,now -Wl,--version-script=${exports})
+  set_property(TARGET ${id} APPEND PROPERTY LINK_DEPENDS ${exports})
 endfunction()

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "InstanceView.h"
+#include "StringMap.h"
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace matrixos::lifecycle {
+
+/// Which instances there are and which of them run, kept up to date by the orchestrator's watch alone. Small: some
+/// dozens of bytes per instance, no endpoints. Thread-safe.
+class InstanceIndex {
+public:
+  /// What a record changed.
+  struct Change {
+    bool accepted = false;      ///< false: older than what is known
+    bool beganToRun = false;    ///< it did not run before, as far as is known
+    bool activityMoved = false; ///< somebody recorded a use of it
+    bool removed = false;
+  };
+
+  Change apply(const InstanceView &view);
+  /// Nothing for an unknown handle.
+  std::optional<InstanceStatus> status(std::string_view handle) const;
+  /// Handles of what runs, in no order.
+  std::vector<std::string> running() const;
+  std::size_t size() const;
+
+private:
+  struct Entry {
+    std::uint64_t rev = 0;
+    std::uint64_t activitySeq = 0;
+    InstanceStatus status = InstanceStatus::Unknown;
+  };
+
+  mutable std::mutex mutex_;
+  StringMap<Entry> entries_;
+};
+
+} // namespace matrixos::lifecycle

@@ -1,0 +1,419 @@
+#include "WakeCoordinator.h"
+
+#include <algorithm>
+
+namespace matrixos::lifecycle {
+
+namespace {
+
+/// An instance that ends again right after its start is started anew this often, then its callers hear of it.
+constexpr unsigned kMaxStarts = 3;
+
+Error notFound(std::string_view handle) {
+  return Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "INSTANCE_NOT_FOUND");
+}
+
+Error stopping() {
+  return Error(Status::Unavailable, "instances are not woken now: the lifecycle plugin is stopping", "STOPPING");
+}
+
+/// The contract of ensure_running knows few failures: what is not "no such instance" is "the start failed".
+Error startFailure(const Outcome &outcome) {
+  const Error &cause = *outcome.error;
+  if (cause.status() == Status::NotFound) return cause;
+  return Error(Status::Unavailable, cause.what(), cause.reason(), cause.retryAfterMs());
+}
+
+std::string envelope(std::string_view instance, const WakePhases &phases) {
+  std::string text;
+  text.reserve(instance.size() + 96);
+  text.append(R"({"instance":)").append(instance);
+  text.append(R"(,"phases":{"queueMs":)").append(std::to_string(phases.queueMs));
+  text.append(R"(,"engineMs":)").append(std::to_string(phases.engineMs));
+  text.append(R"(,"readyMs":)").append(std::to_string(phases.readyMs)).append("}}");
+  return text;
+}
+
+std::int64_t millis(std::int64_t nanos) {
+  return std::max<std::int64_t>(0, (nanos + 500'000) / 1'000'000);
+}
+
+} // namespace
+
+WakeCoordinator::WakeCoordinator(const Clock &clock, Platform &platform, Prober &prober, Settings settings,
+                                 Observer observer)
+    : clock_(clock), platform_(platform), prober_(prober), observer_(std::move(observer)), settings_(settings) {}
+
+std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view endpoint, std::int64_t deadlineNanos,
+                                      Completion &done) {
+  if (endpoint != "shell" && endpoint != "gateway") {
+    throw Error(Status::InvalidArgument, "an endpoint is \"shell\" or \"gateway\"", "BAD_ENDPOINT");
+  }
+  if (deadlineNanos <= clock_.monotonicNanos()) {
+    throw Error(Status::DeadlineExceeded, "no time was left to wake the instance");
+  }
+  std::string record = platform_.fetch(handle);
+  InstanceView view = parseInstance(record);
+  std::uint64_t ticket = 0;
+  std::uint64_t startWake = 0;
+  {
+    std::unique_lock lock(mutex_);
+    // A wake may have ended between the look-up and the lock: by the old record it would be started once more.
+    for (int tries = 0; tries < 3 && !shutDown_ && knowsNewer(view); ++tries) {
+      lock.unlock();
+      record = platform_.fetch(handle);
+      view = parseInstance(record);
+      lock.lock();
+    }
+    if (shutDown_) throw stopping();
+    if (view.gone()) throw notFound(handle);
+    if (!remembered(view, endpoint)) {
+      if (waiters_.size() >= settings_.maxWaiters) {
+        throw Error(Status::ResourceExhausted, "too many requests wait for instances to wake", "TOO_MANY_WAITERS",
+                    1000);
+      }
+      Wake &wake = findOrBegin(view);
+      ticket = addWaiter(wake, handle, endpoint, deadlineNanos, done);
+      if (wake.stage == Stage::Starting && std::exchange(wake.startDue, false)) startWake = wake.id;
+    }
+  }
+  if (ticket == 0) {
+    done.succeed(envelope(record, {}));
+    return 0;
+  }
+  if (startWake != 0) startEngine(view.handle, startWake);
+  const std::lock_guard lock(mutex_);
+  return waiters_.count(ticket) != 0 ? ticket : 0;
+}
+
+WakeCoordinator::Wake &WakeCoordinator::findOrBegin(const InstanceView &view) {
+  const auto [found, fresh] = wakes_.try_emplace(view.handle);
+  Wake &wake = found->second;
+  if (!fresh) return wake;
+  wake.id = ++lastId_;
+  wake.view = view;
+  wake.askedNanos = clock_.monotonicNanos();
+  if (view.running()) {
+    wake.stage = Stage::Probing;
+    wake.runningNanos = wake.askedNanos;
+  } else {
+    wake.starts = 1;
+    wake.startDue = true;
+  }
+  return wake;
+}
+
+void WakeCoordinator::startEngine(const std::string &handle, std::uint64_t wakeId) {
+  platform_.start(handle, [weak = weak_from_this(), handle, wakeId](const Outcome &outcome) {
+    if (const auto self = weak.lock()) self->startEnded(handle, wakeId, outcome);
+  });
+}
+
+void WakeCoordinator::startEnded(const std::string &handle, std::uint64_t wakeId, const Outcome &outcome) {
+  std::optional<Error> failure;
+  InstanceView view;
+  if (outcome.status != Status::Ok) {
+    failure = startFailure(outcome);
+  } else {
+    try {
+      view = parseInstance(outcome.json);
+    } catch (const std::exception &e) {
+      failure = Error(Status::Unavailable, std::string("the orchestrator's answer makes no sense: ") + e.what());
+    }
+  }
+  Deliveries out;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = wakes_.find(handle);
+    if (found == wakes_.end() || found->second.id != wakeId || found->second.stage != Stage::Starting) return;
+    Wake &wake = found->second;
+    if (failure) {
+      failAll(found, *failure, out);
+    } else {
+      wake.stage = Stage::Probing;
+      wake.runningNanos = clock_.monotonicNanos();
+      if (view.rev >= wake.view.rev) wake.view = std::move(view);
+      if (wake.slots.empty())
+        wakes_.erase(found);
+      else
+        probeAll(wake);
+    }
+  }
+  if (failure) observer_(Event::StartFailed, {});
+  deliver(std::move(out), handle, {});
+}
+
+void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint,
+                               std::uint64_t probeId, const Target &target) {
+  Deliveries out;
+  WakePhases took;
+  bool report = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = wakes_.find(handle);
+    if (found == wakes_.end() || found->second.id != wakeId) return;
+    Wake &wake = found->second;
+    const auto slot = wake.slots.find(endpoint);
+    if (slot == wake.slots.end() || slot->second.probeId != probeId) return;
+    slot->second.probeId = 0; // it ended by itself
+
+    Ready &ready = ready_[handle];
+    ready.rev = wake.view.rev;
+    std::erase_if(ready.targets, [&](const Target &old) { return old.name == endpoint; });
+    ready.targets.push_back(target);
+
+    took = phases(wake);
+    report = wake.starts != 0 && !std::exchange(wake.reported, true);
+    const std::set<std::uint64_t> tickets = slot->second.tickets; // the slot goes with its last waiter
+    for (const std::uint64_t ticket : tickets)
+      out.push_back({takeWaiter(wake, ticket), std::nullopt});
+    if (wake.slots.empty()) wakes_.erase(found);
+  }
+  if (report) observer_(Event::Woken, took);
+  deliver(std::move(out), handle, took);
+}
+
+void WakeCoordinator::forget(std::uint64_t ticket) {
+  Deliveries out;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto waiter = waiters_.find(ticket);
+    if (waiter == waiters_.end()) return;
+    const auto wake = wakes_.find(waiter->second.handle);
+    out.push_back({takeWaiter(wake->second, ticket), Error(Status::Cancelled, "the caller no longer waits")});
+    // A start under way is carried on; the next caller joins it.
+    if (wake->second.slots.empty() && wake->second.stage == Stage::Probing) wakes_.erase(wake);
+  }
+  deliver(std::move(out), {}, {});
+}
+
+void WakeCoordinator::changed(const InstanceView &view) {
+  Deliveries out;
+  std::uint64_t startWake = 0;
+  bool failed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    updateReady(view);
+    const auto found = wakes_.find(view.handle);
+    if (found == wakes_.end() || view.rev <= found->second.view.rev) return;
+    Wake &wake = found->second;
+    wake.view = view;
+    if (view.gone()) {
+      failAll(found, notFound(view.handle), out);
+    } else if (wake.stage == Stage::Starting) {
+      if (view.starting && wake.engineNanos == 0) wake.engineNanos = clock_.monotonicNanos();
+    } else if (view.running()) {
+      probeAll(wake);
+    } else if (view.status == InstanceStatus::Failed) {
+      failed = true;
+      failAll(found, Error(Status::Unavailable, "the instance failed: " + view.lastError, "INSTANCE_FAILED"), out);
+    } else if (view.status == InstanceStatus::Stopped || view.status == InstanceStatus::Sleeping) {
+      if (restart(wake)) {
+        startWake = wake.id;
+      } else {
+        failed = true;
+        failAll(found, Error(Status::Unavailable, "the instance ends right after its start", "INSTANCE_ENDS"), out);
+      }
+    }
+  }
+  if (failed) observer_(Event::StartFailed, {});
+  if (startWake != 0) startEngine(view.handle, startWake);
+  deliver(std::move(out), view.handle, {});
+}
+
+std::int64_t WakeCoordinator::expire() {
+  const std::int64_t now = clock_.monotonicNanos();
+  Deliveries out;
+  std::int64_t next = MOS_NO_DEADLINE;
+  {
+    const std::lock_guard lock(mutex_);
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      const std::uint64_t ticket = deadlines_.begin()->second;
+      const Waiter &waiter = waiters_.at(ticket);
+      const auto wake = wakes_.find(waiter.handle);
+      const bool started = wake->second.stage == Stage::Probing;
+      Error error(Status::DeadlineExceeded,
+                  started ? "the instance runs, but its " + waiter.endpoint + " gave no HTTP answer in time"
+                          : "the instance did not start in time",
+                  started ? "NOT_READY" : "NOT_STARTED");
+      out.push_back({takeWaiter(wake->second, ticket), std::move(error)});
+      if (wake->second.slots.empty() && started) wakes_.erase(wake);
+    }
+    if (!deadlines_.empty()) next = deadlines_.begin()->first;
+  }
+  for (std::size_t i = 0; i < out.size(); ++i)
+    observer_(Event::WaiterExpired, {});
+  deliver(std::move(out), {}, {});
+  return next;
+}
+
+void WakeCoordinator::shutdown() {
+  Deliveries out;
+  {
+    const std::lock_guard lock(mutex_);
+    shutDown_ = true;
+    while (!wakes_.empty())
+      failAll(wakes_.begin(), stopping(), out);
+    ready_.clear();
+  }
+  deliver(std::move(out), {}, {});
+}
+
+void WakeCoordinator::configure(Settings settings) {
+  const std::lock_guard lock(mutex_);
+  settings_ = settings;
+}
+
+std::size_t WakeCoordinator::waiters() const {
+  const std::lock_guard lock(mutex_);
+  return waiters_.size();
+}
+
+bool WakeCoordinator::remembered(const InstanceView &view, std::string_view endpoint) const {
+  const auto known = ready_.find(view.handle);
+  if (!view.running() || known == ready_.end()) return false;
+  return std::any_of(known->second.targets.begin(), known->second.targets.end(), [&](const Target &target) {
+    return target.name == endpoint &&
+           std::find(view.endpoints.begin(), view.endpoints.end(), target) != view.endpoints.end();
+  });
+}
+
+bool WakeCoordinator::knowsNewer(const InstanceView &view) const {
+  const auto known = ready_.find(view.handle);
+  return known != ready_.end() && known->second.rev > view.rev;
+}
+
+void WakeCoordinator::updateReady(const InstanceView &view) {
+  const auto known = ready_.find(view.handle);
+  if (known == ready_.end() || view.rev < known->second.rev) return;
+  known->second.rev = view.rev;
+  if (!view.running()) {
+    ready_.erase(known);
+    return;
+  }
+  std::erase_if(known->second.targets, [&](const Target &target) {
+    return std::find(view.endpoints.begin(), view.endpoints.end(), target) == view.endpoints.end();
+  });
+}
+
+std::uint64_t WakeCoordinator::addWaiter(Wake &wake, std::string_view handle, std::string_view endpoint,
+                                         std::int64_t deadlineNanos, Completion &done) {
+  const std::uint64_t ticket = ++lastId_;
+  const auto slot = wake.slots.try_emplace(std::string(endpoint)).first;
+  slot->second.tickets.insert(ticket);
+  const auto waiter =
+      waiters_.emplace(ticket, Waiter{std::string(handle), slot->first, MOS_NO_DEADLINE, Completion(mos_completion{})});
+  setDeadline(ticket, deadlineNanos);
+  if (wake.stage == Stage::Probing) {
+    probe(wake, slot->first, slot->second);
+    if (slot->second.readyByNanos < deadlineNanos) setDeadline(ticket, slot->second.readyByNanos);
+  }
+  waiter.first->second.done = std::move(done);
+  return ticket;
+}
+
+Completion WakeCoordinator::takeWaiter(Wake &wake, std::uint64_t ticket) {
+  const auto waiter = waiters_.find(ticket);
+  Completion done = std::move(waiter->second.done);
+  deadlines_.erase({waiter->second.deadlineNanos, ticket});
+  const auto slot = wake.slots.find(waiter->second.endpoint);
+  slot->second.tickets.erase(ticket);
+  if (slot->second.tickets.empty()) {
+    cancelProbe(slot->second);
+    wake.slots.erase(slot);
+  }
+  waiters_.erase(waiter);
+  return done;
+}
+
+void WakeCoordinator::setDeadline(std::uint64_t ticket, std::int64_t deadlineNanos) {
+  Waiter &waiter = waiters_.at(ticket);
+  deadlines_.erase({waiter.deadlineNanos, ticket});
+  waiter.deadlineNanos = deadlineNanos;
+  if (deadlineNanos == MOS_NO_DEADLINE) return;
+  const auto added = deadlines_.emplace(deadlineNanos, ticket).first;
+  if (added == deadlines_.begin()) prober_.nudge();
+}
+
+void WakeCoordinator::probeAll(Wake &wake) {
+  for (auto &[endpoint, slot] : wake.slots) {
+    const bool first = slot.readyByNanos == MOS_NO_DEADLINE;
+    probe(wake, endpoint, slot);
+    if (!first) continue;
+    for (const std::uint64_t ticket : slot.tickets) {
+      if (slot.readyByNanos < waiters_.at(ticket).deadlineNanos) setDeadline(ticket, slot.readyByNanos);
+    }
+  }
+}
+
+void WakeCoordinator::probe(Wake &wake, const std::string &endpoint, Slot &slot) {
+  if (slot.readyByNanos == MOS_NO_DEADLINE) {
+    const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(settings_.readyTimeout).count();
+    slot.readyByNanos = clock_.monotonicNanos() + timeout;
+  }
+  std::vector<Target> targets = wake.view.targets(endpoint);
+  if (slot.probeId != 0 && targets == slot.targets) return;
+  cancelProbe(slot);
+  slot.targets = std::move(targets);
+  if (slot.targets.empty()) return; // a later record will bring them
+  slot.probeId = ++lastId_;
+  prober_.begin(slot.probeId, slot.targets,
+                [weak = weak_from_this(), handle = wake.view.handle, wakeId = wake.id, endpoint,
+                 id = slot.probeId](const Target &target) {
+                  if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id, target);
+                });
+}
+
+void WakeCoordinator::cancelProbe(Slot &slot) {
+  if (slot.probeId != 0) prober_.cancel(slot.probeId);
+  slot.probeId = 0;
+}
+
+void WakeCoordinator::failAll(Wakes::iterator found, const Error &error, Deliveries &out) {
+  Wake &wake = found->second;
+  while (!wake.slots.empty())
+    out.push_back({takeWaiter(wake, *wake.slots.begin()->second.tickets.begin()), error});
+  wakes_.erase(found);
+}
+
+bool WakeCoordinator::restart(Wake &wake) {
+  if (wake.starts >= kMaxStarts) return false;
+  for (auto &[endpoint, slot] : wake.slots) {
+    cancelProbe(slot);
+    slot.readyByNanos = MOS_NO_DEADLINE;
+  }
+  wake.stage = Stage::Starting;
+  wake.id = ++lastId_;
+  ++wake.starts;
+  wake.engineNanos = wake.runningNanos = 0;
+  return true;
+}
+
+WakePhases WakeCoordinator::phases(const Wake &wake) const {
+  const std::int64_t engine = wake.engineNanos != 0 ? wake.engineNanos : wake.askedNanos;
+  return {millis(engine - wake.askedNanos), millis(wake.runningNanos - engine),
+          millis(clock_.monotonicNanos() - wake.runningNanos)};
+}
+
+void WakeCoordinator::deliver(Deliveries &&deliveries, std::string_view handle, const WakePhases &phases) {
+  if (deliveries.empty()) return;
+  std::optional<Error> failure;
+  std::string json;
+  if (std::any_of(deliveries.begin(), deliveries.end(), [](const Delivery &d) { return !d.error; })) {
+    try {
+      json = envelope(platform_.fetch(handle), phases);
+    } catch (const Error &error) {
+      failure = error; // destroyed between its answer and ours
+    }
+  }
+  for (Delivery &delivery : deliveries) {
+    if (delivery.error)
+      delivery.done.fail(*delivery.error);
+    else if (failure)
+      delivery.done.fail(*failure);
+    else
+      delivery.done.succeed(json);
+  }
+}
+
+} // namespace matrixos::lifecycle

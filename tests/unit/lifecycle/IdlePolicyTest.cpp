@@ -1,0 +1,215 @@
+#include "Fakes.h"
+
+#include <doctest/doctest.h>
+#include <lifecycle/IdlePolicy.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace matrixos::lifecycle;
+using namespace matrixos::lifecycle::test;
+using namespace std::chrono_literals;
+using matrixos::Error;
+using matrixos::Status;
+
+namespace {
+
+struct Bench {
+  ManualClock clock;
+  InstanceIndex index;
+  ActivityLedger ledger;
+  FakePlatform platform;
+  std::vector<IdlePolicy::Result> results;
+  std::shared_ptr<IdlePolicy> policy = std::make_shared<IdlePolicy>(
+      clock, index, ledger, platform, IdlePolicy::Settings{5min, 30min},
+      [this](std::string_view, IdlePolicy::Result result, const Error *) { results.push_back(result); });
+
+  void put(const std::string &handle, const std::string &status, std::uint64_t rev = 1) {
+    platform.put(handle, status, rev);
+    index.apply(parseInstance(platform.fetch(handle)));
+    if (status == "running") ledger.touch(handle, clock.bootMs());
+  }
+  /// What the proxy does for each request.
+  void use(const std::string &handle) {
+    if (ledger.note(handle, 1, 1, clock.bootMs())) platform.record({{handle, 1, 1}});
+  }
+};
+
+} // namespace
+
+TEST_CASE("an idle instance is stopped at the first check after its time") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.clock.advance(29min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.clock.advance(2min); // idle for 31 minutes, but the last check was 2 minutes ago
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.clock.advance(3min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped() == std::vector<std::string>{"alice"});
+  CHECK(bench.results == std::vector{IdlePolicy::Result::Stopped});
+}
+
+TEST_CASE("a used instance stays") {
+  Bench bench;
+  bench.put("alice", "running");
+  for (int i = 0; i < 20; ++i) {
+    bench.clock.advance(10min);
+    bench.use("alice");
+    bench.policy->tick();
+  }
+  CHECK(bench.platform.stopped().empty());
+}
+
+TEST_CASE("only what runs is stopped") {
+  Bench bench;
+  for (const char *status : {"provisioning", "stopped", "sleeping", "failed", "deleting"})
+    bench.put(status, status);
+  bench.clock.advance(24h);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  CHECK(bench.results.empty());
+}
+
+TEST_CASE("the record decides over a stale index") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.platform.put("alice", "stopped", 2); // the watch has not told yet
+  bench.clock.advance(1h);
+  bench.policy->tick();
+  CHECK(bench.results.empty());
+}
+
+TEST_CASE("time spent suspended counts, and a restart counts from now") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.clock.suspend(1h);
+  const auto restarted = std::make_shared<IdlePolicy>(bench.clock, bench.index, bench.ledger, bench.platform,
+                                                      IdlePolicy::Settings{5min, 30min},
+                                                      [](std::string_view, IdlePolicy::Result, const Error *) {});
+  CHECK(bench.policy->idleFor("alice") == 1h);
+  CHECK(restarted->idleFor("alice") == 0ms);
+  bench.clock.advance(6min);
+  restarted->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().size() == 1);
+}
+
+TEST_CASE("a request between the decision and the stop wins") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.clock.advance(1h);
+  bench.platform.beforeStop([&] { bench.use("alice"); });
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  CHECK(bench.results == std::vector{IdlePolicy::Result::Used});
+  CHECK(bench.platform.recorded("alice") == 1);
+  // The hold is over: uses are gathered again.
+  bench.use("alice");
+  CHECK(bench.ledger.take().size() == 1);
+}
+
+TEST_CASE("a use that was not passed on yet keeps the instance, and is passed on") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.clock.advance(1h);
+  bench.use("alice");
+  bench.policy->tick();
+  CHECK(bench.results.empty());
+  bench.clock.advance(1h);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().size() == 1);
+  CHECK(bench.platform.recorded("alice") == 1);
+}
+
+TEST_CASE("a timeout of zero stops nobody, and settings are taken over live") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.policy->configure({5min, 0ms});
+  bench.clock.advance(1000h);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.policy->configure({1min, 2000h});
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.policy->configure({1min, 1h});
+  bench.clock.advance(1min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().size() == 1);
+}
+
+TEST_CASE("few stops run at a time, the longest idle first") {
+  Bench bench;
+  bench.platform.holdStops();
+  const std::size_t many = IdlePolicy::kMaxInFlight + 10;
+  for (std::size_t i = 0; i < many; ++i) {
+    bench.put("user-" + std::to_string(i), "running");
+    bench.clock.advance(1s);
+  }
+  bench.clock.advance(1h);
+  bench.policy->tick();
+  CHECK(bench.platform.heldStops() == IdlePolicy::kMaxInFlight);
+  bench.policy->tick();
+  CHECK(bench.platform.heldStops() == IdlePolicy::kMaxInFlight);
+  for (std::size_t i = 0; i < IdlePolicy::kMaxInFlight; ++i)
+    bench.platform.answerStop();
+  bench.policy->tick();
+  CHECK(bench.platform.heldStops() == 10);
+  for (std::size_t i = 0; i < 10; ++i)
+    bench.platform.answerStop();
+  CHECK(bench.results.size() == many);
+}
+
+TEST_CASE("a full orchestrator is asked again at the next tick, a failing one at the next check") {
+  Bench bench;
+  bench.put("alice", "running");
+  bench.clock.advance(1h);
+  bench.platform.failStops(Error(Status::ResourceExhausted, "full"));
+  bench.policy->tick();
+  CHECK(bench.results.empty());
+  bench.platform.failStops(Error(Status::Unavailable, "engine gone"));
+  bench.policy->tick();
+  CHECK(bench.results == std::vector{IdlePolicy::Result::Failed});
+  bench.platform.failStops(std::nullopt);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.clock.advance(5min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().size() == 1);
+}
+
+TEST_CASE("an answer after the end finds nobody") {
+  Bench bench;
+  bench.platform.holdStops();
+  bench.put("alice", "running");
+  bench.clock.advance(1h);
+  bench.policy->tick();
+  bench.policy.reset();
+  bench.platform.answerStop();
+  CHECK(bench.results.empty());
+}
+
+TEST_CASE("under races the stop never beats a request that came first") {
+  // Each round the policy decides while a user makes a request. Either the stop was refused, or the request came
+  // after the stop had won, and then the sequence had not moved.
+  for (int round = 0; round < 300; ++round) {
+    Bench bench;
+    bench.put("alice", "running");
+    bench.clock.advance(1h);
+    std::atomic<bool> usedBeforeCompare{false};
+    std::atomic<bool> used{false};
+    bench.platform.beforeStop([&] { usedBeforeCompare = used.load(); });
+    std::thread user([&] {
+      bench.use("alice");
+      used = true;
+    });
+    bench.policy->tick();
+    user.join();
+    if (usedBeforeCompare) CHECK(bench.platform.stopped().empty());
+  }
+}

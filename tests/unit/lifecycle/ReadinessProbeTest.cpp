@@ -1,0 +1,308 @@
+#include <matrixos/call.hpp>
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <lifecycle/ReadinessProbe.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+using namespace matrixos::lifecycle;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A TCP server on a port of its own whose connections do what the test says, one after the other.
+class Server {
+public:
+  using Serve = std::function<void(int fd, int connection)>;
+
+  explicit Server(Serve serve) : serve_(std::move(serve)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &length) == 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Server() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+    ::close(fd_);
+  }
+  void listen() {
+    REQUIRE(::listen(fd_, 16) == 0);
+    thread_ = std::thread([this] { run(); });
+  }
+  Target target(const std::string &scope = "bridge") const { return {"gateway", "127.0.0.1", port_, scope, "e"}; }
+  int connections() const { return connections_.load(); }
+  const std::atomic<bool> &stopping() const { return stopping_; }
+
+private:
+  void run() {
+    while (!stopping_) {
+      pollfd waiting{fd_, POLLIN, 0};
+      if (::poll(&waiting, 1, 20) <= 0) continue;
+      const int peer = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (peer < 0) continue;
+      serve_(peer, ++connections_);
+      ::close(peer);
+    }
+  }
+
+  Serve serve_;
+  int fd_;
+  std::uint16_t port_ = 0;
+  std::atomic<int> connections_{0};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+void say(int fd, const std::string &text) {
+  std::size_t sent = 0;
+  while (sent < text.size()) {
+    const ssize_t count = ::send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) return;
+    sent += static_cast<std::size_t>(count);
+  }
+}
+
+void readRequest(int fd) {
+  std::string request;
+  char bytes[512];
+  while (request.find("\r\n\r\n") == std::string::npos) {
+    const ssize_t count = ::recv(fd, bytes, sizeof bytes, 0);
+    if (count <= 0) return;
+    request.append(bytes, static_cast<std::size_t>(count));
+  }
+}
+
+/// Until the peer closes or the server ends.
+void keepSilent(int fd, const Server &server) {
+  char byte = 0;
+  while (!server.stopping()) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, 20) > 0 && ::recv(fd, &byte, 1, 0) <= 0) return;
+  }
+}
+
+class Waiter {
+public:
+  Prober::Ready ready() {
+    return [this](const Target &target) {
+      const std::lock_guard lock(mutex_);
+      ++count_;
+      target_ = target;
+      changed_.notify_all();
+    };
+  }
+  bool wait(std::chrono::milliseconds time = 20s) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time, [&] { return count_ != 0; });
+  }
+  int count() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+  Target target() {
+    const std::lock_guard lock(mutex_);
+    return target_;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+  Target target_;
+};
+
+ReadinessProbe::Settings quick() {
+  ReadinessProbe::Settings settings;
+  settings.minTimeout = 100ms;
+  settings.maxTimeout = 1s;
+  return settings;
+}
+
+template <typename Condition>
+bool eventually(Condition condition) {
+  const auto limit = std::chrono::steady_clock::now() + 20s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    std::this_thread::sleep_for(2ms);
+  }
+  return true;
+}
+
+struct Bench {
+  ReadinessProbe probe{quick()};
+  Waiter waiter;
+  Bench() {
+    probe.run([] { return MOS_NO_DEADLINE; });
+  }
+  ~Bench() { probe.stop(); }
+};
+
+} // namespace
+
+TEST_CASE("a status line is judged as soon as it can be") {
+  using Progress = ProbeAttempt::Progress;
+  for (const char *line : {"HTTP/1.1 200 OK", "HTTP/1.0 404 ", "HTTP/1.1 503\r\n", "HTTP/1.1 500\n"})
+    CHECK(judgeStatusLine(line) == Progress::Ready);
+  for (const char *line : {"", "H", "HTTP/1.", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 200"})
+    CHECK(judgeStatusLine(line) == Progress::Pending);
+  for (const char *line : {"x", "HTTQ", "HTTP/2 200 ", "HTTP/1.x", "HTTP/1.1x", "HTTP/1.1 0", "HTTP/1.1 2x",
+                           "HTTP/1.1 2000", "SSH-2.0-OpenSSH", "\r\n"})
+    CHECK(judgeStatusLine(line) == Progress::Failed);
+}
+
+TEST_CASE("any status is ready") {
+  Bench bench;
+  Server server([](int fd, int) {
+    readRequest(fd);
+    say(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+  });
+  server.listen();
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+  CHECK(bench.waiter.target() == server.target());
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("a port that refuses is tried until somebody listens") {
+  Bench bench;
+  Server server([](int fd, int) {
+    readRequest(fd);
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(eventually([&] { return bench.probe.attempts() >= 4; }));
+  CHECK(bench.waiter.count() == 0);
+  server.listen();
+  CHECK(bench.waiter.wait());
+}
+
+TEST_CASE("a proxy that accepts and closes is not ready") {
+  Bench bench;
+  Server server([](int fd, int connection) {
+    if (connection <= 3) return; // closed at once, the request unread: a reset
+    readRequest(fd);
+    if (connection <= 5) return; // an orderly empty answer
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  server.listen();
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+  CHECK(server.connections() == 6);
+}
+
+TEST_CASE("garbage is not ready") {
+  Bench bench;
+  Server server([](int fd, int connection) {
+    if (connection <= 3) return say(fd, connection == 1 ? "SSH-2.0-OpenSSH_9\r\n" : std::string(100'000, '\0'));
+    readRequest(fd);
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  server.listen();
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+  CHECK(server.connections() == 4);
+}
+
+TEST_CASE("an answer that trickles in, or with a huge header, is ready at its status") {
+  Bench bench;
+  Server server([](int fd, int) {
+    readRequest(fd);
+    for (const char c : std::string("HTTP/1.1 200 OK\r\n")) {
+      say(fd, std::string(1, c));
+      std::this_thread::sleep_for(1ms); // the peer's pace
+    }
+    say(fd, "X-Huge: " + std::string(4'000'000, 'x'));
+  });
+  server.listen();
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+}
+
+TEST_CASE("a silent peer gets more time with each try") {
+  Bench bench;
+  Server server([&](int fd, int) {
+    readRequest(fd);
+    // Slower than the first timeout of 100 ms, quicker than the last of 1 s.
+    std::this_thread::sleep_for(300ms);
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  server.listen();
+  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+  CHECK(server.connections() >= 2);
+}
+
+TEST_CASE("the second address is tried when the first is of no use") {
+  Bench bench;
+  Server closed([](int, int) {});
+  Server server([](int fd, int) {
+    readRequest(fd);
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  server.listen();
+  Target name = server.target();
+  name.address = "localhost"; // names are not resolved
+  Target v6 = server.target();
+  v6.address = "::1";
+  bench.probe.begin(1, {closed.target(), name, v6, server.target("host")}, bench.waiter.ready());
+  CHECK(bench.waiter.wait());
+  CHECK(bench.waiter.target().scope == "host");
+}
+
+TEST_CASE("a cancelled probe is quiet and lets go of its peer") {
+  Bench bench;
+  std::atomic<bool> left{false};
+  const Server *self = nullptr;
+  Server server([&](int fd, int) {
+    readRequest(fd);
+    keepSilent(fd, *self);
+    left = true;
+  });
+  self = &server;
+  server.listen();
+  bench.probe.begin(7, {server.target()}, bench.waiter.ready());
+  CHECK(eventually([&] { return server.connections() == 1; }));
+  bench.probe.cancel(7);
+  bench.probe.cancel(8);
+  CHECK(eventually([&] { return left.load(); }));
+  CHECK(bench.waiter.count() == 0);
+}
+
+TEST_CASE("many probes share the thread, and the tick keeps its time") {
+  std::atomic<int> ticks{0};
+  ReadinessProbe probe(quick());
+  probe.run([&] {
+    ++ticks;
+    return matrixos::monotonicNanos() + 5'000'000;
+  });
+  Server server([](int fd, int) {
+    readRequest(fd);
+    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  });
+  server.listen();
+  Server closed([](int, int) {});
+  constexpr std::uint64_t kMany = 200;
+  std::atomic<std::uint64_t> ready{0};
+  for (std::uint64_t id = 1; id <= kMany; ++id) {
+    probe.begin(id, {id % 2 == 0 ? server.target() : closed.target()}, [&](const Target &) { ++ready; });
+  }
+  CHECK(eventually([&] { return ready == kMany / 2; }));
+  CHECK(eventually([&] { return ticks > 10; }));
+  probe.stop(); // with a hundred probes under way
+  CHECK(ready == kMany / 2);
+}
