@@ -1,0 +1,326 @@
+#include "DockerRuntime.h"
+
+#include "Description.h"
+#include "PullProgress.h"
+#include "RegistryAuth.h"
+#include "Text.h"
+
+#include <matrixos/json.hpp>
+
+#include <algorithm>
+#include <ctime>
+#include <thread>
+
+namespace matrixos::docker {
+
+namespace {
+
+constexpr std::size_t kMaxErrorLines = 5;
+constexpr std::chrono::milliseconds kRemovalPoll{50};
+
+Error notFound(const std::string &ref) {
+  return Error(Status::NotFound, "the engine has no container " + ref, "CONTAINER_NOT_FOUND");
+}
+
+RegistryLogin readSpecLogin(const json::Object &auth, const ImageName &image) {
+  RegistryLogin login;
+  login.username = json::getString(auth, "username");
+  login.password = json::getString(auth, "password");
+  login.server = json::findString(auth, "server").value_or(image.registry());
+  return login;
+}
+
+std::string digestAnswer(const ImageInfo &info) {
+  json::Object answer;
+  answer.set("digest", info.id);
+  answer.set("repoDigest", info.repoDigests.empty() ? std::string() : info.repoDigests.front());
+  return json::dump(answer);
+}
+
+std::int64_t nowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+} // namespace
+
+std::string DockerRuntime::capabilities(const Call &call) {
+  const EngineVersion version = api_.version(call);
+  json::Object answer;
+  answer.set("engine", version.engine);
+  answer.set("engineVersion", version.version);
+  answer.set("engineApi", version.api);
+  answer.set("publishesPorts", true);
+  answer.set("pause", true);
+  answer.set("volumes", true);
+  answer.set("stats", true);
+  answer.set("isolation", "container");
+  return json::dump(answer);
+}
+
+std::string DockerRuntime::pull(const Call &call, std::string_view requestJson, const ItemFn &progress) {
+  const json::Object::Ptr request = json::parseObject(requestJson);
+  const ImageName image = ImageName::parse(json::getString(*request, "image"));
+  const std::string policy = json::findString(*request, "policy").value_or("missing");
+  if (policy != "missing" && policy != "always" && policy != "never") {
+    throw Error(Status::InvalidArgument, "\"policy\" has to be missing, always or never", "BAD_FIELD");
+  }
+  if (policy != "always" || image.isId()) {
+    const auto present = api_.inspectImage(call, image.full());
+    if (present) return digestAnswer(*present);
+    if (policy == "never" || image.isId()) {
+      throw Error(Status::NotFound,
+                  "the image " + image.full() +
+                      " is not on this machine: docker pull or docker load it, or set [orchestrator] image",
+                  MOS_REASON_IMAGE_NOT_FOUND);
+    }
+  }
+  const json::Object::Ptr auth = json::findObject(*request, "auth");
+  const std::optional<RegistryLogin> login =
+      auth ? std::optional(readSpecLogin(*auth, image)) : findLogin(settings_.authFile, image);
+  PullProgress sums(progress);
+  const bool whole =
+      api_.pullImage(call, image, login ? login->header() : "", [&](const PullStep &step) { return sums.step(step); });
+  if (!whole || !sums.finish()) throw Error(Status::Cancelled, "the pull of " + image.full() + " was cancelled");
+  // Only the image itself proves the pull: an engine that gives up may still end its stream in good order.
+  const auto pulled = api_.inspectImage(call, image.full());
+  if (!pulled) {
+    throw Error(Status::Unavailable,
+                "the engine ended the pull of " + image.full() + " without error, yet has no image",
+                MOS_REASON_ENGINE_REPLY);
+  }
+  return digestAnswer(*pulled);
+}
+
+ContainerInfo DockerRuntime::require(const Call &call, const std::string &ref) {
+  auto info = api_.inspectContainer(call, ref);
+  if (!info) throw notFound(ref);
+  return *std::move(info);
+}
+
+void DockerRuntime::start(const Call &call, std::string_view ref) {
+  const std::string name(ref);
+  try {
+    startOnce(call, name);
+  } catch (const EngineRefusal &e) {
+    // Docker says 404 both when the container and when its network has gone.
+    if (e.says("network") && e.says("not found")) {
+      repairNetworks(call, name);
+      startOnce(call, name);
+    } else {
+      throw;
+    }
+  }
+  verifyRunning(call, name);
+}
+
+void DockerRuntime::startOnce(const Call &call, const std::string &ref) {
+  try {
+    api_.startContainer(call, ref);
+  } catch (const EngineRefusal &e) {
+    if (e.says("port is already allocated") || e.says("address already in use")) {
+      throw Error(Status::Aborted, "a host port of " + ref + " is occupied: " + e.words(), MOS_REASON_PORT_IN_USE);
+    }
+    if (e.says("network") && e.says("not found")) throw;
+    if (e.httpStatus() == 404) throw notFound(ref);
+    const auto info = api_.inspectContainer(call, ref);
+    if (!info) throw notFound(ref);
+    if (info->state == "running") return;
+    if (info->state != "paused") throw;
+    unpause(call, ref);
+  }
+}
+
+void DockerRuntime::verifyRunning(const Call &call, const std::string &ref) {
+  const ContainerInfo info = require(call, ref);
+  if (info.state == "running") return;
+  if (info.state == "paused") return unpause(call, ref);
+  std::string why = info.oomKilled ? ", killed for lack of memory" : "";
+  if (!info.error.empty()) why += ", " + info.error;
+  const std::string lines = lastLines(call, ref);
+  throw Error(Status::FailedPrecondition,
+              ref + " ended right after its start with exit code " + std::to_string(info.exitCode) + why +
+                  (lines.empty() ? "; it wrote nothing" : "; its last words: " + lines),
+              "EXITED_AT_START");
+}
+
+std::string DockerRuntime::lastLines(const Call &call, const std::string &ref) {
+  std::string lines;
+  try {
+    api_.containerLogs(call, ref, static_cast<std::int64_t>(kMaxErrorLines), false,
+                       [&](LogDemuxer::Stream, std::string_view line) {
+                         const std::size_t space = line.find(' ');
+                         if (!lines.empty()) lines += " | ";
+                         lines += tidy(space == std::string_view::npos ? line : line.substr(space + 1), 120);
+                         return true;
+                       });
+  } catch (const Error &) {
+    // The exit code is the news; without the log it is still worth telling.
+  }
+  return lines;
+}
+
+void DockerRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
+  const std::string name(ref);
+  try {
+    api_.stopContainer(call, name, grace);
+  } catch (const EngineRefusal &) {
+    const auto info = api_.inspectContainer(call, name);
+    if (!info || (!info->isUp() && info->state != "restarting")) return;
+    // Podman does not stop what is frozen.
+    if (info->state != "paused") throw;
+    unpause(call, name);
+    api_.stopContainer(call, name, grace);
+  }
+}
+
+void DockerRuntime::remove(const Call &call, std::string_view ref, std::uint32_t flags) {
+  const std::string name(ref);
+  try {
+    api_.removeContainer(call, name, (flags & MOS_REMOVE_FORCE) != 0);
+  } catch (const EngineRefusal &e) {
+    if (!e.says("already in progress")) {
+      if (e.httpStatus() != 409) throw;
+      throw Error(Status::FailedPrecondition, name + " runs: stop it first, or remove it by force (" + e.words() + ")",
+                  "CONTAINER_RUNNING");
+    }
+    while (api_.inspectContainer(call, name)) {
+      call.throwIfDone();
+      std::this_thread::sleep_for(kRemovalPoll);
+    }
+  }
+  if ((flags & MOS_REMOVE_UNUSED_NETWORKS) != 0) removeUnusedNetworks(call);
+}
+
+std::string DockerRuntime::inspect(const Call &call, std::string_view ref) {
+  return json::dump(*describe(require(call, std::string(ref))));
+}
+
+std::string DockerRuntime::endpoints(const Call &call, std::string_view ref) {
+  return json::dump(json::Value(endpointsOf(require(call, std::string(ref)))));
+}
+
+void DockerRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
+  // Everything is read before anything is told: half a list would look like lost instances.
+  std::vector<std::string> descriptions;
+  for (const std::string &id : api_.listContainers(call, parseLabels(labelsJson))) {
+    const auto info = api_.inspectContainer(call, id);
+    if (info) descriptions.push_back(json::dump(*describe(*info)));
+  }
+  for (const std::string &description : descriptions) {
+    if (!item(description)) return;
+  }
+}
+
+void DockerRuntime::logs(const Call &call, std::string_view ref, std::string_view optionsJson, const ItemFn &line) {
+  const json::Object::Ptr options = json::parseObject(optionsJson.empty() ? "{}" : optionsJson);
+  const std::int64_t tail = json::getInt(*options, "tail", -1);
+  const bool follow = json::getBool(*options, "follow", false);
+  const auto send = [&](LogDemuxer::Stream stream, std::string_view text) {
+    std::int64_t time = 0;
+    const std::size_t space = text.find(' ');
+    try {
+      time = parseTime(text.substr(0, space));
+      text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+    } catch (const Error &) {
+      // A piece of an overlong line has no time of its own.
+    }
+    if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+    json::Object item;
+    item.set("stream", stream == LogDemuxer::Stream::Stdout ? "stdout" : "stderr");
+    item.set("time", time);
+    item.set("line", toUtf8(text));
+    return line(json::dump(item));
+  };
+  try {
+    api_.containerLogs(call, std::string(ref), tail, follow, send);
+  } catch (const EngineRefusal &e) {
+    if (e.httpStatus() == 404) throw notFound(std::string(ref));
+    throw;
+  }
+}
+
+std::string DockerRuntime::stats(const Call &call, std::string_view ref) {
+  const std::string name(ref);
+  ContainerStats stats;
+  try {
+    stats = api_.containerStats(call, name);
+  } catch (const EngineRefusal &e) {
+    if (e.httpStatus() == 404) throw notFound(name);
+    throw;
+  }
+  json::Object answer;
+  answer.set("cpuNanos", stats.cpuNanos);
+  answer.set("memoryBytes", stats.memoryBytes);
+  answer.set("memoryLimitBytes", stats.memoryLimitBytes);
+  answer.set("pids", stats.pids);
+  answer.set("networkRxBytes", stats.networkRxBytes);
+  answer.set("networkTxBytes", stats.networkTxBytes);
+  return json::dump(answer);
+}
+
+void DockerRuntime::pause(const Call &call, std::string_view ref) {
+  const std::string name(ref);
+  try {
+    api_.pauseContainer(call, name);
+  } catch (const EngineRefusal &) {
+    const ContainerInfo info = require(call, name);
+    if (info.state == "paused") return;
+    if (info.state == "running") throw;
+    throw Error(Status::FailedPrecondition, name + " does not run (" + info.state + ") and cannot be frozen",
+                "NOT_RUNNING");
+  }
+}
+
+void DockerRuntime::unpause(const Call &call, std::string_view ref) {
+  const std::string name(ref);
+  try {
+    api_.unpauseContainer(call, name);
+  } catch (const EngineRefusal &) {
+    const ContainerInfo info = require(call, name);
+    if (info.state == "running") return;
+    if (info.state == "paused") throw;
+    throw Error(Status::FailedPrecondition, name + " is not frozen but " + info.state, "NOT_RUNNING");
+  }
+}
+
+void DockerRuntime::events(const Call &call, std::string_view labelsJson, const ItemFn &item) {
+  // From the beginning of this second: nothing falls between the call and the moment the engine listens.
+  const bool ended =
+      api_.containerEvents(call, parseLabels(labelsJson), nowMs() / 1000, [&](const ContainerEvent &event) {
+        json::Object object;
+        object.set("type", event.type);
+        object.set("ref", event.id);
+        object.set("name", event.name);
+        object.set("time", event.timeMs);
+        object.set("exitCode", event.exitCode);
+        return item(json::dump(object));
+      });
+  if (ended) {
+    throw Error(Status::Unavailable, "the engine ended its stream of events; it may be restarting",
+                MOS_REASON_ENGINE_UNREACHABLE, 1000);
+  }
+}
+
+std::string DockerRuntime::volumeEnsure(const Call &, std::string_view requestJson) {
+  const json::Object::Ptr request = json::parseObject(requestJson);
+  const std::string path = json::findString(*request, "hostPath").value_or("");
+  if (path.empty()) {
+    throw Error(Status::InvalidArgument, "\"hostPath\" is missing: volumes of this runtime are directories of the host",
+                "BAD_VOLUME");
+  }
+  json::Object answer;
+  answer.set("created", volumes_.ensure(path));
+  answer.set("volume", path);
+  return json::dump(answer);
+}
+
+void DockerRuntime::volumeTrash(const Call &, std::string_view volume, std::string_view as) {
+  volumes_.trash(std::string(volume), std::string(as));
+}
+
+void DockerRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {
+  volumes_.snapshot(call, std::string(volume), std::string(as));
+}
+
+} // namespace matrixos::docker

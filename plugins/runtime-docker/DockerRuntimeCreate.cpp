@@ -1,0 +1,203 @@
+/// DockerRuntime, continued: creating containers and caring for their networks.
+#include "DockerRuntime.h"
+#include "Text.h"
+
+#include <matrixos/json.hpp>
+#include <matrixos/ulid.hpp>
+
+#include <algorithm>
+
+namespace matrixos::docker {
+
+namespace {
+
+/// What cleaning up after a failure may take, whatever is left of the call's own time.
+constexpr std::chrono::seconds kUndoTime{10};
+
+std::vector<std::string> namesOf(const std::vector<NetworkSpec> &networks) {
+  std::vector<std::string> names;
+  for (const NetworkSpec &network : networks)
+    names.push_back(network.name);
+  return names;
+}
+
+std::string labelOf(const std::map<std::string, std::string> &labels, const char *key) {
+  const auto found = labels.find(key);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+/// The engine took part of the action or its answer was lost: what it did is unknown.
+bool isUncertain(const Error &error) {
+  return dynamic_cast<const EngineRefusal *>(&error) == nullptr;
+}
+
+bool isNameConflict(const EngineRefusal &refusal) {
+  // Podman 4.3 says 500 where Docker says 409.
+  return refusal.says("already in use") && (refusal.httpStatus() == 409 || refusal.httpStatus() == 500);
+}
+
+bool isUserNetwork(const std::string &name) {
+  return isEngineName(name) && name != "default" && name != "bridge" && name != "host" && name != "none";
+}
+
+} // namespace
+
+std::string DockerRuntime::create(const Call &call, std::string_view specJson) {
+  InstanceSpec spec = InstanceSpec::parse(specJson);
+  for (const VolumeMount &volume : spec.volumes)
+    volumes_.check(volume.hostPath);
+  addLabels(call, spec);
+  std::vector<NetworkSpec> made;
+  NetworkLeases::Use use = leases_.use(call, namesOf(spec.networks));
+  try {
+    for (const NetworkSpec &network : spec.networks) {
+      if (ensureNetwork(call, network)) made.push_back(network);
+    }
+    const std::string body = createBody(spec, settings_, aliasAddress(call, spec));
+    json::Object answer;
+    answer.set("ref", createOrAdopt(call, spec, body));
+    return json::dump(answer);
+  } catch (const Error &) {
+    use.end();
+    const CallScope scope(kUndoTime);
+    const Call undo(scope.abi());
+    for (const NetworkSpec &network : made) {
+      guarded(nullptr, [&] {
+        if (const auto info = api_.inspectNetwork(undo, network.name)) removeIfUnused(undo, *info);
+      });
+    }
+    throw;
+  }
+}
+
+void DockerRuntime::addLabels(const Call &call, InstanceSpec &spec) const {
+  // emplace: what the caller gives has precedence.
+  spec.labels.emplace(label::kSpecHash, specHash(spec, settings_));
+  if (!settings_.installId.empty()) spec.labels.emplace(label::kInstallId, settings_.installId);
+  if (!call.operationId().empty()) spec.labels.emplace(label::kOperationId, tidy(call.operationId(), 128));
+  for (const PortSpec &port : spec.ports) {
+    spec.labels[label::kEndpointPrefix + port.name] = std::to_string(port.containerPort);
+  }
+  spec.labels[label::kAttempt] = makeUlid();
+}
+
+/// Docker resolves "host-gateway" itself. Podman 4.3 writes the word into /etc/hosts, so there it is the gateway of
+/// the instance's first network, which is the host as well.
+std::string DockerRuntime::aliasAddress(const Call &call, const InstanceSpec &spec) {
+  if (spec.hostAliases.empty()) return {};
+  if (!settings_.hostGateway.empty()) return settings_.hostGateway;
+  if (spec.networks.empty() || !api_.isPodman(call)) return "host-gateway";
+  const auto network = api_.inspectNetwork(call, spec.networks.front().name);
+  return network && !network->gateway.empty() ? network->gateway : "host-gateway";
+}
+
+std::string DockerRuntime::createOrAdopt(const Call &call, const InstanceSpec &spec, const std::string &body) {
+  std::string id;
+  try {
+    id = api_.createContainer(call, spec.name, body);
+    // The API takes one network at creation; the others are joined before the first start.
+    for (std::size_t i = 1; i < spec.networks.size(); ++i)
+      api_.connectNetwork(call, spec.networks[i].name, id);
+    return id;
+  } catch (const EngineRefusal &e) {
+    if (id.empty() && isNameConflict(e)) return adopt(call, spec, e);
+    if (!id.empty()) undoCreate(spec);
+    if (id.empty() && e.httpStatus() == 404 && !e.says("network")) {
+      throw Error(Status::NotFound,
+                  "the image " + spec.image + " is not on this machine: pull it first, or set [orchestrator] image (" +
+                      e.words() + ")",
+                  MOS_REASON_IMAGE_NOT_FOUND);
+    }
+    throw;
+  } catch (const Error &e) {
+    if (isUncertain(e)) undoCreate(spec);
+    throw;
+  }
+}
+
+std::string DockerRuntime::adopt(const Call &call, const InstanceSpec &spec, const EngineRefusal &conflict) {
+  const auto holder = api_.inspectContainer(call, spec.name);
+  // It vanished between the two requests: worth another try of the caller's.
+  if (!holder)
+    throw Error(Status::Aborted, spec.name + " is just being removed: " + conflict.words(), "NAME_IN_USE", 500);
+  const auto same = [&](const char *key) {
+    const std::string theirs = labelOf(holder->labels, key);
+    return !theirs.empty() && theirs == labelOf(spec.labels, key);
+  };
+  const bool ours = labelOf(holder->labels, label::kInstallId) == labelOf(spec.labels, label::kInstallId);
+  if (ours && (same(label::kOperationId) || same(label::kSpecHash))) return holder->id;
+  throw Error(Status::AlreadyExists,
+              "the engine already has a container named " + spec.name + " (" + holder->id.substr(0, 12) + ", " +
+                  holder->state + ")" + (ours ? " of another specification" : " of another owner") +
+                  ": remove or rename it",
+              MOS_REASON_NAME_IN_USE);
+}
+
+/// Removes the container when it is this attempt's; on time of its own, since the call's may be over.
+void DockerRuntime::undoCreate(const InstanceSpec &spec) noexcept {
+  guarded(nullptr, [&] {
+    const CallScope scope(kUndoTime);
+    const Call undo(scope.abi());
+    const auto info = api_.inspectContainer(undo, spec.name);
+    if (info && labelOf(info->labels, label::kAttempt) == labelOf(spec.labels, label::kAttempt)) {
+      api_.removeContainer(undo, info->id, true);
+    }
+  });
+}
+
+bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) {
+  if (network.name == "bridge" || api_.inspectNetwork(call, network.name)) return false;
+  std::map<std::string, std::string> labels;
+  if (!settings_.installId.empty()) labels.emplace(label::kInstallId, settings_.installId);
+  std::string id;
+  try {
+    id = api_.createNetwork(call, network.name, network.driver, labels);
+  } catch (const EngineRefusal &) {
+    // Somebody was quicker. Engines differ in the status (409, 500), so the network itself is asked for.
+    if (api_.inspectNetwork(call, network.name)) return false;
+    throw;
+  }
+  // Docker checks for duplicates without a lock: of two of one name the older stays, and both creators see it so.
+  const std::vector<NetworkInfo> twins = api_.listNetworksNamed(call, network.name);
+  if (twins.size() < 2 || twins.front().id == id) return true;
+  api_.removeNetwork(call, id);
+  return false;
+}
+
+void DockerRuntime::removeIfUnused(const Call &call, const NetworkInfo &network) {
+  const NetworkLeases::Removal lease = leases_.tryRemove(network.name);
+  if (!lease || api_.networkHasContainers(call, network.name)) return;
+  try {
+    api_.removeNetwork(call, network.id);
+  } catch (const EngineRefusal &) {
+    // Somebody outside attached to it meanwhile, so it is used.
+  }
+}
+
+void DockerRuntime::removeUnusedNetworks(const Call &call) {
+  if (settings_.installId.empty()) return;
+  for (const NetworkInfo &network : api_.listNetworks(call, {{label::kInstallId, settings_.installId}})) {
+    removeIfUnused(call, network);
+  }
+}
+
+/// The networks were removed behind the container's back: makes them anew and attaches it to those of today.
+void DockerRuntime::repairNetworks(const Call &call, const std::string &ref) {
+  const ContainerInfo info = require(call, ref);
+  std::vector<NetworkSpec> networks;
+  for (const Attachment &attachment : info.networks) {
+    if (isUserNetwork(attachment.network)) networks.push_back({attachment.network});
+  }
+  const NetworkLeases::Use use = leases_.use(call, namesOf(networks));
+  for (const NetworkSpec &network : networks) {
+    ensureNetwork(call, network);
+    try {
+      api_.disconnectNetwork(call, network.name, info.id);
+    } catch (const EngineRefusal &) {
+      // It was attached to the lost network of that name alone.
+    }
+    api_.connectNetwork(call, network.name, info.id);
+  }
+}
+
+} // namespace matrixos::docker

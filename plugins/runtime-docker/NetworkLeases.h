@@ -1,0 +1,68 @@
+#pragma once
+
+#include <matrixos/call.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace matrixos::docker {
+
+/// Keeps a network from being removed as unused while somebody is about to attach a container to it. Users of a
+/// network share a lease; a removal needs it alone, and gives up rather than wait. No lock is held while a lease is.
+class NetworkLeases {
+public:
+  /// Shared leases on several networks, given back at its end.
+  class Use {
+  public:
+    Use() = default;
+    Use(NetworkLeases *owner, std::vector<std::string> names) noexcept : owner_(owner), names_(std::move(names)) {}
+    Use(Use &&other) noexcept : owner_(std::exchange(other.owner_, nullptr)), names_(std::move(other.names_)) {}
+    Use &operator=(Use &&) = delete;
+    ~Use() { end(); }
+    void end() noexcept {
+      if (NetworkLeases *owner = std::exchange(owner_, nullptr)) owner->endUse(names_);
+    }
+
+  private:
+    NetworkLeases *owner_ = nullptr;
+    std::vector<std::string> names_;
+  };
+
+  /// The lease of a removal.
+  class Removal {
+  public:
+    Removal(NetworkLeases *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
+    Removal(const Removal &) = delete;
+    Removal &operator=(const Removal &) = delete;
+    ~Removal() {
+      if (owner_ != nullptr) owner_->endRemoval(name_);
+    }
+    /// False when somebody uses the network.
+    explicit operator bool() const noexcept { return owner_ != nullptr; }
+
+  private:
+    NetworkLeases *owner_;
+    std::string name_;
+  };
+
+  /// Waits while one of the networks is being removed, as long as the call allows.
+  Use use(const Call &call, std::vector<std::string> names);
+  Removal tryRemove(const std::string &name);
+
+private:
+  struct State {
+    int users = 0;
+    bool removing = false;
+  };
+  void endUse(const std::vector<std::string> &names) noexcept;
+  void endRemoval(const std::string &name) noexcept;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, State> states_;
+};
+
+} // namespace matrixos::docker
