@@ -39,7 +39,8 @@ TEST_CASE("logs come as lines, both streams, with times, and as UTF-8") {
   std::vector<std::string> lines;
   CHECK(waitFor([&] {
     lines.clear();
-    client.logs(call.abi(), ref, "{\"tail\": 10}", [&](std::string_view item) {
+    // Podman 4.3 joins lines wrongly when asked for a tail.
+    client.logs(call.abi(), ref, isPodman() ? "{}" : "{\"tail\": 10}", [&](std::string_view item) {
       CHECK(at(std::string(item), "time").convert<Poco::Int64>() > 1'600'000'000'000);
       CHECK(at(std::string(item), "stream").toString() == "stdout");
       lines.push_back(at(std::string(item), "line").toString());
