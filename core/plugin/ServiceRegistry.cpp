@@ -67,10 +67,37 @@ bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &ser
   return provider->gate.drain(timeout);
 }
 
-void ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
-  for (const Entry &entry : list()) {
-    if (entry.plugin == plugin) withdraw(plugin, entry.service, entry.instance, timeout);
+void ServiceRegistry::closeProvider(const std::string &plugin) {
+  const std::lock_guard lock(mutex_);
+  for (auto &[key, place] : points_) {
+    auto provider = place->provider();
+    if (!provider || provider->plugin != plugin) continue;
+    place->set(nullptr);
+    provider->gate.close();
+    closed_.emplace(plugin, std::move(provider));
   }
+}
+
+bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
+  closeProvider(plugin);
+  std::vector<std::shared_ptr<ServiceProvider>> providers;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = closed_.equal_range(plugin);
+    for (auto at = first; at != last; ++at) providers.push_back(at->second);
+    closed_.erase(first, last);
+  }
+  bool drained = true;
+  for (const auto &provider : providers) drained = provider->gate.drain(timeout) && drained;
+  return drained;
+}
+
+bool ServiceRegistry::isProvided(const std::string &service) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto &[key, place] : points_) {
+    if (key.first == service && place->provider()) return true;
+  }
+  return false;
 }
 
 std::string ServiceRegistry::onlyInstance(const std::string &service) const {
