@@ -31,19 +31,18 @@ std::int64_t nowMs() {
 }
 
 /// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
-std::string loadInstallId(const fs::path &dataDir) {
+void loadInstallId(const fs::path &dataDir, std::string &id) {
   const fs::path file = dataDir / "install-id";
   std::error_code error;
-  if (fs::exists(file, error)) {
-    std::string id = common::readFile(file, 64);
-    while (!id.empty() && id.back() == '\n') id.pop_back();
-    if (id.size() == 26) return id;
-    throw Error(Status::DataLoss, file.string() + " is damaged; restore it from a backup, or delete it if this "
-                                                  "installation has no instances");
+  if (!fs::exists(file, error)) {
+    id = makeUlid();
+    return common::writeFileAtomically(file, id + "\n");
   }
-  const std::string id = makeUlid();
-  common::writeFileAtomically(file, id + "\n");
-  return id;
+  id = common::readFile(file, 64);
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  if (id.size() == 26) return;
+  throw Error(Status::DataLoss, file.string() + " is damaged; restore it from a backup, or delete it if this "
+                                                "installation has no instances");
 }
 
 std::string hostName() {
@@ -108,7 +107,7 @@ void Daemon::startCore() {
   const config::ConfigPtr config = this->config();
   const fs::path dataDir = config->getString("platform", "data_dir");
   directory_.emplace(dataDir);
-  installId_ = loadInstallId(dataDir);
+  loadInstallId(dataDir, installId_);
   kLog.info("starting", {{"version", kVersion}, {"dataDir", dataDir.string()}, {"pid", ::getpid()}});
 
   common::ExecutorOptions executor;
