@@ -29,7 +29,8 @@ int main(int argc, char **argv) {
   try {
     std::vector<std::string> arguments = withAbsolutePaths(argc, argv);
     std::vector<char *> pointers;
-    for (std::string &argument : arguments) pointers.push_back(argument.data());
+    for (std::string &argument : arguments)
+      pointers.push_back(argument.data());
     matrixos::daemon::MatrixosDaemon daemon(std::filesystem::current_path());
     return daemon.run(static_cast<int>(pointers.size()), pointers.data());
   } catch (const std::exception &e) {

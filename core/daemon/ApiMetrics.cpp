@@ -90,7 +90,8 @@ plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics) {
     metrics.add(cache->get("h " + name,
                            [&] {
                              return metrics.series(common::kCoreOwner, metrics::Type::Histogram,
-                                                   "matrixos_service_call_seconds", "Duration of calls between plugins.",
+                                                   "matrixos_service_call_seconds",
+                                                   "Duration of calls between plugins.",
                                                    {{"service", service}, {"function", function}}, kSeconds);
                            }),
                 seconds);

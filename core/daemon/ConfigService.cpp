@@ -13,8 +13,7 @@ constexpr const char *kInstalledPlugins = "/usr/lib/matrixos/plugins";
 
 /// Plugins that are not enabled but have a section: their file says what the section may hold.
 std::vector<std::string> otherSections(const config::RawConfig &raw, const config::Schema &core,
-                                       const std::vector<std::string> &enabled,
-                                       const std::filesystem::path &folder) {
+                                       const std::vector<std::string> &enabled, const std::filesystem::path &folder) {
   std::vector<std::string> ids;
   const auto note = [&](const std::string &section) {
     const bool known = core.find(section) != nullptr ||
@@ -24,8 +23,10 @@ std::vector<std::string> otherSections(const config::RawConfig &raw, const confi
     if (known || !plugin::isPluginId(section) || !std::filesystem::exists(folder / (section + ".so"), error)) return;
     ids.push_back(section);
   };
-  for (const config::RawSection &section : raw.sections) note(section.name);
-  for (const config::RawValue &value : raw.values) note(value.section);
+  for (const config::RawSection &section : raw.sections)
+    note(section.name);
+  for (const config::RawValue &value : raw.values)
+    note(value.section);
   return ids;
 }
 
@@ -59,7 +60,8 @@ ConfigService::Loaded ConfigService::load() const {
   for (const auto &plugin : loaded.plugins) {
     if (schema.find(plugin.id) == nullptr) declare(schema, plugin);
   }
-  for (const auto &plugin : plugin::discoverPlugins(folder, others)) declare(schema, plugin);
+  for (const auto &plugin : plugin::discoverPlugins(folder, others))
+    declare(schema, plugin);
   loaded.config = config::validate(raw, schema);
   return loaded;
 }

@@ -21,7 +21,8 @@ void answer(const ExchangePtr &exchange, int status, const json::Value &value) {
 
 json::Array::Ptr strings(const std::vector<std::string> &texts) {
   json::Array::Ptr array = new json::Array;
-  for (const std::string &text : texts) array->add(text);
+  for (const std::string &text : texts)
+    array->add(text);
   return array;
 }
 
@@ -48,7 +49,8 @@ json::Object::Ptr describe(const plugin::PluginReport &report) {
   for (const auto &provide : report.manifest.provides) {
     provides.push_back(provide.service + (provide.instance.empty() ? "" : " " + provide.instance));
   }
-  for (const auto &need : report.manifest.needs) needs.push_back(need.service + (need.optional ? " (optional)" : ""));
+  for (const auto &need : report.manifest.needs)
+    needs.push_back(need.service + (need.optional ? " (optional)" : ""));
   object->set("provides", strings(provides));
   object->set("needs", strings(needs));
   return object;
@@ -86,7 +88,8 @@ void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
 
 void servePlugins(Daemon &daemon, const ExchangePtr &exchange) {
   json::Array::Ptr list = new json::Array;
-  for (const plugin::PluginReport &report : daemon.plugins().reports()) list->add(describe(report));
+  for (const plugin::PluginReport &report : daemon.plugins().reports())
+    list->add(describe(report));
   answer(exchange, 200, list);
 }
 
@@ -129,9 +132,8 @@ std::vector<http::Route> coreRoutes(Daemon &daemon) {
     routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});
   };
   const char *admin = MOS_PERMISSION_ADMIN;
-  add("GET", "/health", MOS_PERMISSION_PUBLIC, "The daemon lives", [](const ExchangePtr &exchange) {
-    exchange->respond(200, "application/json", {}, R"({"status":"ok"})");
-  });
+  add("GET", "/health", MOS_PERMISSION_PUBLIC, "The daemon lives",
+      [](const ExchangePtr &exchange) { exchange->respond(200, "application/json", {}, R"({"status":"ok"})"); });
   add("GET", "/ready", admin, "Every enabled plugin runs (200), or which do not (503)",
       [&daemon](const ExchangePtr &exchange) { serveReady(daemon, exchange); });
   add("GET", "/metrics", admin, "Prometheus metrics", [&daemon](const ExchangePtr &exchange) {
@@ -146,8 +148,10 @@ std::vector<http::Route> coreRoutes(Daemon &daemon) {
       [&daemon](const ExchangePtr &exchange) { serveRoutes(daemon, exchange); });
   add("POST", "/reload", admin, "Reads the configuration again",
       [&daemon](const ExchangePtr &exchange) { serveReload(daemon, exchange); });
-  add("GET", "/plugins", admin, "All plugins", [&daemon](const ExchangePtr &exchange) { servePlugins(daemon, exchange); });
-  add("GET", "/plugins/:id", admin, "One plugin", [&daemon](const ExchangePtr &exchange) { servePlugin(daemon, exchange); });
+  add("GET", "/plugins", admin, "All plugins",
+      [&daemon](const ExchangePtr &exchange) { servePlugins(daemon, exchange); });
+  add("GET", "/plugins/:id", admin, "One plugin",
+      [&daemon](const ExchangePtr &exchange) { servePlugin(daemon, exchange); });
   add("POST", "/plugins/:id/enable", admin, "Starts a plugin", [&daemon](const ExchangePtr &exchange) {
     daemon.plugins().enable(std::string(exchange->param("id").value_or("")));
     servePlugin(daemon, exchange);

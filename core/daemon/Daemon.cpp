@@ -39,7 +39,8 @@ void loadInstallId(const fs::path &dataDir, std::string &id) {
     return common::writeFileAtomically(file, id + "\n");
   }
   id = common::readFile(file, 64);
-  while (!id.empty() && id.back() == '\n') id.pop_back();
+  while (!id.empty() && id.back() == '\n')
+    id.pop_back();
   if (id.size() == 26) return;
   throw Error(Status::DataLoss, file.string() + " is damaged; restore it from a backup, or delete it if this "
                                                 "installation has no instances");
@@ -90,7 +91,8 @@ bool Daemon::stopRequested() const noexcept {
 void Daemon::run() {
   configureLog(*config());
   log::capturePoco();
-  for (const std::string &warning : config()->warnings()) kLog.warning(warning);
+  for (const std::string &warning : config()->warnings())
+    kLog.warning(warning);
   startCore();
   startApi();
   try {
@@ -168,7 +170,8 @@ void Daemon::startPlugins() {
                            *events_, *api_, *executor_, *timers_, *services_});
   plugin::PluginHost::Options options;
   options.folder = config->getString("plugins", "path");
-  for (const std::string &id : config->getList("plugins", "required")) options.required.insert(id);
+  for (const std::string &id : config->getList("plugins", "required"))
+    options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
   plugins_->startAll([this] { return stopRequested(); });
@@ -224,11 +227,15 @@ ReloadReport Daemon::reload() {
   }
   configs_.replace(loaded.config);
   configureLog(*loaded.config);
-  for (const auto &[id, reason] : plugins_->reconfigure(touched)) report.refused.push_back(id + ": " + reason);
+  for (const auto &[id, reason] : plugins_->reconfigure(touched))
+    report.refused.push_back(id + ": " + reason);
   applyPluginSet(*before, *loaded.config, report);
-  for (const std::string &text : report.applied) kLog.info("configuration changed: " + text);
-  for (const std::string &text : report.restart) kLog.warning("configuration changed, takes a restart: " + text);
-  for (const std::string &text : report.refused) kLog.error("configuration refused by plugin " + text);
+  for (const std::string &text : report.applied)
+    kLog.info("configuration changed: " + text);
+  for (const std::string &text : report.restart)
+    kLog.warning("configuration changed, takes a restart: " + text);
+  for (const std::string &text : report.refused)
+    kLog.error("configuration refused by plugin " + text);
   kLog.info("configuration reloaded");
   return report;
 }
@@ -267,7 +274,8 @@ std::string Daemon::platformInfo() const {
   info.set("apiSocket", socket);
   info.set("apiAddress", address);
   json::Array listeners;
-  for (const config::Listener &listener : config->listeners()) listeners.add(listener.address.toString());
+  for (const config::Listener &listener : config->listeners())
+    listeners.add(listener.address.toString());
   info.set("listeners", listeners);
   return json::dump(info);
 }

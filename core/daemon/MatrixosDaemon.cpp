@@ -8,7 +8,6 @@
 #include "log/Log.h"
 
 #include <Poco/Util/HelpFormatter.h>
-
 #include <sysexits.h>
 
 #include <iostream>
@@ -24,11 +23,15 @@ int exitCodeOf(const Error &error) {
   switch (error.status()) {
   case Status::InvalidArgument:
   case Status::NotFound:
-  case Status::FailedPrecondition: return EX_CONFIG;
-  case Status::PermissionDenied: return EX_NOPERM;
+  case Status::FailedPrecondition:
+    return EX_CONFIG;
+  case Status::PermissionDenied:
+    return EX_NOPERM;
   case Status::Unavailable:
-  case Status::AlreadyExists: return EX_UNAVAILABLE;
-  default: return EX_SOFTWARE;
+  case Status::AlreadyExists:
+    return EX_UNAVAILABLE;
+  default:
+    return EX_SOFTWARE;
   }
 }
 
@@ -50,8 +53,8 @@ void MatrixosDaemon::initialize(Poco::Util::Application &) {
 void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
   using Poco::Util::Option;
   ServerApplication::defineOptions(options);
-  options.addOption(
-      Option("config", "c", "configuration, INI or XML (default " + std::string(kDefaultConfig) + ")").argument("FILE"));
+  options.addOption(Option("config", "c", "configuration, INI or XML (default " + std::string(kDefaultConfig) + ")")
+                        .argument("FILE"));
   options.addOption(
       Option("set", "s", "override one value; may be repeated").repeatable(true).argument("SECTION.KEY=VALUE"));
   options.addOption(Option("check", "", "validate the configuration and exit"));
@@ -61,9 +64,12 @@ void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
 
 void MatrixosDaemon::handleOption(const std::string &name, const std::string &value) {
   ServerApplication::handleOption(name, value);
-  if (name == "config") configFile_ = value;
-  else if (name == "set") sets_.push_back(value);
-  else if (name == "check") check_ = true;
+  if (name == "config")
+    configFile_ = value;
+  else if (name == "set")
+    sets_.push_back(value);
+  else if (name == "check")
+    check_ = true;
   else if (name == "version") {
     std::cout << "matrixosd " << kVersion << '\n';
     done_ = true;
@@ -99,7 +105,8 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
   try {
     return check_ ? check() : serve();
   } catch (const config::ConfigError &e) {
-    for (const std::string &problem : e.problems()) std::cerr << problem << '\n';
+    for (const std::string &problem : e.problems())
+      std::cerr << problem << '\n';
     std::cerr << "matrixosd: the configuration has " << e.problems().size()
               << (e.problems().size() == 1 ? " problem" : " problems") << "; nothing was started\n";
     return EX_CONFIG;
@@ -115,9 +122,11 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
 int MatrixosDaemon::check() {
   const ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
   const ConfigService::Loaded loaded = configs.load();
-  for (const std::string &warning : loaded.config->warnings()) std::cerr << "warning: " << warning << '\n';
+  for (const std::string &warning : loaded.config->warnings())
+    std::cerr << "warning: " << warning << '\n';
   std::cout << "configuration OK";
-  for (const std::string &file : loaded.config->files()) std::cout << ' ' << file;
+  for (const std::string &file : loaded.config->files())
+    std::cout << ' ' << file;
   std::cout << '\n';
   return EX_OK;
 }

@@ -6,9 +6,13 @@
 
 namespace matrixos::daemon {
 
-void ServiceManager::ready(const std::string &status) { ::sd_notify(0, ("READY=1\nSTATUS=" + status).c_str()); }
+void ServiceManager::ready(const std::string &status) {
+  ::sd_notify(0, ("READY=1\nSTATUS=" + status).c_str());
+}
 
-void ServiceManager::status(const std::string &status) { ::sd_notify(0, ("STATUS=" + status).c_str()); }
+void ServiceManager::status(const std::string &status) {
+  ::sd_notify(0, ("STATUS=" + status).c_str());
+}
 
 void ServiceManager::reloading() {
   // Type=notify-reload wants the moment on CLOCK_MONOTONIC beside the word.
@@ -18,6 +22,8 @@ void ServiceManager::reloading() {
   ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(micros)).c_str());
 }
 
-void ServiceManager::stopping() { ::sd_notify(0, "STOPPING=1"); }
+void ServiceManager::stopping() {
+  ::sd_notify(0, "STOPPING=1");
+}
 
 } // namespace matrixos::daemon

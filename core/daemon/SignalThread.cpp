@@ -18,7 +18,8 @@ namespace {
 sigset_t ourSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP})
+    sigaddset(&set, signal);
   return set;
 }
 
@@ -55,8 +56,10 @@ void SignalThread::run() {
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (::read(signalFd_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
-    if (info.ssi_signo == SIGHUP) onReload_();
-    else onStop_(static_cast<int>(info.ssi_signo));
+    if (info.ssi_signo == SIGHUP)
+      onReload_();
+    else
+      onStop_(static_cast<int>(info.ssi_signo));
   }
 }
 

@@ -16,9 +16,9 @@ KeyName locate(const HostContext &context, std::string_view name) {
   if (dot == std::string_view::npos) return {context.manifest().id, std::string(name)};
   KeyName where{std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
   if (where.section != "platform" && where.section != "api" && where.section != context.manifest().id) {
-    throw Error(Status::PermissionDenied,
-                "the plugin " + context.manifest().id + " may not read [" + where.section + "]; only its own section, "
-                "platform and api");
+    throw Error(Status::PermissionDenied, "the plugin " + context.manifest().id + " may not read [" + where.section +
+                                              "]; only its own section, "
+                                              "platform and api");
   }
   return where;
 }

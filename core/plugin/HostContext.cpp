@@ -17,7 +17,8 @@ std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreSer
   return std::shared_ptr<HostContext>(new HostContext(manifest, core));
 }
 
-HostContext::HostContext(const Manifest &manifest, CoreServices &core) : manifest_(manifest), core_(core), http_(core.api, {owner_, {}}) {
+HostContext::HostContext(const Manifest &manifest, CoreServices &core)
+    : manifest_(manifest), core_(core), http_(core.api, {owner_, {}}) {
   host_.struct_size = sizeof host_;
   host_.minor = MOS_HOST_MINOR;
   host_.self = this;
@@ -33,7 +34,9 @@ HostContext::HostContext(const Manifest &manifest, CoreServices &core) : manifes
   services_ = hostServicesTable(this);
 }
 
-HostContext::~HostContext() { core_.services.forgetConsumer(consumerName()); }
+HostContext::~HostContext() {
+  core_.services.forgetConsumer(consumerName());
+}
 
 const void *HostContext::getInterface(void *self, const char *id) {
   auto &context = *static_cast<HostContext *>(self);

@@ -13,9 +13,9 @@ mos_host_events_v1 hostEventsTable(HostContext *context) {
   table.subscribe = [](void *self, mos_str prefix, void (*event)(void *, mos_str, mos_str), void *ctx,
                        std::uint64_t *out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
-      *out = c.core().events.subscribe(c.owner(), fromAbi(prefix), [event, ctx](std::string_view topic, std::string_view json) {
-        event(ctx, toAbi(topic), toAbi(json));
-      });
+      *out = c.core().events.subscribe(
+          c.owner(), fromAbi(prefix),
+          [event, ctx](std::string_view topic, std::string_view json) { event(ctx, toAbi(topic), toAbi(json)); });
     });
   };
   table.unsubscribe = [](void *self, std::uint64_t handle, mos_error *error) {

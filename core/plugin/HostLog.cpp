@@ -24,7 +24,8 @@ mos_host_log_v1 hostLogTable(HostContext *context) {
     guarded(nullptr, [&] {
       std::vector<log::Field> list;
       list.reserve(count);
-      for (std::uint32_t i = 0; i < count; ++i) list.emplace_back(fromAbi(fields[i].key), fromAbi(fields[i].value));
+      for (std::uint32_t i = 0; i < count; ++i)
+        list.emplace_back(fromAbi(fields[i].key), fromAbi(fields[i].value));
       log::Log(static_cast<HostContext *>(self)->manifest().id).write(levelOf(level), fromAbi(message), list);
     });
   };

@@ -10,7 +10,8 @@ metrics::Handle series(HostContext &context, std::uint32_t type, mos_str name, m
     throw Error(Status::InvalidArgument, "unknown metric type " + std::to_string(type));
   }
   metrics::Labels list;
-  for (std::uint32_t i = 0; i < labelCount; ++i) list.emplace_back(fromAbi(labels[i].key), fromAbi(labels[i].value));
+  for (std::uint32_t i = 0; i < labelCount; ++i)
+    list.emplace_back(fromAbi(labels[i].key), fromAbi(labels[i].value));
   return context.core().metrics.series(context.owner(), static_cast<metrics::Type>(type), fromAbi(name), fromAbi(help),
                                        list, {buckets, bucketCount});
 }

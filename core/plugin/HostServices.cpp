@@ -10,9 +10,8 @@ constexpr std::chrono::milliseconds kWithdrawTimeout{5000};
 void provide(HostContext &context, mos_str service, mos_str instance, const void *table) {
   const std::string id(fromAbi(service)), which(fromAbi(instance));
   if (!context.manifest().providesService(id, which)) {
-    throw Error(Status::FailedPrecondition,
-                "the plugin provides " + id + (which.empty() ? "" : " \"" + which + "\"") +
-                    " without saying so in its descriptor");
+    throw Error(Status::FailedPrecondition, "the plugin provides " + id + (which.empty() ? "" : " \"" + which + "\"") +
+                                                " without saying so in its descriptor");
   }
   context.core().services.provide(context.consumer().plugin, id, which, table);
 }

@@ -8,19 +8,26 @@ namespace {
 
 storage::Value toValue(const mos_sql_value &value) {
   switch (value.type) {
-  case MOS_SQL_NULL: return nullptr;
-  case MOS_SQL_INT: return value.integer;
-  case MOS_SQL_REAL: return value.real;
-  case MOS_SQL_TEXT: return fromAbi(value.text);
-  case MOS_SQL_BLOB: return storage::Blob{std::string(fromAbi(value.text))};
-  default: throw Error(Status::InvalidArgument, "unknown SQL value type " + std::to_string(value.type));
+  case MOS_SQL_NULL:
+    return nullptr;
+  case MOS_SQL_INT:
+    return value.integer;
+  case MOS_SQL_REAL:
+    return value.real;
+  case MOS_SQL_TEXT:
+    return fromAbi(value.text);
+  case MOS_SQL_BLOB:
+    return storage::Blob{std::string(fromAbi(value.text))};
+  default:
+    throw Error(Status::InvalidArgument, "unknown SQL value type " + std::to_string(value.type));
   }
 }
 
 storage::Params toParams(const mos_sql_value *values, std::uint32_t count) {
   storage::Params params;
   params.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) params.push_back(toValue(values[i]));
+  for (std::uint32_t i = 0; i < count; ++i)
+    params.push_back(toValue(values[i]));
   return params;
 }
 
@@ -40,10 +47,11 @@ void execBatch(HostContext &context, const mos_sql_statement *list, std::uint32_
   std::vector<storage::Statement> statements;
   statements.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    statements.push_back({std::string(fromAbi(list[i].sql)), toParams(list[i].params, list[i].params_count),
-                          list[i].expected_rows});
+    statements.push_back(
+        {std::string(fromAbi(list[i].sql)), toParams(list[i].params, list[i].params_count), list[i].expected_rows});
   }
-  const std::vector<std::int64_t> rows = context.core().database.execBatch(std::span<const storage::Statement>(statements));
+  const std::vector<std::int64_t> rows =
+      context.core().database.execBatch(std::span<const storage::Statement>(statements));
   if (changed != nullptr) std::copy(rows.begin(), rows.end(), changed);
 }
 

@@ -15,8 +15,10 @@ namespace {
 
 void logPlugin(const std::string &id, const char *state, const std::string &reason) {
   static const log::Log log("core.plugin");
-  if (reason.empty()) log.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
-  else log.error("plugin " + id + " " + state + ": " + reason, {{"plugin", id}, {"state", state}});
+  if (reason.empty())
+    log.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
+  else
+    log.error("plugin " + id + " " + state + ": " + reason, {{"plugin", id}, {"state", state}});
 }
 
 } // namespace
@@ -42,10 +44,13 @@ std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folde
 
 PluginHost::PluginHost(CoreServices &core, Options options, std::vector<DiscoveredPlugin> enabled)
     : core_(core), options_(std::move(options)) {
-  for (DiscoveredPlugin &plugin : enabled) add(std::move(plugin));
+  for (DiscoveredPlugin &plugin : enabled)
+    add(std::move(plugin));
 }
 
-PluginHost::~PluginHost() { stopAll(); }
+PluginHost::~PluginHost() {
+  stopAll();
+}
 
 void PluginHost::add(DiscoveredPlugin found) {
   auto slot = std::make_unique<Slot>();
@@ -84,7 +89,9 @@ void PluginHost::startRunnable(const std::function<bool()> &stopRequested) {
   const StartOrder plan = StartOrder::of(wanted);
   for (const auto &[id, why] : plan.failures) {
     PluginInstance &instance = *find(id)->instance;
-    if (!instance.running()) instance.mark(PluginState::Waiting, why);
+    if (instance.running()) continue;
+    instance.mark(PluginState::Waiting, why);
+    logPlugin(id, "waits", why);
   }
   for (const std::string &id : plan.order) {
     if (stopRequested()) return;
@@ -199,7 +206,8 @@ PluginReport PluginHost::report(const Slot &slot) const {
 std::vector<PluginReport> PluginHost::reports() const {
   const std::lock_guard lock(mutex_);
   std::vector<PluginReport> list;
-  for (const auto &slot : slots_) list.push_back(report(*slot));
+  for (const auto &slot : slots_)
+    list.push_back(report(*slot));
   return list;
 }
 

@@ -29,13 +29,20 @@ std::string complaint(const char *call, const WatchedResult &result, std::chrono
 
 const char *stateName(PluginState state) noexcept {
   switch (state) {
-  case PluginState::Disabled: return "disabled";
-  case PluginState::Waiting: return "waiting";
-  case PluginState::Starting: return "starting";
-  case PluginState::Running: return "running";
-  case PluginState::Degraded: return "degraded";
-  case PluginState::Stopping: return "stopping";
-  case PluginState::Failed: return "failed";
+  case PluginState::Disabled:
+    return "disabled";
+  case PluginState::Waiting:
+    return "waiting";
+  case PluginState::Starting:
+    return "starting";
+  case PluginState::Running:
+    return "running";
+  case PluginState::Degraded:
+    return "degraded";
+  case PluginState::Stopping:
+    return "stopping";
+  case PluginState::Failed:
+    return "failed";
   }
   return "failed";
 }
@@ -123,9 +130,8 @@ void PluginInstance::stop(const PluginTimeouts &timeouts) {
   mark(PluginState::Stopping, "");
   // New requests and calls are refused first; what is inside ends while the plugin stops.
   life->context->closeDoors();
-  const WatchedResult stopped = runWatched(manifest_.id, timeouts.stop, [life](mos_error *error) {
-    return life->plugin.stop(life->plugin.self, error);
-  });
+  const WatchedResult stopped = runWatched(
+      manifest_.id, timeouts.stop, [life](mos_error *error) { return life->plugin.stop(life->plugin.self, error); });
   std::string failure = complaint("stop", stopped, timeouts.stop);
   const std::string left = sweep(*life, timeouts);
   if (failure.empty()) failure = left;

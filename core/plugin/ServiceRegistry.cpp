@@ -46,9 +46,11 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
                   "SERVICE_TAKEN");
     }
     place.set(std::move(provider));
-    for (const auto &[consumer, proxy] : proxies_) proxies.push_back(proxy);
+    for (const auto &[consumer, proxy] : proxies_)
+      proxies.push_back(proxy);
   }
-  for (const auto &proxy : proxies) proxy->providerArrived();
+  for (const auto &proxy : proxies)
+    proxy->providerArrived();
 }
 
 bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
@@ -84,11 +86,13 @@ bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::millis
   {
     const std::lock_guard lock(mutex_);
     const auto [first, last] = closed_.equal_range(plugin);
-    for (auto at = first; at != last; ++at) providers.push_back(at->second);
+    for (auto at = first; at != last; ++at)
+      providers.push_back(at->second);
     closed_.erase(first, last);
   }
   bool drained = true;
-  for (const auto &provider : providers) drained = provider->gate.drain(timeout) && drained;
+  for (const auto &provider : providers)
+    drained = provider->gate.drain(timeout) && drained;
   return drained;
 }
 
@@ -143,9 +147,11 @@ void ServiceRegistry::sweepConsumer(const std::string &consumer) {
     const std::lock_guard lock(mutex_);
     leases_.erase(consumer);
     const auto [first, last] = proxies_.equal_range(consumer);
-    for (auto at = first; at != last; ++at) proxies.push_back(at->second);
+    for (auto at = first; at != last; ++at)
+      proxies.push_back(at->second);
   }
-  for (const auto &proxy : proxies) proxy->sweep();
+  for (const auto &proxy : proxies)
+    proxy->sweep();
 }
 
 void ServiceRegistry::forgetConsumer(const std::string &consumer) {

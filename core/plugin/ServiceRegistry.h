@@ -99,7 +99,7 @@ private:
   CallObserver observer_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
-  std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_; // by consumer
+  std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_;   // by consumer
   std::multimap<std::string, std::shared_ptr<ServiceProvider>> closed_; // by plugin, until withdrawAll()
   struct Lease {
     const void *table;

@@ -31,8 +31,10 @@ WatchedResult runWatched(const std::string &threadName, std::chrono::millisecond
   const bool returned = shared->ended.wait_for(lock, timeout, [&] { return shared->result.returned; });
   const WatchedResult result = shared->result;
   lock.unlock();
-  if (returned) thread.join();
-  else thread.detach();
+  if (returned)
+    thread.join();
+  else
+    thread.detach();
   return result;
 }
 
