@@ -38,12 +38,12 @@ MOS_BEGIN_C
  * MOS_LABEL_OPERATION or its MOS_LABEL_SPEC_HASH equals the spec's.
  */
 #define MOS_LABEL_MANAGED "matrixos.managed" /* "true" */
-#define MOS_LABEL_INSTALL "matrixos.install" /* ULID of the installation: containers of others are not ours */
-#define MOS_LABEL_INSTANCE "matrixos.instance" /* ULID of the instance */
+#define MOS_LABEL_INSTALL "matrixos.install-id" /* ULID of the installation: containers of others are not ours */
+#define MOS_LABEL_INSTANCE "matrixos.instance-id" /* ULID of the instance */
 #define MOS_LABEL_HANDLE "matrixos.handle"
 #define MOS_LABEL_GENERATION "matrixos.generation"
 #define MOS_LABEL_SPEC_HASH "matrixos.spec-hash"
-#define MOS_LABEL_OPERATION "matrixos.operation"
+#define MOS_LABEL_OPERATION "matrixos.operation-id"
 
 /* Flags of remove(). */
 #define MOS_REMOVE_FORCE UINT32_C(1)           /* also when it runs */

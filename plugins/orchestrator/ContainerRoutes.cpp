@@ -1,0 +1,94 @@
+#include "ContainerRoutes.h"
+
+#include "JsonText.h"
+
+#include <matrixos/json.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+/// Answers the exchange when the operation ends. A refusal is thrown and answered by the caller's gate.
+template <typename Command>
+void answerLater(Exchange &exchange, std::function<void(Exchange &, const Result &)> success, Command &&command) {
+  const auto held = std::make_shared<Exchange>(std::move(exchange));
+  try {
+    command([held, success = std::move(success)](const Result &result) {
+      if (result.error)
+        held->fail(*result.error);
+      else
+        success(*held, result);
+    });
+  } catch (const Error &e) {
+    held->fail(e);
+  }
+}
+
+void answerOk(Exchange &exchange, const Result &result) {
+  exchange.json(200, R"({"ok":true,)" + result.json.substr(1));
+}
+
+void answerDeleted(Exchange &exchange, const Result &) {
+  exchange.json(200, R"({"ok":true})");
+}
+
+void answerProvisioned(Exchange &exchange, const Result &result) {
+  exchange.json(result.created ? 201 : 200, result.json);
+}
+
+} // namespace
+
+void ContainerRoutes::publish() {
+  routes_.add("POST", "/containers/provision", MOS_PERMISSION_ADMIN, "Creates an instance for a user",
+              [this](Exchange &exchange) { provision(exchange); });
+  routes_.add("POST", "/containers/:handle/start", MOS_PERMISSION_ADMIN, "Starts an instance",
+              [this](Exchange &exchange) {
+                const std::string handle(exchange.param("handle"));
+                answerLater(exchange, answerOk,
+                            [&](Done done) { orchestrator_.startThen(handle, MOS_NO_DEADLINE, std::move(done)); });
+              });
+  routes_.add("POST", "/containers/:handle/stop", MOS_PERMISSION_ADMIN, "Stops an instance",
+              [this](Exchange &exchange) {
+                const std::string handle(exchange.param("handle"));
+                answerLater(exchange, answerOk, [&](Done done) {
+                  orchestrator_.stopThen(handle, UINT64_MAX, "operator", MOS_NO_DEADLINE, std::move(done));
+                });
+              });
+  routes_.add("DELETE", "/containers/:handle", MOS_PERMISSION_ADMIN, "Removes an instance, moves its data to the trash",
+              [this](Exchange &exchange) {
+                const std::string handle(exchange.param("handle"));
+                answerLater(exchange, answerDeleted,
+                            [&](Done done) { orchestrator_.destroyThen(handle, MOS_NO_DEADLINE, std::move(done)); });
+              });
+  routes_.add("GET", "/containers", MOS_PERMISSION_ADMIN, "Lists instances, newest first",
+              [this](Exchange &exchange) { list(exchange); });
+  routes_.add("GET", "/containers/:handle", MOS_PERMISSION_ADMIN, "Shows one instance",
+              [this](Exchange &exchange) { exchange.json(200, orchestrator_.get(exchange.param("handle"))); });
+  routes_.publish();
+}
+
+void ContainerRoutes::provision(Exchange &exchange) {
+  const json::Object::Ptr body = json::parseObject(exchange.body());
+  const std::string handle = json::getString(*body, "handle");
+  const std::string user = json::getString(*body, "clerkUserId");
+  answerLater(exchange, answerProvisioned,
+              [&](Done done) { orchestrator_.provisionThen(handle, user, MOS_NO_DEADLINE, std::move(done)); });
+}
+
+void ContainerRoutes::list(Exchange &exchange) {
+  const std::string status(exchange.queryParam("status").value_or(""));
+  if (exchange.queryParam("status") && status.empty()) {
+    throw Error(Status::InvalidArgument, "\"status\" is empty; leave it out to list every instance", "BAD_STATUS");
+  }
+  JsonArray items;
+  orchestrator_.list(status, [&](std::string_view item) {
+    items.add(item);
+    return true;
+  });
+  exchange.json(200, std::move(items).str());
+}
+
+} // namespace matrixos::orchestrator

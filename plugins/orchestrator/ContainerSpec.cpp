@@ -1,0 +1,107 @@
+#include "ContainerSpec.h"
+
+#include "JsonText.h"
+
+#include <matrixos/abi/runtime.h>
+
+#include <Poco/SHA1Engine.h>
+
+#include <array>
+#include <charconv>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+constexpr int kGatewayPort = 4000;
+constexpr int kShellPort = 3000;
+constexpr std::string_view kHome = "/home/matrixos/home";
+
+std::string numberText(double value) {
+  std::array<char, 32> digits{};
+  const auto [end, failure] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  return failure == std::errc{} ? std::string(digits.data(), end) : "0";
+}
+
+std::string environment(const Instance &instance, const Settings &settings) {
+  JsonObject env;
+  env.add("MATRIX_HANDLE", instance.handle)
+      .add("PROXY_URL", settings.proxyUrl)
+      .add("ANTHROPIC_BASE_URL", settings.proxyUrl)
+      .add("PORT", std::to_string(kGatewayPort))
+      .add("SHELL_PORT", std::to_string(kShellPort))
+      .add("GATEWAY_EXTERNAL_URL", "https://" + instance.handle + "." + settings.domain);
+  return std::move(env).str();
+}
+
+/// The daemon reaches instances on loopback; nothing else may (a published port on 0.0.0.0 faces the world).
+std::string publishedPort(const char *name, int containerPort, int hostPort) {
+  JsonObject port;
+  port.add("name", name).add("containerPort", containerPort);
+  if (hostPort != 0) port.add("hostPort", hostPort).add("hostAddress", "127.0.0.1");
+  return std::move(port).str();
+}
+
+/// All but labels: what the hash covers.
+JsonObject body(const Instance &instance, const Settings &settings) {
+  JsonObject spec;
+  spec.add("name", instance.containerName())
+      .add("image", instance.image)
+      .addRaw("env", environment(instance, settings))
+      .add("memoryBytes", settings.memoryBytes)
+      .addRaw("cpus", numberText(settings.cpus))
+      .add("pidsLimit", settings.pidsLimit)
+      .add("restart", settings.restart)
+      .addRaw("hostAliases", R"(["proxy"])");
+  if (!settings.network.empty()) {
+    JsonObject network;
+    network.add("name", settings.network).add("driver", "bridge");
+    spec.addRaw("networks", "[" + std::move(network).str() + "]");
+  }
+  if (!instance.volume.empty()) {
+    JsonObject volume;
+    volume.add("volume", instance.volume).add("path", kHome).add("readOnly", false);
+    spec.addRaw("volumes", "[" + std::move(volume).str() + "]");
+  }
+  spec.addRaw("ports", "[" + publishedPort("gateway", kGatewayPort, instance.port) + "," +
+                           publishedPort("shell", kShellPort, instance.shellPort) + "]");
+  return spec;
+}
+
+} // namespace
+
+ContainerSpec ContainerSpec::make(const Instance &instance, const Settings &settings) {
+  JsonObject spec = body(instance, settings);
+  Poco::SHA1Engine sha;
+  sha.update(instance.id + JsonObject(spec).str());
+  ContainerSpec made;
+  made.hash = Poco::DigestEngine::digestToHex(sha.digest());
+  JsonObject labels;
+  labels.add(MOS_LABEL_MANAGED, "true")
+      .add(MOS_LABEL_INSTALL, settings.installId)
+      .add(MOS_LABEL_INSTANCE, instance.id)
+      .add(MOS_LABEL_HANDLE, instance.handle)
+      .add(MOS_LABEL_GENERATION, std::to_string(instance.generation))
+      .add(MOS_LABEL_SPEC_HASH, made.hash)
+      .add(MOS_LABEL_OPERATION, instance.operationId);
+  made.json = std::move(spec.addRaw("labels", std::move(labels).str())).str();
+  return made;
+}
+
+std::string volumeRequest(const Instance &instance, const Settings &settings) {
+  JsonObject labels;
+  labels.add(MOS_LABEL_INSTALL, settings.installId).add(MOS_LABEL_INSTANCE, instance.id);
+  JsonObject request;
+  request.add("name", instance.handle)
+      .add("hostPath", settings.usersDir + "/" + instance.handle + "/matrixos")
+      .addRaw("labels", std::move(labels).str());
+  return std::move(request).str();
+}
+
+std::string installLabels(const Settings &settings) {
+  JsonObject labels;
+  labels.add(MOS_LABEL_INSTALL, settings.installId);
+  return std::move(labels).str();
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,52 @@
+#include "DestroyOperation.h"
+
+#include "Engine.h"
+#include "InstanceTable.h"
+#include "Ledger.h"
+#include "PortAllocator.h"
+#include "Telemetry.h"
+
+#include <matrixos/abi/runtime.h>
+#include <matrixos/ulid.hpp>
+
+namespace matrixos::orchestrator {
+
+Operation::State DestroyOperation::advance() {
+  InstancePtr record = shop_.table.find(handle());
+  if (!record) throw Error(Status::NotFound, "there is no instance \"" + handle() + "\"", "NO_INSTANCE");
+  try {
+    if (record->phase != Phase::Deleting || record->step == Step::Undo) {
+      Instance next = *record;
+      next.phase = Phase::Deleting;
+      next.desired = Desired::Deleted;
+      next.step = Step::None;
+      next.endpoints.clear();
+      next.operationId = makeUlid();
+      record = shop_.ledger.update(*record, std::move(next));
+    }
+    removeContainer(*record);
+    if (!record->volume.empty()) {
+      shop_.engine.trashVolume(record->volume, record->id, record->operationId + "/trash");
+    }
+    const std::uint64_t rev = shop_.ledger.remove(*record, true);
+    shop_.ports.release({record->port, record->shellPort});
+    result.json = deletedJson(record->handle, record->id, rev);
+  } catch (const Error &e) {
+    shop_.telemetry.log().warning("destroy failed", {{"handle", handle()}, {"error", e.what()}});
+    throw unavailable(e);
+  }
+  shop_.telemetry.publish("instance.destroyed", result.json);
+  shop_.telemetry.log().info("instance destroyed", {{"handle", handle()}, {"id", record->id}});
+  return State::Finished;
+}
+
+void DestroyOperation::removeContainer(const Instance &record) {
+  // By name, since the answer that carried the ref may have been lost; a stranger of that name is left alone.
+  const auto container = shop_.engine.inspect(record.containerName());
+  if (container && container->label(MOS_LABEL_INSTANCE) != record.id) return;
+  const std::string ref = container ? container->ref : record.containerName();
+  if (container) shop_.engine.stop(ref, record.operationId + "/stop");
+  shop_.engine.remove(ref, record.operationId + "/remove");
+}
+
+} // namespace matrixos::orchestrator

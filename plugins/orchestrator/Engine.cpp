@@ -1,0 +1,233 @@
+#include "Engine.h"
+
+#include "JsonText.h"
+
+#include <matrixos/json.hpp>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+constexpr std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds::max();
+
+/// Reads what an engine said; nonsense becomes the engine's failure, not the caller's.
+template <typename Read>
+auto readReply(const char *call, Read &&read) {
+  try {
+    return read();
+  } catch (const Error &e) {
+    throw Error(Status::Unavailable, "the runtime's answer to " + std::string(call) + " makes no sense: " + e.what(),
+                MOS_REASON_ENGINE_REPLY);
+  } catch (const Poco::Exception &e) {
+    throw Error(Status::Unavailable,
+                "the runtime's answer to " + std::string(call) + " makes no sense: " + e.displayText(),
+                MOS_REASON_ENGINE_REPLY);
+  }
+}
+
+std::string text(const json::Object &object, const char *key) {
+  return json::findString(object, key).value_or("");
+}
+
+std::vector<Endpoint> readEndpoints(const json::Object &object) {
+  std::vector<Endpoint> list;
+  const json::Array::Ptr items = json::findArray(object, "endpoints");
+  if (!items) return list;
+  for (unsigned i = 0; i < items->size(); ++i) {
+    const json::Object::Ptr item = items->getObject(i);
+    if (!item) throw Error(Status::InvalidArgument, "an endpoint has to be an object");
+    const std::int64_t port = json::getInt(*item, "port", 0);
+    if (port < 1 || port > 65535) throw Error(Status::InvalidArgument, "an endpoint's port is out of range");
+    list.push_back({text(*item, "name"), text(*item, "address"), static_cast<int>(port), text(*item, "scope"),
+                    text(*item, "epoch")});
+  }
+  return list;
+}
+
+Description readDescription(std::string_view reply) {
+  const json::Object::Ptr object = json::parseObject(reply);
+  Description d;
+  d.ref = json::getString(*object, "ref");
+  d.name = text(*object, "name");
+  d.state = json::getString(*object, "state");
+  d.imageDigest = text(*object, "imageDigest");
+  d.createdAt = json::getInt(*object, "createdAt", 0);
+  d.exitCode = json::getInt(*object, "exitCode", 0);
+  d.oomKilled = json::getBool(*object, "oomKilled", false);
+  if (const json::Object::Ptr labels = json::findObject(*object, "labels")) {
+    for (const std::string &key : labels->getNames())
+      d.labels[key] = text(*labels, key.c_str());
+  }
+  d.endpoints = readEndpoints(*object);
+  return d;
+}
+
+} // namespace
+
+const std::string &Description::label(const std::string &key) const {
+  static const std::string kNone;
+  const auto found = labels.find(key);
+  return found == labels.end() ? kNone : found->second;
+}
+
+/// One call in flight, known to cancelAll().
+class Engine::Scope {
+public:
+  Scope(Engine &engine, std::chrono::milliseconds timeout, const std::string &operationId)
+      : engine_(engine), scope_(timeout, operationId) {
+    const std::lock_guard lock(engine_.mutex_);
+    if (engine_.cancelled_) throw Error(Status::Cancelled, "the daemon is stopping", "STOPPING");
+    engine_.inFlight_.insert(&scope_);
+  }
+  Scope(const Scope &) = delete;
+  Scope &operator=(const Scope &) = delete;
+  ~Scope() {
+    const std::lock_guard lock(engine_.mutex_);
+    engine_.inFlight_.erase(&scope_);
+  }
+  const mos_call *abi() const noexcept { return scope_.abi(); }
+
+private:
+  Engine &engine_;
+  CallScope scope_;
+};
+
+template <typename Body>
+auto Engine::call(const char *name, std::chrono::milliseconds timeout, const std::string &operationId, Body &&body) {
+  const Scope scope(*this, timeout, operationId);
+  try {
+    return body(scope.abi());
+  } catch (const Error &e) {
+    if (e.status() != Status::NotFound && e.status() != Status::Cancelled) telemetry_.engineFailed(name);
+    throw;
+  }
+}
+
+Capabilities Engine::capabilities() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (capabilities_) return *capabilities_;
+  }
+  const std::string reply = call("capabilities", settings_.get()->engineTimeout, {},
+                                 [&](const mos_call *c) { return runtime_.capabilities(c); });
+  const Capabilities read = readReply("capabilities", [&] {
+    const json::Object::Ptr object = json::parseObject(reply);
+    return Capabilities{json::getBool(*object, "publishesPorts", false), json::getBool(*object, "pause", false),
+                        json::getBool(*object, "volumes", false)};
+  });
+  const std::lock_guard lock(mutex_);
+  capabilities_ = read;
+  return read;
+}
+
+void Engine::forgetCapabilities() {
+  const std::lock_guard lock(mutex_);
+  capabilities_.reset();
+}
+
+std::string Engine::pull(const std::string &image, const std::function<void(const Progress &)> &progress) {
+  const auto settings = settings_.get();
+  JsonObject request;
+  request.add("image", image).add("policy", settings->pullPolicy);
+  const std::string body = std::move(request).str();
+  const std::string reply = call("pull", settings->pullTimeout, {}, [&](const mos_call *c) {
+    return runtime_.pull(c, body, [&](std::string_view item) {
+      readReply("pull", [&] {
+        const json::Object::Ptr object = json::parseObject(item);
+        progress({text(*object, "phase"), json::getInt(*object, "current", 0), json::getInt(*object, "total", 0)});
+        return true;
+      });
+      return true;
+    });
+  });
+  return readReply("pull", [&] { return reply.empty() ? std::string() : text(*json::parseObject(reply), "digest"); });
+}
+
+std::string Engine::create(const std::string &spec, const std::string &operationId) {
+  const std::string reply = call("create", settings_.get()->createTimeout, operationId,
+                                 [&](const mos_call *c) { return runtime_.create(c, spec); });
+  return readReply("create", [&] {
+    std::string ref = json::getString(*json::parseObject(reply), "ref");
+    if (ref.empty()) throw Error(Status::InvalidArgument, "the ref is empty");
+    return ref;
+  });
+}
+
+void Engine::start(const std::string &ref, const std::string &operationId) {
+  call("start", settings_.get()->startTimeout, operationId, [&](const mos_call *c) { runtime_.start(c, ref); });
+}
+
+void Engine::unpause(const std::string &ref, const std::string &operationId) {
+  call("unpause", settings_.get()->engineTimeout, operationId, [&](const mos_call *c) { runtime_.unpause(c, ref); });
+}
+
+void Engine::stop(const std::string &ref, const std::string &operationId) {
+  const auto settings = settings_.get();
+  call("stop", settings->engineTimeout + settings->stopGrace, operationId,
+       [&](const mos_call *c) { runtime_.stop(c, ref, settings->stopGrace); });
+}
+
+void Engine::remove(const std::string &ref, const std::string &operationId) {
+  call("remove", settings_.get()->engineTimeout, operationId,
+       [&](const mos_call *c) { runtime_.remove(c, ref, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS); });
+}
+
+std::optional<Description> Engine::inspect(const std::string &ref) {
+  try {
+    const std::string reply = call("inspect", settings_.get()->engineTimeout, {},
+                                   [&](const mos_call *c) { return runtime_.inspect(c, ref); });
+    return readReply("inspect", [&] { return readDescription(reply); });
+  } catch (const Error &e) {
+    if (e.status() == Status::NotFound) return std::nullopt;
+    throw;
+  }
+}
+
+void Engine::list(const std::string &labels, const std::function<void(Description)> &item) {
+  call("list", settings_.get()->engineTimeout, {}, [&](const mos_call *c) {
+    runtime_.list(c, labels, [&](std::string_view reply) {
+      item(readReply("list", [&] { return readDescription(reply); }));
+      return true;
+    });
+  });
+}
+
+void Engine::events(const std::string &labels, const std::function<void(const EngineEvent &)> &item) {
+  call("events", kNoTimeout, {}, [&](const mos_call *c) {
+    runtime_.events(c, labels, [&](std::string_view reply) {
+      item(readReply("events", [&] {
+        const json::Object::Ptr object = json::parseObject(reply);
+        return EngineEvent{text(*object, "type"), text(*object, "name")};
+      }));
+      return true;
+    });
+  });
+}
+
+Engine::Volume Engine::ensureVolume(const std::string &request, const std::string &operationId) {
+  const std::string reply = call("volume_ensure", settings_.get()->engineTimeout, operationId,
+                                 [&](const mos_call *c) { return runtime_.volumeEnsure(c, request); });
+  return readReply("volume_ensure", [&] {
+    const json::Object::Ptr object = json::parseObject(reply);
+    return Volume{json::getString(*object, "volume"), json::getBool(*object, "created", false)};
+  });
+}
+
+void Engine::trashVolume(const std::string &ref, const std::string &as, const std::string &operationId) {
+  call("volume_trash", settings_.get()->engineTimeout, operationId,
+       [&](const mos_call *c) { runtime_.volumeTrash(c, ref, as); });
+}
+
+void Engine::cancelAll() noexcept {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  for (CallScope *scope : inFlight_)
+    scope->cancel();
+}
+
+bool Engine::isCancelled() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
+} // namespace matrixos::orchestrator

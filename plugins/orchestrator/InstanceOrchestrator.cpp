@@ -1,0 +1,164 @@
+#include "InstanceOrchestrator.h"
+
+#include "DestroyOperation.h"
+#include "InstanceStore.h"
+#include "InstanceTable.h"
+#include "LaunchOperation.h"
+#include "OperationQueue.h"
+#include "StopOperation.h"
+
+#include <matrixos/handle.hpp>
+
+#include <algorithm>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+constexpr std::size_t kMaxUserId = 128;
+
+void checkHandle(std::string_view handle) {
+  if (!isHandle(handle)) {
+    throw Error(Status::InvalidArgument,
+                "\"handle\" has to be 3 to 32 lower-case letters, digits and single dashes between them", "BAD_HANDLE");
+  }
+  if (isReservedHandle(handle)) {
+    throw Error(Status::InvalidArgument, "\"handle\" may not be \"" + std::string(handle) + "\": the name is reserved",
+                "RESERVED_HANDLE");
+  }
+}
+
+void checkUser(std::string_view clerkUserId) {
+  const bool printable =
+      std::all_of(clerkUserId.begin(), clerkUserId.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (clerkUserId.empty() || clerkUserId.size() > kMaxUserId || !printable) {
+    throw Error(Status::InvalidArgument, "\"clerkUserId\" has to be 1 to 128 printable ASCII characters",
+                "BAD_USER_ID");
+  }
+}
+
+/// Runs a command of the ABI: a refusal throws and leaves `done` alone, else it moves into the operation's end.
+template <typename Command>
+void withDone(Completion &done, Command &&command) {
+  const auto shared = std::make_shared<Completion>(std::move(done));
+  try {
+    command([shared](const Result &result) {
+      if (result.error)
+        shared->fail(*result.error);
+      else
+        shared->succeed(result.json);
+    });
+  } catch (...) {
+    done = std::move(*shared);
+    throw;
+  }
+}
+
+} // namespace
+
+void InstanceOrchestrator::provisionThen(std::string_view handle, std::string_view clerkUserId,
+                                         std::int64_t deadlineNanos, Done done) {
+  checkHandle(handle);
+  checkUser(clerkUserId);
+  if (const auto view = shop_.table.view(handle)) {
+    const Instance &known = *view->instance;
+    if (known.clerkUserId != clerkUserId) {
+      throw Error(Status::AlreadyExists, "the handle \"" + known.handle + "\" is taken", "HANDLE_TAKEN");
+    }
+    if (known.onceRan() && known.phase != Phase::Deleting) {
+      Result result;
+      result.json = view->json();
+      return done(result);
+    }
+  } else if (const InstancePtr other = shop_.table.findByUser(clerkUserId)) {
+    throw Error(Status::AlreadyExists, "the user already has the instance \"" + other->handle + "\"", "USER_TAKEN");
+  }
+  shop_.queue.submit(std::make_shared<LaunchOperation>(shop_, std::string(handle), std::string(clerkUserId)),
+                     std::move(done), deadlineNanos);
+}
+
+void InstanceOrchestrator::startThen(std::string_view handle, std::int64_t deadlineNanos, Done done) {
+  requireKnown(handle);
+  shop_.queue.submit(std::make_shared<LaunchOperation>(shop_, std::string(handle)), std::move(done), deadlineNanos);
+}
+
+void InstanceOrchestrator::stopThen(std::string_view handle, std::uint64_t ifActivitySeq, std::string_view reason,
+                                    std::int64_t deadlineNanos, Done done) {
+  requireKnown(handle);
+  shop_.queue.submit(std::make_shared<StopOperation>(shop_, std::string(handle), ifActivitySeq, std::string(reason)),
+                     std::move(done), deadlineNanos);
+}
+
+void InstanceOrchestrator::destroyThen(std::string_view handle, std::int64_t deadlineNanos, Done done) {
+  requireKnown(handle);
+  shop_.queue.submit(std::make_shared<DestroyOperation>(shop_, std::string(handle)), std::move(done), deadlineNanos);
+}
+
+void InstanceOrchestrator::requireKnown(std::string_view handle) const {
+  // An instance whose provision has not been written yet is known to the queue alone.
+  if (shop_.table.find(handle) == nullptr && shop_.queue.isIdle(std::string(handle))) {
+    throw Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "NO_INSTANCE");
+  }
+}
+
+void InstanceOrchestrator::provision(const Call &call, std::string_view handle, std::string_view clerkUserId,
+                                     Completion &done) {
+  withDone(done, [&](Done then) { provisionThen(handle, clerkUserId, call.deadlineNanos(), std::move(then)); });
+}
+
+void InstanceOrchestrator::start(const Call &call, std::string_view handle, Completion &done) {
+  withDone(done, [&](Done then) { startThen(handle, call.deadlineNanos(), std::move(then)); });
+}
+
+void InstanceOrchestrator::stop(const Call &call, std::string_view handle, std::uint64_t ifActivitySeq,
+                                std::string_view reason, Completion &done) {
+  withDone(done, [&](Done then) { stopThen(handle, ifActivitySeq, reason, call.deadlineNanos(), std::move(then)); });
+}
+
+void InstanceOrchestrator::destroy(const Call &call, std::string_view handle, Completion &done) {
+  withDone(done, [&](Done then) { destroyThen(handle, call.deadlineNanos(), std::move(then)); });
+}
+
+std::string InstanceOrchestrator::get(std::string_view handle) {
+  const auto view = shop_.table.view(handle);
+  if (!view) throw Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "NO_INSTANCE");
+  return view->json();
+}
+
+void InstanceOrchestrator::list(std::string_view status, const std::function<bool(std::string_view)> &item) {
+  const bool known = status.empty() || std::any_of(std::begin(kStatuses), std::end(kStatuses) - 1,
+                                                   [&](const char *name) { return status == name; });
+  if (!known) {
+    throw Error(Status::InvalidArgument,
+                "\"status\" has to be provisioning, running, stopped, sleeping, failed or deleting", "BAD_STATUS");
+  }
+  for (const InstanceView &view : shop_.table.list(status)) {
+    if (!item(view.json())) return;
+  }
+}
+
+std::uint64_t InstanceOrchestrator::watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher) {
+  return shop_.table.watch(sinceRev, watcher);
+}
+
+void InstanceOrchestrator::unwatch(std::uint64_t watch) {
+  shop_.table.unwatch(watch);
+}
+
+void InstanceOrchestrator::recordActivity(const mos_activity *items, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i)
+    shop_.table.recordActivity(fromAbi(items[i].handle), items[i].at_ms, items[i].count);
+}
+
+void InstanceOrchestrator::flushActivity() {
+  const std::vector<ActivityRow> rows = shop_.table.takeActivity();
+  if (rows.empty()) return;
+  try {
+    shop_.store.saveActivity(rows);
+  } catch (...) {
+    shop_.table.returnActivity(rows);
+    throw;
+  }
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,46 @@
+/// The service matrixos.orchestrator/1.
+#pragma once
+
+#include "Operation.h"
+
+#include <matrixos/orchestrator.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace matrixos::orchestrator {
+
+/// Turns commands into operations and answers look-ups from memory. Nothing here blocks on engine or database. The
+/// functions that end in Then are for callers in this plugin: they throw Error to refuse, else `done` is called once.
+class InstanceOrchestrator : public matrixos::Orchestrator {
+public:
+  explicit InstanceOrchestrator(Workshop &workshop) : shop_(workshop) {}
+
+  void provisionThen(std::string_view handle, std::string_view clerkUserId, std::int64_t deadlineNanos, Done done);
+  void startThen(std::string_view handle, std::int64_t deadlineNanos, Done done);
+  void stopThen(std::string_view handle, std::uint64_t ifActivitySeq, std::string_view reason,
+                std::int64_t deadlineNanos, Done done);
+  void destroyThen(std::string_view handle, std::int64_t deadlineNanos, Done done);
+
+  void provision(const Call &call, std::string_view handle, std::string_view clerkUserId, Completion &done) override;
+  void start(const Call &call, std::string_view handle, Completion &done) override;
+  void stop(const Call &call, std::string_view handle, std::uint64_t ifActivitySeq, std::string_view reason,
+            Completion &done) override;
+  void destroy(const Call &call, std::string_view handle, Completion &done) override;
+  std::string get(std::string_view handle) override;
+  void list(std::string_view status, const std::function<bool(std::string_view)> &item) override;
+  std::uint64_t watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher) override;
+  void unwatch(std::uint64_t watch) override;
+  void recordActivity(const mos_activity *items, std::uint32_t count) override;
+
+  /// Writes activity that is only in memory to the database. Blocks; throws Error and keeps it when that fails.
+  void flushActivity();
+
+private:
+  void requireKnown(std::string_view handle) const;
+
+  Workshop &shop_;
+};
+
+} // namespace matrixos::orchestrator

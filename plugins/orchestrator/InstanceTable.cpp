@@ -1,0 +1,200 @@
+#include "InstanceTable.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+std::size_t statusIndex(const Instance &instance) {
+  const std::string_view status = statusOf(instance);
+  std::size_t index = 0;
+  while (status != kStatuses[index])
+    ++index;
+  return index;
+}
+
+} // namespace
+
+InstanceTable::InstanceTable(Strand &strand)
+    : hub_(strand, [this](std::uint64_t newerThan) { return snapshot(newerThan); }) {}
+
+void InstanceTable::load(const InstanceStore &store) {
+  store.forEach([this](Instance row) { put(std::make_shared<const Instance>(std::move(row))); });
+  hub_.startAfter(store.maxRev());
+}
+
+InstanceView InstanceTable::viewOf(const Slot &slot) {
+  InstanceView view{slot.instance, slot.lastActive, slot.activitySeq, std::nullopt};
+  if (slot.progress) view.progress = *slot.progress;
+  return view;
+}
+
+std::optional<InstanceView> InstanceTable::view(std::string_view handle) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found == byHandle_.end()) return std::nullopt;
+  return viewOf(*found->second);
+}
+
+InstancePtr InstanceTable::find(std::string_view handle) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  return found == byHandle_.end() ? nullptr : found->second->instance;
+}
+
+InstancePtr InstanceTable::findById(std::string_view id) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = byId_.find(id);
+  return found == byId_.end() ? nullptr : found->second->instance;
+}
+
+InstancePtr InstanceTable::findByUser(std::string_view clerkUserId) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = byUser_.find(clerkUserId);
+  return found == byUser_.end() ? nullptr : found->second->instance;
+}
+
+std::vector<InstanceView> InstanceTable::list(std::string_view status) const {
+  const std::shared_lock lock(mutex_);
+  std::vector<InstanceView> views;
+  if (status.empty()) views.reserve(byAge_.size());
+  for (const auto &[age, slot] : byAge_) {
+    if (status.empty() || status == statusOf(*slot->instance)) views.push_back(viewOf(*slot));
+  }
+  return views;
+}
+
+std::vector<InstancePtr> InstanceTable::all() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<InstancePtr> records;
+  records.reserve(byAge_.size());
+  for (const auto &[age, slot] : byAge_)
+    records.push_back(slot->instance);
+  return records;
+}
+
+std::size_t InstanceTable::size() const {
+  const std::shared_lock lock(mutex_);
+  return byHandle_.size();
+}
+
+std::array<std::size_t, 6> InstanceTable::counts() const {
+  const std::shared_lock lock(mutex_);
+  return counts_;
+}
+
+void InstanceTable::publish(const InstancePtr &instance) {
+  Change change{instance->rev, instance->handle, {}, false};
+  {
+    const std::unique_lock lock(mutex_);
+    put(instance);
+    change.json = viewOf(*byHandle_.find(instance->handle)->second).json();
+  }
+  hub_.finish(std::move(change));
+}
+
+void InstanceTable::remove(const Instance &instance, std::uint64_t rev) {
+  {
+    const std::unique_lock lock(mutex_);
+    const auto found = byHandle_.find(instance.handle);
+    if (found != byHandle_.end()) {
+      const InstancePtr keysLiveUntilHere = found->second->instance;
+      drop(*found->second);
+      byHandle_.erase(found);
+    }
+  }
+  hub_.finish({rev, instance.handle, deletedJson(instance.handle, instance.id, rev), true});
+}
+
+void InstanceTable::put(const InstancePtr &instance) {
+  std::unique_ptr<Slot> slot;
+  InstancePtr previous; // its texts are the keys until they are erased
+  if (const auto found = byHandle_.find(instance->handle); found != byHandle_.end()) {
+    previous = found->second->instance;
+    drop(*found->second);
+    auto node = byHandle_.extract(found);
+    slot = std::move(node.mapped());
+  } else {
+    slot = std::make_unique<Slot>();
+    slot->lastActive = instance->lastActive;
+    slot->activitySeq = instance->activitySeq;
+  }
+  slot->instance = instance;
+  Slot *raw = slot.get();
+  byHandle_.emplace(instance->handle, std::move(slot));
+  byId_[instance->id] = raw;
+  byUser_[instance->clerkUserId] = raw;
+  byAge_[Order{instance->createdAt, instance->id}] = raw;
+  ++counts_[statusIndex(*instance)];
+}
+
+void InstanceTable::drop(Slot &slot) {
+  --counts_[statusIndex(*slot.instance)];
+  byId_.erase(slot.instance->id);
+  byUser_.erase(slot.instance->clerkUserId);
+  byAge_.erase(Order{slot.instance->createdAt, slot.instance->id});
+}
+
+void InstanceTable::setProgress(std::string_view handle, Progress progress) {
+  const std::unique_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found != byHandle_.end()) found->second->progress = std::make_unique<Progress>(std::move(progress));
+}
+
+void InstanceTable::clearProgress(std::string_view handle) {
+  const std::unique_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found != byHandle_.end()) found->second->progress.reset();
+}
+
+void InstanceTable::recordActivity(std::string_view handle, std::int64_t atMs, std::uint64_t count) {
+  const std::unique_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found == byHandle_.end()) return;
+  Slot &slot = *found->second;
+  slot.lastActive = std::max(slot.lastActive, std::min(atMs, nowMs())); // a reporter's clock may run ahead
+  slot.activitySeq += count == 0 ? 1 : count;
+  if (slot.activityDirty) return;
+  slot.activityDirty = true;
+  dirty_.push_back(slot.instance->id);
+}
+
+std::vector<ActivityRow> InstanceTable::takeActivity() {
+  const std::unique_lock lock(mutex_);
+  std::vector<ActivityRow> rows;
+  rows.reserve(dirty_.size());
+  for (const std::string &id : dirty_) {
+    const auto found = byId_.find(id);
+    if (found == byId_.end()) continue;
+    Slot &slot = *found->second;
+    slot.activityDirty = false;
+    rows.push_back({id, slot.lastActive, slot.activitySeq});
+  }
+  dirty_.clear();
+  return rows;
+}
+
+void InstanceTable::returnActivity(const std::vector<ActivityRow> &rows) {
+  const std::unique_lock lock(mutex_);
+  for (const ActivityRow &row : rows) {
+    const auto found = byId_.find(row.id);
+    if (found == byId_.end() || found->second->activityDirty) continue;
+    found->second->activityDirty = true;
+    dirty_.push_back(row.id);
+  }
+}
+
+std::vector<WatchHub::ChangePtr> InstanceTable::snapshot(std::uint64_t newerThan) const {
+  const std::shared_lock lock(mutex_);
+  std::vector<WatchHub::ChangePtr> changes;
+  for (const auto &[handle, slot] : byHandle_) {
+    if (slot->instance->rev <= newerThan) continue;
+    changes.push_back(std::make_shared<const Change>(
+        Change{slot->instance->rev, slot->instance->handle, viewOf(*slot).json(), false}));
+  }
+  return changes;
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,90 @@
+/// Writes JSON objects with their members in the order they are added.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace matrixos::orchestrator {
+
+/// `text` as a JSON string, quotes included. Control bytes are escaped; the rest is passed on as UTF-8.
+inline void appendJsonString(std::string &out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += "\\u00";
+      out += kHex[byte >> 4U];
+      out += kHex[byte & 15U];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+/// An object under construction.
+class JsonObject {
+public:
+  JsonObject &add(std::string_view key, std::string_view value) {
+    member(key);
+    appendJsonString(out_, value);
+    return *this;
+  }
+  JsonObject &add(std::string_view key, const char *value) { return add(key, std::string_view(value)); }
+  JsonObject &add(std::string_view key, std::int64_t value) { return addRaw(key, std::to_string(value)); }
+  JsonObject &add(std::string_view key, std::uint64_t value) { return addRaw(key, std::to_string(value)); }
+  JsonObject &add(std::string_view key, int value) { return addRaw(key, std::to_string(value)); }
+  JsonObject &add(std::string_view key, bool value) { return addRaw(key, value ? "true" : "false"); }
+  /// `json` is a finished JSON value.
+  JsonObject &addRaw(std::string_view key, std::string_view json) {
+    member(key);
+    out_ += json;
+    return *this;
+  }
+  std::string str() && {
+    out_ += '}';
+    return std::move(out_);
+  }
+
+private:
+  void member(std::string_view key) {
+    if (out_.size() > 1) out_ += ',';
+    appendJsonString(out_, key);
+    out_ += ':';
+  }
+
+  std::string out_ = "{";
+};
+
+/// A finished object with one more member at its end.
+inline std::string withMember(std::string object, std::string_view key, std::string_view value) {
+  object.back() = object.size() > 2 ? ',' : ' ';
+  appendJsonString(object, key);
+  object += ':';
+  appendJsonString(object, value);
+  object += '}';
+  return object;
+}
+
+/// Joins finished JSON values into an array, one call of add() each.
+class JsonArray {
+public:
+  void add(std::string_view json) {
+    if (out_.size() > 1) out_ += ',';
+    out_ += json;
+  }
+  std::string str() && {
+    out_ += ']';
+    return std::move(out_);
+  }
+
+private:
+  std::string out_ = "[";
+};
+
+} // namespace matrixos::orchestrator

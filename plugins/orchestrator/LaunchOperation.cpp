@@ -1,0 +1,483 @@
+#include "LaunchOperation.h"
+
+#include "ContainerSpec.h"
+#include "Engine.h"
+#include "ImagePuller.h"
+#include "InstanceStore.h"
+#include "InstanceTable.h"
+#include "JsonText.h"
+#include "Ledger.h"
+#include "OperationQueue.h"
+#include "PortAllocator.h"
+#include "Settings.h"
+#include "Telemetry.h"
+
+#include <matrixos/ulid.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+constexpr int kMaxRounds = 6;
+
+/// True when the number stands in the text on its own.
+bool mentions(const std::string &text, int number) {
+  const std::string digits = std::to_string(number);
+  const auto isDigit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+  for (std::size_t at = text.find(digits); at != std::string::npos; at = text.find(digits, at + 1)) {
+    if ((at == 0 || !isDigit(at - 1)) && !isDigit(at + digits.size())) return true;
+  }
+  return false;
+}
+
+std::string endReason(const Description &container) {
+  std::string text = "the container ended with exit code " + std::to_string(container.exitCode);
+  return container.oomKilled ? text + ": out of memory" : text;
+}
+
+} // namespace
+
+Operation::State LaunchOperation::advance() {
+  try {
+    if (!begun_ && begin()) return State::Finished;
+    if (!begun_) first_ = !record_->onceRan();
+    begun_ = true;
+    return runSteps();
+  } catch (const Error &e) {
+    if (begun_) fail(e);
+    throw;
+  }
+}
+
+bool LaunchOperation::serves(const Operation &other) const {
+  if (kind() != other.kind()) return false;
+  return kind() != Kind::Provision || clerkUserId_ == static_cast<const LaunchOperation &>(other).clerkUserId_;
+}
+
+// ---- beginnings
+
+bool LaunchOperation::begin() {
+  record_ = shop_.table.find(handle());
+  return kind() == Kind::Provision ? beginProvision() : beginStart();
+}
+
+bool LaunchOperation::beginProvision() {
+  if (record_ && record_->clerkUserId != clerkUserId_) {
+    throw Error(Status::AlreadyExists, "the handle \"" + handle() + "\" is taken", "HANDLE_TAKEN");
+  }
+  if (record_ && record_->phase == Phase::Deleting) {
+    if (record_->step != Step::Undo) {
+      throw Error(Status::Unavailable, "the previous instance of \"" + handle() + "\" is still being deleted",
+                  "DELETING", 5000);
+    }
+    undo(record_->lastError);
+  }
+  if (!record_) {
+    insertRecord();
+    return false;
+  }
+  if (record_->onceRan()) {
+    result.json = shop_.table.view(handle())->json();
+    return true;
+  }
+  return false; // a half-done one goes on from its step
+}
+
+void LaunchOperation::insertRecord() {
+  if (const InstancePtr other = shop_.table.findByUser(clerkUserId_)) {
+    throw Error(Status::AlreadyExists, "the user already has the instance \"" + other->handle + "\"", "USER_TAKEN");
+  }
+  const auto stone = shop_.store.findTombstone(handle());
+  if (stone && stone->clerkUserId != clerkUserId_ && stone->expiresAt > nowMs()) {
+    throw Error(Status::AlreadyExists,
+                "the handle \"" + handle() + "\" was given up lately and is kept for its last owner until " +
+                    formatTime(stone->expiresAt),
+                "HANDLE_RESERVED");
+  }
+  const auto settings = shop_.settings.get();
+  Capabilities capabilities;
+  try {
+    capabilities = shop_.engine.capabilities();
+  } catch (const Error &e) {
+    throw unavailable(e);
+  }
+  Instance fresh;
+  fresh.id = makeUlid();
+  fresh.handle = handle();
+  fresh.clerkUserId = clerkUserId_;
+  fresh.phase = Phase::Pending;
+  fresh.step = capabilities.volumes ? Step::Volume : Step::Image;
+  fresh.runtime = settings->runtime;
+  fresh.node = settings->node;
+  fresh.image = settings->image;
+  fresh.operationId = makeUlid();
+  fresh.createdAt = fresh.lastActive = nowMs();
+  if (!capabilities.publishesPorts) return commitNew(std::move(fresh));
+
+  for (bool again = true;;) {
+    const PortPair ports = shop_.ports.take();
+    fresh.port = ports.gateway;
+    fresh.shellPort = ports.shell;
+    try {
+      return commitNew(fresh);
+    } catch (const Error &e) {
+      shop_.ports.release(ports);
+      if (e.status() != Status::AlreadyExists || !again) throw;
+      // Handle, user or a port is in the database already: know its ports, and look once more.
+      again = false;
+      shop_.ports.markTaken(shop_.store.portsOf(settings->node));
+    }
+  }
+}
+
+void LaunchOperation::commitNew(Instance fresh) {
+  try {
+    record_ = shop_.ledger.insert(std::move(fresh));
+    result.created = true;
+  } catch (const Error &e) {
+    if (e.status() == Status::AlreadyExists) {
+      throw Error(Status::AlreadyExists, "the handle \"" + handle() + "\" or its user already has an instance",
+                  "TAKEN");
+    }
+    throw unavailable(e);
+  }
+}
+
+bool LaunchOperation::beginStart() {
+  if (!record_) throw Error(Status::NotFound, "there is no instance \"" + handle() + "\"", "NO_INSTANCE");
+  if (!record_->onceRan()) { // half-way through its first provision: go on, or finish taking it back
+    if (record_->step == Step::Undo) {
+      const std::string reason = record_->lastError;
+      undo(reason);
+      throw Error(Status::Unavailable, reason, "PROVISION_FAILED");
+    }
+    return false;
+  }
+  if (record_->phase == Phase::Deleting) {
+    throw Error(Status::Aborted, "the instance \"" + handle() + "\" is being deleted", "DELETING");
+  }
+  if (record_->phase == Phase::Running && isUp()) return true;
+
+  Instance next = *record_;
+  next.phase = Phase::Starting;
+  next.desired = Desired::Running;
+  next.operationId = makeUlid();
+  next.step = next.containerId.empty() ? Step::Volume : Step::Start;
+  next.endpoints.clear();
+  thaw_ = thaw_ || record_->phase == Phase::Sleeping;
+  try {
+    update(std::move(next));
+  } catch (const Error &e) {
+    throw unavailable(e);
+  }
+  return false;
+}
+
+/// Asks the engine whether what the record calls running still does; notes fresh endpoints.
+bool LaunchOperation::isUp() {
+  std::optional<Description> container;
+  try {
+    container = shop_.engine.inspect(record_->containerId);
+  } catch (const Error &e) {
+    throw unavailable(e);
+  }
+  thaw_ = container && container->state == "paused";
+  if (!container || (container->state != "running" && container->state != "restarting")) return false;
+  if (container->endpoints != record_->endpoints) {
+    Instance next = *record_;
+    next.endpoints = container->endpoints;
+    record_ = shop_.ledger.refresh(std::move(next));
+  }
+  result.json = shop_.table.view(handle())->json();
+  return true;
+}
+
+// ---- steps
+
+Operation::State LaunchOperation::runSteps() {
+  for (;;) {
+    switch (record_->step) {
+    case Step::Volume:
+      ensureVolume();
+      break;
+    case Step::Image:
+      if (!ensureImage()) return State::Parked;
+      break;
+    case Step::Create:
+      createContainer();
+      break;
+    case Step::Start:
+      startContainer();
+      break;
+    case Step::Undo:
+    case Step::None:
+      finish();
+      return State::Finished;
+    }
+  }
+}
+
+void LaunchOperation::ensureVolume() {
+  Instance next = *record_;
+  if (shop_.engine.capabilities().volumes) {
+    progress("volume");
+    const Engine::Volume volume =
+        shop_.engine.ensureVolume(volumeRequest(*record_, *shop_.settings.get()), effectId("volume"));
+    next.volume = volume.ref;
+    if (!record_->onceRan()) next.volumeCreated = record_->volumeCreated || volume.created;
+  }
+  next.step = Step::Image;
+  if (!record_->onceRan()) next.phase = Phase::Provisioning;
+  update(std::move(next));
+}
+
+bool LaunchOperation::ensureImage() {
+  if (!pulled_) {
+    progress("pull");
+    auto self = std::static_pointer_cast<LaunchOperation>(shared_from_this());
+    shop_.puller.ensure(
+        record_->image,
+        [&table = shop_.table, &telemetry = shop_.telemetry, id = record_->id,
+         handle = handle()](const Progress &progress) {
+          table.setProgress(handle, progress);
+          JsonObject event;
+          event.add("handle", handle).add("id", id).add("phase", progress.phase);
+          event.add("current", progress.current).add("total", progress.total);
+          telemetry.publish("instance.progress", std::move(event).str());
+        },
+        [self](const std::string &digest, const Error *error) {
+          self->pulled_ = true;
+          self->digest_ = digest;
+          if (error != nullptr) self->pullError_ = *error;
+          self->shop_.queue.resume(self);
+        });
+    return false;
+  }
+  pulled_ = false;
+  if (pullError_) throw *std::exchange(pullError_, std::nullopt);
+  Instance next = *record_;
+  if (!digest_.empty()) next.imageDigest = digest_;
+  next.step = Step::Create;
+  update(std::move(next));
+  return true;
+}
+
+void LaunchOperation::createContainer() {
+  if (++rounds_ > kMaxRounds) {
+    throw Error(Status::Unavailable, "no container could be kept after " + std::to_string(kMaxRounds) + " tries",
+                "GAVE_UP");
+  }
+  progress("create");
+  if (!record_->containerId.empty()) shop_.engine.remove(record_->containerId, effectId("replace"));
+  const ContainerSpec spec = ContainerSpec::make(*record_, *shop_.settings.get());
+  std::string ref;
+  try {
+    ref = shop_.engine.create(spec.json, effectId("create"));
+  } catch (const Error &e) {
+    if (e.reason() != MOS_REASON_NAME_IN_USE) throw;
+    replaceNamesake();
+    ref = shop_.engine.create(spec.json, effectId("create-again"));
+  }
+  Instance next = *record_;
+  next.containerId = ref;
+  next.specHash = spec.hash;
+  next.step = Step::Start;
+  if (!next.onceRan()) next.phase = Phase::Created;
+  update(std::move(next));
+}
+
+/// The name is taken by a container that is not what we want: ours gives way, a stranger's stays.
+void LaunchOperation::replaceNamesake() {
+  const auto other = shop_.engine.inspect(record_->containerName());
+  if (!other) return;
+  if (other->label(MOS_LABEL_INSTALL) != shop_.settings.get()->installId) {
+    throw Error(Status::Unavailable,
+                "the engine already has a container named " + record_->containerName() +
+                    " that is not of this platform; rename or remove it",
+                MOS_REASON_NAME_IN_USE);
+  }
+  shop_.telemetry.log().warning("an older container gives way to a new one",
+                                {{"handle", handle()}, {"container", other->ref}});
+  shop_.engine.remove(other->ref, effectId("namesake"));
+}
+
+void LaunchOperation::startContainer() {
+  progress("start");
+  try {
+    if (std::exchange(thaw_, false))
+      shop_.engine.unpause(record_->containerId, effectId("thaw"));
+    else
+      shop_.engine.start(record_->containerId, effectId("start"));
+  } catch (const Error &e) {
+    if (e.status() == Status::NotFound) return containerGone();
+    if (e.reason() == MOS_REASON_PORT_IN_USE && record_->port != 0) return movePorts(e);
+    throw;
+  }
+  const auto container = shop_.engine.inspect(record_->containerId);
+  if (!container) return containerGone();
+  if (container->state != "running") throw Error(Status::Unavailable, endReason(*container), "ENDED_AT_START");
+
+  Instance next = *record_;
+  next.phase = Phase::Running;
+  next.desired = Desired::Running;
+  next.step = Step::None;
+  next.observedGeneration = next.generation;
+  next.retryAt = next.failures = 0;
+  next.lastError.clear();
+  if (!container->imageDigest.empty()) next.imageDigest = container->imageDigest;
+  if (!next.onceRan()) next.provisionedAt = nowMs();
+  next.endpoints = container->endpoints;
+  update(std::move(next));
+}
+
+void LaunchOperation::finish() {
+  shop_.table.clearProgress(handle());
+  shop_.table.recordActivity(handle(), nowMs(), 1); // idleness counts from here, not from before the sleep
+  result.json = shop_.table.view(handle())->json();
+  shop_.telemetry.publish(first_ ? "instance.provisioned" : "instance.started", result.json);
+  shop_.telemetry.log().info(first_ ? "instance provisioned" : "instance started",
+                             {{"handle", handle()}, {"container", record_->containerId}});
+}
+
+void LaunchOperation::containerGone() {
+  Instance next = *record_;
+  next.containerId.clear();
+  next.step = Step::Volume;
+  next.operationId = makeUlid(); // a new container, so a new identity for its effects
+  ++next.generation;
+  update(std::move(next));
+}
+
+/// Takes other host ports in place of those that a stranger listens on, and has the container made anew.
+void LaunchOperation::movePorts(const Error &conflict) {
+  const std::string words = conflict.what();
+  const bool gatewayNamed = mentions(words, record_->port);
+  const bool shellNamed = mentions(words, record_->shellPort);
+  const bool moveGateway = gatewayNamed || !shellNamed;
+  const bool moveShell = shellNamed || !gatewayNamed;
+  const PortPair old{moveGateway ? record_->port : 0, moveShell ? record_->shellPort : 0};
+  const PortPair taken = shop_.ports.take();
+  const PortPair spare{moveGateway ? 0 : taken.gateway, moveShell ? 0 : taken.shell};
+
+  Instance next = *record_;
+  if (moveGateway) next.port = taken.gateway;
+  if (moveShell) next.shellPort = taken.shell;
+  next.step = Step::Create;
+  next.operationId = makeUlid();
+  ++next.generation;
+  try {
+    record_ = shop_.ledger.updatePorts(*record_, std::move(next));
+  } catch (...) {
+    shop_.ports.release(taken);
+    throw;
+  }
+  shop_.ports.release(spare);
+  for (const int port : {old.gateway, old.shell}) {
+    if (port == 0) continue;
+    shop_.ports.block(port);
+    shop_.ports.release(port);
+  }
+  shop_.telemetry.log().warning("a host port is in use by somebody else; took another",
+                                {{"handle", handle()}, {"error", words}});
+}
+
+// ---- failures
+
+void LaunchOperation::fail(const Error &error) {
+  shop_.table.clearProgress(handle());
+  if (shop_.engine.isCancelled()) { // the daemon stops: the record says where to go on
+    throw Error(Status::Unavailable, "the platform is stopping; the operation goes on when it is back", "STOPPING");
+  }
+  shop_.telemetry.log().warning("launch failed", {{"handle", handle()},
+                                                  {"step", stepName(record_->step)},
+                                                  {"status", statusName(error.status())},
+                                                  {"error", error.what()}});
+  if (!record_->onceRan()) {
+    undo(error.what());
+    throw unavailable(error);
+  }
+  Instance next = *record_;
+  next.phase = Phase::Failed;
+  next.lastError = error.what();
+  ++next.failures;
+  const auto settings = shop_.settings.get();
+  const auto doublings = std::min<std::int64_t>(next.failures - 1, 20);
+  const std::int64_t wait = std::min(settings->retryBase.count() << doublings, settings->retryMax.count());
+  next.retryAt = nowMs() + wait;
+  try {
+    update(std::move(next));
+  } catch (const Error &e) {
+    shop_.telemetry.log().error("a failed start was not recorded", {{"handle", handle()}, {"error", e.what()}});
+  }
+  shop_.telemetry.publish("instance.failed", shop_.table.view(handle())->json());
+  throw Error(Status::Unavailable, error.what(), error.reason(), wait);
+}
+
+/// Takes a first provision back: container, networks, an empty folder, then the row with its ports. What fails stays
+/// recorded as Undo, for the reconciler. Leaves record_ null when all is gone.
+void LaunchOperation::undo(const std::string &reason) {
+  const bool reachedEngine = (record_->step != Step::Volume && record_->step != Step::Image) || record_->generation > 1;
+  if (record_->step != Step::Undo) {
+    Instance next = *record_;
+    next.phase = Phase::Deleting;
+    next.desired = Desired::Deleted;
+    next.step = Step::Undo;
+    next.lastError = reason;
+    try {
+      update(std::move(next));
+    } catch (const Error &e) {
+      // The row still names the step that failed: after a crash it is tried again, which is as good an end.
+      shop_.telemetry.log().error("a failed provision was not recorded", {{"handle", handle()}, {"error", e.what()}});
+    }
+  }
+  try {
+    if (reachedEngine) {
+      const auto container = shop_.engine.inspect(record_->containerName());
+      const bool ours = !container || container->label(MOS_LABEL_INSTANCE) == record_->id;
+      if (ours) shop_.engine.remove(container ? container->ref : record_->containerName(), effectId("undo"));
+    }
+    if (record_->volumeCreated) undoVolume();
+    shop_.ledger.remove(*record_, false);
+  } catch (const Error &e) {
+    shop_.telemetry.log().error("a failed provision is not undone yet", {{"handle", handle()}, {"error", e.what()}});
+    throw Error(Status::Unavailable, reason + " (and it could not be undone yet: " + e.what() + ")", e.reason(), 5000);
+  }
+  shop_.ports.release({record_->port, record_->shellPort});
+  record_ = nullptr;
+  result.created = false;
+}
+
+/// An empty folder is removed; rmdir refuses any other, and that one is moved aside with what it holds.
+void LaunchOperation::undoVolume() {
+  const std::string userDir = shop_.settings.get()->usersDir + "/" + handle();
+  if (::rmdir((userDir + "/matrixos").c_str()) == 0) {
+    static_cast<void>(::rmdir(userDir.c_str()));
+    return;
+  }
+  shop_.engine.trashVolume(record_->volume, record_->id, effectId("trash"));
+}
+
+void LaunchOperation::update(Instance next) {
+  try {
+    record_ = shop_.ledger.update(*record_, std::move(next));
+  } catch (const Error &e) {
+    if (e.status() == Status::Aborted) {
+      if (const InstancePtr current = shop_.table.find(handle())) record_ = current;
+    }
+    throw;
+  }
+}
+
+void LaunchOperation::progress(const char *phase) {
+  shop_.table.setProgress(handle(), {phase, 0, 0});
+}
+
+std::string LaunchOperation::effectId(const char *effect) const {
+  return record_->operationId + "/" + effect;
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,85 @@
+#include "Ledger.h"
+
+#include <matrixos/status.hpp>
+
+namespace matrixos::orchestrator {
+
+namespace {
+constexpr std::int64_t kTombstoneMs = 90LL * 24 * 3600 * 1000;
+}
+
+template <typename Write>
+InstancePtr Ledger::commit(Instance next, Write &&write) {
+  const std::uint64_t rev = table_.beginRev();
+  next.rev = rev;
+  next.rowRev = rev;
+  next.updatedAt = nowMs();
+  try {
+    write(next);
+  } catch (...) {
+    table_.abandonRev(rev);
+    throw;
+  }
+  auto shared = std::make_shared<const Instance>(std::move(next));
+  table_.publish(shared);
+  return shared;
+}
+
+InstancePtr Ledger::insert(Instance next) {
+  return commit(std::move(next), [&](const Instance &row) { store_.insert(row); });
+}
+
+InstancePtr Ledger::update(const Instance &from, Instance next) {
+  try {
+    return commit(std::move(next), [&](const Instance &row) { store_.update(row, from.rowRev); });
+  } catch (const Error &e) {
+    if (e.status() == Status::Aborted) follow(from);
+    throw;
+  }
+}
+
+InstancePtr Ledger::updatePorts(const Instance &from, Instance next) {
+  try {
+    return commit(std::move(next), [&](const Instance &row) { store_.updatePorts(row, from.rowRev); });
+  } catch (const Error &e) {
+    if (e.status() == Status::Aborted) follow(from);
+    throw;
+  }
+}
+
+InstancePtr Ledger::refresh(Instance next) {
+  next.rev = table_.beginRev();
+  auto shared = std::make_shared<const Instance>(std::move(next));
+  table_.publish(shared);
+  return shared;
+}
+
+std::uint64_t Ledger::remove(const Instance &instance, bool tombstone) {
+  const std::uint64_t rev = table_.beginRev();
+  try {
+    const std::int64_t now = nowMs();
+    const Tombstone stone{instance.handle, instance.clerkUserId, instance.id, rev, now, now + kTombstoneMs};
+    store_.remove(instance, tombstone ? &stone : nullptr);
+  } catch (const Error &e) {
+    table_.abandonRev(rev);
+    if (e.status() == Status::Aborted) follow(instance);
+    throw;
+  } catch (...) {
+    table_.abandonRev(rev);
+    throw;
+  }
+  table_.remove(instance, rev);
+  return rev;
+}
+
+void Ledger::follow(const Instance &instance) noexcept {
+  // A commit whose answer was lost took effect after all: go on from what the database holds.
+  static_cast<void>(guarded(nullptr, [&] {
+    std::optional<Instance> row = store_.findById(instance.id);
+    if (!row) return table_.remove(instance, table_.beginRev());
+    row->endpoints = instance.endpoints;
+    refresh(*std::move(row));
+  }));
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,34 @@
+/// Writes a change to the database first, then shows it to everybody.
+#pragma once
+
+#include "InstanceStore.h"
+#include "InstanceTable.h"
+
+namespace matrixos::orchestrator {
+
+/// The only way a record changes. Each function commits, then publishes; when the commit fails nothing is published
+/// and matrixos::Error is thrown. Blocks for disk. One writer per instance at a time (OperationQueue sees to that).
+class Ledger {
+public:
+  Ledger(const InstanceStore &store, InstanceTable &table) : store_(store), table_(table) {}
+
+  InstancePtr insert(Instance next);
+  /// `from` is the record as last seen; Error(Aborted) when the database has moved on, and then the table follows it.
+  InstancePtr update(const Instance &from, Instance next);
+  InstancePtr updatePorts(const Instance &from, Instance next);
+  /// Publishes what lives in memory alone (endpoints), under a new revision.
+  InstancePtr refresh(Instance next);
+  /// The row and its ports go. With `tombstone` the handle stays reserved for its owner for 90 days.
+  /// Gives the deletion's revision.
+  std::uint64_t remove(const Instance &instance, bool tombstone);
+
+private:
+  template <typename Write>
+  InstancePtr commit(Instance next, Write &&write);
+  void follow(const Instance &instance) noexcept;
+
+  const InstanceStore &store_;
+  InstanceTable &table_;
+};
+
+} // namespace matrixos::orchestrator

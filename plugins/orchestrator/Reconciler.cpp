@@ -1,0 +1,121 @@
+#include "Reconciler.h"
+
+#include "ContainerSpec.h"
+#include "DestroyOperation.h"
+#include "InstanceTable.h"
+#include "LaunchOperation.h"
+#include "OperationQueue.h"
+#include "StopOperation.h"
+#include "SyncOperation.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace matrixos::orchestrator {
+
+namespace {
+
+constexpr std::chrono::minutes kOrphanAge{5};
+constexpr int kOrphanPasses = 2;
+constexpr std::size_t kOrphansAtLeast = 3;
+
+} // namespace
+
+void Reconciler::pass() noexcept {
+  const std::unique_lock alone(running_, std::try_to_lock);
+  if (!alone) return;
+  const auto since = std::chrono::steady_clock::now();
+  mos_error failure{};
+  const bool ok = guarded(&failure, [&] { compare(); }) == MOS_OK;
+  shop_.telemetry.reconciled(ok, std::chrono::steady_clock::now() - since);
+  shop_.telemetry.instances(shop_.table.counts());
+  if (shop_.engine.isCancelled()) return;
+  if (ok) return shop_.telemetry.degraded("");
+  shop_.engine.forgetCapabilities(); // it may come back as another version
+  shop_.telemetry.degraded(failure.message);
+  shop_.telemetry.log().warning("records and engine were not compared", {{"error", failure.message}});
+}
+
+void Reconciler::compare() {
+  const auto settings = shop_.settings.get();
+  Containers containers;
+  shop_.engine.list(installLabels(*settings), [&](Description container) {
+    std::string name = container.name;
+    containers.insert_or_assign(std::move(name), std::move(container));
+  });
+  for (const InstancePtr &record : shop_.table.all()) {
+    if (shop_.queue.isIdle(record->handle)) check(*record, containers, settings->installId);
+  }
+  lookForOrphans(containers);
+}
+
+void Reconciler::check(const Instance &record, const Containers &containers, const std::string &installId) {
+  const auto queue = [&](OperationPtr operation) { shop_.queue.submitIfIdle(operation); };
+  if (!record.onceRan()) return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
+  switch (record.phase) {
+  case Phase::Deleting:
+    return queue(std::make_shared<DestroyOperation>(shop_, record.handle));
+  case Phase::Stopping:
+    return queue(std::make_shared<StopOperation>(shop_, record.handle, StopOperation::kAlways, "resumed"));
+  case Phase::Pending:
+  case Phase::Provisioning:
+  case Phase::Created:
+  case Phase::Starting:
+    return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
+  case Phase::Failed:
+    if (record.desired == Desired::Running && record.retryAt <= nowMs() &&
+        record.failures <= shop_.settings.get()->retryLimit) {
+      return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
+    }
+    [[fallthrough]];
+  case Phase::Running:
+  case Phase::Sleeping:
+  case Phase::Stopped:
+    break;
+  }
+  const auto found = containers.find(record.containerName());
+  const auto container = found == containers.end() ? std::nullopt : std::optional<Description>(found->second);
+  if (disagrees(record, container, installId)) queue(std::make_shared<SyncOperation>(shop_, record.handle));
+}
+
+void Reconciler::lookForOrphans(const Containers &containers) {
+  std::map<std::string, Orphan> seen;
+  std::size_t quarantined = 0;
+  const std::size_t most = std::max(kOrphansAtLeast, containers.size() / 20);
+  for (const auto &[name, container] : containers) {
+    const std::string &id = container.label(MOS_LABEL_INSTANCE);
+    const std::string &handle = container.label(MOS_LABEL_HANDLE);
+    // A provision on its way has no record for a moment; its handle is busy then.
+    if (shop_.table.findById(id) != nullptr || !shop_.queue.isIdle(handle)) continue;
+    const auto known = orphans_.find(container.ref);
+    Orphan orphan = known == orphans_.end() ? Orphan{std::chrono::steady_clock::now(), 0, false} : known->second;
+    ++orphan.passes;
+    if (orphan.passes == kOrphanPasses) {
+      shop_.telemetry.log().warning("a container of this installation has no record",
+                                    {{"container", container.ref}, {"name", name}, {"instance", id}});
+    }
+    // A restored, older database must not put everybody to rest at once.
+    if (quarantined < most && quarantine(container, orphan)) ++quarantined;
+    seen.emplace(container.ref, orphan);
+  }
+  orphans_ = std::move(seen);
+  shop_.telemetry.orphans(orphans_.size());
+}
+
+/// Stops an orphan and keeps it, with its data, for people to look at.
+bool Reconciler::quarantine(const Description &container, Orphan &orphan) {
+  const bool due = orphan.passes >= kOrphanPasses && std::chrono::steady_clock::now() - orphan.firstSeen >= kOrphanAge;
+  if (!due || orphan.quarantined || container.state != "running") return false;
+  try {
+    shop_.engine.stop(container.ref, {});
+    orphan.quarantined = true;
+    shop_.telemetry.log().warning("an orphaned container was stopped and kept", {{"container", container.ref}});
+    return true;
+  } catch (const Error &e) {
+    shop_.telemetry.log().warning("an orphaned container was not stopped",
+                                  {{"container", container.ref}, {"error", e.what()}});
+    return false;
+  }
+}
+
+} // namespace matrixos::orchestrator

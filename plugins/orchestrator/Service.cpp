@@ -1,0 +1,76 @@
+#include "Service.h"
+
+namespace matrixos::orchestrator {
+
+namespace {
+constexpr std::chrono::milliseconds kAfterCancel{5'000};
+constexpr std::chrono::milliseconds kAfterConnect{300};
+} // namespace
+
+Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settings)
+    : settings_(std::move(settings)), telemetry_(host), executor_(host), timers_(host), store_(Sql(host)),
+      table_(strand_), ledger_(store_, table_), ports_(settings_.get()->gatewayBasePort, settings_.get()->shellBasePort,
+                                                       settings_.get()->portsPerRange, settings_.get()->listenerPorts),
+      engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),
+      queue_(executor_, strand_, settings_, telemetry_), workshop_{settings_, store_,  table_, ledger_,   ports_,
+                                                                   engine_,   puller_, queue_, telemetry_},
+      reconciler_(workshop_), orchestrator_(workshop_), routes_(host, orchestrator_) {}
+
+void Service::start() {
+  store_.migrate();
+  table_.load(store_);
+  ports_.markTaken(store_.portsOf(settings_.get()->node));
+  telemetry_.instances(table_.counts());
+  routes_.publish();
+  schedule();
+  watch_.emplace(workshop_, [this] { requestReconcile(); });
+}
+
+void Service::schedule() {
+  const auto settings = settings_.get();
+  timers_.every(settings->reconcileInterval, [this] { reconciler_.pass(); });
+  timers_.every(settings->activityFlushInterval, [this] { flushActivity(); });
+}
+
+void Service::requestReconcile() {
+  // A moment later, so that the stream of events has begun when the list is made.
+  strand_.postAt(Strand::Clock::now() + kAfterConnect, [this] {
+    try {
+      executor_.submit([this] { reconciler_.pass(); });
+    } catch (const Error &) { // the periodic pass comes anyway
+    }
+  });
+}
+
+void Service::flushActivity() noexcept {
+  mos_error failure{};
+  if (guarded(&failure, [&] { orchestrator_.flushActivity(); }) != MOS_OK) {
+    telemetry_.log().warning("last activity was not written; it is tried again", {{"error", failure.message}});
+  }
+  telemetry_.instances(table_.counts());
+}
+
+void Service::reconfigure(Settings settings) {
+  const auto current = settings_.get();
+  settings.runtime = current->runtime; // the records' containers, ports and folders are where they are
+  settings.usersDir = current->usersDir;
+  settings_.set(std::move(settings));
+  timers_.cancelAll();
+  schedule();
+}
+
+bool Service::stop() noexcept {
+  if (stopped_) return true;
+  stopped_ = true;
+  queue_.close();
+  bool drained = queue_.waitIdle(settings_.get()->drainTimeout);
+  engine_.cancelAll();
+  if (!drained) drained = queue_.waitIdle(kAfterCancel);
+  timers_.cancelAll();
+  if (watch_) watch_->stop();
+  flushActivity();
+  strand_.stop();
+  return drained;
+}
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,51 @@
+/// What operators see of the orchestrator: log, metrics, and the events other plugins hear.
+#pragma once
+
+#include "Instance.h"
+
+#include <matrixos/host.hpp>
+
+#include <array>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace matrixos::orchestrator {
+
+/// Reports; never throws, never blocks for long. Any thread.
+class Telemetry {
+public:
+  explicit Telemetry(const mos_host_v1 *host);
+
+  const Log &log() const noexcept { return log_; }
+
+  void operationEnded(std::string_view kind, std::string_view outcome, std::chrono::nanoseconds took) noexcept;
+  void engineFailed(std::string_view call) noexcept;
+  void instances(const std::array<std::size_t, 6> &counts) noexcept;
+  void queued(std::size_t operations) noexcept { queued_.set(static_cast<double>(operations)); }
+  void orphans(std::size_t count) noexcept { orphans_.set(static_cast<double>(count)); }
+  void reconciled(bool ok, std::chrono::nanoseconds took) noexcept;
+  void degraded(std::string_view reason) noexcept { platform_.setDegraded(reason); }
+
+  /// topic: "instance.started". Events are hints; a failure to publish is logged alone.
+  void publish(std::string_view topic, std::string_view json) noexcept;
+
+private:
+  Log log_;
+  Metrics metrics_;
+  Events events_;
+  Platform platform_;
+  std::array<Series, 6> instances_;
+  Series queued_;
+  Series orphans_;
+  Series reconcileOk_;
+  Series reconcileFailed_;
+  Series reconcileSeconds_;
+  std::mutex mutex_;
+  std::map<std::string, Series, std::less<>> operations_;
+  std::map<std::string, Series, std::less<>> failures_;
+};
+
+} // namespace matrixos::orchestrator

@@ -1,0 +1,122 @@
+#include "WatchHub.h"
+
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+
+namespace matrixos::orchestrator {
+
+namespace {
+constexpr std::size_t kKeptDeletions = 4096;
+}
+
+std::uint64_t WatchHub::begin() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t rev = next_++;
+  open_.insert(rev);
+  return rev;
+}
+
+void WatchHub::finish(Change change) {
+  const auto shared = std::make_shared<const Change>(std::move(change));
+  const std::lock_guard lock(mutex_);
+  open_.erase(shared->rev);
+  held_.emplace(shared->rev, shared);
+  releaseReady();
+}
+
+void WatchHub::abandon(std::uint64_t rev) noexcept {
+  const std::lock_guard lock(mutex_);
+  open_.erase(rev);
+  releaseReady();
+}
+
+void WatchHub::releaseReady() {
+  // Posting under the lock is what keeps the order between two writers; the strand only queues here.
+  while (!held_.empty() && (open_.empty() || held_.begin()->first < *open_.begin())) {
+    const ChangePtr change = held_.begin()->second;
+    held_.erase(held_.begin());
+    if (change->deleted) {
+      deletions_.push_back(change);
+      if (deletions_.size() > kKeptDeletions) {
+        forgottenDeletion_ = deletions_.front()->rev;
+        deletions_.pop_front();
+      }
+    }
+    strand_.post([this, change] { deliver(change); });
+  }
+}
+
+void WatchHub::deliver(const ChangePtr &change) {
+  for (const auto &watcher : watchers()) {
+    if (!watcher->synced || !watcher->live) continue;
+    watcher->abi.changed(watcher->abi.ctx, change->rev, toAbi(change->handle), toAbi(change->json));
+  }
+}
+
+std::vector<std::shared_ptr<WatchHub::Watcher>> WatchHub::watchers() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Watcher>> list;
+  for (const auto &[id, watcher] : watchers_)
+    list.push_back(watcher);
+  return list;
+}
+
+std::uint64_t WatchHub::watch(std::uint64_t sinceRev, const mos_instance_watcher &abi) {
+  if (abi.changed == nullptr || abi.synced == nullptr) {
+    throw Error(Status::InvalidArgument, "a watcher needs both changed and synced");
+  }
+  const auto watcher = std::make_shared<Watcher>();
+  watcher->abi = abi;
+  std::uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (sinceRev >= next_ || (sinceRev != 0 && sinceRev < forgottenDeletion_)) {
+      throw Error(Status::OutOfRange, "the changes since revision " + std::to_string(sinceRev) + " are not all known",
+                  "RESYNC");
+    }
+    id = nextWatch_++;
+    watchers_.emplace(id, watcher);
+  }
+  strand_.post([this, watcher, sinceRev] { sendSnapshot(*watcher, sinceRev); });
+  return id;
+}
+
+void WatchHub::sendSnapshot(Watcher &watcher, std::uint64_t sinceRev) {
+  std::uint64_t reached = 0;
+  std::vector<ChangePtr> list;
+  {
+    // What is finished now is either in the snapshot or still to be delivered; the rest has a higher revision.
+    const std::lock_guard lock(mutex_);
+    reached = (open_.empty() ? next_ : *open_.begin()) - 1;
+    if (sinceRev != 0) {
+      for (const ChangePtr &deletion : deletions_) {
+        if (deletion->rev > sinceRev) list.push_back(deletion);
+      }
+    }
+  }
+  for (ChangePtr &record : snapshot_(sinceRev))
+    list.push_back(std::move(record));
+  std::sort(list.begin(), list.end(), [](const ChangePtr &a, const ChangePtr &b) { return a->rev < b->rev; });
+  for (const ChangePtr &change : list) {
+    if (!watcher.live) return;
+    watcher.abi.changed(watcher.abi.ctx, change->rev, toAbi(change->handle), toAbi(change->json));
+  }
+  watcher.synced = true;
+  if (watcher.live) watcher.abi.synced(watcher.abi.ctx, reached);
+}
+
+void WatchHub::unwatch(std::uint64_t watch) {
+  std::shared_ptr<Watcher> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = watchers_.find(watch);
+    if (found == watchers_.end()) throw Error(Status::NotFound, "there is no watch " + std::to_string(watch));
+    gone = found->second;
+    watchers_.erase(found);
+  }
+  gone->live = false;
+  strand_.sync();
+}
+
+} // namespace matrixos::orchestrator

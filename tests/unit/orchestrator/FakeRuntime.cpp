@@ -1,0 +1,335 @@
+#include "FakeRuntime.h"
+
+#include <matrixos/json.hpp>
+
+namespace matrixos::test {
+
+namespace {
+
+std::map<std::string, std::string> labelsOf(const json::Object::Ptr &object) {
+  std::map<std::string, std::string> labels;
+  if (object) {
+    for (const std::string &key : object->getNames())
+      labels[key] = object->getValue<std::string>(key);
+  }
+  return labels;
+}
+
+} // namespace
+
+void FakeRuntime::failNext(const std::string &call, Fault fault) {
+  const std::lock_guard lock(mutex_);
+  next_[call].push_back(std::move(fault));
+}
+
+void FakeRuntime::failAlways(const std::string &call, std::optional<Fault> fault) {
+  const std::lock_guard lock(mutex_);
+  always_.erase(call);
+  if (fault) always_.emplace(call, *std::move(fault));
+}
+
+void FakeRuntime::hold(const std::string &call) {
+  const std::lock_guard lock(mutex_);
+  heldCalls_.insert(call);
+}
+
+void FakeRuntime::release(const std::string &call) {
+  const std::lock_guard lock(mutex_);
+  heldCalls_.erase(call);
+  changed_.notify_all();
+}
+
+int FakeRuntime::held(const std::string &call) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = waiting_.find(call);
+  return found == waiting_.end() ? 0 : found->second;
+}
+
+void FakeRuntime::occupy(int port) {
+  const std::lock_guard lock(mutex_);
+  occupied_.insert(port);
+}
+
+void FakeRuntime::changeState(const std::string &name, const std::string &state, int exitCode) {
+  const std::lock_guard lock(mutex_);
+  Container &container = containers_.at(name);
+  container.state = state;
+  container.exitCode = exitCode;
+}
+
+void FakeRuntime::removeBehind(const std::string &name) {
+  const std::lock_guard lock(mutex_);
+  containers_.erase(name);
+}
+
+void FakeRuntime::addForeign(const std::string &name, const std::map<std::string, std::string> &labels) {
+  const std::lock_guard lock(mutex_);
+  Container container;
+  container.ref = "foreign-" + std::to_string(nextRef_++);
+  container.name = name;
+  container.labels = labels;
+  container.state = "running";
+  containers_[name] = container;
+}
+
+void FakeRuntime::sendEvent(const std::string &type, const std::string &name) {
+  json::Object event;
+  event.set("type", type);
+  event.set("name", name);
+  const std::lock_guard lock(mutex_);
+  events_.push_back(json::dump(event));
+  changed_.notify_all();
+}
+
+std::optional<FakeRuntime::Container> FakeRuntime::container(const std::string &name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = containers_.find(name);
+  if (found == containers_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::size_t FakeRuntime::count() const {
+  const std::lock_guard lock(mutex_);
+  return containers_.size();
+}
+
+std::set<std::string> FakeRuntime::networks() const {
+  const std::lock_guard lock(mutex_);
+  return networks_;
+}
+
+std::set<std::string> FakeRuntime::volumeRefs() const {
+  const std::lock_guard lock(mutex_);
+  return volumeRefs_;
+}
+
+std::map<std::string, std::string> FakeRuntime::trash() const {
+  const std::lock_guard lock(mutex_);
+  return trash_;
+}
+
+int FakeRuntime::calls(const std::string &call) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = calls_.find(call);
+  return found == calls_.end() ? 0 : found->second;
+}
+
+void FakeRuntime::perform(const char *name, const Call &call, const std::function<void()> &effect) {
+  std::unique_lock lock(mutex_);
+  ++calls_[name];
+  ++waiting_[name];
+  while (heldCalls_.count(name) != 0) {
+    if (call.cancelled() || call.remaining(std::chrono::hours(1)).count() == 0) break;
+    changed_.wait_for(lock, std::chrono::milliseconds(5));
+  }
+  --waiting_[name];
+  call.throwIfDone();
+  std::optional<Fault> fault;
+  if (auto &queue = next_[name]; !queue.empty()) {
+    fault = queue.front();
+    queue.pop_front();
+  } else if (const auto found = always_.find(name); found != always_.end()) {
+    fault = found->second;
+  }
+  if (fault && !fault->after) throw fault->error;
+  effect();
+  if (fault) throw fault->error;
+}
+
+FakeRuntime::Container *FakeRuntime::find(std::string_view refOrName) {
+  for (auto &[name, container] : containers_) {
+    if (container.ref == refOrName || name == refOrName) return &container;
+  }
+  return nullptr;
+}
+
+std::string FakeRuntime::capabilities(const Call &call) {
+  std::string answer;
+  perform("capabilities", call, [&] {
+    json::Object object;
+    object.set("engine", "fake");
+    object.set("publishesPorts", publishesPorts);
+    object.set("pause", true);
+    object.set("volumes", volumes);
+    answer = json::dump(object);
+  });
+  return answer;
+}
+
+std::string FakeRuntime::pull(const Call &call, std::string_view, const ItemFn &progress) {
+  progress(R"({"phase":"layers","current":5,"total":10})");
+  perform("pull", call, [] {});
+  return R"({"digest":"sha256:feed"})";
+}
+
+std::string FakeRuntime::create(const Call &call, std::string_view specJson) {
+  std::string ref;
+  const json::Object::Ptr spec = json::parseObject(specJson);
+  perform("create", call, [&] {
+    const std::string name = json::getString(*spec, "name");
+    const auto labels = labelsOf(json::findObject(*spec, "labels"));
+    if (const auto found = containers_.find(name); found != containers_.end()) {
+      const auto &old = found->second.labels;
+      const auto same = [&](const char *key) { return old.count(key) != 0 && old.at(key) == labels.at(key); };
+      if (same(MOS_LABEL_SPEC_HASH) || same(MOS_LABEL_OPERATION)) {
+        ref = found->second.ref;
+        return;
+      }
+      throw Error(Status::AlreadyExists, "the name is taken by " + found->second.ref, MOS_REASON_NAME_IN_USE);
+    }
+    Container container;
+    container.ref = ref = "c" + std::to_string(nextRef_++);
+    container.name = name;
+    container.labels = labels;
+    container.spec = specJson;
+    if (const auto ports = json::findArray(*spec, "ports")) {
+      for (unsigned i = 0; i < ports->size(); ++i) {
+        const auto port = static_cast<int>(json::getInt(*ports->getObject(i), "hostPort", 0));
+        if (port != 0) container.hostPorts.push_back(port);
+      }
+    }
+    if (const auto list = json::findArray(*spec, "networks")) {
+      container.network = json::getString(*list->getObject(0), "name");
+      networks_.insert(container.network);
+    }
+    containers_[name] = container;
+  });
+  json::Object answer;
+  answer.set("ref", ref);
+  return json::dump(answer);
+}
+
+void FakeRuntime::start(const Call &call, std::string_view ref) {
+  perform("start", call, [&] {
+    Container *container = find(ref);
+    if (container == nullptr) throw Error(Status::NotFound, "no such container");
+    for (const int port : container->hostPorts) {
+      if (occupied_.count(port) != 0) {
+        throw Error(Status::Aborted, "bind 127.0.0.1:" + std::to_string(port) + ": address already in use",
+                    MOS_REASON_PORT_IN_USE);
+      }
+      for (const auto &[name, other] : containers_) {
+        if (&other == container || other.state != "running") continue;
+        for (const int taken : other.hostPorts) {
+          if (taken == port) throw Error(Status::Aborted, "two containers on one port", MOS_REASON_PORT_IN_USE);
+        }
+      }
+    }
+    container->state = "running";
+  });
+}
+
+void FakeRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds) {
+  perform("stop", call, [&] {
+    if (Container *container = find(ref)) container->state = "exited";
+  });
+}
+
+void FakeRuntime::remove(const Call &call, std::string_view ref, std::uint32_t flags) {
+  perform("remove", call, [&] {
+    if (const Container *container = find(ref)) containers_.erase(std::string(container->name));
+    if ((flags & MOS_REMOVE_UNUSED_NETWORKS) == 0) return;
+    std::set<std::string> used;
+    for (const auto &[name, container] : containers_)
+      used.insert(container.network);
+    for (auto at = networks_.begin(); at != networks_.end();)
+      at = used.count(*at) != 0 ? std::next(at) : networks_.erase(at);
+  });
+}
+
+std::string FakeRuntime::describe(const Container &container) {
+  json::Object object;
+  object.set("ref", container.ref);
+  object.set("name", container.name);
+  object.set("state", container.state);
+  object.set("imageDigest", "sha256:feed");
+  object.set("exitCode", container.exitCode);
+  json::Object::Ptr labels = new json::Object;
+  for (const auto &[key, value] : container.labels)
+    labels->set(key, value);
+  object.set("labels", labels);
+  json::Array::Ptr endpoints = new json::Array;
+  if (container.state == "running") {
+    json::Object::Ptr endpoint = new json::Object;
+    endpoint->set("name", "gateway");
+    endpoint->set("address", "172.18.0.5");
+    endpoint->set("port", 4000);
+    endpoint->set("scope", "bridge");
+    endpoint->set("epoch", container.ref);
+    endpoints->add(endpoint);
+  }
+  object.set("endpoints", endpoints);
+  return json::dump(object);
+}
+
+std::string FakeRuntime::inspect(const Call &call, std::string_view ref) {
+  std::string answer;
+  perform("inspect", call, [&] {
+    const Container *container = find(ref);
+    if (container == nullptr) throw Error(Status::NotFound, "no such container");
+    answer = describe(*container);
+  });
+  return answer;
+}
+
+void FakeRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
+  const auto wanted = labelsOf(json::parseObject(labelsJson));
+  std::vector<std::string> items;
+  perform("list", call, [&] {
+    for (const auto &[name, container] : containers_) {
+      bool fits = true;
+      for (const auto &[key, value] : wanted)
+        fits = fits && container.labels.count(key) != 0 && container.labels.at(key) == value;
+      if (fits) items.push_back(describe(container));
+    }
+  });
+  for (const std::string &text : items) {
+    if (!item(text)) return;
+  }
+}
+
+void FakeRuntime::unpause(const Call &call, std::string_view ref) {
+  perform("unpause", call, [&] {
+    Container *container = find(ref);
+    if (container == nullptr) throw Error(Status::NotFound, "no such container");
+    container->state = "running";
+  });
+}
+
+void FakeRuntime::events(const Call &call, std::string_view, const ItemFn &item) {
+  std::unique_lock lock(mutex_);
+  ++calls_["events"];
+  for (;;) {
+    while (!events_.empty()) {
+      const std::string event = events_.front();
+      events_.pop_front();
+      lock.unlock();
+      item(event);
+      lock.lock();
+    }
+    call.throwIfDone();
+    changed_.wait_for(lock, std::chrono::milliseconds(5));
+  }
+}
+
+std::string FakeRuntime::volumeEnsure(const Call &call, std::string_view requestJson) {
+  const std::string path = json::getString(*json::parseObject(requestJson), "hostPath");
+  bool created = false;
+  perform("volume_ensure", call, [&] { created = volumeRefs_.insert(path).second; });
+  json::Object answer;
+  answer.set("volume", path);
+  answer.set("created", created);
+  return json::dump(answer);
+}
+
+void FakeRuntime::volumeTrash(const Call &call, std::string_view volume, std::string_view as) {
+  perform("volume_trash", call, [&] {
+    if (volumeRefs_.erase(std::string(volume)) != 0) trash_[std::string(as)] = volume;
+  });
+}
+
+std::string FakeRuntime::endpoints(const Call &, std::string_view) {
+  return "[]";
+}
+
+} // namespace matrixos::test
