@@ -66,7 +66,8 @@ bool LogOutput::writeAll(std::string_view bytes, int timeoutMs) noexcept {
     pollfd item{fd_, POLLOUT, 0};
     const int ready = ::poll(&item, 1, timeoutMs);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready > 0) {
+    // A pipe without a reader polls as an error; writing to it would raise SIGPIPE.
+    if (ready > 0 && (item.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0) {
       const std::size_t piece = std::min<std::size_t>(bytes.size(), PIPE_BUF);
       const ssize_t written =
           isSocket_ ? ::send(fd_, bytes.data(), piece, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(fd_, bytes.data(), piece);

@@ -52,9 +52,9 @@ void checkVersions(const mos_descriptor_v1 &d) {
 } // namespace
 
 bool isPluginId(const std::string &id) noexcept {
-  return !id.empty() && id.size() <= 48 && id[0] >= 'a' && id[0] <= 'z' && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
+  return !id.empty() && id.size() <= 48 && id[0] >= 'a' && id[0] <= 'z' &&
+         std::all_of(id.begin(), id.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 bool Manifest::providesService(const std::string &service, const std::string &instance) const {

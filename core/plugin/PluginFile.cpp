@@ -4,7 +4,6 @@
 
 #define BOOST_DLL_USE_STD_FS
 #include <boost/dll/shared_library.hpp>
-
 #include <dlfcn.h>
 #include <elf.h>
 #include <pwd.h>
@@ -71,10 +70,11 @@ fs::path resolve(const fs::path &folder, const std::string &id) {
   std::error_code error;
   if (!fs::exists(path, error)) {
     std::string there;
-    for (const std::string &other : PluginFile::idsIn(folder)) there += (there.empty() ? "" : ", ") + other;
+    for (const std::string &other : PluginFile::idsIn(folder))
+      there += (there.empty() ? "" : ", ") + other;
     throw Error(Status::NotFound,
-                "there is no plugin \"" + id + "\" in " + folder.string() + " (there are: " +
-                    (there.empty() ? "none" : there) + "); check [plugins] path and enabled",
+                "there is no plugin \"" + id + "\" in " + folder.string() +
+                    " (there are: " + (there.empty() ? "none" : there) + "); check [plugins] path and enabled",
                 "PLUGIN_FILE");
   }
   const fs::path real = fs::canonical(path, error);

@@ -38,7 +38,9 @@ struct Lease {
   }
 };
 
-mos_error *errorOf(mos_error *error) { return error; }
+mos_error *errorOf(mos_error *error) {
+  return error;
+}
 template <typename First, typename... Rest>
 mos_error *errorOf(First &&, Rest &&...rest) {
   return errorOf(rest...);
@@ -47,7 +49,8 @@ mos_error *errorOf(First &&, Rest &&...rest) {
 mos_status unavailable(const ServicePoint &point, mos_error *error) {
   const std::string which = point.instance().empty() ? "" : " \"" + point.instance() + "\"";
   return fail(error, Status::Unavailable,
-              "nothing provides " + point.service() + which + " at the moment: its plugin is disabled, failed or starting",
+              "nothing provides " + point.service() + which +
+                  " at the moment: its plugin is disabled, failed or starting",
               "SERVICE_UNAVAILABLE", 1000);
 }
 
@@ -187,7 +190,8 @@ public:
         ids.push_back(id);
       }
     }
-    for (const std::uint64_t id : ids) establish(id, 0, nullptr);
+    for (const std::uint64_t id : ids)
+      establish(id, 0, nullptr);
   }
 
   void sweep() override {
@@ -196,7 +200,8 @@ public:
       const std::lock_guard lock(mutex_);
       left.swap(watches_);
     }
-    for (const auto &[id, watch] : left) end(watch.providerId, nullptr);
+    for (const auto &[id, watch] : left)
+      end(watch.providerId, nullptr);
   }
 
 private:
@@ -232,8 +237,10 @@ private:
     std::uint64_t providerId = 0;
     const mos_status status = provider->watch(provider->self, since, watcher, &providerId, error);
     const std::lock_guard lock(mutex_);
-    if (status != MOS_OK) watches_.erase(id);
-    else if (const auto at = watches_.find(id); at != watches_.end()) at->second.providerId = providerId;
+    if (status != MOS_OK)
+      watches_.erase(id);
+    else if (const auto at = watches_.find(id); at != watches_.end())
+      at->second.providerId = providerId;
     return status;
   }
 

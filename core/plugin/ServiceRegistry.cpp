@@ -46,9 +46,11 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
                   "SERVICE_TAKEN");
     }
     place.set(std::move(provider));
-    for (const auto &[consumer, proxy] : proxies_) proxies.push_back(proxy);
+    for (const auto &[consumer, proxy] : proxies_)
+      proxies.push_back(proxy);
   }
-  for (const auto &proxy : proxies) proxy->providerArrived();
+  for (const auto &proxy : proxies)
+    proxy->providerArrived();
 }
 
 bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
@@ -67,10 +69,39 @@ bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &ser
   return provider->gate.drain(timeout);
 }
 
-void ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
-  for (const Entry &entry : list()) {
-    if (entry.plugin == plugin) withdraw(plugin, entry.service, entry.instance, timeout);
+void ServiceRegistry::closeProvider(const std::string &plugin) {
+  const std::lock_guard lock(mutex_);
+  for (auto &[key, place] : points_) {
+    auto provider = place->provider();
+    if (!provider || provider->plugin != plugin) continue;
+    place->set(nullptr);
+    provider->gate.close();
+    closed_.emplace(plugin, std::move(provider));
   }
+}
+
+bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
+  closeProvider(plugin);
+  std::vector<std::shared_ptr<ServiceProvider>> providers;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = closed_.equal_range(plugin);
+    for (auto at = first; at != last; ++at)
+      providers.push_back(at->second);
+    closed_.erase(first, last);
+  }
+  bool drained = true;
+  for (const auto &provider : providers)
+    drained = provider->gate.drain(timeout) && drained;
+  return drained;
+}
+
+bool ServiceRegistry::isProvided(const std::string &service) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto &[key, place] : points_) {
+    if (key.first == service && place->provider()) return true;
+  }
+  return false;
 }
 
 std::string ServiceRegistry::onlyInstance(const std::string &service) const {
@@ -116,9 +147,11 @@ void ServiceRegistry::sweepConsumer(const std::string &consumer) {
     const std::lock_guard lock(mutex_);
     leases_.erase(consumer);
     const auto [first, last] = proxies_.equal_range(consumer);
-    for (auto at = first; at != last; ++at) proxies.push_back(at->second);
+    for (auto at = first; at != last; ++at)
+      proxies.push_back(at->second);
   }
-  for (const auto &proxy : proxies) proxy->sweep();
+  for (const auto &proxy : proxies)
+    proxy->sweep();
 }
 
 void ServiceRegistry::forgetConsumer(const std::string &consumer) {

@@ -71,8 +71,10 @@ public:
   /// Waits for calls that are inside, at most `timeout`; false when some are left. NotFound when it is not provided.
   bool withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
                 std::chrono::milliseconds timeout);
-  /// Withdraws all that `plugin` still provides.
-  void withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
+  /// Empties the places that `plugin` holds, so that no new call comes; those inside go on.
+  void closeProvider(const std::string &plugin);
+  /// Withdraws all that `plugin` provides or has closed, and waits; false when calls are left inside.
+  bool withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
 
   /// A table for `consumer`. For a service that the host knows it is a proxy and need not be provided yet unless the
   /// instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
@@ -81,6 +83,9 @@ public:
   /// Ends what `consumer` left behind. Its tables stay valid until forget().
   void sweepConsumer(const std::string &consumer);
   void forgetConsumer(const std::string &consumer);
+
+  /// Somebody provides the service now, under any instance name.
+  bool isProvided(const std::string &service) const;
 
   struct Entry {
     std::string service, instance, plugin;
@@ -94,7 +99,8 @@ private:
   CallObserver observer_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
-  std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_; // by consumer
+  std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_;   // by consumer
+  std::multimap<std::string, std::shared_ptr<ServiceProvider>> closed_; // by plugin, until withdrawAll()
   struct Lease {
     const void *table;
     std::shared_ptr<ServiceProvider> provider;

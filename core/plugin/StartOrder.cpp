@@ -30,11 +30,13 @@ std::vector<std::string> providersOf(const Manifest::Need &need, const std::vect
 class Sorter {
 public:
   explicit Sorter(const std::vector<const Manifest *> &plugins) : plugins_(plugins) {
-    for (const Manifest *plugin : plugins) byId_[plugin->id] = plugin;
+    for (const Manifest *plugin : plugins)
+      byId_[plugin->id] = plugin;
   }
 
   StartOrder sort() {
-    for (const Manifest *plugin : plugins_) visit(plugin->id);
+    for (const Manifest *plugin : plugins_)
+      visit(plugin->id);
     return std::move(result_);
   }
 
@@ -66,7 +68,8 @@ private:
         any = visit(provider) || any;
       }
       if (any || need.optional) continue;
-      if (!providers.empty()) why = "it needs " + need.service + ", whose provider " + providers.front() + " cannot start";
+      if (!providers.empty())
+        why = "it needs " + need.service + ", whose provider " + providers.front() + " cannot start";
       result_.failures.emplace(plugin.id, why);
       return false;
     }
@@ -76,7 +79,8 @@ private:
   void failCycle(const std::string &id) {
     std::string text;
     const auto from = std::find(path_.begin(), path_.end(), id);
-    for (auto at = from; at != path_.end(); ++at) text += *at + " → ";
+    for (auto at = from; at != path_.end(); ++at)
+      text += *at + " → ";
     for (auto at = from; at != path_.end(); ++at) {
       result_.failures[*at] = "its needs form a cycle: " + text + id;
     }
@@ -91,6 +95,8 @@ private:
 
 } // namespace
 
-StartOrder StartOrder::of(const std::vector<const Manifest *> &plugins) { return Sorter(plugins).sort(); }
+StartOrder StartOrder::of(const std::vector<const Manifest *> &plugins) {
+  return Sorter(plugins).sort();
+}
 
 } // namespace matrixos::plugin

@@ -73,7 +73,8 @@ public:
   ~Temporary() {
     if (published_) return;
     ::unlink(path_.c_str());
-    for (const char *suffix : {"-journal", "-wal", "-shm"}) ::unlink((path_ + suffix).c_str());
+    for (const char *suffix : {"-journal", "-wal", "-shm"})
+      ::unlink((path_ + suffix).c_str());
   }
   Temporary(const Temporary &) = delete;
   Temporary &operator=(const Temporary &) = delete;

@@ -36,6 +36,33 @@ bool isHarmlessPragma(std::string_view name) {
   return std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end();
 }
 
+/// What plugins' SQL may do; the arguments are those of https://sqlite.org/c3ref/c_alter_table.html.
+bool isAllowed(int action, std::string_view first, std::string_view second) {
+  constexpr std::string_view kOurs = "schema_migrations";
+  switch (action) {
+  case SQLITE_TRANSACTION:
+  case SQLITE_SAVEPOINT:
+  case SQLITE_ATTACH:
+  case SQLITE_DETACH:
+  case SQLITE_CREATE_TEMP_TABLE:
+  case SQLITE_CREATE_TEMP_INDEX:
+  case SQLITE_CREATE_TEMP_TRIGGER:
+  case SQLITE_CREATE_TEMP_VIEW:
+    return false;
+  case SQLITE_PRAGMA:
+    return isHarmlessPragma(first);
+  case SQLITE_INSERT:
+  case SQLITE_UPDATE:
+  case SQLITE_DELETE:
+  case SQLITE_DROP_TABLE:
+    return first != kOurs;
+  case SQLITE_ALTER_TABLE:
+    return second != kOurs;
+  default:
+    return true;
+  }
+}
+
 bool isBlank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n;") == std::string_view::npos;
 }
@@ -144,8 +171,10 @@ sqlite3_stmt *Connection::prepare(std::string_view sql, const char **rest, unsig
     throw Error(Status::InvalidArgument, "the SQL text is too long", "BAD_SQL");
   }
   sqlite3_stmt *statement = nullptr;
+  denied_ = false;
   const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), flags, &statement, rest);
-  checkSqlite(db_, code, nameOf(sql));
+  // A denial while the schema is not loaded yet is reported as a changed schema.
+  checkSqlite(db_, code == SQLITE_SCHEMA && denied_ ? SQLITE_AUTH : code, nameOf(sql));
   return statement;
 }
 
@@ -303,30 +332,12 @@ void Connection::rollback() noexcept {
 }
 
 int Connection::authorize(void *self, int action, const char *first, const char *second, const char *, const char *) {
-  if (static_cast<Connection *>(self)->trusted_) return SQLITE_OK;
-  const std::string_view name = first != nullptr ? first : "";
-  switch (action) {
-  case SQLITE_TRANSACTION:
-  case SQLITE_SAVEPOINT:
-  case SQLITE_ATTACH:
-  case SQLITE_DETACH:
-  case SQLITE_CREATE_TEMP_TABLE:
-  case SQLITE_CREATE_TEMP_INDEX:
-  case SQLITE_CREATE_TEMP_TRIGGER:
-  case SQLITE_CREATE_TEMP_VIEW:
-    return SQLITE_DENY;
-  case SQLITE_PRAGMA:
-    return isHarmlessPragma(name) ? SQLITE_OK : SQLITE_DENY;
-  case SQLITE_INSERT:
-  case SQLITE_UPDATE:
-  case SQLITE_DELETE:
-  case SQLITE_DROP_TABLE:
-    return name == "schema_migrations" ? SQLITE_DENY : SQLITE_OK;
-  case SQLITE_ALTER_TABLE:
-    return second != nullptr && std::string_view(second) == "schema_migrations" ? SQLITE_DENY : SQLITE_OK;
-  default:
+  auto &connection = *static_cast<Connection *>(self);
+  if (connection.trusted_ || isAllowed(action, first != nullptr ? first : "", second != nullptr ? second : "")) {
     return SQLITE_OK;
   }
+  connection.denied_ = true;
+  return SQLITE_DENY;
 }
 
 } // namespace matrixos::storage

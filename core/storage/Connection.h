@@ -71,6 +71,7 @@ private:
   std::unique_ptr<Poco::Data::Session> session_;
   sqlite3 *db_ = nullptr;
   bool trusted_ = true;
+  bool denied_ = false;     ///< the guard refused something in the statement being prepared
   std::list<Cached> cache_; ///< most recently used first
   std::unordered_map<std::string_view, std::list<Cached>::iterator> bySql_;
 };

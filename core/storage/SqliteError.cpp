@@ -14,6 +14,18 @@ bool isSpaceError(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
+/// The disk was full, by the errno of the last operation on the database or its log: a quota and a file size limit are
+/// no SQLITE_FULL, and sqlite3_system_errno() is overwritten by the rollback that follows.
+bool isOutOfSpace(sqlite3 *db) {
+  int error = 0;
+  if (sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK && isSpaceError(error))
+    return true;
+  sqlite3_file *log = nullptr;
+  if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == nullptr) return false;
+  if (log->pMethods == nullptr) return false;
+  return log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK && isSpaceError(error);
+}
+
 [[noreturn]] void throwFull(const std::string &what) {
   throw Error(Status::ResourceExhausted,
               what + ": the disk that holds the database is full; free some space on it and try again", "DISK_FULL",
@@ -58,10 +70,15 @@ void throwSqlite(sqlite3 *db, int code, std::string_view what) {
                     " locked; close what has it open (a sqlite3 shell, a copy job) and try again",
                 "DB_LOCKED", 1000);
   case SQLITE_IOERR:
-    if (db != nullptr && isSpaceError(sqlite3_system_errno(db))) throwFull(front);
+    if (db != nullptr && isOutOfSpace(db)) throwFull(front);
     [[fallthrough]];
   case SQLITE_CANTOPEN:
   case SQLITE_READONLY:
+    // A file that may be written is read-only to the connections for queries alone.
+    if ((code & 0xff) == SQLITE_READONLY && db != nullptr && sqlite3_db_readonly(db, "main") == 0) {
+      throw Error(Status::InvalidArgument, front + ": a query only reads; write with a batch", "BAD_SQL");
+    }
+    [[fallthrough]];
   case SQLITE_PERM:
     throw Error(Status::Unavailable,
                 front + ": " + file + " cannot be read or written (" + text +

@@ -119,7 +119,8 @@ bool Writer::runTogether(const Group &group) {
     connection_->run("BEGIN IMMEDIATE");
   } catch (...) {
     // Locked by another program: one by one they would each wait as long for the same answer.
-    for (Request *request : group) request->error = std::current_exception();
+    for (Request *request : group)
+      request->error = std::current_exception();
     return true;
   }
   try {

@@ -1,0 +1,101 @@
+#include "daemon/ApiMetrics.h"
+
+#include "log/Log.h"
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+namespace matrixos::daemon {
+
+namespace {
+
+constexpr std::array kSeconds{0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0};
+
+/// Handles of series that were asked for before, by a key of few values, so that a call costs one map look-up.
+class SeriesCache {
+public:
+  template <typename Make>
+  metrics::Handle get(std::string key, Make &&make) {
+    {
+      const std::shared_lock lock(mutex_);
+      const auto at = handles_.find(key);
+      if (at != handles_.end()) return at->second;
+    }
+    const metrics::Handle handle = make();
+    const std::unique_lock lock(mutex_);
+    return handles_.emplace(std::move(key), handle).first->second;
+  }
+
+private:
+  std::shared_mutex mutex_;
+  std::map<std::string, metrics::Handle> handles_;
+};
+
+void logAccess(const http::AccessRecord &record) {
+  static const log::Log log("core.api");
+  const bool dull = (record.method == "GET" || record.method == "HEAD") && record.status < 500;
+  const log::Level level = dull ? log::Level::Debug : log::Level::Info;
+  if (!log.enabled(level)) return;
+  const std::array<log::Field, 7> fields{{{"method", record.method},
+                                          {"route", record.route},
+                                          {"status", record.status},
+                                          {"durationUs", record.duration.count()},
+                                          {"bytes", record.bytes},
+                                          {"principal", record.principal},
+                                          {"requestId", record.requestId}}};
+  log.write(level, "request", fields);
+}
+
+} // namespace
+
+std::function<void(const http::AccessRecord &)> accessObserver(metrics::Metrics &metrics) {
+  auto cache = std::make_shared<SeriesCache>();
+  return [&metrics, cache](const http::AccessRecord &record) {
+    logAccess(record);
+    // A method that no route has may be anything a client made up.
+    const std::string route = record.route.empty() ? "none" : record.route;
+    const std::string method = record.route.empty() ? "any" : record.method;
+    const std::string status = std::to_string(record.status);
+    metrics.add(cache->get("c " + method + " " + route + " " + status,
+                           [&] {
+                             return metrics.series(common::kCoreOwner, metrics::Type::Counter,
+                                                   "matrixos_api_requests_total", "Requests of the API.",
+                                                   {{"method", method}, {"route", route}, {"status", status}});
+                           }),
+                1);
+    metrics.add(cache->get("h " + route,
+                           [&] {
+                             return metrics.series(common::kCoreOwner, metrics::Type::Histogram,
+                                                   "matrixos_api_request_seconds", "Duration of API requests.",
+                                                   {{"route", route}}, kSeconds);
+                           }),
+                std::chrono::duration<double>(record.duration).count());
+  };
+}
+
+plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics) {
+  auto cache = std::make_shared<SeriesCache>();
+  return [&metrics, cache](const char *service, const char *function, mos_status status, double seconds) {
+    const std::string name = std::string(service) + " " + function;
+    const char *result = statusName(static_cast<Status>(status));
+    metrics.add(cache->get("c " + name + " " + result,
+                           [&] {
+                             return metrics.series(common::kCoreOwner, metrics::Type::Counter,
+                                                   "matrixos_service_calls_total", "Calls between plugins.",
+                                                   {{"service", service}, {"function", function}, {"status", result}});
+                           }),
+                1);
+    metrics.add(cache->get("h " + name,
+                           [&] {
+                             return metrics.series(common::kCoreOwner, metrics::Type::Histogram,
+                                                   "matrixos_service_call_seconds",
+                                                   "Duration of calls between plugins.",
+                                                   {{"service", service}, {"function", function}}, kSeconds);
+                           }),
+                seconds);
+  };
+}
+
+} // namespace matrixos::daemon

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "http/ApiServer.h"
+#include "metrics/Metrics.h"
+#include "plugin/ServiceRegistry.h"
+
+#include <functional>
+
+namespace matrixos::daemon {
+
+/// Counts and logs every request of the API: matrixos_api_requests_total, matrixos_api_request_seconds.
+std::function<void(const http::AccessRecord &)> accessObserver(metrics::Metrics &metrics);
+
+/// Counts every call between plugins: matrixos_service_calls_total, matrixos_service_call_seconds.
+plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics);
+
+} // namespace matrixos::daemon

@@ -1,0 +1,166 @@
+#include "daemon/CoreRoutes.h"
+
+#include "daemon/Daemon.h"
+#include "daemon/Version.h"
+#include "http/Exchange.h"
+
+#include <matrixos/abi/host.h>
+#include <matrixos/json.hpp>
+
+#include <unistd.h>
+
+namespace matrixos::daemon {
+
+namespace {
+
+using ExchangePtr = std::shared_ptr<http::Exchange>;
+
+void answer(const ExchangePtr &exchange, int status, const json::Value &value) {
+  exchange->respond(status, "application/json", {}, json::dump(value));
+}
+
+json::Array::Ptr strings(const std::vector<std::string> &texts) {
+  json::Array::Ptr array = new json::Array;
+  for (const std::string &text : texts)
+    array->add(text);
+  return array;
+}
+
+json::Object::Ptr standing(const plugin::PluginReport &report) {
+  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  object->set("state", std::string(plugin::stateName(report.state)));
+  if (!report.reason.empty()) object->set("reason", report.reason);
+  return object;
+}
+
+json::Object::Ptr describe(const plugin::PluginReport &report) {
+  json::Object::Ptr object = standing(report);
+  object->set("id", report.manifest.id);
+  object->set("name", report.manifest.name);
+  object->set("version", report.manifest.version);
+  object->set("vendor", report.manifest.vendor);
+  object->set("license", report.manifest.license);
+  object->set("description", report.manifest.description);
+  object->set("enabled", report.enabled);
+  object->set("required", report.required);
+  object->set("sinceMs", report.sinceMs);
+  object->set("path", report.path);
+  std::vector<std::string> provides, needs;
+  for (const auto &provide : report.manifest.provides) {
+    provides.push_back(provide.service + (provide.instance.empty() ? "" : " " + provide.instance));
+  }
+  for (const auto &need : report.manifest.needs)
+    needs.push_back(need.service + (need.optional ? " (optional)" : ""));
+  object->set("provides", strings(provides));
+  object->set("needs", strings(needs));
+  return object;
+}
+
+/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}
+json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
+  json::Object::Ptr plugins = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  for (const plugin::PluginReport &report : daemon.plugins().reports()) {
+    plugins->set(report.manifest.id, standing(report));
+  }
+  ready = daemon.plugins().ready();
+  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  object->set("status", std::string(ready ? "ready" : "not ready"));
+  object->set("plugins", plugins);
+  return object;
+}
+
+void serveReady(Daemon &daemon, const ExchangePtr &exchange) {
+  bool ready = false;
+  json::Object::Ptr object = readiness(daemon, ready);
+  answer(exchange, ready ? 200 : 503, object);
+}
+
+void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
+  bool ready = false;
+  json::Object::Ptr object = readiness(daemon, ready);
+  object->set("version", std::string(kVersion));
+  object->set("pid", static_cast<Poco::Int64>(::getpid()));
+  object->set("startedMs", daemon.startedMs());
+  object->set("platform", json::parse(daemon.platformInfo()));
+  object->set("configFiles", strings(daemon.config()->files()));
+  answer(exchange, 200, object);
+}
+
+void servePlugins(Daemon &daemon, const ExchangePtr &exchange) {
+  json::Array::Ptr list = new json::Array;
+  for (const plugin::PluginReport &report : daemon.plugins().reports())
+    list->add(describe(report));
+  answer(exchange, 200, list);
+}
+
+void servePlugin(Daemon &daemon, const ExchangePtr &exchange) {
+  const std::string id(exchange->param("id").value_or(""));
+  for (const plugin::PluginReport &report : daemon.plugins().reports()) {
+    if (report.manifest.id == id) return answer(exchange, 200, describe(report));
+  }
+  throw Error(Status::NotFound, "there is no plugin \"" + id + "\"; GET /plugins lists them", "PLUGIN_UNKNOWN");
+}
+
+void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
+  const ReloadReport report = daemon.reload();
+  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  object->set("applied", strings(report.applied));
+  object->set("needsRestart", strings(report.restart));
+  object->set("refused", strings(report.refused));
+  answer(exchange, 200, object);
+}
+
+void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
+  json::Array::Ptr list = new json::Array;
+  for (const http::RouteInfo &route : daemon.api().listRoutes()) {
+    json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+    object->set("method", route.method);
+    object->set("path", route.pattern);
+    object->set("permission", route.permission);
+    object->set("summary", route.summary);
+    list->add(object);
+  }
+  answer(exchange, 200, list);
+}
+
+} // namespace
+
+std::vector<http::Route> coreRoutes(Daemon &daemon) {
+  std::vector<http::Route> routes;
+  const auto add = [&](const char *method, const char *pattern, const char *permission, const char *summary,
+                       std::function<void(const ExchangePtr &)> handle) {
+    routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});
+  };
+  const char *admin = MOS_PERMISSION_ADMIN;
+  add("GET", "/health", MOS_PERMISSION_PUBLIC, "The daemon lives",
+      [](const ExchangePtr &exchange) { exchange->respond(200, "application/json", {}, R"({"status":"ok"})"); });
+  add("GET", "/ready", admin, "Every enabled plugin runs (200), or which do not (503)",
+      [&daemon](const ExchangePtr &exchange) { serveReady(daemon, exchange); });
+  add("GET", "/metrics", admin, "Prometheus metrics", [&daemon](const ExchangePtr &exchange) {
+    exchange->respond(200, metrics::Metrics::contentType(), {}, daemon.metrics().exposition());
+  });
+  add("GET", "/status", admin, "The daemon, its plugins and its listeners",
+      [&daemon](const ExchangePtr &exchange) { serveStatus(daemon, exchange); });
+  add("GET", "/config", admin, "The effective configuration, secrets left out", [&daemon](const ExchangePtr &exchange) {
+    exchange->respond(200, "text/plain; charset=utf-8", {}, daemon.config()->dump());
+  });
+  add("GET", "/routes", admin, "All routes with their permissions",
+      [&daemon](const ExchangePtr &exchange) { serveRoutes(daemon, exchange); });
+  add("POST", "/reload", admin, "Reads the configuration again",
+      [&daemon](const ExchangePtr &exchange) { serveReload(daemon, exchange); });
+  add("GET", "/plugins", admin, "All plugins",
+      [&daemon](const ExchangePtr &exchange) { servePlugins(daemon, exchange); });
+  add("GET", "/plugins/:id", admin, "One plugin",
+      [&daemon](const ExchangePtr &exchange) { servePlugin(daemon, exchange); });
+  add("POST", "/plugins/:id/enable", admin, "Starts a plugin", [&daemon](const ExchangePtr &exchange) {
+    daemon.plugins().enable(std::string(exchange->param("id").value_or("")));
+    servePlugin(daemon, exchange);
+  });
+  add("POST", "/plugins/:id/disable", admin, "Stops a plugin", [&daemon](const ExchangePtr &exchange) {
+    daemon.plugins().disable(std::string(exchange->param("id").value_or("")));
+    servePlugin(daemon, exchange);
+  });
+  return routes;
+}
+
+} // namespace matrixos::daemon

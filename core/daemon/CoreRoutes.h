@@ -1,0 +1,14 @@
+#pragma once
+
+#include "http/Router.h"
+
+#include <vector>
+
+namespace matrixos::daemon {
+
+class Daemon;
+
+/// The routes of the daemon itself: /health, /ready, /metrics, /status, /plugins…, /config, /routes, /reload.
+std::vector<http::Route> coreRoutes(Daemon &daemon);
+
+} // namespace matrixos::daemon

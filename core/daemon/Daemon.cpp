@@ -1,0 +1,283 @@
+#include "daemon/Daemon.h"
+
+#include "auth/Authenticator.h"
+#include "auth/Secret.h"
+#include "common/AtomicFile.h"
+#include "daemon/ApiMetrics.h"
+#include "daemon/CoreRoutes.h"
+#include "daemon/ServiceManager.h"
+#include "daemon/Version.h"
+
+#include <matrixos/json.hpp>
+#include <matrixos/ulid.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace matrixos::daemon {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const log::Log kLog("core");
+
+std::int64_t nowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
+void loadInstallId(const fs::path &dataDir, std::string &id) {
+  const fs::path file = dataDir / "install-id";
+  std::error_code error;
+  if (!fs::exists(file, error)) {
+    id = makeUlid();
+    return common::writeFileAtomically(file, id + "\n");
+  }
+  id = common::readFile(file, 64);
+  while (!id.empty() && id.back() == '\n')
+    id.pop_back();
+  if (id.size() == 26) return;
+  throw Error(Status::DataLoss, file.string() + " is damaged; restore it from a backup, or delete it if this "
+                                                "installation has no instances");
+}
+
+std::string hostName() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+void configureLog(const config::Config &config) {
+  log::Options options;
+  options.format = config.getString("log", "format") == "json" ? log::Format::Json : log::Format::Human;
+  options.level = log::parseLevel(config.getString("log", "level"));
+  log::configure(options);
+}
+
+int milliseconds(const config::Config &config, const char *key) {
+  return static_cast<int>(config.getDuration("api", key).count());
+}
+
+} // namespace
+
+Daemon::Daemon(ConfigService &configs, ConfigService::Loaded loaded)
+    : configs_(configs), loaded_(std::move(loaded)), startedMs_(nowMs()), bootId_(makeUlid()) {
+  configs_.replace(loaded_.config);
+}
+
+Daemon::~Daemon() = default;
+
+void Daemon::requestStop() noexcept {
+  const std::lock_guard lock(mutex_);
+  stop_ = true;
+  wake_.notify_all();
+}
+
+void Daemon::requestReload() noexcept {
+  const std::lock_guard lock(mutex_);
+  reload_ = true;
+  wake_.notify_all();
+}
+
+bool Daemon::stopRequested() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void Daemon::run() {
+  configureLog(*config());
+  log::capturePoco();
+  for (const std::string &warning : config()->warnings())
+    kLog.warning(warning);
+  startCore();
+  startApi();
+  try {
+    startPlugins();
+    if (!stopRequested()) serve();
+  } catch (...) {
+    stop();
+    throw;
+  }
+  stop();
+}
+
+void Daemon::startCore() {
+  const config::ConfigPtr config = this->config();
+  const fs::path dataDir = config->getString("platform", "data_dir");
+  directory_.emplace(dataDir);
+  loadInstallId(dataDir, installId_);
+  kLog.info("starting", {{"version", kVersion}, {"dataDir", dataDir.string()}, {"pid", ::getpid()}});
+
+  common::ExecutorOptions executor;
+  executor.threads = static_cast<std::size_t>(config->getInt("plugins", "executor_threads"));
+  executor.onError = [](common::Owner, std::string_view what) { kLog.error("a task failed", {{"error", what}}); };
+  executor_ = std::make_unique<common::Executor>(executor);
+  timers_ = std::make_unique<common::Timers>(*executor_);
+  events::EventBusOptions events;
+  events.onError = [](common::Owner, std::string_view what) { kLog.error("a subscriber failed", {{"error", what}}); };
+  events_ = std::make_unique<events::EventBus>(events);
+  database_ = std::make_unique<storage::Database>(storage::DatabaseOptions{config->getString("storage", "path")});
+  services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_));
+}
+
+void Daemon::startApi() {
+  const config::ConfigPtr config = this->config();
+  const fs::path dataDir = config->getString("platform", "data_dir");
+  fs::create_directories(dataDir / "run");
+
+  auth::Authenticator::Options auth;
+  auth.secret = auth::resolveSecret(config->getString("platform", "secret_file"), dataDir);
+  log::addSecret(auth.secret);
+  auth.open = config->getString("api", "auth") == "none";
+  auth.ownUid = ::geteuid();
+  auth.onWrongSecret = [](std::uint64_t attempts) {
+    kLog.warning("requests with a wrong secret were refused", {{"attempts", attempts}});
+  };
+
+  http::ApiServerOptions options;
+  for (const auto &address : config->getListen("api", "admin")) {
+    options.listen.push_back({address.toString(), auth::Door::Admin});
+  }
+  for (const auto &address : config->getListen("api", "listen")) {
+    options.listen.push_back({address.toString(), auth::Door::Api});
+  }
+  options.authenticator = std::make_shared<const auth::Authenticator>(std::move(auth));
+  options.workers = static_cast<int>(config->getInt("api", "threads"));
+  options.backlog = options.workers;
+  options.maxStreams = options.workers / 2;
+  options.maxConnections = static_cast<std::size_t>(config->getInt("api", "max_connections"));
+  options.limits.maxHead = static_cast<std::size_t>(config->getSize("api", "max_header"));
+  options.headTimeout = std::chrono::milliseconds{milliseconds(*config, "header_timeout")};
+  options.idleTimeout = std::chrono::milliseconds{milliseconds(*config, "idle_timeout")};
+  options.bodyTimeout = std::chrono::milliseconds{milliseconds(*config, "body_timeout")};
+  options.exchangeTimeout = std::chrono::milliseconds{milliseconds(*config, "answer_timeout")};
+  options.onAccess = accessObserver(metrics_);
+  options.onFault = [](const std::string &what, const http::AccessRecord &record) {
+    kLog.error("a request handler failed", {{"error", what}, {"route", record.route}, {"requestId", record.requestId}});
+  };
+  api_ = std::make_unique<http::ApiServer>(std::move(options));
+  api_->addRoutes(common::kCoreOwner, coreRoutes(*this));
+}
+
+void Daemon::startPlugins() {
+  const config::ConfigPtr config = this->config();
+  core_ = std::make_unique<plugin::CoreServices>(
+      plugin::CoreServices{[this] { return this->config(); }, [this] { return platformInfo(); }, *database_, metrics_,
+                           *events_, *api_, *executor_, *timers_, *services_});
+  plugin::PluginHost::Options options;
+  options.folder = config->getString("plugins", "path");
+  for (const std::string &id : config->getList("plugins", "required"))
+    options.required.insert(id);
+  options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
+  plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
+  plugins_->startAll([this] { return stopRequested(); });
+}
+
+void Daemon::serve() {
+  // Connections made while the plugins started have waited in the kernel, so that nobody was told 404 meanwhile.
+  api_->start();
+  const auto state = plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
+  kLog.info(state);
+  ServiceManager::ready(state);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stop_ || reload_; });
+    if (stop_) return;
+    reload_ = false;
+    lock.unlock();
+    ServiceManager::reloading();
+    try {
+      reload();
+    } catch (const std::exception &e) {
+      kLog.error("the configuration was not reloaded; the old one stays in effect", {{"error", e.what()}});
+    }
+    ServiceManager::ready(state);
+    lock.lock();
+  }
+}
+
+void Daemon::stop() {
+  ServiceManager::stopping();
+  kLog.info("stopping");
+  const auto patience = config()->getDuration("plugins", "stop_timeout");
+  if (plugins_) plugins_->stopAll();
+  if (api_) api_->stop(patience);
+  if (timers_) timers_.reset();
+  if (events_) events_->stop(patience);
+  if (executor_) executor_->stop(patience);
+  plugins_.reset();
+  database_.reset();
+  kLog.info("stopped");
+}
+
+ReloadReport Daemon::reload() {
+  const std::lock_guard one(reloading_);
+  const ConfigService::Loaded loaded = configs_.load();
+  const config::ConfigPtr before = config();
+  ReloadReport report;
+  std::set<std::string> touched;
+  for (const config::Change &change : config::diff(*before, *loaded.config)) {
+    const bool pluginSet = change.section == "plugins" && change.key == "enabled";
+    (change.isLive || pluginSet ? report.applied : report.restart).push_back(change.toString());
+    if (change.isLive) touched.insert(change.section);
+  }
+  configs_.replace(loaded.config);
+  configureLog(*loaded.config);
+  for (const auto &[id, reason] : plugins_->reconfigure(touched))
+    report.refused.push_back(id + ": " + reason);
+  applyPluginSet(*before, *loaded.config, report);
+  for (const std::string &text : report.applied)
+    kLog.info("configuration changed: " + text);
+  for (const std::string &text : report.restart)
+    kLog.warning("configuration changed, takes a restart: " + text);
+  for (const std::string &text : report.refused)
+    kLog.error("configuration refused by plugin " + text);
+  kLog.info("configuration reloaded");
+  return report;
+}
+
+void Daemon::applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report) {
+  const auto has = [](const config::Config &config, const std::string &id) { return config.isPluginEnabled(id); };
+  const auto attempt = [&](const std::string &id, auto &&action) {
+    try {
+      action();
+    } catch (const Error &e) {
+      report.refused.push_back(id + ": " + e.what());
+    }
+  };
+  for (const std::string &id : before.enabledPlugins()) {
+    if (!has(after, id)) attempt(id, [&] { plugins_->disable(id); });
+  }
+  for (const std::string &id : after.enabledPlugins()) {
+    if (!has(before, id)) attempt(id, [&] { plugins_->enable(id); });
+  }
+}
+
+std::string Daemon::platformInfo() const {
+  const config::ConfigPtr config = this->config();
+  json::Object info;
+  info.set("installId", installId_);
+  info.set("bootId", bootId_);
+  info.set("node", hostName());
+  info.set("version", std::string(kVersion));
+  info.set("dataDir", config->getString("platform", "data_dir"));
+  info.set("domain", config->getString("platform", "domain"));
+  std::string socket, address;
+  for (const auto &listen : config->getListen("api", "listen")) {
+    if (listen.kind == config::ListenAddress::Kind::Unix && socket.empty()) socket = listen.path;
+    if (address.empty()) address = listen.toString();
+  }
+  info.set("apiSocket", socket);
+  info.set("apiAddress", address);
+  json::Array listeners;
+  for (const config::Listener &listener : config->listeners())
+    listeners.add(listener.address.toString());
+  info.set("listeners", listeners);
+  return json::dump(info);
+}
+
+} // namespace matrixos::daemon

@@ -1,0 +1,90 @@
+#pragma once
+
+#include "common/Executor.h"
+#include "common/Timers.h"
+#include "daemon/ConfigService.h"
+#include "events/EventBus.h"
+#include "http/ApiServer.h"
+#include "log/Log.h"
+#include "metrics/Metrics.h"
+#include "plugin/CoreServices.h"
+#include "plugin/PluginHost.h"
+#include "storage/DataDirectory.h"
+#include "storage/Database.h"
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace matrixos::daemon {
+
+/// What a reload did.
+struct ReloadReport {
+  std::vector<std::string> applied; ///< "[lifecycle] idle_timeout: 30m → 1h"
+  std::vector<std::string> restart; ///< the same, for what takes effect only after a restart
+  std::vector<std::string> refused; ///< plugins that refused, with their reason
+};
+
+/// Everything between the command line and the plugins: puts the parts together, runs until asked to stop, takes them
+/// apart. main waits in run(); requestStop() and requestReload() come from the signal thread.
+class Daemon {
+public:
+  Daemon(ConfigService &configs, ConfigService::Loaded loaded);
+  ~Daemon();
+  Daemon(const Daemon &) = delete;
+  Daemon &operator=(const Daemon &) = delete;
+
+  /// Starts, serves until requestStop(), stops. Throws Error when it cannot start.
+  void run();
+
+  void requestStop() noexcept;
+  void requestReload() noexcept;
+  bool stopRequested() const noexcept;
+
+  /// Reads the configuration again and applies what can change live. Any thread. Throws config::ConfigError, and then
+  /// nothing has changed.
+  ReloadReport reload();
+
+  // For the routes of the API.
+  plugin::PluginHost &plugins() noexcept { return *plugins_; }
+  metrics::Metrics &metrics() noexcept { return metrics_; }
+  http::ApiServer &api() noexcept { return *api_; }
+  config::ConfigPtr config() const { return configs_.current(); }
+  std::string platformInfo() const;
+  std::int64_t startedMs() const noexcept { return startedMs_; }
+
+private:
+  void startCore();
+  void startApi();
+  void startPlugins();
+  void serve();
+  void stop();
+  void applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report);
+
+  ConfigService &configs_;
+  ConfigService::Loaded loaded_;
+  const std::int64_t startedMs_;
+  const std::string bootId_;
+  std::string installId_;
+
+  // In the order they are made; the plugin host goes first when they are taken apart.
+  std::optional<storage::DataDirectory> directory_;
+  metrics::Metrics metrics_;
+  std::unique_ptr<common::Executor> executor_;
+  std::unique_ptr<common::Timers> timers_;
+  std::unique_ptr<events::EventBus> events_;
+  std::unique_ptr<storage::Database> database_;
+  std::unique_ptr<plugin::ServiceRegistry> services_;
+  std::unique_ptr<http::ApiServer> api_;
+  std::unique_ptr<plugin::CoreServices> core_;
+  std::unique_ptr<plugin::PluginHost> plugins_;
+
+  std::mutex reloading_; ///< one reload at a time
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  bool reload_ = false;
+};
+
+} // namespace matrixos::daemon

@@ -1,0 +1,143 @@
+#include "daemon/MatrixosDaemon.h"
+
+#include "config/Loader.h"
+#include "daemon/ConfigService.h"
+#include "daemon/Daemon.h"
+#include "daemon/SignalThread.h"
+#include "daemon/Version.h"
+#include "log/Log.h"
+
+#include <Poco/Util/HelpFormatter.h>
+#include <sysexits.h>
+
+#include <iostream>
+
+namespace matrixos::daemon {
+
+namespace {
+
+constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
+
+/// The exit code that belongs to a failure to start.
+int exitCodeOf(const Error &error) {
+  switch (error.status()) {
+  case Status::InvalidArgument:
+  case Status::NotFound:
+  case Status::FailedPrecondition:
+    return EX_CONFIG;
+  case Status::PermissionDenied:
+    return EX_NOPERM;
+  case Status::Unavailable:
+  case Status::AlreadyExists:
+    return EX_UNAVAILABLE;
+  default:
+    return EX_SOFTWARE;
+  }
+}
+
+std::filesystem::path binaryDir() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+} // namespace
+
+MatrixosDaemon::MatrixosDaemon(std::string startDirectory) : startDirectory_(std::move(startDirectory)) {
+  setUnixOptions(true);
+}
+
+void MatrixosDaemon::initialize(Poco::Util::Application &) {
+  // Poco would load matrixosd.properties and start its logging subsystem here; we have our own of both.
+}
+
+void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
+  using Poco::Util::Option;
+  ServerApplication::defineOptions(options);
+  options.addOption(Option("config", "c", "configuration, INI or XML (default " + std::string(kDefaultConfig) + ")")
+                        .argument("FILE"));
+  options.addOption(
+      Option("set", "s", "override one value; may be repeated").repeatable(true).argument("SECTION.KEY=VALUE"));
+  options.addOption(Option("check", "", "validate the configuration and exit"));
+  options.addOption(Option("version", "V", "print the version and exit"));
+  options.addOption(Option("help", "h", "print this help and exit"));
+}
+
+void MatrixosDaemon::handleOption(const std::string &name, const std::string &value) {
+  ServerApplication::handleOption(name, value);
+  if (name == "config")
+    configFile_ = value;
+  else if (name == "set")
+    sets_.push_back(value);
+  else if (name == "check")
+    check_ = true;
+  else if (name == "version") {
+    std::cout << "matrixosd " << kVersion << '\n';
+    done_ = true;
+    stopOptionsProcessing();
+  } else if (name == "help") {
+    printHelp();
+    done_ = true;
+    stopOptionsProcessing();
+  }
+}
+
+void MatrixosDaemon::printHelp() const {
+  Poco::Util::HelpFormatter help(options());
+  help.setUnixStyle(true);
+  help.setCommand("matrixosd");
+  help.setUsage("[--config=FILE] [--set SECTION.KEY=VALUE …] [--check] [--daemon --pidfile=FILE]");
+  help.setHeader("Gives every user an instance of their own: provisions it, routes requests to it, puts it to sleep "
+                 "when idle and wakes it on the next request.");
+  help.setFooter("Signals: SIGTERM or SIGINT stops, SIGHUP reloads the configuration. Exit codes: 0 stopped, 64 wrong "
+                 "arguments, 78 wrong configuration, 69 something needed is not there or taken (port, data directory), "
+                 "70 internal. Control a running daemon with matrixosctl.");
+  help.setWidth(100);
+  help.setIndent(28);
+  help.format(std::cout);
+}
+
+int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
+  if (done_) return EX_OK;
+  if (!arguments.empty()) {
+    std::cerr << "matrixosd: unexpected argument \"" << arguments.front() << "\"; see matrixosd --help\n";
+    return EX_USAGE;
+  }
+  try {
+    return check_ ? check() : serve();
+  } catch (const config::ConfigError &e) {
+    for (const std::string &problem : e.problems())
+      std::cerr << problem << '\n';
+    std::cerr << "matrixosd: the configuration has " << e.problems().size()
+              << (e.problems().size() == 1 ? " problem" : " problems") << "; nothing was started\n";
+    return EX_CONFIG;
+  } catch (const Error &e) {
+    log::Log("core").error(std::string("cannot run: ") + e.what());
+    return exitCodeOf(e);
+  } catch (const std::exception &e) {
+    log::Log("core").error(std::string("cannot run: ") + e.what());
+    return EX_SOFTWARE;
+  }
+}
+
+int MatrixosDaemon::check() {
+  const ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
+  const ConfigService::Loaded loaded = configs.load();
+  for (const std::string &warning : loaded.config->warnings())
+    std::cerr << "warning: " << warning << '\n';
+  std::cout << "configuration OK";
+  for (const std::string &file : loaded.config->files())
+    std::cout << ' ' << file;
+  std::cout << '\n';
+  return EX_OK;
+}
+
+int MatrixosDaemon::serve() {
+  if (configFile_.empty() && std::filesystem::exists(kDefaultConfig)) configFile_ = kDefaultConfig;
+  ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
+  Daemon daemon(configs, configs.load());
+  const SignalThread signals([&daemon](int) { daemon.requestStop(); }, [&daemon] { daemon.requestReload(); });
+  daemon.run();
+  return EX_OK;
+}
+
+} // namespace matrixos::daemon

@@ -1,0 +1,40 @@
+#include "daemon/MatrixosDaemon.h"
+#include "daemon/SignalThread.h"
+
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace {
+
+/// --daemon leaves the current directory before options are read, so files named on the command line are made absolute.
+std::vector<std::string> withAbsolutePaths(int argc, char **argv) {
+  std::vector<std::string> arguments;
+  for (int i = 0; i < argc; ++i) {
+    std::string argument = argv[i];
+    const std::string pidFile = "--pidfile=";
+    if (argument.rfind(pidFile, 0) == 0) {
+      argument = pidFile + std::filesystem::absolute(argument.substr(pidFile.size())).string();
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  matrixos::daemon::SignalThread::blockAll();
+  try {
+    std::vector<std::string> arguments = withAbsolutePaths(argc, argv);
+    std::vector<char *> pointers;
+    for (std::string &argument : arguments)
+      pointers.push_back(argument.data());
+    matrixos::daemon::MatrixosDaemon daemon(std::filesystem::current_path());
+    return daemon.run(static_cast<int>(pointers.size()), pointers.data());
+  } catch (const std::exception &e) {
+    std::cerr << "matrixosd: " << e.what() << '\n';
+    return 70;
+  }
+}

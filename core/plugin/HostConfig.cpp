@@ -1,0 +1,69 @@
+#include "plugin/HostContext.h"
+
+#include <matrixos/call.hpp>
+
+namespace matrixos::plugin {
+
+namespace {
+
+struct KeyName {
+  std::string section, key;
+};
+
+/// "key" is in the plugin's own section; "platform.key" and "api.key" may be read too, unless they are secret.
+KeyName locate(const HostContext &context, std::string_view name) {
+  const std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return {context.manifest().id, std::string(name)};
+  KeyName where{std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
+  if (where.section != "platform" && where.section != "api" && where.section != context.manifest().id) {
+    throw Error(Status::PermissionDenied, "the plugin " + context.manifest().id + " may not read [" + where.section +
+                                              "]; only its own section, "
+                                              "platform and api");
+  }
+  return where;
+}
+
+template <typename Out, typename Get>
+mos_status read(void *self, mos_str key, mos_error *error, Out *out, Get &&get) {
+  return hosted(self, error, [&](HostContext &context) {
+    const KeyName where = locate(context, fromAbi(key));
+    *out = get(*context.core().config(), where);
+  });
+}
+
+} // namespace
+
+mos_host_config_v1 hostConfigTable(HostContext *context) {
+  mos_host_config_v1 table{};
+  table.struct_size = sizeof table;
+  table.minor = MOS_HOST_MINOR;
+  table.self = context;
+  table.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
+    return hosted(self, error, [&](HostContext &c) {
+      const KeyName where = locate(c, fromAbi(key));
+      giveBuffer(out, c.core().config()->getString(where.section, where.key));
+    });
+  };
+  table.get_int = [](void *self, mos_str key, std::int64_t *out, mos_error *error) {
+    return read(self, key, error, out, [](const config::Config &config, const KeyName &where) {
+      return config.getInt(where.section, where.key);
+    });
+  };
+  table.get_number = [](void *self, mos_str key, double *out, mos_error *error) {
+    return read(self, key, error, out, [](const config::Config &config, const KeyName &where) {
+      return config.getNumber(where.section, where.key);
+    });
+  };
+  table.get_list = [](void *self, mos_str key, mos_sink items, mos_error *error) {
+    return hosted(self, error, [&](HostContext &c) {
+      const KeyName where = locate(c, fromAbi(key));
+      const config::ConfigPtr config = c.core().config();
+      for (const std::string &item : config->getList(where.section, where.key)) {
+        if (items.item(items.ctx, toAbi(item)) == MOS_SINK_STOP) break;
+      }
+    });
+  };
+  return table;
+}
+
+} // namespace matrixos::plugin

@@ -1,0 +1,93 @@
+#include "plugin/HostContext.h"
+
+#include "plugin/PendingCalls.h"
+
+#include <string_view>
+
+namespace matrixos::plugin {
+
+namespace {
+
+/// Requests that are inside when a plugin is stopped may end; longer ones are answered 503 instead.
+constexpr std::chrono::milliseconds kRequestPatience{2000};
+
+} // namespace
+
+std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreServices &core) {
+  return std::shared_ptr<HostContext>(new HostContext(manifest, core));
+}
+
+HostContext::HostContext(const Manifest &manifest, CoreServices &core)
+    : manifest_(manifest), core_(core), http_(core.api, {owner_, {}}) {
+  host_.struct_size = sizeof host_;
+  host_.minor = MOS_HOST_MINOR;
+  host_.self = this;
+  host_.get_interface = &HostContext::getInterface;
+  config_ = hostConfigTable(this);
+  platform_ = hostPlatformTable(this);
+  log_ = hostLogTable(this);
+  metrics_ = hostMetricsTable(this);
+  sql_ = hostSqlTable(this);
+  events_ = hostEventsTable(this);
+  timers_ = hostTimersTable(this);
+  executor_ = hostExecutorTable(this);
+  services_ = hostServicesTable(this);
+}
+
+HostContext::~HostContext() {
+  core_.services.forgetConsumer(consumerName());
+}
+
+const void *HostContext::getInterface(void *self, const char *id) {
+  auto &context = *static_cast<HostContext *>(self);
+  const std::string_view name(id != nullptr ? id : "");
+  if (name == MOS_HOST_CONFIG_1) return &context.config_;
+  if (name == MOS_HOST_PLATFORM_1) return &context.platform_;
+  if (name == MOS_HOST_LOG_1) return &context.log_;
+  if (name == MOS_HOST_METRICS_1) return &context.metrics_;
+  if (name == MOS_HOST_SQL_1) return &context.sql_;
+  if (name == MOS_HOST_EVENTS_1) return &context.events_;
+  if (name == MOS_HOST_HTTP_1) return context.http_.table();
+  if (name == MOS_HOST_TIMERS_1) return &context.timers_;
+  if (name == MOS_HOST_EXECUTOR_1) return &context.executor_;
+  if (name == MOS_HOST_SERVICES_1) return &context.services_;
+  return nullptr;
+}
+
+void HostContext::closeDoors() {
+  core_.services.closeProvider(consumerName());
+  core_.api.removeRoutes(owner_, kRequestPatience);
+}
+
+std::string HostContext::sweep(std::chrono::milliseconds timeout) {
+  open_.store(false, std::memory_order_release);
+  std::string left;
+  const auto note = [&](bool idle, const char *what) {
+    if (!idle) left += (left.empty() ? "after stop() it still has " : ", ") + std::string(what);
+  };
+  note(core_.api.removeRoutes(owner_, timeout), "requests");
+  http_.close();
+  note(core_.timers.sweep(owner_, timeout), "a running timer");
+  core_.executor.close(owner_);
+  note(core_.executor.waitIdle(owner_, timeout), "running tasks");
+  note(core_.events.sweep(owner_, timeout), "a running event handler");
+  note(core_.services.withdrawAll(consumerName(), timeout), "calls inside its services");
+  core_.services.sweepConsumer(consumerName());
+  PendingCalls::instance().sweep(consumerName());
+  callbacks_->close();
+  note(callbacks_->drain(timeout), "a running completion");
+  core_.metrics.sweep(owner_);
+  return left;
+}
+
+std::string HostContext::degradedReason() const {
+  const std::lock_guard lock(mutex_);
+  return degraded_;
+}
+
+void HostContext::setDegraded(std::string reason) {
+  const std::lock_guard lock(mutex_);
+  degraded_ = std::move(reason);
+}
+
+} // namespace matrixos::plugin

@@ -1,0 +1,96 @@
+#pragma once
+
+#include "common/Owner.h"
+#include "http/HttpInterface.h"
+#include "plugin/CallGate.h"
+#include "plugin/CoreServices.h"
+#include "plugin/Manifest.h"
+
+#include <matrixos/abi/host.h>
+#include <matrixos/abi/plugin.h>
+#include <matrixos/status.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace matrixos::plugin {
+
+/// The host as one life of one plugin sees it: the tables of abi/host.h, scoped to that plugin, and all that it took
+/// from the host. Kept alive by whoever may still call into it; a plugin that was given up keeps it for good.
+class HostContext : public std::enable_shared_from_this<HostContext> {
+public:
+  static std::shared_ptr<HostContext> make(const Manifest &manifest, CoreServices &core);
+  HostContext(const HostContext &) = delete;
+  HostContext &operator=(const HostContext &) = delete;
+  ~HostContext();
+
+  /// For create(); lives as long as this object.
+  const mos_host_v1 *host() const noexcept { return &host_; }
+
+  /// Refuses new requests and calls: routes go, provided services are empty. The plugin itself may still use the host.
+  void closeDoors();
+  /// After stop(): from now on the host's functions answer MOS_UNAVAILABLE; routes, timers, tasks, subscriptions,
+  /// services and pending calls are swept. Gives what is still running after `timeout`, or "".
+  std::string sweep(std::chrono::milliseconds timeout);
+
+  /// What the plugin said of itself with set_degraded.
+  std::string degradedReason() const;
+  void setDegraded(std::string reason);
+
+  // For the tables.
+  const Manifest &manifest() const noexcept { return manifest_; }
+  CoreServices &core() const noexcept { return core_; }
+  common::Owner owner() const noexcept { return owner_; }
+  bool open() const noexcept { return open_.load(std::memory_order_acquire); }
+  ServiceConsumer consumer() const { return {consumerName(), callbacks_}; }
+
+private:
+  HostContext(const Manifest &manifest, CoreServices &core);
+
+  /// One life of the plugin among the consumers: a name that no later life shares.
+  std::string consumerName() const { return manifest_.id + "#" + std::to_string(owner_); }
+  static const void *getInterface(void *self, const char *id);
+
+  const Manifest manifest_;
+  CoreServices &core_;
+  const common::Owner owner_ = common::makeOwner();
+  const std::shared_ptr<CallGate> callbacks_ = std::make_shared<CallGate>();
+  std::atomic<bool> open_{true};
+  mutable std::mutex mutex_;
+  std::string degraded_;
+  mos_host_v1 host_{};
+  mos_host_config_v1 config_{};
+  mos_host_platform_v1 platform_{};
+  mos_host_log_v1 log_{};
+  mos_host_metrics_v1 metrics_{};
+  mos_host_sql_v1 sql_{};
+  mos_host_events_v1 events_{};
+  http::HttpInterface http_;
+  mos_host_timers_v1 timers_{};
+  mos_host_executor_v1 executor_{};
+  mos_host_services_v1 services_{};
+};
+
+/// Runs a host function for a plugin: refused once the plugin has stopped, and no exception leaves it.
+template <typename Body>
+mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
+  auto &context = *static_cast<HostContext *>(self);
+  if (!context.open()) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+  return guarded(error, [&] { return body(context); });
+}
+
+// One table each, in the file of its name; `self` is the context.
+mos_host_config_v1 hostConfigTable(HostContext *context);
+mos_host_platform_v1 hostPlatformTable(HostContext *context);
+mos_host_log_v1 hostLogTable(HostContext *context);
+mos_host_metrics_v1 hostMetricsTable(HostContext *context);
+mos_host_sql_v1 hostSqlTable(HostContext *context);
+mos_host_events_v1 hostEventsTable(HostContext *context);
+mos_host_timers_v1 hostTimersTable(HostContext *context);
+mos_host_executor_v1 hostExecutorTable(HostContext *context);
+mos_host_services_v1 hostServicesTable(HostContext *context);
+
+} // namespace matrixos::plugin

@@ -1,0 +1,169 @@
+#include "plugin/PluginInstance.h"
+
+#include "plugin/HostContext.h"
+#include "plugin/Watchdog.h"
+
+#include <matrixos/status.hpp>
+
+namespace matrixos::plugin {
+
+namespace {
+
+std::int64_t nowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// A call's failure as the operator reads it; empty when it went well.
+std::string complaint(const char *call, const WatchedResult &result, std::chrono::milliseconds timeout) {
+  if (!result.returned) {
+    return std::string(call) + "() did not return within " + std::to_string(timeout.count()) +
+           " ms; the plugin was given up";
+  }
+  if (result.status == MOS_OK) return {};
+  const Error error = toError(result.status, result.error);
+  return std::string(error.what());
+}
+
+} // namespace
+
+const char *stateName(PluginState state) noexcept {
+  switch (state) {
+  case PluginState::Disabled:
+    return "disabled";
+  case PluginState::Waiting:
+    return "waiting";
+  case PluginState::Starting:
+    return "starting";
+  case PluginState::Running:
+    return "running";
+  case PluginState::Degraded:
+    return "degraded";
+  case PluginState::Stopping:
+    return "stopping";
+  case PluginState::Failed:
+    return "failed";
+  }
+  return "failed";
+}
+
+/// From create() to destroy(). Shared with the threads of calls that hang, so that it outlives them.
+struct PluginInstance::Life {
+  std::shared_ptr<HostContext> context;
+  mos_plugin_v1 plugin{};
+};
+
+PluginInstance::PluginInstance(Manifest manifest, std::filesystem::path path, CoreServices &core)
+    : manifest_(std::move(manifest)), path_(std::move(path)), core_(core) {}
+
+PluginInstance::~PluginInstance() = default;
+
+PluginInstance::Standing PluginInstance::standing() const {
+  const std::lock_guard lock(mutex_);
+  Standing standing = standing_;
+  if (standing.state == PluginState::Running && life_ != nullptr) {
+    standing.reason = life_->context->degradedReason();
+    if (!standing.reason.empty()) standing.state = PluginState::Degraded;
+  }
+  return standing;
+}
+
+bool PluginInstance::running() const {
+  const std::lock_guard lock(mutex_);
+  return standing_.state == PluginState::Running;
+}
+
+void PluginInstance::mark(PluginState state, std::string reason) {
+  const std::lock_guard lock(mutex_);
+  standing_ = {state, std::move(reason), nowMs()};
+}
+
+void PluginInstance::start(const PluginTimeouts &timeouts) {
+  auto life = std::make_shared<Life>();
+  life->context = HostContext::make(manifest_, core_);
+  {
+    const std::lock_guard lock(mutex_);
+    life_ = life;
+  }
+  mark(PluginState::Starting, "");
+  const std::string failure = createAndStart(life, timeouts);
+  if (failure.empty()) return mark(PluginState::Running, "");
+  mark(PluginState::Failed, failure);
+  const std::lock_guard lock(mutex_);
+  life_.reset();
+}
+
+std::string PluginInstance::createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts) {
+  life->plugin.struct_size = sizeof life->plugin;
+  WatchedResult made = runWatched(manifest_.id, timeouts.start, [life, create = manifest_.create](mos_error *error) {
+    return create(life->context->host(), &life->plugin, error);
+  });
+  std::string failure = complaint("create", made, timeouts.start);
+  if (failure.empty() && (life->plugin.start == nullptr || life->plugin.stop == nullptr)) {
+    failure = "create() left start or stop empty";
+  }
+  if (failure.empty()) {
+    const WatchedResult started = runWatched(manifest_.id, timeouts.start, [life](mos_error *error) {
+      return life->plugin.start(life->plugin.self, error);
+    });
+    failure = complaint("start", started, timeouts.start);
+    if (failure.empty()) return failure;
+    if (!started.returned) made.returned = false; // it is still inside: nothing of it may be freed
+  }
+  const std::string left = sweep(*life, timeouts);
+  if (made.returned && made.status == MOS_OK && left.empty() && life->plugin.destroy != nullptr) {
+    runWatched(manifest_.id, timeouts.stop, [life](mos_error *) -> mos_status {
+      life->plugin.destroy(life->plugin.self);
+      return MOS_OK;
+    });
+  }
+  return failure;
+}
+
+void PluginInstance::stop(const PluginTimeouts &timeouts) {
+  std::shared_ptr<Life> life;
+  {
+    const std::lock_guard lock(mutex_);
+    life = life_;
+  }
+  if (!life) return;
+  mark(PluginState::Stopping, "");
+  // New requests and calls are refused first; what is inside ends while the plugin stops.
+  life->context->closeDoors();
+  const WatchedResult stopped = runWatched(
+      manifest_.id, timeouts.stop, [life](mos_error *error) { return life->plugin.stop(life->plugin.self, error); });
+  std::string failure = complaint("stop", stopped, timeouts.stop);
+  const std::string left = sweep(*life, timeouts);
+  if (failure.empty()) failure = left;
+  if (stopped.returned && left.empty() && life->plugin.destroy != nullptr) {
+    const WatchedResult destroyed = runWatched(manifest_.id, timeouts.stop, [life](mos_error *) -> mos_status {
+      life->plugin.destroy(life->plugin.self);
+      return MOS_OK;
+    });
+    if (failure.empty()) failure = complaint("destroy", destroyed, timeouts.stop);
+  }
+  mark(failure.empty() ? PluginState::Disabled : PluginState::Failed, failure);
+  const std::lock_guard lock(mutex_);
+  life_.reset();
+}
+
+std::string PluginInstance::sweep(Life &life, const PluginTimeouts &timeouts) {
+  life.context->closeDoors();
+  return life.context->sweep(timeouts.stop);
+}
+
+bool PluginInstance::reconfigure(const PluginTimeouts &timeouts, std::string &reason) {
+  std::shared_ptr<Life> life;
+  {
+    const std::lock_guard lock(mutex_);
+    life = life_;
+  }
+  if (!life || life->plugin.reconfigure == nullptr) return true;
+  const WatchedResult result = runWatched(manifest_.id, timeouts.start, [life](mos_error *error) {
+    return life->plugin.reconfigure(life->plugin.self, error);
+  });
+  reason = complaint("reconfigure", result, timeouts.start);
+  return reason.empty();
+}
+
+} // namespace matrixos::plugin

@@ -1,0 +1,46 @@
+#include "Message.h"
+
+#include "SocialApi.h"
+
+#include <matrixos/handle.hpp>
+#include <matrixos/json.hpp>
+
+#include <algorithm>
+
+namespace matrixos::social {
+
+namespace {
+
+Error badField(const std::string &text) {
+  return Error(Status::InvalidArgument, text, "BAD_FIELD");
+}
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(
+      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+} // namespace
+
+std::string canonicalMessage(std::string_view body) {
+  const json::Object::Ptr object = json::parseObject(body);
+  const std::string text = json::getString(*object, "text");
+  if (text.empty() || text.size() > SocialApi::kMaxText) throw badField("\"text\" has to have 1 to 16384 bytes");
+  const json::Object::Ptr from = json::findObject(*object, "from");
+  if (!from) throw badField("\"from\" is missing; it has to be an object like {\"handle\": …}");
+  const std::string sender = json::getString(*from, "handle");
+  if (!isHandle(sender)) throw badField("\"from.handle\" is no handle");
+  const auto displayName = json::findString(*from, "displayName");
+  if (displayName && characters(*displayName) > SocialApi::kMaxDisplayName) {
+    throw badField("\"from.displayName\" may have at most 128 characters");
+  }
+  json::Object::Ptr cleanFrom = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  cleanFrom->set("handle", sender);
+  if (displayName) cleanFrom->set("displayName", *displayName);
+  json::Object clean(Poco::JSON_PRESERVE_KEY_ORDER);
+  clean.set("text", text);
+  clean.set("from", cleanFrom);
+  return json::dump(clean);
+}
+
+} // namespace matrixos::social

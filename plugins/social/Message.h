@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace matrixos::social {
+
+/// Reads `{"text", "from": {"handle", "displayName"?}}` and writes it anew with these members alone, so that nothing
+/// else of a sender's making reaches another instance. Throws matrixos::Error(InvalidArgument) that names the member.
+std::string canonicalMessage(std::string_view body);
+
+} // namespace matrixos::social

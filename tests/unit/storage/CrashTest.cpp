@@ -1,0 +1,62 @@
+#include "storage/Database.h"
+#include "unit/common/Fixtures.h"
+#include "unit/storage/ChildProcess.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+using namespace matrixos;
+using namespace matrixos::storage;
+using namespace matrixos::test;
+
+TEST_CASE("child: writes pairs until it is killed" * doctest::skip()) {
+  if (childArgument().empty()) return;
+  Database db({.file = childArgument()});
+  db.exec("CREATE TABLE IF NOT EXISTS a (id INTEGER PRIMARY KEY, filler BLOB)");
+  db.exec("CREATE TABLE IF NOT EXISTS b (id INTEGER PRIMARY KEY REFERENCES a (id))");
+  std::atomic<std::int64_t> next{db.queryInt("SELECT max(id) FROM a").value_or(0) + 1};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (;;) {
+        const std::int64_t id = next++;
+        // 20 KB each, so that checkpoints are among the moments that are hit.
+        db.execBatch({{"INSERT INTO a VALUES (?, zeroblob(20000))", {id}, 1}, {"INSERT INTO b VALUES (?)", {id}, 1}});
+        say("ack " + std::to_string(id));
+      }
+    });
+  }
+  for (auto &thread : threads)
+    thread.join();
+}
+
+TEST_CASE("kill -9 in the middle of batches: what was acknowledged is there, whole, and the file is intact") {
+  const TempDir dir;
+  const auto file = dir / "test.db";
+  std::set<std::int64_t> acknowledged;
+  for (int round = 0; round < 8; ++round) {
+    CAPTURE(round);
+    ChildProcess child("child: writes pairs until it is killed", file.string());
+    std::string line;
+    const int rounds = 30 + round * 37;
+    for (int i = 0; i < rounds && child.readUntil("ack ", line); ++i)
+      acknowledged.insert(std::stoll(line.substr(4)));
+    child.kill();
+    while (child.readUntil("ack ", line))
+      acknowledged.insert(std::stoll(line.substr(4)));
+    const Database db({.file = file});
+    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK(db.queryInt("SELECT count(*) FROM a") == db.queryInt("SELECT count(*) FROM b"));
+    std::int64_t missing = 0;
+    for (const auto id : acknowledged) {
+      if (db.queryInt("SELECT count(*) FROM b WHERE id = ?", {id}) != 1) ++missing;
+    }
+    CHECK(missing == 0);
+  }
+  CHECK(acknowledged.size() >= 8 * 30);
+  MESSAGE("acknowledged and found: " << acknowledged.size());
+}
