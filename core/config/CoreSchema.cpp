@@ -24,12 +24,12 @@ constexpr mos_config_key kApi[] = {
     {"threads", "int", "64", "64..4096", "Requests that are answered at the same time; more get 503.", 0, 0},
     {"max_connections", "int", "2048", "64..100000",
      "Open connections; beyond that the longest idle one is closed, or the new one gets 503.", 0, 0},
-    {"max_body", "size", "1MB", "1KB..64MB", "Largest request body; larger ones get 413.", 0, 0},
     {"max_header", "size", "32KB", "1KB..1MB",
      "Largest request head, start line and fields together; larger ones get 431.", 0, 0},
     {"header_timeout", "duration", "10s", "100ms..10m",
      "Time for a whole request head to arrive; slower clients get 408.", 0, 0},
-    {"body_timeout", "duration", "60s", "100ms..1h", "Time for a whole request body to arrive.", 0, 0},
+    {"body_timeout", "duration", "10s", "100ms..10m",
+     "Longest pause between two pieces of a request body; a whole body may take six times that.", 0, 0},
     {"idle_timeout", "duration", "15s", "100ms..10m", "How long a connection is kept open for the next request.", 0, 0},
     {"answer_timeout", "duration", "10m", "1s..24h", "Time a handler has for its answer; then the client gets 504.", 0,
      0},
@@ -51,7 +51,7 @@ constexpr mos_config_key kPlugins[] = {
 };
 
 constexpr mos_config_key kLog[] = {
-    {"level", "enum", "info", "trace|debug|info|warning|error", "The least important messages that are written.",
+    {"level", "enum", "info", "debug|info|warning|error", "The least important messages that are written.",
      MOS_KEY_LIVE, 0},
     {"format", "enum", "json", "json|text", "One JSON object per line, or plain text for people.", 0, 0},
 };

@@ -56,7 +56,7 @@ const Broken kIni[] = {
      {R"(x.ini:2: [engine] restart: "sometimes" is not a choice here; write no, always, unless-stopped or on-failure)"}},
     {"an inline comment",
      "[log]\nlevel = info ; less noise\n",
-     {R"(x.ini:2: [log] level: "info ; less noise" is not a choice here; write trace, debug, info, warning or error; a comment needs a line of its own)"}},
+     {R"(x.ini:2: [log] level: "info ; less noise" is not a choice here; write debug, info, warning or error; a comment needs a line of its own)"}},
     {"an empty value that may not be empty",
      "[engine]\nmemory =\n",
      {R"(x.ini:2: [engine] memory: "" is not a size; write a number of bytes, or one with KB, MB or GB, like 256MB, from 16MB to 64GB)"}},
