@@ -429,6 +429,8 @@ void EngineHttp::throwTransport(int code, Connection &connection, const Transfer
   case CURLE_GOT_NOTHING:
   case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR:
+    // A chunk that lies about its size is reported like a broken connection.
+    if (transfer.headerBytes != 0) throw badReply("the engine broke off or garbled its answer to " + what);
     throw unreachable("the engine at " + endpoint_.text() + " closed the connection during " + what +
                       "; whether it acted is unknown");
   case CURLE_PARTIAL_FILE:
