@@ -26,10 +26,18 @@ public:
     return true;
   }
 
-  /// Waits until a connection is there; false when none came in time.
+  /// Waits until a connection is there; false when none came in time, or at once after close().
   bool wait(std::chrono::microseconds timeout) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_until(lock, Clock::now() + timeout, [&] { return !waiting_.empty(); });
+    changed_.wait_until(lock, Clock::now() + timeout, [&] { return closed_ || !waiting_.empty(); });
+    return !waiting_.empty();
+  }
+
+  /// Nobody offers any more: ends all waiting.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
   }
 
   /// The next connection or null. Who takes it calls leave() once it is done with the request.
@@ -66,6 +74,7 @@ private:
   std::condition_variable left_;
   std::deque<std::unique_ptr<Connection>> waiting_;
   std::size_t open_ = 0;
+  bool closed_ = false;
 };
 
 } // namespace matrixos::http

@@ -118,6 +118,21 @@ void ApiServer::Core::abortAll() {
     connection->abort();
 }
 
+void ApiServer::Core::report(const AccessRecord &record) {
+  const std::shared_lock lock(hooks_);
+  if (!silent_ && options.onAccess) options.onAccess(record);
+}
+
+void ApiServer::Core::reportFault(const std::string &what, const AccessRecord &record) {
+  const std::shared_lock lock(hooks_);
+  if (!silent_ && options.onFault) options.onFault(what, record);
+}
+
+void ApiServer::Core::silence() {
+  const std::unique_lock lock(hooks_);
+  silent_ = true;
+}
+
 ApiServer::ApiServer(ApiServerOptions options) : core_(std::make_shared<Core>(std::move(options))) {}
 
 ApiServer::~ApiServer() {
@@ -149,9 +164,11 @@ bool ApiServer::stop(std::chrono::milliseconds patience) {
     core_->abortAll();
     empty = core_->queue->waitEmpty(Clock::now() + kRetry);
   }
+  core_->queue->close(); // Poco's acceptor thread waits on it
   if (core_->server) core_->server->stop();
   core_->lobby->shutdown();
   if (!empty) {
+    core_->silence();
     keepForever(core_);
     return false;
   }

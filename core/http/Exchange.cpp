@@ -184,7 +184,7 @@ void Exchange::end() {
   changed_.notify_all();
 }
 
-Exchange::Result Exchange::settle(Clock::time_point deadline, bool keepAlive) {
+Exchange::Result Exchange::settle(Clock::time_point deadline, const std::atomic<bool> &stopping) {
   std::unique_lock lock(mutex_);
   const auto decided = [&] { return phase_ != Phase::Open && phase_ != Phase::Streaming && !writing_; };
   while (!changed_.wait_until(lock, Clock::now() + kGoneCheck, decided)) {
@@ -199,7 +199,7 @@ Exchange::Result Exchange::settle(Clock::time_point deadline, bool keepAlive) {
   if (phase_ == Phase::Answered) {
     // Nobody else touches answer_ and connection_ in this phase.
     lock.unlock();
-    const Result result = sendAnswer(keepAlive);
+    const Result result = sendAnswer(data_.head.keepAlive && !stopping);
     lock.lock();
     connection_ = nullptr;
     return result;
@@ -208,7 +208,7 @@ Exchange::Result Exchange::settle(Clock::time_point deadline, bool keepAlive) {
   changed_.notify_all();
   Result result;
   result.status = answer_.status;
-  result.reusable = phase_ == Phase::Ended && keepAlive_ && keepAlive;
+  result.reusable = phase_ == Phase::Ended && keepAlive_ && !stopping;
   result.abandoned = phase_ == Phase::GivenUp;
   return result;
 }

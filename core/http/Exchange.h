@@ -102,9 +102,8 @@ public:
   };
 
   /// Waits for the answer and sends it; returns once the connection is no longer used by this exchange. Notices a
-  /// client that goes away; answers 504 at `deadline`. `keepAlive`: whether the answer may offer to keep the
-  /// connection.
-  Result settle(Clock::time_point deadline, bool keepAlive);
+  /// client that goes away; answers 504 at `deadline`. `stopping`: whether the server keeps no connections any more.
+  Result settle(Clock::time_point deadline, const std::atomic<bool> &stopping);
 
   /// What the handler threw. An unanswered exchange is answered with it; a stream is cut, so that the client sees that
   /// it is incomplete. False when the answer was already given.

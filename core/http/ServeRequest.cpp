@@ -76,7 +76,7 @@ public:
     }
     record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - connection_.requestStart);
     record_.bytes = connection_.bytesSent() - bytesBefore_;
-    if (core_.options.onAccess) core_.options.onAccess(record_);
+    core_.report(record_);
     if (!reusable || connection_.aborted()) return After::Close;
     return body_.drain(kMaxDrain, Clock::now() + kDrainTime) ? After::KeepAlive : After::Close;
   }
@@ -92,9 +92,7 @@ private:
             {}};
   }
 
-  void fault(const std::string &what) {
-    if (core_.options.onFault) core_.options.onFault(what, record_);
-  }
+  void fault(const std::string &what) { core_.reportFault(what, record_); }
 
   /// Answers in the server's own name; whether the connection may stay.
   bool answer(const Problem &problem) {
@@ -187,7 +185,7 @@ private:
       fault("an exception that is no std::exception");
       exchange->handlerFailed(internalProblem());
     }
-    const Exchange::Result result = exchange->settle(Clock::now() + core_.options.exchangeTimeout, mayKeepAlive());
+    const Exchange::Result result = exchange->settle(Clock::now() + core_.options.exchangeTimeout, core_.stopping);
     if (result.abandoned)
       core_.exchanges.abandon(id);
     else

@@ -8,6 +8,7 @@
 #include <Poco/ThreadPool.h>
 
 #include <set>
+#include <shared_mutex>
 
 namespace matrixos::http {
 
@@ -33,7 +34,15 @@ public:
   void exit(Connection &connection);
   void abortAll();
 
+  /// Calls the hooks of the options, until silence().
+  void report(const AccessRecord &record);
+  void reportFault(const std::string &what, const AccessRecord &record);
+  /// After it returns no hook runs or will run: whoever they belong to may go, although a worker was abandoned.
+  void silence();
+
 private:
+  std::shared_mutex hooks_;
+  bool silent_ = false;
   std::mutex mutex_;
   std::set<Connection *> active_;
 };

@@ -133,7 +133,7 @@ Answer RawClient::next(bool head, std::chrono::milliseconds patience) {
   answer.head = input_.substr(0, end + 2);
   input_.erase(0, end + 4);
   answer.status = std::atoi(answer.head.c_str() + 9);
-  if (answer.field("Transfer-Encoding") == "chunked") {
+  if (!head && answer.field("Transfer-Encoding") == "chunked") {
     for (;;) {
       std::size_t line = 0;
       while ((line = input_.find("\r\n")) == std::string::npos) {

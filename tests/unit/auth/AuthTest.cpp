@@ -1,0 +1,217 @@
+#include "auth/Authenticator.h"
+#include "auth/Secret.h"
+
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <thread>
+
+using namespace matrixos;
+using namespace matrixos::auth;
+
+namespace {
+
+constexpr const char *kSecret = "correct-horse-battery-staple";
+
+class TempDir {
+public:
+  TempDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "mos-auth-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path &path() const { return path_; }
+
+private:
+  std::filesystem::path path_;
+};
+
+Authenticator make(bool open = false) {
+  Authenticator::Options options;
+  options.secret = kSecret;
+  options.open = open;
+  options.ownUid = 500;
+  return Authenticator(options);
+}
+
+Credentials from(Door door, std::optional<uid_t> uid, std::vector<std::string_view> authorization = {}) {
+  return {door, uid, std::move(authorization)};
+}
+
+std::string file(const std::filesystem::path &path, const std::string &text, mode_t mode = 0600) {
+  std::ofstream(path) << text;
+  ::chmod(path.c_str(), mode);
+  return path.string();
+}
+
+bool refuses(const std::filesystem::path &path) {
+  try {
+    loadSecret(path);
+    return false;
+  } catch (const Error &e) {
+    return e.status() == Status::FailedPrecondition && std::string(e.what()).find(path.string()) != std::string::npos;
+  }
+}
+
+} // namespace
+
+TEST_CASE("every permission, door, peer and credential") {
+  const std::string right = std::string("Bearer ") + kSecret;
+  struct Peer {
+    std::optional<uid_t> uid;
+    bool trusted;
+  };
+  const Peer peers[] = {{std::nullopt, false}, {0, true}, {500, true}, {501, false}};
+  struct Word {
+    std::vector<std::string_view> fields;
+    bool right;
+    bool given;
+  };
+  const Word words[] = {{{}, false, false},
+                        {{right}, true, true},
+                        {{"Bearer wrong"}, false, true},
+                        {{"Bearer "}, false, true},
+                        {{kSecret}, false, true},
+                        {{"Basic YTpi"}, false, true},
+                        {{right, right}, false, true},
+                        {{""}, false, true}};
+  for (const bool open : {false, true}) {
+    const Authenticator authenticator = make(open);
+    for (const Door door : {Door::Admin, Door::Api}) {
+      for (const Peer &peer : peers) {
+        for (const Word &word : words) {
+          const Credentials credentials = from(door, peer.uid, word.fields);
+          CHECK(authenticator.check("public", credentials).allowed());
+          CHECK(authenticator.check("owner", credentials).status == 403);
+          CHECK(authenticator.check("", credentials).status == 403);
+          const Decision admin = authenticator.check("admin", credentials);
+          int expected = 401;
+          if (word.right || (door == Door::Admin && peer.trusted))
+            expected = 0;
+          else if (door == Door::Admin)
+            expected = 403;
+          else if (open)
+            expected = 0;
+          CHECK(admin.status == expected);
+          if (expected != 0) CHECK_FALSE(admin.message.empty());
+          if (expected == 401) CHECK(admin.message.find("Authorization: Bearer") != std::string::npos);
+          CHECK(admin.message.find(kSecret) == std::string::npos);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the principal says who asks") {
+  const Authenticator closed = make();
+  const std::string right = std::string("bearer  ") + kSecret;
+  CHECK(closed.check("admin", from(Door::Api, 0, {right})).principal == "admin");
+  CHECK(closed.check("admin", from(Door::Admin, 0)).principal == "uid:0");
+  CHECK(closed.check("admin", from(Door::Admin, 500)).principal == "uid:500");
+  CHECK(closed.check("public", from(Door::Api, 0)).principal.empty());
+  CHECK(closed.check("public", from(Door::Api, 0, {right})).principal == "admin");
+  CHECK(make(true).check("admin", from(Door::Api, 0)).principal == "anonymous");
+}
+
+TEST_CASE("an empty secret opens nothing, and a new one takes the old one's place") {
+  Authenticator authenticator({});
+  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer "})).status == 401);
+  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).status == 401);
+  authenticator.setSecret("x");
+  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).allowed());
+  authenticator.setSecret("y");
+  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).status == 401);
+}
+
+TEST_CASE("wrong secrets are counted, told once per interval, and never slow anybody down") {
+  std::vector<std::uint64_t> told;
+  Authenticator::Options options;
+  options.secret = kSecret;
+  options.logInterval = std::chrono::hours(1);
+  options.onWrongSecret = [&](std::uint64_t attempts) { told.push_back(attempts); };
+  const Authenticator authenticator(options);
+  for (int i = 0; i < 1000; ++i)
+    CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer no"})).status == 401);
+  CHECK(authenticator.check("admin", from(Door::Api, 0, {std::string_view("Bearer correct-horse-battery-staple")}))
+            .allowed());
+  CHECK(told == std::vector<std::uint64_t>{1});
+  options.logInterval = std::chrono::milliseconds(0);
+  const Authenticator eager(options);
+  told.clear();
+  eager.check("admin", from(Door::Api, 0, {"Bearer no"}));
+  eager.check("admin", from(Door::Api, 0));
+  eager.check("admin", from(Door::Api, 0, {"Bearer no"}));
+  CHECK(told == std::vector<std::uint64_t>{1, 1});
+}
+
+TEST_CASE("texts are compared whole") {
+  CHECK(equalInConstantTime("", ""));
+  CHECK(equalInConstantTime("abc", "abc"));
+  for (const char *other : {"", "a", "ab", "abd", "Abc", "abcd", "abcabc", "bca"})
+    CHECK_FALSE(equalInConstantTime(other, "abc"));
+  CHECK_FALSE(equalInConstantTime("abc", ""));
+}
+
+TEST_CASE("a secret is generated once, private and random") {
+  const TempDir dir;
+  const std::string secret = loadOrCreateSecret(dir.path());
+  CHECK(secret.size() == 64);
+  CHECK(secret.find_first_not_of("0123456789abcdef") == std::string::npos);
+  struct stat info {};
+  REQUIRE(::stat((dir.path() / "admin.secret").c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777U) == 0600);
+  CHECK(loadOrCreateSecret(dir.path()) == secret);
+  CHECK(resolveSecret("", dir.path()) == secret);
+  const TempDir other;
+  CHECK(loadOrCreateSecret(other.path()) != secret);
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto &entry : std::filesystem::directory_iterator(dir.path()))
+    ++files;
+  CHECK(files == 1);
+  CHECK_THROWS_AS(loadOrCreateSecret(dir.path() / "none"), Error);
+}
+
+TEST_CASE("those who start together agree on one secret") {
+  const TempDir dir;
+  std::mutex mutex;
+  std::set<std::string> seen;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 16; ++i) {
+    threads.emplace_back([&] {
+      const std::string secret = loadOrCreateSecret(dir.path());
+      const std::lock_guard lock(mutex);
+      seen.insert(secret);
+    });
+  }
+  for (std::thread &thread : threads)
+    thread.join();
+  CHECK(seen.size() == 1);
+}
+
+TEST_CASE("an operator's secret file is taken or refused with its name") {
+  const TempDir dir;
+  CHECK(resolveSecret(file(dir.path() / "good", "\n s3cret!\r\n"), dir.path()) == "s3cret!");
+  CHECK(loadSecret(file(dir.path() / "group", "s", 0640)) == "s");
+  CHECK(refuses(dir.path() / "missing"));
+  CHECK(refuses(dir.path()));
+  CHECK(refuses(file(dir.path() / "empty", " \n")));
+  CHECK(refuses(file(dir.path() / "words", "two words")));
+  CHECK(refuses(file(dir.path() / "lines", "two\nlines")));
+  CHECK(refuses(file(dir.path() / "control", std::string("a\0b", 3))));
+  CHECK(refuses(file(dir.path() / "utf8", "\xC3\xA9")));
+  CHECK(refuses(file(dir.path() / "long", std::string(5000, 'a'))));
+  CHECK(refuses(file(dir.path() / "readable", "s", 0644)));
+  CHECK(refuses(file(dir.path() / "writable", "s", 0660)));
+  REQUIRE(::mkfifo((dir.path() / "pipe").c_str(), 0600) == 0);
+  CHECK(refuses(dir.path() / "pipe"));
+}
