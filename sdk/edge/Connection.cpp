@@ -1,0 +1,393 @@
+#include "Connection.h"
+
+#include "HopByHop.h"
+#include "Loop.h"
+
+#include <matrixos/call.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace matrixos::edge {
+
+namespace {
+
+/// What a client may still send after an answer that ends its connection. Reading it keeps the kernel from answering
+/// with a reset, which would destroy the answer on its way (RFC 9112 §9.6).
+constexpr std::size_t kMostLingering = 64 * 1024;
+
+} // namespace
+
+Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer,
+                       std::unique_ptr<Session> session)
+    : loop_(loop), socket_(std::move(socket)), peer_(peer), session_(std::move(session)), in_(loop.blocks()) {
+  socket_->setUser(this);
+}
+
+Connection::~Connection() {
+  socket_->close();
+}
+
+void Connection::start() {
+  sinceMs_ = Loop::nowMs();
+  arm();
+  socket_->waitReadable();
+}
+
+void Connection::onReadable() {
+  shielded([this] { handleReadable(); });
+}
+
+void Connection::onWritable() {
+  shielded([this] { handleWritable(); });
+}
+
+RequestHead &Connection::request() noexcept {
+  return head_ ? *head_ : loop_.emptyHead();
+}
+
+void Connection::handleReadable() {
+  switch (state_) {
+  case State::Head:
+    return readInput();
+  case State::Holding:
+    return readWhileBusy();
+  case State::Forwarding:
+    return forward_->wantsInput() ? forward_->clientReadable() : readWhileBusy();
+  case State::Lingering:
+    return readLingering();
+  case State::Deciding:
+  case State::Answering:
+  case State::Closed:
+    return;
+  }
+}
+
+void Connection::handleWritable() {
+  if (state_ == State::Answering)
+    flushAnswer();
+  else if (state_ == State::Forwarding)
+    forward_->clientWritable();
+}
+
+// ------------------------------------------------------------------------------------------------- reading requests
+
+void Connection::readInput() {
+  const bool first = in_.empty();
+  in_.prepare();
+  const Io io = socket_->read(in_.writePointer(), in_.space());
+  switch (io.kind) {
+  case Io::Kind::WouldBlock:
+    in_.releaseIfEmpty();
+    return socket_->waitReadable();
+  case Io::Kind::End:
+  case Io::Kind::Failed:
+    return close(); // between requests, or inside a head: nobody waits for an answer
+  case Io::Kind::Bytes:
+    break;
+  }
+  in_.filled(io.bytes);
+  if (first) {
+    sinceMs_ = Loop::nowMs();
+    arm();
+  }
+  processInput();
+}
+
+void Connection::processInput() {
+  if (processing_) return; // an answer given inside onRequest comes back here; the loop below goes on
+  processing_ = true;
+  while (state_ == State::Head && !in_.empty()) {
+    if (!head_) {
+      head_ = loop_.takeRequestHead();
+      in_.compact(); // behind a head at the start of the block there is always room for its body
+    }
+    const ParseResult result = parser_.parse(in_.view(), loop_.options().request, *head_);
+    if (result == ParseResult::NeedMore) break;
+    if (result == ParseResult::Failed)
+      refuse(parser_.error().status, parser_.error().reason);
+    else
+      beginExchange();
+  }
+  processing_ = false;
+  if (state_ != State::Head) return;
+  if (in_.empty()) {
+    in_.releaseIfEmpty();
+    if (inputEnded_) return close();
+  }
+  socket_->waitReadable();
+}
+
+void Connection::beginExchange() {
+  in_.keep(parser_.size());
+  startedNs_ = monotonicNanos();
+  sinceMs_ = Loop::nowMs();
+  summary_ = {};
+  state_ = State::Deciding;
+  exchange_ = true;
+  bodyStarted_ = false;
+  complete_ = head_->body.kind == BodyKind::None || (head_->body.kind == BodyKind::Length && head_->body.length == 0);
+  dropHopByHop(head_->fields);
+  session_->onRequest(*this);
+}
+
+void Connection::readWhileBusy() {
+  in_.prepare();
+  if (in_.space() == 0) return; // as much as is kept for a request that waits
+  const Io io = socket_->read(in_.writePointer(), in_.space());
+  if (io.kind == Io::Kind::Bytes) {
+    in_.filled(io.bytes);
+    return watch();
+  }
+  if (io.kind == Io::Kind::WouldBlock) return socket_->waitReadable();
+  inputEnded_ = true;
+  if (state_ == State::Holding) {
+    leaveHold();
+    session_->onGone(*this);
+    return close();
+  }
+  if (io.kind == Io::Kind::Failed) return abort("the client closed its connection");
+  forward_->onClientEnd();
+}
+
+void Connection::watch() {
+  if (!inputEnded_ && in_.space() != 0) socket_->waitReadable();
+}
+
+bool Connection::mayKeepAlive() const noexcept {
+  return head_ && head_->keepAlive && complete_ && !inputEnded_ && !loop_.draining();
+}
+
+void Connection::bodyPassed(bool done) noexcept {
+  bodyStarted_ = true;
+  complete_ = complete_ || done;
+}
+
+// --------------------------------------------------------------------------------------------------------- answers
+
+void Connection::respond(LocalResponse response) {
+  if (state_ == State::Closed || !exchange_) return;
+  leaveHold();
+  if (!complete_ && !bodyStarted_) complete_ = skipBufferedBody();
+  sendAnswer(response, mayKeepAlive());
+}
+
+bool Connection::skipBufferedBody() {
+  BodyDecoder body;
+  body.start(head_->body);
+  bodyStarted_ = true;
+  const auto step = body.decode(in_.data(), in_.size());
+  in_.consume(step.consumed);
+  return body.done();
+}
+
+void Connection::refuse(int status, const char *reason) {
+  if (!exchange_) session_->onRefused(status, reason);
+  summary_.reason = reason;
+  complete_ = false;
+  sendAnswer(session_->refusal(status, reason), false);
+}
+
+void Connection::sendAnswer(const LocalResponse &response, bool keepAlive) {
+  summary_.status = response.status;
+  summary_.bytesOut = response.body.size();
+  keepAlive_ = keepAlive;
+  answer_.clear();
+  answered_ = 0;
+  HeadWriter writer(answer_);
+  writer.statusLine(response.status);
+  if (!response.contentType.empty()) writer.field("Content-Type", response.contentType);
+  for (const auto &[name, value] : response.fields)
+    writer.field(name, value);
+  if (response.status != 204 && response.status != 304) writer.contentLength(response.body.size());
+  if (!keepAlive) writer.field("Connection", "close");
+  writer.end();
+  if (!head_ || !head_->isHead()) answer_ += response.body;
+  state_ = State::Answering;
+  sinceMs_ = Loop::nowMs();
+  flushAnswer();
+}
+
+void Connection::flushAnswer() {
+  while (answered_ < answer_.size()) {
+    const iovec part{answer_.data() + answered_, answer_.size() - answered_};
+    const Io io = socket_->write(&part, 1);
+    if (io.kind == Io::Kind::WouldBlock) {
+      arm();
+      return socket_->waitWritable();
+    }
+    if (io.kind != Io::Kind::Bytes) return abort("the client closed its connection");
+    answered_ += io.bytes;
+    sinceMs_ = Loop::nowMs();
+  }
+  answer_ = {};
+  finish(keepAlive_);
+}
+
+void Connection::finish(bool keepAlive) {
+  endExchange();
+  if (state_ == State::Closed) return;
+  if (!keepAlive || loop_.draining()) return linger();
+  parser_.reset();
+  state_ = State::Head;
+  sinceMs_ = Loop::nowMs();
+  arm();
+  processInput();
+}
+
+void Connection::endExchange() {
+  if (exchange_) {
+    exchange_ = false;
+    summary_.tookMicros = (monotonicNanos() - startedNs_) / 1000;
+    session_->onFinished(*this, summary_);
+  }
+  if (head_) loop_.giveRequestHead(std::move(head_));
+  in_.unkeep();
+}
+
+void Connection::linger() {
+  in_.drop();
+  if (inputEnded_) return close();
+  state_ = State::Lingering;
+  sinceMs_ = Loop::nowMs();
+  lingered_ = 0;
+  arm();
+  socket_->shutdownWrite();
+  socket_->waitReadable();
+}
+
+void Connection::readLingering() {
+  std::array<char, 4096> waste; // NOLINT(cppcoreguidelines-pro-type-member-init): only written to
+  while (lingered_ < kMostLingering) {
+    const Io io = socket_->read(waste.data(), waste.size());
+    if (io.kind == Io::Kind::WouldBlock) return socket_->waitReadable();
+    if (io.kind != Io::Kind::Bytes) break;
+    lingered_ += io.bytes;
+  }
+  close();
+}
+
+// ------------------------------------------------------------------------------------------------------ forwarding
+
+void Connection::forward(std::shared_ptr<const Upstream> upstream) {
+  if (state_ == State::Closed || !exchange_) return;
+  leaveHold();
+  state_ = State::Forwarding;
+  if (!forward_) forward_ = std::make_unique<Forward>(*this);
+  forward_->begin(std::move(upstream));
+}
+
+void Connection::forwardFailed(ForwardFailure failure) {
+  state_ = State::Deciding;
+  session_->onForwardFailed(*this, failure);
+}
+
+void Connection::becomeTunnel() {
+  summary_.upgraded = true;
+  summary_.status = 101;
+  session_->onUpgraded(*this);
+  // The spans of the head end here, and with them the claim on the buffer's start.
+  loop_.giveRequestHead(std::move(head_));
+  head_ = nullptr;
+  in_.unkeep();
+}
+
+std::uint64_t Connection::hold(std::chrono::milliseconds most) {
+  state_ = State::Holding;
+  holdUntilMs_ = Loop::nowMs() + most.count();
+  if (ticket_ == 0) ticket_ = loop_.hold(*this);
+  arm();
+  watch();
+  return ticket_;
+}
+
+void Connection::leaveHold() noexcept {
+  if (ticket_ != 0) loop_.unhold(ticket_);
+  ticket_ = 0;
+}
+
+// ------------------------------------------------------------------------------------------------------------- end
+
+void Connection::drain() {
+  if (state_ == State::Head && in_.empty()) close();
+}
+
+void Connection::abort(const char *reason) {
+  if (state_ == State::Closed) return;
+  if (exchange_) {
+    summary_.reason = reason;
+    summary_.aborted = true;
+  }
+  close();
+}
+
+void Connection::close() {
+  if (state_ == State::Closed) return;
+  state_ = State::Closed;
+  leaveHold();
+  if (forward_) forward_->cancel();
+  if (exchange_) summary_.aborted = true;
+  socket_->close();
+  loop_.timers().cancel(*this);
+  endExchange();
+  loop_.retire(*this);
+}
+
+std::int64_t Connection::deadline() const {
+  const Timeouts &limit = loop_.options().timeouts;
+  switch (state_) {
+  case State::Head:
+    return sinceMs_ + (in_.empty() ? limit.keepAlive : limit.header).count();
+  case State::Holding:
+    return holdUntilMs_;
+  case State::Forwarding:
+    return forward_->deadline();
+  case State::Answering:
+    return sinceMs_ + limit.requestBody.count();
+  case State::Lingering:
+    return sinceMs_ + limit.linger.count();
+  case State::Deciding:
+  case State::Closed:
+    break;
+  }
+  return INT64_MAX;
+}
+
+void Connection::arm() {
+  const std::int64_t at = deadline();
+  if (at != INT64_MAX && (!isSet() || at < deadlineMs())) loop_.setTimer(*this, at);
+}
+
+void Connection::onTimer() {
+  const std::int64_t at = deadline();
+  if (at == INT64_MAX) return;
+  if (Loop::nowMs() < at)
+    loop_.setTimer(*this, at);
+  else
+    shielded([this] { onDeadline(); });
+}
+
+void Connection::onDeadline() {
+  switch (state_) {
+  case State::Head:
+    if (in_.empty()) return close();
+    return refuse(408, "the request header took too long");
+  case State::Holding:
+    // Leaves the hold by answering; if it does not, the exchange ends with its client.
+    holdUntilMs_ = INT64_MAX;
+    return session_->onHoldTimeout(*this);
+  case State::Forwarding:
+    forward_->onDeadline();
+    if (state_ != State::Closed) arm();
+    return;
+  case State::Answering:
+    return abort("the client reads too slowly");
+  case State::Lingering:
+    return close();
+  case State::Deciding:
+  case State::Closed:
+    return;
+  }
+}
+
+} // namespace matrixos::edge

@@ -1,0 +1,81 @@
+/// edge/Forward.h: the upstream half of an exchange; internal.
+#pragma once
+
+#include "Pump.h"
+#include "ResponseParser.h"
+#include "Session.h"
+#include "WebSocket.h"
+
+#include <memory>
+
+namespace matrixos::edge {
+
+class Connection;
+
+/// Sends a request to the first candidate that takes it and brings the response back, or becomes a tunnel after a
+/// valid 101. It is kept by its connection and used for one exchange after the other.
+class Forward final : public SocketEvents, public PumpOwner {
+public:
+  explicit Forward(Connection &client);
+  ~Forward();
+
+  void begin(std::shared_ptr<const Upstream> upstream);
+  void clientReadable();
+  void clientWritable() { response_.run(); }
+  /// True while bytes from the client belong to this exchange.
+  bool wantsInput() const noexcept { return tunnel() || (phase_ != Phase::Idle && request_.started()); }
+  bool tunnel() const noexcept { return phase_ == Phase::Tunnel; }
+  std::int64_t deadline() const;
+  void onDeadline();
+  void onClientEnd();
+  /// Lets go of the upstream.
+  void cancel() noexcept;
+
+  void onReadable() override;
+  void onWritable() override;
+  void onPumpProgress() override { touch(); }
+  void onPumpBytes(Pump &pump, std::string_view payload) override;
+  void onPumpDone(Pump &pump) override;
+  void onPumpFailed(Pump &pump, PumpFailure failure) override;
+
+private:
+  enum class Phase : std::uint8_t { Idle, Connecting, AwaitHead, Body, Tunnel };
+
+  void handleWritable();
+  void connectNext(bool fromPool);
+  void sendRequest();
+  void readHead();
+  void parseHead();
+  void headMissing();
+  void relayInterim(ResponseHead &head);
+  void startResponse(ResponseHead &head);
+  void startTunnel(ResponseHead &head);
+  void responseDone();
+  void tunnelSideDone(Pump &pump);
+  void fail(ForwardFailure failure);
+  void touch();
+
+  Connection &client_;
+  std::shared_ptr<const Upstream> upstream_;
+  std::shared_ptr<Socket> socket_;
+  Buffer buffer_;
+  ResponseParser parser_;
+  Pump request_;
+  Pump response_;
+  FrameCounter fromClient_;
+  FrameCounter fromUpstream_;
+  std::size_t candidate_ = 0;
+  std::int64_t sinceMs_ = 0; // last progress
+  Phase phase_ = Phase::Idle;
+  std::uint8_t interims_ = 0;
+  bool reused_ = false;
+  bool retried_ = false;
+  bool sawByte_ = false;
+  bool requestDone_ = false;
+  bool upstreamKeepAlive_ = false;
+  bool clientKeepAlive_ = false;
+  bool clientEnded_ = false;
+  bool oneSideDone_ = false;
+};
+
+} // namespace matrixos::edge

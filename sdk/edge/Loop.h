@@ -1,0 +1,94 @@
+/// edge/Loop.h: one event loop with all that its connections share.
+#pragma once
+
+#include "Buffer.h"
+#include "Head.h"
+#include "Options.h"
+#include "Timers.h"
+#include "UpstreamPool.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace matrixos::edge {
+
+class Connection;
+class Exchange;
+
+/// A thread that runs events. Everything but post(), resume(), nowMs(), connections() and stop() belongs to that
+/// thread.
+class Loop : public std::enable_shared_from_this<Loop> {
+public:
+  Loop(unsigned index, const ServerOptions &options);
+  ~Loop();
+  Loop(const Loop &) = delete;
+  Loop &operator=(const Loop &) = delete;
+
+  void start();
+  /// Ends the thread and waits for it. Connections are closed first. Any thread but the loop's own.
+  void stop();
+
+  unsigned index() const noexcept { return index_; }
+  const ServerOptions &options() const noexcept { return options_; }
+
+  /// [any-thread] Runs `task` on the loop; after stop() it is destroyed unrun.
+  void post(std::function<void()> task);
+  /// [any-thread] Runs `then` with the held exchange on the loop, or not at all when that has ended.
+  void resume(std::uint64_t ticket, std::function<void(Exchange &)> then);
+
+  /// CLOCK_MONOTONIC, coarse.
+  static std::int64_t nowMs() noexcept;
+
+  TimerWheel &timers() noexcept { return timers_; }
+  /// As TimerWheel::set, and keeps the clock ticking.
+  void setTimer(Timer &timer, std::int64_t deadlineMs);
+  BlockPool &blocks() noexcept { return blocks_; }
+  UpstreamPool &upstreams() noexcept { return upstreams_; }
+  ResponseHead &responseHead() noexcept { return responseHead_; }
+  RequestHead &emptyHead() noexcept { return emptyHead_; }
+  std::unique_ptr<RequestHead> takeRequestHead();
+  void giveRequestHead(std::unique_ptr<RequestHead> head);
+
+  void adopt(std::unique_ptr<Connection> connection);
+  /// Destroys the connection once the stack has unwound.
+  void retire(Connection &connection);
+  std::uint64_t hold(Connection &connection);
+  void unhold(std::uint64_t ticket) noexcept { held_.erase(ticket); }
+
+  /// [any-thread] Connections of this loop, those on their way to it included.
+  std::atomic<std::size_t> &connections() noexcept { return connections_; }
+  /// Closes what is idle and ends the others after their exchange.
+  void drain();
+  bool draining() const noexcept { return draining_; }
+  void closeAll();
+
+  struct Impl;
+  Impl &impl() noexcept { return *impl_; }
+
+private:
+  void tick();
+
+  unsigned index_;
+  ServerOptions options_;
+  std::unique_ptr<Impl> impl_;
+  TimerWheel timers_;
+  BlockPool blocks_;
+  UpstreamPool upstreams_;
+  ResponseHead responseHead_;
+  RequestHead emptyHead_;
+  std::vector<std::unique_ptr<RequestHead>> heads_;
+  std::unordered_map<Connection *, std::unique_ptr<Connection>> live_;
+  std::vector<std::unique_ptr<Connection>> retired_;
+  std::unordered_map<std::uint64_t, Connection *> held_;
+  std::uint64_t lastTicket_ = 0;
+  std::atomic<std::size_t> connections_{0};
+  bool ticking_ = false;
+  bool draining_ = false;
+};
+
+} // namespace matrixos::edge

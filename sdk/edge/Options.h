@@ -1,0 +1,40 @@
+/// edge/Options.h: limits and timeouts of a server. The defaults suit a public listener behind a tunnel.
+#pragma once
+
+#include "Head.h"
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace matrixos::edge {
+
+struct Timeouts {
+  using Ms = std::chrono::milliseconds;
+  Ms header{10'000};        ///< whole request head, from its first byte: 408
+  Ms keepAlive{95'000};     ///< idle client connection; longer than the 90 s of cloudflared's own idle pool
+  Ms requestBody{30'000};   ///< between two pieces of a request body, or of a response the client reads
+  Ms connect{2'000};        ///< to one upstream address
+  Ms firstByte{120'000};    ///< from the whole request to the response head: 504
+  Ms responseBody{300'000}; ///< between two pieces of a response body
+  Ms tunnel{3'600'000};     ///< WebSocket without any byte
+  Ms halfClosed{30'000};    ///< progress after the client closed its sending side
+  Ms linger{2'000};         ///< for what a client still sends after an answer that ends its connection
+  Ms upstreamIdle{4'000};   ///< pooled upstream connection; Node closes its own after 5 s
+};
+
+struct ServerOptions {
+  /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
+  std::vector<std::string> listen;
+  unsigned loops = 0; ///< event loops; 0: one per core
+  HeadLimits request{};
+  HeadLimits response{};
+  /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
+  std::size_t bufferSize = 32 * 1024;
+  std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed
+  std::size_t idleUpstreams = 64;      ///< pooled connections per loop and upstream
+  Timeouts timeouts{};
+};
+
+} // namespace matrixos::edge

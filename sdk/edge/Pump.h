@@ -1,0 +1,92 @@
+/// edge/Pump.h: moves one body from one socket to another.
+#pragma once
+
+#include "BodyDecoder.h"
+#include "Buffer.h"
+#include "Socket.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace matrixos::edge {
+
+class Pump;
+
+enum class PumpFailure : std::uint8_t { SourceEnded, SourceFailed, BadFraming, DestinationFailed };
+
+/// Is told what a pump does. In onPumpDone and onPumpFailed the pump has let go of everything and may be started anew.
+class PumpOwner {
+public:
+  /// Bytes were read or written.
+  virtual void onPumpProgress() = 0;
+  /// Payload that is about to be written.
+  virtual void onPumpBytes(Pump &pump, std::string_view payload) = 0;
+  virtual void onPumpDone(Pump &pump) = 0;
+  virtual void onPumpFailed(Pump &pump, PumpFailure failure) = 0;
+
+protected:
+  ~PumpOwner() = default;
+};
+
+/// Reads, takes the framing off, puts the other side's framing on, writes; a head that stands ahead of the body goes
+/// out in the same write. It reads only once everything before has been written, so a slow reader slows its sender
+/// and one block per direction is all that is ever held.
+class Pump {
+public:
+  explicit Pump(PumpOwner &owner) noexcept : owner_(owner) {}
+
+  /// Text to send ahead of the body. Add to it before start(), or between, for 1xx heads, followed by run().
+  std::string &ahead() noexcept { return prefix_; }
+  /// Where to write to; needed before the first run().
+  void setDestination(Socket &to) noexcept { to_ = &to; }
+
+  struct Route {
+    Socket &from;
+    Buffer &buffer; ///< may hold the body's first bytes already
+    Socket &to;
+    BodyFraming framing;
+    bool chunkedOut = false;
+    bool trailersOut = false;
+  };
+  void start(const Route &route);
+  /// The source has bytes.
+  void readable() {
+    tryRead_ = true;
+    run();
+  }
+  /// Goes on as far as possible. The owner may be called from inside, as the last thing it does.
+  void run();
+  void stop() noexcept;
+
+  bool started() const noexcept { return from_ != nullptr; }
+  /// Something waits for the destination.
+  bool writing() const noexcept { return writing_ || !prefix_.empty(); }
+
+private:
+  enum class Flush : std::uint8_t { Done, Blocked, Failed };
+
+  Flush flush() noexcept;
+  bool decode();
+  bool fill();
+  void finishBody();
+  void fail(PumpFailure failure);
+
+  PumpOwner &owner_;
+  Socket *from_ = nullptr;
+  Socket *to_ = nullptr;
+  Buffer *buffer_ = nullptr;
+  BodyDecoder decoder_;
+  std::string prefix_;
+  std::string suffix_;
+  std::size_t written_ = 0;  // of prefix, payload and suffix together
+  std::size_t payload_ = 0;  // at the start of the buffer's window
+  std::size_t consumed_ = 0; // wire bytes behind that payload
+  bool chunkedOut_ = false;
+  bool trailersOut_ = false;
+  bool writing_ = false;
+  bool last_ = false;
+  bool tryRead_ = false;
+};
+
+} // namespace matrixos::edge

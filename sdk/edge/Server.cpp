@@ -1,0 +1,213 @@
+#include "Server.h"
+
+#include "Connection.h"
+#include "LoopImpl.h"
+
+#include <matrixos/status.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+namespace matrixos::edge {
+
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr int kMostAccepts = 64; // per turn
+constexpr std::string_view kFull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                                   "Connection: close\r\n\r\n";
+
+[[noreturn]] void throwListen(const Address &address) {
+  const int error = errno;
+  throw Error(error == EADDRINUSE ? Status::AlreadyExists : Status::Unavailable,
+              "cannot listen on " + address.text() + ": " + std::generic_category().message(error), "LISTEN");
+}
+
+/// A socket file that nobody listens on is left over from a process that ended badly.
+void removeStale(const Address &address) {
+  const std::string path = address.text().substr(5);
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return;
+  const bool alive = ::connect(probe, address.data(), address.size()) == 0;
+  ::close(probe);
+  if (!alive) ::unlink(path.c_str());
+}
+
+int openListener(const Address &address) {
+  if (address.isUnix()) removeStale(address);
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throwListen(address);
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.family() == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (::bind(fd, address.data(), address.size()) != 0 || ::listen(fd, kBacklog) != 0) {
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    throwListen(address);
+  }
+  return fd;
+}
+
+} // namespace
+
+/// Accepts on the first loop's thread.
+class Server::Listener : public std::enable_shared_from_this<Listener> {
+public:
+  Listener(Server &server, Loop &loop, int fd)
+      : server_(server), descriptor_(loop.impl().context, fd), pause_(loop.impl().context) {}
+
+  void wait() {
+    descriptor_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code &error) {
+      if (!error) self->accept();
+    });
+  }
+  void close() {
+    boost::system::error_code ignored;
+    pause_.cancel();
+    descriptor_.close(ignored);
+  }
+  int fd() { return descriptor_.native_handle(); }
+
+private:
+  void accept() {
+    for (int i = 0; i < kMostAccepts && descriptor_.is_open(); ++i) {
+      sockaddr_storage peer{};
+      socklen_t size = sizeof peer;
+      const int fd = ::accept4(descriptor_.native_handle(), reinterpret_cast<sockaddr *>(&peer), &size,
+                               SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        server_.place(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size));
+        continue;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      // Out of descriptors or memory: the connection waits in the backlog. Trying at once again would spin.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return rest();
+    }
+    if (descriptor_.is_open()) wait();
+  }
+  void rest() {
+    pause_.expires_after(std::chrono::milliseconds(100));
+    pause_.async_wait([self = shared_from_this()](const boost::system::error_code &error) {
+      if (!error) self->accept();
+    });
+  }
+
+  Server &server_;
+  Descriptor descriptor_;
+  asio::steady_timer pause_;
+};
+
+Server::Server(const ServerOptions &options, SessionFactory &factory) : options_(options), factory_(factory) {
+  const std::size_t largest = std::max(options_.request.bytes, options_.response.bytes);
+  options_.bufferSize = std::max(options_.bufferSize, largest * 2);
+  if (options_.loops == 0) options_.loops = std::max(1U, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < options_.loops; ++i)
+    loops_.push_back(std::make_shared<Loop>(i, options_));
+  for (const std::string &text : options_.listen) {
+    auto listener = std::make_shared<Listener>(*this, *loops_.front(), openListener(Address::parse(text)));
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    ::getsockname(listener->fd(), reinterpret_cast<sockaddr *>(&bound), &size);
+    addresses_.push_back(Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size));
+    listeners_.push_back(std::move(listener));
+  }
+}
+
+Server::~Server() {
+  stop();
+}
+
+void Server::start() {
+  started_ = true;
+  for (const auto &loop : loops_)
+    loop->start();
+  loops_.front()->post([this] {
+    for (const auto &listener : listeners_)
+      listener->wait();
+  });
+}
+
+void Server::place(int fd, const Address &peer) {
+  const auto fewer = [](const auto &a, const auto &b) { return a->connections().load() < b->connections().load(); };
+  const auto &loop = *std::min_element(loops_.begin(), loops_.end(), fewer);
+  if (connections() >= options_.maxConnections) {
+    [[maybe_unused]] const auto sent = ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(fd);
+    return;
+  }
+  loop->connections().fetch_add(1);
+  loop->post([this, &loop = *loop, fd, peer] {
+    if (loop.draining()) {
+      ::close(fd);
+      loop.connections().fetch_sub(1);
+      return;
+    }
+    try {
+      auto socket = Socket::adopt(loop, fd);
+      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_.makeSession(loop, peer)));
+    } catch (const std::exception &) {
+      loop.connections().fetch_sub(1); // out of memory or descriptors: this client is lost, the others are not
+    }
+  });
+}
+
+std::size_t Server::connections() const noexcept {
+  std::size_t sum = 0;
+  for (const auto &loop : loops_)
+    sum += loop->connections().load();
+  return sum;
+}
+
+bool Server::drain(std::chrono::milliseconds deadline) {
+  if (!started_) return true;
+  loops_.front()->post([this] {
+    for (const auto &listener : listeners_)
+      listener->close();
+    // After the listeners, so that every accepted socket reaches its loop before that loop refuses new ones.
+    for (const auto &loop : loops_)
+      loop->post([&loop = *loop] { loop.drain(); });
+  });
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (connections() != 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return connections() == 0;
+}
+
+void Server::stop() {
+  if (!started_) return;
+  started_ = false;
+  // The acceptor first: it posts to the other loops.
+  std::mutex mutex;
+  std::condition_variable done;
+  bool closed = false;
+  loops_.front()->post([&] {
+    for (const auto &listener : listeners_)
+      listener->close();
+    const std::lock_guard lock(mutex);
+    closed = true;
+    done.notify_one();
+  });
+  {
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return closed; });
+  }
+  for (auto loop = loops_.rbegin(); loop != loops_.rend(); ++loop)
+    (*loop)->stop();
+  listeners_.clear();
+  for (const Address &address : addresses_) {
+    if (address.isUnix()) ::unlink(address.text().substr(5).c_str());
+  }
+}
+
+} // namespace matrixos::edge

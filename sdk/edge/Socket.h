@@ -1,0 +1,76 @@
+/// edge/Socket.h: a non-blocking stream socket on a loop.
+#pragma once
+
+#include "Address.h"
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace matrixos::edge {
+
+class Loop;
+
+/// Who uses a socket now.
+class SocketEvents {
+public:
+  virtual void onReadable() = 0;
+  virtual void onWritable() = 0;
+
+protected:
+  ~SocketEvents() = default;
+};
+
+/// Result of one attempt to read or write.
+struct Io {
+  enum class Kind : std::uint8_t { Bytes, WouldBlock, End, Failed };
+  Kind kind = Kind::WouldBlock;
+  std::size_t bytes = 0;
+  int error = 0; ///< errno, for Failed
+};
+
+/// Owns a descriptor. The user is notified through waitReadable() and waitWritable(), once per call; the wait outlives
+/// a change of user, so that a socket can pass from a pool to a request without a system call. One thread: the loop's.
+class Socket : public std::enable_shared_from_this<Socket> {
+public:
+  /// Takes over a connected descriptor. Throws std::system_error.
+  static std::shared_ptr<Socket> adopt(Loop &loop, int fd);
+  /// Begins to connect; onWritable() follows, then finishConnect() says how it went. Throws std::system_error when
+  /// not even that is possible.
+  static std::shared_ptr<Socket> connect(Loop &loop, const Address &to);
+
+  ~Socket();
+  Socket(const Socket &) = delete;
+  Socket &operator=(const Socket &) = delete;
+
+  /// Null: nobody is notified.
+  void setUser(SocketEvents *user) noexcept { user_ = user; }
+  void waitReadable();
+  void waitWritable();
+
+  Io read(char *to, std::size_t size) noexcept;
+  Io write(const iovec *parts, int count) noexcept;
+  /// 0, or the errno of a failed connect.
+  int finishConnect() noexcept;
+  void shutdownWrite() noexcept;
+  bool isOpen() const noexcept { return open_; }
+  /// Ends all waits without a notification.
+  void close() noexcept;
+  /// Makes close() send a reset: the peer must not take what it got for complete.
+  void resetOnClose() noexcept;
+
+private:
+  struct Impl;
+  Socket(Loop &loop, int fd);
+
+  std::unique_ptr<Impl> impl_;
+  SocketEvents *user_ = nullptr;
+  int fd_ = -1;
+  bool open_ = true;
+  bool readWait_ = false;
+  bool writeWait_ = false;
+};
+
+} // namespace matrixos::edge
