@@ -1,0 +1,17 @@
+/// ErrorPage.h: how failures look.
+#pragma once
+
+#include <edge/Session.h>
+
+#include <string_view>
+
+namespace matrixos::proxy {
+
+/// True for a client that wants to show pages to a person: it accepts text/html by name.
+bool wantsPage(const edge::RequestHead &head) noexcept;
+
+/// A small page for browsers, application/problem+json with "error" for everybody else. `sentence` says what happened
+/// and what to do; it is escaped. retryAfterSeconds: 0 for none.
+edge::LocalResponse errorResponse(bool page, int status, std::string_view sentence, int retryAfterSeconds = 0);
+
+} // namespace matrixos::proxy

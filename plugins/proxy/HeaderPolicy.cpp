@@ -1,0 +1,195 @@
+#include "HeaderPolicy.h"
+
+#include <matrixos/status.hpp>
+
+#include <edge/Grammar.h>
+
+#include <algorithm>
+
+namespace matrixos::proxy {
+
+namespace {
+
+using edge::Name;
+using edge::sameText;
+using edge::trim;
+
+constexpr std::string_view kPlatformCookie = "__Host-matrixos";
+constexpr std::size_t kMaxRequestId = 64;
+
+bool isPlatformCookie(std::string_view pair) {
+  // Browsers compare prefixes without regard to case, and so must we.
+  return pair.size() >= kPlatformCookie.size() && sameText(pair.substr(0, kPlatformCookie.size()), kPlatformCookie);
+}
+
+/// Fields about the client or its user: ours are written in their place, the inbound ones never travel.
+bool isClaim(Name id) {
+  switch (id) {
+  case Name::CfConnectingIp:
+  case Name::Forwarded:
+  case Name::Traceparent:
+  case Name::XForwardedFor:
+  case Name::XForwardedHost:
+  case Name::XForwardedOther:
+  case Name::XForwardedProto:
+  case Name::XMatrixUser:
+  case Name::XRealIp:
+  case Name::XRequestId:
+    return true;
+  default:
+    return false;
+  }
+}
+
+bool isIp(std::string_view text) {
+  try {
+    edge::Address::fromIp(text, 0);
+    return true;
+  } catch (const Error &) {
+    return false;
+  }
+}
+
+bool isRequestId(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxRequestId && std::all_of(text.begin(), text.end(), [](char c) {
+    const char l = edge::lower(c);
+    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+std::string_view lastListItem(std::string_view list) {
+  const std::size_t comma = list.rfind(',');
+  return trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
+}
+
+std::string forwardedField(const ClientFacts &facts, std::string_view host) {
+  const bool v6 = facts.ip.find(':') != std::string::npos;
+  std::string out = "for=";
+  out += v6 ? "\"[" + facts.ip + "]\"" : facts.ip.empty() ? "unknown" : facts.ip;
+  return out.append(";host=\"").append(host).append("\";proto=").append(facts.proto);
+}
+
+} // namespace
+
+std::string withoutPlatformCookies(std::string_view cookies) {
+  std::string out;
+  while (!cookies.empty()) {
+    const std::size_t end = cookies.find(';');
+    const std::string_view pair = trim(cookies.substr(0, end));
+    cookies.remove_prefix(end == std::string_view::npos ? cookies.size() : end + 1);
+    if (pair.empty() || isPlatformCookie(pair)) continue;
+    if (!out.empty()) out += "; ";
+    out += pair;
+  }
+  return out;
+}
+
+std::string tenantCookie(std::string_view cookie, std::string_view host) {
+  if (isPlatformCookie(trim(cookie))) return {};
+  const std::string_view name = host.substr(0, host.find(':'));
+  std::string out;
+  bool first = true;
+  while (!cookie.empty()) {
+    const std::size_t end = cookie.find(';');
+    const std::string_view part = cookie.substr(0, end);
+    cookie.remove_prefix(end == std::string_view::npos ? cookie.size() : end + 1);
+    const std::size_t equals = part.find('=');
+    if (!first && sameText(trim(part.substr(0, equals)), "domain")) {
+      std::string_view domain = equals == std::string_view::npos ? std::string_view{} : trim(part.substr(equals + 1));
+      if (!domain.empty() && domain.front() == '.') domain.remove_prefix(1);
+      if (!sameText(domain, name)) continue;
+    }
+    if (!first) out += ';';
+    out += part;
+    first = false;
+  }
+  return out;
+}
+
+bool isTraceparent(std::string_view text) noexcept {
+  // 00-<32 hex>-<16 hex>-<2 hex>
+  if (text.size() != 55 || text.substr(0, 3) != "00-" || text[35] != '-' || text[52] != '-') return false;
+  const auto hex = [](std::string_view part) {
+    return std::all_of(part.begin(), part.end(),
+                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  };
+  const auto zero = [](std::string_view part) { return part.find_first_not_of('0') == std::string_view::npos; };
+  const std::string_view trace = text.substr(3, 32);
+  const std::string_view span = text.substr(36, 16);
+  return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);
+}
+
+HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret)
+    : trusted_(std::move(trusted)), secret_(std::move(secret)) {}
+
+ClientFacts HeaderPolicy::facts(const edge::RequestHead &head, const edge::Address &peer, std::string requestId) const {
+  ClientFacts out;
+  out.ip = peer.ip();
+  out.requestId = std::move(requestId);
+  out.trusted = trusted_.contains(peer);
+  if (!out.trusted) return out;
+  const edge::FieldList &fields = head.fields;
+  const std::string_view cloudflare = fields.value(Name::CfConnectingIp);
+  // The last entry is the one that the trusted peer itself added.
+  const std::string_view said = cloudflare.empty() ? lastListItem(fields.value(Name::XForwardedFor)) : cloudflare;
+  if (isIp(said)) out.ip = said;
+  if (sameText(fields.value(Name::XForwardedProto), "https")) out.proto = "https";
+  if (isRequestId(fields.value(Name::XRequestId))) out.requestId = fields.value(Name::XRequestId);
+  return out;
+}
+
+bool HeaderPolicy::isOurSecret(std::string_view authorization) const noexcept {
+  constexpr std::string_view kScheme = "bearer ";
+  if (secret_.empty() || authorization.size() <= kScheme.size()) return false;
+  if (!sameText(authorization.substr(0, kScheme.size()), kScheme)) return false;
+  const std::string_view token = trim(authorization.substr(kScheme.size()));
+  if (token.size() != secret_.size()) return false;
+  unsigned difference = 0; // in constant time: the answer must not tell how much of a guess was right
+  for (std::size_t i = 0; i < token.size(); ++i)
+    difference |= static_cast<unsigned>(token[i] ^ secret_[i]);
+  return difference == 0;
+}
+
+void HeaderPolicy::writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,
+                                edge::HeadWriter &writer) const {
+  const std::string_view trace = head.fields.value(Name::Traceparent);
+  const bool traced = head.fields.count(Name::Traceparent) == 1 && isTraceparent(trace);
+  for (const edge::Field &field : head.fields) {
+    if (field.dropped || isClaim(field.id)) continue;
+    if (field.id == Name::Tracestate && !traced) continue;
+    if (toTenant && field.id == Name::Authorization && isOurSecret(field.value)) continue;
+    if (toTenant && field.id == Name::Cookie) {
+      const std::string kept = withoutPlatformCookies(field.value);
+      if (!kept.empty()) writer.field("Cookie", kept);
+      continue;
+    }
+    writer.parsed(field);
+  }
+  if (!facts.ip.empty()) writer.field("X-Forwarded-For", facts.ip);
+  writer.field("X-Forwarded-Proto", facts.proto);
+  writer.field("X-Forwarded-Host", head.host);
+  writer.field("Forwarded", forwardedField(facts, head.host));
+  if (facts.trusted && !head.fields.value(Name::CfConnectingIp).empty()) writer.field("CF-Connecting-IP", facts.ip);
+  writer.field("X-Request-Id", facts.requestId);
+  if (traced)
+    writer.field("traceparent", trace);
+  else if (facts.requestId.size() == 32) {
+    writer.field("traceparent", "00-" + facts.requestId + "-" + facts.requestId.substr(16) + "-01");
+  }
+}
+
+void HeaderPolicy::writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId,
+                                 bool fromTenant, edge::HeadWriter &writer) const {
+  for (const edge::Field &field : head.fields) {
+    if (field.dropped || field.id == Name::XRequestId) continue;
+    if (fromTenant && field.id == Name::SetCookie) {
+      const std::string cookie = tenantCookie(field.value, host);
+      if (!cookie.empty()) writer.field("Set-Cookie", cookie);
+      continue;
+    }
+    writer.parsed(field);
+  }
+  writer.field("X-Request-Id", requestId);
+}
+
+} // namespace matrixos::proxy

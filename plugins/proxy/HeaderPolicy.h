@@ -1,0 +1,56 @@
+/// HeaderPolicy.h: what of a request reaches an upstream, and what of its answer the client.
+#pragma once
+
+#include "TrustedPeers.h"
+
+#include <edge/Head.h>
+#include <edge/HeadWriter.h>
+
+#include <string>
+#include <string_view>
+
+namespace matrixos::proxy {
+
+/// Who asks, as upstreams are told.
+struct ClientFacts {
+  std::string ip; ///< the peer's, or what a trusted peer says
+  std::string proto = "http";
+  std::string requestId;
+  bool trusted = false; ///< the peer is one of trusted_peers
+};
+
+/// Credentials and identities stop here: a tenant never sees the platform's cookies or secret, nobody can claim to
+/// be another client or another user, and a tenant's cookie stays on the tenant's own host.
+class HeaderPolicy {
+public:
+  /// `secret`: the platform's bearer token; empty when there is none to protect.
+  HeaderPolicy(TrustedPeers trusted, std::string secret);
+
+  /// What can be said about the client of a request; `requestId` is used unless a trusted peer brought one.
+  ClientFacts facts(const edge::RequestHead &head, const edge::Address &peer, std::string requestId) const;
+
+  /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
+  void writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,
+                    edge::HeadWriter &writer) const;
+  /// Writes the end-to-end fields of an upstream's answer. `host`: the request's Host value.
+  void writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId, bool fromTenant,
+                     edge::HeadWriter &writer) const;
+
+private:
+  bool isOurSecret(std::string_view authorization) const noexcept;
+
+  TrustedPeers trusted_;
+  std::string secret_;
+};
+
+/// A Cookie value without the platform's own cookies.
+std::string withoutPlatformCookies(std::string_view cookies);
+
+/// A tenant's Set-Cookie value as it may be passed on: without a Domain other than exactly `host`; empty when the
+/// whole cookie is refused because it bears one of the platform's names.
+std::string tenantCookie(std::string_view cookie, std::string_view host);
+
+/// A W3C traceparent of version 00 with ids that are not all zero (https://www.w3.org/TR/trace-context/).
+bool isTraceparent(std::string_view text) noexcept;
+
+} // namespace matrixos::proxy

@@ -1,0 +1,31 @@
+/// HostTable.h: which Host names are ours, and whose.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace matrixos::proxy {
+
+/// What a Host value means to us.
+struct HostMatch {
+  enum class Kind { Instance, Platform, Foreign };
+  Kind kind = Kind::Foreign;
+  std::string handle; ///< for Instance, in lower case and of valid grammar
+};
+
+/// The exact host table: `{handle}.<domain>` and `{handle}.localhost` name instances; `api.<domain>`, `localhost`,
+/// `127.0.0.1` and `[::1]` the platform. Anything else, a trailing dot included, is foreign: a request for it was
+/// misdirected, perhaps by a rebound DNS name. Case and port do not matter.
+class HostTable {
+public:
+  explicit HostTable(std::string_view domain);
+
+  /// `host` is a syntactically valid Host value.
+  HostMatch match(std::string_view host) const;
+
+private:
+  std::string suffix_;  // ".matrix-os.com"
+  std::string apiHost_; // "api.matrix-os.com"
+};
+
+} // namespace matrixos::proxy

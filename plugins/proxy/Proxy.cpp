@@ -1,0 +1,74 @@
+#include "Proxy.h"
+
+#include "ProxySession.h"
+
+#include <sys/random.h>
+
+#include <array>
+
+namespace matrixos::proxy {
+
+namespace {
+
+std::shared_ptr<const edge::Upstream> apiUpstream(const std::string &path) {
+  if (path.empty()) return nullptr;
+  auto upstream = std::make_shared<edge::Upstream>();
+  upstream->candidates.push_back({edge::Address::parse("unix:" + path), 0});
+  upstream->reuse = false; // a kept connection would hold one of the API's workers
+  return upstream;
+}
+
+std::uint64_t seed() {
+  std::uint64_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) != sizeof value) throw Error(Status::Internal, "getrandom gave no bytes");
+  return value;
+}
+
+} // namespace
+
+Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
+    : options(chosen), router(chosen.domain), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), routes(table),
+      policy(gatekeeper), waker(wakes), gate(chosen.waitersPerInstance, chosen.waiters),
+      api(apiUpstream(chosen.apiSocket)) {}
+
+LoopState::LoopState(const RouteTable &table, bool accessLog) : routes(table), telemetry(accessLog), random(seed()) {}
+
+std::string LoopState::makeId() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out(32, '0');
+  for (std::size_t half = 0; half < 2; ++half) {
+    std::uint64_t bits = random() | 1U;
+    for (std::size_t i = 0; i < 16; ++i, bits >>= 4U)
+      out[half * 16 + i] = kHex[bits & 15U];
+  }
+  return out;
+}
+
+Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
+    : shared_(options, routes, policy, waker), server_(std::make_unique<edge::Server>(options.server, *this)) {
+  for (std::size_t i = 0; i < server_->loops().size(); ++i) {
+    loops_.push_back(std::make_unique<LoopState>(routes, options.accessLog));
+  }
+}
+
+Proxy::~Proxy() {
+  stop(std::chrono::milliseconds{0});
+}
+
+void Proxy::stop(std::chrono::milliseconds drain) {
+  if (drain.count() > 0) server_->drain(drain);
+  server_->stop();
+}
+
+Batch Proxy::collect() {
+  Batch batch;
+  for (const auto &loop : loops_)
+    loop->telemetry.collect(batch);
+  return batch;
+}
+
+std::unique_ptr<edge::Session> Proxy::makeSession(edge::Loop &loop, const edge::Address &) {
+  return std::make_unique<ProxySession>(shared_, *loops_[loop.index()]);
+}
+
+} // namespace matrixos::proxy

@@ -1,0 +1,84 @@
+/// Proxy.h: the data plane without the plugin around it.
+#pragma once
+
+#include "HeaderPolicy.h"
+#include "Policy.h"
+#include "RouteTable.h"
+#include "Router.h"
+#include "Telemetry.h"
+#include "Waker.h"
+
+#include <edge/Server.h>
+
+#include <chrono>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace matrixos::proxy {
+
+struct ProxyOptions {
+  edge::ServerOptions server;
+  std::string domain;
+  std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
+  std::string secret;    ///< the platform's bearer token
+  std::vector<std::string> trustedPeers;
+  std::chrono::milliseconds wakeDeadline{90'000};
+  std::size_t waitersPerInstance = 64;
+  std::size_t waiters = 1024;
+  bool accessLog = true;
+};
+
+/// What the sessions of all loops share. Thread-safe.
+struct Shared {
+  Shared(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
+
+  const ProxyOptions options;
+  const Router router;
+  const HeaderPolicy headers;
+  RouteTable &routes;
+  Policy &policy;
+  Waker *const waker; ///< null: nobody starts instances
+  WakeGate gate;
+  std::shared_ptr<const edge::Upstream> api; ///< null: none
+};
+
+/// What the sessions of one loop share. That loop's thread only, but for telemetry.
+struct LoopState {
+  LoopState(const RouteTable &table, bool accessLog);
+  /// 32 hexadecimal digits, never all zero.
+  std::string makeId();
+
+  RouteCache routes;
+  LoopTelemetry telemetry;
+  std::mt19937_64 random;
+};
+
+/// Listens, routes, wakes and forwards. start() and stop() belong to one thread.
+class Proxy final : public edge::SessionFactory {
+public:
+  /// Binds. Throws matrixos::Error. The references outlive the proxy.
+  Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
+  ~Proxy() override;
+
+  void start() { server_->start(); }
+  /// Waits for open exchanges until the deadline, then closes what is left.
+  void stop(std::chrono::milliseconds drain);
+
+  const std::vector<edge::Address> &addresses() const noexcept { return server_->addresses(); }
+  /// [any-thread]
+  std::size_t connections() const noexcept { return server_->connections(); }
+  std::size_t waiting() const { return shared_.gate.waiting(); }
+  /// [any-thread] Everything that was counted since the last call.
+  Batch collect();
+
+  std::unique_ptr<edge::Session> makeSession(edge::Loop &loop, const edge::Address &peer) override;
+
+private:
+  Shared shared_;
+  std::unique_ptr<edge::Server> server_;
+  std::vector<std::unique_ptr<LoopState>> loops_;
+};
+
+} // namespace matrixos::proxy

@@ -1,0 +1,174 @@
+#include "ProxyPlugin.h"
+
+#include <matrixos/json.hpp>
+
+#include <fstream>
+
+namespace matrixos::proxy {
+
+namespace {
+
+/// How often counts go to lifecycle, metrics and log; lastActive has to show within a second.
+constexpr std::chrono::milliseconds kReportEvery{400};
+
+constexpr mos_need kNeeds[] = {
+    {MOS_ORCHESTRATOR_1, 0, 0},
+    {MOS_LIFECYCLE_1, 0, MOS_NEED_OPTIONAL},
+};
+
+constexpr mos_config_key kKeys[] = {
+    {"listen", "listen", "127.0.0.1:9000", nullptr, "Addresses that clients, or the tunnel, connect to."},
+    {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
+    {"trusted_peers", "list", "", nullptr,
+     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed."},
+    {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503."},
+    {"max_header", "size", "16KB", "4KB..64KB", "Largest header of a request or response: 431."},
+    {"max_header_fields", "int", "100", "16..1000", "Most header fields of a request or response: 431."},
+    {"max_uri", "size", "8KB", "256..32KB", "Longest request target: 414."},
+    {"buffer", "size", "32KB", "16KB..256KB", "One block; a stream holds at most two while bytes are in flight."},
+    {"idle_upstreams", "int", "64", "0..1024", "Idle connections kept per loop and instance."},
+    {"header_timeout", "duration", "10s", "100ms..5m", "For a whole request header, from its first byte: 408."},
+    {"keep_alive", "duration", "95s", "1s..1h", "How long an idle client connection stays open."},
+    {"body_timeout", "duration", "30s", "1s..1h", "Longest pause in a request body, or of a client that reads."},
+    {"connect_timeout", "duration", "2s", "50ms..1m", "To connect to one address of an instance."},
+    {"first_byte_timeout", "duration", "120s", "1s..1h", "From the whole request to the answer's header: 504."},
+    {"response_timeout", "duration", "5m", "1s..24h", "Longest pause in an answer's body."},
+    {"tunnel_timeout", "duration", "1h", "1s..24h", "Longest silence of a WebSocket."},
+    {"half_closed_timeout", "duration", "30s", "1s..1h", "Progress after the client closed its sending side."},
+    {"upstream_idle", "duration", "4s", "100ms..1m", "How long an idle connection to an instance is kept."},
+    {"wake_deadline", "duration", "90s", "1s..10m", "Longest wait for an instance to start: 504."},
+    {"wake_waiters", "int", "64", "1..10000", "Requests that may wait for one instance: 503 above it."},
+    {"wake_waiters_total", "int", "1024", "1..100000", "Requests that may wait for all instances: 503 above it."},
+    {"drain_timeout", "duration", "5s", "0..1m", "How long open exchanges may go on when the plugin stops."},
+    {"access_log", "bool", "true", nullptr, "Write one log line per request."},
+};
+
+std::size_t toSize(std::int64_t value) {
+  return static_cast<std::size_t>(value);
+}
+
+} // namespace
+
+ProxyPlugin::ProxyPlugin(const mos_host_v1 *host)
+    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host) {}
+
+ProxyPlugin::~ProxyPlugin() {
+  end(std::chrono::milliseconds{0});
+}
+
+ProxyOptions ProxyPlugin::readOptions() const {
+  const json::Object::Ptr info = json::parseObject(platform_.info());
+  ProxyOptions out;
+  out.domain = json::getString(*info, "domain");
+  out.apiSocket = json::findString(*info, "apiSocket").value_or("");
+  out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
+  out.trustedPeers = config_.getList("trusted_peers");
+  out.wakeDeadline = config_.getDuration("wake_deadline");
+  out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));
+  out.waiters = toSize(config_.getInt("wake_waiters_total"));
+  out.accessLog = config_.getBool("access_log");
+
+  edge::ServerOptions &server = out.server;
+  server.listen = config_.getList("listen");
+  server.loops = static_cast<unsigned>(config_.getInt("loops"));
+  server.maxConnections = toSize(config_.getInt("max_connections"));
+  server.idleUpstreams = toSize(config_.getInt("idle_upstreams"));
+  server.bufferSize = toSize(config_.getInt("buffer"));
+  server.request.bytes = server.response.bytes = toSize(config_.getInt("max_header"));
+  server.request.fields = server.response.fields = toSize(config_.getInt("max_header_fields"));
+  server.request.target = toSize(config_.getInt("max_uri"));
+  edge::Timeouts &timeouts = server.timeouts;
+  timeouts.header = config_.getDuration("header_timeout");
+  timeouts.keepAlive = config_.getDuration("keep_alive");
+  timeouts.requestBody = config_.getDuration("body_timeout");
+  timeouts.connect = config_.getDuration("connect_timeout");
+  timeouts.firstByte = config_.getDuration("first_byte_timeout");
+  timeouts.responseBody = config_.getDuration("response_timeout");
+  timeouts.tunnel = config_.getDuration("tunnel_timeout");
+  timeouts.halfClosed = config_.getDuration("half_closed_timeout");
+  timeouts.upstreamIdle = config_.getDuration("upstream_idle");
+  return out;
+}
+
+/// The platform's bearer token, which must never reach a tenant. It may not exist: then there is nothing to protect.
+std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
+  std::string path;
+  try {
+    path = config_.getString("platform.secret_file");
+  } catch (const Error &) {
+    path.clear();
+  }
+  if (path.empty()) path = dataDir + "/admin.secret";
+  std::ifstream file(path);
+  std::string secret;
+  std::getline(file, secret);
+  while (!secret.empty() && (secret.back() == '\r' || secret.back() == ' '))
+    secret.pop_back();
+  return secret;
+}
+
+void ProxyPlugin::start() {
+  const ProxyOptions options = readOptions();
+  orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
+  std::optional<LifecycleClient> lifecycle;
+  try {
+    lifecycle.emplace(services_.acquire<mos_lifecycle_v1>(MOS_LIFECYCLE_1));
+    waker_ = std::make_unique<LifecycleWaker>(*lifecycle);
+  } catch (const Error &) {
+    log_.info("no lifecycle service: requests for a stopped instance are answered 503");
+  }
+  try {
+    proxy_ = std::make_unique<Proxy>(options, routes_, policy_, waker_.get());
+    watchRoutes();
+    reporter_ = std::make_unique<Reporter>(host_, lifecycle);
+    proxy_->start();
+    timers_.every(kReportEvery, [this] { reporter_->report(*proxy_); });
+  } catch (...) {
+    end(std::chrono::milliseconds{0});
+    throw;
+  }
+  for (const edge::Address &address : proxy_->addresses())
+    log_.info("listening", {{"address", address.text()}});
+}
+
+void ProxyPlugin::watchRoutes() {
+  const mos_instance_watcher watcher{
+      this,
+      [](void *ctx, std::uint64_t, mos_str, mos_str json) {
+        static_cast<ProxyPlugin *>(ctx)->routeChanged(fromAbi(json));
+      },
+      [](void *ctx, std::uint64_t) { static_cast<ProxyPlugin *>(ctx)->routes_.synced(); }};
+  watch_ = orchestrator_->watch(0, watcher);
+  watching_ = true;
+}
+
+void ProxyPlugin::routeChanged(std::string_view json) noexcept {
+  try {
+    routes_.apply(parseInstance(json));
+  } catch (const std::exception &e) {
+    log_.error("an instance's record was not understood; its route is unchanged", {{"error", e.what()}});
+  }
+}
+
+void ProxyPlugin::stop() {
+  end(config_.getDuration("drain_timeout"));
+}
+
+void ProxyPlugin::end(std::chrono::milliseconds drain) noexcept {
+  if (proxy_) proxy_->stop(drain);
+  timers_.cancelAll();
+  if (std::exchange(watching_, false)) orchestrator_->unwatch(watch_);
+  if (proxy_ && reporter_) reporter_->report(*proxy_);
+  reporter_.reset();
+  proxy_.reset();
+}
+
+} // namespace matrixos::proxy
+
+MATRIXOS_PLUGIN(matrixos::proxy::ProxyPlugin,
+                matrixos::Descriptor("proxy", "Proxy", "0.1.0")
+                    .vendor("Matrix OS")
+                    .license("MIT")
+                    .description("Routes requests to instances and to the API, and holds them while an instance wakes.")
+                    .needs(matrixos::proxy::kNeeds)
+                    .configKeys(matrixos::proxy::kKeys))

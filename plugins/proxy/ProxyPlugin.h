@@ -1,0 +1,48 @@
+/// ProxyPlugin.h: the proxy as a plugin of the daemon.
+#pragma once
+
+#include "LifecycleWaker.h"
+#include "Proxy.h"
+#include "Reporter.h"
+
+#include <matrixos/orchestrator.hpp>
+#include <matrixos/plugin.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+namespace matrixos::proxy {
+
+class ProxyPlugin final : public Plugin {
+public:
+  explicit ProxyPlugin(const mos_host_v1 *host);
+  ~ProxyPlugin() override;
+
+  void start() override;
+  void stop() override;
+
+private:
+  ProxyOptions readOptions() const;
+  std::string readSecret(const std::string &dataDir) const;
+  void watchRoutes();
+  void routeChanged(std::string_view json) noexcept;
+  void end(std::chrono::milliseconds drain) noexcept;
+
+  const mos_host_v1 *host_;
+  Config config_;
+  Platform platform_;
+  Log log_;
+  Services services_;
+  Timers timers_;
+  RouteTable routes_;
+  AllowAll policy_;
+  std::optional<OrchestratorClient> orchestrator_;
+  std::uint64_t watch_ = 0;
+  bool watching_ = false;
+  std::unique_ptr<LifecycleWaker> waker_;
+  std::unique_ptr<Reporter> reporter_;
+  std::unique_ptr<Proxy> proxy_;
+};
+
+} // namespace matrixos::proxy

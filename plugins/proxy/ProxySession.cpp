@@ -1,0 +1,278 @@
+#include "ProxySession.h"
+
+#include "ErrorPage.h"
+
+#include <matrixos/json.hpp>
+
+#include <edge/Grammar.h>
+
+#include <chrono>
+
+namespace matrixos::proxy {
+
+namespace {
+
+constexpr std::size_t kMostPath = 512; // of the log
+
+std::int64_t wallMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// "queue;dur=1, engine;dur=230, ready;dur=40" from the phases of a wake.
+std::string timingOf(const json::Object &wake) {
+  const json::Object::Ptr phases = json::findObject(wake, "phases");
+  if (phases.isNull()) return {};
+  std::string out;
+  for (const auto &[key, name] : {std::pair{"queueMs", "queue"}, {"engineMs", "engine"}, {"readyMs", "ready"}}) {
+    if (!out.empty()) out += ", ";
+    out.append(name).append(";dur=").append(
+        std::to_string(static_cast<std::int64_t>(json::getNumber(*phases, key, 0))));
+  }
+  return out;
+}
+
+} // namespace
+
+ProxySession::~ProxySession() {
+  stopWaiting();
+}
+
+// ------------------------------------------------------------------------------------------------- route and policy
+
+void ProxySession::onRequest(edge::Exchange &exchange) {
+  const edge::RequestHead &head = exchange.request();
+  askedToWake_ = eventStream_ = false;
+  route_.reset();
+  serverTiming_.clear();
+  decision_ = shared_.router.route(head);
+  client_ = shared_.headers.facts(head, exchange.peer(), loop_.makeId());
+  switch (decision_.kind) {
+  case Decision::Kind::Misdirected:
+    return fail(exchange, 421, "this server does not answer for that host name");
+  case Decision::Kind::UnknownHandle:
+    return fail(exchange, 404, "there is no such handle");
+  case Decision::Kind::Instance:
+    route_ = loop_.routes.find(decision_.handle);
+    if (route_) break;
+    if (!shared_.routes.isSynced()) return fail(exchange, 503, "the platform is still starting; try again", 1);
+    return fail(exchange, 404, "there is no such handle");
+  case Decision::Kind::Api:
+    break;
+  }
+  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
+  // The ticket is known only after check() has said that the verdict comes later; the promise carries it over.
+  auto ticket = std::make_shared<std::atomic<std::uint64_t>>(0);
+  const Verdict verdict = shared_.policy.check(head, decision_, [weak, ticket, this](Verdict late) {
+    if (const auto loop = weak.lock()) {
+      loop->post([weak, ticket, late, this] {
+        if (const auto same = weak.lock()) {
+          same->resume(ticket->load(), [this, late](edge::Exchange &held) { applyVerdict(held, late); });
+        }
+      });
+    }
+  });
+  if (verdict == Verdict::Pending)
+    ticket->store(exchange.hold(shared_.options.wakeDeadline));
+  else
+    applyVerdict(exchange, verdict);
+}
+
+void ProxySession::applyVerdict(edge::Exchange &exchange, Verdict verdict) {
+  if (verdict != Verdict::Allow) return fail(exchange, 403, "you may not do this");
+  if (decision_.kind == Decision::Kind::Instance) return toInstance(exchange);
+  if (!shared_.api) return fail(exchange, 503, "the API is not served here");
+  forwardTo(exchange, shared_.api);
+}
+
+const std::shared_ptr<const edge::Upstream> &ProxySession::upstream() const noexcept {
+  return decision_.gateway ? route_->gateway : route_->shell;
+}
+
+void ProxySession::toInstance(edge::Exchange &exchange) {
+  loop_.telemetry.used(route_->activity, 1);
+  if (route_->running() && upstream()) return forwardTo(exchange, upstream());
+  wake(exchange);
+}
+
+// ------------------------------------------------------------------------------------------------------------ wake
+
+void ProxySession::wake(edge::Exchange &exchange) {
+  if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
+  if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
+  if (!shared_.gate.enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
+  askedToWake_ = waiting_ = true;
+  loop_.telemetry.woke();
+  const std::uint64_t held = exchange.hold(shared_.options.wakeDeadline);
+  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
+  wakeTicket_ =
+      shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell",
+                                   shared_.options.wakeDeadline, [weak, held, this](const WakeResult &result) {
+                                     // `this` lives as long as the held exchange does.
+                                     if (const auto loop = weak.lock()) {
+                                       loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
+                                     }
+                                   });
+}
+
+void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
+  wakeTicket_ = 0;
+  stopWaiting();
+  switch (result.status) {
+  case Status::Ok:
+    break;
+  case Status::NotFound:
+    return fail(exchange, 404, "there is no such handle");
+  case Status::DeadlineExceeded:
+    return fail(exchange, 504, "the instance did not get ready in time");
+  default:
+    return fail(exchange, 503, "the instance could not be started", 5);
+  }
+  try {
+    const json::Object::Ptr wake = json::parseObject(result.json);
+    serverTiming_ = timingOf(*wake);
+    // The watch brings the same record, but perhaps later than this.
+    const json::Object::Ptr instance = json::findObject(*wake, "instance");
+    if (!instance.isNull()) shared_.routes.apply(parseInstance(json::dump(*instance)));
+  } catch (const std::exception &) {
+    return fail(exchange, 502, "the instance was started, but where it listens is not known");
+  }
+  route_ = loop_.routes.find(decision_.handle);
+  if (!route_) return fail(exchange, 404, "there is no such handle");
+  if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
+  forwardTo(exchange, upstream());
+}
+
+void ProxySession::stopWaiting() noexcept {
+  if (wakeTicket_ != 0) shared_.waker->forget(std::exchange(wakeTicket_, 0));
+  if (std::exchange(waiting_, false)) shared_.gate.leave(decision_.handle);
+}
+
+void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
+  stopWaiting();
+  fail(exchange, 504, "the instance did not get ready in time");
+}
+
+void ProxySession::onGone(edge::Exchange &) {
+  stopWaiting();
+}
+
+// --------------------------------------------------------------------------------------------------------- forward
+
+void ProxySession::forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream) {
+  exchange.forward(upstream);
+}
+
+void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) {
+  const bool api = decision_.kind == Decision::Kind::Api;
+  const edge::RequestHead &head = exchange.request();
+  switch (failure) {
+  case edge::ForwardFailure::Unreachable:
+  case edge::ForwardFailure::ConnectTimeout:
+    // It may run without listening yet: whoever starts it also knows when it is ready.
+    if (!api && !askedToWake_ && shared_.waker != nullptr) return wake(exchange);
+    break;
+  case edge::ForwardFailure::ClosedEarly:
+    // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
+    // only where sending twice is.
+    if (!api && !askedToWake_ && shared_.waker != nullptr && edge::isIdempotent(head.method) &&
+        head.body.kind == edge::BodyKind::None) {
+      return wake(exchange);
+    }
+    break;
+  case edge::ForwardFailure::Timeout:
+    return fail(exchange, 504, api ? "the API took too long" : "the instance took too long");
+  case edge::ForwardFailure::BadResponse:
+    break;
+  }
+  if (api) return fail(exchange, 503, "the API is not available", 1);
+  fail(exchange, 502,
+       failure == edge::ForwardFailure::BadResponse ? "the instance gave a malformed answer"
+                                                    : "the instance cannot be reached");
+}
+
+void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) {
+  const edge::RequestHead &head = exchange.request();
+  writer.requestLine(head.method, decision_.target);
+  shared_.headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
+}
+
+void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) {
+  const bool tenant = decision_.kind == Decision::Kind::Instance;
+  eventStream_ =
+      tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
+  shared_.headers.writeResponse(head, exchange.request().host, client_.requestId, tenant, writer);
+  if (!serverTiming_.empty() && !head.isInterim()) writer.field("Server-Timing", serverTiming_);
+}
+
+void ProxySession::fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {
+  edge::LocalResponse response = errorResponse(wantsPage(exchange.request()), status, sentence, retryAfter);
+  response.fields.emplace_back("X-Request-Id", client_.requestId);
+  exchange.respond(std::move(response));
+}
+
+// ----------------------------------------------------------------------------------------------- use, log, metrics
+
+void ProxySession::onResponseBytes(edge::Exchange &, std::size_t) {
+  if (eventStream_ && route_) loop_.telemetry.used(route_->activity, 1);
+}
+
+void ProxySession::onFrames(edge::Exchange &, std::uint64_t frames) {
+  if (route_) loop_.telemetry.used(route_->activity, frames);
+}
+
+void ProxySession::noteRequest(const edge::RequestHead &head) {
+  method_ = head.method;
+  path_ = head.path().substr(0, kMostPath);
+}
+
+void ProxySession::onUpgraded(edge::Exchange &exchange) {
+  noteRequest(exchange.request());
+}
+
+RouteClass ProxySession::routeClass() const noexcept {
+  switch (decision_.kind) {
+  case Decision::Kind::Api:
+    return RouteClass::Api;
+  case Decision::Kind::Instance:
+    // Names that nobody has must not look like traffic to somebody.
+    if (!route_) return RouteClass::None;
+    return decision_.gateway ? RouteClass::Gateway : RouteClass::Shell;
+  case Decision::Kind::UnknownHandle:
+  case Decision::Kind::Misdirected:
+    break;
+  }
+  return RouteClass::None;
+}
+
+void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &summary) {
+  stopWaiting();
+  if (!summary.upgraded) noteRequest(exchange.request());
+  AccessRecord record;
+  record.atMs = wallMs();
+  record.route = routeClass();
+  if (route_) record.handle = decision_.handle;
+  record.method = std::move(method_);
+  record.path = std::move(path_);
+  record.peer = client_.ip;
+  record.requestId = client_.requestId;
+  record.status = summary.status;
+  record.bytesIn = summary.bytesIn;
+  record.bytesOut = summary.bytesOut;
+  record.tookMicros = summary.tookMicros;
+  record.upgraded = summary.upgraded;
+  record.woken = askedToWake_;
+  record.reason = summary.reason;
+  loop_.telemetry.finished(std::move(record));
+  route_.reset();
+}
+
+void ProxySession::onRefused(int status, const char *reason) {
+  AccessRecord record;
+  record.atMs = wallMs();
+  record.status = status;
+  record.reason = reason;
+  loop_.telemetry.finished(std::move(record));
+}
+
+} // namespace matrixos::proxy

@@ -1,0 +1,57 @@
+/// ProxySession.h: the pipeline of one client connection: route → policy → wake → forward.
+#pragma once
+
+#include "Proxy.h"
+
+#include <edge/Session.h>
+
+#include <memory>
+#include <string>
+
+namespace matrixos::proxy {
+
+/// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
+class ProxySession final : public edge::Session {
+public:
+  ProxySession(Shared &shared, LoopState &loop) : shared_(shared), loop_(loop) {}
+  ~ProxySession() override;
+
+  void onRequest(edge::Exchange &exchange) override;
+  void writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) override;
+  void writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) override;
+  void onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) override;
+  void onHoldTimeout(edge::Exchange &exchange) override;
+  void onGone(edge::Exchange &exchange) override;
+  void onUpgraded(edge::Exchange &exchange) override;
+  void onResponseBytes(edge::Exchange &exchange, std::size_t bytes) override;
+  void onFrames(edge::Exchange &exchange, std::uint64_t frames) override;
+  void onFinished(edge::Exchange &exchange, const edge::Summary &summary) override;
+  void onRefused(int status, const char *reason) override;
+
+private:
+  void applyVerdict(edge::Exchange &exchange, Verdict verdict);
+  void toInstance(edge::Exchange &exchange);
+  void wake(edge::Exchange &exchange);
+  void woken(edge::Exchange &exchange, const WakeResult &result);
+  void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
+  void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
+  void stopWaiting() noexcept;
+  void noteRequest(const edge::RequestHead &head);
+  const std::shared_ptr<const edge::Upstream> &upstream() const noexcept;
+  RouteClass routeClass() const noexcept;
+
+  Shared &shared_;
+  LoopState &loop_;
+  Decision decision_;
+  ClientFacts client_;
+  std::shared_ptr<const Route> route_;
+  std::string serverTiming_; // phases of a wake
+  std::string method_;       // kept for the log once the head has gone
+  std::string path_;
+  std::uint64_t wakeTicket_ = 0;
+  bool waiting_ = false;
+  bool askedToWake_ = false;
+  bool eventStream_ = false;
+};
+
+} // namespace matrixos::proxy

@@ -1,0 +1,36 @@
+/// Reporter.h: hands what the data plane collected to the host's log and metrics, and to lifecycle.
+#pragma once
+
+#include "Telemetry.h"
+
+#include <matrixos/host.hpp>
+#include <matrixos/lifecycle.hpp>
+
+#include <array>
+#include <optional>
+
+namespace matrixos::proxy {
+
+class Proxy;
+
+/// Runs on the host's timer, one call at a time.
+class Reporter {
+public:
+  Reporter(const mos_host_v1 *host, std::optional<LifecycleClient> lifecycle);
+
+  /// Collects from the proxy and passes everything on. Never throws.
+  void report(Proxy &proxy) noexcept;
+
+private:
+  void writeLog(const Batch &batch) const;
+  void writeMetrics(const Batch &batch, const Proxy &proxy) const;
+  void reportActivity(const Batch &batch) const;
+
+  Log log_;
+  std::optional<LifecycleClient> lifecycle_;
+  std::array<std::array<Series, kStatusClasses>, kRouteClassNames.size()> requests_;
+  std::array<Series, kRouteClassNames.size()> durations_;
+  Series wakes_, received_, sent_, connections_, waiting_;
+};
+
+} // namespace matrixos::proxy

@@ -1,0 +1,102 @@
+/// RouteTable.h: who can be reached where.
+#pragma once
+
+#include <edge/Session.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace matrixos::proxy {
+
+/// Uses of an instance since they were last collected.
+struct ActivityCell {
+  explicit ActivityCell(std::string name) : handle(std::move(name)) {}
+  const std::string handle;
+  std::atomic<std::uint64_t> count{0};
+};
+
+/// One instance as the data plane sees it. Immutable.
+struct Route {
+  std::string id;
+  std::string handle;
+  std::string status;
+  std::uint64_t rev = 0;
+  std::shared_ptr<const edge::Upstream> shell;   ///< null: nowhere now
+  std::shared_ptr<const edge::Upstream> gateway; ///< null: nowhere now
+  std::shared_ptr<ActivityCell> activity;
+
+  bool running() const noexcept { return status == "running"; }
+};
+
+/// An instance as the orchestrator describes it.
+struct InstanceRecord {
+  struct Endpoint {
+    std::string name;
+    std::string address;
+    std::uint16_t port = 0;
+    std::string epoch;
+  };
+  std::string id;
+  std::string handle;
+  std::string status; ///< "deleted" for one that is gone
+  std::uint64_t rev = 0;
+  std::vector<Endpoint> endpoints; ///< best first
+};
+
+/// Reads an instance's JSON. Throws matrixos::Error for what is not one.
+InstanceRecord parseInstance(std::string_view json);
+
+/// All routes, in shards that are replaced as a whole: a reader never waits for a writer, and a change copies one
+/// shard, not the table. apply() and synced() may be called on any thread; readers use a RouteCache each.
+class RouteTable {
+public:
+  using Shard = std::unordered_map<std::string, std::shared_ptr<const Route>>;
+  static constexpr std::size_t kShards = 256;
+
+  /// Takes a record in; one that is older than what is known is ignored.
+  void apply(const InstanceRecord &record);
+  /// Everything that exists has been applied. Before that an unknown handle may only be unknown yet.
+  void synced() noexcept { synced_.store(true, std::memory_order_release); }
+  bool isSynced() const noexcept { return synced_.load(std::memory_order_acquire); }
+  std::size_t size() const;
+
+private:
+  friend class RouteCache;
+  struct Slot {
+    std::atomic<std::uint64_t> generation{0};
+    mutable std::mutex mutex;
+    std::shared_ptr<const Shard> shard = std::make_shared<Shard>();
+  };
+
+  static std::size_t shardOf(std::string_view handle) noexcept;
+  std::shared_ptr<const Route> makeRoute(const InstanceRecord &record, const Route *before);
+  std::shared_ptr<const edge::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
+                                                     const Route *before);
+
+  std::array<Slot, kShards> slots_;
+  std::atomic<bool> synced_{false};
+  std::atomic<std::uint64_t> lastKey_{0};
+};
+
+/// A reader's view, for one thread: compares one number per look-up and takes a lock only after a change.
+class RouteCache {
+public:
+  explicit RouteCache(const RouteTable &table) : table_(table) {}
+  std::shared_ptr<const Route> find(const std::string &handle);
+
+private:
+  struct Entry {
+    std::uint64_t generation = UINT64_MAX;
+    std::shared_ptr<const RouteTable::Shard> shard;
+  };
+  const RouteTable &table_;
+  std::array<Entry, RouteTable::kShards> entries_;
+};
+
+} // namespace matrixos::proxy

@@ -1,0 +1,63 @@
+#include "Router.h"
+
+#include <matrixos/handle.hpp>
+
+namespace matrixos::proxy {
+
+namespace {
+
+constexpr std::string_view kPrefix = "/proxy/";
+
+std::string_view pathOf(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
+/// `/api`, `/api/…`, `/ws`, `/ws/…` belong to the gateway, everything else to the shell.
+bool isGatewayPath(std::string_view path) {
+  for (const std::string_view root : {std::string_view("/api"), std::string_view("/ws")}) {
+    if (path.substr(0, root.size()) == root && (path.size() == root.size() || path[root.size()] == '/')) return true;
+  }
+  return false;
+}
+
+Decision toInstance(std::string handle, std::string target, bool byPath) {
+  Decision out;
+  out.kind = Decision::Kind::Instance;
+  out.handle = std::move(handle);
+  out.gateway = isGatewayPath(pathOf(target));
+  out.byPath = byPath;
+  out.target = std::move(target);
+  return out;
+}
+
+} // namespace
+
+Decision Router::route(const edge::RequestHead &head) const {
+  HostMatch host = hosts_.match(head.host);
+  Decision out;
+  switch (host.kind) {
+  case HostMatch::Kind::Foreign:
+    return out;
+  case HostMatch::Kind::Instance:
+    return toInstance(std::move(host.handle), std::string(head.target), false);
+  case HostMatch::Kind::Platform:
+    break;
+  }
+  if (head.target.substr(0, kPrefix.size()) != kPrefix) {
+    out.kind = Decision::Kind::Api;
+    out.target = std::string(head.target);
+    return out;
+  }
+  const std::string_view rest = head.target.substr(kPrefix.size());
+  const std::size_t end = rest.find_first_of("/?");
+  const std::string_view handle = rest.substr(0, end);
+  if (!isHandle(handle)) {
+    out.kind = Decision::Kind::UnknownHandle;
+    return out;
+  }
+  std::string target = end == std::string_view::npos ? std::string("/") : std::string(rest.substr(end));
+  if (target.front() == '?') target.insert(0, 1, '/');
+  return toInstance(std::string(handle), std::move(target), true);
+}
+
+} // namespace matrixos::proxy

@@ -1,0 +1,32 @@
+/// Router.h: the route stage, from a request to what shall serve it.
+#pragma once
+
+#include "HostTable.h"
+
+#include <edge/Head.h>
+
+#include <string>
+
+namespace matrixos::proxy {
+
+struct Decision {
+  enum class Kind { Instance, Api, UnknownHandle, Misdirected };
+  Kind kind = Kind::Misdirected;
+  std::string handle;   ///< for Instance
+  bool gateway = false; ///< for Instance: its gateway port, else its shell port
+  bool byPath = false;  ///< for Instance: named in the path of a platform host
+  std::string target;   ///< what to ask the upstream for
+};
+
+/// Routing as the architecture states it. Paths are compared as they came: nothing is decoded or normalised, so what
+/// is routed is what the upstream sees.
+class Router {
+public:
+  explicit Router(std::string_view domain) : hosts_(domain) {}
+  Decision route(const edge::RequestHead &head) const;
+
+private:
+  HostTable hosts_;
+};
+
+} // namespace matrixos::proxy

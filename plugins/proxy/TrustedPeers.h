@@ -1,0 +1,29 @@
+/// TrustedPeers.h: peers whose word about the client is believed.
+#pragma once
+
+#include <edge/Address.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace matrixos::proxy {
+
+/// A list of addresses and networks, "10.0.0.0/8" or "::1".
+class TrustedPeers {
+public:
+  /// Throws matrixos::Error(InvalidArgument) that names the bad entry.
+  explicit TrustedPeers(const std::vector<std::string> &list);
+  bool contains(const edge::Address &peer) const;
+
+private:
+  using Bytes = std::array<std::uint8_t, 16>; // IPv4 in its IPv6 mapping
+  struct Network {
+    Bytes address{};
+    unsigned bits = 128;
+  };
+  std::vector<Network> networks_;
+};
+
+} // namespace matrixos::proxy
