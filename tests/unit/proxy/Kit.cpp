@@ -1,0 +1,312 @@
+#include "Kit.h"
+
+#include <arpa/inet.h>
+#include <edge/Grammar.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <stdexcept>
+
+namespace kit {
+
+namespace {
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+int listenOn(std::uint16_t &port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address = loopback(port);
+  if (::bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) throw std::runtime_error("bind");
+  socklen_t size = sizeof address;
+  ::getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size);
+  port = ntohs(address.sin_port);
+  return fd;
+}
+
+} // namespace
+
+bool eventually(const std::function<bool()> &holds) {
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+Conn Conn::to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback(port);
+  if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) {
+    ::close(fd);
+    throw std::runtime_error("connect");
+  }
+  return Conn(fd);
+}
+
+bool Conn::send(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+    if (put <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return true;
+}
+
+bool Conn::more() {
+  pollfd waiter{fd_, POLLIN, 0};
+  if (::poll(&waiter, 1, 10'000) <= 0) return false;
+  char block[65536];
+  const ssize_t got = ::recv(fd_, block, sizeof block, 0);
+  if (got <= 0) return false;
+  rest_.append(block, static_cast<std::size_t>(got));
+  return true;
+}
+
+std::string Conn::readHead() {
+  for (;;) {
+    const std::size_t end = rest_.find("\r\n\r\n");
+    if (end != std::string::npos) {
+      std::string head = rest_.substr(0, end + 4);
+      rest_.erase(0, end + 4);
+      return head;
+    }
+    if (!more()) return {};
+  }
+}
+
+std::string Conn::readExactly(std::size_t size) {
+  while (rest_.size() < size && more()) {
+  }
+  std::string out = rest_.substr(0, size);
+  rest_.erase(0, out.size());
+  return out;
+}
+
+std::string Conn::readAll(bool *reset) {
+  errno = 0;
+  while (more())
+    errno = 0;
+  if (reset != nullptr) *reset = errno == ECONNRESET;
+  return std::exchange(rest_, {});
+}
+
+std::string fieldOf(const std::string &head, const std::string &name) {
+  std::string out;
+  std::size_t at = head.find("\r\n");
+  while (at != std::string::npos) {
+    const std::size_t end = head.find("\r\n", at + 2);
+    if (end == std::string::npos) break;
+    const std::string line = head.substr(at + 2, end - at - 2);
+    const std::size_t colon = line.find(':');
+    if (colon != std::string::npos && matrixos::edge::sameText(line.substr(0, colon), name)) {
+      if (!out.empty()) out += "|";
+      out += std::string(matrixos::edge::trim(std::string_view(line).substr(colon + 1)));
+    }
+    at = end;
+  }
+  return out;
+}
+
+std::string Conn::Response::field(const std::string &name) const {
+  return fieldOf(head, name);
+}
+
+Conn::Response Conn::readResponse(bool toHead) {
+  Response out;
+  out.head = readHead();
+  if (out.head.size() < 12) return out;
+  out.status = std::stoi(out.head.substr(9, 3));
+  if (toHead || out.status < 200 || out.status == 204 || out.status == 304) return out;
+  if (out.field("Transfer-Encoding") == "chunked") {
+    for (;;) {
+      std::string line;
+      while (line.size() < 2 || line.substr(line.size() - 2) != "\r\n") {
+        const std::string byte = readExactly(1);
+        if (byte.empty()) throw std::runtime_error("a chunked body that breaks off");
+        line += byte;
+      }
+      const std::size_t size = std::stoul(line, nullptr, 16);
+      if (size == 0) {
+        readExactly(2);
+        return out;
+      }
+      out.body += readExactly(size);
+      readExactly(2);
+    }
+  }
+  const std::string length = out.field("Content-Length");
+  out.body = length.empty() ? readAll() : readExactly(std::stoul(length));
+  return out;
+}
+
+Conn::Response Conn::get(const std::string &path, const std::string &host, const std::string &fields) {
+  send("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n");
+  return readResponse();
+}
+
+void Conn::shutdownWrite() {
+  ::shutdown(fd_, SHUT_WR);
+}
+
+void Conn::reset() {
+  const linger now{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close();
+}
+
+void Conn::close() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+Upstream::Upstream(Script script, std::uint16_t port) : fd_(listenOn(port)), port_(port), script_(std::move(script)) {
+  ::listen(fd_, 1024);
+  acceptor_ = std::thread([this] {
+    for (;;) {
+      const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) return;
+      const std::lock_guard lock(mutex_);
+      if (stopping_) {
+        ::close(fd);
+        return;
+      }
+      ++accepted_;
+      open_.insert(fd);
+      threads_.emplace_back([this, fd] {
+        {
+          Conn conn(::dup(fd));
+          script_(conn);
+        }
+        const std::lock_guard inner(mutex_);
+        open_.erase(fd);
+        ::close(fd);
+      });
+    }
+  });
+}
+
+Upstream::~Upstream() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const int fd : open_)
+      ::shutdown(fd, SHUT_RDWR);
+  }
+  ::shutdown(fd_, SHUT_RDWR);
+  acceptor_.join();
+  ::close(fd_);
+  for (std::thread &thread : threads_)
+    thread.join();
+}
+
+void Upstream::echo(Conn &conn) {
+  for (;;) {
+    std::string head = conn.readHead();
+    if (head.empty()) return;
+    const std::string length = fieldOf(head, "Content-Length");
+    if (!length.empty()) head += conn.readExactly(std::stoul(length));
+    const bool toHead = head.substr(0, 5) == "HEAD ";
+    if (!conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + std::to_string(head.size()) +
+                   "\r\n\r\n" + (toHead ? "" : head))) {
+      return;
+    }
+  }
+}
+
+std::uint16_t freePort() {
+  std::uint16_t port = 0;
+  ::close(listenOn(port));
+  return port;
+}
+
+std::uint64_t FakeWaker::ensureRunning(std::string_view handle, std::string_view, std::chrono::milliseconds,
+                                       Done done) {
+  ++calls;
+  if (instant) {
+    done(instant(std::string(handle)));
+    return 0;
+  }
+  const std::lock_guard lock(mutex_);
+  pending_.emplace(++last_, std::move(done));
+  return last_;
+}
+
+void FakeWaker::forget(std::uint64_t ticket) noexcept {
+  ++forgotten;
+  Done done;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_.find(ticket);
+    if (found == pending_.end()) return;
+    done = std::move(found->second);
+    pending_.erase(found);
+  }
+  done({matrixos::Status::Cancelled, "", "forgotten"});
+}
+
+void FakeWaker::answer(const matrixos::proxy::WakeResult &result) {
+  std::map<std::uint64_t, Done> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.swap(pending_);
+  }
+  for (auto &[ticket, done] : all)
+    done(result);
+}
+
+std::size_t FakeWaker::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return pending_.size();
+}
+
+std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_t rev) {
+  const std::string number = std::to_string(port);
+  return R"({"instance":{"id":"01J0000000000000000000)" + handle + R"(","handle":")" + handle +
+         R"(","status":"running","rev":)" + std::to_string(rev) +
+         R"(,"endpoints":[{"name":"shell","address":"127.0.0.1","port":)" + number +
+         R"(,"scope":"host","epoch":"e2"},{"name":"gateway","address":"127.0.0.1","port":)" + number +
+         R"(,"scope":"host","epoch":"e2"}]},"phases":{"queueMs":1,"engineMs":230.4,"readyMs":40}})";
+}
+
+ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change,
+                           matrixos::proxy::Policy *policy, bool withWaker) {
+  matrixos::proxy::ProxyOptions options;
+  options.domain = "matrix.test";
+  options.server.listen = {"127.0.0.1:0"};
+  options.server.loops = 2;
+  if (change) change(options);
+  routes.synced();
+  proxy = std::make_unique<matrixos::proxy::Proxy>(options, routes, policy != nullptr ? *policy : allowAll,
+                                                   withWaker ? &waker : nullptr);
+  port = proxy->addresses().front().port();
+  proxy->start();
+}
+
+ProxyFixture::~ProxyFixture() {
+  proxy->stop(0ms);
+}
+
+void ProxyFixture::instance(const std::string &handle, const std::string &status, std::uint16_t shell,
+                            std::uint16_t gateway, std::uint64_t rev) {
+  matrixos::proxy::InstanceRecord record;
+  record.id = "01J0000000000000000000" + handle;
+  record.handle = handle;
+  record.status = status;
+  record.rev = rev;
+  if (shell != 0) record.endpoints.push_back({"shell", "127.0.0.1", shell, "e1"});
+  if (gateway != 0) record.endpoints.push_back({"gateway", "127.0.0.1", gateway, "e1"});
+  routes.apply(record);
+}
+
+} // namespace kit

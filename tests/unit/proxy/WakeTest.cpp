@@ -1,0 +1,244 @@
+#include "Kit.h"
+
+#include <doctest/doctest.h>
+
+using namespace kit;
+using matrixos::Status;
+
+TEST_CASE("a request for a sleeper is held, wakes it, and is then served") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  conn.send("POST /x?y HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  CHECK(f.proxy->waiting() == 1);
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port()), ""});
+  const auto answer = conn.readResponse();
+  CHECK(answer.status == 200);
+  CHECK(answer.body.substr(0, 17) == "POST /x?y HTTP/1.");
+  CHECK(answer.body.substr(answer.body.size() - 5) == "hello");
+  CHECK(answer.field("Server-Timing") == "queue;dur=1, engine;dur=230, ready;dur=40");
+  CHECK(f.proxy->waiting() == 0);
+  // The route came with the wake: the next request needs no other.
+  CHECK(conn.get("/", "alice.localhost").status == 200);
+  CHECK(f.waker.calls == 1);
+}
+
+TEST_CASE("a large body of a held request is read to its limit only, and arrives whole") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  const std::string body(2 * 1024 * 1024, 'z');
+  std::thread writer([&] {
+    conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n");
+    conn.send(body);
+  });
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port()), ""});
+  const auto answer = conn.readResponse();
+  writer.join();
+  CHECK(answer.status == 200);
+  CHECK(answer.body.size() > body.size());
+}
+
+TEST_CASE("how a wake that fails is told") {
+  struct Row {
+    Status status;
+    int http;
+  };
+  for (const Row row : {Row{Status::NotFound, 404}, Row{Status::Unavailable, 503}, Row{Status::ResourceExhausted, 503},
+                        Row{Status::DeadlineExceeded, 504}, Row{Status::Internal, 503}}) {
+    ProxyFixture f;
+    f.waker.instant = [&](const std::string &) { return matrixos::proxy::WakeResult{row.status, "", "no"}; };
+    f.instance("alice", "stopped");
+    Conn conn = f.connect();
+    const auto answer = conn.get("/", "alice.localhost");
+    CHECK(answer.status == row.http);
+    CHECK(answer.field("Content-Type") == "application/problem+json");
+    CHECK(answer.body.find("\"error\":\"") != std::string::npos);
+    const auto page = conn.get("/", "alice.localhost", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n");
+    CHECK(page.status == row.http);
+    CHECK(page.field("Content-Type") == "text/html; charset=utf-8");
+    CHECK(page.body.find("<!doctype html>") == 0);
+    CHECK(f.proxy->waiting() == 0);
+  }
+}
+
+TEST_CASE("a wake that ends in nonsense, or in an instance that listens nowhere, is 502") {
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  const std::uint16_t port = freePort();
+  for (const std::string &json :
+       std::vector<std::string>{std::string("{"), std::string("[]"), std::string("{\"instance\":{}}"),
+                                std::string("{}"), wakeJson("alice", port)}) {
+    CAPTURE(json);
+    f.waker.instant = [&](const std::string &) { return matrixos::proxy::WakeResult{Status::Ok, json, ""}; };
+    CHECK(f.connect().get("/", "alice.localhost").status == 502);
+  }
+}
+
+TEST_CASE("an instance that runs but does not listen yet is waited for") {
+  const std::uint16_t port = freePort();
+  ProxyFixture f;
+  f.instance("alice", "running", port, port);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  Upstream shell(Upstream::echo, port);
+  f.waker.answer({Status::Ok, wakeJson("alice", port), ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("a port proxy that accepts and hangs up is not taken for the application") {
+  std::atomic<bool> up{false};
+  Upstream shell([&](Conn &conn) {
+    if (up)
+      Upstream::echo(conn);
+    else
+      conn.readHead();
+  });
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  Conn conn = f.connect();
+  conn.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  up = true;
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port()), ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("200 simultaneous requests for three sleepers") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  std::vector<Conn> clients;
+  for (int i = 0; i < 200; ++i) {
+    const std::string handle = "user" + std::to_string(i % 4);
+    if (i < 4) f.instance(handle, "stopped");
+    clients.push_back(f.connect());
+    clients.back().send("GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: " + handle + ".localhost\r\n\r\n");
+  }
+  REQUIRE(eventually([&] { return f.waker.waiting() == 200; }));
+  CHECK(f.proxy->waiting() == 200);
+  for (int i = 0; i < 4; ++i)
+    f.instance("user" + std::to_string(i), "running", shell.port(), shell.port(), 2);
+  f.waker.answer({Status::Ok, wakeJson("user0", shell.port(), 3), ""});
+  for (int i = 0; i < 200; ++i) {
+    const auto answer = clients[static_cast<std::size_t>(i)].readResponse();
+    REQUIRE(answer.status == 200);
+    REQUIRE(answer.body.find("GET /" + std::to_string(i) + " ") == 0);
+  }
+  CHECK(f.proxy->waiting() == 0);
+}
+
+TEST_CASE("waiters are bounded per instance and in all") {
+  ProxyFixture f([](matrixos::proxy::ProxyOptions &options) {
+    options.waitersPerInstance = 3;
+    options.waiters = 5;
+  });
+  std::vector<Conn> clients;
+  int refused = 0;
+  for (const std::string handle : {"alice", "alice", "alice", "alice", "bobby", "bobby", "bobby"}) {
+    f.instance(handle, "stopped");
+    const std::size_t before = f.waker.waiting();
+    clients.push_back(f.connect());
+    clients.back().send("GET / HTTP/1.1\r\nHost: " + handle + ".localhost\r\n\r\n");
+    const bool full = (handle == "alice" && before >= 3) || before >= 5;
+    if (!full) {
+      REQUIRE(eventually([&] { return f.waker.waiting() == before + 1; }));
+      continue;
+    }
+    const auto answer = clients.back().readResponse();
+    CHECK(answer.status == 503);
+    CHECK(answer.field("Retry-After") == "5");
+    ++refused;
+  }
+  CHECK(refused == 2);
+  clients.clear();
+  CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+}
+
+TEST_CASE("a client that leaves no longer waits") {
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  conn.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  conn.close();
+  CHECK(eventually([&] { return f.waker.waiting() == 0 && f.proxy->waiting() == 0; }));
+  CHECK(f.waker.forgotten == 1);
+  CHECK(eventually([&] { return f.proxy->connections() == 0; }));
+}
+
+TEST_CASE("a wait has an end") {
+  ProxyFixture f([](matrixos::proxy::ProxyOptions &options) { options.wakeDeadline = 100ms; });
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  CHECK(conn.get("/", "alice.localhost").status == 504);
+  CHECK(f.waker.forgotten == 1);
+  CHECK(conn.get("/", "nobody.localhost").status == 404); // the connection lives on
+}
+
+TEST_CASE("without a lifecycle a sleeper is 503") {
+  ProxyFixture f({}, nullptr, false);
+  f.instance("alice", "stopped");
+  CHECK(f.connect().get("/", "alice.localhost").status == 503);
+}
+
+TEST_CASE("a WebSocket waits for its instance too") {
+  Upstream gateway([](Conn &conn) {
+    conn.readHead();
+    conn.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+    conn.send(std::string("\x81\x02hi", 4));
+    conn.readHead();
+  });
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  conn.send("GET /ws HTTP/1.1\r\nHost: alice.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  f.waker.answer({Status::Ok, wakeJson("alice", gateway.port()), ""});
+  CHECK(conn.readHead().substr(0, 12) == "HTTP/1.1 101");
+  CHECK(conn.readExactly(4) == std::string("\x81\x02hi", 4));
+}
+
+namespace {
+
+/// Answers later, from another thread.
+class SlowPolicy final : public matrixos::proxy::Policy {
+public:
+  ~SlowPolicy() override {
+    for (std::thread &thread : threads_)
+      thread.join();
+  }
+  matrixos::proxy::Verdict check(const matrixos::edge::RequestHead &head, const matrixos::proxy::Decision &,
+                                 std::function<void(matrixos::proxy::Verdict)> later) override {
+    using matrixos::proxy::Verdict;
+    const Verdict verdict = head.target == "/denied" ? Verdict::Deny : Verdict::Allow;
+    const std::lock_guard lock(mutex_);
+    threads_.emplace_back([later = std::move(later), verdict] { later(verdict); });
+    return Verdict::Pending;
+  }
+
+private:
+  std::mutex mutex_;
+  std::list<std::thread> threads_;
+};
+
+} // namespace
+
+TEST_CASE("a policy may take its time") {
+  Upstream shell(Upstream::echo);
+  SlowPolicy policy;
+  ProxyFixture f({}, &policy);
+  f.instance("alice", "running", shell.port());
+  Conn conn = f.connect();
+  for (int i = 0; i < 20; ++i) {
+    CHECK(conn.get("/", "alice.localhost").status == 200);
+    CHECK(conn.get("/denied", "alice.localhost").status == 403);
+  }
+}
