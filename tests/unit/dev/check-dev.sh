@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# check-dev.sh: what ./dev says when the machine is not as it should be, and that its scripts are clean.
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+cd "$root"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# expect STATUS PATTERN COMMAND…: the command ends with that status and its output matches.
+expect() {
+  local status=0 output
+  output=$("${@:3}" 2>&1) || status=$?
+  if [ $status != "$1" ] || ! grep -qE "$2" <<<"$output"; then
+    echo "'${*:3}' ended with $status instead of $1, or said nothing like '$2':"
+    echo "$output"
+    failed=1
+  fi
+}
+
+# A package database that knows exactly the packages in $INSTALLED.
+cat >"$work/dpkg-query" <<'SH'
+#!/bin/sh
+for package in $INSTALLED; do
+  case " $* " in *" $package "*) echo "$package installed" ;; esac
+done
+echo "dpkg-query: no packages found matching others" >&2
+exit 1
+SH
+chmod +x "$work/dpkg-query"
+export MATRIXOS_NO_INSTALL=1
+
+expect 0 'docs|test' ./dev
+expect 0 '^  run ' ./dev help
+expect 1 "no command 'frob'" ./dev frob
+expect 1 "no preset 'frob'" ./dev build frob
+expect 1 'packages are missing: build-essential' env PATH="$work:$PATH" INSTALLED='g++ cmake' ./dev build release
+expect 1 'cannot be installed beside libboost1.74-dev' \
+  env PATH="$work:$PATH" INSTALLED='g++ libboost1.74-dev' ./dev build release
+expect 0 '^run stop' bash -c 'source <(./dev completion bash); COMP_WORDS=(./dev ""); COMP_CWORD=1; _matrixos_dev
+  echo "${COMPREPLY[*]}"'
+expect 0 '^release$' bash -c 'source <(./dev completion bash); COMP_WORDS=(./dev build r); COMP_CWORD=2; _matrixos_dev
+  echo "${COMPREPLY[*]}"'
+if command -v shellcheck >/dev/null; then
+  expect 0 '' shellcheck dev .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
+    packaging/systemd/check.sh tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh "$0"
+fi
+exit $failed
