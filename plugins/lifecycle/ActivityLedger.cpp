@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace matrixos::lifecycle {
 
@@ -114,17 +115,27 @@ std::vector<UseBucket> ActivityLedger::recent(std::string_view handle) const {
   return found == entries_.end() ? std::vector<UseBucket>{} : found->second.buckets;
 }
 
-void ActivityLedger::prune(std::int64_t bootMs, const std::function<bool(const std::string &)> &keep) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(entries_, [&](const auto &item) {
-    return item.second.holds == 0 && item.second.seenBootMs <= bootMs && !keep(item.first);
-  });
+std::vector<std::string> ActivityLedger::seenBefore(std::int64_t bootMs) const {
+  std::vector<std::pair<std::int64_t, std::string>> found;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto &[handle, entry] : entries_) {
+      if (entry.seenBootMs < bootMs) found.emplace_back(entry.seenBootMs, handle);
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+  std::vector<std::string> handles;
+  handles.reserve(found.size());
+  for (auto &[seen, handle] : found)
+    handles.push_back(std::move(handle));
+  return handles;
 }
 
-void ActivityLedger::forget(std::string_view handle) {
+void ActivityLedger::forget(std::string_view handle, std::int64_t seenBeforeBootMs) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(handle);
-  if (found != entries_.end() && found->second.holds == 0) entries_.erase(found);
+  if (found == entries_.end() || found->second.holds != 0 || found->second.seenBootMs >= seenBeforeBootMs) return;
+  entries_.erase(found);
 }
 
 } // namespace matrixos::lifecycle

@@ -3,7 +3,6 @@
 #include "StringMap.h"
 
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -55,9 +54,10 @@ public:
   std::optional<std::int64_t> lastSeen(std::string_view handle) const;
   /// Uses of late, oldest first.
   std::vector<UseBucket> recent(std::string_view handle) const;
-  /// Forgets instances for which `keep` answers false and that were not used after `bootMs`.
-  void prune(std::int64_t bootMs, const std::function<bool(const std::string &)> &keep);
-  void forget(std::string_view handle);
+  /// Who was last seen before that time, longest ago first.
+  std::vector<std::string> seenBefore(std::int64_t bootMs) const;
+  /// Forgets an instance unless it is held or was seen since.
+  void forget(std::string_view handle, std::int64_t seenBeforeBootMs);
 
 private:
   struct Entry {

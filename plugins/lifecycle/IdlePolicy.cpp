@@ -52,17 +52,15 @@ bool IdlePolicy::isIdle(std::string_view handle, std::chrono::milliseconds timeo
   return index_.status(handle) == InstanceStatus::Running && idleFor(handle) > timeout;
 }
 
-std::deque<std::string> IdlePolicy::findIdle(std::chrono::milliseconds timeout) const {
-  std::vector<std::pair<std::chrono::milliseconds, std::string>> found;
-  for (std::string &handle : index_.running()) {
-    const auto idle = idleFor(handle);
-    if (idle > timeout) found.emplace_back(idle, std::move(handle));
+std::deque<std::string> IdlePolicy::findIdle(std::int64_t seenBeforeBootMs) {
+  std::deque<std::string> idle;
+  for (std::string &handle : ledger_.seenBefore(seenBeforeBootMs)) {
+    if (index_.status(handle) == InstanceStatus::Running)
+      idle.push_back(std::move(handle));
+    else
+      ledger_.forget(handle, seenBeforeBootMs); // its time begins anew when it runs again
   }
-  std::sort(found.begin(), found.end(), std::greater<>{});
-  std::deque<std::string> handles;
-  for (auto &item : found)
-    handles.push_back(std::move(item.second));
-  return handles;
+  return idle;
 }
 
 void IdlePolicy::tick() {
@@ -78,9 +76,7 @@ void IdlePolicy::tick() {
     pushedBack_ = false;
   }
   if (check) {
-    std::deque<std::string> idle = findIdle(settings.idleTimeout);
-    ledger_.prune(now - settings.idleTimeout.count(),
-                  [this](const std::string &handle) { return index_.status(handle).has_value(); });
+    std::deque<std::string> idle = findIdle(now - settings.idleTimeout.count());
     const std::lock_guard lock(mutex_);
     queue_ = std::move(idle);
   }
@@ -88,7 +84,7 @@ void IdlePolicy::tick() {
     std::string handle;
     {
       const std::lock_guard lock(mutex_);
-      if (queue_.empty() || inFlight_ >= kMaxInFlight || pushedBack_) return;
+      if (queue_.empty() || inFlight_ >= settings.maxStops || pushedBack_) return;
       handle = std::move(queue_.front());
       queue_.pop_front();
     }

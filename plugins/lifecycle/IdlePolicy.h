@@ -16,7 +16,7 @@
 namespace matrixos::lifecycle {
 
 /// Puts instances to sleep that nobody uses: every check interval it lists what has been idle for longer than the
-/// timeout, longest first, and stops it a few at a time. A use that arrives between the decision and the stop wins,
+/// timeout, longest first, and stops it few at a time. A use that arrives between the decision and the stop wins,
 /// because the stop is bound to the activity sequence read before the last look at the ledger.
 ///
 /// tick() runs on one thread at a time; answers to stops may come on any. Make it with std::make_shared: answers that
@@ -26,13 +26,12 @@ public:
   struct Settings {
     std::chrono::milliseconds checkInterval{std::chrono::minutes(5)};
     std::chrono::milliseconds idleTimeout{std::chrono::minutes(30)}; ///< 0: nothing is ever stopped
+    /// Stops under way at a time. Few: a stop may take its whole grace, and wakes share the engine with it.
+    std::size_t maxStops = 2;
   };
   enum class Result { Stopped, Used, Failed };
   /// Hears how each attempt ended; `error` is set when it failed. Any thread.
   using Observer = std::function<void(std::string_view handle, Result result, const Error *error)>;
-
-  /// Stops that may be under way at the same time.
-  static constexpr std::size_t kMaxInFlight = 32;
 
   /// All borrowed but `observer`; the first check comes one interval from now.
   IdlePolicy(const Clock &clock, const InstanceIndex &index, ActivityLedger &ledger, Platform &platform,
@@ -47,7 +46,7 @@ public:
   std::chrono::milliseconds idleFor(std::string_view handle) const;
 
 private:
-  std::deque<std::string> findIdle(std::chrono::milliseconds timeout) const;
+  std::deque<std::string> findIdle(std::int64_t seenBeforeBootMs);
   bool isIdle(std::string_view handle, std::chrono::milliseconds timeout) const;
   void tryStop(const std::string &handle, std::chrono::milliseconds timeout);
   void stopped(const std::string &handle, const Outcome &outcome);

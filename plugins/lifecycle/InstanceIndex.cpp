@@ -15,7 +15,6 @@ InstanceIndex::Change InstanceIndex::apply(const InstanceView &view) {
   Entry &entry = known != entries_.end() ? known->second : entries_[view.handle];
   if (entry.rev > view.rev) return change;
   change.accepted = true;
-  change.beganToRun = view.running() && entry.status != InstanceStatus::Running;
   change.activityMoved = entry.rev != 0 && view.activitySeq > entry.activitySeq;
   entry = Entry{view.rev, view.activitySeq, view.status};
   return change;
@@ -26,15 +25,6 @@ std::optional<InstanceStatus> InstanceIndex::status(std::string_view handle) con
   const auto found = entries_.find(handle);
   if (found == entries_.end()) return std::nullopt;
   return found->second.status;
-}
-
-std::vector<std::string> InstanceIndex::running() const {
-  std::vector<std::string> handles;
-  const std::lock_guard lock(mutex_);
-  for (const auto &[handle, entry] : entries_) {
-    if (entry.status == InstanceStatus::Running) handles.push_back(handle);
-  }
-  return handles;
 }
 
 std::size_t InstanceIndex::size() const {

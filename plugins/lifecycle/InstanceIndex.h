@@ -6,7 +6,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace matrixos::lifecycle {
 
@@ -17,7 +16,6 @@ public:
   /// What a record changed.
   struct Change {
     bool accepted = false;      ///< false: older than what is known
-    bool beganToRun = false;    ///< it did not run before, as far as is known
     bool activityMoved = false; ///< somebody recorded a use of it
     bool removed = false;
   };
@@ -25,8 +23,6 @@ public:
   Change apply(const InstanceView &view);
   /// Nothing for an unknown handle.
   std::optional<InstanceStatus> status(std::string_view handle) const;
-  /// Handles of what runs, in no order.
-  std::vector<std::string> running() const;
   std::size_t size() const;
 
 private:

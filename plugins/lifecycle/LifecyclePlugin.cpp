@@ -26,6 +26,7 @@ constexpr mos_config_key kKeys[] = {
     {"check_interval", "duration", "5m", "200ms..24h", "How often idle instances are looked for.", MOS_KEY_LIVE, 0},
     {"idle_timeout", "duration", "30m", "0ms..8760h",
      "How long an instance may be unused before it is stopped; 0ms: never.", MOS_KEY_LIVE, 0},
+    {"max_stops", "int", "2", "1..1000", "How many idle instances are being stopped at a time.", MOS_KEY_LIVE, 0},
     {"ready_timeout", "duration", "60s", "1s..1h",
      "How long a started instance may take to give its first HTTP answer.", MOS_KEY_LIVE, 0},
     {"max_waiters", "int", "20000", "1..1000000", "How many requests may wait for instances to wake at a time.",
@@ -116,7 +117,8 @@ LifecyclePlugin::~LifecyclePlugin() {
 }
 
 IdlePolicy::Settings LifecyclePlugin::idleSettings() const {
-  return {config_.getDuration("check_interval"), config_.getDuration("idle_timeout")};
+  return {config_.getDuration("check_interval"), config_.getDuration("idle_timeout"),
+          static_cast<std::size_t>(config_.getInt("max_stops"))};
 }
 
 WakeCoordinator::Settings LifecyclePlugin::wakeSettings() const {
@@ -258,11 +260,12 @@ void LifecyclePlugin::onRecord(std::string_view record) {
     log_.warning("a record of the orchestrator makes no sense", {{"error", error.what()}});
     return;
   }
-  const InstanceIndex::Change change = index_.apply(view);
-  if (change.removed)
-    ledger_.forget(view.handle);
-  else if (change.beganToRun || change.activityMoved)
+  // Before the index says that it runs: whoever finds it there has to find it fresh.
+  if (view.running() && index_.status(view.handle) != InstanceStatus::Running) {
     ledger_.touch(view.handle, clock_.bootMs());
+  }
+  const InstanceIndex::Change change = index_.apply(view);
+  if (change.activityMoved) ledger_.touch(view.handle, clock_.bootMs());
   if (change.accepted) wakes_->changed(view);
 }
 

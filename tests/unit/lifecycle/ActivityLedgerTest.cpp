@@ -41,7 +41,7 @@ TEST_CASE("a held instance's uses are passed on at once") {
   CHECK(ledger.note("alice", 1, 1, 10));
   CHECK(ledger.touch("alice", 11));
   CHECK(ledger.take().empty());
-  ledger.forget("alice"); // not while it is held
+  ledger.forget("alice", 1000); // not while it is held
   CHECK(ledger.lastSeen("alice") == 11);
   ledger.release("alice");
   CHECK_FALSE(ledger.note("alice", 1, 1, 12));
@@ -58,15 +58,19 @@ TEST_CASE("the recent uses are bounded") {
   CHECK(buckets.back().atMs == 99 * 60'000);
 }
 
-TEST_CASE("what does not exist is forgotten") {
+TEST_CASE("who was not seen for long is found, the longest ago first, and forgotten unless seen since") {
   ActivityLedger ledger;
-  CHECK_FALSE(ledger.note("alice", 1, 1, 10));
-  CHECK_FALSE(ledger.note("ghost", 1, 1, 10));
   CHECK_FALSE(ledger.note("newborn", 1, 1, 100));
-  ledger.prune(50, [](const std::string &handle) { return handle == "alice"; });
-  CHECK(ledger.lastSeen("alice").has_value());
+  CHECK_FALSE(ledger.note("alice", 1, 1, 20));
+  CHECK_FALSE(ledger.note("ghost", 1, 1, 10));
+  CHECK(ledger.seenBefore(50) == std::vector<std::string>{"ghost", "alice"});
+  ledger.forget("ghost", 50);
+  ledger.touch("alice", 60);
+  ledger.forget("alice", 50);
+  ledger.forget("nobody", 50);
   CHECK_FALSE(ledger.lastSeen("ghost").has_value());
-  CHECK(ledger.lastSeen("newborn").has_value());
+  CHECK(ledger.lastSeen("alice").has_value());
+  CHECK(ledger.seenBefore(50).empty());
 }
 
 TEST_CASE("no use is lost between threads") {

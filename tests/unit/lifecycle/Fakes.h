@@ -150,6 +150,9 @@ public:
   std::size_t heldStops() const {
     return locked([&] { return stops_.size(); });
   }
+  std::string nextStop() const {
+    return locked([&] { return stops_.front().handle; });
+  }
   std::vector<std::string> stopped() const {
     return locked([&] { return stopped_; });
   }

@@ -16,6 +16,8 @@ using matrixos::Status;
 
 namespace {
 
+constexpr std::size_t kStops = 3;
+
 struct Bench {
   ManualClock clock;
   InstanceIndex index;
@@ -23,7 +25,7 @@ struct Bench {
   FakePlatform platform;
   std::vector<IdlePolicy::Result> results;
   std::shared_ptr<IdlePolicy> policy = std::make_shared<IdlePolicy>(
-      clock, index, ledger, platform, IdlePolicy::Settings{5min, 30min},
+      clock, index, ledger, platform, IdlePolicy::Settings{5min, 30min, kStops},
       [this](std::string_view, IdlePolicy::Result result, const Error *) { results.push_back(result); });
 
   void put(const std::string &handle, const std::string &status, std::uint64_t rev = 1) {
@@ -130,14 +132,14 @@ TEST_CASE("a use that was not passed on yet keeps the instance, and is passed on
 TEST_CASE("a timeout of zero stops nobody, and settings are taken over live") {
   Bench bench;
   bench.put("alice", "running");
-  bench.policy->configure({5min, 0ms});
+  bench.policy->configure({5min, 0ms, kStops});
   bench.clock.advance(1000h);
   bench.policy->tick();
   CHECK(bench.platform.stopped().empty());
-  bench.policy->configure({1min, 2000h});
+  bench.policy->configure({1min, 2000h, kStops});
   bench.policy->tick();
   CHECK(bench.platform.stopped().empty());
-  bench.policy->configure({1min, 1h});
+  bench.policy->configure({1min, 1h, kStops});
   bench.clock.advance(1min);
   bench.policy->tick();
   CHECK(bench.platform.stopped().size() == 1);
@@ -146,22 +148,23 @@ TEST_CASE("a timeout of zero stops nobody, and settings are taken over live") {
 TEST_CASE("few stops run at a time, the longest idle first") {
   Bench bench;
   bench.platform.holdStops();
-  const std::size_t many = IdlePolicy::kMaxInFlight + 10;
+  const std::size_t many = kStops + 2;
   for (std::size_t i = 0; i < many; ++i) {
     bench.put("user-" + std::to_string(i), "running");
     bench.clock.advance(1s);
   }
   bench.clock.advance(1h);
   bench.policy->tick();
-  CHECK(bench.platform.heldStops() == IdlePolicy::kMaxInFlight);
+  CHECK(bench.platform.heldStops() == kStops);
   bench.policy->tick();
-  CHECK(bench.platform.heldStops() == IdlePolicy::kMaxInFlight);
-  for (std::size_t i = 0; i < IdlePolicy::kMaxInFlight; ++i)
+  CHECK(bench.platform.heldStops() == kStops);
+  for (std::size_t i = 0; i < kStops; ++i)
     bench.platform.answerStop();
   bench.policy->tick();
-  CHECK(bench.platform.heldStops() == 10);
-  for (std::size_t i = 0; i < 10; ++i)
-    bench.platform.answerStop();
+  CHECK(bench.platform.heldStops() == 2);
+  CHECK(bench.platform.nextStop() == "user-" + std::to_string(kStops)); // used a second after the one before it
+  bench.platform.answerStop();
+  bench.platform.answerStop();
   CHECK(bench.results.size() == many);
 }
 
