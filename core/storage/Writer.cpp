@@ -117,11 +117,14 @@ void Writer::runGroup(const Group &group) {
 bool Writer::runTogether(const Group &group) {
   try {
     connection_->run("BEGIN IMMEDIATE");
-  } catch (...) {
-    // Locked by another program: one by one they would each wait as long for the same answer.
+  } catch (const Error &e) {
+    // Locked by another program: one by one they would each wait as long for the same answer. Every caller gets its
+    // own copy, since they handle it on different threads.
     for (Request *request : group)
-      request->error = std::current_exception();
+      request->error = std::make_exception_ptr(e);
     return true;
+  } catch (...) {
+    return false;
   }
   try {
     for (Request *request : group) {
