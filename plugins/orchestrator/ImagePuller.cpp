@@ -32,6 +32,7 @@ private:
 };
 
 void ImagePuller::ensure(const std::string &image, OnProgress onProgress, OnDone onDone) {
+  std::string next;
   {
     const std::lock_guard lock(mutex_);
     const auto [at, isNew] = pulls_.try_emplace(image);
@@ -39,19 +40,21 @@ void ImagePuller::ensure(const std::string &image, OnProgress onProgress, OnDone
     at->second.onDone.push_back(std::move(onDone));
     if (!isNew) return;
     waiting_.push_back(image);
+    next = takeNext();
   }
-  startNext();
+  begin(next);
 }
 
-void ImagePuller::startNext() {
-  std::string image;
-  {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.empty() || active_ >= settings_.get()->pullConcurrency) return;
-    image = std::move(waiting_.front());
-    waiting_.pop_front();
-    ++active_;
-  }
+std::string ImagePuller::takeNext() {
+  if (waiting_.empty() || active_ >= settings_.get()->pullConcurrency) return {};
+  std::string image = std::move(waiting_.front());
+  waiting_.pop_front();
+  ++active_;
+  return image;
+}
+
+void ImagePuller::begin(const std::string &image) {
+  if (image.empty()) return;
   const auto task = std::make_shared<Task>(*this, image);
   try {
     executor_.submit([task] { task->run(); });
@@ -90,7 +93,6 @@ void ImagePuller::finish(const std::string &image, const std::string &digest, co
   std::vector<OnDone> listeners;
   {
     const std::lock_guard lock(mutex_);
-    --active_;
     if (const auto found = pulls_.find(image); found != pulls_.end()) {
       listeners = std::move(found->second.onDone);
       pulls_.erase(found);
@@ -98,7 +100,20 @@ void ImagePuller::finish(const std::string &image, const std::string &digest, co
   }
   for (const OnDone &listener : listeners)
     listener(digest, error);
-  startNext();
+  std::string next;
+  {
+    // Notified under the lock: whoever waits may destroy the puller as soon as the lock is free.
+    const std::lock_guard lock(mutex_);
+    --active_;
+    next = takeNext();
+    if (active_ == 0) idle_.notify_all();
+  }
+  begin(next);
+}
+
+bool ImagePuller::waitIdle(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, timeout, [this] { return active_ == 0; });
 }
 
 } // namespace matrixos::orchestrator

@@ -6,6 +6,8 @@
 
 #include <matrixos/host.hpp>
 
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
@@ -28,6 +30,8 @@ public:
       : executor_(executor), engine_(engine), settings_(settings) {}
 
   void ensure(const std::string &image, OnProgress onProgress, OnDone onDone);
+  /// Waits until nothing is pulled; false when time is up first.
+  bool waitIdle(std::chrono::milliseconds timeout);
 
 private:
   struct Pull {
@@ -36,7 +40,8 @@ private:
   };
   class Task;
 
-  void startNext();
+  std::string takeNext();
+  void begin(const std::string &image);
   void run(const std::string &image);
   void report(const std::string &image, const Progress &progress);
   void finish(const std::string &image, const std::string &digest, const Error *error);
@@ -45,6 +50,7 @@ private:
   Engine &engine_;
   const SettingsCell &settings_;
   std::mutex mutex_;
+  std::condition_variable idle_;
   std::map<std::string, Pull> pulls_;
   std::deque<std::string> waiting_;
   std::int64_t active_ = 0;

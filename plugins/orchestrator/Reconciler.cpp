@@ -23,7 +23,7 @@ constexpr std::size_t kOrphansAtLeast = 3;
 
 void Reconciler::pass() noexcept {
   const std::unique_lock alone(running_, std::try_to_lock);
-  if (!alone) return;
+  if (!alone || closed_) return;
   const auto since = std::chrono::steady_clock::now();
   mos_error failure{};
   const bool ok = guarded(&failure, [&] { compare(); }) == MOS_OK;
@@ -34,6 +34,11 @@ void Reconciler::pass() noexcept {
   shop_.engine.forgetCapabilities(); // it may come back as another version
   shop_.telemetry.degraded(failure.message);
   shop_.telemetry.log().warning("records and engine were not compared", {{"error", failure.message}});
+}
+
+void Reconciler::close() noexcept {
+  const std::lock_guard alone(running_);
+  closed_ = true;
 }
 
 void Reconciler::compare() {

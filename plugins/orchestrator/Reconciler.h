@@ -21,6 +21,8 @@ public:
 
   /// Blocks on the engine; a pass that finds another one running returns at once. Never throws.
   void pass() noexcept;
+  /// Waits for a running pass; later ones do nothing. Engine::cancelAll() comes first.
+  void close() noexcept;
 
 private:
   using Containers = std::map<std::string, Description>; ///< by name
@@ -38,6 +40,7 @@ private:
 
   Workshop &shop_;
   std::mutex running_;
+  bool closed_ = false;                   ///< guarded by running_
   std::map<std::string, Orphan> orphans_; ///< by ref; of the pass alone
 };
 

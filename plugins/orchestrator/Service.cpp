@@ -14,7 +14,7 @@ Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settin
       engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),
       queue_(executor_, strand_, settings_, telemetry_), workshop_{settings_, store_,  table_, ledger_,   ports_,
                                                                    engine_,   puller_, queue_, telemetry_},
-      reconciler_(workshop_), orchestrator_(workshop_), routes_(host, orchestrator_) {}
+      reconciler_(std::make_shared<Reconciler>(workshop_)), orchestrator_(workshop_), routes_(host, orchestrator_) {}
 
 void Service::start() {
   store_.migrate();
@@ -28,7 +28,7 @@ void Service::start() {
 
 void Service::schedule() {
   const auto settings = settings_.get();
-  timers_.every(settings->reconcileInterval, [this] { reconciler_.pass(); });
+  timers_.every(settings->reconcileInterval, [this] { reconciler_->pass(); });
   timers_.every(settings->activityFlushInterval, [this] { flushActivity(); });
 }
 
@@ -36,7 +36,9 @@ void Service::requestReconcile() {
   // A moment later, so that the stream of events has begun when the list is made.
   strand_.postAt(Strand::Clock::now() + kAfterConnect, [this] {
     try {
-      executor_.submit([this] { reconciler_.pass(); });
+      executor_.submit([weak = std::weak_ptr(reconciler_)] {
+        if (const auto reconciler = weak.lock()) reconciler->pass();
+      });
     } catch (const Error &) { // the periodic pass comes anyway
     }
   });
@@ -66,6 +68,8 @@ bool Service::stop() noexcept {
   bool drained = queue_.waitIdle(settings_.get()->drainTimeout);
   engine_.cancelAll();
   if (!drained) drained = queue_.waitIdle(kAfterCancel);
+  drained = puller_.waitIdle(kAfterCancel) && drained;
+  reconciler_->close();
   timers_.cancelAll();
   if (watch_) watch_->stop();
   flushActivity();

@@ -18,6 +18,7 @@
 
 #include <matrixos/runtime.hpp>
 
+#include <memory>
 #include <optional>
 
 namespace matrixos::orchestrator {
@@ -41,7 +42,7 @@ public:
   InstanceOrchestrator &orchestrator() noexcept { return orchestrator_; }
   const InstanceStore &store() const noexcept { return store_; }
   /// One comparison of records and engine, now, on this thread.
-  void reconcile() noexcept { reconciler_.pass(); }
+  void reconcile() noexcept { reconciler_->pass(); }
   /// Operations that wait or run.
   std::size_t pending() const { return queue_.size(); }
 
@@ -63,7 +64,7 @@ private:
   ImagePuller puller_;
   OperationQueue queue_;
   Workshop workshop_;
-  Reconciler reconciler_;
+  std::shared_ptr<Reconciler> reconciler_; ///< shared with a pass that may still wait for a thread
   InstanceOrchestrator orchestrator_;
   ContainerRoutes routes_;
   std::optional<EngineWatch> watch_;

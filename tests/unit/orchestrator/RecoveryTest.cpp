@@ -1,1 +1,260 @@
+#include "Fixture.h"
+
 #include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace matrixos;
+using namespace matrixos::test;
+
+namespace {
+
+/// Stops the daemon while `call` of a provision is under way: the record stays at that step.
+void stopDuring(Fixture &f, const std::string &call) {
+  f.runtime.hold(call);
+  f.host->send("POST", "/containers/provision", R"({"handle":"alice","clerkUserId":"user_1"})");
+  REQUIRE(eventually([&] { return f.runtime.held(call) == 1; }));
+  f.stop();
+  f.runtime.release(call);
+}
+
+/// One container, one row, the same id, running, two ports.
+void checkWhole(Fixture &f) {
+  CHECK(f.field("alice", "status") == "running");
+  CHECK(f.runtime.count() == 1);
+  const auto container = f.runtime.container("matrixos-alice");
+  REQUIRE(container.has_value());
+  CHECK(container->state == "running");
+  CHECK(container->ref == f.field("alice", "containerId"));
+  CHECK(container->labels.at(MOS_LABEL_INSTANCE) == f.field("alice", "id"));
+  CHECK(f.rows("containers") == 1);
+  CHECK(f.rows("port_assignments") == 2);
+}
+
+} // namespace
+
+TEST_CASE("a provision that the daemon's stop cut short is completed at the next start") {
+  for (const char *call : {"volume_ensure", "pull", "create", "start"}) {
+    CAPTURE(call);
+    Fixture f;
+    REQUIRE(f.reconcile());
+    stopDuring(f, call);
+    f.start();
+    CHECK(f.field("alice", "status") == "provisioning");
+    REQUIRE(f.reconcile());
+    checkWhole(f);
+    // Whoever asked and got no answer asks again and gets what was made.
+    CHECK(f.provision("alice", "user_1").status == 200);
+  }
+}
+
+TEST_CASE("the same with the answer lost after the effect") {
+  for (const char *call : {"create", "start"}) {
+    CAPTURE(call);
+    Fixture f;
+    REQUIRE(f.reconcile());
+    // The reply never comes and the record is not written any more: as after a kill.
+    bool dead = false;
+    f.host->onBatch([&](const std::string &) {
+      if (dead) throw Error(Status::Unavailable, "the daemon is dead");
+    });
+    f.runtime.failAlways("remove", engineFault()); // the dead undo nothing
+    f.runtime.hold(call);
+    const auto pending = f.host->send("POST", "/containers/provision", R"({"handle":"alice","clerkUserId":"user_1"})");
+    REQUIRE(eventually([&] { return f.runtime.held(call) == 1; }));
+    dead = true;
+    f.runtime.release(call);
+    CHECK(f.host->answerTo(pending).status == 503);
+    f.runtime.failAlways("remove", std::nullopt);
+    f.restart();
+    REQUIRE(f.reconcile());
+    checkWhole(f);
+  }
+}
+
+TEST_CASE("a half-done provision whose completion fails is undone") {
+  Fixture f;
+  REQUIRE(f.reconcile());
+  stopDuring(f, "start");
+  f.start();
+  f.runtime.failNext("start", engineFault());
+  REQUIRE(f.reconcile());
+  CHECK(eventually([&] { return f.get("alice").status == 404; }));
+  CHECK(f.isClean());
+}
+
+TEST_CASE("an engine that is away at the start postpones recovery and loses nothing") {
+  Fixture f;
+  REQUIRE(f.reconcile());
+  stopDuring(f, "create");
+  const FakeRuntime::Fault away{Error(Status::Unavailable, "cannot connect to the engine", "ENGINE_UNREACHABLE"),
+                                false};
+  f.runtime.failAlways("list", away);
+  f.runtime.failAlways("inspect", away);
+  f.start();
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "provisioning");
+  CHECK(f.host->degraded().find("cannot connect") != std::string::npos);
+  f.runtime.failAlways("list", std::nullopt);
+  f.runtime.failAlways("inspect", std::nullopt);
+  REQUIRE(f.reconcile());
+  checkWhole(f);
+  CHECK(f.host->degraded().empty());
+}
+
+TEST_CASE("stops and destroys that were cut short are finished at the next start") {
+  {
+    Fixture f;
+    REQUIRE(f.provision("alice", "user_1").status == 201);
+    f.runtime.hold("stop");
+    f.host->send("POST", "/containers/alice/stop");
+    REQUIRE(eventually([&] { return f.runtime.held("stop") == 1; }));
+    f.stop();
+    f.runtime.release("stop");
+    f.start();
+    CHECK(f.field("alice", "phase") == "stopping");
+    REQUIRE(f.reconcile());
+    CHECK(f.field("alice", "phase") == "stopped");
+    CHECK(f.runtime.container("matrixos-alice")->state == "exited");
+  }
+  for (const char *call : {"stop", "remove", "volume_trash"}) {
+    CAPTURE(call);
+    Fixture f;
+    REQUIRE(f.provision("alice", "user_1").status == 201);
+    f.runtime.hold(call);
+    f.host->send("DELETE", "/containers/alice");
+    REQUIRE(eventually([&] { return f.runtime.held(call) == 1; }));
+    f.stop();
+    f.runtime.release(call);
+    f.start();
+    CHECK(f.field("alice", "status") == "deleting");
+    REQUIRE(f.reconcile());
+    CHECK(f.isClean());
+    CHECK(f.runtime.trash().size() == 1);
+  }
+}
+
+TEST_CASE("a start that was cut short goes on, also when its container is gone") {
+  for (const bool gone : {false, true}) {
+    CAPTURE(gone);
+    Fixture f;
+    REQUIRE(f.provision("alice", "user_1").status == 201);
+    REQUIRE(f.host->request("POST", "/containers/alice/stop").status == 200);
+    f.runtime.hold("start");
+    f.host->send("POST", "/containers/alice/start");
+    REQUIRE(eventually([&] { return f.runtime.held("start") == 1; }));
+    f.stop();
+    f.runtime.release("start");
+    if (gone) f.runtime.removeBehind("matrixos-alice");
+    f.start();
+    CHECK(f.field("alice", "phase") == "starting");
+    CHECK(f.field("alice", "status") == "stopped");
+    REQUIRE(f.reconcile());
+    checkWhole(f);
+  }
+}
+
+TEST_CASE("records follow what the engine says") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  f.runtime.changeState("matrixos-alice", "exited", 1);
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "stopped");
+  CHECK(f.field("alice", "lastError").find("exit code 1") != std::string::npos);
+
+  f.runtime.changeState("matrixos-alice", "running"); // by hand
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "running");
+  CHECK(f.get("alice").body.find("172.18.0.5") != std::string::npos);
+
+  f.runtime.removeBehind("matrixos-alice");
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "stopped");
+  CHECK(f.field("alice", "containerId").empty());
+  CHECK(f.host->request("POST", "/containers/alice/start").status == 200);
+  checkWhole(f);
+}
+
+TEST_CASE("a restart finds running instances again, with their endpoints") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  const std::string rev = f.field("alice", "rev");
+  f.restart();
+  CHECK(f.field("alice", "status") == "running");
+  REQUIRE(f.reconcile());
+  CHECK(f.get("alice").body.find("172.18.0.5") != std::string::npos);
+  CHECK(std::stoull(f.field("alice", "rev")) > std::stoull(rev));
+  // What lives in memory alone does not get in the way of the next write.
+  CHECK(f.host->request("POST", "/containers/alice/stop").status == 200);
+  checkWhole((f.host->request("POST", "/containers/alice/start"), f));
+}
+
+TEST_CASE("a list that fails is not an empty one") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  f.runtime.failNext("list", engineFault(true));
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "running");
+  CHECK(f.host->degraded().find("burps") != std::string::npos);
+  REQUIRE(f.reconcile());
+  checkWhole(f);
+}
+
+TEST_CASE("an event has the instance looked at without waiting for the next pass") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(eventually([&] { return f.runtime.calls("events") == 1; }));
+  f.runtime.changeState("matrixos-alice", "exited", 137);
+  f.runtime.sendEvent("died", "matrixos-alice");
+  f.runtime.sendEvent("died", "matrixos-nobody");
+  f.runtime.sendEvent("died", "somebody-elses");
+  CHECK(eventually([&] { return f.field("alice", "status") == "stopped"; }));
+}
+
+TEST_CASE("a failed start is tried again after its time, but not for ever") {
+  Fixture f(false);
+  f.settings.retryLimit = 2;
+  f.start();
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(f.host->request("POST", "/containers/alice/stop").status == 200);
+  f.runtime.failAlways("start", engineFault());
+  CHECK(f.host->request("POST", "/containers/alice/start").status == 503);
+  const int first = f.runtime.calls("start");
+  for (int i = 0; i < 6; ++i) {
+    const auto now = orchestrator::nowMs();
+    REQUIRE(eventually([&] { return orchestrator::nowMs() > now + 2; }));
+    REQUIRE(f.reconcile());
+  }
+  CHECK(f.runtime.calls("start") == first + 2);
+  CHECK(f.field("alice", "status") == "failed");
+  f.runtime.failAlways("start", std::nullopt);
+  CHECK(f.host->request("POST", "/containers/alice/start").status == 200);
+}
+
+TEST_CASE("containers without a record are counted, reported and left alone at first") {
+  Fixture f;
+  f.runtime.addForeign("matrixos-ghost", {{MOS_LABEL_INSTALL, f.settings.installId}, {MOS_LABEL_INSTANCE, "lost"}});
+  f.runtime.addForeign("other-platform", {{MOS_LABEL_INSTALL, "another"}});
+  REQUIRE(f.reconcile());
+  REQUIRE(f.reconcile());
+  CHECK(f.host->metric("matrixos_orchestrator_orphans") == 1);
+  CHECK(f.runtime.container("matrixos-ghost")->state == "running");
+  CHECK(f.runtime.calls("remove") == 0);
+}
+
+TEST_CASE("a stopping daemon answers those who wait and takes nothing new") {
+  Fixture f(false);
+  f.settings.concurrency = 1;
+  f.start();
+  REQUIRE(f.reconcile());
+  f.runtime.hold("create");
+  const auto running = f.host->send("POST", "/containers/provision", R"({"handle":"alice","clerkUserId":"user_1"})");
+  REQUIRE(eventually([&] { return f.runtime.held("create") == 1; }));
+  const auto queued = f.host->send("POST", "/containers/provision", R"({"handle":"bobby","clerkUserId":"user_2"})");
+  CHECK(f.service->stop());
+  CHECK(f.host->answerTo(running).status == 503);
+  CHECK(f.host->answerTo(queued).status == 503);
+  CHECK(f.provision("carol", "user_3").status == 503);
+  CHECK(f.rows("containers") == 1); // alice, whose intent was committed
+}
