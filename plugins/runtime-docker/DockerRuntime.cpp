@@ -162,15 +162,16 @@ std::string DockerRuntime::lastLines(const Call &call, const std::string &ref) {
 
 void DockerRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
   const std::string name(ref);
+  const auto info = api_.inspectContainer(call, name);
+  if (!info) return;
+  // What is frozen cannot end in good order: Docker would wait for the whole grace period and kill it, Podman refuses.
+  if (info->state == "paused") unpause(call, name);
   try {
     api_.stopContainer(call, name, grace);
   } catch (const EngineRefusal &) {
-    const auto info = api_.inspectContainer(call, name);
-    if (!info || (!info->isUp() && info->state != "restarting")) return;
-    // Podman does not stop what is frozen.
-    if (info->state != "paused") throw;
-    unpause(call, name);
-    api_.stopContainer(call, name, grace);
+    const auto now = api_.inspectContainer(call, name);
+    if (!now || (!now->isUp() && now->state != "restarting")) return;
+    throw;
   }
 }
 

@@ -16,7 +16,9 @@ TestEngine &engine() {
   return TestEngine::get(TEST_ENGINE);
 }
 
-bool isPodman() { return std::string(TEST_ENGINE) == "podman"; }
+bool isPodman() {
+  return std::string(TEST_ENGINE) == "podman";
+}
 
 std::string create(const std::string &name, std::vector<std::string> command) {
   const Within call;

@@ -83,6 +83,17 @@ std::uint16_t freePort() {
   return ok ? ntohs(address.sin_port) : std::uint16_t{0};
 }
 
+bool connects(const std::string &address, std::uint16_t port) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  if (::inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) return false;
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool connected = ::connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0;
+  ::close(fd);
+  return connected;
+}
+
 std::string httpGet(const std::string &address, std::uint16_t port) {
   sockaddr_in to{};
   to.sin_family = AF_INET;

@@ -33,6 +33,8 @@ bool waitFor(const std::function<bool()> &condition, std::chrono::seconds limit 
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.
 std::uint16_t freePort();
+/// Whether somebody accepts TCP connections there.
+bool connects(const std::string &address, std::uint16_t port);
 /// The body that an HTTP server answers with, or "" when it cannot be reached.
 std::string httpGet(const std::string &address, std::uint16_t port);
 

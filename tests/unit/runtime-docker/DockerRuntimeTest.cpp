@@ -257,6 +257,24 @@ TEST_CASE("pause and unpause of what is already so") {
   f.runtime.unpause(kCall, "matrixos-alice");
 }
 
+TEST_CASE("a frozen container is thawed before it is stopped, an absent one is stopped already") {
+  Fixture f;
+  f.engine.on("GET", "/containers/matrixos-alice/json", answer(200, inspectBody("paused")));
+  f.runtime.stop(kCall, "matrixos-alice", std::chrono::milliseconds{1500});
+  std::vector<std::string> paths;
+  for (const FakeRequest &request : f.engine.requests()) {
+    if (request.method == "POST") paths.push_back(request.path + "?" + request.query);
+  }
+  CHECK(paths ==
+        std::vector<std::string>{"/containers/matrixos-alice/unpause?", "/containers/matrixos-alice/stop?t=2"});
+  f.engine.on("GET", "/containers/matrixos-alice/json", message(404, "gone"));
+  f.runtime.stop(kCall, "matrixos-alice", std::chrono::seconds{1});
+  // A refusal counts for nothing once the container has ended.
+  f.engine.on("POST", "/containers/matrixos-alice/stop", message(500, "odd"));
+  f.engine.on("GET", "/containers/matrixos-alice/json", answer(200, inspectBody("exited")));
+  f.runtime.stop(kCall, "matrixos-alice", std::chrono::seconds{1});
+}
+
 TEST_CASE("a removal already under way is waited for") {
   Fixture f;
   f.engine.on("DELETE", "/containers/matrixos-alice", message(409, "removal of container is already in progress"));
