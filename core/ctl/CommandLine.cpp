@@ -1,0 +1,278 @@
+#include "ctl/CommandLine.h"
+
+#include <algorithm>
+#include <set>
+
+namespace matrixos::ctl {
+
+namespace {
+
+std::size_t distance(const std::string &a, const std::string &b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j)
+    row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string suggestion(const std::string &word, const std::set<std::string> &known) {
+  std::string best;
+  std::size_t least = word.size() / 3 + 2;
+  for (const std::string &candidate : known) {
+    const std::size_t d = distance(word, candidate);
+    if (d < least) {
+      least = d;
+      best = candidate;
+    }
+  }
+  return best.empty() ? "" : "; did you mean \"" + best + "\"?";
+}
+
+std::string joined(const std::vector<std::string> &words) {
+  std::string text;
+  for (const std::string &word : words)
+    text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::string synopsis(const CommandSpec &command) {
+  std::string text = joined(command.words);
+  for (const std::string &argument : command.arguments)
+    text += " " + argument;
+  for (const OptionSpec &option : command.options) {
+    std::string word = "--" + option.name + (option.argument.empty() ? "" : " " + option.argument);
+    text += option.required ? " " + word : " [" + word + "]";
+  }
+  return text;
+}
+
+bool startsWith(const CommandSpec &command, const std::vector<std::string> &words) {
+  return words.size() <= command.words.size() && std::equal(words.begin(), words.end(), command.words.begin());
+}
+
+/// Takes the command's words off the front; throws with the nearest one when they are unknown.
+const CommandSpec &findCommand(const std::vector<CommandSpec> &commands, std::vector<std::string> &words) {
+  const CommandSpec *best = nullptr;
+  for (const CommandSpec &command : commands) {
+    const bool fits =
+        words.size() >= command.words.size() && std::equal(command.words.begin(), command.words.end(), words.begin());
+    if (fits && (best == nullptr || command.words.size() > best->words.size())) best = &command;
+  }
+  if (best != nullptr) {
+    words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(best->words.size()));
+    return *best;
+  }
+  std::set<std::string> seconds, firsts;
+  for (const CommandSpec &command : commands) {
+    firsts.insert(command.words[0]);
+    if (command.words.size() > 1 && command.words[0] == words[0]) seconds.insert(command.words[1]);
+  }
+  if (seconds.empty()) throw UsageError("unknown command \"" + words[0] + "\"" + suggestion(words[0], firsts));
+  if (words.size() < 2) {
+    throw UsageError("\"" + words[0] + "\" needs one of: " + joined({seconds.begin(), seconds.end()}));
+  }
+  throw UsageError("unknown command \"" + words[0] + " " + words[1] + "\"" + suggestion(words[1], seconds));
+}
+
+const OptionSpec *findOption(const std::vector<CommandSpec> &commands, const std::string &name) {
+  for (const OptionSpec &option : globalOptions()) {
+    if (option.name == name) return &option;
+  }
+  for (const CommandSpec &command : commands) {
+    for (const OptionSpec &option : command.options) {
+      if (option.name == name) return &option;
+    }
+  }
+  return nullptr;
+}
+
+/// Splits options off; they may stand anywhere.
+std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words,
+                                     std::map<std::string, std::string> &options) {
+  std::vector<std::string> rest;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "-h") {
+      options["help"] = "";
+      continue;
+    }
+    if (words[i].rfind("--", 0) != 0 || words[i].size() == 2) {
+      rest.push_back(words[i]);
+      continue;
+    }
+    const std::size_t equals = words[i].find('=');
+    const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
+    const OptionSpec *option = findOption(commands, name);
+    if (option == nullptr) {
+      std::set<std::string> known;
+      for (const OptionSpec &global : globalOptions())
+        known.insert("--" + global.name);
+      for (const CommandSpec &command : commands) {
+        for (const OptionSpec &own : command.options)
+          known.insert("--" + own.name);
+      }
+      throw UsageError("unknown option --" + name + suggestion("--" + name, known));
+    }
+    if (option->argument.empty()) {
+      if (equals != std::string::npos) throw UsageError("--" + name + " takes no value");
+      options[name] = "";
+    } else if (equals != std::string::npos) {
+      options[name] = words[i].substr(equals + 1);
+    } else if (i + 1 < words.size()) {
+      options[name] = words[++i];
+    } else {
+      throw UsageError("--" + name + " needs a value: --" + name + " " + option->argument);
+    }
+  }
+  return rest;
+}
+
+void checkArguments(const CommandSpec &command, const Invocation &invocation) {
+  std::size_t required = 0;
+  for (const std::string &argument : command.arguments)
+    required += argument[0] == '[' ? 0 : 1;
+  if (invocation.arguments.size() < required) {
+    throw UsageError("\"" + joined(command.words) + "\" needs " + command.arguments[invocation.arguments.size()] +
+                     ": matrixosctl " + synopsis(command));
+  }
+  if (invocation.arguments.size() > command.arguments.size()) {
+    throw UsageError("unexpected argument \"" + invocation.arguments[command.arguments.size()] + "\": matrixosctl " +
+                     synopsis(command));
+  }
+  for (const OptionSpec &option : command.options) {
+    if (option.required && !invocation.has(option.name)) {
+      throw UsageError("\"" + joined(command.words) + "\" needs --" + option.name + " " + option.argument + ": " +
+                       option.help);
+    }
+  }
+  for (const auto &[name, value] : invocation.options) {
+    const auto is = [&name = name](const OptionSpec &option) { return option.name == name; };
+    if (std::none_of(globalOptions().begin(), globalOptions().end(), is) &&
+        std::none_of(command.options.begin(), command.options.end(), is)) {
+      throw UsageError("\"" + joined(command.words) + "\" has no option --" + name);
+    }
+  }
+}
+
+std::string optionLine(const OptionSpec &option) {
+  std::string text = "  --" + option.name + (option.argument.empty() ? "" : "=" + option.argument);
+  text.resize(std::max<std::size_t>(text.size() + 2, 26), ' ');
+  return text + option.help + "\n";
+}
+
+} // namespace
+
+const std::vector<OptionSpec> &globalOptions() {
+  static const std::vector<OptionSpec> options{
+      {"config", "FILE", "the daemon's configuration, to find its admin socket (default /etc/matrixos/matrixosd.ini)"},
+      {"api", "URL", "talk to unix:/path/of.sock or http://host:port instead"},
+      {"secret-file", "FILE", "file with the API's secret, for --api with something else than the admin socket"},
+      {"json", "", "print the daemon's JSON instead of tables"},
+      {"help", "", "explain the command and exit"},
+      {"version", "", "print the version and exit"}};
+  return options;
+}
+
+std::string Invocation::get(const std::string &option, const std::string &fallback) const {
+  const auto at = options.find(option);
+  return at == options.end() ? fallback : at->second;
+}
+
+Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words) {
+  Invocation invocation;
+  std::vector<std::string> rest = takeOptions(commands, words, invocation.options);
+  if (invocation.has("help") || invocation.has("version")) {
+    invocation.arguments = std::move(rest);
+    return invocation;
+  }
+  if (rest.empty()) throw UsageError("no command given");
+  invocation.command = &findCommand(commands, rest);
+  invocation.arguments = std::move(rest);
+  checkArguments(*invocation.command, invocation);
+  return invocation;
+}
+
+std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words) {
+  std::vector<std::string> prefix = words;
+  const auto fits = [&](const CommandSpec &command) { return startsWith(command, prefix); };
+  while (!prefix.empty() && std::none_of(commands.begin(), commands.end(), fits))
+    prefix.pop_back();
+  std::string text = "usage: matrixosctl [options] COMMAND\n\nControls a running matrixosd.\n\n";
+  std::size_t width = 0;
+  for (const CommandSpec &command : commands) {
+    if (fits(command)) width = std::max(width, synopsis(command).size());
+  }
+  width = std::min<std::size_t>(width, 46);
+  for (const CommandSpec &command : commands) {
+    if (!fits(command)) continue;
+    std::string line = "  " + synopsis(command);
+    if (line.size() > width + 2) line += "\n" + std::string(width + 2, ' ');
+    line.resize(std::max(line.size(), width + 2), ' ');
+    text += line + "  " + command.help + "\n";
+    if (prefix.size() != command.words.size()) continue;
+    for (const OptionSpec &option : command.options)
+      text += "  " + optionLine(option);
+  }
+  text += "\nOptions of every command:\n";
+  for (const OptionSpec &option : globalOptions())
+    text += optionLine(option);
+  return text + "\nExit codes: 0 done, 1 refused by the daemon, 64 wrong arguments, 69 no daemon answers, 77 not "
+                "allowed,\n78 wrong configuration. Tab completion: source <(matrixosctl completion bash)\n";
+}
+
+std::string bashCompletion(const std::vector<CommandSpec> &commands) {
+  std::set<std::string> firsts;
+  std::map<std::string, std::set<std::string>> seconds;
+  std::string options;
+  for (const OptionSpec &option : globalOptions())
+    options += " --" + option.name;
+  std::string own;
+  for (const CommandSpec &command : commands) {
+    firsts.insert(command.words[0]);
+    if (command.words.size() > 1) seconds[command.words[0]].insert(command.words[1]);
+    if (command.options.empty()) continue;
+    own += "    '" + joined(command.words) + "') opts=\"$opts";
+    for (const OptionSpec &option : command.options)
+      own += " --" + option.name;
+    own += "\";;\n";
+  }
+  std::string groups;
+  for (const auto &[first, list] : seconds) {
+    groups +=
+        "      " + first + ") COMPREPLY=($(compgen -W '" + joined({list.begin(), list.end()}) + "' -- \"$cur\"));;\n";
+  }
+  return "_matrixosctl() {\n"
+         "  local cur=${COMP_WORDS[COMP_CWORD]} words=() w opts='" +
+         options +
+         "'\n"
+         "  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || words+=(\"$w\"); done\n"
+         "  case \"${words[*]:0:2}\" in\n" +
+         own +
+         "  esac\n"
+         "  if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\")); return; fi\n"
+         "  case ${#words[@]} in\n"
+         "    0) COMPREPLY=($(compgen -W '" +
+         joined({firsts.begin(), firsts.end()}) +
+         "' -- \"$cur\"));;\n"
+         "    1) case ${words[0]} in\n" +
+         groups +
+         "    esac;;\n"
+         "    2) case \"${words[0]} ${words[1]}\" in\n"
+         "      containers\\ show|containers\\ start|containers\\ stop|containers\\ destroy)\n"
+         "        COMPREPLY=($(compgen -W \"$(matrixosctl containers list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
+         "      plugins\\ show|plugins\\ enable|plugins\\ disable)\n"
+         "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
+         "    esac;;\n"
+         "  esac\n"
+         "}\n"
+         "complete -F _matrixosctl matrixosctl\n";
+}
+
+} // namespace matrixos::ctl

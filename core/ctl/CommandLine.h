@@ -1,0 +1,55 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace matrixos::ctl {
+
+/// Wrong arguments; what() says which and how it should be.
+class UsageError : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An option of a command, as "--user=ID" or "--user ID"; a flag takes no value.
+struct OptionSpec {
+  std::string name;     ///< without the dashes
+  std::string argument; ///< what stands for the value in the help; empty for a flag
+  std::string help;
+  bool required = false;
+};
+
+/// One command: "containers provision HANDLE --user ID".
+struct CommandSpec {
+  std::vector<std::string> words;     ///< {"containers", "provision"}
+  std::vector<std::string> arguments; ///< {"HANDLE"}; one in brackets may be left out
+  std::vector<OptionSpec> options;
+  std::string help; ///< one sentence
+};
+
+/// Options that every command takes.
+const std::vector<OptionSpec> &globalOptions();
+
+/// What was typed.
+struct Invocation {
+  const CommandSpec *command = nullptr; ///< null: only help or version was asked for
+  std::vector<std::string> arguments;
+  std::map<std::string, std::string> options; ///< by name; flags have the value ""
+
+  bool has(const std::string &option) const { return options.count(option) != 0; }
+  std::string get(const std::string &option, const std::string &fallback = {}) const;
+};
+
+/// Throws UsageError, with the nearest command or option when a word is unknown.
+Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words);
+
+/// Help for the program, a group of commands ("containers") or one command.
+std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words);
+
+/// A script for bash that completes commands and options.
+std::string bashCompletion(const std::vector<CommandSpec> &commands);
+
+} // namespace matrixos::ctl

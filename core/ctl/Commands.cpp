@@ -1,0 +1,286 @@
+#include "ctl/Commands.h"
+
+#include "ctl/DaemonClient.h"
+#include "ctl/Progress.h"
+#include "ctl/Table.h"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <map>
+
+namespace matrixos::ctl {
+
+namespace {
+
+using Action = std::function<int(const Invocation &)>;
+
+std::string text(const json::Object &object, const std::string &key) {
+  const json::Value value = object.get(key);
+  return value.isEmpty() ? "" : value.convert<std::string>();
+}
+
+std::vector<json::Object::Ptr> objects(const json::Value &value) {
+  std::vector<json::Object::Ptr> list;
+  const auto array = value.extract<json::Array::Ptr>();
+  for (unsigned i = 0; i < array->size(); ++i)
+    list.push_back(array->getObject(i));
+  return list;
+}
+
+/// The JSON as it came, for scripts; true when --json asked for it.
+bool printedJson(const Invocation &invocation, const std::string &body) {
+  if (!invocation.has("json")) return false;
+  std::cout << body << '\n';
+  return true;
+}
+
+void printPlugins(const std::vector<json::Object::Ptr> &list) {
+  Table table({"PLUGIN", "STATE", "VERSION", "WHY"});
+  for (const auto &plugin : list) {
+    table.add({text(*plugin, "id"), text(*plugin, "state"), text(*plugin, "version"), text(*plugin, "reason")});
+  }
+  table.print(std::cout);
+}
+
+void printFields(const json::Object &object) {
+  std::vector<std::string> names;
+  object.getNames(names);
+  std::size_t width = 0;
+  for (const std::string &name : names)
+    width = std::max(width, name.size());
+  for (const std::string &name : names) {
+    const json::Value value = object.get(name);
+    const bool nested = value.type() == typeid(json::Array::Ptr) || value.type() == typeid(json::Object::Ptr);
+    std::string shown = value.isEmpty() ? "" : nested ? json::dump(value) : value.convert<std::string>();
+    std::cout << name << std::string(width - name.size() + 2, ' ') << printable(shown) << '\n';
+  }
+}
+
+int status(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("GET", "/status");
+  const json::Object::Ptr object = json::parseObject(body);
+  const bool ready = text(*object, "status") == "ready";
+  if (printedJson(invocation, body)) return ready ? 0 : 1;
+  const json::Object::Ptr platform = json::findObject(*object, "platform");
+  std::cout << "matrixosd " << text(*object, "version") << ", pid " << text(*object, "pid") << ": "
+            << text(*object, "status") << '\n';
+  std::cout << "domain " << text(*platform, "domain") << ", data in " << text(*platform, "dataDir") << "\n\n";
+  Table table({"PLUGIN", "STATE", "WHY"});
+  const json::Object::Ptr plugins = json::findObject(*object, "plugins");
+  for (const std::string &id : plugins->getNames()) {
+    const json::Object::Ptr plugin = plugins->getObject(id);
+    table.add({id, text(*plugin, "state"), text(*plugin, "reason")});
+  }
+  table.print(std::cout);
+  return ready ? 0 : 1;
+}
+
+int pluginsList(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("GET", "/plugins");
+  if (printedJson(invocation, body)) return 0;
+  const auto list = objects(json::parse(body));
+  if (!invocation.has("quiet")) return printPlugins(list), 0;
+  for (const auto &plugin : list)
+    std::cout << text(*plugin, "id") << '\n';
+  return 0;
+}
+
+int pluginsShow(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("GET", "/plugins/" + encoded(invocation.arguments[0]));
+  if (!printedJson(invocation, body)) printFields(*json::parseObject(body));
+  return 0;
+}
+
+Action pluginsSwitch(const std::string &verb, const std::string &done) {
+  return [verb, done](const Invocation &invocation) {
+    const std::string &id = invocation.arguments[0];
+    const std::string body = DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/" + verb);
+    if (!printedJson(invocation, body)) std::cout << id << ' ' << done << '\n';
+    return 0;
+  };
+}
+
+int containersList(const Invocation &invocation) {
+  const std::string query = invocation.has("status") ? "?status=" + encoded(invocation.get("status")) : "";
+  const std::string body = DaemonClient(invocation).call("GET", "/containers" + query);
+  if (printedJson(invocation, body)) return 0;
+  const auto list = objects(json::parse(body));
+  if (invocation.has("quiet")) {
+    for (const auto &instance : list)
+      std::cout << text(*instance, "handle") << '\n';
+    return 0;
+  }
+  Table table({"HANDLE", "STATUS", "USER", "GATEWAY", "SHELL", "CREATED", "LAST ACTIVE"});
+  for (const auto &i : list) {
+    table.add({text(*i, "handle"), text(*i, "status"), text(*i, "clerkUserId"), text(*i, "port"), text(*i, "shellPort"),
+               ago(text(*i, "createdAt")), ago(text(*i, "lastActive"))});
+  }
+  table.print(std::cout);
+  return 0;
+}
+
+int containersShow(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("GET", "/containers/" + encoded(invocation.arguments[0]));
+  if (!printedJson(invocation, body)) printFields(*json::parseObject(body));
+  return 0;
+}
+
+int containersProvision(const Invocation &invocation) {
+  const DaemonClient client(invocation);
+  json::Object request;
+  request.set("handle", invocation.arguments[0]);
+  request.set("clerkUserId", invocation.get("user"));
+  // A first pull may take long; the daemon has its own limit for it.
+  const Progress progress(client, invocation.arguments[0]);
+  const std::string body =
+      client.call("POST", "/containers/provision", json::dump(request), std::chrono::milliseconds{0});
+  if (printedJson(invocation, body)) return 0;
+  const json::Object::Ptr instance = json::parseObject(body);
+  std::cout << invocation.arguments[0] << " is " << text(*instance, "status") << " (gateway port "
+            << text(*instance, "port") << ", shell port " << text(*instance, "shellPort") << ")\n";
+  return 0;
+}
+
+Action containersPower(const std::string &verb, const std::string &done) {
+  return [verb, done](const Invocation &invocation) {
+    const std::string &handle = invocation.arguments[0];
+    const std::string body = DaemonClient(invocation).call("POST", "/containers/" + encoded(handle) + "/" + verb);
+    if (!printedJson(invocation, body)) std::cout << handle << ' ' << done << '\n';
+    return 0;
+  };
+}
+
+int containersDestroy(const Invocation &invocation) {
+  const std::string &handle = invocation.arguments[0];
+  if (!invocation.has("yes") && ::isatty(STDIN_FILENO) == 1) {
+    std::cerr << "This removes " << handle << "'s instance; its data goes to the trash. Type the handle to confirm: ";
+    std::string typed;
+    if (!std::getline(std::cin, typed) || typed != handle) throw Failure(1, "not confirmed; nothing was changed");
+  }
+  const std::string body = DaemonClient(invocation).call("DELETE", "/containers/" + encoded(handle));
+  if (!printedJson(invocation, body)) std::cout << handle << " destroyed\n";
+  return 0;
+}
+
+/// Only the daemon's program knows how to ask plugins for their keys, so it does the checking.
+int configCheck(const Invocation &invocation) {
+  std::error_code error;
+  const auto daemon = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "matrixosd";
+  std::string file = invocation.arguments.empty() ? invocation.get("config") : invocation.arguments[0];
+  if (file.empty()) file = "/etc/matrixos/matrixosd.ini";
+  const std::string argument = "--config=" + file;
+  std::cout.flush();
+  ::execl(daemon.c_str(), daemon.c_str(), argument.c_str(), "--check", static_cast<char *>(nullptr));
+  throw Failure(EX_UNAVAILABLE, "cannot run " + daemon.string() + ": " + std::strerror(errno));
+}
+
+int printBody(const Invocation &invocation, const char *path) {
+  std::cout << DaemonClient(invocation).call("GET", path);
+  return 0;
+}
+
+int reload(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("POST", "/reload");
+  const json::Object::Ptr report = json::parseObject(body);
+  const auto refused = json::findArray(*report, "refused");
+  const int code = refused && refused->size() > 0 ? 1 : 0;
+  if (printedJson(invocation, body)) return code;
+  bool any = false;
+  for (const auto &[key, title] : std::map<std::string, std::string>{
+           {"applied", "applied"}, {"needsRestart", "takes a restart"}, {"refused", "refused"}}) {
+    const auto list = json::findArray(*report, key);
+    for (unsigned i = 0; list && i < list->size(); ++i) {
+      std::cout << title << ": " << printable(list->getElement<std::string>(i)) << '\n';
+      any = true;
+    }
+  }
+  if (!any) std::cout << "nothing has changed\n";
+  return code;
+}
+
+int routes(const Invocation &invocation) {
+  const std::string body = DaemonClient(invocation).call("GET", "/routes");
+  if (printedJson(invocation, body)) return 0;
+  Table table({"METHOD", "PATH", "PERMISSION", "WHAT"});
+  for (const auto &route : objects(json::parse(body))) {
+    table.add({text(*route, "method"), text(*route, "path"), text(*route, "permission"), text(*route, "summary")});
+  }
+  table.print(std::cout);
+  return 0;
+}
+
+struct Command {
+  CommandSpec spec;
+  Action action;
+};
+
+const std::vector<Command> &table() {
+  const OptionSpec quiet{"quiet", "", "print the names alone"};
+  static const std::vector<Command> list{
+      {{{"status"}, {}, {}, "The daemon and the state of its plugins"}, status},
+      {{{"containers", "list"},
+        {},
+        {{"status", "STATUS", "only these: running, stopped, provisioning, failed …"}, quiet},
+        "All instances, newest first"},
+       containersList},
+      {{{"containers", "show"}, {"HANDLE"}, {}, "One instance"}, containersShow},
+      {{{"containers", "provision"},
+        {"HANDLE"},
+        {{"user", "ID", "the owner's Clerk user id", true}},
+        "Creates an instance and starts it"},
+       containersProvision},
+      {{{"containers", "start"}, {"HANDLE"}, {}, "Wakes an instance"}, containersPower("start", "is running")},
+      {{{"containers", "stop"}, {"HANDLE"}, {}, "Puts an instance to sleep"}, containersPower("stop", "is stopped")},
+      {{{"containers", "destroy"},
+        {"HANDLE"},
+        {{"yes", "", "do not ask"}},
+        "Removes an instance; its data goes to the trash"},
+       containersDestroy},
+      {{{"plugins", "list"}, {}, {quiet}, "All plugins and their state"}, pluginsList},
+      {{{"plugins", "show"}, {"ID"}, {}, "One plugin: what it provides, needs and why it is in its state"},
+       pluginsShow},
+      {{{"plugins", "enable"}, {"ID"}, {}, "Starts a plugin, until the next restart of the daemon"},
+       pluginsSwitch("enable", "enabled")},
+      {{{"plugins", "disable"}, {"ID"}, {}, "Stops a plugin, until the next restart of the daemon"},
+       pluginsSwitch("disable", "disabled")},
+      {{{"config", "check"}, {"[FILE]"}, {}, "Validates a configuration, without a daemon"}, configCheck},
+      {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"},
+       [](const Invocation &invocation) { return printBody(invocation, "/config"); }},
+      {{{"reload"}, {}, {}, "Makes the daemon read its configuration again"}, reload},
+      {{{"routes"}, {}, {}, "The API's routes"}, routes},
+      {{{"metrics"}, {}, {}, "Prometheus metrics"},
+       [](const Invocation &invocation) { return printBody(invocation, "/metrics"); }},
+      {{{"completion", "bash"}, {}, {}, "A script for tab completion"},
+       [](const Invocation &) {
+         std::cout << bashCompletion(commands());
+         return 0;
+       }},
+  };
+  return list;
+}
+
+} // namespace
+
+const std::vector<CommandSpec> &commands() {
+  static const std::vector<CommandSpec> specs = [] {
+    std::vector<CommandSpec> list;
+    for (const Command &command : table())
+      list.push_back(command.spec);
+    return list;
+  }();
+  return specs;
+}
+
+int execute(const Invocation &invocation) {
+  for (const Command &command : table()) {
+    if (command.spec.words == invocation.command->words) return command.action(invocation);
+  }
+  throw UsageError("unknown command");
+}
+
+} // namespace matrixos::ctl

@@ -1,0 +1,94 @@
+#include "ctl/DaemonClient.h"
+
+#include "auth/Secret.h"
+#include "config/CoreSchema.h"
+#include "config/Loader.h"
+#include "config/Validator.h"
+
+#include <sysexits.h>
+
+#include <filesystem>
+
+namespace matrixos::ctl {
+
+namespace {
+
+constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
+
+/// The admin socket of the configuration. Only the core's sections matter here, so plugins are not asked.
+std::string adminSocket(const std::string &file) {
+  const bool exists = !file.empty() || std::filesystem::exists(kDefaultConfig);
+  config::LoadOptions options;
+  if (exists) options.file = file.empty() ? kDefaultConfig : file;
+  options.environment = config::processEnvironment();
+  const config::RawConfig raw = config::load(options);
+  if (!file.empty() && raw.files.empty()) {
+    throw Failure(EX_CONFIG, raw.problems.empty() ? file + " cannot be read" : raw.problems.front().toString());
+  }
+  const config::ConfigPtr config = config::preview(raw, config::coreSchema());
+  for (const config::ListenAddress &address : config->getListen("api", "admin"))
+    return address.toString();
+  throw Failure(EX_CONFIG, "the configuration has no [api] admin socket; use --api=URL");
+}
+
+[[noreturn]] void unreachable(const Error &error, const std::string &endpoint) {
+  if (error.status() == Status::PermissionDenied) {
+    throw Failure(EX_NOPERM, "you may not open " + endpoint + ": run matrixosctl as root or as the daemon's user");
+  }
+  if (error.status() == Status::Unavailable) {
+    throw Failure(EX_UNAVAILABLE, "no daemon answers at " + endpoint +
+                                      "; is it running (systemctl status matrixosd), and is this its configuration "
+                                      "(--config=FILE)?");
+  }
+  throw Failure(EX_UNAVAILABLE, std::string("the daemon at ") + endpoint + " gave no proper answer: " + error.what());
+}
+
+} // namespace
+
+DaemonClient::DaemonClient(const Invocation &invocation)
+    : endpoint_(invocation.has("api") ? invocation.get("api") : adminSocket(invocation.get("config"))) {
+  if (invocation.has("secret-file")) secret_ = auth::loadSecret(invocation.get("secret-file"));
+  client_ = std::make_unique<http::UnixHttpClient>(endpoint_);
+}
+
+std::string DaemonClient::call(const std::string &method, const std::string &path, const std::string &body,
+                               std::chrono::milliseconds patience) const {
+  http::UnixHttpClient::Request request;
+  request.method = method;
+  request.path = path;
+  request.body = body;
+  request.timeout = patience;
+  if (!body.empty()) request.fields.push_back({"Content-Type", "application/json"});
+  if (!secret_.empty()) request.fields.push_back({"Authorization", "Bearer " + secret_});
+  http::UnixHttpClient::Response response;
+  try {
+    response = client_->request(request);
+  } catch (const Error &error) {
+    unreachable(error, endpoint_);
+  }
+  if (response.status / 100 == 2) return response.body;
+  std::string sentence = "HTTP status " + std::to_string(response.status);
+  try {
+    sentence = json::getString(*json::parseObject(response.body), "error");
+  } catch (const Error &) {
+    // Not one of our answers: the status is all there is to say.
+  }
+  if (response.status == 401) sentence += "; give the secret with --secret-file=FILE";
+  throw Failure(response.status == 401 || response.status == 403 ? EX_NOPERM : 1, sentence);
+}
+
+std::string encoded(const std::string &segment) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : segment) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.') {
+      text += c;
+    } else {
+      text += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
+    }
+  }
+  return text;
+}
+
+} // namespace matrixos::ctl

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "ctl/CommandLine.h"
+#include "http/UnixHttpClient.h"
+
+#include <matrixos/json.hpp>
+
+#include <memory>
+#include <string>
+
+namespace matrixos::ctl {
+
+/// A refusal, as the user reads it, and the exit code that goes with it.
+class Failure : public std::runtime_error {
+public:
+  Failure(int exitCode, const std::string &message) : std::runtime_error(message), exitCode_(exitCode) {}
+  int exitCode() const noexcept { return exitCode_; }
+
+private:
+  int exitCode_;
+};
+
+/// The running daemon, found through --api, the configuration or the default socket.
+class DaemonClient {
+public:
+  explicit DaemonClient(const Invocation &invocation);
+
+  /// The body of a 2xx answer. Throws Failure with the daemon's own sentence for others, and with what to do when no
+  /// daemon answers. `patience`: for the whole exchange; 0 waits for ever.
+  std::string call(const std::string &method, const std::string &path, const std::string &body = {},
+                   std::chrono::milliseconds patience = std::chrono::minutes{2}) const;
+  json::Value get(const std::string &path) const { return json::parse(call("GET", path)); }
+
+  const std::string &endpoint() const noexcept { return endpoint_; }
+
+private:
+  std::string endpoint_;
+  std::string secret_;
+  std::unique_ptr<http::UnixHttpClient> client_;
+};
+
+/// One segment of a path, percent-encoded.
+std::string encoded(const std::string &segment);
+
+} // namespace matrixos::ctl
