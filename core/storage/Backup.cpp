@@ -6,6 +6,7 @@
 #include "storage/Connection.h"
 #include "storage/SqliteError.h"
 
+#include <matrixos/failpoint.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <fcntl.h>
@@ -93,6 +94,7 @@ private:
 void copyVerified(sqlite3 *from, const Temporary &to) {
   const Handle copy = openFile(to.path(), SQLITE_OPEN_READWRITE);
   copyPages(from, copy.get(), "writing the backup " + to.path());
+  MATRIXOS_FAILPOINT("db.backup_mid");
   // A copy is one file that needs no log beside it.
   checkSqlite(copy.get(), sqlite3_exec(copy.get(), "PRAGMA journal_mode=DELETE", nullptr, nullptr, nullptr),
               "writing the backup " + to.path());
@@ -114,6 +116,7 @@ void foldLog(const std::string &file) {
 void writeBackup(Connection &from, const std::filesystem::path &to) {
   Temporary temporary(to);
   copyVerified(from.handle(), temporary);
+  MATRIXOS_FAILPOINT("db.backup_prerename");
   temporary.publish(to);
 }
 
@@ -150,6 +153,7 @@ std::filesystem::path restoreBackup(const std::filesystem::path &backup, const s
     }
     ::unlink((file.string() + "-shm").c_str());
   }
+  MATRIXOS_FAILPOINT("db.restore_prerename");
   temporary.publish(file);
   return kept;
 }

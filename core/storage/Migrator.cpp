@@ -3,6 +3,8 @@
 #include "storage/Backup.h"
 #include "storage/Connection.h"
 
+#include <matrixos/failpoint.hpp>
+
 #include <Poco/DateTimeFormat.h>
 #include <Poco/DateTimeFormatter.h>
 #include <Poco/DigestEngine.h>
@@ -126,10 +128,12 @@ void Migrator::apply(std::span<const Migration> steps) {
   for (const Migration &step : steps)
     applyStep(step);
   checkForeignKeys();
+  MATRIXOS_FAILPOINT("db.migrate_precommit");
   connection_.run("COMMIT");
 }
 
 void Migrator::applyStep(const Migration &step) {
+  MATRIXOS_FAILPOINT("db.migrate_mid");
   try {
     connection_.runScript(step.sql);
   } catch (const Error &e) {
@@ -138,6 +142,7 @@ void Migrator::applyStep(const Migration &step) {
                     " failed and nothing was changed: " + e.what(),
                 e.reason(), e.retryAfterMs());
   }
+  MATRIXOS_FAILPOINT("db.migrate_preversion");
   connection_.execTrusted({"INSERT INTO schema_migrations (owner, version, name, checksum, applied_at) "
                            "VALUES (?, ?, ?, ?, ?)",
                            {owner_, step.version, step.name, checksumOf(step),

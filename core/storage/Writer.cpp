@@ -2,6 +2,8 @@
 
 #include "storage/Connection.h"
 
+#include <matrixos/failpoint.hpp>
+
 #include <pthread.h>
 #include <sqlite3.h>
 
@@ -183,6 +185,7 @@ void Writer::runStatements(Request &request) {
 }
 
 void Writer::answer(const Group &group) {
+  MATRIXOS_FAILPOINT("db.committed");
   const std::lock_guard lock(mutex_);
   for (Request *request : group) {
     request->done = true;
@@ -195,6 +198,7 @@ void Writer::checkpointIfDue() {
   if (walPages_ < checkpointAt_) return;
   int total = 0;
   int moved = 0;
+  MATRIXOS_FAILPOINT("db.checkpoint");
   // Passive: never waits for readers. What cannot be moved now is moved the next time; an error shows in the next
   // write.
   sqlite3_wal_checkpoint_v2(connection_->handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &total, &moved);

@@ -21,7 +21,8 @@ namespace matrixos::test {
 class ChildProcess {
 public:
   /// The child finds `argument` in the environment as MATRIXOS_TEST_ARGUMENT and what it prints ends up in readLine().
-  ChildProcess(const std::string &testCase, const std::string &argument) {
+  /// failpoint: where it dies, see matrixos/failpoint.hpp; may be empty.
+  ChildProcess(const std::string &testCase, const std::string &argument, const std::string &failpoint = {}) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
     output_.reset(ends[0]);
@@ -32,12 +33,14 @@ public:
     std::string name = "--test-case=" + testCase;
     std::string self = "/proc/self/exe";
     std::string noSkip = "--no-skip";
+    std::string killer = "MATRIXOS_FAILPOINT=" + failpoint;
     std::string variable = "MATRIXOS_TEST_ARGUMENT=" + argument;
     std::vector<char *> arguments{self.data(), name.data(), noSkip.data(), nullptr};
     std::vector<char *> variables;
     for (char **entry = environ; *entry != nullptr; ++entry)
       variables.push_back(*entry);
     variables.push_back(variable.data());
+    variables.push_back(killer.data());
     variables.push_back(nullptr);
     const int error = ::posix_spawn(&pid_, self.c_str(), &actions, nullptr, arguments.data(), variables.data());
     ::posix_spawn_file_actions_destroy(&actions);

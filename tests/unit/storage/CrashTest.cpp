@@ -1,3 +1,4 @@
+#include "storage/Backup.h"
 #include "storage/Database.h"
 #include "unit/common/Fixtures.h"
 #include "unit/storage/ChildProcess.h"
@@ -59,4 +60,83 @@ TEST_CASE("kill -9 in the middle of batches: what was acknowledged is there, who
   }
   CHECK(acknowledged.size() >= 8 * 30);
   MESSAGE("acknowledged and found: " << acknowledged.size());
+}
+
+namespace {
+
+const std::vector<Migration> kOldSteps{
+    {1, "items", "CREATE TABLE item (id INTEGER PRIMARY KEY); INSERT INTO item VALUES (7)"}};
+const std::vector<Migration> kNewSteps{kOldSteps[0],
+                                       {2, "names", "ALTER TABLE item ADD COLUMN name TEXT; CREATE TABLE extra (x)"},
+                                       {3, "more", "CREATE TABLE more (x)"}};
+
+} // namespace
+
+TEST_CASE("child: migrates" * doctest::skip()) {
+  if (childArgument().empty()) return;
+  Database db({.file = childArgument()});
+  db.migrate("one", kNewSteps);
+}
+
+TEST_CASE("a crash at any point of a migration leaves the old tables or the new ones, and it can be run again") {
+  for (const char *failpoint : {"db.backup_mid", "db.backup_prerename", "db.migrate_mid:1", "db.migrate_mid:2",
+                                "db.migrate_preversion:1", "db.migrate_preversion:2", "db.migrate_precommit"}) {
+    CAPTURE(std::string(failpoint));
+    const TempDir dir;
+    const auto file = dir / "test.db";
+    {
+      Database db({.file = file});
+      db.migrate("one", kOldSteps);
+    }
+    CHECK(ChildProcess("child: migrates", file.string(), failpoint).wait() == -1);
+    Database db({.file = file});
+    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK(db.queryInt("SELECT max(version) FROM schema_migrations") == 1);
+    CHECK(db.queryInt("SELECT count(*) FROM sqlite_master WHERE name IN ('extra', 'more')") == 0);
+    CHECK(db.queryInt("SELECT id FROM item") == 7);
+    CHECK_NOTHROW(db.migrate("one", kOldSteps));
+    db.migrate("one", kNewSteps);
+    CHECK(db.queryInt("SELECT max(version) FROM schema_migrations") == 3);
+    const Database backup({.file = file.string() + ".backup-one-1"});
+    CHECK(backup.queryInt("SELECT id FROM item") == 7);
+  }
+}
+
+TEST_CASE("a crash between commit and answer, or before a checkpoint, loses nothing and changes nothing twice") {
+  for (const char *failpoint : {"db.committed:5", "db.committed:40", "db.checkpoint:1", "db.checkpoint:3"}) {
+    CAPTURE(std::string(failpoint));
+    const TempDir dir;
+    const auto file = dir / "test.db";
+    ChildProcess child("child: writes pairs until it is killed", file.string(), failpoint);
+    std::set<std::int64_t> acknowledged;
+    std::string line;
+    while (child.readUntil("ack ", line))
+      acknowledged.insert(std::stoll(line.substr(4)));
+    CHECK(child.wait() == -1);
+    const Database db({.file = file});
+    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK(db.queryInt("SELECT count(*) FROM a") == db.queryInt("SELECT count(*) FROM b"));
+    for (const auto id : acknowledged)
+      CHECK(db.queryInt("SELECT id FROM b WHERE id = ?", {id}) == id);
+  }
+}
+
+TEST_CASE("child: restores" * doctest::skip()) {
+  if (childArgument().empty()) return;
+  restoreBackup(childArgument() + ".copy", childArgument());
+}
+
+TEST_CASE("a crash just before a restored database takes its place leaves the old one") {
+  const TempDir dir;
+  const auto file = dir / "test.db";
+  {
+    Database db({.file = file});
+    db.execBatch({{"CREATE TABLE t (x)"}, {"INSERT INTO t VALUES (1)"}});
+    db.backup(file.string() + ".copy");
+    db.exec("INSERT INTO t VALUES (2)");
+  }
+  CHECK(ChildProcess("child: restores", file.string(), "db.restore_prerename").wait() == -1);
+  CHECK(Database({.file = file}).queryInt("SELECT count(*) FROM t") == 2);
+  CHECK(ChildProcess("child: restores", file.string()).wait() == 0);
+  CHECK(Database({.file = file}).queryInt("SELECT count(*) FROM t") == 1);
 }
