@@ -58,22 +58,23 @@ AdmittedSocket::AdmittedSocket(std::unique_ptr<Connection> connection, std::shar
 AdmittedSocket::~AdmittedSocket() {
   // The descriptor belongs to the connection; Poco's destructor would close it.
   reset();
+  if (finished_ || !connection_) return;
   try {
-    if (!answered_) {
-      const Problem dropped{503, "the server is stopping or has no worker left; try again", "OVERLOADED", 1000, {}};
-      connection_->sendNow(problemResponse(dropped, makeUlid(), connection_->head().minorVersion, false));
-    }
-    queue_->leave();
-    if (!connection_->aborted()) lobby_->giveBack(std::move(connection_), after_);
+    const Problem dropped{503, "the server is stopping or has no worker left; try again", "OVERLOADED", 1000, {}};
+    connection_->sendNow(problemResponse(dropped, makeUlid(), connection_->head().minorVersion, false));
   } catch (const std::exception &) {
     // Out of memory or randomness: the connection is closed unanswered.
-    connection_.reset();
   }
+  finish(After::Close);
 }
 
-void AdmittedSocket::answered(After after) {
-  answered_ = true;
-  after_ = after;
+void AdmittedSocket::finish(After after) {
+  queue_->leave();
+  if (connection_->aborted())
+    connection_.reset();
+  else
+    lobby_->giveBack(std::move(connection_), after);
+  finished_ = true;
 }
 
 int AdmittedSocket::sendBytes(const void *, int length, int) {

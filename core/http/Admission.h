@@ -5,6 +5,7 @@
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 
+#include <atomic>
 #include <memory>
 #include <string_view>
 
@@ -17,16 +18,18 @@
 /// dispatching to a pool of worker threads. The handler takes the real request from the AdmittedSocket underneath.
 namespace matrixos::http {
 
-/// The socket that Poco sees for one admitted request. Gives the connection back to the lobby when Poco lets go of it;
-/// a request that Poco dropped on the way is answered 503.
+/// The socket that Poco sees for one admitted request. A request that Poco drops on its way to a worker is answered 503
+/// when Poco lets go of the socket.
 class AdmittedSocket : public Poco::Net::StreamSocketImpl {
 public:
   AdmittedSocket(std::unique_ptr<Connection> connection, std::shared_ptr<Lobby> lobby,
                  std::shared_ptr<AdmissionQueue> queue);
 
+  /// Until finish().
   Connection &connection() { return *connection_; }
-  /// The request was answered, and this is what becomes of the connection.
-  void answered(After after);
+  /// The request was answered: passes the connection on. Poco keeps the socket a little longer and may let go of it on
+  /// its acceptor thread, so this does not wait for that.
+  void finish(After after);
 
   int sendBytes(const void *buffer, int length, int flags) override;
   int receiveBytes(void *buffer, int length, int flags) override;
@@ -49,8 +52,7 @@ private:
   std::shared_ptr<Lobby> lobby_;
   std::shared_ptr<AdmissionQueue> queue_;
   std::string_view pending_;
-  bool answered_ = false;
-  After after_ = After::Close;
+  std::atomic<bool> finished_{false};
 };
 
 /// The server socket that Poco::Net::HTTPServer accepts from.

@@ -31,7 +31,7 @@ public:
     core_->enter(connection);
     const After after = serveRequest(*core_, connection);
     core_->exit(connection);
-    admitted.answered(after);
+    admitted.finish(after);
   }
 
 private:
