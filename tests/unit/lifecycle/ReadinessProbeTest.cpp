@@ -1,3 +1,5 @@
+#include "TcpServer.h"
+
 #include <matrixos/call.hpp>
 
 #include <arpa/inet.h>
@@ -17,78 +19,13 @@
 #include <thread>
 
 using namespace matrixos::lifecycle;
+using namespace matrixos::lifecycle::test;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// A TCP server on a port of its own whose connections do what the test says, one after the other.
-class Server {
-public:
-  using Serve = std::function<void(int fd, int connection)>;
-
-  explicit Server(Serve serve) : serve_(std::move(serve)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
-    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &length) == 0);
-    port_ = ntohs(address.sin_port);
-  }
-  ~Server() {
-    stopping_ = true;
-    if (thread_.joinable()) thread_.join();
-    ::close(fd_);
-  }
-  void listen() {
-    REQUIRE(::listen(fd_, 16) == 0);
-    thread_ = std::thread([this] { run(); });
-  }
-  Target target(const std::string &scope = "bridge") const { return {"gateway", "127.0.0.1", port_, scope, "e"}; }
-  int connections() const { return connections_.load(); }
-  const std::atomic<bool> &stopping() const { return stopping_; }
-
-private:
-  void run() {
-    while (!stopping_) {
-      pollfd waiting{fd_, POLLIN, 0};
-      if (::poll(&waiting, 1, 20) <= 0) continue;
-      const int peer = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (peer < 0) continue;
-      serve_(peer, ++connections_);
-      ::close(peer);
-    }
-  }
-
-  Serve serve_;
-  int fd_;
-  std::uint16_t port_ = 0;
-  std::atomic<int> connections_{0};
-  std::atomic<bool> stopping_{false};
-  std::thread thread_;
-};
-
-void say(int fd, const std::string &text) {
-  std::size_t sent = 0;
-  while (sent < text.size()) {
-    const ssize_t count = ::send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-    if (count <= 0) return;
-    sent += static_cast<std::size_t>(count);
-  }
-}
-
-void readRequest(int fd) {
-  std::string request;
-  char bytes[512];
-  while (request.find("\r\n\r\n") == std::string::npos) {
-    const ssize_t count = ::recv(fd, bytes, sizeof bytes, 0);
-    if (count <= 0) return;
-    request.append(bytes, static_cast<std::size_t>(count));
-  }
-}
-
 /// Until the peer closes or the server ends.
-void keepSilent(int fd, const Server &server) {
+void keepSilent(int fd, const TcpServer &server) {
   char byte = 0;
   while (!server.stopping()) {
     pollfd waiting{fd, POLLIN, 0};
@@ -167,7 +104,7 @@ TEST_CASE("a status line is judged as soon as it can be") {
 
 TEST_CASE("any status is ready") {
   Bench bench;
-  Server server([](int fd, int) {
+  TcpServer server([](int fd, int) {
     readRequest(fd);
     say(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
   });
@@ -180,7 +117,7 @@ TEST_CASE("any status is ready") {
 
 TEST_CASE("a port that refuses is tried until somebody listens") {
   Bench bench;
-  Server server([](int fd, int) {
+  TcpServer server([](int fd, int) {
     readRequest(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\n");
   });
@@ -193,7 +130,7 @@ TEST_CASE("a port that refuses is tried until somebody listens") {
 
 TEST_CASE("a proxy that accepts and closes is not ready") {
   Bench bench;
-  Server server([](int fd, int connection) {
+  TcpServer server([](int fd, int connection) {
     if (connection <= 3) return; // closed at once, the request unread: a reset
     readRequest(fd);
     if (connection <= 5) return; // an orderly empty answer
@@ -207,7 +144,7 @@ TEST_CASE("a proxy that accepts and closes is not ready") {
 
 TEST_CASE("garbage is not ready") {
   Bench bench;
-  Server server([](int fd, int connection) {
+  TcpServer server([](int fd, int connection) {
     if (connection <= 3) return say(fd, connection == 1 ? "SSH-2.0-OpenSSH_9\r\n" : std::string(100'000, '\0'));
     readRequest(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\n");
@@ -220,7 +157,7 @@ TEST_CASE("garbage is not ready") {
 
 TEST_CASE("an answer that trickles in, or with a huge header, is ready at its status") {
   Bench bench;
-  Server server([](int fd, int) {
+  TcpServer server([](int fd, int) {
     readRequest(fd);
     for (const char c : std::string("HTTP/1.1 200 OK\r\n")) {
       say(fd, std::string(1, c));
@@ -235,7 +172,7 @@ TEST_CASE("an answer that trickles in, or with a huge header, is ready at its st
 
 TEST_CASE("a silent peer gets more time with each try") {
   Bench bench;
-  Server server([&](int fd, int) {
+  TcpServer server([&](int fd, int) {
     readRequest(fd);
     // Slower than the first timeout of 100 ms, quicker than the last of 1 s.
     std::this_thread::sleep_for(300ms);
@@ -249,8 +186,8 @@ TEST_CASE("a silent peer gets more time with each try") {
 
 TEST_CASE("the second address is tried when the first is of no use") {
   Bench bench;
-  Server closed([](int, int) {});
-  Server server([](int fd, int) {
+  TcpServer closed([](int, int) {});
+  TcpServer server([](int fd, int) {
     readRequest(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\n");
   });
@@ -267,8 +204,8 @@ TEST_CASE("the second address is tried when the first is of no use") {
 TEST_CASE("a cancelled probe is quiet and lets go of its peer") {
   Bench bench;
   std::atomic<bool> left{false};
-  const Server *self = nullptr;
-  Server server([&](int fd, int) {
+  const TcpServer *self = nullptr;
+  TcpServer server([&](int fd, int) {
     readRequest(fd);
     keepSilent(fd, *self);
     left = true;
@@ -290,12 +227,12 @@ TEST_CASE("many probes share the thread, and the tick keeps its time") {
     ++ticks;
     return matrixos::monotonicNanos() + 5'000'000;
   });
-  Server server([](int fd, int) {
+  TcpServer server([](int fd, int) {
     readRequest(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  Server closed([](int, int) {});
+  TcpServer closed([](int, int) {});
   constexpr std::uint64_t kMany = 200;
   std::atomic<std::uint64_t> ready{0};
   for (std::uint64_t id = 1; id <= kMany; ++id) {
