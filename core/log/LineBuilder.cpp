@@ -104,7 +104,7 @@ std::string timeText(std::int64_t ms) {
   tm parts{};
   ::gmtime_r(&seconds, &parts);
   std::array<char, 40> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const std::size_t length = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text.data() + length, text.size() - length, ".%03dZ", static_cast<int>(ms % 1000));
   return text.data();
 }
