@@ -42,7 +42,7 @@ for folder in plugins/*/; do
 done
 
 if [ -n "$ctl" ]; then
-  help=$("$ctl" help 2>&1)
+  help=$("$ctl" --help)
   while read -r words; do
     grep -qF "$words" <<<"$help" || problem "README.md: matrixosctl's help knows no '$words'"
   done < <(grep -ohE '^matrixosctl [a-z]+( [a-z]+)?' README.md | sed 's/^matrixosctl //' | sort -u)
