@@ -1,5 +1,7 @@
 #pragma once
 
+#include <matrixos/abi/runtime.h>
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -32,9 +34,9 @@ struct Settings {
 
 /// Labels that the runtime reads and writes.
 namespace label {
-constexpr const char *kInstallId = "matrixos.install-id";
-constexpr const char *kOperationId = "matrixos.operation-id";
-constexpr const char *kSpecHash = "matrixos.spec-hash";
+constexpr const char *kInstallId = MOS_LABEL_INSTALL;
+constexpr const char *kOperationId = MOS_LABEL_OPERATION;
+constexpr const char *kSpecHash = MOS_LABEL_SPEC_HASH;
 /// New at each attempt: a create whose answer was lost finds its own container by it.
 constexpr const char *kAttempt = "matrixos.attempt";
 /// "matrixos.endpoint.gateway" = "4000".
