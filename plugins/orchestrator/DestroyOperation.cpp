@@ -7,12 +7,17 @@
 #include "Telemetry.h"
 
 #include <matrixos/abi/runtime.h>
+#include <matrixos/failpoint.hpp>
 #include <matrixos/ulid.hpp>
 
 namespace matrixos::orchestrator {
 
 Operation::State DestroyOperation::advance() {
   InstancePtr record = shop_.table.find(handle());
+  if (!record && seen_) {
+    result.json = deletedJson(seen_->handle, seen_->id, seen_->rev);
+    return State::Finished;
+  }
   if (!record) throw Error(Status::NotFound, "there is no instance \"" + handle() + "\"", "NO_INSTANCE");
   try {
     if (record->phase != Phase::Deleting || record->step == Step::Undo) {
@@ -24,11 +29,15 @@ Operation::State DestroyOperation::advance() {
       next.operationId = makeUlid();
       record = shop_.ledger.update(*record, std::move(next));
     }
+    MATRIXOS_FAILPOINT("delete.recorded");
     removeContainer(*record);
+    MATRIXOS_FAILPOINT("delete.container_gone");
     if (!record->volume.empty()) {
       shop_.engine.trashVolume(record->volume, record->id, record->operationId + "/trash");
     }
+    MATRIXOS_FAILPOINT("delete.volume_renamed");
     const std::uint64_t rev = shop_.ledger.remove(*record, true);
+    MATRIXOS_FAILPOINT("delete.final");
     shop_.ports.release({record->port, record->shellPort});
     result.json = deletedJson(record->handle, record->id, rev);
   } catch (const Error &e) {

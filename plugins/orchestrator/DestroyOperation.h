@@ -10,8 +10,9 @@ namespace matrixos::orchestrator {
 /// repeat; what fails is taken up again by the reconciler or by the next DELETE.
 class DestroyOperation : public Operation {
 public:
-  DestroyOperation(Workshop &workshop, std::string handle)
-      : Operation(Kind::Destroy, std::move(handle)), shop_(workshop) {}
+  /// `seen`: the record as the caller saw it, perhaps null. When it is gone by the time of its turn, all is well.
+  DestroyOperation(Workshop &workshop, std::string handle, InstancePtr seen)
+      : Operation(Kind::Destroy, std::move(handle)), shop_(workshop), seen_(std::move(seen)) {}
 
   State advance() override;
 
@@ -19,6 +20,7 @@ private:
   void removeContainer(const Instance &record);
 
   Workshop &shop_;
+  InstancePtr seen_;
 };
 
 } // namespace matrixos::orchestrator

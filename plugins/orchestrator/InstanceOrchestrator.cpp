@@ -91,7 +91,10 @@ void InstanceOrchestrator::stopThen(std::string_view handle, std::uint64_t ifAct
 
 void InstanceOrchestrator::destroyThen(std::string_view handle, std::int64_t deadlineNanos, Done done) {
   requireKnown(handle);
-  shop_.queue.submit(std::make_shared<DestroyOperation>(shop_, std::string(handle)), std::move(done), deadlineNanos);
+  const std::string key(handle);
+  shop_.queue.submit(std::make_shared<DestroyOperation>(shop_, key, shop_.table.find(key)), std::move(done),
+                     deadlineNanos);
+  shop_.queue.abandonParked(key); // a deletion does not wait for the pull of an image
 }
 
 void InstanceOrchestrator::requireKnown(std::string_view handle) const {

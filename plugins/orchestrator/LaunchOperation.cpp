@@ -12,11 +12,13 @@
 #include "Settings.h"
 #include "Telemetry.h"
 
+#include <matrixos/failpoint.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace matrixos::orchestrator {
 
@@ -27,9 +29,12 @@ constexpr int kMaxRounds = 6;
 /// True when the number stands in the text on its own.
 bool mentions(const std::string &text, int number) {
   const std::string digits = std::to_string(number);
-  const auto isDigit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+  // Container ids are full of digits: a port stands between characters that are neither digit nor letter.
+  const auto isWord = [&](std::size_t at) {
+    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
+  };
   for (std::size_t at = text.find(digits); at != std::string::npos; at = text.find(digits, at + 1)) {
-    if ((at == 0 || !isDigit(at - 1)) && !isDigit(at + digits.size())) return true;
+    if ((at == 0 || !isWord(at - 1)) && !isWord(at + digits.size())) return true;
   }
   return false;
 }
@@ -136,7 +141,9 @@ void LaunchOperation::insertRecord() {
 
 void LaunchOperation::commitNew(Instance fresh) {
   try {
+    MATRIXOS_FAILPOINT("provision.before_tx");
     record_ = shop_.ledger.insert(std::move(fresh));
+    MATRIXOS_FAILPOINT("provision.committed");
     result.created = true;
   } catch (const Error &e) {
     if (e.status() == Status::AlreadyExists) {
@@ -167,6 +174,7 @@ bool LaunchOperation::beginStart() {
   next.desired = Desired::Running;
   next.operationId = makeUlid();
   next.step = next.containerId.empty() ? Step::Volume : Step::Start;
+  if (next.containerId.empty()) ++next.generation;
   next.endpoints.clear();
   thaw_ = thaw_ || record_->phase == Phase::Sleeping;
   try {
@@ -227,6 +235,7 @@ void LaunchOperation::ensureVolume() {
     progress("volume");
     const Engine::Volume volume =
         shop_.engine.ensureVolume(volumeRequest(*record_, *shop_.settings.get()), effectId("volume"));
+    MATRIXOS_FAILPOINT("provision.dir_made");
     next.volume = volume.ref;
     if (!record_->onceRan()) next.volumeCreated = record_->volumeCreated || volume.created;
   }
@@ -236,6 +245,7 @@ void LaunchOperation::ensureVolume() {
 }
 
 bool LaunchOperation::ensureImage() {
+  if (isAbandoned()) throw Error(Status::Aborted, "the instance was deleted meanwhile", "DELETED");
   if (!pulled_) {
     progress("pull");
     auto self = std::static_pointer_cast<LaunchOperation>(shared_from_this());
@@ -259,6 +269,7 @@ bool LaunchOperation::ensureImage() {
   }
   pulled_ = false;
   if (pullError_) throw *std::exchange(pullError_, std::nullopt);
+  MATRIXOS_FAILPOINT("provision.pulled");
   Instance next = *record_;
   if (!digest_.empty()) next.imageDigest = digest_;
   next.step = Step::Create;
@@ -275,6 +286,7 @@ void LaunchOperation::createContainer() {
   if (!record_->containerId.empty()) shop_.engine.remove(record_->containerId, effectId("replace"));
   const ContainerSpec spec = ContainerSpec::make(*record_, *shop_.settings.get());
   std::string ref;
+  MATRIXOS_FAILPOINT("provision.create_before");
   try {
     ref = shop_.engine.create(spec.json, effectId("create"));
   } catch (const Error &e) {
@@ -282,6 +294,7 @@ void LaunchOperation::createContainer() {
     replaceNamesake();
     ref = shop_.engine.create(spec.json, effectId("create-again"));
   }
+  MATRIXOS_FAILPOINT("provision.created_uncommitted");
   Instance next = *record_;
   next.containerId = ref;
   next.specHash = spec.hash;
@@ -307,6 +320,7 @@ void LaunchOperation::replaceNamesake() {
 
 void LaunchOperation::startContainer() {
   progress("start");
+  MATRIXOS_FAILPOINT("provision.start_before");
   try {
     if (std::exchange(thaw_, false))
       shop_.engine.unpause(record_->containerId, effectId("thaw"));
@@ -317,6 +331,7 @@ void LaunchOperation::startContainer() {
     if (e.reason() == MOS_REASON_PORT_IN_USE && record_->port != 0) return movePorts(e);
     throw;
   }
+  MATRIXOS_FAILPOINT("provision.started_uncommitted");
   const auto container = shop_.engine.inspect(record_->containerId);
   if (!container) return containerGone();
   if (container->state != "running") throw Error(Status::Unavailable, endReason(*container), "ENDED_AT_START");
@@ -331,6 +346,7 @@ void LaunchOperation::startContainer() {
   if (!container->imageDigest.empty()) next.imageDigest = container->imageDigest;
   if (!next.onceRan()) next.provisionedAt = nowMs();
   next.endpoints = container->endpoints;
+  MATRIXOS_FAILPOINT("provision.health_uncommitted");
   update(std::move(next));
 }
 
@@ -434,13 +450,16 @@ void LaunchOperation::undo(const std::string &reason) {
       shop_.telemetry.log().error("a failed provision was not recorded", {{"handle", handle()}, {"error", e.what()}});
     }
   }
+  MATRIXOS_FAILPOINT("undo.recorded");
   try {
     if (reachedEngine) {
       const auto container = shop_.engine.inspect(record_->containerName());
       const bool ours = !container || container->label(MOS_LABEL_INSTANCE) == record_->id;
       if (ours) shop_.engine.remove(container ? container->ref : record_->containerName(), effectId("undo"));
     }
+    MATRIXOS_FAILPOINT("undo.container_gone");
     if (record_->volumeCreated) undoVolume();
+    MATRIXOS_FAILPOINT("undo.final");
     shop_.ledger.remove(*record_, false);
   } catch (const Error &e) {
     shop_.telemetry.log().error("a failed provision is not undone yet", {{"handle", handle()}, {"error", e.what()}});

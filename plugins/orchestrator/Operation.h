@@ -3,6 +3,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -64,9 +65,16 @@ public:
   /// True when a caller who wants `other` is served by this one.
   virtual bool serves(const Operation &other) const { return kind_ == other.kind_; }
 
+  /// Somebody wants the opposite: a parked operation gives up when it is resumed. Any thread.
+  void abandon() noexcept { abandoned_ = true; }
+
   Result result;
 
+protected:
+  bool isAbandoned() const noexcept { return abandoned_; }
+
 private:
+  std::atomic<bool> abandoned_{false};
   Kind kind_;
   std::string handle_;
 };

@@ -1,5 +1,6 @@
 #include "OperationQueue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace matrixos::orchestrator {
@@ -164,6 +165,13 @@ void OperationQueue::settle(const OperationPtr &operation, Operation::State stat
     Entry &entry = lane.front();
     entry.running = false;
     if (state == Operation::State::Parked && !closed_) {
+      const bool unwanted = std::any_of(lane.begin() + 1, lane.end(), [](const Entry &next) {
+        return next.operation->kind() == Operation::Kind::Destroy;
+      });
+      if (unwanted) {
+        operation->abandon();
+        entry.resumed = true;
+      }
       if (!std::exchange(entry.resumed, false)) {
         entry.parked = true;
         return;
@@ -211,6 +219,18 @@ void OperationQueue::resume(const OperationPtr &operation) {
     ready_.push_back(operation->handle());
   }
   pump();
+}
+
+void OperationQueue::abandonParked(const std::string &handle) {
+  OperationPtr parked;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = lanes_.find(handle);
+    if (found == lanes_.end() || !found->second.front().parked) return;
+    parked = found->second.front().operation;
+  }
+  parked->abandon();
+  resume(parked);
 }
 
 bool OperationQueue::isQueued(const std::string &handle, Operation::Kind kind) const {

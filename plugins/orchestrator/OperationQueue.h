@@ -36,6 +36,8 @@ public:
 
   /// A parked operation goes on.
   void resume(const OperationPtr &operation);
+  /// What is parked for this handle gives up.
+  void abandonParked(const std::string &handle);
 
   /// True when an operation of this kind waits behind the running one.
   bool isQueued(const std::string &handle, Operation::Kind kind) const;

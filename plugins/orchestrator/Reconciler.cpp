@@ -8,6 +8,8 @@
 #include "StopOperation.h"
 #include "SyncOperation.h"
 
+#include <matrixos/failpoint.hpp>
+
 #include <algorithm>
 #include <memory>
 
@@ -48,6 +50,7 @@ void Reconciler::compare() {
     std::string name = container.name;
     containers.insert_or_assign(std::move(name), std::move(container));
   });
+  MATRIXOS_FAILPOINT("reconcile.listed");
   for (const InstancePtr &record : shop_.table.all()) {
     if (shop_.queue.isIdle(record->handle)) check(*record, containers, settings->installId);
   }
@@ -59,7 +62,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   if (!record.onceRan()) return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
   switch (record.phase) {
   case Phase::Deleting:
-    return queue(std::make_shared<DestroyOperation>(shop_, record.handle));
+    return queue(std::make_shared<DestroyOperation>(shop_, record.handle, nullptr));
   case Phase::Stopping:
     return queue(std::make_shared<StopOperation>(shop_, record.handle, StopOperation::kAlways, "resumed"));
   case Phase::Pending:
@@ -79,7 +82,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
     break;
   }
   const auto found = containers.find(record.containerName());
-  const auto container = found == containers.end() ? std::nullopt : std::optional<Description>(found->second);
+  const Description *container = found == containers.end() ? nullptr : &found->second;
   if (disagrees(record, container, installId)) queue(std::make_shared<SyncOperation>(shop_, record.handle));
 }
 

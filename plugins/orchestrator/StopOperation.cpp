@@ -7,6 +7,7 @@
 #include "OperationQueue.h"
 #include "Telemetry.h"
 
+#include <matrixos/failpoint.hpp>
 #include <matrixos/ulid.hpp>
 
 namespace matrixos::orchestrator {
@@ -26,6 +27,7 @@ Operation::State StopOperation::advance() {
   try {
     const InstancePtr before = record_;
     commit(Phase::Stopping);
+    MATRIXOS_FAILPOINT("stop.cas_done");
     if (usedSince()) { // between the decision and its commit
       Instance again = *before;
       again.rowRev = record_->rowRev;
@@ -33,6 +35,7 @@ Operation::State StopOperation::advance() {
       refuse();
     }
     if (!record_->containerId.empty()) shop_.engine.stop(record_->containerId, record_->operationId + "/stop");
+    MATRIXOS_FAILPOINT("stop.stopped_uncommitted");
     commit(Phase::Stopped);
   } catch (const Error &e) {
     if (e.status() == Status::Aborted && e.reason() == "ACTIVE") throw;

@@ -7,6 +7,7 @@
 #include "Telemetry.h"
 
 #include <matrixos/abi/runtime.h>
+#include <matrixos/failpoint.hpp>
 
 namespace matrixos::orchestrator {
 
@@ -22,21 +23,22 @@ bool belongsTo(const Description &container, const Instance &record, const std::
 
 } // namespace
 
-Phase observedPhase(const std::optional<Description> &container) {
+Phase observedPhase(const Description *container) {
   if (!container) return Phase::Stopped;
   if (container->state == "running" || container->state == "restarting") return Phase::Running;
   return container->state == "paused" ? Phase::Sleeping : Phase::Stopped;
 }
 
-bool disagrees(const Instance &record, const std::optional<Description> &container, const std::string &installId) {
+bool disagrees(const Instance &record, const Description *container, const std::string &installId) {
   if (!isSettled(record.phase)) return false;
-  if (container && !belongsTo(*container, record, installId)) return disagrees(record, std::nullopt, installId);
+  if (container && !belongsTo(*container, record, installId)) container = nullptr;
   const Phase seen = observedPhase(container);
   const bool atRest = seen == Phase::Stopped;
   // A failed start leaves a container at rest; the record says more than the engine then.
   const bool samePhase = seen == record.phase || (atRest && record.phase == Phase::Failed);
   const bool sameRef = record.containerId == (container ? container->ref : std::string());
-  return !samePhase || !sameRef || (container && seen == Phase::Running && container->endpoints != record.endpoints);
+  return !samePhase || !sameRef ||
+         (container != nullptr && seen == Phase::Running && container->endpoints != record.endpoints);
 }
 
 Operation::State SyncOperation::advance() {
@@ -47,14 +49,15 @@ Operation::State SyncOperation::advance() {
     container = shop_.engine.inspect(record->containerName());
     const std::string installId = shop_.settings.get()->installId;
     if (container && !belongsTo(*container, *record, installId)) container.reset();
-    if (disagrees(*record, container, installId)) follow(*record, container);
+    const Description *seen = container ? &*container : nullptr;
+    if (disagrees(*record, seen, installId)) follow(*record, seen);
   } catch (const Error &e) {
     throw unavailable(e);
   }
   return State::Finished;
 }
 
-void SyncOperation::follow(const Instance &record, const std::optional<Description> &container) {
+void SyncOperation::follow(const Instance &record, const Description *container) {
   const Phase seen = observedPhase(container);
   Instance next = record;
   next.containerId = container ? container->ref : "";
@@ -76,9 +79,10 @@ void SyncOperation::follow(const Instance &record, const std::optional<Descripti
     next.retryAt = next.failures = 0;
     next.lastError.clear();
   }
+  MATRIXOS_FAILPOINT("reconcile.adopted_uncommitted");
   const InstancePtr written = shop_.ledger.update(record, std::move(next));
   shop_.telemetry.log().info(
-      "an instance changed outside of the platform",
+      container != nullptr ? "an instance changed outside of the platform" : "a container is gone",
       {{"handle", handle()}, {"was", phaseName(record.phase)}, {"is", phaseName(written->phase)}});
   const std::string json = shop_.table.view(handle())->json();
   if (seen == Phase::Stopped && record.phase == Phase::Running) {

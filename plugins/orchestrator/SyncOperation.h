@@ -9,10 +9,10 @@
 
 namespace matrixos::orchestrator {
 
-/// The phase that a settled record should have, given what the engine says of its container (nothing: it has none).
-Phase observedPhase(const std::optional<Description> &container);
+/// The phase that a settled record should have, given what the engine says of its container (null: it has none).
+Phase observedPhase(const Description *container);
 /// True when the record claims something else than the engine; only for Running, Sleeping, Stopped and Failed.
-bool disagrees(const Instance &record, const std::optional<Description> &container, const std::string &installId);
+bool disagrees(const Instance &record, const Description *container, const std::string &installId);
 
 /// Level-triggered: asks the engine afresh and writes down what it says. Whoever wants an instance to run is served by
 /// a start, not by this.
@@ -23,7 +23,7 @@ public:
   State advance() override;
 
 private:
-  void follow(const Instance &record, const std::optional<Description> &container);
+  void follow(const Instance &record, const Description *container);
 
   Workshop &shop_;
 };

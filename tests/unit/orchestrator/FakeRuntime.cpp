@@ -2,6 +2,9 @@
 
 #include <matrixos/json.hpp>
 
+#include <cstdio>
+#include <fstream>
+
 namespace matrixos::test {
 
 namespace {
@@ -16,6 +19,68 @@ std::map<std::string, std::string> labelsOf(const json::Object::Ptr &object) {
 }
 
 } // namespace
+
+void FakeRuntime::persistTo(const std::string &path) {
+  const std::lock_guard lock(mutex_);
+  path_ = path;
+  std::ifstream in(path);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (text.empty()) return;
+  const json::Object::Ptr state = json::parseObject(text);
+  nextRef_ = state->getValue<int>("nextRef");
+  for (const auto &value : *state->getArray("volumes"))
+    volumeRefs_.insert(value.toString());
+  for (const auto &value : *state->getArray("networks"))
+    networks_.insert(value.toString());
+  trash_ = labelsOf(state->getObject("trash"));
+  for (const auto &value : *state->getArray("containers")) {
+    const auto item = value.extract<json::Object::Ptr>();
+    Container container;
+    container.ref = item->getValue<std::string>("ref");
+    container.name = item->getValue<std::string>("name");
+    container.state = item->getValue<std::string>("state");
+    container.network = item->getValue<std::string>("network");
+    container.labels = labelsOf(item->getObject("labels"));
+    for (const auto &port : *item->getArray("ports"))
+      container.hostPorts.push_back(port.convert<int>());
+    containers_[container.name] = container;
+  }
+}
+
+void FakeRuntime::save() const {
+  if (path_.empty()) return;
+  const auto mapOf = [](const std::map<std::string, std::string> &map) {
+    json::Object::Ptr object = new json::Object;
+    for (const auto &[key, value] : map)
+      object->set(key, value);
+    return object;
+  };
+  const auto listOf = [](const auto &values) {
+    json::Array::Ptr array = new json::Array;
+    for (const auto &value : values)
+      array->add(value);
+    return array;
+  };
+  json::Array::Ptr containers = new json::Array;
+  for (const auto &[name, container] : containers_) {
+    json::Object::Ptr item = new json::Object;
+    item->set("ref", container.ref);
+    item->set("name", name);
+    item->set("state", container.state);
+    item->set("network", container.network);
+    item->set("labels", mapOf(container.labels));
+    item->set("ports", listOf(container.hostPorts));
+    containers->add(item);
+  }
+  json::Object state;
+  state.set("nextRef", nextRef_);
+  state.set("volumes", listOf(volumeRefs_));
+  state.set("networks", listOf(networks_));
+  state.set("trash", mapOf(trash_));
+  state.set("containers", containers);
+  std::ofstream(path_ + ".new") << json::dump(state);
+  std::rename((path_ + ".new").c_str(), path_.c_str());
+}
 
 void FakeRuntime::failNext(const std::string &call, Fault fault) {
   const std::lock_guard lock(mutex_);
@@ -133,6 +198,7 @@ void FakeRuntime::perform(const char *name, const Call &call, const std::functio
   }
   if (fault && !fault->after) throw fault->error;
   effect();
+  save();
   if (fault) throw fault->error;
 }
 

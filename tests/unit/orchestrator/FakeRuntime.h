@@ -33,6 +33,9 @@ public:
   bool publishesPorts = true;
   bool volumes = true;
 
+  /// Keeps everything in this file, and takes up what is there: an engine that outlives the daemon.
+  void persistTo(const std::string &path);
+
   /// The next call of this name fails; call it several times for several faults.
   void failNext(const std::string &call, Fault fault);
   /// Every call of this name fails until cleared with nothing.
@@ -77,6 +80,7 @@ private:
   /// Counts the call, waits where it is held, applies faults around `effect`.
   void perform(const char *name, const Call &call, const std::function<void()> &effect);
   Container *find(std::string_view refOrName);
+  void save() const;
   static std::string describe(const Container &container);
 
   mutable std::mutex mutex_;
@@ -93,6 +97,7 @@ private:
   std::map<std::string, int> calls_;
   std::deque<std::string> events_;
   int nextRef_ = 1;
+  std::string path_;
 };
 
 } // namespace matrixos::test

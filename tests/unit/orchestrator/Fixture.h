@@ -13,11 +13,13 @@
 namespace matrixos::test {
 
 struct Fixture {
-  explicit Fixture(bool startNow = true) {
+  /// `at`: a directory that outlives the fixture, engine included; empty: a fresh one.
+  explicit Fixture(bool startNow = true, const std::filesystem::path &at = {}) : root(at.empty() ? dir.path() : at) {
+    if (!at.empty()) runtime.persistTo((root / "engine.json").string());
     settings.installId = "01TESTINSTALL0000000000000";
     settings.node = "node-1";
     settings.domain = "example.test";
-    settings.usersDir = (dir.path() / "users").string();
+    settings.usersDir = (root / "users").string();
     settings.reconcileInterval = std::chrono::hours(1); // passes are asked for
     settings.retryBase = std::chrono::milliseconds(1);
     settings.retryMax = std::chrono::milliseconds(1);
@@ -27,7 +29,7 @@ struct Fixture {
   ~Fixture() { stop(); }
 
   void start() {
-    host = std::make_unique<TestHost>(dir.path() / "platform.db");
+    host = std::make_unique<TestHost>(root / "platform.db");
     service = std::make_unique<orchestrator::Service>(host->abi(), RuntimeClient(runtime.table()), settings);
     service->start();
   }
@@ -67,6 +69,7 @@ struct Fixture {
   }
 
   TempDir dir;
+  std::filesystem::path root;
   FakeRuntime runtime;
   orchestrator::Settings settings;
   std::unique_ptr<TestHost> host;

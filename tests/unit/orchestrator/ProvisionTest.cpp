@@ -292,6 +292,18 @@ TEST_CASE("a long pull shows its progress and holds nobody else up") {
   CHECK(f.get("alice").body.find("progress") == std::string::npos);
 }
 
+TEST_CASE("a deletion does not wait for the pull of an image") {
+  Fixture f;
+  f.runtime.hold("pull");
+  const auto pending = f.host->send("POST", "/containers/provision", R"({"handle":"alice","clerkUserId":"user_1"})");
+  REQUIRE(eventually([&] { return f.runtime.held("pull") == 1; }));
+  CHECK(f.host->request("DELETE", "/containers/alice").status == 200);
+  CHECK(f.host->answerTo(pending).status == 503);
+  CHECK(f.isClean());
+  f.runtime.release("pull");
+  CHECK(f.provision("alice", "user_1").status == 201);
+}
+
 TEST_CASE("a namesake of this installation gives way, a stranger's container stays") {
   Fixture f;
   f.runtime.addForeign("matrixos-alice", {{MOS_LABEL_INSTALL, f.settings.installId}, {MOS_LABEL_INSTANCE, "old"}});
