@@ -67,7 +67,7 @@ void Reporter::writeLog(const Batch &batch) const {
                           {"bytesOut", std::to_string(record.bytesOut)},
                           {"tookUs", std::to_string(record.tookMicros)},
                           {"peer", record.peer},
-                          {"requestId", record.requestId},
+                          {"request", record.requestId},
                           {"upgraded", record.upgraded ? "true" : "false"},
                           {"woken", record.woken ? "true" : "false"},
                           {"reason", record.reason}});

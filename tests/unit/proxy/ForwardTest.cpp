@@ -1,7 +1,9 @@
 #include "Kit.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <future>
 
 using namespace kit;
@@ -73,13 +75,35 @@ TEST_CASE("a missing or doubled Host is 400 and ends the connection") {
   }
 }
 
-TEST_CASE("the API is reached over its socket, one connection per request") {
-  // A UNIX-socket upstream needs its own listener; the TCP one of the kit stands in behind a plain relay of the name.
-  ProxyFixture none;
-  Conn conn = none.connect();
-  const auto answer = conn.get("/containers", "localhost");
-  CHECK(answer.status == 503);
-  CHECK(answer.field("Content-Type") == "application/problem+json");
+TEST_CASE("the API is reached over its socket, one connection per request, credentials and all") {
+  char folder[] = "/tmp/proxy-test-XXXXXX";
+  REQUIRE(::mkdtemp(folder) != nullptr);
+  const std::string path = std::string(folder) + "/api.sock";
+  {
+    ProxyFixture f([&](matrixos::proxy::ProxyOptions &options) {
+      options.apiSocket = path;
+      options.secret = "s3cret";
+    });
+    Conn conn = f.connect();
+    const auto down = conn.get("/containers", "localhost");
+    CHECK(down.status == 503);
+    CHECK(down.field("Content-Type") == "application/problem+json");
+    Upstream api(Upstream::echo, path);
+    for (int i = 1; i <= 3; ++i) {
+      const auto answer =
+          conn.get("/containers?x=1", "api.matrix.test",
+                   "Authorization: Bearer s3cret\r\nCookie: __Host-matrixos-s=1\r\nx-matrix-user: root\r\n");
+      CHECK(firstLine(answer.body) == "GET /containers?x=1 HTTP/1.1");
+      CHECK(fieldOf(answer.body, "Authorization") == "Bearer s3cret");
+      CHECK(fieldOf(answer.body, "Cookie") == "__Host-matrixos-s=1");
+      CHECK(fieldOf(answer.body, "x-matrix-user").empty());
+      CHECK(fieldOf(answer.body, "Connection") == "close");
+      CHECK(api.accepted() == i);
+    }
+    CHECK(conn.get("/proxyx", "127.0.0.1").status == 200);
+  }
+  ::unlink(path.c_str());
+  ::rmdir(folder);
 }
 
 TEST_CASE("what a tenant may know of a client") {

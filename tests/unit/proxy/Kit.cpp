@@ -1,6 +1,7 @@
 #include "Kit.h"
 
 #include <arpa/inet.h>
+#include <edge/Address.h>
 #include <edge/Grammar.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -171,6 +172,17 @@ void Conn::close() {
 }
 
 Upstream::Upstream(Script script, std::uint16_t port) : fd_(listenOn(port)), port_(port), script_(std::move(script)) {
+  run();
+}
+
+Upstream::Upstream(Script script, const std::string &path)
+    : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), script_(std::move(script)) {
+  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  if (::bind(fd_, address.data(), address.size()) != 0) throw std::runtime_error("bind");
+  run();
+}
+
+void Upstream::run() {
   ::listen(fd_, 1024);
   acceptor_ = std::thread([this] {
     for (;;) {

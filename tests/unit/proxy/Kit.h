@@ -67,6 +67,8 @@ class Upstream {
 public:
   using Script = std::function<void(Conn &)>;
   explicit Upstream(Script script, std::uint16_t port = 0);
+  /// On a UNIX socket.
+  Upstream(Script script, const std::string &path);
   ~Upstream();
   std::uint16_t port() const { return port_; }
   int accepted() const { return accepted_; }
@@ -75,6 +77,8 @@ public:
   static void echo(Conn &conn);
 
 private:
+  void run();
+
   int fd_;
   std::uint16_t port_ = 0;
   Script script_;
