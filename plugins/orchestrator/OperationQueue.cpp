@@ -201,8 +201,10 @@ void OperationQueue::finish(Entry entry) {
 void OperationQueue::answer(const std::list<Waiter> &waiters, const Result &result) {
   Result joined = result;
   joined.created = false;
-  for (const Waiter &waiter : waiters)
-    waiter.done(waiter.first ? result : joined);
+  for (const Waiter &waiter : waiters) {
+    // One caller's failure to take its answer is not the others'.
+    static_cast<void>(guarded(nullptr, [&] { waiter.done(waiter.first ? result : joined); }));
+  }
 }
 
 void OperationQueue::resume(const OperationPtr &operation) {

@@ -169,6 +169,15 @@ TEST_CASE("a failed start says why and when to retry, and the next one may succe
   CHECK(f.field("alice", "lastError").empty());
 }
 
+TEST_CASE("an engine's words stay valid JSON, whatever bytes they are made of") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(f.host->request("POST", "/containers/alice/stop").status == 200);
+  f.runtime.failNext("start", {Error(Status::Unavailable, "caf\xC3\xA9 \xFF \xED\xA0\x80 \"x\" \x01"), false});
+  CHECK(f.host->request("POST", "/containers/alice/start").status == 503);
+  CHECK(f.field("alice", "lastError") == "caf\xC3\xA9 \uFFFD \uFFFD\uFFFD\uFFFD \"x\" \x01");
+}
+
 TEST_CASE("an instance that ends at once is failed, with its exit code") {
   Fixture f;
   REQUIRE(f.provision("alice", "user_1").status == 201);
