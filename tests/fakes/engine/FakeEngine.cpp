@@ -218,15 +218,12 @@ void FakeEngine::serve(int fd) {
 }
 
 FakeAnswer FakeEngine::answerTo(const FakeRequest &request) {
-  HandlerFn handler;
-  {
-    const std::lock_guard lock(mutex_);
-    requests_.push_back(request);
-    const auto found = handlers_.find(request.method + " " + request.path);
-    if (found != handlers_.end()) handler = found->second;
-  }
-  if (!handler) return answer(404, R"({"message": "page not found"})");
-  return handler(request);
+  // Handlers run one at a time, so that a test may share plain variables among them and read them after count().
+  const std::lock_guard lock(mutex_);
+  requests_.push_back(request);
+  const auto found = handlers_.find(request.method + " " + request.path);
+  if (found == handlers_.end()) return answer(404, R"({"message": "page not found"})");
+  return found->second(request);
 }
 
 /// False when the connection is over.

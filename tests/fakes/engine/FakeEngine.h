@@ -62,7 +62,8 @@ public:
   /// "unix:/…".
   std::string endpoint() const { return "unix:" + socketPath_; }
   const std::string &socketPath() const noexcept { return socketPath_; }
-  /// Answers `method path` (without version prefix) from now on. What is not scripted is 404.
+  /// Answers `method path` (without version prefix) from now on. What is not scripted is 404. Handlers run one at a
+  /// time and must not call the engine.
   void on(const std::string &method, const std::string &path, HandlerFn handler);
   void on(const std::string &method, const std::string &path, FakeAnswer fixed);
   std::vector<FakeRequest> requests() const;

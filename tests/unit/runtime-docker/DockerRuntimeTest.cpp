@@ -1,6 +1,8 @@
 /// What the runtime makes of an engine's answers, where a real engine cannot be brought to give them.
 #include "Fixture.h"
 
+#include <atomic>
+
 using namespace matrixos;
 using namespace matrixos::docker;
 using namespace matrixos::docker::test;
@@ -124,9 +126,9 @@ TEST_CASE("somebody else making the network first is no failure, in Docker's and
   for (const int status : {409, 500}) {
     Fixture f;
     f.engine.on("POST", "/networks/create", message(status, "network already exists"));
-    bool first = true;
+    std::atomic<bool> first{true};
     f.engine.on("GET", "/networks/matrixos-net", [&](const FakeRequest &) {
-      if (std::exchange(first, false)) return message(404, "network not found");
+      if (first.exchange(false)) return message(404, "network not found");
       return answer(200, R"({"Id": "n1", "Name": "matrixos-net"})");
     });
     CHECK(f.runtime.create(kCall, kSpec) == R"({"ref":"c0ffee"})");
@@ -161,7 +163,7 @@ TEST_CASE("a create whose answer is lost is undone, and nobody else's container 
     attempt = json::parseObject(request.body)->getObject("Labels")->getValue<std::string>("matrixos.attempt");
     return hangUp();
   });
-  bool ours = true;
+  std::atomic<bool> ours{true};
   f.engine.on("GET", "/containers/matrixos-alice/json", [&](const FakeRequest &) {
     return answer(200, inspectBody("created", "{\"matrixos.attempt\": \"" + (ours ? attempt : "another") + "\"}"));
   });
@@ -184,7 +186,7 @@ TEST_CASE("a create that fails at its second network leaves neither container no
     return answer(200, inspectBody("created", "{\"matrixos.attempt\": \"" + attempt + "\"}"));
   });
   f.engine.on("DELETE", "/containers/c0ffee", answer(204, ""));
-  bool made = false;
+  std::atomic<bool> made{false};
   f.engine.on("GET", "/networks/second", [&](const FakeRequest &) {
     return made ? answer(200, R"({"Id": "n2", "Name": "second"})") : message(404, "network not found");
   });
@@ -278,7 +280,7 @@ TEST_CASE("a frozen container is thawed before it is stopped, an absent one is s
 TEST_CASE("a removal already under way is waited for") {
   Fixture f;
   f.engine.on("DELETE", "/containers/matrixos-alice", message(409, "removal of container is already in progress"));
-  int looks = 0;
+  std::atomic<int> looks{0};
   f.engine.on("GET", "/containers/matrixos-alice/json", [&](const FakeRequest &) {
     return ++looks < 3 ? answer(200, inspectBody("removing")) : message(404, "gone");
   });
