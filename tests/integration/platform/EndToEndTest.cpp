@@ -139,16 +139,14 @@ TEST_CASE("fifty people sign up at once" * doctest::skip(!engineAnswers())) {
   daemon.start();
   const std::string prefix = uniqueHandle("many");
   std::vector<std::thread> people;
-  std::vector<int> statuses(50);
-  for (std::size_t i = 0; i < statuses.size(); ++i) {
+  std::vector<Response> answers(50);
+  for (std::size_t i = 0; i < answers.size(); ++i) {
     people.emplace_back([&, i] {
-      statuses[i] = daemon.api("POST", "/containers/provision", provisionBody(prefix + std::to_string(i))).status;
+      answers[i] = daemon.api("POST", "/containers/provision", provisionBody(prefix + std::to_string(i)));
     });
   }
-  for (auto &person : people)
-    person.join();
-  for (const int status : statuses)
-    CHECK(status == 201);
+  for (auto &person : people) person.join();
+  for (const Response &answer : answers) CHECK_MESSAGE(answer.status == 201, answer.body, daemon.log());
 
   const auto list = json::parse(daemon.api("GET", "/containers").body).extract<json::Array::Ptr>();
   CHECK(list->size() == 50);

@@ -4,7 +4,9 @@
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -24,10 +26,29 @@ bool has(const std::string &text, const std::string &part) {
   return found;
 }
 
+/// A real program's listener on a port of the range.
+class Listener {
+public:
+  explicit Listener(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 8) == 0);
+  }
+  ~Listener() { ::close(fd_); }
+  Listener(const Listener &) = delete;
+  Listener &operator=(const Listener &) = delete;
+
+private:
+  int fd_;
+};
+
 } // namespace
 
 TEST_CASE("no engine: the daemon serves, /ready and the answer say why") {
-  DaemonProcess daemon({{"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
+  DaemonProcess daemon(DaemonProcess::Values{{"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   daemon.start();
   has(daemon.api("GET", "/ready").body, "/tmp/there-is-no-engine.sock");
   const Response answer = daemon.api("POST", "/containers/provision", kAlice);
@@ -39,7 +60,7 @@ TEST_CASE("no engine: the daemon serves, /ready and the answer say why") {
 }
 
 TEST_CASE("an image that is not there: 503 with advice, nothing stays" * doctest::skip(!engineAnswers())) {
-  DaemonProcess daemon({{"orchestrator.image", "127.0.0.1:1/nobody/has-this:latest"}});
+  DaemonProcess daemon(DaemonProcess::Values{{"orchestrator.image", "127.0.0.1:1/nobody/has-this:latest"}});
   daemon.start();
   const std::string handle = uniqueHandle("noimg");
   const Response answer =
@@ -52,16 +73,11 @@ TEST_CASE("an image that is not there: 503 with advice, nothing stays" * doctest
 }
 
 TEST_CASE("a port of the range is taken by somebody else: the next one is used" * doctest::skip(!engineAnswers())) {
-  DaemonProcess daemon({{"orchestrator.gateway_base_port", "38001"},
+  DaemonProcess daemon(DaemonProcess::Values{{"orchestrator.gateway_base_port", "38001"},
                         {"orchestrator.shell_base_port", "37001"},
                         {"orchestrator.ports_per_range", "50"}});
   daemon.start();
-  // A real program on the first port of the range.
-  const TempDir dir;
-  Process squatter({"busybox", "nc", "-l", "-p", "38001", "-s", "127.0.0.1"}, dir / "log");
-  REQUIRE(eventually([] {
-    return run({"sh", "-c", "grep -qi ':9471 ' /proc/net/tcp"}).status == 0; // 38001 in hex, without connecting
-  }));
+  const Listener squatter(38001);
   const std::string handle = uniqueHandle("port");
   const Response answer =
       daemon.api("POST", "/containers/provision", R"({"handle":")" + handle + R"(","clerkUserId":"user_1"})");
@@ -73,14 +89,14 @@ TEST_CASE("a port of the range is taken by somebody else: the next one is used" 
 }
 
 TEST_CASE("a second daemon on the same data, and a taken listener, are named") {
-  DaemonProcess daemon({{"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
+  DaemonProcess daemon(DaemonProcess::Values{{"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   daemon.start();
   const Finished second = run({(buildDir() / "bin/matrixosd").string(), "--config=" + daemon.configFile().string()});
   CHECK(second.status == 69);
   has(second.out, std::to_string(daemon.process().pid()));
 
   const TempDir other;
-  DaemonProcess third({{"proxy.listen", "127.0.0.1:" + std::to_string(daemon.proxyPort())},
+  DaemonProcess third(DaemonProcess::Values{{"proxy.listen", "127.0.0.1:" + std::to_string(daemon.proxyPort())},
                        {"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   third.start();
   const std::string ready = third.api("GET", "/ready").body;
@@ -103,7 +119,7 @@ TEST_CASE("a database that somebody else has locked: 503 in time, and well again
     REQUIRE(eventually([&] { return std::filesystem::exists(dir / "locked"); }));
     const Response answer = daemon.api("POST", "/containers/provision", body);
     CHECK(answer.status == 503);
-    has(answer.body, "database");
+    has(answer.body, "matrixos.db locked");
     CHECK(daemon.api("GET", "/health").status == 200);
     run({"pkill", "-KILL", "-f", (dir / "locked").string()});
   }
