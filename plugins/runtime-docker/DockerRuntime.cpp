@@ -114,9 +114,23 @@ void DockerRuntime::start(const Call &call, std::string_view ref) {
   verifyRunning(call, name);
 }
 
+/// Another program may be creating our network at this moment, which Docker lets it do twice for an instant.
+void DockerRuntime::startUnambiguously(const Call &call, const std::string &ref) {
+  constexpr int kTries = 40;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return api_.startContainer(call, ref);
+    } catch (const EngineRefusal &e) {
+      if (!e.says("is ambiguous") || attempt == kTries) throw;
+    }
+    call.throwIfDone();
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+}
+
 void DockerRuntime::startOnce(const Call &call, const std::string &ref) {
   try {
-    api_.startContainer(call, ref);
+    startUnambiguously(call, ref);
   } catch (const EngineRefusal &e) {
     if (e.says("port is already allocated") || e.says("address already in use")) {
       throw Error(Status::Aborted, "a host port of " + ref + " is occupied: " + e.words(), MOS_REASON_PORT_IN_USE);

@@ -58,6 +58,7 @@ private:
 
   // Starting.
   void startOnce(const Call &call, const std::string &ref);
+  void startUnambiguously(const Call &call, const std::string &ref);
   void verifyRunning(const Call &call, const std::string &ref);
   std::string lastLines(const Call &call, const std::string &ref);
 

@@ -146,15 +146,18 @@ void DockerRuntime::undoCreate(const InstanceSpec &spec) noexcept {
 }
 
 bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) {
-  if (network.name == "bridge" || api_.inspectNetwork(call, network.name)) return false;
+  if (network.name == "bridge") return false;
+  const NetworkLeases::Creation turn = leases_.createTurn(call, network.name);
+  // By list, since a look-up by name fails while there are two of it.
+  if (!api_.listNetworksNamed(call, network.name).empty()) return false;
   std::map<std::string, std::string> labels;
   if (!settings_.installId.empty()) labels.emplace(label::kInstallId, settings_.installId);
   std::string id;
   try {
     id = api_.createNetwork(call, network.name, network.driver, labels);
   } catch (const EngineRefusal &) {
-    // Somebody was quicker. Engines differ in the status (409, 500), so the network itself is asked for.
-    if (api_.inspectNetwork(call, network.name)) return false;
+    // Another program was quicker. Engines differ in the status (409, 500), so the network itself is asked for.
+    if (!api_.listNetworksNamed(call, network.name).empty()) return false;
     throw;
   }
   // Docker checks for duplicates without a lock: of two of one name the older stays, and both creators see it so.

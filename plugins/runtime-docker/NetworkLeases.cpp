@@ -22,6 +22,24 @@ NetworkLeases::Use NetworkLeases::use(const Call &call, std::vector<std::string>
   return Use(this, std::move(names));
 }
 
+NetworkLeases::Creation NetworkLeases::createTurn(const Call &call, const std::string &name) {
+  std::unique_lock lock(mutex_);
+  while (states_[name].creating) {
+    call.throwIfDone();
+    changed_.wait_for(lock, std::chrono::milliseconds{50});
+  }
+  states_[name].creating = true;
+  return Creation(this, name);
+}
+
+void NetworkLeases::endCreation(const std::string &name) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    states_[name].creating = false;
+  }
+  changed_.notify_all();
+}
+
 NetworkLeases::Removal NetworkLeases::tryRemove(const std::string &name) {
   const std::lock_guard lock(mutex_);
   State &state = states_[name];

@@ -48,6 +48,21 @@ public:
     std::string name_;
   };
 
+  /// The turn to look for a network and create it when it is missing: the engine itself would make two of one name.
+  class Creation {
+  public:
+    Creation(NetworkLeases *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
+    Creation(const Creation &) = delete;
+    Creation &operator=(const Creation &) = delete;
+    ~Creation() { owner_->endCreation(name_); }
+
+  private:
+    NetworkLeases *owner_;
+    std::string name_;
+  };
+
+  /// Waits for the others' turns, as long as the call allows. The caller holds a Use of the network.
+  Creation createTurn(const Call &call, const std::string &name);
   /// Waits while one of the networks is being removed, as long as the call allows.
   Use use(const Call &call, std::vector<std::string> names);
   Removal tryRemove(const std::string &name);
@@ -56,9 +71,11 @@ private:
   struct State {
     int users = 0;
     bool removing = false;
+    bool creating = false;
   };
   void endUse(const std::vector<std::string> &names) noexcept;
   void endRemoval(const std::string &name) noexcept;
+  void endCreation(const std::string &name) noexcept;
 
   std::mutex mutex_;
   std::condition_variable changed_;
