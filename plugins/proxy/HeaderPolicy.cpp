@@ -97,7 +97,7 @@ std::string tenantCookie(std::string_view cookie, std::string_view host) {
     if (!first && sameText(trim(part.substr(0, equals)), "domain")) {
       std::string_view domain = equals == std::string_view::npos ? std::string_view{} : trim(part.substr(equals + 1));
       if (!domain.empty() && domain.front() == '.') domain.remove_prefix(1);
-      if (!sameText(domain, name)) continue;
+      if (domain.empty() || !sameText(domain, name)) continue;
     }
     if (!first) out += ';';
     out += part;

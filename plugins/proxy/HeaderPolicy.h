@@ -32,7 +32,7 @@ public:
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,
                     edge::HeadWriter &writer) const;
-  /// Writes the end-to-end fields of an upstream's answer. `host`: the request's Host value.
+  /// Writes the end-to-end fields of an upstream's answer. `host`: the Host value that is the tenant's own, or empty.
   void writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId, bool fromTenant,
                      edge::HeadWriter &writer) const;
 
@@ -46,8 +46,8 @@ private:
 /// A Cookie value without the platform's own cookies.
 std::string withoutPlatformCookies(std::string_view cookies);
 
-/// A tenant's Set-Cookie value as it may be passed on: without a Domain other than exactly `host`; empty when the
-/// whole cookie is refused because it bears one of the platform's names.
+/// A tenant's Set-Cookie value as it may be passed on: without a Domain other than exactly `host` (an empty `host`
+/// keeps none); empty when the whole cookie is refused because it bears one of the platform's names.
 std::string tenantCookie(std::string_view cookie, std::string_view host);
 
 /// A W3C traceparent of version 00 with ids that are not all zero (https://www.w3.org/TR/trace-context/).

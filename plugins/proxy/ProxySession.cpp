@@ -201,7 +201,9 @@ void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &h
   const bool tenant = decision_.kind == Decision::Kind::Instance;
   eventStream_ =
       tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
-  shared_.headers.writeResponse(head, exchange.request().host, client_.requestId, tenant, writer);
+  // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
+  const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
+  shared_.headers.writeResponse(head, host, client_.requestId, tenant, writer);
   if (!serverTiming_.empty() && !head.isInterim()) writer.field("Server-Timing", serverTiming_);
 }
 

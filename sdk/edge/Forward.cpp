@@ -182,6 +182,10 @@ void Forward::headMissing() {
     socket_.reset();
     return connectNext(false);
   }
+  if (sawByte_) {
+    client_.summary().reason = "the upstream closed its connection inside its answer";
+    return fail(ForwardFailure::BadResponse);
+  }
   client_.summary().reason = "the upstream closed its connection without an answer";
   fail(ForwardFailure::ClosedEarly);
 }
@@ -226,6 +230,7 @@ void Forward::startResponse(ResponseHead &head) {
   buffer_.consume(parser_.size());
   phase_ = Phase::Body;
   response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers});
+  client_.arm();
   response_.run();
 }
 

@@ -40,8 +40,8 @@ struct LocalResponse {
 enum class ForwardFailure : std::uint8_t {
   Unreachable, ///< no candidate took a connection; nothing was sent
   ConnectTimeout,
-  ClosedEarly, ///< the connection ended before a whole response head
-  BadResponse, ///< a malformed or ambiguous response
+  ClosedEarly, ///< the connection ended before the first byte of a response
+  BadResponse, ///< a malformed, ambiguous or incomplete response head
   Timeout,     ///< no response head in time
 };
 

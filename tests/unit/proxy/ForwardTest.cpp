@@ -182,6 +182,9 @@ TEST_CASE("a tenant's cookies stay on its own host") {
   CHECK(answer.head.substr(0, 17) == "HTTP/1.1 200 OK\r\n");
   CHECK(answer.field("X-Request-Id") != "forged");
   CHECK(answer.field("X-Private").empty());
+  // Under a path the host is the platform's, and no Domain is a tenant's own.
+  const auto byPath = conn.get("/proxy/alice/", "localhost:9000");
+  CHECK(byPath.field("Set-Cookie") == "a=1; Path=/|b=2|c=3; Secure|d=Domain=x");
   CHECK(answer.field("Keep-Alive").empty());
 }
 

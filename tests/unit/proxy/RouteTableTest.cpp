@@ -132,6 +132,7 @@ TEST_CASE("cookies and pages") {
   CHECK(withoutPlatformCookies("a=1;b=2 ; __Host-matrixosx=3;;c") == "a=1; b=2; c");
   CHECK(tenantCookie("a=1; Domain", "h") == "a=1");
   CHECK(tenantCookie("a=1;domain=H:80; Path=/", "h:80") == "a=1; Path=/");
+  CHECK(tenantCookie("a=1; Domain=localhost; Domain=; Domain=.", "") == "a=1");
   CHECK(tenantCookie(" __HOST-matrixos-s=1", "h") == "");
   const auto page = errorResponse(true, 404, "<script>&\"'", 3);
   CHECK(page.body.find("<script>") == std::string::npos);

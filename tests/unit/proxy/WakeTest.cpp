@@ -110,6 +110,20 @@ TEST_CASE("a port proxy that accepts and hangs up is not taken for the applicati
   CHECK(conn.readResponse().status == 200);
 }
 
+TEST_CASE("an answer that breaks off in its header is not asked for again") {
+  std::atomic<int> requests{0};
+  Upstream shell([&](Conn &conn) {
+    if (conn.readHead().empty()) return;
+    ++requests;
+    conn.send("HTTP/1.1 200 OK\r\nContent-");
+  });
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  CHECK(f.connect().get("/", "alice.localhost").status == 502);
+  CHECK(requests == 1);
+  CHECK(f.waker.calls == 0);
+}
+
 TEST_CASE("200 simultaneous requests for three sleepers") {
   Upstream shell(Upstream::echo);
   ProxyFixture f;
