@@ -51,6 +51,7 @@ private:
   void undoCreate(const InstanceSpec &spec) noexcept;
 
   // Networks. `ensureNetwork` is true when it made the network.
+  bool hasNetwork(const Call &call, const std::string &name);
   bool ensureNetwork(const Call &call, const NetworkSpec &network);
   void removeIfUnused(const Call &call, const NetworkInfo &network);
   void removeUnusedNetworks(const Call &call);

@@ -145,11 +145,20 @@ void DockerRuntime::undoCreate(const InstanceSpec &spec) noexcept {
   });
 }
 
+/// A look-up by name fails for the instant in which two programs have both created the network.
+bool DockerRuntime::hasNetwork(const Call &call, const std::string &name) {
+  try {
+    return api_.inspectNetwork(call, name).has_value();
+  } catch (const EngineRefusal &e) {
+    if (e.says("is ambiguous")) return true;
+    throw;
+  }
+}
+
 bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) {
   if (network.name == "bridge") return false;
   const NetworkLeases::Creation turn = leases_.createTurn(call, network.name);
-  // By list, since a look-up by name fails while there are two of it.
-  if (!api_.listNetworksNamed(call, network.name).empty()) return false;
+  if (hasNetwork(call, network.name)) return false;
   std::map<std::string, std::string> labels;
   if (!settings_.installId.empty()) labels.emplace(label::kInstallId, settings_.installId);
   std::string id;
@@ -157,7 +166,7 @@ bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) 
     id = api_.createNetwork(call, network.name, network.driver, labels);
   } catch (const EngineRefusal &) {
     // Another program was quicker. Engines differ in the status (409, 500), so the network itself is asked for.
-    if (!api_.listNetworksNamed(call, network.name).empty()) return false;
+    if (hasNetwork(call, network.name)) return false;
     throw;
   }
   // Docker checks for duplicates without a lock: of two of one name the older stays, and both creators see it so.
