@@ -25,6 +25,10 @@ namespace {
 
 const log::Log kLog("core");
 
+/// Requests that are open when the daemon stops may end; longer ones are answered 503, their work goes on or is
+/// finished at the next start.
+constexpr std::chrono::milliseconds kRequestPatience{5000};
+
 std::int64_t nowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -204,8 +208,9 @@ void Daemon::stop() {
   ServiceManager::stopping();
   kLog.info("stopping");
   const auto patience = config()->getDuration("plugins", "stop_timeout");
+  // First the API, so that nobody is told 404 for a route whose plugin has just gone.
+  if (api_) api_->stop(kRequestPatience);
   if (plugins_) plugins_->stopAll();
-  if (api_) api_->stop(patience);
   if (timers_) timers_.reset();
   if (events_) events_->stop(patience);
   if (executor_) executor_->stop(patience);

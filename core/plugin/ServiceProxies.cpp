@@ -20,7 +20,7 @@ class ProxyBase : public ServiceProxy {
 public:
   ProxyBase(ServicePoint &point, ServiceConsumer consumer) : point_(point), consumer_(std::move(consumer)) {}
 
-  ServicePoint &point() noexcept { return point_; }
+  const ServicePoint &point() const noexcept override { return point_; }
   const ServiceConsumer &consumer() const noexcept { return consumer_; }
 
 protected:

@@ -46,8 +46,9 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
                   "SERVICE_TAKEN");
     }
     place.set(std::move(provider));
-    for (const auto &[consumer, proxy] : proxies_)
-      proxies.push_back(proxy);
+    for (const auto &[consumer, proxy] : proxies_) {
+      if (&proxy->point() == &place) proxies.push_back(proxy);
+    }
   }
   for (const auto &proxy : proxies)
     proxy->providerArrived();

@@ -55,6 +55,8 @@ class ServiceProxy {
 public:
   virtual ~ServiceProxy() = default;
   virtual const void *table() const noexcept = 0;
+  /// Where its calls go.
+  virtual const ServicePoint &point() const noexcept = 0;
   /// Somebody provides the service (again): what the consumer has running there is set up anew.
   virtual void providerArrived() {}
   /// The consumer has stopped: what it left running in the provider (watches) ends.
