@@ -145,8 +145,10 @@ TEST_CASE("fifty people sign up at once" * doctest::skip(!engineAnswers())) {
       answers[i] = daemon.api("POST", "/containers/provision", provisionBody(prefix + std::to_string(i)));
     });
   }
-  for (auto &person : people) person.join();
-  for (const Response &answer : answers) CHECK_MESSAGE(answer.status == 201, answer.body, daemon.log());
+  for (auto &person : people)
+    person.join();
+  for (const Response &answer : answers)
+    CHECK_MESSAGE(answer.status == 201, answer.body, daemon.log());
 
   const auto list = json::parse(daemon.api("GET", "/containers").body).extract<json::Array::Ptr>();
   CHECK(list->size() == 50);

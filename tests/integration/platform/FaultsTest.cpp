@@ -74,8 +74,8 @@ TEST_CASE("an image that is not there: 503 with advice, nothing stays" * doctest
 
 TEST_CASE("a port of the range is taken by somebody else: the next one is used" * doctest::skip(!engineAnswers())) {
   DaemonProcess daemon(DaemonProcess::Values{{"orchestrator.gateway_base_port", "38001"},
-                        {"orchestrator.shell_base_port", "37001"},
-                        {"orchestrator.ports_per_range", "50"}});
+                                             {"orchestrator.shell_base_port", "37001"},
+                                             {"orchestrator.ports_per_range", "50"}});
   daemon.start();
   const Listener squatter(38001);
   const std::string handle = uniqueHandle("port");
@@ -97,7 +97,7 @@ TEST_CASE("a second daemon on the same data, and a taken listener, are named") {
 
   const TempDir other;
   DaemonProcess third(DaemonProcess::Values{{"proxy.listen", "127.0.0.1:" + std::to_string(daemon.proxyPort())},
-                       {"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
+                                            {"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   third.start();
   const std::string ready = third.api("GET", "/ready").body;
   has(ready, std::to_string(daemon.proxyPort()));

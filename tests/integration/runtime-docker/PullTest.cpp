@@ -25,8 +25,9 @@ public:
     const std::string htpasswd = directory_ / "htpasswd";
     if (!run({"htpasswd", "-Bbc", htpasswd, "alice", "s3cret"})) skip("htpasswd (apache2-utils) is not installed");
     std::ofstream(directory_ / "config.yml")
-        << "version: 0.1\nlog: {level: panic, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: " << (directory_ / "data").string()
-        << "}}\nhttp: {addr: '127.0.0.1:" << port_ << "'}\nauth: {htpasswd: {realm: test, path: " << htpasswd << "}}\n";
+        << "version: 0.1\nlog: {level: panic, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: "
+        << (directory_ / "data").string() << "}}\nhttp: {addr: '127.0.0.1:" << port_
+        << "'}\nauth: {htpasswd: {realm: test, path: " << htpasswd << "}}\n";
     pid_ = spawn({"docker-registry", "serve", directory_ / "config.yml"});
     if (pid_ < 0) skip("docker-registry is not installed");
     if (!waitFor([&] { return connects("127.0.0.1", port_); })) skip("docker-registry does not start");

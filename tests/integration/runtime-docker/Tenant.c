@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void end(int signal) { _exit(signal == SIGTERM ? 0 : 1); }
+static void end(int signal) {
+  _exit(signal == SIGTERM ? 0 : 1);
+}
 
 static int serve(int port) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
@@ -39,7 +41,8 @@ static int show(const char *path) {
   size_t length = file != NULL ? fread(text, 1, sizeof text, file) : 0;
   fwrite(text, 1, length, stdout);
   fflush(stdout);
-  for (;;) pause();
+  for (;;)
+    pause();
 }
 
 int main(int argc, char **argv) {

@@ -46,8 +46,7 @@
 #define MOS_PIN_SIZE(type, size) MOS_STATIC_ASSERT(sizeof(type) == (size), #type " changed size")
 
 /* True when the struct behind `p`, as its maker built it, is long enough to hold `field`, and the field is set. */
-#define MOS_HAS(p, type, field)                                                                                        \
-  ((p)->struct_size >= offsetof(type, field) + sizeof((p)->field) && (p)->field != 0)
+#define MOS_HAS(p, type, field) ((p)->struct_size >= offsetof(type, field) + sizeof((p)->field) && (p)->field != 0)
 
 MOS_STATIC_ASSERT(sizeof(void *) == 8 && sizeof(int) == 4 && sizeof(long) == 8, "the ABI is LP64");
 
@@ -129,9 +128,9 @@ MOS_PIN_SIZE(mos_buf, 32);
  */
 typedef struct mos_error {
   mos_status status;
-  int64_t retry_after_ms;          /* how long to wait before trying again; 0 = no advice */
-  char reason[MOS_REASON_SIZE];    /* stable word for programs, UPPER_SNAKE_CASE, e.g. IMAGE_NOT_FOUND; may be empty */
-  char message[MOS_MESSAGE_SIZE];  /* a sentence for people: what failed and what to do about it */
+  int64_t retry_after_ms;         /* how long to wait before trying again; 0 = no advice */
+  char reason[MOS_REASON_SIZE];   /* stable word for programs, UPPER_SNAKE_CASE, e.g. IMAGE_NOT_FOUND; may be empty */
+  char message[MOS_MESSAGE_SIZE]; /* a sentence for people: what failed and what to do about it */
   uint32_t reserved;
 } mos_error;
 MOS_PIN(mos_error, status, 0);
@@ -151,8 +150,8 @@ MOS_PIN_SIZE(mos_error, 520);
  */
 typedef struct mos_call {
   uint32_t struct_size;
-  int32_t cancel_fd;   /* -1: none, poll cancelled() instead; never read from it or close it */
-  int64_t deadline_ns; /* on CLOCK_MONOTONIC, or MOS_NO_DEADLINE */
+  int32_t cancel_fd;    /* -1: none, poll cancelled() instead; never read from it or close it */
+  int64_t deadline_ns;  /* on CLOCK_MONOTONIC, or MOS_NO_DEADLINE */
   mos_str operation_id; /* a mutation repeated with the same id takes effect once; may be empty */
   mos_str trace_id;     /* for logs and for headers to others; may be empty */
   void *ctx;

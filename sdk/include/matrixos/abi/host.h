@@ -247,7 +247,7 @@ typedef struct mos_http_route {
   mos_str method;
   mos_str pattern;
   mos_str permission;
-  mos_str summary; /* one line, for the route table operators see */
+  mos_str summary;   /* one line, for the route table operators see */
   uint64_t max_body; /* bytes; 0 = no body is accepted */
   void *ctx;
   void (*handle)(void *ctx, uint64_t exchange);

@@ -151,7 +151,7 @@ typedef struct mos_descriptor_v1 {
   uint32_t min_host_minor; /* the lowest host minor the plugin can live with */
   const char *id;          /* [a-z][a-z0-9-]*, equal to the file's name without .so */
   const char *name;
-  const char *version;     /* semantic version of the plugin */
+  const char *version; /* semantic version of the plugin */
   const char *vendor;
   const char *license;     /* SPDX identifier */
   const char *description; /* one sentence */

@@ -37,8 +37,8 @@ MOS_BEGIN_C
  * Labels that the orchestrator puts into every spec. create() adopts a container of the same name when its
  * MOS_LABEL_OPERATION or its MOS_LABEL_SPEC_HASH equals the spec's.
  */
-#define MOS_LABEL_MANAGED "matrixos.managed" /* "true" */
-#define MOS_LABEL_INSTALL "matrixos.install-id" /* ULID of the installation: containers of others are not ours */
+#define MOS_LABEL_MANAGED "matrixos.managed"      /* "true" */
+#define MOS_LABEL_INSTALL "matrixos.install-id"   /* ULID of the installation: containers of others are not ours */
 #define MOS_LABEL_INSTANCE "matrixos.instance-id" /* ULID of the instance */
 #define MOS_LABEL_HANDLE "matrixos.handle"
 #define MOS_LABEL_GENERATION "matrixos.generation"
