@@ -66,16 +66,20 @@ inline Value parse(std::string_view text) {
     parser.setDepth(kMaxDepth);
     return parser.parse(std::string(text));
   } catch (const Poco::Exception &e) {
-    throw Error(Status::InvalidArgument, "malformed JSON: " + e.displayText(), "BAD_JSON");
+    throw Error(Status::InvalidArgument, "malformed JSON: " + e.message(), "BAD_JSON");
   }
 }
 
 /// The document, which has to be an object.
 inline Object::Ptr parseObject(std::string_view text) {
+  const auto notAnObject = [] {
+    return Error(Status::InvalidArgument, "the JSON document has to be an object, like {\"key\": …}", "BAD_JSON");
+  };
+  // Poco fails on a root that is a bare string, number or word with a sentence about its own stack.
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] != '{' && text[first] != '[') throw notAnObject();
   const Value value = parse(text);
-  if (value.type() != typeid(Object::Ptr)) {
-    throw Error(Status::InvalidArgument, "the JSON document has to be an object, like {\"key\": …}", "BAD_JSON");
-  }
+  if (value.type() != typeid(Object::Ptr)) throw notAnObject();
   return value.extract<Object::Ptr>();
 }
 

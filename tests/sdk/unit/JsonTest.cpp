@@ -139,6 +139,9 @@ TEST_CASE("a number too large for a whole number is refused, not wrapped") {
 TEST_CASE("the document has to be an object where one is asked for") {
   CHECK_THROWS_AS(json::parseObject("[]"), Error);
   CHECK_THROWS_AS(json::parseObject("[{}]"), Error);
+  for (const char *scalar : {"\"x\"", "5", "true", "null", " null", "x"})
+    CHECK_THROWS_WITH_AS(json::parseObject(scalar), "the JSON document has to be an object, like {\"key\": …}", Error);
+  CHECK_THROWS_WITH_AS(json::parseObject(""), "malformed JSON: unexpected end of text", Error);
 }
 
 TEST_CASE("what is written reads back") {
