@@ -6,6 +6,7 @@
 #include <matrixos/json.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace matrixos::social {
 
@@ -20,6 +21,13 @@ std::size_t characters(std::string_view utf8) {
       std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+/// A member of "from"; the message names it whole, since the receiver has a handle too.
+std::optional<std::string> senderField(const json::Object &from, const std::string &key) {
+  const json::Value value = from.get(key);
+  if (!value.isEmpty() && !value.isString()) throw badField("\"from." + key + "\" has to be a string");
+  return json::findString(from, key);
+}
+
 } // namespace
 
 std::string canonicalMessage(std::string_view body) {
@@ -28,9 +36,10 @@ std::string canonicalMessage(std::string_view body) {
   if (text.empty() || text.size() > SocialApi::kMaxText) throw badField("\"text\" has to have 1 to 16384 bytes");
   const json::Object::Ptr from = json::findObject(*object, "from");
   if (!from) throw badField("\"from\" is missing; it has to be an object like {\"handle\": …}");
-  const std::string sender = json::getString(*from, "handle");
+  const std::string sender = senderField(*from, "handle").value_or("");
+  if (sender.empty()) throw badField("\"from.handle\" is missing; it has to be a string");
   if (!isHandle(sender)) throw badField("\"from.handle\" is no handle");
-  const auto displayName = json::findString(*from, "displayName");
+  const auto displayName = senderField(*from, "displayName");
   if (displayName && characters(*displayName) > SocialApi::kMaxDisplayName) {
     throw badField("\"from.displayName\" may have at most 128 characters");
   }
