@@ -1,6 +1,9 @@
 #include "daemon/MatrixosDaemon.h"
 #include "daemon/SignalThread.h"
 
+#include <Poco/Util/OptionException.h>
+#include <sysexits.h>
+
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -32,9 +35,13 @@ int main(int argc, char **argv) {
     for (std::string &argument : arguments)
       pointers.push_back(argument.data());
     matrixos::daemon::MatrixosDaemon daemon(std::filesystem::current_path());
+    daemon.checkOptions({arguments.begin() + 1, arguments.end()});
     return daemon.run(static_cast<int>(pointers.size()), pointers.data());
+  } catch (const Poco::Util::OptionException &e) {
+    std::cerr << "matrixosd: " << e.displayText() << "; see matrixosd --help\n";
+    return EX_USAGE;
   } catch (const std::exception &e) {
     std::cerr << "matrixosd: " << e.what() << '\n';
-    return 70;
+    return EX_SOFTWARE;
   }
 }

@@ -8,6 +8,7 @@
 #include "log/Log.h"
 
 #include <Poco/Util/HelpFormatter.h>
+#include <Poco/Util/OptionProcessor.h>
 #include <sysexits.h>
 
 #include <iostream>
@@ -44,6 +45,17 @@ std::filesystem::path binaryDir() {
 
 MatrixosDaemon::MatrixosDaemon(std::string startDirectory) : startDirectory_(std::move(startDirectory)) {
   setUnixOptions(true);
+}
+
+void MatrixosDaemon::checkOptions(const std::vector<std::string> &words) {
+  Poco::Util::OptionSet options;
+  defineOptions(options);
+  Poco::Util::OptionProcessor processor(options);
+  processor.setUnixStyle(true);
+  std::string name, value;
+  for (const std::string &word : words)
+    processor.process(word, name, value);
+  processor.checkRequired();
 }
 
 void MatrixosDaemon::initialize(Poco::Util::Application &) {
@@ -102,6 +114,7 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
     std::cerr << "matrixosd: unexpected argument \"" << arguments.front() << "\"; see matrixosd --help\n";
     return EX_USAGE;
   }
+  if (configFile_.empty() && std::filesystem::exists(kDefaultConfig)) configFile_ = kDefaultConfig;
   try {
     return check_ ? check() : serve();
   } catch (const config::ConfigError &e) {
@@ -132,7 +145,6 @@ int MatrixosDaemon::check() {
 }
 
 int MatrixosDaemon::serve() {
-  if (configFile_.empty() && std::filesystem::exists(kDefaultConfig)) configFile_ = kDefaultConfig;
   ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
   Daemon daemon(configs, configs.load());
   const SignalThread signals([&daemon](int) { daemon.requestStop(); }, [&daemon] { daemon.requestReload(); });

@@ -14,6 +14,10 @@ public:
   /// `startDirectory`: where relative paths of the command line start, since --daemon leaves it.
   explicit MatrixosDaemon(std::string startDirectory);
 
+  /// Throws Poco::Util::OptionException for words that are no options of ours. Poco itself would answer them with the
+  /// exit code of a wrong configuration.
+  void checkOptions(const std::vector<std::string> &words);
+
 protected:
   void initialize(Poco::Util::Application &self) override;
   void defineOptions(Poco::Util::OptionSet &options) override;
