@@ -1,0 +1,327 @@
+// The command lines of matrixosd and matrixosctl: what they print, and the codes they exit with.
+#include "contract/Platform.h"
+#include "support/Wait.h"
+
+#include <matrixos/json.hpp>
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+using namespace matrixos;
+using namespace matrixos::test;
+
+namespace {
+
+using Values = DaemonProcess::Values;
+
+/// One call and what it has to say.
+struct Call {
+  std::vector<std::string> words;
+  int status = 0;
+  std::string output = {};             ///< exactly, on stdout and stderr together, unless empty
+  std::vector<std::string> parts = {}; ///< stand somewhere in it
+};
+
+std::string program(const char *name) {
+  return (buildDir() / "bin" / name).string();
+}
+
+void check(const Call &call, const Finished &finished) {
+  std::string line;
+  for (const std::string &word : call.words)
+    line += " " + word;
+  CAPTURE(line);
+  CAPTURE(finished.out);
+  CHECK(finished.status == call.status);
+  if (!call.output.empty()) CHECK(finished.out == call.output);
+  for (const std::string &part : call.parts)
+    CHECK_MESSAGE(finished.out.find(part) != std::string::npos, "missing: " << part);
+}
+
+Finished runProgram(const char *name, const std::vector<std::string> &words) {
+  std::vector<std::string> command{program(name)};
+  command.insert(command.end(), words.begin(), words.end());
+  return run(command);
+}
+
+void checkAll(const char *name, const std::vector<Call> &calls) {
+  for (const Call &call : calls)
+    check(call, runProgram(name, call.words));
+}
+
+Platform &shared() {
+  static Platform platform;
+  return platform;
+}
+
+void checkCtl(const std::vector<Call> &calls) {
+  for (const Call &call : calls)
+    check(call, shared().daemon().ctl(call.words));
+}
+
+std::string usage(const std::string &sentence) {
+  return "matrixosctl: " + sentence + "\nSee matrixosctl --help.\n";
+}
+
+} // namespace
+
+TEST_CASE("matrixosd: options and exit codes") {
+  const std::string etc = ETC_DIR "/matrixosd.ini";
+  const std::string help = "see matrixosd --help\n";
+  checkAll("matrixosd",
+           {{.words = {"--version"}, .parts = {"matrixosd 0."}},
+            {.words = {"-V"}, .parts = {"matrixosd 0."}},
+            {.words = {"--help"},
+             .parts = {"--config=FILE", "--set=SECTION.KEY=VALUE", "--check", "--daemon", "--pidfile", "--version",
+                       "SIGHUP", "78"}},
+            {.words = {"-h"}, .parts = {"usage: matrixosd"}},
+            {.words = {"extra"}, .status = 64, .output = "matrixosd: unexpected argument \"extra\"; " + help},
+            {.words = {"--bogus"}, .status = 64, .parts = {"bogus", help}},
+            {.words = {"--config"}, .status = 64, .parts = {"config", help}},
+            {.words = {"--check", "--config=" + etc}, .output = "configuration OK " + etc + "\n"},
+            {.words = {"--check", "-c", etc}, .output = "configuration OK " + etc + "\n"},
+            {.words = {"--config=" + etc, "--set", "lifecycle.idle_timeout=1h", "--set=log.level=debug", "--check"},
+             .output = "configuration OK " + etc + "\n"},
+            {.words = {"--config=/nowhere/x.ini", "--check"},
+             .status = 78,
+             .output = "/nowhere/x.ini: cannot be opened: No such file or directory\n"
+                       "matrixosd: the configuration has 1 problem; nothing was started\n"},
+            {.words = {"--config=" + etc, "--set=proxy.listn=x", "--check"},
+             .status = 78,
+             .output = "--set: unknown key \"listn\" in [proxy]; did you mean \"listen\"?\n"
+                       "matrixosd: the configuration has 1 problem; nothing was started\n"},
+            {.words = {"--config=" + etc, "--set", "proxy", "--check"},
+             .status = 78,
+             .output = "--set: \"proxy\" is no assignment; write --set section.key=value\n"
+                       "matrixosd: the configuration has 1 problem; nothing was started\n"}});
+}
+
+TEST_CASE("matrixosd: a relative --config is read from where the command was given") {
+  const TempDir dir;
+  writeFile(dir / "x.ini", "[log]\nlevel = debug\n");
+  check({.words = {"--config=x.ini"}, .output = "configuration OK x.ini\n"},
+        run({"env", "-C", dir.path().string(), program("matrixosd"), "--config=x.ini", "--check"}));
+}
+
+TEST_CASE("matrixosd: variables of the environment count, between files and --set") {
+  const TempDir dir;
+  writeFile(dir / "x.ini", "[log]\nlevel = debug\n");
+  const std::string file = "--config=" + (dir / "x.ini").string();
+  check({.words = {"a bad variable"},
+         .status = 78,
+         .output =
+             "MATRIXOS_LOG_LEVEL: [log] level: \"loud\" is not a choice here; write debug, info, warning or error\n"
+             "matrixosd: the configuration has 1 problem; nothing was started\n"},
+        run({"env", "MATRIXOS_LOG_LEVEL=loud", program("matrixosd"), file, "--check"}));
+  check({.words = {"--set wins"}},
+        run({"env", "MATRIXOS_LOG_LEVEL=loud", program("matrixosd"), file, "--set=log.level=info", "--check"}));
+}
+
+TEST_CASE("matrixosd: one daemon per data directory, one listener per port") {
+  DaemonProcess &daemon = shared().daemon();
+  check({.words = {"the same directory"}, .status = 69, .parts = {"is in use by process"}},
+        runProgram("matrixosd", {"--config=" + daemon.configFile().string()}));
+}
+
+TEST_CASE("matrixosd: --daemon leaves, writes its process id, and ends at SIGTERM") {
+  const TempDir dir;
+  const std::string pidFile = (dir / "pid").string();
+  writeFile(dir / "x.ini", "[platform]\ndata_dir = data\n[plugins]\nenabled =\n[log]\nformat = text\n");
+  const Finished left =
+      run({"env", "-C", dir.path().string(), program("matrixosd"), "--config=x.ini", "--daemon", "--pidfile=pid"});
+  CHECK(left.status == 0);
+  const std::filesystem::path socket = dir / "data/run/admin.sock";
+  const auto healthy = [&] {
+    try {
+      return request(socket, "GET", "/health").status == 200;
+    } catch (const std::exception &) {
+      return false;
+    }
+  };
+  REQUIRE(eventually(healthy));
+  const pid_t pid = std::stoi(readFile(pidFile));
+  CHECK(member(request(socket, "GET", "/status").body, "pid") == std::to_string(pid));
+  // The relative paths still lead to the same files, although --daemon has left the directory.
+  CHECK(request(socket, "POST", "/reload").status == 200);
+  REQUIRE(::kill(pid, SIGTERM) == 0);
+  CHECK(eventually([&] { return ::kill(pid, 0) != 0; }));
+  CHECK_FALSE(std::filesystem::exists(pidFile));
+}
+
+TEST_CASE("matrixosd: SIGTERM and SIGINT stop with 0, SIGHUP reloads") {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    DaemonProcess daemon(Values{{"plugins.enabled", ""}});
+    daemon.start();
+    daemon.process().signal(SIGHUP);
+    CHECK(eventually([&] { return daemon.log().find("configuration reloaded") != std::string::npos; }));
+    daemon.process().signal(signal);
+    CHECK(daemon.process().wait(std::chrono::seconds{60}).value_or(-1) == 0);
+  }
+}
+
+TEST_CASE("matrixosctl: without a daemon") {
+  const TempDir dir;
+  const std::string nowhere = (dir / "no.sock").string();
+  checkAll(
+      "matrixosctl",
+      {{.words = {}, .status = 64, .parts = {"usage: matrixosctl"}},
+       {.words = {"--version"}, .parts = {"matrixosctl 0."}},
+       {.words = {"--help"}, .parts = {"usage: matrixosctl", "containers provision", "Exit codes:"}},
+       {.words = {"-h"}, .parts = {"usage: matrixosctl"}},
+       {.words = {"frobnicate"}, .status = 64, .output = usage("unknown command \"frobnicate\"")},
+       {.words = {"contaners", "list"},
+        .status = 64,
+        .output = usage("unknown command \"contaners\"; did you mean \"containers\"?")},
+       {.words = {"containers", "lst"},
+        .status = 64,
+        .output = usage("unknown command \"containers lst\"; did you mean \"list\"?")},
+       {.words = {"relaod"}, .status = 64, .output = usage("unknown command \"relaod\"; did you mean \"reload\"?")},
+       {.words = {"containers"},
+        .status = 64,
+        .output = usage("\"containers\" needs one of: destroy list provision show start stop")},
+       {.words = {"status", "extra"},
+        .status = 64,
+        .output = usage("unexpected argument \"extra\": matrixosctl status")},
+       {.words = {"--jsno", "status"},
+        .status = 64,
+        .output = usage("unknown option --jsno; did you mean \"--json\"?")},
+       {.words = {"status", "--json=1"}, .status = 64, .output = usage("--json takes no value")},
+       {.words = {"status", "--config"}, .status = 64, .output = usage("--config needs a value: --config FILE")},
+       {.words = {"status", "--quiet"}, .status = 64, .output = usage("\"status\" has no option --quiet")},
+       {.words = {"containers", "show"},
+        .status = 64,
+        .output = usage("\"containers show\" needs HANDLE: matrixosctl containers show HANDLE")},
+       {.words = {"containers", "provision", "alice"},
+        .status = 64,
+        .output = usage("\"containers provision\" needs --user ID: the owner's Clerk user id")},
+       {.words = {"--api=unix:" + nowhere, "status"},
+        .status = 69,
+        .output = "matrixosctl: no daemon answers at unix:" + nowhere +
+                  "; is it running (systemctl status matrixosd), and is this its configuration (--config=FILE)?\n"},
+       {.words = {"--config=/nowhere/x.ini", "status"},
+        .status = 78,
+        .output = "matrixosctl: /nowhere/x.ini: cannot be opened: No such file or directory\n"},
+       {.words = {"config", "check", "/nowhere/x.ini"}, .status = 78, .parts = {"cannot be opened"}},
+       {.words = {"config", "check", ETC_DIR "/matrixosd.ini"},
+        .output = "configuration OK " ETC_DIR "/matrixosd.ini\n"},
+       {.words = {"config", "check", "--config=" ETC_DIR "/matrixosd.xml"},
+        .output = "configuration OK " ETC_DIR "/matrixosd.xml\n"},
+       {.words = {"completion", "bash"}, .parts = {"complete -F _matrixosctl matrixosctl"}}});
+}
+
+TEST_CASE("matrixosctl: every command explains itself") {
+  const std::vector<std::vector<std::string>> commands{{"status"},
+                                                       {"containers", "list"},
+                                                       {"containers", "show"},
+                                                       {"containers", "provision"},
+                                                       {"containers", "start"},
+                                                       {"containers", "stop"},
+                                                       {"containers", "destroy"},
+                                                       {"plugins", "list"},
+                                                       {"plugins", "show"},
+                                                       {"plugins", "enable"},
+                                                       {"plugins", "disable"},
+                                                       {"config", "check"},
+                                                       {"config", "show"},
+                                                       {"reload"},
+                                                       {"routes"},
+                                                       {"metrics"},
+                                                       {"completion", "bash"}};
+  for (std::vector<std::string> words : commands) {
+    const std::string name = words.size() == 1 ? words[0] : words[0] + " " + words[1];
+    words.emplace_back("--help");
+    const Finished help = runProgram("matrixosctl", words);
+    check({.words = words, .parts = {"usage: matrixosctl", "  " + name, "Exit codes:"}}, help);
+    if (name != "reload") CHECK(help.out.find("  reload ") == std::string::npos);
+  }
+}
+
+TEST_CASE("matrixosctl: an instance's life") {
+  Platform &platform = shared();
+  const std::string alice = platform.handle("alice");
+  const std::string bob = platform.handle("bob");
+  checkCtl(
+      {{.words = {"containers", "list"}, .parts = {"HANDLE  STATUS  USER  GATEWAY  SHELL  CREATED  LAST ACTIVE\n"}},
+       {.words = {"containers", "list", "--json"}, .output = "[]\n"},
+       {.words = {"containers", "show", alice},
+        .status = 1,
+        .output = "matrixosctl: there is no instance \"" + alice + "\"\n"},
+       {.words = {"containers", "provision", alice, "--user=u-alice"},
+        .parts = {alice + " is running (gateway port ", ", shell port "}},
+       {.words = {"containers", "provision", alice, "--user", "u-alice"}, .parts = {alice + " is running"}},
+       {.words = {"containers", "provision", alice, "--user", "u-bob"},
+        .status = 1,
+        .output = "matrixosctl: the handle \"" + alice + "\" is taken\n"},
+       {.words = {"containers", "provision", "No Body", "--user", "u"}, .status = 1, .parts = {"\"handle\" has to be"}},
+       {.words = {"containers", "list", "--quiet"}, .output = alice + "\n"},
+       {.words = {"containers", "list"}, .parts = {"HANDLE", alice, "running", "u-alice"}},
+       {.words = {"containers", "list", "--status=stopped", "--quiet"}},
+       {.words = {"containers", "list", "--status", "odd"}, .status = 1, .parts = {"\"status\" has to be"}},
+       {.words = {"containers", "show", alice}, .parts = {"clerkUserId", "u-alice", "containerId", "shellPort"}},
+       {.words = {"containers", "stop", alice}, .output = alice + " is stopped\n"},
+       {.words = {"containers", "stop", alice}, .output = alice + " is stopped\n"},
+       {.words = {"containers", "list", "--status=stopped", "--quiet"}, .output = alice + "\n"},
+       {.words = {"containers", "start", alice}, .output = alice + " is running\n"},
+       {.words = {"containers", "start", bob},
+        .status = 1,
+        .output = "matrixosctl: there is no instance \"" + bob + "\"\n"}});
+  const Finished shown = platform.daemon().ctl({"containers", "show", alice, "--json"});
+  CHECK(member(shown.out, "handle") == alice);
+  checkCtl({{.words = {"containers", "destroy", alice, "--yes"}, .output = alice + " destroyed\n"},
+            {.words = {"containers", "destroy", alice, "--yes"}, .status = 1},
+            {.words = {"containers", "list", "--json"}, .output = "[]\n"}});
+}
+
+TEST_CASE("matrixosctl: the daemon and its plugins") {
+  DaemonProcess &daemon = shared().daemon();
+  checkCtl(
+      {{.words = {"status"},
+        .parts = {"matrixosd 0.", ": ready\n", "domain matrix-os.com", "PLUGIN", "runtime-docker", "running"}},
+       {.words = {"plugins", "list"}, .parts = {"PLUGIN", "STATE", "VERSION", "proxy", "running"}},
+       {.words = {"plugins", "list", "--quiet"}, .output = "runtime-docker\norchestrator\nlifecycle\nsocial\nproxy\n"},
+       {.words = {"plugins", "show", "proxy"}, .parts = {"state", "running", "matrixos.orchestrator/1"}},
+       {.words = {"plugins", "show", "nope"},
+        .status = 1,
+        .output = "matrixosctl: there is no plugin \"nope\"; GET /plugins lists them\n"},
+       {.words = {"plugins", "disable", "social"}, .output = "social disabled\n"},
+       {.words = {"status"}, .parts = {": ready\n", "disabled"}},
+       {.words = {"routes"}, .parts = {"METHOD", "/containers/provision"}}});
+  CHECK(daemon.api("GET", "/social/users").status == 404);
+  checkCtl({{.words = {"plugins", "enable", "social"}, .output = "social enabled\n"},
+            {.words = {"plugins", "enable", "nope"}, .status = 1, .parts = {"there is no plugin \"nope\""}},
+            {.words = {"reload"}, .output = "nothing has changed\n"},
+            {.words = {"metrics"}, .parts = {"# TYPE", "matrixos_"}},
+            {.words = {"config", "show"}, .parts = {"[platform]\n", "domain = matrix-os.com\n"}},
+            {.words = {"config", "check"}, .output = "configuration OK " + daemon.configFile().string() + "\n"}});
+  CHECK(daemon.api("GET", "/social/users").status == 200);
+  for (const std::string command : {"status", "routes"}) {
+    CAPTURE(command);
+    CHECK_NOTHROW(json::parse(daemon.ctl({command, "--json"}).out));
+  }
+}
+
+TEST_CASE("matrixosctl: reload says what changed") {
+  Platform platform;
+  DaemonProcess &daemon = platform.daemon();
+  daemon.rewriteConfig({{"lifecycle.idle_timeout", "45m"}, {"platform.domain", "example.org"}});
+  check({.words = {"reload"},
+         .parts = {"applied: [lifecycle] idle_timeout", "takes a restart: [platform] domain", "example.org"}},
+        daemon.ctl({"reload"}));
+  daemon.rewriteConfig({{"lifecycle.idle_timeout", "soon"}});
+  check({.words = {"reload"}, .status = 1, .parts = {"\"soon\" is not a duration"}}, daemon.ctl({"reload"}));
+}
+
+TEST_CASE("matrixosctl: the socket of the API asks for the secret") {
+  Platform platform(Values{{"api.auth", "secret"}});
+  DaemonProcess &daemon = platform.daemon();
+  const std::string secretFile = "--secret-file=" + (daemon.dir() / "data/admin.secret").string();
+  const std::string socket = "--api=unix:" + daemon.apiSocket().string();
+  const std::string web = "--api=http://127.0.0.1:" + std::to_string(daemon.proxyPort());
+  checkAll("matrixosctl", {{.words = {socket, "containers", "list"},
+                            .status = 77,
+                            .parts = {"authentication is required", "--secret-file=FILE"}},
+                           {.words = {socket, secretFile, "containers", "list", "--json"}, .output = "[]\n"},
+                           {.words = {web, "containers", "list"}, .status = 77},
+                           {.words = {web, secretFile, "containers", "list", "--json"}, .output = "[]\n"}});
+}
