@@ -100,10 +100,10 @@ TEST_CASE("the defaults are those of the documentation") {
                                                   {"lifecycle.idle_timeout", "30m"},
                                                   {"proxy.listen", "127.0.0.1:9000"},
                                                   {"runtime-docker.endpoint", "unix:/var/run/docker.sock"}};
-  for (const auto &[key, value] : wanted) {
-    CAPTURE(key);
-    REQUIRE(values.count(key) == 1);
-    CHECK(values.at(key) == value);
+  for (const auto &entry : wanted) {
+    CAPTURE(entry.first);
+    REQUIRE(values.count(entry.first) == 1);
+    CHECK(values.at(entry.first) == entry.second);
   }
   // What this daemon was told otherwise.
   const std::string file = readFile(kEtc / "matrixosd.ini");
@@ -141,20 +141,19 @@ TEST_CASE("units mean what they say") {
                            "[social]\nmax_response = 1MB\n[runtime-docker]\nmax_reply = 65536KB\nlog_max_size=0.5GB\n"
                            "cap_add = CHOWN,SETUID ,  SETGID\n[proxy]\naccess_log = off\n");
   const auto values = effective(dir, dir / "x.ini");
-  for (const auto &[key, value] :
-       std::map<std::string, std::string>{{"orchestrator.memory", "256MB"},
-                                          {"orchestrator.pull_timeout", "10m"},
-                                          {"orchestrator.stop_grace", "30s"},
-                                          {"orchestrator.create_timeout", "1500ms"},
-                                          {"lifecycle.idle_timeout", "90m"},
-                                          {"lifecycle.check_interval", "1m"},
-                                          {"social.max_response", "1MB"},
-                                          {"runtime-docker.max_reply", "64MB"},
-                                          {"runtime-docker.log_max_size", "512MB"},
-                                          {"runtime-docker.cap_add", "CHOWN, SETUID, SETGID"},
-                                          {"proxy.access_log", "false"}}) {
-    CAPTURE(key);
-    CHECK(values.at(key) == value);
+  for (const auto &entry : std::map<std::string, std::string>{{"orchestrator.memory", "256MB"},
+                                                              {"orchestrator.pull_timeout", "10m"},
+                                                              {"orchestrator.stop_grace", "30s"},
+                                                              {"orchestrator.create_timeout", "1500ms"},
+                                                              {"lifecycle.idle_timeout", "90m"},
+                                                              {"lifecycle.check_interval", "1m"},
+                                                              {"social.max_response", "1MB"},
+                                                              {"runtime-docker.max_reply", "64MB"},
+                                                              {"runtime-docker.log_max_size", "512MB"},
+                                                              {"runtime-docker.cap_add", "CHOWN, SETUID, SETGID"},
+                                                              {"proxy.access_log", "false"}}) {
+    CAPTURE(entry.first);
+    CHECK(values.at(entry.first) == entry.second);
   }
 }
 

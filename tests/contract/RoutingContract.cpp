@@ -218,14 +218,14 @@ TEST_CASE("methods and bodies pass as they are") {
 
 TEST_CASE("WebSockets reach gateway and shell") {
   const std::string alice = town().alice;
-  for (const auto &[name, path] :
+  for (const auto &place :
        std::vector<std::pair<std::string, std::string>>{{alice + ".localhost", "/ws"},
                                                         {alice + ".localhost", "/ws/room?x=1"},
                                                         {alice + ".matrix-os.com", "/shell-ws"},
                                                         {"localhost:9000", "/proxy/" + alice + "/ws"}}) {
-    CAPTURE(path);
+    CAPTURE(place.second);
     int status = 0;
-    CHECK(webSocketEcho(town().port(), name, path, "hello", status) == "hello");
+    CHECK(webSocketEcho(town().port(), place.first, place.second, "hello", status) == "hello");
     CHECK(status == 101);
   }
   int status = 0;

@@ -66,8 +66,10 @@ void check(const Row &row, const Response &response) {
   CAPTURE(response.body);
   CHECK(response.status == row.status);
   if (response.status != row.status) return;
-  for (const auto &[name, value] : row.fields)
-    CHECK_MESSAGE(fieldOf(response, name) == value, name << ": " << fieldOf(response, name) << " != " << value);
+  for (const auto &field : row.fields) {
+    CAPTURE(field.first);
+    CHECK(fieldOf(response, field.first) == field.second);
+  }
   const bool page = fieldOf(response, "content-type").rfind("text/html", 0) == 0;
   if (row.status >= 400 && !page && row.method != "HEAD" && row.answer.empty()) checkProblem(row, response);
   if (!row.keys.empty()) checkJson(row, response);
