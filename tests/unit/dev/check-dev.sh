@@ -35,6 +35,8 @@ expect 0 'docs|test' ./dev
 expect 0 '^  run ' ./dev help
 expect 1 "no command 'frob'" ./dev frob
 expect 1 "no preset 'frob'" ./dev build frob
+expect 1 "no benchmark 'frob'" ./dev bench frob
+expect 0 '^  api +the API ' ./dev bench
 expect 1 'packages are missing: build-essential' env PATH="$work:$PATH" INSTALLED='g++ cmake' ./dev build release
 expect 1 'cannot be installed beside libboost1.74-dev' \
   env PATH="$work:$PATH" INSTALLED='g++ libboost1.74-dev' ./dev build release
@@ -44,6 +46,7 @@ expect 0 '^release$' bash -c 'source <(./dev completion bash); COMP_WORDS=(./dev
   echo "${COMPREPLY[*]}"'
 if command -v shellcheck >/dev/null; then
   expect 0 '' shellcheck dev .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
-    packaging/systemd/check.sh tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh "$0"
+    packaging/systemd/check.sh tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh \
+    tests/bench/*.sh "$0"
 fi
 exit $failed
