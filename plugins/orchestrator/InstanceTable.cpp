@@ -7,10 +7,10 @@ namespace matrixos::orchestrator {
 
 namespace {
 
-std::size_t statusIndex(const Instance &instance) {
-  const std::string_view status = statusOf(instance);
+/// The place among kStatuses; one behind them for what is no status.
+std::size_t statusIndex(std::string_view status) {
   std::size_t index = 0;
-  while (status != kStatuses[index])
+  while (kStatuses[index] != nullptr && status != kStatuses[index])
     ++index;
   return index;
 }
@@ -59,10 +59,12 @@ InstancePtr InstanceTable::findByUser(std::string_view clerkUserId) const {
 std::vector<InstanceView> InstanceTable::list(std::string_view status) const {
   const std::shared_lock lock(mutex_);
   std::vector<InstanceView> views;
-  if (status.empty()) views.reserve(byAge_.size());
-  for (const auto &[age, slot] : byAge_) {
-    if (status.empty() || status == statusOf(*slot->instance)) views.push_back(viewOf(*slot));
-  }
+  const std::size_t index = statusIndex(status);
+  if (!status.empty() && index == byStatus_.size()) return views;
+  const Newest &chosen = status.empty() ? byAge_ : byStatus_[index];
+  views.reserve(chosen.size());
+  for (const auto &[age, slot] : chosen)
+    views.push_back(viewOf(*slot));
   return views;
 }
 
@@ -82,7 +84,10 @@ std::size_t InstanceTable::size() const {
 
 std::array<std::size_t, 6> InstanceTable::counts() const {
   const std::shared_lock lock(mutex_);
-  return counts_;
+  std::array<std::size_t, 6> counts{};
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    counts[i] = byStatus_[i].size();
+  return counts;
 }
 
 void InstanceTable::publish(const InstancePtr &instance) {
@@ -126,15 +131,17 @@ void InstanceTable::put(const InstancePtr &instance) {
   byHandle_.emplace(instance->handle, std::move(slot));
   byId_[instance->id] = raw;
   byUser_[instance->clerkUserId] = raw;
-  byAge_[Order{instance->createdAt, instance->id}] = raw;
-  ++counts_[statusIndex(*instance)];
+  const Order age{instance->createdAt, instance->id};
+  byAge_[age] = raw;
+  byStatus_.at(statusIndex(statusOf(*instance)))[age] = raw;
 }
 
 void InstanceTable::drop(Slot &slot) {
-  --counts_[statusIndex(*slot.instance)];
+  const Order age{slot.instance->createdAt, slot.instance->id};
+  byStatus_.at(statusIndex(statusOf(*slot.instance))).erase(age);
   byId_.erase(slot.instance->id);
   byUser_.erase(slot.instance->clerkUserId);
-  byAge_.erase(Order{slot.instance->createdAt, slot.instance->id});
+  byAge_.erase(age);
 }
 
 void InstanceTable::setProgress(std::string_view handle, Progress progress) {

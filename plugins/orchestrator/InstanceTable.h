@@ -82,6 +82,7 @@ private:
     std::unique_ptr<Progress> progress;
   };
   using Order = std::pair<std::int64_t, std::string_view>; ///< createdAt, id of the record itself
+  using Newest = std::map<Order, Slot *, std::greater<>>;
 
   static InstanceView viewOf(const Slot &slot);
   std::vector<WatchHub::ChangePtr> snapshot(std::uint64_t newerThan) const;
@@ -93,9 +94,9 @@ private:
   std::unordered_map<std::string_view, std::unique_ptr<Slot>> byHandle_;
   std::unordered_map<std::string_view, Slot *> byId_;
   std::unordered_map<std::string_view, Slot *> byUser_;
-  std::map<Order, Slot *, std::greater<>> byAge_;
+  Newest byAge_;
+  std::array<Newest, 6> byStatus_; ///< in the order of kStatuses; a listing of few among many costs the few
   std::vector<std::string> dirty_; ///< ids
-  std::array<std::size_t, 6> counts_{};
   WatchHub hub_;
 };
 

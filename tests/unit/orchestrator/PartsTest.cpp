@@ -89,9 +89,10 @@ TEST_CASE("ports: what the database and the daemon hold is skipped, a blocked on
 TEST_CASE("times and JSON are written as the contract says") {
   CHECK(formatTime(0) == "1970-01-01T00:00:00.000Z");
   CHECK(formatTime(1764000000007) == "2025-11-24T16:00:00.007Z");
+  CHECK(formatTime(1709251199999) == "2024-02-29T23:59:59.999Z");
   Instance instance;
   instance.handle = "alice";
-  instance.lastError = "a \"quote\", a \\ and \n";
+  instance.lastError = "\x7f a \"quote\", a \\, ü and \n";
   instance.endpoints = {{"shell", "fd00::1", 3000, "bridge", "e1"}};
   const auto object = json::parseObject(instanceJson(instance, 5, 7, nullptr));
   CHECK(object->getValue<std::string>("lastError") == instance.lastError);
@@ -208,6 +209,36 @@ TEST_CASE("the table finds by handle, id and owner, and lists newest first") {
   table.publish(record("alice", table.beginRev(), 10));
   CHECK(table.view("alice")->activitySeq == 1); // outlives a change of the record
   CHECK(table.counts()[0] == 3);
+  strand.stop();
+}
+
+TEST_CASE("a listing by status follows the records") {
+  Strand strand;
+  InstanceTable table(strand);
+  const auto listed = [&table](const char *status) {
+    std::string handles;
+    for (const InstanceView &view : table.list(status))
+      handles += view.instance->handle + " ";
+    return handles;
+  };
+  const auto publish = [&table](const char *handle, Phase phase, std::int64_t createdAt) {
+    Instance next = *record(handle, table.beginRev(), createdAt);
+    next.phase = phase;
+    next.provisionedAt = 1;
+    table.publish(std::make_shared<const Instance>(std::move(next)));
+  };
+  publish("alice", Phase::Running, 10);
+  publish("bobby", Phase::Running, 30);
+  publish("carol", Phase::Stopped, 20);
+  CHECK(listed("running") == "bobby alice ");
+  CHECK(listed("stopped") == "carol ");
+  publish("bobby", Phase::Stopping, 30);
+  CHECK(listed("running") == "alice ");
+  CHECK(listed("stopped") == "bobby carol ");
+  table.remove(*table.find("alice"), table.beginRev());
+  CHECK(listed("running") == "");
+  CHECK(listed("no status") == "");
+  CHECK(table.counts() == std::array<std::size_t, 6>{0, 0, 2, 0, 0, 0});
   strand.stop();
 }
 
