@@ -1,6 +1,7 @@
 /// Writes JSON objects with their members in the order they are added.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,19 +11,28 @@ namespace matrixos::orchestrator {
 /// `text` as a JSON string, quotes included. Control bytes are escaped; the rest is passed on as UTF-8.
 inline void appendJsonString(std::string &out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
+  const auto plain = [](char c) {
     const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte != 0x7f && c != '"' && c != '\\';
+  };
+  out += '"';
+  // In runs, because nearly every text is one run.
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at;
+    while (end < text.size() && plain(text[end]))
+      ++end;
+    out.append(text, at, end - at);
+    if (end == text.size()) break;
+    const char c = text[end];
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
     } else {
-      out += c;
+      out += "\\u00";
+      out += kHex[static_cast<unsigned char>(c) >> 4U];
+      out += kHex[static_cast<unsigned char>(c) & 15U];
     }
+    at = end + 1;
   }
   out += '"';
 }
@@ -30,6 +40,9 @@ inline void appendJsonString(std::string &out, std::string_view text) {
 /// An object under construction.
 class JsonObject {
 public:
+  /// Makes room for `expected` bytes, so that a long object is not moved while it grows.
+  explicit JsonObject(std::size_t expected = 0) { out_.reserve(expected); }
+
   JsonObject &add(std::string_view key, std::string_view value) {
     member(key);
     appendJsonString(out_, value);
