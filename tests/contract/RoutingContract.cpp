@@ -365,3 +365,24 @@ TEST_CASE("without lifecycle a sleeping instance is 503, and a slow one 504") {
   check({.name = "a page", .target = "/", .status = 503, .fields = {{"content-type", "text/html; charset=utf-8"}}},
         daemon.web(name, "/", {{"Accept", "text/html"}}));
 }
+
+// A connection kept from before would wait for packets that nobody sends back: that is 504. Hence none is kept.
+TEST_CASE("an instance that runs but cannot be reached is 502") {
+  const std::string network = uniqueHandle("matrixos-test-");
+  Platform platform(Values{{"plugins.enabled", "runtime-docker, orchestrator, social, proxy"},
+                           {"orchestrator.network", network},
+                           {"proxy.idle_upstreams", "0"}});
+  const std::string dave = platform.handle("dave");
+  platform.provision(dave, "user_" + dave);
+  DaemonProcess &daemon = platform.daemon();
+  REQUIRE(eventually([&] { return daemon.web(dave + ".localhost", "/health").status == 200; }));
+  REQUIRE(run({"docker", "network", "disconnect", "--force", network, "matrixos-" + dave}).status == 0);
+  check({.name = "shell", .target = "/", .status = 502, .error = "the instance cannot be reached"},
+        daemon.web(dave + ".localhost", "/"));
+  check({.name = "gateway", .target = "/proxy/api/x", .status = 502, .error = "the instance cannot be reached"},
+        daemon.web("localhost", "/proxy/" + dave + "/api/x"));
+  check({.name = "social", .target = "/social/profiles/" + dave, .status = 502},
+        daemon.api("GET", "/social/profiles/" + dave));
+  CHECK(daemon.api("DELETE", "/containers/" + dave).status == 200);
+  run({"docker", "network", "rm", network});
+}
