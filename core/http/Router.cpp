@@ -134,8 +134,12 @@ Router::~Router() = default;
 
 std::shared_ptr<const Router::Table> Router::build(Entries entries) {
   auto table = std::make_shared<Table>();
+  // Live routes first: a retired one stays only where nobody has taken its place.
+  std::stable_partition(entries.begin(), entries.end(), [](const auto &entry) { return !entry->removed; });
+  Entries kept;
   for (const auto &entry : entries) {
     auto &place = table->root.place(entry->route);
+    if (place && entry->removed) continue;
     if (place) {
       throw Error(Status::AlreadyExists,
                   "the route " + entry->route.method + " " + entry->route.pattern + " is taken by " +
@@ -143,8 +147,9 @@ std::shared_ptr<const Router::Table> Router::build(Entries entries) {
                   "ROUTE_TAKEN");
     }
     place = entry;
+    kept.push_back(entry);
   }
-  table->entries = std::move(entries);
+  table->entries = std::move(kept);
   return table;
 }
 
@@ -170,15 +175,25 @@ void Router::add(OwnerId owner, std::vector<Route> routes) {
 
 std::size_t Router::remove(OwnerId owner) {
   const std::lock_guard lock(mutex_);
-  Entries kept;
+  Entries all;
+  std::size_t count = 0;
   for (const auto &entry : table_->entries) {
-    if (entry->owner == owner)
-      entry->removed = true;
-    else
-      kept.push_back(entry);
+    if (entry->owner != owner || entry->removed) {
+      all.push_back(entry);
+      continue;
+    }
+    ++count;
+    entry->removed = true;
+    // What stays in its place is a copy: the handler leads into its owner, who goes.
+    auto retired = std::make_shared<RouteEntry>();
+    retired->route = entry->route;
+    retired->route.handle = [](const std::shared_ptr<Exchange> &) {};
+    retired->names = entry->names;
+    retired->owner = owner;
+    retired->removed = true;
+    all.push_back(std::move(retired));
   }
-  const std::size_t count = table_->entries.size() - kept.size();
-  if (count != 0) table_ = build(std::move(kept));
+  if (count != 0) table_ = build(std::move(all));
   return count;
 }
 
@@ -198,6 +213,7 @@ std::vector<RouteInfo> Router::list() const {
   const auto table = snapshot();
   std::vector<RouteInfo> infos;
   for (const auto &entry : table->entries) {
+    if (entry->removed) continue;
     const Route &route = entry->route;
     infos.push_back({route.method, route.pattern, route.permission, route.summary, route.maxBody, entry->owner});
   }

@@ -75,13 +75,14 @@ public:
   /// pattern (whatever its names) are taken.
   void add(OwnerId owner, std::vector<Route> routes);
 
-  /// Removes what the owner added; returns how many routes that were.
+  /// Removes what the owner added; returns how many routes that were. Their places are kept for whoever adds them
+  /// again; until then find() gives entries marked removed, which the server answers 503 instead of 404.
   std::size_t remove(OwnerId owner);
 
   /// `segments` comes from decodePath().
   RouteMatch find(std::string_view method, const std::vector<std::string> &segments) const;
 
-  /// All routes by pattern and method.
+  /// All live routes by pattern and method.
   std::vector<RouteInfo> list() const;
 
 private:

@@ -365,7 +365,7 @@ TEST_CASE("an owner's routes are removed while requests run") {
   CHECK(clean);
   CHECK(statusOf([&] { second->respond(200, "", {}, ""); }) == Status::NotFound);
   finishing.send(get("/mine"));
-  CHECK(finishing.next().status == 404);
+  CHECK(finishing.next().status == 503);
   server.server().addRoutes(6, {route("GET", "/mine", [](const auto &x) { x->respond(200, "", {}, ""); })});
   finishing.send(get("/mine"));
   CHECK(finishing.next().status == 200);
