@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <iostream>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -64,6 +65,16 @@ std::string uniqueHandle(const std::string &prefix) {
   return prefix + ulid;
 }
 
+namespace {
+
+bool hasSanitizerReport(const std::string &log) {
+  const auto says = [&log](const char *words) { return log.find(words) != std::string::npos; };
+  return says("ERROR: AddressSanitizer") || says("ERROR: LeakSanitizer") || says("WARNING: ThreadSanitizer") ||
+         says(": runtime error: ");
+}
+
+} // namespace
+
 DaemonProcess::DaemonProcess(Values values) : proxyPort_(freePort()) {
   values_ = {{"platform.data_dir", (dir_ / "data").string()},
              {"api.auth", "none"},
@@ -79,6 +90,11 @@ DaemonProcess::DaemonProcess(Values values) : proxyPort_(freePort()) {
 
 DaemonProcess::~DaemonProcess() {
   if (running()) stop();
+  // Leaks are known only once the daemon has ended, when no test case looks at its exit code any more.
+  if (process_ && hasSanitizerReport(log())) {
+    std::cerr << "A sanitizer reports on the daemon:\n" << log() << std::endl;
+    std::abort();
+  }
 }
 
 void DaemonProcess::rewriteConfig(const Values &changes) {

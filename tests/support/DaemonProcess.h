@@ -21,6 +21,7 @@ public:
 
   /// Writes the configuration; does not start.
   explicit DaemonProcess(Values values = {});
+  /// Stops it. In an instrumented build, a sanitizer's report in its log ends the test program with that log.
   ~DaemonProcess();
 
   /// Starts and waits until the API answers; throws std::runtime_error with the log when it does not.
