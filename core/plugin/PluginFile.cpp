@@ -3,6 +3,7 @@
 #include <matrixos/status.hpp>
 
 #define BOOST_DLL_USE_STD_FS
+#include <boost/dll/library_info.hpp>
 #include <boost/dll/shared_library.hpp>
 #include <dlfcn.h>
 #include <elf.h>
@@ -82,6 +83,15 @@ void checkElf(const fs::path &path) {
   }
 }
 
+/// Asked before any of the file's code runs, since loading a library that is no plugin is not harmless: a second copy
+/// of one that the daemon uses shares the first one's objects, and the exit destroys them twice.
+void checkExports(const fs::path &path) {
+  const std::vector<std::string> symbols = boost::dll::library_info(path).symbols();
+  if (std::find(symbols.begin(), symbols.end(), MOS_ENTRY_NAME) != symbols.end()) return;
+  throw Error(Status::FailedPrecondition,
+              path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)", "PLUGIN_ENTRY");
+}
+
 fs::path resolve(const fs::path &folder, const std::string &id) {
   const fs::path path = folder / (id + ".so");
   std::error_code error;
@@ -125,22 +135,9 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
   // Lazy binding (the default of Boost.DLL) would turn a missing symbol into a crash at its first use.
   const auto mode = static_cast<type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   try {
+    checkExports(path);
     const boost::dll::shared_library library(path, mode);
-    if (!library.has(MOS_ENTRY_NAME)) {
-      throw Error(Status::FailedPrecondition,
-                  path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)", "PLUGIN_ENTRY");
-    }
     auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
-    // The symbol may have been found in a library that the file links, not in the file itself.
-    Dl_info origin{};
-    std::error_code error;
-    if (::dladdr(reinterpret_cast<void *>(&entry), &origin) == 0 || origin.dli_fname == nullptr ||
-        !fs::equivalent(origin.dli_fname, path, error)) {
-      throw Error(Status::FailedPrecondition,
-                  path.string() + " takes its entry function from " +
-                      (origin.dli_fname != nullptr ? origin.dli_fname : "elsewhere"),
-                  "PLUGIN_ENTRY");
-    }
     return PluginFile(path, entry());
   } catch (const Error &) {
     throw;

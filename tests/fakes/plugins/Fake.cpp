@@ -4,6 +4,7 @@
 #include <matrixos/runtime.hpp>
 
 #include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -56,7 +57,13 @@ public:
     });
     routes_.add("GET", "/" FAKE_ID "/never", MOS_PERMISSION_PUBLIC, "Never answers",
                 [this](matrixos::Exchange &exchange) {
+                  const std::lock_guard lock(heldMutex_);
                   held_.push_back(std::make_shared<matrixos::Exchange>(std::move(exchange)));
+                });
+    routes_.add("GET", "/" FAKE_ID "/held", MOS_PERMISSION_PUBLIC, "How many it never answers",
+                [this](matrixos::Exchange &exchange) {
+                  const std::lock_guard lock(heldMutex_);
+                  exchange.json(200, std::to_string(held_.size()));
                 });
     routes_.publish();
     timers_.every(std::chrono::milliseconds{5}, [this] { ++ticks_; });
@@ -110,6 +117,7 @@ private:
   matrixos::Timers timers_;
   matrixos::Executor executor_;
   Waker waker_;
+  std::mutex heldMutex_;
   std::vector<std::shared_ptr<matrixos::Exchange>> held_;
   std::atomic<int> ticks_{0};
 };
