@@ -65,6 +65,12 @@ std::string page(int status, std::string_view sentence) {
          std::string(edge::reasonPhrase(status)) + "</small></main></body></html>\n";
 }
 
+/// "text/html;q=0": a weight of zero means not acceptable (RFC 9110 §12.4.2).
+bool isRefused(std::string_view item) noexcept {
+  const std::size_t at = item.find("q=0");
+  return at != std::string_view::npos && item.find_first_of("123456789", at) == std::string_view::npos;
+}
+
 } // namespace
 
 bool wantsPage(const edge::RequestHead &head) noexcept {
@@ -72,7 +78,7 @@ bool wantsPage(const edge::RequestHead &head) noexcept {
     if (field.id != edge::Name::Accept) continue;
     bool html = false;
     edge::forEachListItem(field.value, [&](std::string_view item) {
-      html = html || edge::sameText(edge::trim(item.substr(0, item.find(';'))), "text/html");
+      html = html || (edge::sameText(edge::trim(item.substr(0, item.find(';'))), "text/html") && !isRefused(item));
     });
     if (html) return true;
   }

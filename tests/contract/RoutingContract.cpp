@@ -311,6 +311,7 @@ TEST_CASE("people get a page, programs a problem") {
   };
   checkAll({nobody("text/html", true),
             nobody("text/html,application/xhtml+xml,*/*;q=0.8", true),
+            nobody("text/html;q=0, application/json", false),
             nobody("TEXT/HTML;q=0.9", true),
             nobody("*/*", false),
             nobody("application/json", false),
