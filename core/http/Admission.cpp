@@ -58,6 +58,7 @@ AdmittedSocket::AdmittedSocket(std::unique_ptr<Connection> connection, std::shar
 AdmittedSocket::~AdmittedSocket() {
   // The descriptor belongs to the connection; Poco's destructor would close it.
   reset();
+  if (!begun_) queue_->begun();
   if (finished_ || !connection_) return;
   try {
     const Problem dropped{503, "the server is stopping or has no worker left; try again", "OVERLOADED", 1000, {}};
@@ -68,13 +69,19 @@ AdmittedSocket::~AdmittedSocket() {
   finish(After::Close);
 }
 
+void AdmittedSocket::begin() {
+  begun_ = true;
+  queue_->begun();
+}
+
 void AdmittedSocket::finish(After after) {
-  queue_->leave();
-  if (connection_->aborted())
-    connection_.reset();
-  else
-    lobby_->giveBack(std::move(connection_), after);
+  passOn(std::move(connection_), after, *lobby_, *queue_);
   finished_ = true;
+}
+
+void passOn(std::unique_ptr<Connection> connection, After after, Lobby &lobby, AdmissionQueue &queue) {
+  queue.leave();
+  if (!connection->aborted()) lobby.giveBack(std::move(connection), after);
 }
 
 int AdmittedSocket::sendBytes(const void *, int length, int) {

@@ -15,7 +15,8 @@
 /// Content-Length, `Host :`, bodies that nobody read, encoded words in fields, addresses of unix sockets. So it is
 /// given nothing to misread. Its server socket is a queue of requests that passed the gate; each is accepted as a
 /// connection of its own, on which Poco finds one constant, empty request. What Poco contributes is what it does well:
-/// dispatching to a pool of worker threads. The handler takes the real request from the AdmittedSocket underneath.
+/// dispatching to a pool of worker threads. The handler takes the real request from the AdmittedSocket underneath, and
+/// goes on with others from the queue while there are some.
 namespace matrixos::http {
 
 /// The socket that Poco sees for one admitted request. A request that Poco drops on its way to a worker is answered 503
@@ -25,6 +26,8 @@ public:
   AdmittedSocket(std::unique_ptr<Connection> connection, std::shared_ptr<Lobby> lobby,
                  std::shared_ptr<AdmissionQueue> queue);
 
+  /// A worker has it; before anything else.
+  void begin();
   /// Until finish().
   Connection &connection() { return *connection_; }
   /// The request was answered: passes the connection on. Poco keeps the socket a little longer and may let go of it on
@@ -52,8 +55,12 @@ private:
   std::shared_ptr<Lobby> lobby_;
   std::shared_ptr<AdmissionQueue> queue_;
   std::string_view pending_;
+  std::atomic<bool> begun_{false};
   std::atomic<bool> finished_{false};
 };
+
+/// The request of a connection was answered: passes it on.
+void passOn(std::unique_ptr<Connection> connection, After after, Lobby &lobby, AdmissionQueue &queue);
 
 /// The server socket that Poco::Net::HTTPServer accepts from.
 class AdmittedServerSocket : public Poco::Net::ServerSocket {

@@ -9,6 +9,7 @@
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 
+#include <new>
 #include <utility>
 
 namespace matrixos::http {
@@ -19,6 +20,8 @@ namespace {
 constexpr std::chrono::milliseconds kCancelGrace{1000};
 constexpr std::chrono::milliseconds kAbortGrace{1000};
 constexpr std::chrono::milliseconds kRetry{50};
+/// How long a worker without work stays.
+constexpr std::chrono::milliseconds kLinger{1000};
 
 class WorkerHandler : public Poco::Net::HTTPRequestHandler {
 public:
@@ -27,14 +30,26 @@ public:
   void handleRequest(Poco::Net::HTTPServerRequest &request, Poco::Net::HTTPServerResponse &) override {
     auto &socket = dynamic_cast<Poco::Net::HTTPServerRequestImpl &>(request).socket();
     auto &admitted = dynamic_cast<AdmittedSocket &>(*socket.impl());
-    Connection &connection = admitted.connection();
-    core_->enter(connection);
-    const After after = serveRequest(*core_, connection);
-    core_->exit(connection);
-    admitted.finish(after);
+    admitted.begin();
+    admitted.finish(serve(admitted.connection()));
+    while (auto next = core_->queue->takeNext(kLinger)) {
+      const After after = serve(*next);
+      passOn(std::move(next), after, *core_->lobby, *core_->queue);
+    }
   }
 
 private:
+  After serve(Connection &connection) {
+    try {
+      core_->enter(connection);
+    } catch (const std::bad_alloc &) {
+      return After::Close;
+    }
+    const After after = serveRequest(*core_, connection);
+    core_->exit(connection);
+    return after;
+  }
+
   std::shared_ptr<ApiServer::Core> core_;
 };
 
