@@ -25,7 +25,7 @@ public:
     const std::string htpasswd = directory_ / "htpasswd";
     if (!run({"htpasswd", "-Bbc", htpasswd, "alice", "s3cret"})) skip("htpasswd (apache2-utils) is not installed");
     std::ofstream(directory_ / "config.yml")
-        << "version: 0.1\nlog: {level: panic, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: "
+        << "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: "
         << (directory_ / "data").string() << "}}\nhttp: {addr: '127.0.0.1:" << port_
         << "'}\nauth: {htpasswd: {realm: test, path: " << htpasswd << "}}\n";
     pid_ = spawn({"docker-registry", "serve", directory_ / "config.yml"});
