@@ -287,7 +287,7 @@ TEST_CASE("matrixosctl: the daemon and its plugins") {
        {.words = {"plugins", "disable", "social"}, .output = "social disabled\n"},
        {.words = {"status"}, .parts = {": ready\n", "disabled"}},
        {.words = {"routes"}, .parts = {"METHOD", "/containers/provision"}}});
-  CHECK(daemon.api("GET", "/social/users").status == 404);
+  CHECK(daemon.api("GET", "/social/users").status == 503);
   checkCtl({{.words = {"plugins", "enable", "social"}, .output = "social enabled\n"},
             {.words = {"plugins", "enable", "nope"}, .status = 1, .parts = {"there is no plugin \"nope\""}},
             {.words = {"reload"}, .output = "nothing has changed\n"},
