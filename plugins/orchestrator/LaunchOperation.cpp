@@ -26,6 +26,11 @@ namespace {
 
 constexpr int kMaxRounds = 6;
 
+/// How often other host ports are tried. The first conflicts step to the next port, later ones skip one port more each
+/// time, so that this many get past hundreds of ports that another program holds.
+constexpr int kMaxPortMoves = 64;
+constexpr int kSingleSteps = 4;
+
 /// True when the number stands in the text on its own.
 bool mentions(const std::string &text, int number) {
   const std::string digits = std::to_string(number);
@@ -368,6 +373,13 @@ void LaunchOperation::containerGone() {
   update(std::move(next));
 }
 
+/// Whoever holds many ports mostly holds neighbours.
+void LaunchOperation::skipPorts(int from, int conflicts) {
+  const int count = std::max(1, conflicts - kSingleSteps);
+  for (int port = from; port < from + count; ++port)
+    shop_.ports.block(port);
+}
+
 /// Takes other host ports in place of those that a stranger listens on, and has the container made anew.
 void LaunchOperation::movePorts(const Error &conflict) {
   const std::string words = conflict.what();
@@ -376,6 +388,16 @@ void LaunchOperation::movePorts(const Error &conflict) {
   const bool moveGateway = gatewayNamed || !shellNamed;
   const bool moveShell = shellNamed || !gatewayNamed;
   const PortPair old{moveGateway ? record_->port : 0, moveShell ? record_->shellPort : 0};
+  if (++portMoves_ > kMaxPortMoves) {
+    throw Error(Status::ResourceExhausted,
+                "other programs listen on all host ports that were tried; set [orchestrator] gateway_base_port and "
+                "shell_base_port to free ranges (" +
+                    words + ")",
+                "PORTS_IN_USE");
+  }
+  --rounds_; // the ports were at fault, not the container
+  if (moveGateway) skipPorts(record_->port, ++gatewayMoves_);
+  if (moveShell) skipPorts(record_->shellPort, ++shellMoves_);
   const PortPair taken = shop_.ports.take();
   const PortPair spare{moveGateway ? 0 : taken.gateway, moveShell ? 0 : taken.shell};
 
@@ -394,7 +416,6 @@ void LaunchOperation::movePorts(const Error &conflict) {
   shop_.ports.release(spare);
   for (const int port : {old.gateway, old.shell}) {
     if (port == 0) continue;
-    shop_.ports.block(port);
     shop_.ports.release(port);
   }
   shop_.telemetry.log().warning("a host port is in use by somebody else; took another",

@@ -43,6 +43,7 @@ private:
   void replaceNamesake();
   void containerGone();
   void movePorts(const Error &conflict);
+  void skipPorts(int from, int conflicts);
 
   // How it ends when it fails.
   [[noreturn]] void fail(const Error &error);
@@ -57,9 +58,12 @@ private:
   std::string clerkUserId_;
   InstancePtr record_; ///< as last committed; null before there is one
   bool begun_ = false;
-  bool first_ = false;  ///< its first time up
-  bool thaw_ = false;   ///< it is frozen, not stopped
-  int rounds_ = 0;      ///< containers created by this operation
+  bool first_ = false; ///< its first time up
+  bool thaw_ = false;  ///< it is frozen, not stopped
+  int rounds_ = 0;     ///< containers created by this operation
+  int portMoves_ = 0;
+  int gatewayMoves_ = 0;
+  int shellMoves_ = 0;
   bool pulled_ = false; ///< the puller has answered
   std::string digest_;
   std::optional<Error> pullError_;

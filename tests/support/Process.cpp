@@ -15,6 +15,17 @@ namespace matrixos::test {
 
 namespace {
 
+/// What the tests themselves are told through the environment must not configure the programs under test.
+void forgetOurVariables() {
+  std::vector<std::string> names;
+  for (char **entry = environ; *entry != nullptr; ++entry) {
+    const std::string pair = *entry;
+    if (pair.rfind("MATRIXOS_", 0) == 0) names.push_back(pair.substr(0, pair.find('=')));
+  }
+  for (const std::string &name : names)
+    ::unsetenv(name.c_str());
+}
+
 pid_t spawn(const std::vector<std::string> &command, const std::filesystem::path &out,
             const std::filesystem::path &input, const std::vector<std::string> &environment) {
   std::vector<char *> arguments;
@@ -32,6 +43,7 @@ pid_t spawn(const std::vector<std::string> &command, const std::filesystem::path
   ::dup2(in, 0);
   ::dup2(log, 1);
   ::dup2(log, 2);
+  forgetOurVariables();
   for (const std::string &pair : environment)
     ::putenv(const_cast<char *>(pair.c_str()));
   sigset_t none;

@@ -236,6 +236,19 @@ TEST_CASE("ports run out with 503 and come back with a destroy") {
   CHECK(f.field("carol", "port") == "4001");
 }
 
+TEST_CASE("a stranger that holds a hundred ports of each range is got past") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) {
+    f.runtime.occupy(4001 + i);
+    f.runtime.occupy(3001 + i);
+  }
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  CHECK(std::stoi(f.field("alice", "port")) >= 4101);
+  CHECK(std::stoi(f.field("alice", "shellPort")) >= 3101);
+  CHECK(f.rows("port_assignments") == 2);
+  CHECK(f.runtime.count() == 1);
+}
+
 TEST_CASE("a port that a stranger holds is replaced by the next and recorded") {
   Fixture f;
   f.runtime.occupy(4001);
