@@ -39,6 +39,7 @@ headers=$(cd "$include" && printf '%s\n' matrixos/abi/*.h | sort)
   done
 } >"$canary"
 types=$(grep -c '^void canary_' "$canary")
+# shellcheck disable=SC2086 # a list of names, one word each
 structs=$(cd "$include" && cat $headers | grep -cE '^typedef struct mos_[a-z0-9_]+ \{')
 if [ "$types" -lt "$structs" ] || [ "$structs" -eq 0 ]; then
   echo "the canary has $types types, the headers define $structs structs: one is written in another style"
