@@ -188,6 +188,7 @@ TEST_CASE("an image that is not there is said so, and nothing stays behind") {
   auto spec = engine().spec(engine().unique("image-less"), network);
   spec->set("image", "localhost/" + engine().unique("nosuch") + ":1");
   const Error missing = failure([&] { create(spec); });
+  CAPTURE(missing.what());
   CHECK(missing.status() == Status::NotFound);
   CHECK(missing.reason() == MOS_REASON_IMAGE_NOT_FOUND);
   CHECK_FALSE(engine().api().inspectNetwork(Call(call.abi()), network));
