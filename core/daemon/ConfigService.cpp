@@ -33,7 +33,7 @@ std::vector<std::string> otherSections(const config::RawConfig &raw, const confi
 void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
   if (!plugin.manifest) return schema.addUncheckedPlugin(plugin.id, plugin.error);
   try {
-    schema.addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->configKeys);
+    schema.addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->abiConfigKeys());
   } catch (const Error &e) {
     schema.addUncheckedPlugin(plugin.id, e.what());
   }

@@ -66,6 +66,16 @@ bool Manifest::needsService(const std::string &service) const {
   return std::any_of(needs.begin(), needs.end(), [&](const Need &n) { return n.service == service; });
 }
 
+std::vector<mos_config_key> Manifest::abiConfigKeys() const {
+  std::vector<mos_config_key> keys;
+  keys.reserve(configKeys.size());
+  for (const ConfigKey &k : configKeys) {
+    keys.push_back(
+        {k.key.c_str(), k.type.c_str(), k.defaultValue.c_str(), k.range.c_str(), k.help.c_str(), k.flags, 0});
+  }
+  return keys;
+}
+
 Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &fileId) {
   if (descriptor == nullptr) refuse("the entry function returned no descriptor");
   const mos_descriptor_v1 &d = *descriptor;
@@ -93,9 +103,11 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
   }
   checkList(d.config_keys, d.config_keys_count, "config_keys");
   for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
-    text(d.config_keys[i].key, "config key", true);
-    text(d.config_keys[i].type, "config key's type", true);
-    m.configKeys.push_back(d.config_keys[i]);
+    const mos_config_key &key = d.config_keys[i];
+    m.configKeys.push_back({text(key.key, "config key", true), text(key.type, "config key's type", true),
+                            text(key.default_value, "config key's default", false),
+                            text(key.range, "config key's range", false), text(key.help, "config key's help", false),
+                            key.flags});
   }
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;

@@ -3,12 +3,14 @@
 #include <matrixos/abi/plugin.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace matrixos::plugin {
 
-/// What a descriptor says, validated and copied: the host does not read the plugin's memory again.
+/// What a descriptor says, validated and copied: the host does not read the plugin's memory again, and the plugin need
+/// not have been loaded into this process.
 struct Manifest {
   struct Provide {
     std::string service, instance;
@@ -19,15 +21,22 @@ struct Manifest {
     std::uint32_t minMinor = 0;
     bool optional = false;
   };
+  /// See mos_config_key; an absent text is empty.
+  struct ConfigKey {
+    std::string key, type, defaultValue, range, help;
+    std::uint32_t flags = 0;
+  };
 
   std::string id, name, version, vendor, license, description;
   std::uint32_t abiMajor = 0, minHostMinor = 0;
   std::vector<Provide> provides;
   std::vector<Need> needs;
-  /// Borrowed from the plugin, whose code stays mapped.
-  std::vector<mos_config_key> configKeys;
-  mos_status (*create)(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error) = nullptr;
+  std::vector<ConfigKey> configKeys;
+  /// As mos_descriptor_v1.create: the plugin's own, or one that stands for a plugin outside this process.
+  std::function<mos_status(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error)> create;
 
+  /// The config keys in the form of the ABI, borrowed from this manifest.
+  std::vector<mos_config_key> abiConfigKeys() const;
   bool providesService(const std::string &service, const std::string &instance) const;
   bool needsService(const std::string &service) const;
 

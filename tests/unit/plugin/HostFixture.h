@@ -78,7 +78,7 @@ private:
   void loadConfig(const std::vector<std::string> &ids) {
     config::Schema schema = config::coreSchema();
     for (const auto &found : plugin::discoverPlugins(testPlugins(), ids)) {
-      if (found.manifest) schema.addPlugin(found.id, "", found.manifest->configKeys);
+      if (found.manifest) schema.addPlugin(found.id, "", found.manifest->abiConfigKeys());
     }
     config::LoadOptions options;
     options.sets = {"platform.data_dir=" + dir.path().string(), "plugins.enabled="};
