@@ -1,25 +1,29 @@
 #include "plugin/PluginFile.h"
 
+#include "common/SystemError.h"
+#include "common/UniqueFd.h"
+#include "plugin/ElfFile.h"
+#include "plugin/PluginFiles.h"
+
 #include <matrixos/status.hpp>
 
 #define BOOST_DLL_USE_STD_FS
-#include <boost/dll/library_info.hpp>
 #include <boost/dll/shared_library.hpp>
 #include <dlfcn.h>
-#include <elf.h>
+#include <fcntl.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 namespace matrixos::plugin {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr int kMaxLinks = 8;
 
 std::string ownerName(uid_t uid) {
   std::array<char, 1024> buffer{};
@@ -36,12 +40,7 @@ std::string octal(mode_t mode) {
 }
 
 /// Whoever may write the file or its folder runs code as the daemon.
-void checkOwnership(const fs::path &path, const char *what) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    throw Error(Status::NotFound, std::string(what) + " " + path.string() + " cannot be read: " + std::strerror(errno),
-                "PLUGIN_FILE");
-  }
+void checkOwnership(const struct stat &info, const fs::path &path, const char *what) {
   const bool foreign = info.st_uid != 0 && info.st_uid != ::geteuid();
   // A sticky folder such as /tmp still lets others add files.
   const bool writable = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
@@ -53,67 +52,141 @@ void checkOwnership(const fs::path &path, const char *what) {
               "PLUGIN_FILE");
 }
 
-/// The ELF tables, before the loader trusts them: a file that was cut short loads well and crashes with SIGBUS at the
-/// first touch of a page that is not there.
-void checkElf(const fs::path &path) {
-  std::ifstream file(path, std::ios::binary);
-  Elf64_Ehdr header{};
-  file.read(reinterpret_cast<char *>(&header), sizeof header);
-  const bool elf = file.gcount() == static_cast<std::streamsize>(sizeof header) &&
-                   std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-                   header.e_type == ET_DYN && header.e_phentsize == sizeof(Elf64_Phdr);
-  if (!elf) {
-    throw Error(Status::FailedPrecondition, path.string() + " is not a 64-bit shared object", "PLUGIN_FILE");
+[[noreturn]] void throwAbsent(const fs::path &folder, const std::string &id) {
+  std::string there;
+  for (const std::string &other : PluginFile::idsIn(folder))
+    there += (there.empty() ? "" : ", ") + other;
+  throw Error(Status::NotFound,
+              "there is no plugin \"" + id + "\" in " + folder.string() +
+                  " (there are: " + (there.empty() ? "none" : there) + "); check [plugins] path and enabled",
+              "PLUGIN_FILE");
+}
+
+/// An open file of the plugin folder. Links are followed by hand, so that none leads out of the folder.
+struct OpenFile {
+  fs::path path;
+  common::UniqueFd fd;
+  struct stat info {};
+};
+
+/// The name that the link `name` in the folder leads to, which has to lie in the same folder.
+std::string linkTarget(int folderFd, const fs::path &home, const std::string &name) {
+  std::array<char, 4096> text{};
+  const ssize_t length = ::readlinkat(folderFd, name.c_str(), text.data(), text.size() - 1);
+  const fs::path target = length > 0 ? text.data() : "";
+  const bool bare = !target.empty() && !target.has_parent_path();
+  if (bare || (target.is_absolute() && target.parent_path() == home)) return target.filename();
+  throw Error(Status::PermissionDenied,
+              (home / name).string() + " is a link out of its folder, to " + target.string(), "PLUGIN_FILE");
+}
+
+OpenFile openPlugin(const fs::path &folder, const std::string &id) {
+  std::error_code error;
+  const fs::path home = fs::canonical(folder, error);
+  if (error) throwAbsent(folder, id);
+  const common::UniqueFd folderFd(::open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat info {};
+  if (!folderFd || ::fstat(folderFd.get(), &info) != 0) common::throwErrno(errno, "opening " + home.string());
+  checkOwnership(info, home, "the plugin folder");
+  OpenFile file;
+  std::string name = id + ".so";
+  // Not blocking: a FIFO in the folder must not hold the daemon up.
+  for (int links = 0; !file.fd && links <= kMaxLinks; ++links) {
+    file.path = home / name;
+    file.fd.reset(::openat(folderFd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (file.fd) break;
+    if (errno == ENOENT) throwAbsent(folder, id);
+    if (errno != ELOOP) common::throwErrno(errno, "opening the plugin file " + file.path.string());
+    name = linkTarget(folderFd.get(), home, name);
   }
-  const std::uint64_t size = fs::file_size(path);
-  const auto inside = [size](std::uint64_t offset, std::uint64_t length) {
-    return offset <= size && length <= size - offset;
-  };
-  bool whole = inside(header.e_shoff, std::uint64_t{header.e_shnum} * header.e_shentsize) &&
-               inside(header.e_phoff, std::uint64_t{header.e_phnum} * sizeof(Elf64_Phdr));
-  file.seekg(static_cast<std::streamoff>(header.e_phoff));
-  for (unsigned i = 0; whole && i < header.e_phnum; ++i) {
-    Elf64_Phdr segment{};
-    file.read(reinterpret_cast<char *>(&segment), sizeof segment);
-    whole = file.good() && (segment.p_type != PT_LOAD || inside(segment.p_offset, segment.p_filesz));
+  if (!file.fd) throw Error(Status::FailedPrecondition, file.path.string() + " is a link to itself", "PLUGIN_FILE");
+  if (::fstat(file.fd.get(), &file.info) != 0) common::throwErrno(errno, "reading " + file.path.string());
+  if (!S_ISREG(file.info.st_mode)) {
+    throw Error(Status::FailedPrecondition, file.path.string() + " is not a 64-bit shared object", "PLUGIN_FILE");
   }
-  if (!whole) {
-    throw Error(Status::FailedPrecondition, path.string() + " is damaged: it ends before its content; install it again",
-                "PLUGIN_FILE");
-  }
+  checkOwnership(file.info, file.path, "the plugin file");
+  return file;
+}
+
+bool sameContent(const struct stat &a, const struct stat &b) {
+  const auto same = [](const timespec &x, const timespec &y) { return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec; };
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && same(a.st_mtim, b.st_mtim) &&
+         same(a.st_ctim, b.st_ctim);
+}
+
+/// A copy of a file that is just being written is neither the old nor the new one.
+void checkUnchanged(const OpenFile &file) {
+  struct stat now {};
+  if (::fstat(file.fd.get(), &now) == 0 && sameContent(now, file.info)) return;
+  throw Error(Status::Unavailable, file.path.string() + " is being written; try again when it is complete",
+              "PLUGIN_CHANGING");
+}
+
+FileFacts factsOf(const OpenFile &file) {
+  FileFacts facts;
+  facts.path = file.path;
+  facts.owner = ownerName(file.info.st_uid);
+  facts.mode = file.info.st_mode & 07777U;
+  facts.size = static_cast<std::uint64_t>(file.info.st_size);
+  facts.modifiedMs = std::int64_t{file.info.st_mtim.tv_sec} * 1000 + file.info.st_mtim.tv_nsec / 1'000'000;
+  facts.identity = file.info;
+  return facts;
 }
 
 /// Asked before any of the file's code runs, since loading a library that is no plugin is not harmless: a second copy
 /// of one that the daemon uses shares the first one's objects, and the exit destroys them twice.
-void checkExports(const fs::path &path) {
-  const std::vector<std::string> symbols = boost::dll::library_info(path).symbols();
-  if (std::find(symbols.begin(), symbols.end(), MOS_ENTRY_NAME) != symbols.end()) return;
+void checkElf(FileFacts &facts) {
+  const common::UniqueFd fd(::open(facts.copy.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) common::throwErrno(errno, "opening " + facts.copy.string());
+  const ElfFile elf = ElfFile::read(fd.get(), facts.path.string());
+  facts.uniqueSymbols = static_cast<std::uint32_t>(elf.uniqueSymbols.size());
+  if (elf.exportsSymbol(MOS_ENTRY_NAME)) return;
   throw Error(Status::FailedPrecondition,
-              path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)", "PLUGIN_ENTRY");
+              facts.path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)",
+              "PLUGIN_ENTRY");
 }
 
-fs::path resolve(const fs::path &folder, const std::string &id) {
-  const fs::path path = folder / (id + ".so");
-  std::error_code error;
-  if (!fs::exists(path, error)) {
-    std::string there;
-    for (const std::string &other : PluginFile::idsIn(folder))
-      there += (there.empty() ? "" : ", ") + other;
-    throw Error(Status::NotFound,
-                "there is no plugin \"" + id + "\" in " + folder.string() +
-                    " (there are: " + (there.empty() ? "none" : there) + "); check [plugins] path and enabled",
-                "PLUGIN_FILE");
+/// dlsym looks into what the library needs, too.
+void checkEntry(const void *entry, const FileFacts &facts) {
+  Dl_info info{};
+  if (::dladdr(entry, &info) != 0 && info.dli_fname != nullptr && facts.copy == info.dli_fname) return;
+  throw Error(Status::FailedPrecondition,
+              facts.path.string() + " is no plugin: its " MOS_ENTRY_NAME " comes from another file, " +
+                  (info.dli_fname != nullptr ? info.dli_fname : "which is unknown"),
+              "PLUGIN_ENTRY");
+}
+
+/// The loader's own sentence names the copy, which means nothing to the operator.
+std::string inWordsOf(std::string text, const FileFacts &facts) {
+  const std::string copy = facts.copy.string();
+  for (std::size_t at = text.find(copy); at != std::string::npos; at = text.find(copy, at))
+    text.replace(at, copy.size(), facts.path.string());
+  return text;
+}
+
+const mos_descriptor_v1 *loadCopy(const FileFacts &facts) {
+  using boost::dll::load_mode::type;
+  // Lazy binding (the default of Boost.DLL) would turn a missing symbol into a crash at its first use.
+  const auto mode = static_cast<type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  try {
+    const boost::dll::shared_library library(facts.copy, mode);
+    auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
+    checkEntry(reinterpret_cast<const void *>(&entry), facts);
+    return entry();
+  } catch (const Error &) {
+    throw;
+  } catch (const std::exception &e) {
+    throw Error(Status::FailedPrecondition, facts.path.string() + " cannot be loaded: " + inWordsOf(e.what(), facts),
+                "PLUGIN_LOAD");
   }
-  const fs::path real = fs::canonical(path, error);
-  const fs::path home = error ? fs::path() : fs::canonical(folder, error);
-  if (error || real.parent_path() != home) {
-    throw Error(Status::PermissionDenied, path.string() + " is a link out of its folder, to " + real.string(),
-                "PLUGIN_FILE");
-  }
-  return real;
 }
 
 } // namespace
+
+bool FileFacts::changedOnDisk() const {
+  struct stat now {};
+  return ::stat(path.c_str(), &now) != 0 || !sameContent(now, identity);
+}
 
 std::vector<std::string> PluginFile::idsIn(const fs::path &folder) {
   std::vector<std::string> ids;
@@ -126,23 +199,24 @@ std::vector<std::string> PluginFile::idsIn(const fs::path &folder) {
 }
 
 PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
-  const fs::path path = resolve(folder, id);
-  checkOwnership(path.parent_path(), "the plugin folder");
-  checkOwnership(path, "the plugin file");
-  checkElf(path);
+  return load(folder, id, PluginFiles::temporary());
+}
 
-  using boost::dll::load_mode::type;
-  // Lazy binding (the default of Boost.DLL) would turn a missing symbol into a crash at its first use.
-  const auto mode = static_cast<type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+PluginFile PluginFile::load(const fs::path &folder, const std::string &id, PluginFiles &files) {
+  const OpenFile file = openPlugin(folder, id);
+  FileFacts facts = factsOf(file);
+  const PluginFiles::Copy copy = files.copy(file.fd.get(), id);
+  facts.copy = copy.path;
+  facts.sha256 = copy.sha256;
   try {
-    checkExports(path);
-    const boost::dll::shared_library library(path, mode);
-    auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
-    return PluginFile(path, entry());
-  } catch (const Error &) {
+    checkUnchanged(file);
+    checkElf(facts);
+    const mos_descriptor_v1 *descriptor = loadCopy(facts);
+    return PluginFile(std::move(facts), descriptor);
+  } catch (...) {
+    // A copy that was mapped and then refused stays mapped; only its name goes.
+    files.discard(copy.path);
     throw;
-  } catch (const std::exception &e) {
-    throw Error(Status::FailedPrecondition, path.string() + " cannot be loaded: " + e.what(), "PLUGIN_LOAD");
   }
 }
 

@@ -2,37 +2,65 @@
 
 #include <matrixos/abi/plugin.h>
 
+#include <sys/stat.h>
+
+#include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace matrixos::plugin {
 
+class PluginFiles;
+
+/// What was found out about a plugin's file while it was loaded.
+struct FileFacts {
+  std::filesystem::path path; ///< the operator's file, links resolved
+  std::filesystem::path copy; ///< what is mapped
+  std::string owner;
+  std::uint32_t mode = 0; ///< permission bits
+  std::uint64_t size = 0;
+  std::int64_t modifiedMs = 0;
+  std::string sha256;
+  /// STB_GNU_UNIQUE symbols: static variables that all generations share.
+  std::uint32_t uniqueSymbols = 0;
+  /// Device, inode, size and times: whether it is still the same file.
+  struct stat identity {};
+
+  /// The file at `path` is no longer what was loaded: replaced, rewritten or removed.
+  bool changedOnDisk() const;
+};
+
 /// A plugin's shared object, checked and loaded. The code stays mapped until the process ends, even when the object
 /// is destroyed: callbacks of a plugin that was given up may still run in it.
 class PluginFile {
 public:
-  /// Loads `<folder>/<id>.so`. Throws Error:
+  /// Loads a private copy of `<folder>/<id>.so`. The file is opened once; its owner and mode are those of the open
+  /// file, and what is checked afterwards is the copy that is loaded, so nothing can be exchanged in between. Throws
+  /// Error:
   ///   NotFound            no such file (with the plugins that are there)
   ///   PermissionDenied    file or folder is not owned by root or our own user, can be written by others, or the file
   ///                       is a link that leaves the folder; the message names owner and mode
-  ///   FailedPrecondition  not a shared object of this machine, unresolved symbols, no entry function, or one that
-  ///                       comes from another file
+  ///   FailedPrecondition  not a shared object of this machine, unresolved symbols, no entry function, one that
+  ///                       comes from another file, or a folder for copies that code cannot be loaded from
+  ///   Unavailable         it was being written meanwhile
+  static PluginFile load(const std::filesystem::path &folder, const std::string &id, PluginFiles &files);
   static PluginFile load(const std::filesystem::path &folder, const std::string &id);
 
   /// Ids of the files in `folder` that could be plugins, sorted.
   static std::vector<std::string> idsIn(const std::filesystem::path &folder);
 
-  const std::filesystem::path &path() const noexcept { return path_; }
+  /// The operator's file, links resolved.
+  const std::filesystem::path &path() const noexcept { return facts_.path; }
+  const FileFacts &facts() const noexcept { return facts_; }
   /// What the entry function returned; not validated, maybe null.
   const mos_descriptor_v1 *descriptor() const noexcept { return descriptor_; }
 
 private:
-  PluginFile(std::filesystem::path path, const mos_descriptor_v1 *descriptor)
-      : path_(std::move(path)), descriptor_(descriptor) {}
+  PluginFile(FileFacts facts, const mos_descriptor_v1 *descriptor)
+      : facts_(std::move(facts)), descriptor_(descriptor) {}
 
-  std::filesystem::path path_;
+  FileFacts facts_;
   const mos_descriptor_v1 *descriptor_;
 };
 

@@ -2,7 +2,6 @@
 
 #include "log/Log.h"
 #include "plugin/HostContext.h"
-#include "plugin/PluginFile.h"
 #include "plugin/StartOrder.h"
 
 #include <matrixos/status.hpp>
@@ -23,22 +22,28 @@ void logPlugin(const std::string &id, const char *state, const std::string &reas
 
 } // namespace
 
-std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder,
-                                              const std::vector<std::string> &ids) {
-  std::vector<DiscoveredPlugin> found;
-  for (const std::string &id : ids) {
-    DiscoveredPlugin &plugin = found.emplace_back();
-    plugin.id = id;
-    plugin.path = folder / (id + ".so");
-    try {
-      if (!isPluginId(id)) throw Error(Status::InvalidArgument, "\"" + id + "\" is no plugin id ([a-z][a-z0-9-]*)");
-      const PluginFile file = PluginFile::load(folder, id);
-      plugin.path = file.path();
-      plugin.manifest = Manifest::read(file.descriptor(), id);
-    } catch (const Error &e) {
-      plugin.error = e.what();
-    }
+DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::string &id, PluginFiles &files,
+                                bool anew) {
+  DiscoveredPlugin plugin;
+  plugin.id = id;
+  plugin.path = folder / (id + ".so");
+  try {
+    if (!isPluginId(id)) throw Error(Status::InvalidArgument, "\"" + id + "\" is no plugin id ([a-z][a-z0-9-]*)");
+    const PluginFile file = anew ? files.loadAnew(folder, id) : files.load(folder, id);
+    plugin.path = file.path();
+    plugin.manifest = Manifest::read(file.descriptor(), id);
+    plugin.facts = file.facts();
+  } catch (const Error &e) {
+    plugin.error = e.what();
   }
+  return plugin;
+}
+
+std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder, const std::vector<std::string> &ids,
+                                              PluginFiles &files) {
+  std::vector<DiscoveredPlugin> found;
+  for (const std::string &id : ids)
+    found.push_back(discoverPlugin(folder, id, files));
   return found;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plugin/PluginFiles.h"
 #include "plugin/PluginInstance.h"
 
 #include <filesystem>
@@ -19,10 +20,16 @@ struct DiscoveredPlugin {
   std::filesystem::path path;
   std::optional<Manifest> manifest;
   std::string error;
+  FileFacts facts; ///< empty when there is an error
 };
 
-/// Loads `<folder>/<id>.so` for each id; never throws for a bad file.
-std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder, const std::vector<std::string> &ids);
+/// Loads `<folder>/<id>.so` for each id; never throws for a bad file. A file that has not changed since it was loaded
+/// by `files` is not loaded again.
+std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder, const std::vector<std::string> &ids,
+                                              PluginFiles &files = PluginFiles::temporary());
+/// One of them; `anew`: a new generation in any case.
+DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::string &id, PluginFiles &files,
+                                bool anew = false);
 
 /// What operators see of a plugin.
 struct PluginReport {

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "plugin/PluginFile.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace matrixos::plugin {
+
+/// Loads plugin files, each from a private copy. Whoever replaces a plugin's file, by rename or in place, never touches
+/// what is mapped; and each copy is a library of its own for the loader, which gives the old one again for a path or
+/// an inode that it knows. Copies stay on disk while the process lives, for debuggers and profilers. Thread-safe.
+class PluginFiles {
+public:
+  /// Copies go to `folder`, which is made (mode 0700) for the first one. Empty: a temporary folder.
+  explicit PluginFiles(std::filesystem::path folder = {});
+  /// Removes the copies, and the folders that were made for them as far as they are empty. The code stays mapped.
+  ~PluginFiles();
+  PluginFiles(const PluginFiles &) = delete;
+  PluginFiles &operator=(const PluginFiles &) = delete;
+
+  /// For looking at plugins without a data directory, e.g. `matrixosd --check`; removed when the process ends.
+  static PluginFiles &temporary();
+
+  /// `<folder>/<id>.so`, as it was loaded before if the file has not changed since. Throws what PluginFile::load throws.
+  PluginFile load(const std::filesystem::path &folder, const std::string &id);
+  /// A new copy in any case: code and static variables of its own.
+  PluginFile loadAnew(const std::filesystem::path &folder, const std::string &id);
+
+  /// Removes what earlier processes left. The caller holds the lock of the data directory.
+  void removeStrangers();
+
+private:
+  friend class PluginFile;
+
+  struct Copy {
+    std::filesystem::path path;
+    std::string sha256;
+  };
+  /// Copies what the descriptor reads to `<folder>/<id>.<n>-<unique>.so`. Throws Error: FailedPrecondition when code
+  /// cannot be loaded from there (noexec), PermissionDenied when the folder is not ours alone, and for failed writes.
+  Copy copy(int from, const std::string &id);
+  void discard(const std::filesystem::path &copy);
+  const std::filesystem::path &preparedFolder();
+  void makeTemporaryFolder();
+
+  std::mutex mutex_;
+  std::filesystem::path folder_;
+  bool prepared_ = false;
+  std::vector<std::filesystem::path> made_; ///< folders, in the order they were made
+  std::vector<std::filesystem::path> copies_;
+  std::map<std::string, unsigned> count_; ///< copies so far, by id
+  std::map<std::filesystem::path, PluginFile> loaded_;
+};
+
+} // namespace matrixos::plugin
