@@ -40,6 +40,11 @@ constexpr mos_config_key kPlugins[] = {
      "Directory of the plugins. Empty: ../plugins beside the program if there is one, else /usr/lib/matrixos/plugins. "
      "It and its files belong to root or the daemon's user, and nobody else may write there.",
      0, 0},
+    {"copies", "path", "<data_dir>/run/plugins", nullptr,
+     "Directory of the daemon's own copies of plugin files. They are what it runs, so that the files may be replaced "
+     "at "
+     "any time. Nobody else may write there, and it must not be mounted noexec.",
+     0, 0},
     {"enabled", "list", "runtime-docker, orchestrator, lifecycle, social, proxy", nullptr,
      "Plugins to start. Their order does not matter: each waits for those it needs.", 0, 0},
     {"required", "list", "", nullptr, "Plugins that the daemon does not run without: if one of them fails, it stops.",

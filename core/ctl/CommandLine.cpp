@@ -267,7 +267,7 @@ std::string bashCompletion(const std::vector<CommandSpec> &commands) {
          "    2) case \"${words[0]} ${words[1]}\" in\n"
          "      containers\\ show|containers\\ start|containers\\ stop|containers\\ destroy)\n"
          "        COMPREPLY=($(compgen -W \"$(matrixosctl containers list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
-         "      plugins\\ show|plugins\\ enable|plugins\\ disable)\n"
+         "      plugins\\ show|plugins\\ enable|plugins\\ disable|plugins\\ reload)\n"
          "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
          "    esac;;\n"
          "  esac\n"

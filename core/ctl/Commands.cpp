@@ -105,6 +105,29 @@ Action pluginsSwitch(const std::string &verb, const std::string &done) {
   };
 }
 
+int pluginsReload(const Invocation &invocation) {
+  const std::string &id = invocation.arguments[0];
+  // Stopping and starting have their own limits, each up to plugins.stop_timeout and start_timeout.
+  const std::string body =
+      DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/reload", {}, std::chrono::milliseconds{0});
+  if (printedJson(invocation, body)) return 0;
+  const json::Object::Ptr now = json::parseObject(body);
+  const json::Object::Ptr before = json::findObject(*now, "previous");
+  const std::string from = text(*before, "version"), to = text(*now, "version");
+  const bool sameFile = text(*before, "sha256") == text(*json::findObject(*now, "file"), "sha256");
+  std::cout << id << " reloaded: " << (from.empty() ? "" : from + " → ") << to << " (generation "
+            << text(*before, "generation") << " → " << text(*now, "generation") << (sameFile ? ", the same file" : "")
+            << "), " << text(*now, "state") << '\n';
+  const auto changes = json::findArray(*now, "configChanges");
+  for (unsigned i = 0; changes && i < changes->size(); ++i)
+    std::cout << "applied: " << printable(changes->getElement<std::string>(i)) << '\n';
+  if (const std::string left = text(*before, "leftBehind"); !left.empty()) {
+    std::cout << "warning: the old generation did not end as it should and keeps its threads: " << printable(left)
+              << '\n';
+  }
+  return 0;
+}
+
 int containersList(const Invocation &invocation) {
   const std::string query = invocation.has("status") ? "?status=" + encoded(invocation.get("status")) : "";
   const std::string body = DaemonClient(invocation).call("GET", "/containers" + query);
@@ -248,6 +271,8 @@ const std::vector<Command> &table() {
        pluginsSwitch("enable", "enabled")},
       {{{"plugins", "disable"}, {"ID"}, {}, "Stops a plugin, until the next restart of the daemon"},
        pluginsSwitch("disable", "disabled")},
+      {{{"plugins", "reload"}, {"ID"}, {}, "Replaces a running plugin by what its file is now, or restarts it"},
+       pluginsReload},
       {{{"config", "check"}, {"[FILE]"}, {}, "Validates a configuration, without a daemon"}, configCheck},
       {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"},
        [](const Invocation &invocation) { return printBody(invocation, "/config"); }},

@@ -6,13 +6,17 @@
 #include "plugin/PluginHost.h"
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace matrixos::daemon {
 
-/// The daemon's configuration over time: loads, validates with the keys that the plugins declare, and reloads.
+/// The daemon's configuration over time: loads, validates with the keys that the plugins declare, and reloads. Loads
+/// come one at a time; current() and replace() from any thread.
 class ConfigService {
 public:
   /// What one reading of the files gave.
@@ -21,18 +25,32 @@ public:
     std::vector<plugin::DiscoveredPlugin> plugins; ///< those that are enabled, in the order of the configuration
   };
 
-  /// `binaryDir`: the folder of the program, whose ../plugins is the default plugin folder where it exists.
-  ConfigService(config::LoadOptions options, const std::filesystem::path &binaryDir);
+  /// Whether plugins are only asked for their keys, or shall run: then their copies lie in [plugins] copies.
+  enum class Purpose { Check, Serve };
 
-  /// Reads everything anew; does not replace current(). Throws config::ConfigError with all that is wrong.
-  Loaded load() const;
+  /// `binaryDir`: the folder of the program, whose ../plugins is the default plugin folder where it exists.
+  ConfigService(config::LoadOptions options, const std::filesystem::path &binaryDir, Purpose purpose);
+
+  /// Reads everything anew; does not replace current(). `running`: plugins that say themselves what keys they have,
+  /// whatever their files are by now, also when the configuration does not name them. Throws config::ConfigError with
+  /// all that is wrong.
+  Loaded load(const std::vector<plugin::DiscoveredPlugin> &running = {});
+  /// current(), but with the section of `plugin` as the files are now and as it declares its keys. Throws
+  /// config::ConfigError with all that is wrong in the files as they are now, and Error(InvalidArgument) for a plugin
+  /// that declares its keys wrongly.
+  config::ConfigPtr withPlugin(const plugin::DiscoveredPlugin &plugin, std::vector<plugin::DiscoveredPlugin> running);
+
+  /// Valid once load() has returned.
+  plugin::PluginFiles &pluginFiles() noexcept { return *files_; }
 
   config::ConfigPtr current() const;
   void replace(config::ConfigPtr config);
 
 private:
-  config::LoadOptions options_;
+  const config::LoadOptions options_;
+  const Purpose purpose_;
   std::filesystem::path defaultPlugins_;
+  std::unique_ptr<plugin::PluginFiles> files_;
   mutable std::mutex mutex_;
   config::ConfigPtr current_;
 };

@@ -1,6 +1,7 @@
 #include "daemon/CoreRoutes.h"
 
 #include "daemon/Daemon.h"
+#include "daemon/PluginRoutes.h"
 #include "daemon/Version.h"
 #include "http/Exchange.h"
 
@@ -30,29 +31,6 @@ json::Object::Ptr standing(const plugin::PluginReport &report) {
   json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
   object->set("state", std::string(plugin::stateName(report.state)));
   if (!report.reason.empty()) object->set("reason", report.reason);
-  return object;
-}
-
-json::Object::Ptr describe(const plugin::PluginReport &report) {
-  json::Object::Ptr object = standing(report);
-  object->set("id", report.manifest.id);
-  object->set("name", report.manifest.name);
-  object->set("version", report.manifest.version);
-  object->set("vendor", report.manifest.vendor);
-  object->set("license", report.manifest.license);
-  object->set("description", report.manifest.description);
-  object->set("enabled", report.enabled);
-  object->set("required", report.required);
-  object->set("sinceMs", report.sinceMs);
-  object->set("path", report.path);
-  std::vector<std::string> provides, needs;
-  for (const auto &provide : report.manifest.provides) {
-    provides.push_back(provide.service + (provide.instance.empty() ? "" : " " + provide.instance));
-  }
-  for (const auto &need : report.manifest.needs)
-    needs.push_back(need.service + (need.optional ? " (optional)" : ""));
-  object->set("provides", strings(provides));
-  object->set("needs", strings(needs));
   return object;
 }
 
@@ -86,21 +64,6 @@ void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
   answer(exchange, 200, object);
 }
 
-void servePlugins(Daemon &daemon, const ExchangePtr &exchange) {
-  json::Array::Ptr list = new json::Array;
-  for (const plugin::PluginReport &report : daemon.plugins().reports())
-    list->add(describe(report));
-  answer(exchange, 200, list);
-}
-
-void servePlugin(Daemon &daemon, const ExchangePtr &exchange) {
-  const std::string id(exchange->param("id").value_or(""));
-  for (const plugin::PluginReport &report : daemon.plugins().reports()) {
-    if (report.manifest.id == id) return answer(exchange, 200, describe(report));
-  }
-  throw Error(Status::NotFound, "there is no plugin \"" + id + "\"; GET /plugins lists them", "PLUGIN_UNKNOWN");
-}
-
 void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
   const ReloadReport report = daemon.reload();
   json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
@@ -126,7 +89,7 @@ void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
 } // namespace
 
 std::vector<http::Route> coreRoutes(Daemon &daemon) {
-  std::vector<http::Route> routes;
+  std::vector<http::Route> routes = pluginRoutes(daemon);
   const auto add = [&](const char *method, const char *pattern, const char *permission, const char *summary,
                        std::function<void(const ExchangePtr &)> handle) {
     routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});
@@ -148,18 +111,6 @@ std::vector<http::Route> coreRoutes(Daemon &daemon) {
       [&daemon](const ExchangePtr &exchange) { serveRoutes(daemon, exchange); });
   add("POST", "/reload", admin, "Reads the configuration again",
       [&daemon](const ExchangePtr &exchange) { serveReload(daemon, exchange); });
-  add("GET", "/plugins", admin, "All plugins",
-      [&daemon](const ExchangePtr &exchange) { servePlugins(daemon, exchange); });
-  add("GET", "/plugins/:id", admin, "One plugin",
-      [&daemon](const ExchangePtr &exchange) { servePlugin(daemon, exchange); });
-  add("POST", "/plugins/:id/enable", admin, "Starts a plugin", [&daemon](const ExchangePtr &exchange) {
-    daemon.plugins().enable(std::string(exchange->param("id").value_or("")));
-    servePlugin(daemon, exchange);
-  });
-  add("POST", "/plugins/:id/disable", admin, "Stops a plugin", [&daemon](const ExchangePtr &exchange) {
-    daemon.plugins().disable(std::string(exchange->param("id").value_or("")));
-    servePlugin(daemon, exchange);
-  });
   return routes;
 }
 

@@ -177,6 +177,10 @@ void Daemon::startPlugins() {
   for (const std::string &id : config->getList("plugins", "required"))
     options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
+  options.discover = [this, folder = options.folder](const std::string &id, bool anew) {
+    return plugin::discoverPlugin(folder, id, configs_.pluginFiles(), anew);
+  };
+  options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
   plugins_->startAll([this] { return stopRequested(); });
 }
@@ -221,7 +225,7 @@ void Daemon::stop() {
 
 ReloadReport Daemon::reload() {
   const std::lock_guard one(reloading_);
-  const ConfigService::Loaded loaded = configs_.load();
+  const ConfigService::Loaded loaded = configs_.load(plugins_->loaded());
   const config::ConfigPtr before = config();
   ReloadReport report;
   std::set<std::string> touched;
@@ -243,6 +247,26 @@ ReloadReport Daemon::reload() {
     kLog.error("configuration refused by plugin " + text);
   kLog.info("configuration reloaded");
   return report;
+}
+
+void Daemon::enablePlugin(const std::string &id) {
+  const std::lock_guard one(reloading_);
+  plugins_->enable(id);
+}
+
+PluginReloadReport Daemon::reloadPlugin(const std::string &id) {
+  const std::lock_guard one(reloading_);
+  const config::ConfigPtr before = config();
+  PluginReloadReport report{plugins_->reload(id), {}};
+  for (const config::Change &change : config::diff(*before, *config()))
+    report.config.push_back(change.toString());
+  return report;
+}
+
+std::function<void(bool)> Daemon::configureFor(const plugin::DiscoveredPlugin &candidate) {
+  const config::ConfigPtr before = config();
+  const config::ConfigPtr now = configs_.withPlugin(candidate, plugins_->loaded());
+  return [this, before, now](bool forNew) { configs_.replace(forNew ? now : before); };
 }
 
 void Daemon::applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report) {

@@ -26,6 +26,12 @@ struct ReloadReport {
   std::vector<std::string> refused; ///< plugins that refused, with their reason
 };
 
+/// What the reload of one plugin did.
+struct PluginReloadReport {
+  plugin::PluginReload plugin;
+  std::vector<std::string> config; ///< what changed in its section: "[proxy] listen: … → …"
+};
+
 /// Everything between the command line and the plugins: puts the parts together, runs until asked to stop, takes them
 /// apart. main waits in run(); requestStop() and requestReload() come from the signal thread.
 class Daemon {
@@ -46,9 +52,14 @@ public:
   /// nothing has changed.
   ReloadReport reload();
 
+  /// See PluginHost; the configuration of the plugin is read with what it declares now. Any thread.
+  void enablePlugin(const std::string &id);
+  PluginReloadReport reloadPlugin(const std::string &id);
+
   // For the routes of the API.
   plugin::PluginHost &plugins() noexcept { return *plugins_; }
   metrics::Metrics &metrics() noexcept { return metrics_; }
+  plugin::ServiceRegistry &services() noexcept { return *services_; }
   http::ApiServer &api() noexcept { return *api_; }
   config::ConfigPtr config() const { return configs_.current(); }
   std::string platformInfo() const;
@@ -60,6 +71,8 @@ private:
   void startPlugins();
   void serve();
   void stop();
+  /// See PluginHost::Options::prepare. Under reloading_.
+  std::function<void(bool)> configureFor(const plugin::DiscoveredPlugin &candidate);
   void applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report);
 
   ConfigService &configs_;
@@ -80,7 +93,7 @@ private:
   std::unique_ptr<plugin::CoreServices> core_;
   std::unique_ptr<plugin::PluginHost> plugins_;
 
-  std::mutex reloading_; ///< one reload at a time
+  std::mutex reloading_; ///< one reload, of the configuration or of a plugin, at a time
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

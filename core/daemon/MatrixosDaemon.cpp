@@ -133,7 +133,8 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
 }
 
 int MatrixosDaemon::check() {
-  const ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
+  ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir(),
+                        ConfigService::Purpose::Check);
   const ConfigService::Loaded loaded = configs.load();
   for (const std::string &warning : loaded.config->warnings())
     std::cerr << "warning: " << warning << '\n';
@@ -145,7 +146,8 @@ int MatrixosDaemon::check() {
 }
 
 int MatrixosDaemon::serve() {
-  ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir());
+  ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir(),
+                        ConfigService::Purpose::Serve);
   Daemon daemon(configs, configs.load());
   const SignalThread signals([&daemon](int) { daemon.requestStop(); }, [&daemon] { daemon.requestReload(); });
   daemon.run();

@@ -76,8 +76,8 @@ std::string linkTarget(int folderFd, const fs::path &home, const std::string &na
   const fs::path target = length > 0 ? text.data() : "";
   const bool bare = !target.empty() && !target.has_parent_path();
   if (bare || (target.is_absolute() && target.parent_path() == home)) return target.filename();
-  throw Error(Status::PermissionDenied,
-              (home / name).string() + " is a link out of its folder, to " + target.string(), "PLUGIN_FILE");
+  throw Error(Status::PermissionDenied, (home / name).string() + " is a link out of its folder, to " + target.string(),
+              "PLUGIN_FILE");
 }
 
 OpenFile openPlugin(const fs::path &folder, const std::string &id) {

@@ -7,6 +7,7 @@
 
 #include <Poco/SHA2Engine.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Of the folder that one process has for itself.
+constexpr const char *kPrefix = "process-";
+
 bool forbidsCode(const fs::path &folder) {
   struct statvfs info {};
   return ::statvfs(folder.c_str(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0;
@@ -27,7 +31,8 @@ bool forbidsCode(const fs::path &folder) {
 
 /// Where the file system that holds `folder` is mounted.
 fs::path mountOf(fs::path folder) {
-  struct stat own {}, above {};
+  struct stat own {
+  }, above{};
   if (::stat(folder.c_str(), &own) != 0) return folder;
   while (folder.has_relative_path() && ::stat(folder.parent_path().c_str(), &above) == 0 && above.st_dev == own.st_dev)
     folder = folder.parent_path();
@@ -77,15 +82,39 @@ void makeFolders(const fs::path &folder, std::vector<fs::path> &made) {
 }
 
 void checkPrivate(const fs::path &folder) {
-  const common::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) {
-    common::throwErrno(errno, "opening the folder " + folder.string() + " for copies of plugins");
-  }
-  if (info.st_uid == ::geteuid() && ::fchmod(fd.get(), 0700) == 0) return;
+  if (::stat(folder.c_str(), &info) != 0) common::throwErrno(errno, "opening the folder " + folder.string());
+  if (info.st_uid == ::geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
   throw Error(Status::PermissionDenied,
-              "the folder " + folder.string() + " for copies of plugins belongs to another user; remove it",
+              "others may write to the folder " + folder.string() +
+                  " for copies of plugins; it has to belong to the daemon's user, writable by its owner alone",
               "PLUGIN_COPY");
+}
+
+/// The lock of a process's folder; none when it is held, or when the folder is not there any more.
+common::UniqueFd lockFolder(const fs::path &folder) {
+  common::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return {};
+  // Between open and lock, another process may have taken it for an abandoned one.
+  struct stat held {
+  }, there{};
+  const bool same = ::fstat(fd.get(), &held) == 0 && ::stat(folder.c_str(), &there) == 0 && held.st_ino == there.st_ino;
+  return same ? std::move(fd) : common::UniqueFd();
+}
+
+/// Removes what processes left that have ended, or were killed. Only what looks like ours: an operator may have named a
+/// folder that serves other purposes.
+void removeAbandoned(const fs::path &folder) {
+  std::error_code error;
+  for (const auto &entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().rfind(kPrefix, 0) != 0) continue;
+    const common::UniqueFd lock = lockFolder(entry.path());
+    if (!lock) continue;
+    std::error_code inner;
+    for (const auto &copy : fs::directory_iterator(entry.path(), inner))
+      ::unlink(copy.path().c_str());
+    ::rmdir(entry.path().c_str());
+  }
 }
 
 } // namespace
@@ -122,15 +151,16 @@ PluginFile PluginFiles::loadAnew(const fs::path &folder, const std::string &id) 
 
 PluginFiles::Copy PluginFiles::copy(int from, const std::string &id) {
   const std::lock_guard lock(mutex_);
-  const fs::path &folder = preparedFolder();
-  std::string name = (folder / (id + "." + std::to_string(++count_[id]) + "-XXXXXX.so")).string();
-  const common::UniqueFd to(::mkostemps(name.data(), 3, O_CLOEXEC));
-  if (!to) common::throwErrno(errno, "making a copy of the plugin " + id + " in " + folder.string());
-  copies_.emplace_back(name);
+  if (own_.empty()) prepare();
+  const fs::path path = own_ / (id + "." + std::to_string(++count_[id]) + ".so");
+  const std::string what = "copying the plugin " + id + " to " + path.string();
+  const common::UniqueFd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!to) common::throwErrno(errno, what);
+  copies_.push_back(path);
   try {
-    return {name, copyContent(from, to.get(), "copying the plugin " + id + " to " + name)};
+    return {path, copyContent(from, to.get(), what)};
   } catch (...) {
-    ::unlink(name.c_str());
+    ::unlink(path.c_str());
     copies_.pop_back();
     throw;
   }
@@ -142,19 +172,8 @@ void PluginFiles::discard(const fs::path &copy) {
   ::unlink(copy.c_str());
 }
 
-void PluginFiles::removeStrangers() {
-  const std::lock_guard lock(mutex_);
-  std::error_code error;
-  for (const auto &entry : fs::directory_iterator(folder_, error)) {
-    if (std::find(copies_.begin(), copies_.end(), entry.path()) == copies_.end()) ::unlink(entry.path().c_str());
-  }
-}
-
-const fs::path &PluginFiles::preparedFolder() {
-  if (prepared_) return folder_;
-  if (folder_.empty()) {
-    makeTemporaryFolder();
-  } else {
+void PluginFiles::prepare() {
+  if (!folder_.empty()) {
     makeFolders(folder_, made_);
     checkPrivate(folder_);
     if (forbidsCode(folder_)) {
@@ -164,26 +183,31 @@ const fs::path &PluginFiles::preparedFolder() {
                       " is mounted noexec; choose another [plugins] copies, or mount -o remount,exec " + mount,
                   "PLUGIN_NOEXEC");
     }
+    removeAbandoned(folder_);
+    if (!claimOwnFolder(folder_, kPrefix)) common::throwErrno(errno, "making a folder in " + folder_.string());
+    return;
   }
-  prepared_ = true;
-  return folder_;
-}
-
-void PluginFiles::makeTemporaryFolder() {
   std::error_code error;
   std::string tried;
   for (const fs::path &base : {fs::temp_directory_path(error), fs::path("/var/tmp"), fs::path("/dev/shm")}) {
-    std::string name = (base / "matrixos-plugins-XXXXXX").string();
     tried += (tried.empty() ? "" : ", ") + base.string();
-    if (base.empty() || forbidsCode(base) || ::mkdtemp(name.data()) == nullptr) continue;
-    folder_ = name;
-    made_.push_back(folder_);
-    return;
+    if (!base.empty() && !forbidsCode(base) && claimOwnFolder(base, "matrixos-plugins-")) return;
   }
   throw Error(Status::FailedPrecondition,
               "plugins cannot be loaded: none of " + tried +
                   " can be written and holds code (mounted noexec?); set TMPDIR to a folder that can",
               "PLUGIN_NOEXEC");
+}
+
+bool PluginFiles::claimOwnFolder(const fs::path &base, const std::string &prefix) {
+  for (int attempt = 0; attempt < 3 && !lock_; ++attempt) {
+    std::string name = (base / (prefix + "XXXXXX")).string();
+    if (::mkdtemp(name.data()) == nullptr) return false;
+    lock_ = lockFolder(name);
+    if (lock_) own_ = name;
+  }
+  if (lock_) made_.push_back(own_);
+  return static_cast<bool>(lock_);
 }
 
 } // namespace matrixos::plugin

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/UniqueFd.h"
 #include "plugin/PluginFile.h"
 
 #include <filesystem>
@@ -16,7 +17,8 @@ namespace matrixos::plugin {
 /// an inode that it knows. Copies stay on disk while the process lives, for debuggers and profilers. Thread-safe.
 class PluginFiles {
 public:
-  /// Copies go to `folder`, which is made (mode 0700) for the first one. Empty: a temporary folder.
+  /// Copies go to a folder of this process's own in `folder`; both are made (mode 0700) for the first copy, and those
+  /// of processes that have ended are removed. Empty: a temporary folder.
   explicit PluginFiles(std::filesystem::path folder = {});
   /// Removes the copies, and the folders that were made for them as far as they are empty. The code stays mapped.
   ~PluginFiles();
@@ -26,13 +28,11 @@ public:
   /// For looking at plugins without a data directory, e.g. `matrixosd --check`; removed when the process ends.
   static PluginFiles &temporary();
 
-  /// `<folder>/<id>.so`, as it was loaded before if the file has not changed since. Throws what PluginFile::load throws.
+  /// `<folder>/<id>.so`, as it was loaded before if the file has not changed since. Throws what PluginFile::load
+  /// throws.
   PluginFile load(const std::filesystem::path &folder, const std::string &id);
   /// A new copy in any case: code and static variables of its own.
   PluginFile loadAnew(const std::filesystem::path &folder, const std::string &id);
-
-  /// Removes what earlier processes left. The caller holds the lock of the data directory.
-  void removeStrangers();
 
 private:
   friend class PluginFile;
@@ -41,16 +41,17 @@ private:
     std::filesystem::path path;
     std::string sha256;
   };
-  /// Copies what the descriptor reads to `<folder>/<id>.<n>-<unique>.so`. Throws Error: FailedPrecondition when code
-  /// cannot be loaded from there (noexec), PermissionDenied when the folder is not ours alone, and for failed writes.
+  /// Copies what the descriptor reads to `<id>.<n>.so`. Throws Error: FailedPrecondition when code cannot be loaded
+  /// from there (noexec), PermissionDenied when the folder is not ours alone, and for failed writes.
   Copy copy(int from, const std::string &id);
   void discard(const std::filesystem::path &copy);
-  const std::filesystem::path &preparedFolder();
-  void makeTemporaryFolder();
+  void prepare();
+  bool claimOwnFolder(const std::filesystem::path &base, const std::string &prefix);
 
   std::mutex mutex_;
-  std::filesystem::path folder_;
-  bool prepared_ = false;
+  const std::filesystem::path folder_;
+  std::filesystem::path own_;               ///< empty before the first copy
+  common::UniqueFd lock_;                   ///< on own_: this process lives
   std::vector<std::filesystem::path> made_; ///< folders, in the order they were made
   std::vector<std::filesystem::path> copies_;
   std::map<std::string, unsigned> count_; ///< copies so far, by id

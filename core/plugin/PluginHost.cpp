@@ -59,10 +59,31 @@ PluginHost::~PluginHost() {
 
 void PluginHost::add(DiscoveredPlugin found) {
   auto slot = std::make_unique<Slot>();
-  if (found.manifest) slot->instance = std::make_unique<PluginInstance>(*found.manifest, found.path, core_);
-  slot->found = std::move(found);
+  slot->found.id = found.id;
+  place(*slot, std::move(found));
   const std::lock_guard lock(mutex_);
   slots_.push_back(std::move(slot));
+}
+
+std::unique_ptr<PluginInstance> PluginHost::place(Slot &slot, DiscoveredPlugin found) {
+  std::unique_ptr<PluginInstance> instance;
+  if (found.manifest) instance = std::make_unique<PluginInstance>(*found.manifest, found.path, core_);
+  const std::lock_guard lock(mutex_);
+  if (instance) ++slot.generation;
+  slot.instance.swap(instance);
+  slot.found = std::move(found);
+  return instance;
+}
+
+DiscoveredPlugin PluginHost::discover(const std::string &id, bool anew) const {
+  if (options_.discover) return options_.discover(id, anew);
+  return discoverPlugin(options_.folder, id, PluginFiles::temporary(), anew);
+}
+
+std::function<void(bool)> PluginHost::prepare(const DiscoveredPlugin &candidate) const {
+  std::function<void(bool)> configure;
+  if (options_.prepare) configure = options_.prepare(candidate);
+  return configure ? configure : [](bool) {};
 }
 
 PluginHost::Slot *PluginHost::find(const std::string &id) {
@@ -102,22 +123,27 @@ void PluginHost::startRunnable(const std::function<bool()> &stopRequested) {
     if (stopRequested()) return;
     PluginInstance &instance = *find(id)->instance;
     if (instance.running()) continue;
-    // A provider that is in the plan may still have failed to start.
-    std::string missing;
-    for (const Manifest::Need &need : instance.manifest().needs) {
-      if (need.optional || core_.services.isProvided(need.service)) continue;
-      missing = "it needs " + need.service + ", whose plugin did not start";
-    }
-    if (!missing.empty()) {
-      instance.mark(PluginState::Waiting, missing);
-      logPlugin(id, "waits", missing);
-      continue;
-    }
-    instance.start(options_.timeouts);
-    const auto standing = instance.standing();
-    logPlugin(id, stateName(standing.state), standing.reason);
+    startOne(instance);
     if (instance.running()) started_.push_back(id);
   }
+  // What was enabled late may be what others need, and then it stops after them.
+  const auto place = [&](const std::string &id) { return std::find(plan.order.begin(), plan.order.end(), id); };
+  std::stable_sort(started_.begin(), started_.end(),
+                   [&](const std::string &a, const std::string &b) { return place(a) < place(b); });
+}
+
+void PluginHost::startOne(PluginInstance &instance) {
+  const Manifest &manifest = instance.manifest();
+  // A provider that is in the plan may still have failed to start.
+  for (const Manifest::Need &need : manifest.needs) {
+    if (need.optional || core_.services.isProvided(need.service)) continue;
+    const std::string missing = "it needs " + need.service + ", whose plugin did not start";
+    instance.mark(PluginState::Waiting, missing);
+    return logPlugin(manifest.id, "waits", missing);
+  }
+  instance.start(options_.timeouts);
+  const auto standing = instance.standing();
+  logPlugin(manifest.id, stateName(standing.state), standing.reason);
 }
 
 void PluginHost::stopAll() {
@@ -134,29 +160,35 @@ void PluginHost::stopAll() {
 
 void PluginHost::enable(const std::string &id) {
   const std::lock_guard operation(operation_);
-  Slot *slot = find(id);
-  if (slot == nullptr || !slot->instance) {
-    auto found = discoverPlugins(options_.folder, {id});
-    if (!found.front().manifest) {
-      throw Error(slot == nullptr ? Status::NotFound : Status::FailedPrecondition, found.front().error, "PLUGIN_FILE");
-    }
-    if (slot == nullptr) {
-      add(std::move(found.front()));
-      slot = find(id);
-    } else {
-      const std::lock_guard lock(mutex_);
-      slot->instance = std::make_unique<PluginInstance>(*found.front().manifest, found.front().path, core_);
-      slot->found = std::move(found.front());
-    }
-  }
+  Slot &slot = loadStopped(id);
   {
     const std::lock_guard lock(mutex_);
-    slot->enabled = true;
+    slot.enabled = true;
   }
   startRunnable([] { return false; });
-  const auto standing = slot->instance->standing();
-  if (slot->instance->running()) return;
+  const auto standing = slot.instance->standing();
+  if (slot.instance->running()) return;
   throw Error(Status::FailedPrecondition, "the plugin " + id + " did not start: " + standing.reason, "PLUGIN_FAILED");
+}
+
+PluginHost::Slot &PluginHost::loadStopped(const std::string &id) {
+  Slot *slot = find(id);
+  if (slot != nullptr && slot->instance && (slot->instance->running() || !slot->found.facts.changedOnDisk())) {
+    return *slot;
+  }
+  DiscoveredPlugin found = discover(id, false);
+  if (!found.manifest) {
+    throw Error(slot == nullptr ? Status::NotFound : Status::FailedPrecondition, found.error, "PLUGIN_FILE");
+  }
+  const auto configure = prepare(found);
+  if (slot == nullptr) {
+    add(std::move(found));
+    slot = find(id);
+  } else {
+    place(*slot, std::move(found));
+  }
+  configure(true);
+  return *slot;
 }
 
 void PluginHost::disable(const std::string &id) {
@@ -179,6 +211,101 @@ void PluginHost::disable(const std::string &id) {
   if (standing.state == PluginState::Waiting) slot->instance->mark(PluginState::Disabled, "");
 }
 
+PluginReload PluginHost::reload(const std::string &id) {
+  const std::lock_guard operation(operation_);
+  Slot *slot = find(id);
+  if (slot == nullptr) throw Error(Status::NotFound, "there is no plugin \"" + id + "\"", "PLUGIN_UNKNOWN");
+  if (!slot->enabled) {
+    throw Error(Status::FailedPrecondition,
+                "the plugin " + id + " is disabled; enabling it loads its file as it is then", "PLUGIN_DISABLED");
+  }
+  Candidate candidate = loadCandidate(*slot);
+  PluginReload result = replace(*slot, std::move(candidate));
+  startRunnable([] { return false; }); // somebody may have waited for this one
+  result.after = reportOf(*slot);
+  if (slot->instance->running()) return result;
+  throw Error(Status::FailedPrecondition,
+              "the plugin " + id + " was loaded anew, but does not run: " + result.after.reason, "PLUGIN_FAILED");
+}
+
+PluginHost::Candidate PluginHost::loadCandidate(const Slot &slot) {
+  const std::string &id = slot.found.id;
+  const bool runs = slot.instance && slot.instance->running();
+  try {
+    Candidate candidate{discover(id, true), {}};
+    if (!candidate.found.manifest) throw Error(Status::FailedPrecondition, candidate.found.error, "PLUGIN_FILE");
+    checkNeeds(slot, *candidate.found.manifest);
+    candidate.configure = prepare(candidate.found);
+    return candidate;
+  } catch (const Error &e) {
+    throw Error(e.status(),
+                "the plugin " + id + " was not reloaded" + (runs ? " and runs on as it was" : "") + ": " + e.what(),
+                e.reason());
+  }
+}
+
+void PluginHost::checkNeeds(const Slot &slot, const Manifest &candidate) {
+  std::vector<const Manifest *> now, then;
+  for (const auto &other : slots_) {
+    if (!other->enabled || !other->instance) continue;
+    now.push_back(&other->instance->manifest());
+    if (other.get() != &slot) then.push_back(now.back());
+  }
+  then.push_back(&candidate);
+  const StartOrder before = StartOrder::of(now);
+  for (const auto &[id, why] : StartOrder::of(then).failures) {
+    if (before.failures.count(id) != 0) continue;
+    throw Error(Status::FailedPrecondition,
+                "with version " + candidate.version + " " + (id == candidate.id ? "" : id + " could not run: ") + why,
+                "PLUGIN_NEEDS");
+  }
+}
+
+PluginReload PluginHost::replace(Slot &slot, Candidate candidate) {
+  const std::string id = slot.found.id;
+  PluginReload result;
+  result.before = reportOf(slot);
+  const bool ran = slot.instance && slot.instance->running();
+  if (ran) {
+    slot.instance->stop(options_.timeouts);
+    result.leftBehind = slot.instance->standing().reason;
+  }
+  DiscoveredPlugin previous = slot.found;
+  std::unique_ptr<PluginInstance> old = place(slot, std::move(candidate.found));
+  candidate.configure(true);
+  if (!ran) return result;
+  startOne(*slot.instance);
+  if (slot.instance->running()) return result;
+
+  const std::string why =
+      "version " + slot.found.manifest->version + " of " + id + " did not start: " + slot.instance->standing().reason;
+  candidate.configure(false);
+  {
+    const std::lock_guard lock(mutex_);
+    slot.instance.swap(old);
+    slot.found = std::move(previous);
+    --slot.generation;
+  }
+  const std::string oldVersion = "version " + slot.found.manifest->version;
+  // What it left behind still works with its variables: a second life beside it would be worse than none.
+  if (result.leftBehind.empty()) startOne(*slot.instance);
+  if (slot.instance->running()) {
+    throw Error(Status::FailedPrecondition, why + "; " + oldVersion + " was started again", "PLUGIN_FAILED");
+  }
+  started_.erase(std::remove(started_.begin(), started_.end(), id), started_.end());
+  throw Error(Status::FailedPrecondition,
+              why + "; " + oldVersion + " does not run any more: " + slot.instance->standing().reason, "PLUGIN_FAILED");
+}
+
+std::vector<DiscoveredPlugin> PluginHost::loaded() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DiscoveredPlugin> list;
+  for (const auto &slot : slots_) {
+    if (slot->enabled && slot->found.manifest) list.push_back(slot->found);
+  }
+  return list;
+}
+
 std::map<std::string, std::string> PluginHost::reconfigure(const std::set<std::string> &ids) {
   const std::lock_guard operation(operation_);
   std::map<std::string, std::string> refusals;
@@ -194,6 +321,8 @@ PluginReport PluginHost::report(const Slot &slot) const {
   report.path = slot.found.path.string();
   report.required = options_.required.count(slot.found.id) != 0;
   report.enabled = slot.enabled;
+  report.facts = slot.found.facts;
+  report.generation = slot.generation;
   if (!slot.instance) {
     report.manifest.id = slot.found.id;
     report.state = PluginState::Failed;
@@ -206,6 +335,11 @@ PluginReport PluginHost::report(const Slot &slot) const {
   report.reason = standing.reason;
   report.sinceMs = standing.sinceMs;
   return report;
+}
+
+PluginReport PluginHost::reportOf(const Slot &slot) const {
+  const std::lock_guard lock(mutex_);
+  return report(slot);
 }
 
 std::vector<PluginReport> PluginHost::reports() const {

@@ -35,6 +35,8 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
 struct PluginReport {
   Manifest manifest; ///< only the id is set when the file could not be loaded
   std::string path;
+  FileFacts facts;              ///< of the file that was loaded; empty when there is none
+  std::uint32_t generation = 0; ///< how many files were loaded for it since the daemon started
   PluginState state = PluginState::Disabled;
   std::string reason;
   std::int64_t sinceMs = 0;
@@ -42,14 +44,28 @@ struct PluginReport {
   bool enabled = false;
 };
 
-/// All plugins of the daemon: starts them in the order of their needs, stops them in the opposite one, and enables or
-/// disables single ones at run time. Operations come one at a time; reports from any thread.
+/// What a reload came to.
+struct PluginReload {
+  PluginReport before, after;
+  /// What the old generation left behind when it did not stop as it should; empty when it did.
+  std::string leftBehind;
+};
+
+/// All plugins of the daemon: starts them in the order of their needs, stops them in the opposite one, and enables,
+/// disables or reloads single ones at run time. Operations come one at a time; reports from any thread.
 class PluginHost {
 public:
   struct Options {
     std::filesystem::path folder;
     std::set<std::string> required;
     PluginTimeouts timeouts;
+    /// Finds a plugin at run time; `anew`: also a file that has not changed counts as a new generation. By default
+    /// discoverPlugin() with PluginFiles::temporary().
+    std::function<DiscoveredPlugin(const std::string &id, bool anew)> discover;
+    /// Asked before a file that was loaded at run time takes its place. Throws Error when the configuration does not
+    /// fit it; else gives what makes the configuration fit: called with true before the new plugin is created, and with
+    /// false if the old one has to run again. May be empty.
+    std::function<std::function<void(bool forNew)>(const DiscoveredPlugin &candidate)> prepare;
   };
 
   PluginHost(CoreServices &core, Options options, std::vector<DiscoveredPlugin> enabled);
@@ -61,10 +77,20 @@ public:
   /// Stops all that run, the last started first.
   void stopAll();
 
-  /// At run time. enable() loads the file if need be. Throws Error: NotFound for an id without a file,
-  /// FailedPrecondition with the reason when it did not start, or when it is required (disable).
+  /// At run time. enable() loads the file if it was not, or if it has changed while the plugin was stopped. Throws
+  /// Error: NotFound for an id without a file, FailedPrecondition with the reason when it did not start, or when it is
+  /// required (disable).
   void enable(const std::string &id);
   void disable(const std::string &id);
+  /// Replaces an enabled plugin by what its file is now. The new generation is loaded and checked (file, descriptor,
+  /// needs of it and of those that need it, configuration) while the old one still runs; then the old one is drained
+  /// and stopped and the new one started. Proxies to its services go on and reach the new one. Throws Error
+  /// (FailedPrecondition, NotFound, what PluginFile::load throws) when the new generation is refused, and the old one
+  /// runs on; or when it did not start, and the old one was started again, both told in the message.
+  PluginReload reload(const std::string &id);
+
+  /// What was loaded for the plugins that are enabled.
+  std::vector<DiscoveredPlugin> loaded() const;
 
   /// Tells these plugins that their configuration changed; gives the refusals by id.
   std::map<std::string, std::string> reconfigure(const std::set<std::string> &ids);
@@ -77,21 +103,42 @@ private:
   struct Slot {
     std::unique_ptr<PluginInstance> instance; ///< null when the file could not be loaded
     DiscoveredPlugin found;
+    std::uint32_t generation = 0;
     bool enabled = true;
   };
 
   Slot *find(const std::string &id);
   void add(DiscoveredPlugin found);
+  DiscoveredPlugin discover(const std::string &id, bool anew) const;
+  /// Throws Error when the configuration does not fit.
+  std::function<void(bool)> prepare(const DiscoveredPlugin &candidate) const;
+  /// Puts what was loaded into the slot, as its next generation; gives what was there.
+  std::unique_ptr<PluginInstance> place(Slot &slot, DiscoveredPlugin found);
+  /// Loads the file for a plugin that does not run, when there is need to.
+  Slot &loadStopped(const std::string &id);
+  /// A file that was loaded and may take the place of the one that runs.
+  struct Candidate {
+    DiscoveredPlugin found;
+    std::function<void(bool)> configure;
+  };
+  /// Throws Error when the file, the needs or the configuration forbid it.
+  Candidate loadCandidate(const Slot &slot);
+  /// Throws Error when the candidate, in the place of its predecessor, or another plugin could not run with it.
+  void checkNeeds(const Slot &slot, const Manifest &candidate);
+  /// Stops the old one and starts the new one, or the old one again, and then throws Error.
+  PluginReload replace(Slot &slot, Candidate candidate);
   /// Starts every enabled plugin that does not run and whose needs are met.
   void startRunnable(const std::function<bool()> &stopRequested);
+  void startOne(PluginInstance &instance);
   PluginReport report(const Slot &slot) const;
+  PluginReport reportOf(const Slot &slot) const;
 
   CoreServices &core_;
   const Options options_;
-  std::mutex operation_;     ///< one start, stop, enable, disable at a time
+  std::mutex operation_;     ///< one start, stop, enable, disable, reload at a time
   mutable std::mutex mutex_; ///< slots_
   std::vector<std::unique_ptr<Slot>> slots_;
-  std::vector<std::string> started_; ///< in the order they started; under operation_
+  std::vector<std::string> started_; ///< those who need come after their providers; under operation_
 };
 
 } // namespace matrixos::plugin

@@ -123,6 +123,7 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "admin GET /plugins/:id\n"
                   "admin POST /plugins/:id/disable\n"
                   "admin POST /plugins/:id/enable\n"
+                  "admin POST /plugins/:id/reload\n"
                   "admin GET /ready\n"
                   "admin POST /reload\n"
                   "admin GET /routes\n"

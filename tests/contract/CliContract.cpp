@@ -222,6 +222,7 @@ TEST_CASE("matrixosctl: every command explains itself") {
                                                        {"plugins", "show"},
                                                        {"plugins", "enable"},
                                                        {"plugins", "disable"},
+                                                       {"plugins", "reload"},
                                                        {"config", "check"},
                                                        {"config", "show"},
                                                        {"reload"},

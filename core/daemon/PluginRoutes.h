@@ -1,0 +1,14 @@
+#pragma once
+
+#include "http/Router.h"
+
+#include <vector>
+
+namespace matrixos::daemon {
+
+class Daemon;
+
+/// GET /plugins, GET /plugins/:id and POST /plugins/:id/{enable,disable,reload}.
+std::vector<http::Route> pluginRoutes(Daemon &daemon);
+
+} // namespace matrixos::daemon

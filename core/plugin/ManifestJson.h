@@ -1,0 +1,17 @@
+#pragma once
+
+#include "plugin/Manifest.h"
+
+#include <matrixos/json.hpp>
+
+namespace matrixos::plugin {
+
+/// The manifest as GET /plugins shows it: {"id", "name", "version", "vendor", "license", "description", "abiMajor",
+/// "minHostMinor", "provides": [{"service", "instance", "minor"}], "needs": [{"service", "minMinor", "optional"}],
+/// "configKeys": [{"key", "type", "default", "range", "help", "live", "required", "secret"}]}. All but create().
+json::Object::Ptr toJson(const Manifest &manifest);
+
+/// The other way round; create stays empty. Throws Error(InvalidArgument) for JSON of another shape.
+Manifest manifestFromJson(const json::Object &object);
+
+} // namespace matrixos::plugin
