@@ -1,0 +1,133 @@
+/// Results as text and JSON, and which cases are run.
+#include "Client.h"
+#include "Conformance.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+
+namespace matrixos::conformance {
+
+namespace {
+
+const char *wordOf(Outcome outcome) {
+  switch (outcome) {
+  case Outcome::Pass:
+    return "pass";
+  case Outcome::Fail:
+    return "fail";
+  case Outcome::Skip:
+    return "skip";
+  }
+  return "fail";
+}
+
+std::string safe(const Json &json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+Json toObject(const Result &result) {
+  Json object{{"id", result.id},
+              {"group", result.group},
+              {"result", wordOf(result.outcome)},
+              {"reason", result.reason},
+              {"ms", result.ms}};
+  if (result.outcome == Outcome::Fail) {
+    object["expected"] = result.expected;
+    object["got"] = result.got;
+    object["rule"] = result.rule;
+    object["calls"] = result.calls;
+  }
+  if (result.abandoned) object["abandoned"] = true;
+  return object;
+}
+
+int count(const std::vector<Result> &results, Outcome outcome) {
+  return static_cast<int>(
+      std::count_if(results.begin(), results.end(), [&](const Result &r) { return r.outcome == outcome; }));
+}
+
+} // namespace
+
+std::vector<Case> select(const std::vector<Case> &all, const std::string &pattern, bool coreOnly) {
+  const auto matches = [&](const Case &one) {
+    for (std::size_t from = 0; from <= pattern.size();) {
+      std::size_t to = pattern.find(',', from);
+      if (to == std::string::npos) to = pattern.size();
+      const std::string part = pattern.substr(from, to - from);
+      if (::fnmatch(part.c_str(), one.id.c_str(), 0) == 0 || part == one.group()) return true;
+      from = to + 1;
+    }
+    return pattern.empty();
+  };
+  std::vector<Case> chosen;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
+               [&](const Case &one) { return (one.core || !coreOnly) && matches(one); });
+  return chosen;
+}
+
+std::string summary(const std::vector<Result> &results) {
+  return std::to_string(count(results, Outcome::Pass)) + " passed, " + std::to_string(count(results, Outcome::Fail)) +
+         " failed, " + std::to_string(count(results, Outcome::Skip)) + " skipped";
+}
+
+std::string toJson(const std::string &plugin, const std::string &version, const std::vector<Result> &results) {
+  Json all = Json::array();
+  for (const Result &result : results)
+    all.push_back(toObject(result));
+  return safe({{"plugin", plugin},
+               {"version", version},
+               {"abi", MOS_RUNTIME_1},
+               {"cases", all},
+               {"summary",
+                {{"passed", count(results, Outcome::Pass)},
+                 {"failed", count(results, Outcome::Fail)},
+                 {"skipped", count(results, Outcome::Skip)},
+                 {"text", summary(results)}}}},
+              2);
+}
+
+std::string encode(const Result &result) {
+  return safe(toObject(result));
+}
+
+Result decode(const std::string &line) {
+  const Json object = Json::parse(line);
+  Result result;
+  result.id = object.value("id", "");
+  result.group = object.value("group", "");
+  const std::string word = object.value("result", "fail");
+  result.outcome = word == "pass" ? Outcome::Pass : word == "skip" ? Outcome::Skip : Outcome::Fail;
+  result.reason = object.value("reason", "");
+  result.expected = object.value("expected", "");
+  result.got = object.value("got", "");
+  result.rule = object.value("rule", "");
+  result.calls = object.value("calls", std::vector<std::string>{});
+  result.ms = object.value("ms", 0.0);
+  result.abandoned = object.value("abandoned", false);
+  return result;
+}
+
+std::string describe(const Result &result, bool colour) {
+  const auto paint = [&](const char *code, const std::string &text) {
+    return colour ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
+  };
+  std::string name = result.id;
+  name.resize(std::max<std::size_t>(name.size(), 34), ' ');
+  switch (result.outcome) {
+  case Outcome::Pass:
+    return paint("32", "pass") + "  " + name + "  " + std::to_string(static_cast<long>(result.ms)) + " ms\n";
+  case Outcome::Skip:
+    return paint("33", "skip") + "  " + name + "  " + result.reason + "\n";
+  case Outcome::Fail:
+    break;
+  }
+  std::string text = paint("31;1", "FAIL") + "  " + name + "  " + result.reason + "\n";
+  text += "        expected  " + result.expected + "\n        came      " + result.got + "\n        rule      " +
+          result.rule + "\n";
+  for (std::size_t i = 0; i < result.calls.size(); ++i)
+    text += std::string(i == 0 ? "        calls     " : "                  ") + result.calls[i] + "\n";
+  return text;
+}
+
+} // namespace matrixos::conformance

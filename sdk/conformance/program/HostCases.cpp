@@ -1,0 +1,212 @@
+#include "HostCases.h"
+
+#include "../Session.h"
+
+#include <filesystem>
+#include <regex>
+#include <set>
+#include <thread>
+
+namespace matrixos::conformance {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kStop =
+    "plugin.h: after stop() returns the plugin calls nothing of the host and has no thread left";
+
+std::size_t entriesOf(const char *folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator{}));
+}
+std::size_t threads() {
+  return entriesOf("/proc/self/task");
+}
+std::size_t descriptors() {
+  return entriesOf("/proc/self/fd");
+}
+
+/// What the cases of this file know.
+struct Bench {
+  const Settings &settings;
+  const LoadedPlugin &plugin;
+  Work &work;
+
+  std::unique_ptr<PluginLife> life() const {
+    return std::make_unique<PluginLife>(plugin, work, settings.config, settings.facts());
+  }
+};
+
+/// Waits a while for a count to come down to `wanted`: a thread that ends takes a moment to leave /proc.
+std::size_t settled(const std::function<std::size_t()> &count, std::size_t wanted) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+  std::size_t now = count();
+  while (now > wanted && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    now = count();
+  }
+  return now;
+}
+
+void exports(Session &t, const Bench &bench) {
+  std::string others;
+  for (const std::string &name : bench.plugin.exports()) {
+    if (name != MOS_ENTRY_NAME) others += (others.empty() ? "" : ", ") + name;
+  }
+  t.expect(others.empty(), "no exported symbol but " MOS_ENTRY_NAME, others);
+}
+
+void descriptor(Session &t, const Bench &bench) {
+  const mos_descriptor_v1 &d = bench.plugin.descriptor();
+  const std::string id = d.id;
+  t.expect(std::regex_match(id, std::regex("[a-z][a-z0-9-]*")), "an id of the form [a-z][a-z0-9-]*", id);
+  t.expect(bench.plugin.file().filename() == id + ".so", "the file's name is the id: " + id + ".so",
+           bench.plugin.file().filename());
+  for (const auto &[what, text] : {std::pair{"name", d.name},
+                                   {"version", d.version},
+                                   {"vendor", d.vendor},
+                                   {"license", d.license},
+                                   {"description", d.description}})
+    t.expect(text != nullptr && *text != '\0', std::string("a text in ") + what, "nothing");
+  t.expect(std::regex_match(d.version, std::regex(R"(\d+\.\d+\.\d+([-+].*)?)")), "a semantic version", d.version);
+  t.expect(d.min_host_minor <= MOS_HOST_MINOR, "a min_host_minor of today", std::to_string(d.min_host_minor));
+  bool provides = false;
+  for (std::uint32_t i = 0; i < d.provides_count; ++i)
+    provides = provides || std::string(d.provides[i].service) == MOS_RUNTIME_1;
+  t.expect(provides, MOS_RUNTIME_1 " among what it provides", "it is not");
+  static const std::set<std::string> kTypes{"string", "int",  "number", "bool",   "duration",
+                                            "size",   "list", "path",   "listen", "enum"};
+  for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
+    const mos_config_key &key = d.config_keys[i];
+    t.expect(kTypes.count(key.type) == 1, std::string("a known type of the key ") + key.key, key.type);
+    t.expect(key.help != nullptr && *key.help != '\0', std::string("a sentence about the key ") + key.key, "nothing");
+  }
+  bench.life(); // reads the defaults, and says which is none of its type
+}
+
+void createIsCheap(Session &t, const Bench &bench) {
+  bench.life()->create(); // once before, for what a library opens at its first use
+  const auto life = bench.life();
+  const std::size_t threadsBefore = threads();
+  const std::size_t descriptorsBefore = descriptors();
+  life->create();
+  t.expect(threads() == threadsBefore, "no thread of create()", std::to_string(threads() - threadsBefore) + " more");
+  t.expect(descriptors() == descriptorsBefore, "no open file of create()",
+           std::to_string(descriptors() - descriptorsBefore) + " more");
+}
+
+void provides(Session &t, const Bench &bench) {
+  const auto life = bench.life();
+  life->create();
+  t.expect(life->host().provided().empty(), "no service before start()", joined(life->host().provided()));
+  life->start();
+  const mos_runtime_v1 *table = life->runtime(bench.settings.instance);
+  t.expect(table->struct_size >= sizeof(mos_runtime_v1),
+           "struct_size of at least " + std::to_string(sizeof(mos_runtime_v1)), std::to_string(table->struct_size),
+           "base.h: a growing struct starts with struct_size");
+  // What a runtime does not have answers UNIMPLEMENTED; NULL would crash a caller that does not look.
+  const auto *slots = reinterpret_cast<const void *const *>(&table->capabilities);
+  const std::size_t count = (sizeof(mos_runtime_v1) - offsetof(mos_runtime_v1, capabilities)) / sizeof(void *);
+  for (std::size_t i = 0; i < count; ++i)
+    t.expect(slots[i] != nullptr, "a function in every slot of the table", "NULL in slot " + std::to_string(i),
+             "runtime.h: mos_runtime_v1");
+}
+
+void stopLeavesNothing(Session &t, const Bench &bench) {
+  const std::size_t before = threads();
+  const auto life = bench.life();
+  life->create();
+  life->start();
+  Client client(life->runtime(bench.settings.instance));
+  client.capabilities(t.how());
+  client.list("{}", {}, t.how());
+  life->stop();
+  const std::size_t after = settled(threads, before);
+  t.expect(after <= before, "as many threads after stop() as before create(): " + std::to_string(before),
+           std::to_string(after), kStop);
+  // Long enough for a timer or a thread that was forgotten to call; nothing is waited for that would come.
+  std::this_thread::sleep_for(std::chrono::milliseconds{300});
+  t.expect(life->host().lateCalls().empty(), "no call of the host after stop()", joined(life->host().lateCalls()),
+           kStop);
+  life->destroy();
+  t.expect(life->host().lateCalls().empty(), "no call of the host in destroy()", joined(life->host().lateCalls()),
+           kStop);
+}
+
+/// Instances that run, a stream that is open: stop() comes in the middle of it.
+void stopEndsCalls(Session &t, const Bench &bench) {
+  const auto life = bench.life();
+  life->create();
+  life->start();
+  const auto client = std::make_shared<Client>(life->runtime(bench.settings.instance));
+  const auto events = t.async([client](Client &, How how) {
+    how.timeout = std::chrono::minutes{10};
+    return client->events("{}", {}, how);
+  });
+  if (events->wait(std::chrono::milliseconds{300})) t.skip("events() does not block: " + events->answer().text());
+  const auto stopping = t.async([&life](Client &, const How &) {
+    life->stop();
+    return Answer{};
+  });
+  // A host cancels what is open at the same moment; a runtime need not find out by itself.
+  events->cancel()->trigger();
+  t.await(stopping, std::chrono::seconds{10}, "stop() while events() is open");
+  t.await(events, std::chrono::seconds{5}, "events() when the plugin stops");
+}
+
+void cycles(Session &t, const Bench &bench) {
+  const auto cycle = [&] {
+    const auto life = bench.life();
+    life->create();
+    life->start();
+    Client client(life->runtime(bench.settings.instance));
+    client.capabilities(t.how());
+    life->stop();
+  };
+  for (int i = 0; i < 3; ++i)
+    cycle();
+  const std::size_t descriptorsBefore = descriptors();
+  const std::size_t threadsBefore = threads();
+  for (int i = 0; i < 20; ++i)
+    cycle();
+  t.expect(settled(descriptors, descriptorsBefore) <= descriptorsBefore,
+           "as many open files after 20 lives as before: " + std::to_string(descriptorsBefore),
+           std::to_string(descriptors()));
+  t.expect(settled(threads, threadsBefore) <= threadsBefore,
+           "as many threads after 20 lives as before: " + std::to_string(threadsBefore), std::to_string(threads()));
+}
+
+void startFails(Session &t, const Bench &bench) {
+  const auto life = bench.life();
+  life->create();
+  life->destroy(); // without start(): what a host does when another plugin that was needed has failed
+  t.expect(life->host().lateCalls().empty(), "no call of the host in destroy()", joined(life->host().lateCalls()));
+}
+
+} // namespace
+
+std::vector<Case> hostCases(const Settings &settings, const LoadedPlugin *plugin, Work *work) {
+  std::vector<Case> list;
+  const auto add = [&](const char *id, const char *title, const char *rule, void (*run)(Session &, const Bench &)) {
+    list.push_back({id, title, rule, false, [&settings, plugin, work, run](Session &t) {
+                      run(t, Bench{settings, *plugin, *work});
+                    }});
+  };
+  add("host.exports", "the file exports the entry function alone", "plugin.h: exports mos_plugin_entry_v1 alone",
+      exports);
+  add("host.descriptor", "the descriptor is complete and its defaults are valid", "plugin.h: mos_descriptor_v1",
+      descriptor);
+  add("host.create-cheap", "create() starts no thread and opens no file",
+      "plugin.h create: makes the plugin; cheap, no I/O", createIsCheap);
+  add("host.provides", "start() provides the runtime, with a function in every slot", "host.h services.provide",
+      provides);
+  add("host.destroy-unstarted", "a plugin that was created is destroyed without a start", "plugin.h: life", startFails);
+  add("host.stop", "stop() leaves no thread, and the host is left alone afterwards", kStop, stopLeavesNothing);
+  add("host.stop-while-busy", "stop() comes back while events() is open",
+      "plugin.h stop: drains, withdraws, joins its threads", stopEndsCalls);
+  add("host.cycles", "20 lives in one process leave files and threads flat",
+      "plugin.h: a plugin that was stopped may be created again in the same process", cycles);
+  return list;
+}
+
+} // namespace matrixos::conformance

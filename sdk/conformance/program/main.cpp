@@ -1,0 +1,58 @@
+#include "../Client.h"
+#include "Child.h"
+#include "Judge.h"
+#include "LoadedPlugin.h"
+#include "RestartCases.h"
+
+#include <nlohmann/json.hpp>
+
+#include <iostream>
+
+namespace {
+
+using namespace matrixos::conformance;
+
+int identify(const Settings &settings) {
+  try {
+    const LoadedPlugin plugin(settings.plugin);
+    const mos_descriptor_v1 &d = plugin.descriptor();
+    sendLine(Child::kSocket, Json{{"id", d.id}, {"version", d.version == nullptr ? "" : d.version}}.dump());
+  } catch (const std::exception &e) {
+    sendLine(Child::kSocket, Json{{"broken", e.what()}}.dump());
+  }
+  return 0;
+}
+
+/// Removes what cases of this run left, such as those that were killed for hanging.
+int clean(const Settings &settings) {
+  Work work;
+  const LoadedPlugin plugin(settings.plugin);
+  PluginLife life(plugin, work, settings.config, settings.facts());
+  life.create();
+  life.start();
+  Client client(life.runtime(settings.instance));
+  const Answer left = client.list(Json{{"matrixos.conformance", settings.options.runId}}.dump(), {});
+  for (const Json &item : left.items)
+    client.remove(item.value("ref", ""), MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
+  return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  try {
+    Settings settings = readSettings(argc, argv);
+    settings.options.usersDirectory = settings.workDirectory + "/users";
+    if (settings.role == "cases") return judge(settings);
+    if (settings.role == "serve") return serve(settings);
+    if (settings.role == "identify") return identify(settings);
+    if (settings.role == "clean") return clean(settings);
+    return supervise(std::move(settings));
+  } catch (const UsageError &e) {
+    std::cerr << "matrixos-runtime-conformance: " << e.message << "\nTry --help.\n";
+    return 64;
+  } catch (const std::exception &e) {
+    std::cerr << "matrixos-runtime-conformance: " << e.what() << "\n";
+    return 1;
+  }
+}
