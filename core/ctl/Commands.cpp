@@ -1,6 +1,7 @@
 #include "ctl/Commands.h"
 
 #include "ctl/DaemonClient.h"
+#include "ctl/NewPlugin.h"
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
 
@@ -273,6 +274,11 @@ const std::vector<Command> &table() {
        pluginsSwitch("disable", "disabled")},
       {{{"plugins", "reload"}, {"ID"}, {}, "Replaces a running plugin by what its file is now, or restarts it"},
        pluginsReload},
+      {{{"plugins", "new"},
+        {"NAME"},
+        {{"dir", "DIR", "the folder to make (default runtime-NAME)"}},
+        "Starts a runtime plugin of your own from the SDK's template"},
+       pluginsNew},
       {{{"config", "check"}, {"[FILE]"}, {}, "Validates a configuration, without a daemon"}, configCheck},
       {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"},
        [](const Invocation &invocation) { return printBody(invocation, "/config"); }},
