@@ -1,0 +1,22 @@
+#pragma once
+
+namespace matrixos::isolation {
+
+/// Leaves a note of where in the plugin a thread was when it crashed, for the daemon to read once the process is gone.
+class CrashNote {
+public:
+  /// From now on, fatal signals write the name of the function that the crashing thread was in to `fd`, and then do
+  /// what they would have done. Not in builds with a sanitizer, which has a report of its own to write.
+  static void install(int fd) noexcept;
+
+  /// The current thread is in `function` (static text, such as "start()") while this lives.
+  explicit CrashNote(const char *function) noexcept;
+  ~CrashNote();
+  CrashNote(const CrashNote &) = delete;
+  CrashNote &operator=(const CrashNote &) = delete;
+
+private:
+  const char *before_;
+};
+
+} // namespace matrixos::isolation

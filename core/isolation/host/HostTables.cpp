@@ -1,0 +1,261 @@
+#include "isolation/host/HostTables.h"
+
+#include <matrixos/call.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace matrixos::isolation {
+
+namespace {
+
+constexpr std::size_t kMaxLogText = 64U * 1024U;
+constexpr std::chrono::seconds kSweepTimeout{2};
+constexpr std::chrono::seconds kWithdrawTimeout{5};
+
+template <typename Table>
+void head(Table &table, HostTables *self) {
+  table.struct_size = sizeof table;
+  table.minor = MOS_HOST_MINOR;
+  table.self = self;
+}
+
+std::vector<Pair> toPairs(const mos_pair *pairs, std::uint32_t count) {
+  std::vector<Pair> list;
+  for (std::uint32_t i = 0; i < std::min<std::size_t>(count, kMaxEntries); ++i)
+    list.emplace_back(fromAbi(pairs[i].key), fromAbi(pairs[i].value));
+  return list;
+}
+
+AskFrame question(Question what, std::string_view first = {}, std::string_view second = {}) {
+  AskFrame frame;
+  frame.question = static_cast<std::uint8_t>(what);
+  frame.first = first;
+  frame.second = second;
+  return frame;
+}
+
+} // namespace
+
+HostTables::HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor)
+    : link_(link), descriptor_(descriptor), timers_(tasks_), samples_(link), provided_(descriptor.provides_count) {
+  host_.struct_size = sizeof host_;
+  host_.minor = MOS_HOST_MINOR;
+  host_.self = this;
+  host_.get_interface = &HostTables::getInterface;
+  fillConfig();
+  fillPlatform();
+  fillLog();
+  fillMetrics();
+  fillEvents();
+  fillWork();
+  fillServices();
+}
+
+const void *HostTables::getInterface(void *self, const char *id) {
+  const std::string_view name(id != nullptr ? id : "");
+  HostTables &tables = of(self);
+  if (name == MOS_HOST_CONFIG_1) return &tables.config_;
+  if (name == MOS_HOST_PLATFORM_1) return &tables.platform_;
+  if (name == MOS_HOST_LOG_1) return &tables.log_;
+  if (name == MOS_HOST_METRICS_1) return &tables.metrics_;
+  if (name == MOS_HOST_EVENTS_1) return &tables.events_;
+  if (name == MOS_HOST_TIMERS_1) return &tables.timersTable_;
+  if (name == MOS_HOST_EXECUTOR_1) return &tables.executorTable_;
+  if (name == MOS_HOST_SERVICES_1) return &tables.services_;
+  return nullptr;
+}
+
+HostTables::Lease::Lease(HostTables &tables, std::size_t slot) : tables_(tables), slot_(slot) {
+  const std::lock_guard lock(tables.mutex_);
+  if (slot >= tables.provided_.size()) return;
+  table_ = tables.provided_[slot].table;
+  if (table_ != nullptr) ++tables.provided_[slot].inside;
+}
+
+HostTables::Lease::~Lease() {
+  if (table_ == nullptr) return;
+  const std::lock_guard lock(tables_.mutex_);
+  --tables_.provided_[slot_].inside;
+  tables_.left_.notify_all();
+}
+
+void HostTables::close() {
+  open_.store(false, std::memory_order_release);
+  timers_.sweep(owner_, kSweepTimeout);
+  tasks_.close(owner_);
+  tasks_.waitIdle(owner_, kSweepTimeout);
+  samples_.flush();
+}
+
+void HostTables::fillConfig() {
+  head(config_, this);
+  config_.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::ConfigString, fromAbi(key)),
+                  [&](const AnswerFrame &answer) { giveBuffer(out, std::string(answer.text)); });
+    });
+  };
+  config_.get_int = [](void *self, mos_str key, std::int64_t *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::ConfigInt, fromAbi(key)),
+                  [&](const AnswerFrame &answer) { *out = answer.integer; });
+    });
+  };
+  config_.get_number = [](void *self, mos_str key, double *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::ConfigNumber, fromAbi(key)),
+                  [&](const AnswerFrame &answer) { *out = answer.number; });
+    });
+  };
+  config_.get_list = [](void *self, mos_str key, mos_sink items, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::ConfigList, fromAbi(key)), [&](const AnswerFrame &answer) {
+        for (const std::string_view item : answer.list) {
+          if (items.item(items.ctx, toAbi(item)) == MOS_SINK_STOP) break;
+        }
+      });
+    });
+  };
+}
+
+void HostTables::fillPlatform() {
+  head(platform_, this);
+  platform_.info = [](void *self, mos_buf *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::PlatformInfo),
+                  [&](const AnswerFrame &answer) { giveBuffer(out, std::string(answer.text)); });
+    });
+  };
+  platform_.set_degraded = [](void *self, mos_str reason, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::Degraded, fromAbi(reason).substr(0, kMaxWord)), [](const AnswerFrame &) {});
+    });
+  };
+}
+
+void HostTables::fillLog() {
+  head(log_, this);
+  log_.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
+    guarded(nullptr, [&] {
+      LogFrame frame;
+      frame.level = level;
+      frame.message = fromAbi(message).substr(0, kMaxLogText);
+      frame.list = toPairs(fields, count);
+      for (auto &[key, value] : frame.list) {
+        key = key.substr(0, kMaxWord);
+        value = value.substr(0, kMaxLogText);
+      }
+      if (level <= of(self).link_.logLevel()) of(self).link_.sendIfRoom(frame);
+    });
+  };
+  log_.enabled = [](void *self, std::uint32_t level) -> std::int32_t {
+    return level <= of(self).link_.logLevel() ? 1 : 0;
+  };
+}
+
+void HostTables::fillMetrics() {
+  head(metrics_, this);
+  metrics_.series = [](void *self, std::uint32_t type, mos_str name, mos_str help, const mos_pair *labels,
+                       std::uint32_t labelCount, const double *buckets, std::uint32_t bucketCount, std::uint64_t *out,
+                       mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      SeriesFrame frame;
+      frame.type = type;
+      frame.name = fromAbi(name);
+      frame.help = fromAbi(help);
+      frame.labels = toPairs(labels, labelCount);
+      frame.buckets.assign(buckets, buckets + bucketCount);
+      *out = t.samples_.series(frame);
+    });
+  };
+  metrics_.add = [](void *self, std::uint64_t handle, double value) { of(self).samples_.add(handle, value); };
+  metrics_.set = [](void *self, std::uint64_t handle, double value) { of(self).samples_.set(handle, value); };
+}
+
+void HostTables::fillEvents() {
+  head(events_, this);
+  events_.publish = [](void *self, mos_str topic, mos_str json, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::Publish, fromAbi(topic), fromAbi(json)), [](const AnswerFrame &) {});
+    });
+  };
+  events_.subscribe = [](void *, mos_str, void (*)(void *, mos_str, mos_str), void *, std::uint64_t *,
+                         mos_error *error) {
+    return fail(error, Status::Unimplemented, "a plugin with isolation=process cannot subscribe to events", "ISOLATED");
+  };
+  events_.unsubscribe = [](void *, std::uint64_t, mos_error *error) {
+    return fail(error, Status::NotFound, "no such subscription", "STALE_HANDLE");
+  };
+}
+
+void HostTables::fillWork() {
+  head(timersTable_, this);
+  timersTable_.schedule = [](void *self, std::int64_t delay, std::int64_t period, void (*fire)(void *), void *ctx,
+                             std::uint64_t *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      *out = t.timers_.schedule(t.owner_, std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
+                                [fire, ctx] { fire(ctx); });
+    });
+  };
+  timersTable_.cancel = [](void *self, std::uint64_t handle, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) { t.timers_.cancel(t.owner_, handle); });
+  };
+  head(executorTable_, this);
+  executorTable_.submit = [](void *self, void (*run)(void *), void (*drop)(void *), void *ctx, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.tasks_.submit(
+          t.owner_, [run, ctx] { run(ctx); },
+          [drop, ctx] {
+            if (drop != nullptr) drop(ctx);
+          });
+    });
+  };
+}
+
+std::size_t HostTables::slotOf(mos_str service, mos_str instance) const {
+  for (std::uint32_t i = 0; i < descriptor_.provides_count; ++i) {
+    const mos_provide &provide = descriptor_.provides[i];
+    const std::string_view name = provide.instance != nullptr ? provide.instance : "";
+    if (fromAbi(service) == provide.service && fromAbi(instance) == name) return i;
+  }
+  throw Error(Status::FailedPrecondition,
+              "the plugin provides " + std::string(fromAbi(service)) + " without saying so in its descriptor");
+}
+
+void HostTables::fillServices() {
+  head(services_, this);
+  services_.provide = [](void *self, mos_str service, mos_str instance, const void *table, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      const std::size_t slot = t.slotOf(service, instance);
+      const auto *runtime = static_cast<const mos_runtime_v1 *>(table);
+      if (runtime == nullptr || runtime->struct_size < sizeof(mos_runtime_v1)) {
+        throw Error(Status::InvalidArgument, "the table of " MOS_RUNTIME_1 " is too small", "SERVICE_TABLE");
+      }
+      ProvideFrame frame;
+      frame.slot = static_cast<std::uint16_t>(slot);
+      frame.minor = runtime->minor;
+      {
+        const std::lock_guard lock(t.mutex_);
+        t.provided_[slot].table = runtime;
+      }
+      t.link_.send(frame);
+    });
+  };
+  services_.withdraw = [](void *self, mos_str service, mos_str instance, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      const std::size_t slot = t.slotOf(service, instance);
+      std::unique_lock lock(t.mutex_);
+      t.provided_[slot].table = nullptr;
+      t.left_.wait_for(lock, kWithdrawTimeout, [&] { return t.provided_[slot].inside == 0; });
+    });
+  };
+  services_.acquire = [](void *, mos_str, mos_str, const void **, mos_error *error) {
+    return fail(error, Status::FailedPrecondition, "a plugin with isolation=process cannot use services of others",
+                "ISOLATED");
+  };
+  services_.release = [](void *, const void *, mos_error *) -> mos_status { return MOS_OK; };
+}
+
+} // namespace matrixos::isolation

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "common/Executor.h"
+#include "common/Timers.h"
+#include "isolation/host/DaemonLink.h"
+#include "isolation/host/SampleBook.h"
+
+#include <matrixos/abi/host.h>
+#include <matrixos/abi/plugin.h>
+#include <matrixos/abi/runtime.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+namespace matrixos::isolation {
+
+/// The host as the plugin sees it in its own process. Config, platform, log, metrics and publishing go to the daemon;
+/// timers and executor are of this process; a runtime that is provided is called by it. There is no sql and no http,
+/// nothing to subscribe to and nothing to acquire: a runtime needs none of them, see README.md.
+class HostTables {
+public:
+  HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor);
+  HostTables(const HostTables &) = delete;
+  HostTables &operator=(const HostTables &) = delete;
+
+  const mos_host_v1 *host() const noexcept { return &host_; }
+
+  /// One call into a runtime: withdraw() waits for it.
+  class Lease {
+  public:
+    Lease(HostTables &tables, std::size_t slot);
+    ~Lease();
+    Lease(const Lease &) = delete;
+    Lease &operator=(const Lease &) = delete;
+    /// What the plugin provides in this slot now, or null.
+    const mos_runtime_v1 *table() const noexcept { return table_; }
+
+  private:
+    HostTables &tables_;
+    const std::size_t slot_;
+    const mos_runtime_v1 *table_ = nullptr;
+  };
+
+  SampleBook &samples() noexcept { return samples_; }
+
+  /// After stop(): the functions answer MOS_UNAVAILABLE, timers and tasks end.
+  void close();
+
+private:
+  static HostTables &of(void *self) noexcept { return *static_cast<HostTables *>(self); }
+  static const void *getInterface(void *self, const char *id);
+
+  /// Runs a host function: refused after close(), and no exception leaves it.
+  template <typename Body>
+  static mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
+    if (!of(self).open_.load(std::memory_order_acquire)) {
+      return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+    }
+    return guarded(error, [&] { return body(of(self)); });
+  }
+
+  void fillConfig();
+  void fillPlatform();
+  void fillLog();
+  void fillMetrics();
+  void fillEvents();
+  void fillWork();
+  void fillServices();
+  std::size_t slotOf(mos_str service, mos_str instance) const;
+
+  DaemonLink &link_;
+  const mos_descriptor_v1 &descriptor_;
+  const common::Owner owner_ = common::makeOwner();
+  common::Executor tasks_;
+  common::Timers timers_;
+  SampleBook samples_;
+  std::atomic<bool> open_{true};
+  struct Provided {
+    const mos_runtime_v1 *table = nullptr;
+    std::size_t inside = 0; ///< calls
+  };
+  std::mutex mutex_; ///< provided_
+  std::condition_variable left_;
+  std::vector<Provided> provided_; ///< by slot
+  mos_host_v1 host_{};
+  mos_host_config_v1 config_{};
+  mos_host_platform_v1 platform_{};
+  mos_host_log_v1 log_{};
+  mos_host_metrics_v1 metrics_{};
+  mos_host_events_v1 events_{};
+  mos_host_timers_v1 timersTable_{};
+  mos_host_executor_v1 executorTable_{};
+  mos_host_services_v1 services_{};
+};
+
+} // namespace matrixos::isolation

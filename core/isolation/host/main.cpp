@@ -1,0 +1,127 @@
+// matrixos-plugin-host: carries one plugin for matrixosd in a process of its own.
+//
+//   matrixos-plugin-host --describe FILE [--fd=N]   prints what the plugin says of itself, as JSON
+//   matrixos-plugin-host --run ID --parent=PID      started by matrixosd: descriptor 3 is a socket to it, 4 the
+//   plugin's
+//                                                   file, 5 takes a note when the plugin crashes
+#include "isolation/Description.h"
+#include "isolation/host/CallDesk.h"
+#include "isolation/host/CrashNote.h"
+#include "isolation/host/DaemonLink.h"
+#include "isolation/host/PluginLibrary.h"
+
+#include <matrixos/json.hpp>
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace matrixos;
+using namespace matrixos::isolation;
+
+constexpr int kSocketFd = 3, kFileFd = 4, kNoteFd = 5;
+
+int usage() {
+  std::cerr
+      << "matrixos-plugin-host carries a plugin for matrixosd, which starts it by itself where the plugin's section "
+         "says isolation=process.\n"
+         "  matrixos-plugin-host --describe FILE    what a plugin says of itself, as JSON\n";
+  return EX_USAGE;
+}
+
+/// The value of --name=…, or -1.
+long option(const std::vector<std::string> &words, const std::string &name) {
+  for (const std::string &word : words) {
+    if (word.rfind(name + "=", 0) == 0) return std::strtol(word.c_str() + name.size() + 1, nullptr, 10);
+  }
+  return -1;
+}
+
+void limit(__rlimit_resource what, rlim_t most) {
+  rlimit now{};
+  if (::getrlimit(what, &now) != 0) return;
+  now.rlim_cur = std::min(most, now.rlim_max);
+  ::setrlimit(what, &now); // where that is forbidden, the daemon's own limits hold
+}
+
+/// Only to say what it is: a plugin needs little for that, and a broken one takes what it gets.
+void limitDescribing() {
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_CPU, 10);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  limit(RLIMIT_AS, rlim_t{1} << 30U);
+#endif
+}
+
+void writeAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::write(fd, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+}
+
+int describe(const std::string &file, int fd) {
+  // What the plugin's constructors print is no part of the answer.
+  if (fd < 0) fd = ::dup(STDOUT_FILENO);
+  ::dup2(STDERR_FILENO, STDOUT_FILENO);
+  limitDescribing();
+  std::string answer;
+  int code = EX_OK;
+  try {
+    answer = Description::toJson(loadPlugin(file));
+  } catch (const std::exception &e) {
+    json::Object object;
+    object.set("error", std::string(e.what()));
+    answer = json::dump(object);
+    code = EX_DATAERR;
+  }
+  writeAll(fd, answer + "\n");
+  ::_exit(code); // not through the plugin's destructors
+}
+
+int run(const std::string &id, long parent) {
+  // Both tie this process to the daemon: the signal is at once, the connection's end covers the moment before prctl.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) return EX_UNAVAILABLE;
+  CrashNote::install(kNoteFd);
+  DaemonLink link{common::UniqueFd(kSocketFd)};
+  CallDesk desk(link, "/proc/self/fd/" + std::to_string(kFileFd), id);
+  bool greeted = false;
+  try {
+    link.run([&](FrameType type, std::string_view payload) {
+      if (type != FrameType::Hello) return greeted ? desk.onFrame(type, payload) : refuseFrame("no greeting");
+      const auto hello = decode<HelloFrame>(payload);
+      if (hello.magic != kHelloMagic) refuseFrame("a wrong greeting");
+      greeted = true;
+      HelloFrame own;
+      own.abiMajor = MOS_ABI_MAJOR;
+      own.hostMinor = MOS_HOST_MINOR;
+      link.sendIfRoom(own);
+    });
+  } catch (const std::exception &e) {
+    std::cerr << "matrixos-plugin-host " << id << ": " << e.what() << std::endl;
+    ::_exit(EX_PROTOCOL);
+  }
+  // The daemon has ended the connection, or has died. Whatever of the plugin still runs ends here.
+  ::_exit(EX_OK);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() >= 2 && words[0] == "--describe") return describe(words[1], static_cast<int>(option(words, "--fd")));
+  if (words.size() >= 3 && words[0] == "--run") return run(words[1], option(words, "--parent"));
+  return usage();
+}

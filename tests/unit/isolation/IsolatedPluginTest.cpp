@@ -1,0 +1,475 @@
+// An isolated plugin as the host sees it, with the real program and real plugins behind it.
+#include "isolation/IsolatedPlugin.h"
+
+#include "FakeHost.h"
+#include "isolation/Description.h"
+#include "support/TempDir.h"
+#include "support/Wait.h"
+
+#include <matrixos/call.hpp>
+#include <matrixos/json.hpp>
+#include <matrixos/runtime.hpp>
+
+#include <dirent.h>
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+using namespace matrixos;
+using namespace matrixos::isolation;
+using namespace matrixos::test;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+std::filesystem::path buildFolder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
+}
+
+Settings settingsFor(const std::string &id) {
+  Settings settings;
+  settings.id = id;
+  settings.program = buildFolder() / "bin/matrixos-plugin-host";
+  settings.file = buildFolder() / "test-plugins" / (id + ".so");
+  settings.firstBackoff = milliseconds{20};
+  return settings;
+}
+
+/// A plugin in its own process, and the host that it is given.
+class Isolated {
+public:
+  explicit Isolated(const Settings &settings) {
+    static constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, "fake", 0, 0}};
+    mos_descriptor_v1 descriptor{};
+    descriptor.id = settings.id.c_str();
+    descriptor.provides = kProvides;
+    descriptor.provides_count = 1;
+    plugin_.struct_size = sizeof plugin_;
+    const CreateFunction create = isolated(settings, descriptor);
+    check([&](mos_error *e) { return create(host.abi(), &plugin_, e); });
+  }
+  ~Isolated() {
+    if (running_) plugin_.stop(plugin_.self, nullptr);
+    plugin_.destroy(plugin_.self);
+  }
+  void start() {
+    check([&](mos_error *e) { return plugin_.start(plugin_.self, e); });
+    running_ = true;
+  }
+  void stop() {
+    running_ = false;
+    check([&](mos_error *e) { return plugin_.stop(plugin_.self, e); });
+  }
+  void reconfigure() {
+    check([&](mos_error *e) { return plugin_.reconfigure(plugin_.self, e); });
+  }
+  RuntimeClient runtime() const { return RuntimeClient(host.runtime()); }
+  pid_t pid() const {
+    const CallScope call(seconds{30});
+    return static_cast<pid_t>(json::getInt(*json::parseObject(runtime().inspect(call.abi(), "x")), "pid", 0));
+  }
+
+  FakeHost host;
+
+private:
+  mos_plugin_v1 plugin_{};
+  bool running_ = false;
+};
+
+/// What the action throws; status Ok when it throws nothing.
+Error failureOf(const std::function<void()> &action) {
+  try {
+    action();
+  } catch (const Error &e) {
+    return e;
+  }
+  return Error(Status::Ok, "");
+}
+
+bool contains(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::size_t openFds() {
+  std::size_t count = 0;
+  DIR *folder = ::opendir("/proc/self/fd");
+  while (::readdir(folder) != nullptr)
+    ++count;
+  ::closedir(folder);
+  return count;
+}
+
+} // namespace
+
+TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the border") {
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  const RuntimeClient runtime = plugin.runtime();
+
+  SUBCASE("texts, ids and answers") {
+    const CallScope call(seconds{30}, "op-1", "trace-1");
+    const auto answer = json::parseObject(runtime.inspect(call.abi(), "some ref ä"));
+    CHECK(json::getString(*answer, "ref") == "some ref ä");
+    CHECK(json::getString(*answer, "operation") == "op-1");
+    CHECK(json::getString(*answer, "trace") == "trace-1");
+    CHECK(json::getInt(*answer, "pid", 0) != ::getpid());
+    CHECK(runtime.inspect(call.abi(), "big:3000000").size() == 3'000'000);
+    runtime.start(call.abi(), "r");
+    runtime.stop(call.abi(), "r", seconds{1});
+    runtime.remove(call.abi(), "r", MOS_REMOVE_FORCE);
+    // Without a context at all.
+    CHECK(contains(runtime.inspect(nullptr, "none"), "none"));
+  }
+  SUBCASE("an error with all its fields") {
+    const CallScope call(seconds{30});
+    const Error error = failureOf([&] { runtime.start(call.abi(), "throw"); });
+    CHECK(error.status() == Status::Aborted);
+    CHECK(error.reason() == "PORT_IN_USE");
+    CHECK(error.retryAfterMs() == 1234);
+    CHECK(error.what() == std::string("it went wrong on purpose, ä"));
+    CHECK(failureOf([&] { runtime.stats(call.abi(), "r"); }).status() == Status::Unimplemented);
+  }
+  SUBCASE("what is too large is an error, not the end") {
+    const CallScope call(seconds{30});
+    CHECK(failureOf([&] { runtime.inspect(call.abi(), std::string(5'000'000, 'r')); }).status() ==
+          Status::InvalidArgument);
+    CHECK(failureOf([&] { runtime.inspect(call.abi(), "big:5000000"); }).status() == Status::ResourceExhausted);
+    CHECK(plugin.pid() > 0);
+  }
+  SUBCASE("a long list in order, with a slow reader") {
+    const CallScope call(seconds{60});
+    int next = 0;
+    bool inOrder = true;
+    runtime.list(call.abi(), "20000", [&](std::string_view item) {
+      inOrder = inOrder && item == R"({"number":)" + std::to_string(next) + "}";
+      if (++next == 3) std::this_thread::sleep_for(milliseconds{50});
+      return true;
+    });
+    CHECK(inOrder);
+    CHECK(next == 20000);
+  }
+  SUBCASE("a sink that has had enough") {
+    const CallScope call(seconds{60});
+    int seen = 0;
+    runtime.list(call.abi(), "20000", [&](std::string_view) { return ++seen < 5; });
+    CHECK(seen == 5);
+    // Also while nothing comes any more.
+    seen = 0;
+    runtime.events(call.abi(), "{}", [&](std::string_view) { return ++seen < 1; });
+    CHECK(seen == 1);
+    CHECK(failureOf([&] { runtime.pull(call.abi(), "{}", [](std::string_view) { return false; }); }).status() ==
+          Status::Cancelled);
+  }
+  SUBCASE("cancelled and past the deadline") {
+    CallScope call(seconds{60});
+    std::atomic<bool> inside{false};
+    std::thread canceller([&] {
+      eventually([&] { return inside.load(); });
+      call.cancel();
+    });
+    const Error cancelled =
+        failureOf([&] { runtime.events(call.abi(), "{}", [&](std::string_view) { return inside = true, true; }); });
+    canceller.join();
+    CHECK(cancelled.status() == Status::Cancelled);
+    const CallScope brief(milliseconds{50});
+    CHECK(failureOf([&] { runtime.inspect(brief.abi(), "slow:60000"); }).status() == Status::DeadlineExceeded);
+  }
+  SUBCASE("log, metrics, platform, configuration") {
+    CHECK(eventually([&] { return contains(plugin.host.log(), "fake runtime started"); }));
+    // The plugin's own timer counts on.
+    CHECK(eventually([&] { return plugin.host.sum("matrixos_fake_starts_total") > 3; }));
+    plugin.host.set("word", "told so");
+    plugin.reconfigure();
+    CHECK(plugin.host.degraded() == "told so");
+    plugin.stop();
+    CHECK(contains(plugin.host.log(), "fake runtime stopped"));
+  }
+  SUBCASE("many at a time") {
+    std::atomic<int> good{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 16; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 100; ++i) {
+          const CallScope call(seconds{60});
+          const std::string ref = std::to_string(t) + "-" + std::to_string(i);
+          if (contains(runtime.inspect(call.abi(), ref), '"' + ref + '"')) ++good;
+        }
+      });
+    }
+    for (auto &thread : threads)
+      thread.join();
+    CHECK(good == 1600);
+  }
+}
+
+TEST_CASE("a crash in a call: the call is made again, and the operator is told where it happened") {
+  const TempDir dir;
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  const pid_t before = plugin.pid();
+  const CallScope call(seconds{60}, "op-1");
+
+  const auto answer = json::parseObject(plugin.runtime().inspect(call.abi(), "crash-once:" + (dir / "a").string()));
+  CHECK(json::getInt(*answer, "pid", 0) != before);
+  CHECK(contains(plugin.host.log(), "the plugin's process died with SIGSEGV in inspect()"));
+  CHECK(contains(plugin.host.everDegraded(), "its process died with SIGSEGV in inspect(), restarting in "));
+  CHECK(plugin.host.degraded().empty());
+  CHECK(plugin.host.sum("matrixos_plugin_process_restarts_total") == 1);
+  CHECK(plugin.host.sum("matrixos_plugin_calls_repeated_total") == 1);
+
+  // A mutation by its operation id.
+  plugin.runtime().start(call.abi(), "crash-once:" + (dir / "b").string());
+  CHECK(contains(plugin.host.log(), "SIGSEGV in start()"));
+  CHECK(contains(plugin.host.everDegraded(), "2nd time"));
+}
+
+TEST_CASE("what may not be made again ends with a sentence") {
+  const TempDir dir;
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  const CallScope call(seconds{60});
+
+  SUBCASE("a mutation without an operation id") {
+    const Error error = failureOf([&] { plugin.runtime().start(call.abi(), "abort"); });
+    CHECK(error.status() == Status::Unavailable);
+    CHECK(error.reason() == "PLUGIN_PROCESS");
+    CHECK(contains(error.what(), "died with SIGABRT in start()"));
+  }
+  SUBCASE("a list of which something was seen; before that it starts anew") {
+    int seen = 0;
+    const Error error = failureOf([&] {
+      plugin.runtime().list(call.abi(), "10 crash-once:" + (dir / "a").string(), [&](std::string_view) {
+        ++seen;
+        return true;
+      });
+    });
+    // Whether anything was seen before the crash is a matter of time.
+    if (error.status() == Status::Ok)
+      CHECK(seen == 10);
+    else
+      CHECK(error.status() == Status::Unavailable);
+    plugin.runtime().list(call.abi(), "0 crash-once:" + (dir / "b").string(), [&](std::string_view) { return true; });
+  }
+  SUBCASE("a call that kills every process") {
+    const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), "exit"); });
+    CHECK(error.status() == Status::Unavailable);
+    CHECK(contains(error.what(), "4th"));
+    CHECK(contains(error.what(), "exit code 7"));
+  }
+  SUBCASE("events") {
+    std::atomic<bool> inside{false};
+    std::thread killer([&] {
+      eventually([&] { return inside.load(); });
+      ::kill(plugin.pid(), SIGKILL);
+    });
+    const Error error = failureOf(
+        [&] { plugin.runtime().events(call.abi(), "{}", [&](std::string_view) { return inside = true, true; }); });
+    killer.join();
+    CHECK(error.status() == Status::Unavailable);
+    CHECK(contains(error.what(), "died with SIGKILL"));
+  }
+  CHECK(plugin.pid() > 0);
+}
+
+TEST_CASE("kill -9 under load loses no call that may be repeated") {
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  std::atomic<bool> done{false};
+  std::atomic<int> good{0}, bad{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 6; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; !done; ++i) {
+        const CallScope call(seconds{60}, "op-" + std::to_string(t) + "-" + std::to_string(i));
+        const std::string ref = "slow:" + std::to_string(i % 3);
+        const Error error = failureOf([&] {
+          if (i % 2 == 0)
+            plugin.runtime().inspect(call.abi(), ref);
+          else
+            plugin.runtime().start(call.abi(), ref);
+        });
+        ++(error.status() == Status::Ok ? good : bad);
+        INFO(error.what());
+        CHECK(error.status() == Status::Ok);
+      }
+    });
+  }
+  const auto killOne = [&] {
+    const int before = good;
+    ::kill(plugin.pid(), SIGKILL);
+    return eventually([&] { return good > before + 20; });
+  };
+  for (int i = 0; i < 5; ++i)
+    CHECK(killOne());
+  done = true;
+  for (auto &caller : callers)
+    caller.join();
+  CHECK(bad == 0);
+  CHECK(plugin.host.sum("matrixos_plugin_process_restarts_total") == 5);
+}
+
+TEST_CASE("a hung process is killed once four calls are overdue, and nobody waits longer than its deadline") {
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  const pid_t before = plugin.pid();
+  std::vector<std::thread> callers;
+  std::atomic<int> expired{0};
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      const CallScope call(milliseconds{100});
+      const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), "hang"); });
+      if (error.status() == Status::DeadlineExceeded && contains(error.what(), "did not answer inspect()")) ++expired;
+    });
+  }
+  for (auto &caller : callers)
+    caller.join();
+  CHECK(expired == 4);
+  CHECK(eventually([&] { return plugin.pid() != before; }));
+  CHECK(contains(plugin.host.log(), "was killed, since it hung: inspect() did not return by their deadlines"));
+}
+
+TEST_CASE("a plugin that does not start") {
+  SUBCASE("it says why") {
+    Isolated plugin(settingsFor("fake-isolated"));
+    plugin.host.set("start", "throw");
+    const Error error = failureOf([&] { plugin.start(); });
+    CHECK(error.status() == Status::Aborted);
+    CHECK(contains(error.what(), "on purpose"));
+  }
+  SUBCASE("it crashes") {
+    Isolated plugin(settingsFor("fake-isolated"));
+    plugin.host.set("start", "crash");
+    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "the plugin's process died with SIGSEGV in start()"));
+  }
+  SUBCASE("it crashes while it is loaded") {
+    Isolated plugin(settingsFor("fake-crash-on-load"));
+    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "died with SIGSEGV in"));
+  }
+  SUBCASE("it hangs") {
+    Settings settings = settingsFor("fake-isolated");
+    settings.startTimeout = milliseconds{300};
+    Isolated plugin(settings);
+    plugin.host.set("start", "hang");
+    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "did not start within 300 ms"));
+  }
+  SUBCASE("its program is not there") {
+    Settings settings = settingsFor("fake-isolated");
+    settings.program = "/nowhere/matrixos-plugin-host";
+    Isolated plugin(settings);
+    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "/nowhere/matrixos-plugin-host"));
+  }
+}
+
+TEST_CASE("a restart that fails is tried again") {
+  Isolated plugin(settingsFor("fake-isolated"));
+  plugin.start();
+  plugin.host.set("start", "throw");
+  ::kill(plugin.pid(), SIGKILL);
+  CHECK(eventually([&] { return contains(plugin.host.degraded(), "could not start the plugin: it went wrong"); }));
+  // Who calls meanwhile is told within the deadline.
+  const CallScope brief(milliseconds{50});
+  const Error error = failureOf([&] { plugin.runtime().inspect(brief.abi(), "x"); });
+  CHECK(error.status() == Status::Unavailable);
+  CHECK(contains(error.what(), "the plugin's process does not run"));
+  plugin.host.set("start", "");
+  CHECK(plugin.pid() > 0);
+  CHECK(plugin.host.degraded().empty());
+}
+
+TEST_CASE("a plugin that does not stop loses its process") {
+  Settings settings = settingsFor("fake-isolated");
+  settings.stopTimeout = milliseconds{200};
+  Isolated plugin(settings);
+  plugin.start();
+  const pid_t pid = plugin.pid();
+  plugin.host.set("stop", "hang");
+  const Error error = failureOf([&] { plugin.stop(); });
+  CHECK(error.status() == Status::DeadlineExceeded);
+  CHECK(contains(error.what(), "was killed"));
+  CHECK(::kill(pid, 0) != 0);
+}
+
+TEST_CASE("processes that misbehave are killed, and the daemon's side stays what it was") {
+  const std::size_t before = openFds();
+  for (const std::string mode :
+       {"garbage-1", "garbage-2", "garbage-3", "random-1", "random-2", "future", "huge", "goes", "items"}) {
+    CAPTURE(mode);
+    Settings settings = settingsFor("fake-isolated");
+    settings.id = mode;
+    settings.program = buildFolder() / "tests/fake-plugin-host";
+    settings.stopTimeout = milliseconds{200};
+    Isolated plugin(settings);
+    const Error error = failureOf([&] { plugin.start(); });
+    if (error.status() != Status::Ok) continue; // it was noticed before the start was over
+    const CallScope call(seconds{20});
+    if (mode == "items") {
+      // What its caller does not take in time is more than it was allowed.
+      failureOf([&] {
+        plugin.runtime().list(call.abi(), "{}", [](std::string_view) {
+          std::this_thread::sleep_for(milliseconds{1});
+          return true;
+        });
+      });
+    }
+    CHECK(eventually([&] { return plugin.host.sum("matrixos_plugin_process_restarts_total") >= 2; }));
+    CHECK_FALSE(plugin.host.everDegraded().empty());
+    failureOf([&] { plugin.stop(); }); // it does not answer
+  }
+  CHECK(openFds() <= before + 1); // this thread's own to wait with
+}
+
+TEST_CASE("other misbehaviour before the start is over") {
+  for (const std::string mode : {"silent", "other"}) {
+    CAPTURE(mode);
+    Settings settings = settingsFor("fake-isolated");
+    settings.id = mode;
+    settings.program = buildFolder() / "tests/fake-plugin-host";
+    settings.startTimeout = milliseconds{500};
+    Isolated plugin(settings);
+    const Error error = failureOf([&] { plugin.start(); });
+    CHECK(contains(error.what(), mode == "silent" ? "did not start within" : "of another version"));
+  }
+}
+
+TEST_CASE("a process that does not read is killed") {
+  Settings settings = settingsFor("fake-isolated");
+  settings.id = "deaf";
+  settings.program = buildFolder() / "tests/fake-plugin-host";
+  settings.stall = milliseconds{200};
+  settings.limits.deaths = 1;
+  Isolated plugin(settings);
+  plugin.start();
+  const CallScope call(seconds{60});
+  const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), std::string(3'000'000, 'x')); });
+  CHECK(error.status() == Status::Unavailable);
+  CHECK(contains(plugin.host.log(), "was killed, since it does not read"));
+}
+
+TEST_CASE("what a plugin says of itself without being loaded here") {
+  const auto ask = [](const std::string &id, milliseconds timeout = seconds{20}) {
+    const Settings settings = settingsFor(id);
+    return Description::ask(settings.program, settings.file, timeout);
+  };
+  const auto description = ask("fake-isolated");
+  REQUIRE(description->descriptor() != nullptr);
+  const mos_descriptor_v1 &d = *description->descriptor();
+  CHECK(d.id == std::string("fake-isolated"));
+  CHECK(d.provides[0].service == std::string(MOS_RUNTIME_1));
+  CHECK(d.provides[0].instance == std::string("fake"));
+  CHECK(d.config_keys_count == 3);
+  CHECK(d.config_keys[0].help == std::string("Why it runs degraded."));
+  CHECK(whyNotIsolated(d).empty());
+  // What its constructors print is not its answer.
+  CHECK(ask("fake-chatty-on-load")->descriptor()->id == std::string("fake-chatty-on-load"));
+
+  CHECK(contains(failureOf([&] { ask("fake-crash-on-load"); }).what(), "died with SIGSEGV"));
+  CHECK(contains(failureOf([&] { ask("fake-hang-on-load", milliseconds{300}); }).what(), "hang"));
+  CHECK(contains(failureOf([&] { ask("nowhere"); }).what(), "cannot be loaded"));
+  CHECK(ask("fake-wrong-magic")->descriptor()->magic == 42);
+  CHECK(ask("fake-small-struct")->descriptor()->struct_size == 24);
+  CHECK(contains(whyNotIsolated(*ask("fake-wakes")->descriptor()), "matrixos.lifecycle/1"));
+}
