@@ -253,6 +253,11 @@ mos_status CallTable::giveUp(Call &call, mos_error *error) {
 mos_status CallTable::finish(Call &call, mos_error *error) {
   // After Done nobody else touches it.
   if (call.stopped && call.what.function != Function::Pull && call.status == MOS_CANCELLED) return MOS_OK;
+  // It was told to stop because of its deadline, and may not have looked at the clock itself.
+  if (call.ending == Status::DeadlineExceeded && call.status == MOS_CANCELLED) {
+    return matrixos::fail(error, Status::DeadlineExceeded,
+                          std::string(infoOf(call.what.function).name) + "() ran out of time");
+  }
   if (call.status == MOS_OK) {
     if (call.what.out != nullptr) giveBuffer(call.what.out, std::move(call.json));
   } else if (error != nullptr) {
