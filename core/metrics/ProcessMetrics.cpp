@@ -1,6 +1,7 @@
 #include "metrics/ProcessMetrics.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -82,6 +83,10 @@ std::vector<prometheus::MetricFamily> collectProcess() {
     families.push_back(gauge("process_resident_memory_bytes", "Resident memory size in bytes.",
                              number(kResident) * static_cast<double>(::sysconf(_SC_PAGESIZE))));
   }
+  // Unlike resident memory, neither the code of plugins nor what malloc keeps for later counts here.
+  const struct mallinfo2 heap = ::mallinfo2();
+  families.push_back(gauge("process_heap_bytes", "Memory handed out by malloc in bytes.",
+                           static_cast<double>(heap.uordblks + heap.hblkhd)));
   families.push_back(gauge("process_open_fds", "Number of open file descriptors.", countDescriptors()));
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {

@@ -1,0 +1,184 @@
+// A thousand reloads and a thousand times disable and enable, under traffic: nothing fails that need not, and nothing
+// grows but what has to. Grows by design: the mappings (a copy of the plugin's code and variables each), and what the
+// dynamic loader keeps of each library, which is measured here with the loader alone and taken off.
+#include "ChangingDaemon.h"
+#include "support/Wait.h"
+
+#include <dlfcn.h>
+#include <doctest/doctest.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+using namespace matrixos::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kRounds = 1000;
+constexpr int kWarmUp = 100;
+
+/// What must not grow.
+struct Footprint {
+  double fds = 0, threads = 0, heapBytes = 0;
+  std::size_t mappedCopies = 0;
+};
+
+double valueOf(const std::string &metrics, const std::string &name) {
+  const std::size_t at = metrics.find("\n" + name + " ");
+  return at == std::string::npos ? -1 : std::stod(metrics.substr(at + name.size() + 2));
+}
+
+Footprint measure(ChangingDaemon &changing) {
+  const std::string metrics = changing.daemon().api("GET", "/metrics").body;
+  const std::string proc = "/proc/" + std::to_string(changing.daemon().process().pid());
+  Footprint found;
+  found.heapBytes = valueOf(metrics, "process_heap_bytes");
+  found.threads = valueOf(metrics, "process_threads");
+  for (const auto &entry : fs::directory_iterator(proc + "/fd"))
+    found.fds += entry.path().empty() ? 0 : 1;
+  std::istringstream maps(readFile(proc + "/maps"));
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("/changing.") != std::string::npos && line.find(" r-xp ") != std::string::npos) ++found.mappedCopies;
+  }
+  return found;
+}
+
+/// What glibc's loader allocates for one more copy of the plugin.
+double loaderBytesPerCopy() {
+  const TempDir dir;
+  constexpr int kCopies = 100;
+  std::size_t before = 0;
+  for (int i = -10; i < kCopies; ++i) {
+    if (i == 0) before = ::mallinfo2().uordblks;
+    const fs::path copy = dir / ("copy" + std::to_string(i) + ".so");
+    fs::copy_file(ChangingDaemon::fileOf(1 + (i & 1)), copy);
+    void *library = ::dlopen(copy.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    REQUIRE((library != nullptr));
+    ::dlclose(library);
+  }
+  return static_cast<double>(::mallinfo2().uordblks - before) / kCopies;
+}
+
+/// Asks for one path again and again, and remembers what it was told.
+class Client {
+public:
+  Client(const DaemonProcess &daemon, std::string path)
+      : path_(std::move(path)), thread_([this, &daemon] {
+          while (!stop_)
+            ask(daemon);
+        }) {}
+  ~Client() { stop(); }
+  void stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  const std::string &path() const { return path_; }
+  int served() const { return served_; }
+  int unavailable() const { return unavailable_; }
+  /// After stop(): the first answer that was neither.
+  const std::string &odd() const { return odd_; }
+
+private:
+  void ask(const DaemonProcess &daemon) {
+    try {
+      const Response response = daemon.api("GET", path_);
+      if (response.status == 200)
+        ++served_;
+      else if (response.status == 503)
+        ++unavailable_;
+      else if (odd_.empty())
+        odd_ = std::to_string(response.status) + " " + response.body;
+    } catch (const std::exception &e) {
+      if (odd_.empty()) odd_ = e.what();
+    }
+  }
+
+  const std::string path_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> served_{0}, unavailable_{0};
+  std::string odd_;
+  std::thread thread_;
+};
+
+void reloadRound(ChangingDaemon &changing, int round) {
+  const int version = 1 + round % 2;
+  if (round % 4 < 2)
+    changing.replace(version);
+  else
+    changing.overwrite(version);
+  const Response reloaded = changing.reload();
+  CAPTURE(reloaded.body);
+  REQUIRE(reloaded.status == 200);
+  REQUIRE(changing.answer("version") == std::to_string(version) + ".0.0");
+  REQUIRE(changing.answer("lives") == "1");
+}
+
+void switchRound(ChangingDaemon &changing, int) {
+  REQUIRE(changing.daemon().api("POST", "/plugins/changing/disable").status == 200);
+  REQUIRE(changing.answer("version") == "503");
+  REQUIRE(changing.daemon().api("POST", "/plugins/changing/enable").status == 200);
+  REQUIRE(changing.answer("version") != "503");
+}
+
+/// The rounds, under traffic; every plugin's routes but the changing one's answer throughout.
+void underTraffic(ChangingDaemon &changing, int rounds, void (*round)(ChangingDaemon &, int)) {
+  const DaemonProcess &daemon = changing.daemon();
+  Client replaced(daemon, "/changing"), consumer(daemon, "/consuming"), other(daemon, "/steady");
+  Client reports(daemon, "/plugins/changing"), core(daemon, "/health");
+  for (int i = 0; i < rounds; ++i)
+    round(changing, i);
+  for (Client *client : {&replaced, &consumer, &other, &reports, &core}) {
+    client->stop();
+    CAPTURE(client->path());
+    CHECK(client->odd() == "");
+    CHECK(client->served() > rounds / 10);
+    const bool mayMiss = client == &replaced || client == &consumer;
+    if (!mayMiss) CHECK(client->unavailable() == 0);
+    MESSAGE(client->path() << ": " << client->served() << " answers, " << client->unavailable() << " times 503");
+  }
+}
+
+/// Once the workers that the traffic needed have gone.
+Footprint settled(ChangingDaemon &changing, double threads) {
+  Footprint found;
+  eventually([&] { return (found = measure(changing)).threads <= threads; }, std::chrono::seconds{15});
+  return found;
+}
+
+} // namespace
+
+TEST_CASE("a thousand reloads, a thousand times disable and enable: nothing fails, nothing grows") {
+  ChangingDaemon changing;
+  changing.daemon().start();
+  const double idleThreads = measure(changing).threads;
+  underTraffic(changing, kWarmUp, reloadRound);
+  underTraffic(changing, kWarmUp, switchRound);
+  const Footprint start = settled(changing, idleThreads);
+  underTraffic(changing, kRounds, reloadRound);
+  const Footprint reloaded = settled(changing, idleThreads);
+  underTraffic(changing, kRounds, switchRound);
+  const Footprint switched = settled(changing, idleThreads);
+
+  const double loader = loaderBytesPerCopy();
+  const double perReload = (reloaded.heapBytes - start.heapBytes) / kRounds;
+  const double perSwitch = (switched.heapBytes - reloaded.heapBytes) / kRounds;
+  MESSAGE("heap: " << start.heapBytes << " → " << reloaded.heapBytes << " → " << switched.heapBytes
+                   << "; a reload keeps " << perReload << " bytes, the loader alone " << loader
+                   << "; disable and enable " << perSwitch);
+  MESSAGE("fds " << start.fds << ", " << reloaded.fds << ", " << switched.fds << "; threads " << start.threads << ", "
+                 << reloaded.threads << ", " << switched.threads);
+  CHECK(reloaded.fds == start.fds);
+  CHECK(switched.fds == start.fds);
+  CHECK(reloaded.threads <= start.threads);
+  CHECK(switched.threads <= start.threads);
+  CHECK(reloaded.mappedCopies == start.mappedCopies + kRounds);
+  CHECK(switched.mappedCopies == reloaded.mappedCopies);
+  CHECK(perReload - loader < 300);
+  CHECK(perSwitch < 100);
+  CHECK(changing.daemon().stop() == 0);
+}
