@@ -22,6 +22,7 @@ public:
 
   Ticket submit(Owner owner, Task &&run, Task &&drop);
   std::size_t drop(Owner owner, bool close);
+  void forget(Owner owner);
   bool waitIdle(Owner owner, std::chrono::nanoseconds timeout);
   Abandoned abandon(Ticket ticket);
   Counts counts(const Owner *owner) const;
@@ -204,6 +205,11 @@ std::size_t Executor::Impl::drop(Owner owner, bool close) {
   return items.size();
 }
 
+void Executor::Impl::forget(Owner owner) {
+  const std::lock_guard lock(mutex_);
+  closed_.erase(owner);
+}
+
 bool Executor::Impl::waitIdle(Owner owner, std::chrono::nanoseconds timeout) {
   std::unique_lock lock(mutex_);
   return done_.wait_for(lock, timeout, [&] {
@@ -317,6 +323,10 @@ Executor::Ticket Executor::submit(Owner owner, Task run, Task drop) {
 std::size_t Executor::drop(Owner owner) {
   return impl_->drop(owner, false);
 }
+void Executor::forget(Owner owner) {
+  impl_->forget(owner);
+}
+
 std::size_t Executor::close(Owner owner) {
   return impl_->drop(owner, true);
 }

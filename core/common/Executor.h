@@ -66,6 +66,8 @@ public:
   std::size_t drop(Owner owner);
   /// Like drop(), and refuses everything of this owner from now on.
   std::size_t close(Owner owner);
+  /// The closed owner has gone and will not ask again: its number need not be remembered.
+  void forget(Owner owner);
   /// Waits until nothing of the owner waits or runs, abandoned tasks aside. False when time was up first. Never call it
   /// from a task of that owner.
   bool waitIdle(Owner owner, std::chrono::nanoseconds timeout);

@@ -36,6 +36,7 @@ HostContext::HostContext(const Manifest &manifest, CoreServices &core)
 
 HostContext::~HostContext() {
   core_.services.forgetConsumer(consumerName());
+  core_.executor.forget(owner_);
 }
 
 const void *HostContext::getInterface(void *self, const char *id) {

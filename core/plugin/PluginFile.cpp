@@ -215,7 +215,7 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id, Plugi
     return PluginFile(std::move(facts), descriptor);
   } catch (...) {
     // A copy that was mapped and then refused stays mapped; only its name goes.
-    files.discard(copy.path);
+    ::unlink(copy.path.c_str());
     throw;
   }
 }

@@ -102,6 +102,12 @@ common::UniqueFd lockFolder(const fs::path &folder) {
   return same ? std::move(fd) : common::UniqueFd();
 }
 
+void removeContent(const fs::path &folder) {
+  std::error_code error;
+  for (const auto &copy : fs::directory_iterator(folder, error))
+    ::unlink(copy.path().c_str());
+}
+
 /// Removes what processes left that have ended, or were killed. Only what looks like ours: an operator may have named a
 /// folder that serves other purposes.
 void removeAbandoned(const fs::path &folder) {
@@ -110,9 +116,7 @@ void removeAbandoned(const fs::path &folder) {
     if (entry.path().filename().string().rfind(kPrefix, 0) != 0) continue;
     const common::UniqueFd lock = lockFolder(entry.path());
     if (!lock) continue;
-    std::error_code inner;
-    for (const auto &copy : fs::directory_iterator(entry.path(), inner))
-      ::unlink(copy.path().c_str());
+    removeContent(entry.path());
     ::rmdir(entry.path().c_str());
   }
 }
@@ -122,9 +126,7 @@ void removeAbandoned(const fs::path &folder) {
 PluginFiles::PluginFiles(fs::path folder) : folder_(std::move(folder)) {}
 
 PluginFiles::~PluginFiles() {
-  std::error_code ignored;
-  for (const fs::path &copy : copies_)
-    fs::remove(copy, ignored);
+  if (!own_.empty()) removeContent(own_);
   std::for_each(made_.rbegin(), made_.rend(), [](const fs::path &folder) { ::rmdir(folder.c_str()); });
 }
 
@@ -156,20 +158,12 @@ PluginFiles::Copy PluginFiles::copy(int from, const std::string &id) {
   const std::string what = "copying the plugin " + id + " to " + path.string();
   const common::UniqueFd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) common::throwErrno(errno, what);
-  copies_.push_back(path);
   try {
     return {path, copyContent(from, to.get(), what)};
   } catch (...) {
     ::unlink(path.c_str());
-    copies_.pop_back();
     throw;
   }
-}
-
-void PluginFiles::discard(const fs::path &copy) {
-  const std::lock_guard lock(mutex_);
-  copies_.erase(std::remove(copies_.begin(), copies_.end(), copy), copies_.end());
-  ::unlink(copy.c_str());
 }
 
 void PluginFiles::prepare() {

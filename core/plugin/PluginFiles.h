@@ -44,7 +44,6 @@ private:
   /// Copies what the descriptor reads to `<id>.<n>.so`. Throws Error: FailedPrecondition when code cannot be loaded
   /// from there (noexec), PermissionDenied when the folder is not ours alone, and for failed writes.
   Copy copy(int from, const std::string &id);
-  void discard(const std::filesystem::path &copy);
   void prepare();
   bool claimOwnFolder(const std::filesystem::path &base, const std::string &prefix);
 
@@ -53,7 +52,6 @@ private:
   std::filesystem::path own_;               ///< empty before the first copy
   common::UniqueFd lock_;                   ///< on own_: this process lives
   std::vector<std::filesystem::path> made_; ///< folders, in the order they were made
-  std::vector<std::filesystem::path> copies_;
   std::map<std::string, unsigned> count_; ///< copies so far, by id
   std::map<std::filesystem::path, PluginFile> loaded_;
 };
