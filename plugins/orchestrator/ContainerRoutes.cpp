@@ -1,8 +1,7 @@
 #include "ContainerRoutes.h"
 
-#include "JsonText.h"
-
 #include <matrixos/json.hpp>
+#include <matrixos/json_text.hpp>
 
 #include <functional>
 #include <memory>

@@ -1,8 +1,7 @@
 #include "ContainerSpec.h"
 
-#include "JsonText.h"
-
 #include <matrixos/abi/runtime.h>
+#include <matrixos/json_text.hpp>
 
 #include <Poco/SHA1Engine.h>
 

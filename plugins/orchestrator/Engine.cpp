@@ -1,8 +1,7 @@
 #include "Engine.h"
 
-#include "JsonText.h"
-
 #include <matrixos/json.hpp>
+#include <matrixos/json_text.hpp>
 
 namespace matrixos::orchestrator {
 

@@ -1,7 +1,6 @@
 #include "Instance.h"
 
-#include "JsonText.h"
-
+#include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
 
 #include <array>

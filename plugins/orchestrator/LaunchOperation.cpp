@@ -5,7 +5,6 @@
 #include "ImagePuller.h"
 #include "InstanceStore.h"
 #include "InstanceTable.h"
-#include "JsonText.h"
 #include "Ledger.h"
 #include "OperationQueue.h"
 #include "PortAllocator.h"
@@ -13,6 +12,7 @@
 #include "Telemetry.h"
 
 #include <matrixos/failpoint.hpp>
+#include <matrixos/json_text.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <unistd.h>

@@ -2,12 +2,12 @@
 
 #include "Engine.h"
 #include "InstanceTable.h"
-#include "JsonText.h"
 #include "Ledger.h"
 #include "OperationQueue.h"
 #include "Telemetry.h"
 
 #include <matrixos/failpoint.hpp>
+#include <matrixos/json_text.hpp>
 #include <matrixos/ulid.hpp>
 
 namespace matrixos::orchestrator {

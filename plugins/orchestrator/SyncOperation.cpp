@@ -1,13 +1,13 @@
 #include "SyncOperation.h"
 
 #include "InstanceTable.h"
-#include "JsonText.h"
 #include "Ledger.h"
 #include "Settings.h"
 #include "Telemetry.h"
 
 #include <matrixos/abi/runtime.h>
 #include <matrixos/failpoint.hpp>
+#include <matrixos/json_text.hpp>
 
 namespace matrixos::orchestrator {
 

@@ -1,12 +1,15 @@
-/// Writes JSON objects with their members in the order they are added.
+/// matrixos/json_text.hpp: writes JSON, with the members of objects in the order they are added. Needs no library; many
+/// times faster than building a document first.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
-namespace matrixos::orchestrator {
+namespace matrixos {
+inline namespace v1 {
 
 /// `text` as a JSON string, quotes included. Control bytes are escaped; the rest is passed on as UTF-8.
 inline void appendJsonString(std::string &out, std::string_view text) {
@@ -100,4 +103,5 @@ private:
   std::string out_ = "[";
 };
 
-} // namespace matrixos::orchestrator
+} // namespace v1
+} // namespace matrixos
