@@ -355,14 +355,14 @@ std::int64_t Connection::deadline() const {
 
 void Connection::arm() {
   const std::int64_t at = deadline();
-  if (at != INT64_MAX && (!isSet() || at < deadlineMs())) loop_.setTimer(*this, at);
+  if (at != INT64_MAX && (!isSet() || at < deadlineMs())) loop_.timers().set(*this, at);
 }
 
 void Connection::onTimer() {
   const std::int64_t at = deadline();
   if (at == INT64_MAX) return;
   if (Loop::nowMs() < at)
-    loop_.setTimer(*this, at);
+    loop_.timers().set(*this, at);
   else
     shielded([this] { onDeadline(); });
 }

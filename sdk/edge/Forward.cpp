@@ -111,7 +111,7 @@ void Forward::sendRequest() {
 
 void Forward::clientReadable() {
   // In a tunnel that has only one side left, the client's is done and nothing is expected any more.
-  request_.readable();
+  request_.run();
 }
 
 void Forward::onClientEnd() {
@@ -128,7 +128,7 @@ void Forward::onReadable() {
     if (phase_ == Phase::AwaitHead)
       readHead();
     else if (phase_ == Phase::Body || phase_ == Phase::Tunnel)
-      response_.readable();
+      response_.run();
   });
 }
 

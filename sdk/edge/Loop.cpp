@@ -1,7 +1,6 @@
 #include "Loop.h"
 
 #include "Connection.h"
-#include "LoopImpl.h"
 
 #include <pthread.h>
 
@@ -17,7 +16,7 @@ constexpr std::size_t kKeptHeads = 128;
 } // namespace
 
 Loop::Loop(unsigned index, const ServerOptions &options)
-    : index_(index), options_(options), impl_(std::make_unique<Impl>()), blocks_(options.bufferSize),
+    : index_(index), options_(options), blocks_(options.bufferSize),
       upstreams_(*this, options.idleUpstreams, options.timeouts.upstreamIdle.count()) {}
 
 Loop::~Loop() {
@@ -25,27 +24,37 @@ Loop::~Loop() {
 }
 
 void Loop::start() {
-  impl_->thread = std::thread([this] {
+  thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), ("edge-" + std::to_string(index_)).c_str());
-    impl_->context.run();
+    run();
   });
+}
+
+void Loop::run() {
+  while (running_) {
+    reactor_.poll(patience());
+    timers_.advance(nowMs());
+    retired_.clear();
+  }
+}
+
+int Loop::patience() const noexcept {
+  if (timers_.empty()) return -1; // an idle loop sleeps
+  return static_cast<int>(TimerWheel::kTickMs - nowMs() % TimerWheel::kTickMs);
 }
 
 void Loop::stop() {
-  if (!impl_->thread.joinable()) return;
+  if (!thread_.joinable()) return;
   post([this] {
     closeAll();
     upstreams_.clear();
-    impl_->clock.cancel();
-    impl_->work.reset();
-    impl_->context.stop();
+    running_ = false;
   });
-  impl_->thread.join();
-  retired_.clear();
+  thread_.join();
 }
 
 void Loop::post(std::function<void()> task) {
-  asio::post(impl_->context, std::move(task));
+  reactor_.post(std::move(task));
 }
 
 void Loop::resume(std::uint64_t ticket, std::function<void(Exchange &)> then) {
@@ -59,22 +68,6 @@ std::int64_t Loop::nowMs() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
-
-void Loop::setTimer(Timer &timer, std::int64_t deadlineMs) {
-  timers_.set(timer, deadlineMs);
-  if (!ticking_) tick();
-}
-
-void Loop::tick() {
-  ticking_ = !timers_.empty();
-  if (!ticking_) return; // an idle loop sleeps
-  impl_->clock.expires_after(std::chrono::milliseconds(TimerWheel::kTickMs));
-  impl_->clock.async_wait([this](const boost::system::error_code &error) {
-    if (error) return;
-    timers_.advance(nowMs());
-    tick();
-  });
 }
 
 std::unique_ptr<RequestHead> Loop::takeRequestHead() {
@@ -97,7 +90,6 @@ void Loop::adopt(std::unique_ptr<Connection> connection) {
 void Loop::retire(Connection &connection) {
   const auto found = live_.find(&connection);
   if (found == live_.end()) return;
-  if (retired_.empty()) post([this] { retired_.clear(); });
   retired_.push_back(std::move(found->second));
   live_.erase(found);
   connections_.fetch_sub(1, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include "Buffer.h"
 #include "Head.h"
 #include "Options.h"
+#include "Reactor.h"
 #include "Timers.h"
 #include "UpstreamPool.h"
 
@@ -12,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -45,8 +47,6 @@ public:
   static std::int64_t nowMs() noexcept;
 
   TimerWheel &timers() noexcept { return timers_; }
-  /// As TimerWheel::set, and keeps the clock ticking.
-  void setTimer(Timer &timer, std::int64_t deadlineMs);
   BlockPool &blocks() noexcept { return blocks_; }
   UpstreamPool &upstreams() noexcept { return upstreams_; }
   ResponseHead &responseHead() noexcept { return responseHead_; }
@@ -67,15 +67,16 @@ public:
   bool draining() const noexcept { return draining_; }
   void closeAll();
 
-  struct Impl;
-  Impl &impl() noexcept { return *impl_; }
+  Reactor &reactor() noexcept { return reactor_; }
 
 private:
-  void tick();
+  void run();
+  int patience() const noexcept;
 
   unsigned index_;
   ServerOptions options_;
-  std::unique_ptr<Impl> impl_;
+  Reactor reactor_;
+  std::thread thread_;
   TimerWheel timers_;
   BlockPool blocks_;
   UpstreamPool upstreams_;
@@ -87,7 +88,7 @@ private:
   std::unordered_map<std::uint64_t, Connection *> held_;
   std::uint64_t lastTicket_ = 0;
   std::atomic<std::size_t> connections_{0};
-  bool ticking_ = false;
+  bool running_ = true;
   bool draining_ = false;
 };
 

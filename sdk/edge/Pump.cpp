@@ -21,7 +21,6 @@ void Pump::start(const Route &route) {
   trailersOut_ = route.trailersOut;
   decoder_.start(route.framing);
   last_ = false;
-  tryRead_ = false;
   payload_ = consumed_ = 0;
   // The head waits for the first bytes of the body, if they are here already, and travels with them.
   if (decoder_.done())
@@ -36,7 +35,7 @@ void Pump::stop() noexcept {
   prefix_.clear();
   suffix_.clear();
   written_ = payload_ = consumed_ = 0;
-  writing_ = last_ = tryRead_ = false;
+  writing_ = last_ = false;
 }
 
 void Pump::run() {
@@ -56,7 +55,7 @@ void Pump::run() {
       if (!decode()) return fail(PumpFailure::BadFraming);
       continue;
     }
-    if (!tryRead_) {
+    if (!from_->mayRead()) {
       buffer_->releaseIfEmpty();
       return from_->waitReadable();
     }
@@ -70,16 +69,13 @@ void Pump::run() {
 
 bool Pump::fill() {
   buffer_->prepare();
-  const std::size_t space = buffer_->space();
-  const Io io = from_->read(buffer_->writePointer(), space);
+  const Io io = from_->read(buffer_->writePointer(), buffer_->space());
   switch (io.kind) {
   case Io::Kind::Bytes:
     buffer_->filled(io.bytes);
     owner_.onPumpProgress();
-    tryRead_ = io.bytes == space; // less means that the socket is empty now
     return true;
   case Io::Kind::WouldBlock:
-    tryRead_ = false;
     return true;
   case Io::Kind::End:
     if (!decoder_.end()) {

@@ -50,11 +50,6 @@ public:
     bool trailersOut = false;
   };
   void start(const Route &route);
-  /// The source has bytes.
-  void readable() {
-    tryRead_ = true;
-    run();
-  }
   /// Goes on as far as possible. The owner may be called from inside, as the last thing it does.
   void run();
   void stop() noexcept;
@@ -86,7 +81,6 @@ private:
   bool trailersOut_ = false;
   bool writing_ = false;
   bool last_ = false;
-  bool tryRead_ = false;
 };
 
 } // namespace matrixos::edge

@@ -1,7 +1,7 @@
 #include "Server.h"
 
 #include "Connection.h"
-#include "LoopImpl.h"
+#include "Reactor.h"
 
 #include <matrixos/status.hpp>
 
@@ -14,6 +14,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace matrixos::edge {
 
@@ -21,6 +22,7 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr int kMostAccepts = 64; // per turn
+constexpr std::int64_t kRestMs = 100;
 constexpr std::string_view kFull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                                    "Connection: close\r\n\r\n";
 
@@ -61,50 +63,45 @@ int openListener(const Address &address) {
 } // namespace
 
 /// Accepts on the first loop's thread.
-class Server::Listener : public std::enable_shared_from_this<Listener> {
+class Server::Listener final : public Pollable, public Timer {
 public:
-  Listener(Server &server, Loop &loop, int fd)
-      : server_(server), descriptor_(loop.impl().context, fd), pause_(loop.impl().context) {}
+  Listener(Server &server, Loop &loop, int fd) : server_(server), loop_(loop), fd_(fd) {}
+  ~Listener() { close(); }
 
-  void wait() {
-    descriptor_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code &error) {
-      if (!error) self->accept();
-    });
+  void wait() { loop_.reactor().add(fd_, EPOLLIN, *this); }
+  void close() noexcept {
+    if (fd_ < 0) return;
+    loop_.reactor().forget(*this);
+    loop_.timers().cancel(*this);
+    ::close(std::exchange(fd_, -1));
   }
-  void close() {
-    boost::system::error_code ignored;
-    pause_.cancel();
-    descriptor_.close(ignored);
-  }
-  int fd() { return descriptor_.native_handle(); }
+  int fd() const noexcept { return fd_; }
+
+  void onEvents(unsigned) override { accept(); }
+  void onTimer() override { accept(); }
 
 private:
   void accept() {
-    for (int i = 0; i < kMostAccepts && descriptor_.is_open(); ++i) {
+    for (int i = 0; i < kMostAccepts; ++i) {
       sockaddr_storage peer{};
       socklen_t size = sizeof peer;
-      const int fd = ::accept4(descriptor_.native_handle(), reinterpret_cast<sockaddr *>(&peer), &size,
-                               SOCK_NONBLOCK | SOCK_CLOEXEC);
+      const int fd = ::accept4(fd_, reinterpret_cast<sockaddr *>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
         server_.place(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size));
         continue;
       }
-      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
       // Out of descriptors or memory: the connection waits in the backlog. Trying at once again would spin.
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return rest();
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        return loop_.timers().set(*this, Loop::nowMs() + kRestMs);
+      }
     }
-    if (descriptor_.is_open()) wait();
-  }
-  void rest() {
-    pause_.expires_after(std::chrono::milliseconds(100));
-    pause_.async_wait([self = shared_from_this()](const boost::system::error_code &error) {
-      if (!error) self->accept();
-    });
+    loop_.reactor().again(*this);
   }
 
   Server &server_;
-  Descriptor descriptor_;
-  asio::steady_timer pause_;
+  Loop &loop_;
+  int fd_;
 };
 
 Server::Server(const ServerOptions &options, SessionFactory &factory) : options_(options), factory_(factory) {

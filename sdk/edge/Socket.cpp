@@ -1,6 +1,6 @@
 #include "Socket.h"
 
-#include "LoopImpl.h"
+#include "Loop.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -10,13 +10,15 @@
 
 namespace matrixos::edge {
 
-struct Socket::Impl {
-  Descriptor descriptor;
-};
+namespace {
 
-Socket::Socket(Loop &loop, int fd) : fd_(fd) {
+constexpr unsigned kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+} // namespace
+
+Socket::Socket(Loop &loop, int fd, bool connected) : loop_(loop), fd_(fd), writable_(connected) {
   try {
-    impl_.reset(new Impl{Descriptor(loop.impl().context, fd)});
+    loop_.reactor().add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, *this);
   } catch (...) {
     ::close(fd);
     throw;
@@ -30,45 +32,64 @@ Socket::~Socket() {
 std::shared_ptr<Socket> Socket::adopt(Loop &loop, int fd) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // fails on UNIX sockets, where there is nothing to set
-  return std::shared_ptr<Socket>(new Socket(loop, fd));
+  return std::shared_ptr<Socket>(new Socket(loop, fd, true));
 }
 
 std::shared_ptr<Socket> Socket::connect(Loop &loop, const Address &to) {
   const int fd = ::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "socket");
-  auto socket = adopt(loop, fd);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   // EAGAIN: the backlog of a UNIX socket is full.
   if (::connect(fd, to.data(), to.size()) != 0 && errno != EINPROGRESS) {
-    throw std::system_error(errno, std::generic_category(), "connect to " + to.text());
+    const int error = errno;
+    ::close(fd);
+    throw std::system_error(error, std::generic_category(), "connect to " + to.text());
   }
-  return socket;
+  return std::shared_ptr<Socket>(new Socket(loop, fd, false));
 }
 
 void Socket::waitReadable() {
   if (readWait_ || !open_) return;
   readWait_ = true;
-  impl_->descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code &) {
-    self->readWait_ = false;
-    if (self->open_ && self->user_ != nullptr) self->user_->onReadable();
-  });
+  if (readable_) loop_.reactor().again(*this);
 }
 
 void Socket::waitWritable() {
   if (writeWait_ || !open_) return;
   writeWait_ = true;
-  impl_->descriptor.async_wait(Descriptor::wait_write, [self = shared_from_this()](const boost::system::error_code &) {
-    self->writeWait_ = false;
-    if (self->open_ && self->user_ != nullptr) self->user_->onWritable();
-  });
+  if (writable_) loop_.reactor().again(*this);
+}
+
+void Socket::onEvents(unsigned events) {
+  ended_ = ended_ || (events & kEnded) != 0;
+  readable_ = readable_ || (events & (EPOLLIN | kEnded)) != 0;
+  writable_ = writable_ || (events & (EPOLLOUT | kEnded)) != 0;
+  const auto self = shared_from_this(); // a user may let go of it
+  if (writable_ && writeWait_ && open_) {
+    writeWait_ = false;
+    if (user_ != nullptr) user_->onWritable();
+  }
+  if (readable_ && readWait_ && open_) {
+    readWait_ = false;
+    if (user_ != nullptr) user_->onReadable();
+  }
 }
 
 Io Socket::read(char *to, std::size_t size) noexcept {
   for (;;) {
     const ssize_t got = ::recv(fd_, to, size, 0);
-    if (got > 0) return {Io::Kind::Bytes, static_cast<std::size_t>(got), 0};
+    if (got > 0) {
+      // Less than there was room for is all there was; only an end that was announced already comes unannounced.
+      readable_ = ended_ || static_cast<std::size_t>(got) == size;
+      return {Io::Kind::Bytes, static_cast<std::size_t>(got), 0};
+    }
     if (got == 0) return {Io::Kind::End, 0, 0};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::Kind::WouldBlock, 0, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      readable_ = false;
+      return {Io::Kind::WouldBlock, 0, 0};
+    }
     return {Io::Kind::Failed, 0, errno};
   }
 }
@@ -81,7 +102,10 @@ Io Socket::write(const iovec *parts, int count) noexcept {
     const ssize_t put = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     if (put >= 0) return {Io::Kind::Bytes, static_cast<std::size_t>(put), 0};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::Kind::WouldBlock, 0, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      writable_ = false;
+      return {Io::Kind::WouldBlock, 0, 0};
+    }
     return {Io::Kind::Failed, 0, errno};
   }
 }
@@ -105,8 +129,8 @@ void Socket::close() noexcept {
   if (!open_) return;
   open_ = false;
   user_ = nullptr;
-  boost::system::error_code ignored;
-  impl_->descriptor.close(ignored);
+  loop_.reactor().forget(*this);
+  ::close(fd_);
 }
 
 } // namespace matrixos::edge

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Address.h"
+#include "Reactor.h"
 
 #include <sys/uio.h>
 
@@ -33,7 +34,7 @@ struct Io {
 
 /// Owns a descriptor. The user is notified through waitReadable() and waitWritable(), once per call; the wait outlives
 /// a change of user, so that a socket can pass from a pool to a request without a system call. One thread: the loop's.
-class Socket : public std::enable_shared_from_this<Socket> {
+class Socket final : public Pollable, public std::enable_shared_from_this<Socket> {
 public:
   /// Takes over a connected descriptor. Throws std::system_error.
   static std::shared_ptr<Socket> adopt(Loop &loop, int fd);
@@ -49,6 +50,8 @@ public:
   void setUser(SocketEvents *user) noexcept { user_ = user; }
   void waitReadable();
   void waitWritable();
+  /// There may be something to read: what was there has not been exhausted yet, or more has come.
+  bool mayRead() const noexcept { return readable_; }
 
   Io read(char *to, std::size_t size) noexcept;
   Io write(const iovec *parts, int count) noexcept;
@@ -61,14 +64,18 @@ public:
   /// Makes close() send a reset: the peer must not take what it got for complete.
   void resetOnClose() noexcept;
 
-private:
-  struct Impl;
-  Socket(Loop &loop, int fd);
+  void onEvents(unsigned events) override;
 
-  std::unique_ptr<Impl> impl_;
+private:
+  Socket(Loop &loop, int fd, bool connected);
+
+  Loop &loop_;
   SocketEvents *user_ = nullptr;
   int fd_ = -1;
   bool open_ = true;
+  bool readable_ = false;
+  bool writable_ = true;
+  bool ended_ = false; // the end, or a failure, stands behind what can be read
   bool readWait_ = false;
   bool writeWait_ = false;
 };

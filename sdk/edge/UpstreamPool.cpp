@@ -65,7 +65,7 @@ void UpstreamPool::put(std::uint64_t key, std::shared_ptr<Socket> socket) {
   auto &list = byKey_[key];
   if (list.size() >= perKey_) return socket->close();
   auto &idle = list.emplace_back(std::make_unique<Idle>(*this, key, std::move(socket)));
-  loop_.setTimer(*idle, Loop::nowMs() + idleMs_);
+  loop_.timers().set(*idle, Loop::nowMs() + idleMs_);
   ++size_;
 }
 

@@ -6,7 +6,13 @@ build=${BUILD_DIR:-$here/../../build/bench}
 rounds=${1:-3} millis=${2:-1200}
 shift $(($# > 2 ? 2 : $#))
 all=(relay ours nginx haproxy caddy chp)
-wanted=("${@:-${all[@]}}")
+kinds=(websockets small down up chunked connect)
+wanted=() wanted_kinds=()
+for word in "$@"; do
+  case " ${kinds[*]} " in *" $word "*) wanted_kinds+=("$word") ;; *) wanted+=("$word") ;; esac
+done
+[ ${#wanted[@]} -gt 0 ] || wanted=("${all[@]}")
+[ ${#wanted_kinds[@]} -gt 0 ] || wanted_kinds=("${kinds[@]}")
 connections=64 websockets=2000
 
 die() {
@@ -190,7 +196,7 @@ port[upstream]=$(free_port)
 upstream=$!
 contenders=()
 for name in "${wanted[@]}"; do
-  [ -n "${title[$name]:-}" ] || die "there is no contender '$name'; choose from: ${all[*]}"
+  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} ${kinds[*]}"
   if [ "$name" = chp ] && [ ! -d "$build/chp/node_modules" ]; then
     echo "configurable-http-proxy is left out: npm did not install it." >&2
     continue
@@ -268,10 +274,14 @@ measure_websockets() {
 
 echo "$connections connections, the median of $rounds rounds of $millis ms, $(nproc) cores," \
   "load before $(cut -d' ' -f1 /proc/loadavg)"
-measure_websockets
-measure small 'small JSON, kept connections'
-measure down '1 MB down'
-measure up '1 MB up'
-measure chunked '64 KB in chunks'
-measure connect 'a connection per request'
+for kind in "${wanted_kinds[@]}"; do
+  case $kind in
+  websockets) measure_websockets ;;
+  small) measure small 'small JSON, kept connections' ;;
+  down) measure down '1 MB down' ;;
+  up) measure up '1 MB up' ;;
+  chunked) measure chunked '64 KB in chunks' ;;
+  connect) measure connect 'a connection per request' ;;
+  esac
+done
 [ $failed = 0 ] || die "some requests failed"
