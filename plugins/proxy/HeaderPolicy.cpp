@@ -62,11 +62,11 @@ std::string_view lastListItem(std::string_view list) {
   return trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
 }
 
-std::string forwardedField(const ClientFacts &facts, std::string_view host) {
+/// RFC 7239 §6: an IPv6 address stands in brackets and quotes.
+void writeForwarded(const ClientFacts &facts, std::string_view host, edge::HeadWriter &writer) {
   const bool v6 = facts.ip.find(':') != std::string::npos;
-  std::string out = "for=";
-  out += v6 ? "\"[" + facts.ip + "]\"" : facts.ip.empty() ? "unknown" : facts.ip;
-  return out.append(";host=\"").append(host).append("\";proto=").append(facts.proto);
+  const std::string_view ip = facts.ip.empty() ? std::string_view("unknown") : std::string_view(facts.ip);
+  writer.field("Forwarded", {"for=", v6 ? "\"[" : "", ip, v6 ? "]\"" : "", ";host=\"", host, "\";proto=", facts.proto});
 }
 
 } // namespace
@@ -122,12 +122,15 @@ bool isTraceparent(std::string_view text) noexcept {
 HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret)
     : trusted_(std::move(trusted)), secret_(std::move(secret)) {}
 
-ClientFacts HeaderPolicy::facts(const edge::RequestHead &head, const edge::Address &peer, std::string requestId) const {
-  ClientFacts out;
-  out.ip = peer.ip();
-  out.requestId = std::move(requestId);
-  out.trusted = trusted_.contains(peer);
-  if (!out.trusted) return out;
+PeerFacts HeaderPolicy::peer(const edge::Address &address) const {
+  return {address.ip(), trusted_.contains(address)};
+}
+
+void HeaderPolicy::describe(const edge::RequestHead &head, const PeerFacts &peer, ClientFacts &out) {
+  out.ip = peer.ip;
+  out.proto = "http";
+  out.trusted = peer.trusted;
+  if (!out.trusted) return;
   const edge::FieldList &fields = head.fields;
   const std::string_view cloudflare = fields.value(Name::CfConnectingIp);
   // The last entry is the one that the trusted peer itself added.
@@ -135,7 +138,6 @@ ClientFacts HeaderPolicy::facts(const edge::RequestHead &head, const edge::Addre
   if (isIp(said)) out.ip = said;
   if (sameText(fields.value(Name::XForwardedProto), "https")) out.proto = "https";
   if (isRequestId(fields.value(Name::XRequestId))) out.requestId = fields.value(Name::XRequestId);
-  return out;
 }
 
 bool HeaderPolicy::isOurSecret(std::string_view authorization) const noexcept {
@@ -168,14 +170,13 @@ void HeaderPolicy::writeRequest(const edge::RequestHead &head, const ClientFacts
   if (!facts.ip.empty()) writer.field("X-Forwarded-For", facts.ip);
   writer.field("X-Forwarded-Proto", facts.proto);
   writer.field("X-Forwarded-Host", head.host);
-  writer.field("Forwarded", forwardedField(facts, head.host));
+  writeForwarded(facts, head.host, writer);
   if (facts.trusted && !head.fields.value(Name::CfConnectingIp).empty()) writer.field("CF-Connecting-IP", facts.ip);
   writer.field("X-Request-Id", facts.requestId);
   if (traced)
     writer.field("traceparent", trace);
-  else if (facts.requestId.size() == 32) {
-    writer.field("traceparent", "00-" + facts.requestId + "-" + facts.requestId.substr(16) + "-01");
-  }
+  else if (const std::string_view id = facts.requestId; id.size() == 32)
+    writer.field("traceparent", {"00-", id, "-", id.substr(16), "-01"});
 }
 
 void HeaderPolicy::writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId,

@@ -11,10 +11,16 @@
 
 namespace matrixos::proxy {
 
+/// Who is at the other end of a client connection.
+struct PeerFacts {
+  std::string ip;
+  bool trusted = false; ///< one of trusted_peers
+};
+
 /// Who asks, as upstreams are told.
 struct ClientFacts {
   std::string ip; ///< the peer's, or what a trusted peer says
-  std::string proto = "http";
+  std::string_view proto = "http";
   std::string requestId;
   bool trusted = false; ///< the peer is one of trusted_peers
 };
@@ -26,8 +32,10 @@ public:
   /// `secret`: the platform's bearer token; empty when there is none to protect.
   HeaderPolicy(TrustedPeers trusted, std::string secret);
 
-  /// What can be said about the client of a request; `requestId` is used unless a trusted peer brought one.
-  ClientFacts facts(const edge::RequestHead &head, const edge::Address &peer, std::string requestId) const;
+  PeerFacts peer(const edge::Address &address) const;
+  /// Fills in what can be said about the client of a request; the id that stands in `out` is kept unless a trusted
+  /// peer brought one.
+  static void describe(const edge::RequestHead &head, const PeerFacts &peer, ClientFacts &out);
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,

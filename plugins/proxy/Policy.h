@@ -11,21 +11,29 @@ namespace matrixos::proxy {
 
 enum class Verdict { Allow, Deny, Pending };
 
+/// A request that waits for its verdict.
+class Later {
+public:
+  /// The function that brings the verdict: Allow or Deny, once, on any thread. To be asked for once, and only by who
+  /// answers Pending.
+  virtual std::function<void(Verdict)> promise() = 0;
+
+protected:
+  ~Later() = default;
+};
+
 /// Decides on each request between routing and waking. Called on a loop's thread; must not block.
 class Policy {
 public:
   virtual ~Policy() = default;
-  /// After Pending, `later` is called once, on any thread, with Allow or Deny. `head` is borrowed for the call.
-  virtual Verdict check(const edge::RequestHead &head, const Decision &decision,
-                        std::function<void(Verdict)> later) = 0;
+  /// The arguments are borrowed for the call.
+  virtual Verdict check(const edge::RequestHead &head, const Decision &decision, Later &later) = 0;
 };
 
 /// Lets everybody pass.
 class AllowAll final : public Policy {
 public:
-  Verdict check(const edge::RequestHead &, const Decision &, std::function<void(Verdict)>) override {
-    return Verdict::Allow;
-  }
+  Verdict check(const edge::RequestHead &, const Decision &, Later &) override { return Verdict::Allow; }
 };
 
 } // namespace matrixos::proxy

@@ -33,15 +33,14 @@ Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper
 
 LoopState::LoopState(const RouteTable &table, bool accessLog) : routes(table), telemetry(accessLog), random(seed()) {}
 
-std::string LoopState::makeId() {
+void LoopState::makeId(std::string &out) {
   static constexpr char kHex[] = "0123456789abcdef";
-  std::string out(32, '0');
+  out.resize(32);
   for (std::size_t half = 0; half < 2; ++half) {
     std::uint64_t bits = random() | 1U;
     for (std::size_t i = 0; i < 16; ++i, bits >>= 4U)
       out[half * 16 + i] = kHex[bits & 15U];
   }
-  return out;
 }
 
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
@@ -67,8 +66,8 @@ Batch Proxy::collect() {
   return batch;
 }
 
-std::unique_ptr<edge::Session> Proxy::makeSession(edge::Loop &loop, const edge::Address &) {
-  return std::make_unique<ProxySession>(shared_, *loops_[loop.index()]);
+std::unique_ptr<edge::Session> Proxy::makeSession(edge::Loop &loop, const edge::Address &peer) {
+  return std::make_unique<ProxySession>(shared_, *loops_[loop.index()], peer);
 }
 
 } // namespace matrixos::proxy

@@ -47,8 +47,8 @@ struct Shared {
 /// What the sessions of one loop share. That loop's thread only, but for telemetry.
 struct LoopState {
   LoopState(const RouteTable &table, bool accessLog);
-  /// 32 hexadecimal digits, never all zero.
-  std::string makeId();
+  /// Makes the text 32 hexadecimal digits, never all zero.
+  void makeId(std::string &out);
 
   RouteCache routes;
   LoopTelemetry telemetry;

@@ -34,6 +34,27 @@ std::string timingOf(const json::Object &wake) {
 
 } // namespace
 
+/// Brings a verdict from any thread back to the loop.
+class ProxySession::Pending final : public Later {
+public:
+  Pending(ProxySession &session, edge::Exchange &exchange) : session_(session), exchange_(exchange) {}
+
+  std::function<void(Verdict)> promise() override {
+    ticket_ = exchange_.hold(session_.shared_.options.wakeDeadline);
+    return [weak = exchange_.loop().weak_from_this(), ticket = ticket_, session = &session_](Verdict verdict) {
+      // The session lives as long as the held exchange does.
+      const auto loop = weak.lock();
+      if (loop)
+        loop->resume(ticket, [session, verdict](edge::Exchange &held) { session->applyVerdict(held, verdict); });
+    };
+  }
+
+private:
+  ProxySession &session_;
+  edge::Exchange &exchange_;
+  std::uint64_t ticket_ = 0;
+};
+
 ProxySession::~ProxySession() {
   stopWaiting();
 }
@@ -46,7 +67,8 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   route_.reset();
   serverTiming_.clear();
   decision_ = shared_.router.route(head);
-  client_ = shared_.headers.facts(head, exchange.peer(), loop_.makeId());
+  loop_.makeId(client_.requestId);
+  HeaderPolicy::describe(head, peer_, client_);
   switch (decision_.kind) {
   case Decision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");
@@ -60,22 +82,9 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   case Decision::Kind::Api:
     break;
   }
-  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
-  // The ticket is known only after check() has said that the verdict comes later; the promise carries it over.
-  auto ticket = std::make_shared<std::atomic<std::uint64_t>>(0);
-  const Verdict verdict = shared_.policy.check(head, decision_, [weak, ticket, this](Verdict late) {
-    if (const auto loop = weak.lock()) {
-      loop->post([weak, ticket, late, this] {
-        if (const auto same = weak.lock()) {
-          same->resume(ticket->load(), [this, late](edge::Exchange &held) { applyVerdict(held, late); });
-        }
-      });
-    }
-  });
-  if (verdict == Verdict::Pending)
-    ticket->store(exchange.hold(shared_.options.wakeDeadline));
-  else
-    applyVerdict(exchange, verdict);
+  Pending pending(*this, exchange);
+  const Verdict verdict = shared_.policy.check(head, decision_, pending);
+  if (verdict != Verdict::Pending) applyVerdict(exchange, verdict);
 }
 
 void ProxySession::applyVerdict(edge::Exchange &exchange, Verdict verdict) {
@@ -193,7 +202,10 @@ void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailur
 
 void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) {
   const edge::RequestHead &head = exchange.request();
-  writer.requestLine(head.method, decision_.target);
+  if (decision_.slashMissing)
+    writer.requestLine(head.method, "/" + std::string(decision_.target));
+  else
+    writer.requestLine(head.method, decision_.target);
   shared_.headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
 }
 
@@ -229,7 +241,7 @@ void ProxySession::noteRequest(const edge::RequestHead &head) {
 }
 
 void ProxySession::onUpgraded(edge::Exchange &exchange) {
-  noteRequest(exchange.request());
+  if (loop_.telemetry.logs()) noteRequest(exchange.request());
 }
 
 RouteClass ProxySession::routeClass() const noexcept {
@@ -249,32 +261,39 @@ RouteClass ProxySession::routeClass() const noexcept {
 
 void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &summary) {
   stopWaiting();
-  if (!summary.upgraded) noteRequest(exchange.request());
+  const Outcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};
+  loop_.telemetry.finished(outcome);
+  if (loop_.telemetry.logs()) {
+    if (!summary.upgraded) noteRequest(exchange.request());
+    logRequest(outcome, summary);
+  }
+  route_.reset();
+}
+
+void ProxySession::logRequest(const Outcome &outcome, const edge::Summary &summary) {
   AccessRecord record;
   record.atMs = wallMs();
-  record.route = routeClass();
   if (route_) record.handle = decision_.handle;
   record.method = std::move(method_);
   record.path = std::move(path_);
   record.peer = client_.ip;
   record.requestId = client_.requestId;
-  record.status = summary.status;
-  record.bytesIn = summary.bytesIn;
-  record.bytesOut = summary.bytesOut;
-  record.tookMicros = summary.tookMicros;
+  record.outcome = outcome;
   record.upgraded = summary.upgraded;
   record.woken = askedToWake_;
   record.reason = summary.reason;
-  loop_.telemetry.finished(std::move(record));
-  route_.reset();
+  loop_.telemetry.log(std::move(record));
 }
 
 void ProxySession::onRefused(int status, const char *reason) {
+  const Outcome outcome{RouteClass::None, status, 0, 0, 0};
+  loop_.telemetry.finished(outcome);
+  if (!loop_.telemetry.logs()) return;
   AccessRecord record;
   record.atMs = wallMs();
-  record.status = status;
+  record.outcome = outcome;
   record.reason = reason;
-  loop_.telemetry.finished(std::move(record));
+  loop_.telemetry.log(std::move(record));
 }
 
 } // namespace matrixos::proxy

@@ -13,7 +13,8 @@ namespace matrixos::proxy {
 /// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
 class ProxySession final : public edge::Session {
 public:
-  ProxySession(Shared &shared, LoopState &loop) : shared_(shared), loop_(loop) {}
+  ProxySession(Shared &shared, LoopState &loop, const edge::Address &peer)
+      : shared_(shared), loop_(loop), peer_(shared.headers.peer(peer)) {}
   ~ProxySession() override;
 
   void onRequest(edge::Exchange &exchange) override;
@@ -29,6 +30,7 @@ public:
   void onRefused(int status, const char *reason) override;
 
 private:
+  class Pending;
   void applyVerdict(edge::Exchange &exchange, Verdict verdict);
   void toInstance(edge::Exchange &exchange);
   void wake(edge::Exchange &exchange);
@@ -37,11 +39,13 @@ private:
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);
+  void logRequest(const Outcome &outcome, const edge::Summary &summary);
   const std::shared_ptr<const edge::Upstream> &upstream() const noexcept;
   RouteClass routeClass() const noexcept;
 
   Shared &shared_;
   LoopState &loop_;
+  const PeerFacts peer_;
   Decision decision_;
   ClientFacts client_;
   std::shared_ptr<const Route> route_;

@@ -20,13 +20,13 @@ bool isGatewayPath(std::string_view path) {
   return false;
 }
 
-Decision toInstance(std::string handle, std::string target, bool byPath) {
+Decision toInstance(std::string handle, std::string_view target, bool byPath) {
   Decision out;
   out.kind = Decision::Kind::Instance;
   out.handle = std::move(handle);
   out.gateway = isGatewayPath(pathOf(target));
   out.byPath = byPath;
-  out.target = std::move(target);
+  out.target = target;
   return out;
 }
 
@@ -39,13 +39,13 @@ Decision Router::route(const edge::RequestHead &head) const {
   case HostMatch::Kind::Foreign:
     return out;
   case HostMatch::Kind::Instance:
-    return toInstance(std::move(host.handle), std::string(head.target), false);
+    return toInstance(std::move(host.handle), head.target, false);
   case HostMatch::Kind::Platform:
     break;
   }
   if (head.target.substr(0, kPrefix.size()) != kPrefix) {
     out.kind = Decision::Kind::Api;
-    out.target = std::string(head.target);
+    out.target = head.target;
     return out;
   }
   const std::string_view rest = head.target.substr(kPrefix.size());
@@ -55,9 +55,9 @@ Decision Router::route(const edge::RequestHead &head) const {
     out.kind = Decision::Kind::UnknownHandle;
     return out;
   }
-  std::string target = end == std::string_view::npos ? std::string("/") : std::string(rest.substr(end));
-  if (target.front() == '?') target.insert(0, 1, '/');
-  return toInstance(std::string(handle), std::move(target), true);
+  out = toInstance(std::string(handle), end == std::string_view::npos ? std::string_view{} : rest.substr(end), true);
+  out.slashMissing = out.target.empty() || out.target.front() == '?';
+  return out;
 }
 
 } // namespace matrixos::proxy

@@ -6,16 +6,18 @@
 #include <edge/Head.h>
 
 #include <string>
+#include <string_view>
 
 namespace matrixos::proxy {
 
 struct Decision {
   enum class Kind { Instance, Api, UnknownHandle, Misdirected };
   Kind kind = Kind::Misdirected;
-  std::string handle;   ///< for Instance
-  bool gateway = false; ///< for Instance: its gateway port, else its shell port
-  bool byPath = false;  ///< for Instance: named in the path of a platform host
-  std::string target;   ///< what to ask the upstream for
+  std::string handle;        ///< for Instance
+  bool gateway = false;      ///< for Instance: its gateway port, else its shell port
+  bool byPath = false;       ///< for Instance: named in the path of a platform host
+  std::string_view target;   ///< what to ask the upstream for: a part of the request's own target
+  bool slashMissing = false; ///< and a "/" belongs before it
 };
 
 /// Routing as the architecture states it. Paths are compared as they came: nothing is decoded or normalised, so what

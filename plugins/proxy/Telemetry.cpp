@@ -5,19 +5,22 @@
 
 namespace matrixos::proxy {
 
-void LoopTelemetry::finished(AccessRecord record) {
-  const double seconds = static_cast<double>(record.tookMicros) / 1e6;
+void LoopTelemetry::finished(const Outcome &outcome) {
+  const double seconds = static_cast<double>(outcome.tookMicros) / 1e6;
   const auto bucket = static_cast<std::size_t>(std::lower_bound(kTookSeconds.begin(), kTookSeconds.end(), seconds) -
                                                kTookSeconds.begin());
-  const auto status = static_cast<std::size_t>(std::clamp(record.status / 100, 0, 5));
+  const auto status = static_cast<std::size_t>(std::clamp(outcome.status / 100, 0, 5));
   const std::lock_guard lock(mutex_);
-  RequestCounts &counts = batch_.counts[static_cast<std::size_t>(record.route)][status];
+  RequestCounts &counts = batch_.counts[static_cast<std::size_t>(outcome.route)][status];
   ++counts.requests;
   ++counts.took[bucket].count;
   counts.took[bucket].seconds += seconds;
-  batch_.bytesIn += record.bytesIn;
-  batch_.bytesOut += record.bytesOut;
-  if (!accessLog_) return;
+  batch_.bytesIn += outcome.bytesIn;
+  batch_.bytesOut += outcome.bytesOut;
+}
+
+void LoopTelemetry::log(AccessRecord record) {
+  const std::lock_guard lock(mutex_);
   if (batch_.access.size() < kMostRecords)
     batch_.access.push_back(std::move(record));
   else

@@ -18,19 +18,24 @@ namespace matrixos::proxy {
 enum class RouteClass : std::uint8_t { Shell, Gateway, Api, None };
 inline constexpr std::array<const char *, 4> kRouteClassNames{"shell", "gateway", "api", "none"};
 
+/// What is counted of a request.
+struct Outcome {
+  RouteClass route = RouteClass::None;
+  int status = 0;
+  std::uint64_t bytesIn = 0;
+  std::uint64_t bytesOut = 0;
+  std::int64_t tookMicros = 0;
+};
+
 /// One line of the access log.
 struct AccessRecord {
   std::int64_t atMs = 0; ///< wall clock, ms since the epoch, when it ended
-  RouteClass route = RouteClass::None;
   std::string handle;
   std::string method;
   std::string path; ///< without the query, which may hold secrets
   std::string peer;
   std::string requestId;
-  int status = 0;
-  std::uint64_t bytesIn = 0;
-  std::uint64_t bytesOut = 0;
-  std::int64_t tookMicros = 0;
+  Outcome outcome;
   bool upgraded = false;
   bool woken = false;
   std::string reason;
@@ -66,7 +71,10 @@ class LoopTelemetry {
 public:
   explicit LoopTelemetry(bool accessLog) : accessLog_(accessLog) {}
 
-  void finished(AccessRecord record);
+  void finished(const Outcome &outcome);
+  /// A line is wanted for each request.
+  bool logs() const noexcept { return accessLog_; }
+  void log(AccessRecord record);
   void woke();
   void used(const std::shared_ptr<ActivityCell> &cell, std::uint64_t count);
   /// Adds what has come together to `out` and forgets it.

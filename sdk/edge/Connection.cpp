@@ -29,7 +29,7 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = loop_.nowMs();
   arm();
   socket_->waitReadable();
 }
@@ -88,7 +88,7 @@ void Connection::readInput() {
   }
   in_.filled(io.bytes);
   if (first) {
-    sinceMs_ = Loop::nowMs();
+    sinceMs_ = loop_.nowMs();
     arm();
   }
   processInput();
@@ -121,7 +121,7 @@ void Connection::processInput() {
 void Connection::beginExchange() {
   in_.keep(parser_.size());
   startedNs_ = monotonicNanos();
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = loop_.nowMs();
   summary_ = {};
   state_ = State::Deciding;
   exchange_ = true;
@@ -204,7 +204,7 @@ void Connection::sendAnswer(const LocalResponse &response, bool keepAlive) {
   writer.end();
   if (!head_ || !head_->isHead()) answer_ += response.body;
   state_ = State::Answering;
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = loop_.nowMs();
   flushAnswer();
 }
 
@@ -218,19 +218,21 @@ void Connection::flushAnswer() {
     }
     if (io.kind != Io::Kind::Bytes) return abort("the client closed its connection");
     answered_ += io.bytes;
-    sinceMs_ = Loop::nowMs();
+    sinceMs_ = loop_.nowMs();
   }
   answer_ = {};
   finish(keepAlive_);
 }
 
 void Connection::finish(bool keepAlive) {
+  // A client that asked for the end and has been read to it sends nothing more: no need to wait for that.
+  const bool last = head_ && !head_->keepAlive && complete_ && in_.empty();
   endExchange();
   if (state_ == State::Closed) return;
-  if (!keepAlive || loop_.draining()) return linger();
+  if (!keepAlive || loop_.draining()) return last ? close() : linger();
   parser_.reset();
   state_ = State::Head;
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = loop_.nowMs();
   arm();
   processInput();
 }
@@ -249,7 +251,7 @@ void Connection::linger() {
   in_.drop();
   if (inputEnded_) return close();
   state_ = State::Lingering;
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = loop_.nowMs();
   lingered_ = 0;
   arm();
   socket_->shutdownWrite();
@@ -294,7 +296,7 @@ void Connection::becomeTunnel() {
 
 std::uint64_t Connection::hold(std::chrono::milliseconds most) {
   state_ = State::Holding;
-  holdUntilMs_ = Loop::nowMs() + most.count();
+  holdUntilMs_ = loop_.nowMs() + most.count();
   if (ticket_ == 0) ticket_ = loop_.hold(*this);
   arm();
   watch();
@@ -361,7 +363,7 @@ void Connection::arm() {
 void Connection::onTimer() {
   const std::int64_t at = deadline();
   if (at == INT64_MAX) return;
-  if (Loop::nowMs() < at)
+  if (loop_.nowMs() < at)
     loop_.timers().set(*this, at);
   else
     shielded([this] { onDeadline(); });

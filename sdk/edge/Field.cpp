@@ -73,10 +73,10 @@ constexpr auto kStarts = makeStarts();
 Name findName(std::string_view name) noexcept {
   if (name.size() <= kLongest) {
     for (std::size_t i = kStarts[name.size()]; i < kStarts[name.size() + 1]; ++i) {
-      if (sameText(kNames[i].first, name)) return kNames[i].second;
+      if (sameAsLower(name, kNames[i].first)) return kNames[i].second;
     }
   }
-  if (name.size() > kForwardedPrefix.size() && sameText(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix)) {
+  if (name.size() > kForwardedPrefix.size() && sameAsLower(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix)) {
     return Name::XForwardedOther;
   }
   return Name::Other;

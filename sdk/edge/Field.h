@@ -62,7 +62,8 @@ struct Field {
   std::string_view name;
   std::string_view value;
   Name id = Name::Other;
-  bool dropped = false; ///< left out when the head is written again
+  bool dropped = false;  ///< left out when the head is written again
+  bool verbatim = false; ///< in the buffer, "name: value" CR LF stand as they would be written
 };
 
 /// The fields of one head in the order they came.

@@ -23,7 +23,7 @@ Forward::~Forward() {
 }
 
 void Forward::touch() {
-  sinceMs_ = Loop::nowMs();
+  sinceMs_ = client_.loop().nowMs();
 }
 
 void Forward::cancel() noexcept {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace matrixos::edge {
@@ -41,6 +42,17 @@ inline bool allOf(std::string_view text, std::uint8_t wanted) noexcept {
   return (seen & wanted) != 0;
 }
 
+/// False when none of the eight bytes is a control character; true for a tab too.
+inline bool mayHoldControl(const char *bytes) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighs = kOnes * 0x80;
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  const std::uint64_t deletes = word ^ (kOnes * 0x7F);
+  // A byte below n borrows from its high bit when n is taken from it; bytes above 0x7F had that bit set before.
+  return ((((word - kOnes * 0x20) & ~word) | ((deletes - kOnes) & ~deletes)) & kHighs) != 0;
+}
+
 } // namespace detail
 
 /// 1*tchar (RFC 9110 §5.6.2).
@@ -49,6 +61,8 @@ inline bool isToken(std::string_view text) noexcept {
 }
 /// What a field value may hold: visible characters, space, tab and obs-text; no other control byte (§5.5).
 inline bool isFieldValue(std::string_view text) noexcept {
+  while (text.size() >= sizeof(std::uint64_t) && !detail::mayHoldControl(text.data()))
+    text.remove_prefix(sizeof(std::uint64_t));
   return detail::allOf(text, detail::kFieldText);
 }
 /// Visible ASCII without "#": the only bytes a request target may hold.
@@ -59,7 +73,7 @@ inline bool isDigits(std::string_view text) noexcept {
   return !text.empty() && detail::allOf(text, detail::kDigit);
 }
 
-inline char lower(char c) noexcept {
+constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
@@ -68,6 +82,15 @@ inline bool sameText(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
+
+/// The same, for a second text that is in lower case already.
+inline bool sameAsLower(std::string_view text, std::string_view lowered) noexcept {
+  if (text.size() != lowered.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (lower(text[i]) != lowered[i]) return false;
   }
   return true;
 }

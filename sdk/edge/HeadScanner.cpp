@@ -40,12 +40,15 @@ const char *parseFields(std::string_view text, std::size_t maxFields, FieldList 
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return "a header line without a colon";
     Field field{line.substr(0, colon), trim(line.substr(colon + 1))};
-    if (!isToken(field.name)) return "a header name with a character that is not allowed there";
+    field.id = findName(field.name);
+    // The known names are tokens, but for what follows a prefix.
+    const bool known = field.id != Name::Other && field.id != Name::XForwardedOther;
+    if (!known && !isToken(field.name)) return "a header name with a character that is not allowed there";
     // A carriage return that is not followed by a line feed is caught here too.
     if (!isFieldValue(field.value)) return "a control character in a header value";
     if (out.size() >= maxFields) return "too many header fields";
-    field.id = findName(field.name);
     field.dropped = field.id == Name::Other && imitatesKnownName(field.name);
+    field.verbatim = line.size() == colon + 2 + field.value.size() && line[colon + 1] == ' ';
     out.add(field);
   }
   return nullptr;

@@ -2,6 +2,7 @@
 
 #include "Grammar.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <stdexcept>
@@ -30,24 +31,48 @@ void HeadWriter::statusLine(int status) {
   out_.append(1, ' ').append(reasonPhrase(status)).append("\r\n");
 }
 
+/// Room at the end of the text, to be written to.
+char *HeadWriter::grow(std::size_t bytes) {
+  const std::size_t before = out_.size();
+  out_.resize(before + bytes);
+  return out_.data() + before;
+}
+
 void HeadWriter::line(std::string_view name, std::string_view value) {
-  out_.append(name).append(": ").append(value).append("\r\n");
+  char *at = grow(name.size() + value.size() + 4);
+  at = std::copy(name.begin(), name.end(), at);
+  *at++ = ':';
+  *at++ = ' ';
+  at = std::copy(value.begin(), value.end(), at);
+  *at++ = '\r';
+  *at = '\n';
 }
 
 void HeadWriter::field(std::string_view name, std::string_view value) {
-  if (!isToken(name) || (!value.empty() && !isFieldValue(value))) {
-    throw std::invalid_argument("not a header field: " + std::string(name));
-  }
+  if (!isToken(name) || !isFieldValue(value)) throw std::invalid_argument("not a header field: " + std::string(name));
   line(name, value);
 }
 
+void HeadWriter::field(std::string_view name, std::initializer_list<std::string_view> parts) {
+  if (!isToken(name) || !std::all_of(parts.begin(), parts.end(), isFieldValue)) {
+    throw std::invalid_argument("not a header field: " + std::string(name));
+  }
+  out_.append(name).append(": ");
+  for (const std::string_view part : parts)
+    out_.append(part);
+  out_.append("\r\n");
+}
+
 void HeadWriter::parsed(const Field &field) {
-  line(field.name, field.value);
+  if (field.verbatim)
+    out_.append(field.name.data(), field.name.size() + field.value.size() + 4);
+  else
+    line(field.name, field.value);
 }
 
 void HeadWriter::fields(const FieldList &list) {
   for (const Field &field : list) {
-    if (!field.dropped) line(field.name, field.value);
+    if (!field.dropped) parsed(field);
   }
 }
 

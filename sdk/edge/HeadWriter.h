@@ -5,6 +5,7 @@
 #include "Head.h"
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,8 @@ public:
   /// A field of our own making. Throws std::invalid_argument for a bad name or a control character in the value, so
   /// that no value can start another line.
   void field(std::string_view name, std::string_view value);
+  /// The same for a value in parts, which are put together in place.
+  void field(std::string_view name, std::initializer_list<std::string_view> parts);
   /// A parsed field, which was checked by the parser.
   void parsed(const Field &field);
   /// The fields of a parsed list that were not dropped.
@@ -34,6 +37,7 @@ public:
   void end();
 
 private:
+  char *grow(std::size_t bytes);
   void line(std::string_view name, std::string_view value);
 
   std::string &out_;

@@ -17,7 +17,9 @@ constexpr std::size_t kKeptHeads = 128;
 
 Loop::Loop(unsigned index, const ServerOptions &options)
     : index_(index), options_(options), blocks_(options.bufferSize),
-      upstreams_(*this, options.idleUpstreams, options.timeouts.upstreamIdle.count()) {}
+      upstreams_(*this, options.idleUpstreams, options.timeouts.upstreamIdle.count()) {
+  readClock();
+}
 
 Loop::~Loop() {
   stop();
@@ -32,15 +34,17 @@ void Loop::start() {
 
 void Loop::run() {
   while (running_) {
-    reactor_.poll(patience());
-    timers_.advance(nowMs());
+    reactor_.wait(patience());
+    readClock();
+    reactor_.dispatch();
+    timers_.advance(nowMs_);
     retired_.clear();
   }
 }
 
 int Loop::patience() const noexcept {
   if (timers_.empty()) return -1; // an idle loop sleeps
-  return static_cast<int>(TimerWheel::kTickMs - nowMs() % TimerWheel::kTickMs);
+  return static_cast<int>(TimerWheel::kTickMs - nowMs_ % TimerWheel::kTickMs);
 }
 
 void Loop::stop() {
@@ -64,10 +68,10 @@ void Loop::resume(std::uint64_t ticket, std::function<void(Exchange &)> then) {
   });
 }
 
-std::int64_t Loop::nowMs() noexcept {
+void Loop::readClock() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+  nowMs_ = static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
 std::unique_ptr<RequestHead> Loop::takeRequestHead() {

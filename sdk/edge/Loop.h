@@ -22,8 +22,7 @@ namespace matrixos::edge {
 class Connection;
 class Exchange;
 
-/// A thread that runs events. Everything but post(), resume(), nowMs(), connections() and stop() belongs to that
-/// thread.
+/// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
 class Loop : public std::enable_shared_from_this<Loop> {
 public:
   Loop(unsigned index, const ServerOptions &options);
@@ -43,8 +42,8 @@ public:
   /// [any-thread] Runs `then` with the held exchange on the loop, or not at all when that has ended.
   void resume(std::uint64_t ticket, std::function<void(Exchange &)> then);
 
-  /// CLOCK_MONOTONIC, coarse.
-  static std::int64_t nowMs() noexcept;
+  /// CLOCK_MONOTONIC as of the present round of events, and coarse.
+  std::int64_t nowMs() const noexcept { return nowMs_; }
 
   TimerWheel &timers() noexcept { return timers_; }
   BlockPool &blocks() noexcept { return blocks_; }
@@ -72,6 +71,7 @@ public:
 private:
   void run();
   int patience() const noexcept;
+  void readClock() noexcept;
 
   unsigned index_;
   ServerOptions options_;
@@ -87,6 +87,7 @@ private:
   std::vector<std::unique_ptr<Connection>> retired_;
   std::unordered_map<std::uint64_t, Connection *> held_;
   std::uint64_t lastTicket_ = 0;
+  std::int64_t nowMs_ = 0;
   std::atomic<std::size_t> connections_{0};
   bool running_ = true;
   bool draining_ = false;

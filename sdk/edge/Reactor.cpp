@@ -56,17 +56,21 @@ void Reactor::post(std::function<void()> task) {
   [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
 }
 
-void Reactor::poll(int timeoutMs) {
+void Reactor::wait(int timeoutMs) noexcept {
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   const bool busy = !again_.empty() || posted_.load(std::memory_order_acquire);
-  dispatch(::epoll_wait(epoll_, events_.data(), static_cast<int>(kMostEvents), busy ? 0 : timeoutMs));
+  // Negative after a signal: nothing came.
+  count_ = ::epoll_wait(epoll_, events_.data(), static_cast<int>(kMostEvents), busy ? 0 : timeoutMs);
+  next_ = 0;
+}
+
+void Reactor::dispatch() {
+  runEvents();
   runAgain();
   runTasks();
 }
 
-void Reactor::dispatch(int count) {
-  count_ = count; // negative after a signal: nothing to do
-  next_ = 0;
+void Reactor::runEvents() {
   while (next_ < count_) {
     const epoll_event event = events_[static_cast<std::size_t>(next_++)];
     if (event.data.ptr != nullptr) static_cast<Pollable *>(event.data.ptr)->onEvents(event.events);

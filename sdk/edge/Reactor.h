@@ -25,7 +25,7 @@ protected:
 
 /// A descriptor is registered once, edge-triggered and for both directions, so that no wait costs a system call: its
 /// owner remembers what it was told until reading or writing has exhausted it (epoll(7), "Level-triggered and
-/// edge-triggered"). Everything but post() belongs to the thread that calls poll().
+/// edge-triggered"). Everything but post() belongs to the thread that calls wait().
 class Reactor {
 public:
   /// Throws std::system_error.
@@ -38,16 +38,18 @@ public:
   void add(int fd, unsigned events, Pollable &target);
   /// Nothing that was fetched or asked for before reaches it any more.
   void forget(const Pollable &target) noexcept;
-  /// Has the target called in the next round, though the kernel may have nothing new to say of it.
+  /// Has the target called once more, in the next round, though the kernel may have nothing new to say of it.
   void again(Pollable &target) { again_.push_back(&target); }
 
   /// [any-thread] Runs the task in the next round.
   void post(std::function<void()> task);
-  /// One round: waits for events, at most that long (-1: however long it takes), and passes them on; then the tasks.
-  void poll(int timeoutMs);
+  /// Waits for events, at most that long (-1: however long it takes). dispatch() has to follow.
+  void wait(int timeoutMs) noexcept;
+  /// Passes on what came, then runs the tasks.
+  void dispatch();
 
 private:
-  void dispatch(int count);
+  void runEvents();
   void runAgain();
   void runTasks();
 

@@ -93,7 +93,7 @@ private:
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
       // Out of descriptors or memory: the connection waits in the backlog. Trying at once again would spin.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        return loop_.timers().set(*this, Loop::nowMs() + kRestMs);
+        return loop_.timers().set(*this, loop_.nowMs() + kRestMs);
       }
     }
     loop_.reactor().again(*this);

@@ -2,26 +2,39 @@
 
 #include "Loop.h"
 
+#include <utility>
+
 namespace matrixos::edge {
+
+namespace {
+
+constexpr std::size_t kSpare = 256;
+
+} // namespace
 
 class UpstreamPool::Idle final : public SocketEvents, public Timer {
 public:
-  Idle(UpstreamPool &pool, std::uint64_t key, std::shared_ptr<Socket> socket)
-      : pool_(pool), key_(key), socket_(std::move(socket)) {
+  explicit Idle(UpstreamPool &pool) : pool_(pool) {}
+
+  void keep(std::uint64_t key, std::shared_ptr<Socket> socket, std::int64_t nowMs) {
+    key_ = key;
+    sinceMs_ = nowMs;
+    socket_ = std::move(socket);
     socket_->setUser(this);
     socket_->waitReadable();
   }
 
   std::uint64_t key() const noexcept { return key_; }
-  Socket &socket() noexcept { return *socket_; }
-  /// Any byte here is one that no request asked for; treating it as the next answer would cross two users.
-  bool usable() noexcept {
+  /// Any byte here is one that no request asked for; treating it as the next answer would cross two users. Of a
+  /// connection that became idle in this very moment the loop would have heard.
+  bool usable(std::int64_t nowMs) noexcept {
+    if (sinceMs_ == nowMs && !socket_->mayRead()) return true;
     char byte = 0;
     return socket_->read(&byte, 1).kind == Io::Kind::WouldBlock;
   }
   std::shared_ptr<Socket> release() noexcept {
     socket_->setUser(nullptr);
-    return std::move(socket_);
+    return std::exchange(socket_, nullptr);
   }
 
   void onReadable() override { pool_.remove(*this); }
@@ -30,7 +43,8 @@ public:
 
 private:
   UpstreamPool &pool_;
-  std::uint64_t key_;
+  std::uint64_t key_ = 0;
+  std::int64_t sinceMs_ = 0;
   std::shared_ptr<Socket> socket_;
 };
 
@@ -42,7 +56,6 @@ UpstreamPool::~UpstreamPool() {
 }
 
 std::shared_ptr<Socket> UpstreamPool::take(std::uint64_t key) {
-  removed_.clear();
   const auto found = byKey_.find(key);
   if (found == byKey_.end()) return nullptr;
   std::shared_ptr<Socket> socket;
@@ -50,22 +63,25 @@ std::shared_ptr<Socket> UpstreamPool::take(std::uint64_t key) {
     auto idle = std::move(found->second.back());
     found->second.pop_back();
     --size_;
-    if (idle->usable())
-      socket = idle->release();
-    else
-      idle->socket().close();
+    loop_.timers().cancel(*idle);
+    const bool usable = idle->usable(loop_.nowMs());
+    socket = idle->release();
+    if (!usable) std::exchange(socket, nullptr)->close();
+    giveBack(std::move(idle));
   }
   if (found->second.empty()) byKey_.erase(found);
   return socket;
 }
 
 void UpstreamPool::put(std::uint64_t key, std::shared_ptr<Socket> socket) {
-  removed_.clear();
   if (key == 0 || loop_.draining()) return socket->close();
   auto &list = byKey_[key];
   if (list.size() >= perKey_) return socket->close();
-  auto &idle = list.emplace_back(std::make_unique<Idle>(*this, key, std::move(socket)));
-  loop_.timers().set(*idle, Loop::nowMs() + idleMs_);
+  if (spare_.empty()) spare_.push_back(std::make_unique<Idle>(*this));
+  auto &idle = list.emplace_back(std::move(spare_.back()));
+  spare_.pop_back();
+  idle->keep(key, std::move(socket), loop_.nowMs());
+  loop_.timers().set(*idle, loop_.nowMs() + idleMs_);
   ++size_;
 }
 
@@ -75,9 +91,9 @@ void UpstreamPool::remove(Idle &idle) {
   auto &list = found->second;
   for (auto at = list.begin(); at != list.end(); ++at) {
     if (at->get() != &idle) continue;
-    idle.socket().close();
+    idle.release()->close();
     loop_.timers().cancel(idle);
-    removed_.push_back(std::move(*at));
+    giveBack(std::move(*at));
     list.erase(at);
     --size_;
     break;
@@ -85,13 +101,17 @@ void UpstreamPool::remove(Idle &idle) {
   if (list.empty()) byKey_.erase(found);
 }
 
+void UpstreamPool::giveBack(std::unique_ptr<Idle> idle) {
+  if (spare_.size() < kSpare) spare_.push_back(std::move(idle));
+}
+
 void UpstreamPool::clear() noexcept {
   for (auto &[key, list] : byKey_) {
     for (auto &idle : list)
-      idle->socket().close();
+      idle->release()->close();
   }
   byKey_.clear();
-  removed_.clear();
+  spare_.clear();
   size_ = 0;
 }
 

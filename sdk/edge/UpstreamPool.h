@@ -29,13 +29,14 @@ public:
 private:
   class Idle;
   void remove(Idle &idle);
+  void giveBack(std::unique_ptr<Idle> idle);
 
   Loop &loop_;
   std::size_t perKey_;
   std::int64_t idleMs_;
   std::size_t size_ = 0;
   std::unordered_map<std::uint64_t, std::vector<std::unique_ptr<Idle>>> byKey_;
-  std::vector<std::unique_ptr<Idle>> removed_; // freed on the next call: one of them may be on the stack
+  std::vector<std::unique_ptr<Idle>> spare_; // to be used again
 };
 
 } // namespace matrixos::edge

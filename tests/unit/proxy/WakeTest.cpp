@@ -230,11 +230,11 @@ public:
       thread.join();
   }
   matrixos::proxy::Verdict check(const matrixos::edge::RequestHead &head, const matrixos::proxy::Decision &,
-                                 std::function<void(matrixos::proxy::Verdict)> later) override {
+                                 matrixos::proxy::Later &later) override {
     using matrixos::proxy::Verdict;
     const Verdict verdict = head.target == "/denied" ? Verdict::Deny : Verdict::Allow;
     const std::lock_guard lock(mutex_);
-    threads_.emplace_back([later = std::move(later), verdict] { later(verdict); });
+    threads_.emplace_back([answer = later.promise(), verdict] { answer(verdict); });
     return Verdict::Pending;
   }
 
