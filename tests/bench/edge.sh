@@ -220,7 +220,7 @@ once() {
   before=$(cpu_ticks "${pid[$2]}")
   read -r requests took p50 p99 errors < <(load "$1" "${port[$2]}" bench.localhost $connections "$millis")
   after=$(cpu_ticks "${pid[$2]}")
-  if [ "$errors" != 0 ]; then echo "${title[$2]}, $1: $errors failures beside $requests answers" >&2; fi
+  if [ "$errors" != 0 ] || [ "$requests" = 0 ]; then echo "${title[$2]}, $1: $errors failures beside $requests answers" >&2; fi
   if [ "$requests" = 0 ] || { [ "$2" = ours ] && [ "$errors" != 0 ]; }; then failed=1; fi
   awk -v n="$((requests > 0 ? requests : 1))" -v cpu=$((after - before)) -v ticks="$ticks" -v took="$took" \
     -v p50="$p50" -v p99="$p99" \

@@ -1,0 +1,27 @@
+/// Messages that have to be refused, one row each; shared by the tests of the codec and of a whole listener.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace edgetest {
+
+/// The Host of all rows that have a good one.
+inline constexpr const char *kHost = "alice.localhost";
+
+struct MalformedRequest {
+  const char *what;
+  int status; ///< of the refusal
+  std::string text;
+};
+
+/// Heads of requests, wrong in one thing each; a body that would follow is in some of them.
+std::vector<MalformedRequest> malformedRequests();
+
+/// Chunked bodies, each wrong or ambiguous.
+std::vector<std::string> malformedChunks();
+
+/// Heads of responses.
+std::vector<std::string> malformedResponses();
+
+} // namespace edgetest
