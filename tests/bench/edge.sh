@@ -60,7 +60,7 @@ start_relay() { on_core 0 "$build/bench/edge-relay" "${port[relay]}" "${port[ups
 
 start_ours() {
   mkdir "$work/plugins"
-  cp "$build"/plugins/{proxy,lifecycle}.so "$build/bench/bench-instances.so" "$work/plugins/"
+  cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/plugins/"
   cat >"$work/ours.ini" <<INI
 [platform]
 data_dir = $work/data
@@ -68,13 +68,13 @@ data_dir = $work/data
 auth = none
 [plugins]
 path = $work/plugins
-enabled = bench-instances, lifecycle, proxy
+enabled = fixed-instances, lifecycle, proxy
 [proxy]
 listen = 127.0.0.1:${port[ours]}
 loops = 1
 access_log = false
-[bench-instances]
-port = ${port[upstream]}
+[fixed-instances]
+running = bench:${port[upstream]}
 INI
   on_core 0 "$build/bin/matrixosd" --config="$work/ours.ini"
 }
