@@ -178,14 +178,4 @@ std::int64_t parseTime(std::string_view text) {
   return seconds < 0 ? 0 : seconds * 1000 + ms;
 }
 
-bool isEngineName(std::string_view text) noexcept {
-  if (text.empty() || text.size() > 128) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!word && (i == 0 || (c != '_' && c != '.' && c != '-'))) return false;
-  }
-  return true;
-}
-
 } // namespace matrixos::docker

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <matrixos/names.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,9 +26,5 @@ std::string toUtf8(std::string_view text);
 /// Milliseconds since the epoch of an RFC 3339 time like "2026-11-23T15:12:51.71763906Z". 0 for Go's zero time (year
 /// 1) and everything before 1970. Throws Error(InvalidArgument).
 std::int64_t parseTime(std::string_view text);
-
-/// "[a-zA-Z0-9][a-zA-Z0-9_.-]*" of at most 128 characters: what engines accept as a name, and what is safe inside a
-/// path of their API.
-bool isEngineName(std::string_view text) noexcept;
 
 } // namespace matrixos::docker

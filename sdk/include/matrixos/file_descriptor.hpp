@@ -1,12 +1,14 @@
+/// matrixos/file_descriptor.hpp: an owned file descriptor.
 #pragma once
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace matrixos::docker {
+namespace matrixos {
+inline namespace v1 {
 
-/// Owns a file descriptor.
+/// Owns a file descriptor and closes it.
 class FileDescriptor {
 public:
   FileDescriptor() = default;
@@ -24,14 +26,14 @@ public:
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int release() noexcept { return std::exchange(fd_, -1); }
-
-private:
   void reset() noexcept {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
   }
 
+private:
   int fd_ = -1;
 };
 
-} // namespace matrixos::docker
+} // namespace v1
+} // namespace matrixos

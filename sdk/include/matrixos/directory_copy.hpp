@@ -1,6 +1,9 @@
-#include "DirectoryCopy.h"
+/// matrixos/directory_copy.hpp: copies and removes trees that a tenant may rearrange meanwhile.
+#pragma once
 
-#include "FileDescriptor.h"
+#include <matrixos/call.hpp>
+#include <matrixos/file_descriptor.hpp>
+#include <matrixos/status.hpp>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,21 +11,24 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 
-namespace matrixos::docker {
-
-namespace {
+namespace matrixos {
+inline namespace v1 {
+namespace directory {
 
 /// A tenant can nest without end; each level costs two descriptors and a stack frame.
-constexpr int kMaxDepth = 256;
-constexpr std::size_t kCopyStep = 16U * 1024 * 1024;
+inline constexpr int kMaxTreeDepth = 256;
+inline constexpr std::size_t kCopyStep = 16U * 1024 * 1024;
 
-[[noreturn]] void throwOs(const std::string &what) {
+[[noreturn]] inline void throwOs(const std::string &what) {
   const int code = errno;
   const bool full = code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE;
   throw Error(full ? Status::ResourceExhausted : Status::FailedPrecondition,
@@ -34,7 +40,7 @@ struct CloseDir {
 };
 using Dir = std::unique_ptr<DIR, CloseDir>;
 
-Dir openDir(int fd) {
+inline Dir openDir(int fd) {
   FileDescriptor own(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own) throwOs("a directory cannot be read");
   Dir dir(::fdopendir(own.get()));
@@ -44,7 +50,7 @@ Dir openDir(int fd) {
 }
 
 /// Next entry but "." and "..", or null at the end.
-const dirent *next(DIR *dir) {
+inline const dirent *next(DIR *dir) {
   for (;;) {
     errno = 0;
     const dirent *entry = ::readdir(dir);
@@ -56,7 +62,7 @@ const dirent *next(DIR *dir) {
 }
 
 /// Only root may give files away; a copy owned by the daemon is still a good copy.
-void copyMeta(int to, const struct stat &info) {
+inline void copyMeta(int to, const struct stat &info) {
   if (::fchown(to, info.st_uid, info.st_gid) != 0 && errno != EPERM) throwOs("a copy's owner cannot be set");
   if (::fchmod(to, info.st_mode & 07777U) != 0) throwOs("a copy's mode cannot be set");
   const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
@@ -64,7 +70,7 @@ void copyMeta(int to, const struct stat &info) {
 }
 
 /// Copies bytes [at, end) of one data extent.
-void copyExtent(const Call &call, int from, int to, off_t at, off_t end) {
+inline void copyExtent(const Call &call, int from, int to, off_t at, off_t end) {
   while (at < end) {
     call.throwIfDone();
     const auto step = std::min(kCopyStep, static_cast<std::size_t>(end - at));
@@ -83,7 +89,7 @@ void copyExtent(const Call &call, int from, int to, off_t at, off_t end) {
   }
 }
 
-void copyContent(const Call &call, int from, int to, off_t size) {
+inline void copyContent(const Call &call, int from, int to, off_t size) {
   if (::ioctl(to, FICLONE, from) == 0) return;
   // A sparse file of a tenant must not fill the disk with zeros.
   if (::ftruncate(to, size) != 0) throwOs("a file cannot be copied");
@@ -100,7 +106,7 @@ void copyContent(const Call &call, int from, int to, off_t size) {
   }
 }
 
-void copyFile(const Call &call, int from, int to, const char *name) {
+inline void copyFile(const Call &call, int from, int to, const char *name) {
   const FileDescriptor source(::openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!source && (errno == ENOENT || errno == ELOOP)) return;
   if (!source) throwOs("a file cannot be opened");
@@ -113,7 +119,7 @@ void copyFile(const Call &call, int from, int to, const char *name) {
   copyMeta(target.get(), info);
 }
 
-void copyLink(int from, int to, const char *name, const struct stat &info) {
+inline void copyLink(int from, int to, const char *name, const struct stat &info) {
   std::array<char, PATH_MAX> space{};
   const ssize_t length = ::readlinkat(from, name, space.data(), space.size() - 1);
   if (length < 0) return; // vanished or became something else
@@ -123,8 +129,8 @@ void copyLink(int from, int to, const char *name, const struct stat &info) {
   }
 }
 
-void copyDirectory(const Call &call, int from, int to, int depth) {
-  if (depth > kMaxDepth) {
+inline void copyDirectory(const Call &call, int from, int to, int depth) {
+  if (depth > kMaxTreeDepth) {
     throw Error(Status::FailedPrecondition, "the volume's directories are nested too deeply to copy", "VOLUME_IO");
   }
   const Dir dir = openDir(from);
@@ -149,8 +155,9 @@ void copyDirectory(const Call &call, int from, int to, int depth) {
   copyMeta(to, info);
 }
 
-void removeContent(int fd, int depth) {
-  if (depth > kMaxDepth) throw Error(Status::FailedPrecondition, "a copy is nested too deeply to remove", "VOLUME_IO");
+inline void removeContent(int fd, int depth) {
+  if (depth > kMaxTreeDepth)
+    throw Error(Status::FailedPrecondition, "a copy is nested too deeply to remove", "VOLUME_IO");
   const Dir dir = openDir(fd);
   while (const dirent *entry = next(dir.get())) {
     const FileDescriptor below(::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -161,19 +168,25 @@ void removeContent(int fd, int depth) {
   }
 }
 
-} // namespace
+} // namespace directory
 
-void copyTree(const Call &call, int from, int to) {
-  copyDirectory(call, from, to, 0);
+/// Copies the content of directory `from` into the empty directory `to`: owners (as far as the daemon may), modes,
+/// times, symlinks as symlinks, holes as holes, sharing blocks where the filesystem can. Devices, sockets and pipes
+/// are left out. A tenant may rearrange the tree meanwhile: nothing is followed out of it, and what vanishes is left
+/// out. Throws Error(Cancelled, DeadlineExceeded, ResourceExhausted, FailedPrecondition).
+inline void copyTree(const Call &call, int from, int to) {
+  directory::copyDirectory(call, from, to, 0);
 }
 
-void removeTree(int parent, const std::string &name) {
+/// Removes `name` in directory `parent` with all below it, never following a link. Absent is success.
+inline void removeTree(int parent, const std::string &name) {
   const FileDescriptor fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd && errno == ENOENT) return;
-  if (fd) removeContent(fd.get(), 0);
+  if (fd) directory::removeContent(fd.get(), 0);
   if (::unlinkat(parent, name.c_str(), fd ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT) {
-    throwOs("a copy cannot be removed");
+    directory::throwOs("a copy cannot be removed");
   }
 }
 
-} // namespace matrixos::docker
+} // namespace v1
+} // namespace matrixos

@@ -1,0 +1,480 @@
+/// matrixos/managed/managed_runtime_impl.hpp: bodies of managed_runtime.hpp, which includes it.
+#pragma once
+
+#include <matrixos/managed_runtime.hpp>
+#include <matrixos/ulid.hpp>
+
+namespace matrixos {
+inline namespace v1 {
+
+// ---- life
+
+inline void ManagedRuntime::open() {
+  records_ = std::make_unique<managed::RecordStore>(options_.stateDir);
+  for (const auto &[key, text] : records_->readAll())
+    recover(key, text);
+  open_ = true;
+  watcher_ = std::thread([this] { watch(); });
+}
+
+inline void ManagedRuntime::close() noexcept {
+  open_ = false;
+  deaths_.wake();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+/// What a record says is compared with what runs; a crash may have come at any point.
+inline void ManagedRuntime::recover(const std::string &key, const std::string &text) {
+  using managed::State;
+  Instance found;
+  try {
+    found = managed::fromRecord(key, text);
+    book_.add(std::make_shared<Instance>(found));
+  } catch (const Error &e) {
+    records_->setAside(key);
+    return warn("the record " + key + " in " + records_->folder() + " is set aside as .broken: " + e.what());
+  }
+  Turn turn = book_.take(Call(nullptr), key);
+  try {
+    if (found.state == State::Creating) {
+      discard(Call(nullptr), found);
+      records_->remove(key);
+      return turn.erase();
+    }
+    if (found.state == State::Starting && found.token.empty()) {
+      found.state = found.runs > 1 ? State::Exited : State::Created;
+      return keep(turn, std::make_shared<Instance>(found));
+    }
+    if (found.state == State::Starting) found.state = State::Running;
+    if (!found.isUp()) return;
+    turn.set(std::make_shared<Instance>(found));
+    if (isAlive(found))
+      watchDeath(found);
+    else
+      noteDeath(turn);
+  } catch (const Error &e) {
+    // The engine may be away: the record stays as it is and is looked at again.
+    warn("the instance " + found.spec.name + " could not be checked: " + e.what());
+  }
+}
+
+inline void ManagedRuntime::watch() {
+  auto next = std::chrono::steady_clock::now() + options_.checkInterval;
+  while (open_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
+    for (const std::string &ref : deaths_.wait(std::max(left, std::chrono::milliseconds{0})))
+      checkOne(ref);
+    if (std::chrono::steady_clock::now() < next) continue;
+    next = std::chrono::steady_clock::now() + options_.checkInterval;
+    for (const managed::InstancePtr &instance : book_.all()) {
+      if (!open_) return;
+      if (!instance->isUp()) continue;
+      guarded(nullptr, [&] { tend(*instance); });
+      if (!deaths_.watches(instance->ref)) checkOne(instance->ref);
+    }
+  }
+}
+
+/// An operation that has the turn sees the death itself.
+inline void ManagedRuntime::checkOne(const std::string &ref) noexcept {
+  guarded(nullptr, [&] {
+    std::optional<Turn> turn = book_.tryTake(ref);
+    if (turn) current(*turn);
+  });
+}
+
+inline void ManagedRuntime::watchDeath(const Instance &instance) {
+  FileDescriptor fd(deathFd(instance));
+  if (fd) deaths_.add(instance.ref, std::move(fd));
+}
+
+// ---- states
+
+/// The instance as it is now: one that died unseen is noted.
+inline ManagedRuntime::InstancePtr ManagedRuntime::current(Turn &turn) {
+  const InstancePtr instance = turn.instance();
+  if (instance->isUp() && !isAlive(*instance)) noteDeath(turn);
+  return turn.instance();
+}
+
+inline void ManagedRuntime::keep(Turn &turn, const InstancePtr &instance) {
+  records_->write(instance->ref, managed::toRecord(*instance));
+  turn.set(instance);
+}
+
+/// It is over, whether or not the disk takes it.
+inline void ManagedRuntime::noteDeath(Turn &turn) {
+  Instance next = *turn.instance();
+  deaths_.remove(next.ref);
+  next.lastExit = exitOf(next);
+  next.state = Instance::State::Exited;
+  next.token.clear();
+  const auto instance = std::make_shared<const Instance>(std::move(next));
+  turn.set(instance);
+  try {
+    keep(turn, instance);
+  } catch (const Error &e) {
+    warn("the end of " + instance->spec.name + " was not recorded: " + e.what());
+  }
+  if (instance->lastExit.oomKilled) tell("oom", *instance);
+  tell("died", *instance);
+}
+
+inline void ManagedRuntime::keepToken(const Instance &instance, const std::string &token) {
+  auto next = std::make_shared<Instance>(instance);
+  next->token = token;
+  records_->write(next->ref, managed::toRecord(*next));
+  book_.replace(next);
+}
+
+inline void ManagedRuntime::tell(const char *type, const Instance &instance) {
+  hub_.publish(instance.spec.labels, managed::dump(managed::Json{{"type", type},
+                                                                 {"ref", instance.ref},
+                                                                 {"name", instance.spec.name},
+                                                                 {"time", managed::nowMs()},
+                                                                 {"exitCode", instance.lastExit.code}}));
+}
+
+// ---- create, start, stop, remove
+
+inline std::string ManagedRuntime::create(const Call &call, std::string_view specJson) {
+  call.throwIfDone();
+  auto fresh = std::make_shared<Instance>();
+  fresh->spec = InstanceSpec::parse(specJson);
+  fresh->ref = makeUlid();
+  fresh->createdAt = managed::nowMs();
+  const std::string operation(call.operationId());
+  if (!operation.empty() && managed::isClean(operation)) fresh->spec.labels.emplace(MOS_LABEL_OPERATION, operation);
+  auto [turn, made] = book_.takeOrAdd(call, fresh);
+  if (!made) return managed::dump(managed::Json{{"ref", adopt(*turn.instance(), fresh->spec)}});
+  try {
+    for (const InstanceSpec::Volume &volume : fresh->spec.volumes)
+      checkVolume(volume.volume);
+    keep(turn, fresh);
+    prepare(call, *fresh);
+    auto created = std::make_shared<Instance>(*fresh);
+    created->state = Instance::State::Created;
+    keep(turn, created);
+  } catch (...) {
+    guarded(nullptr, [&] { discard(Call(nullptr), *fresh); });
+    guarded(nullptr, [&] { records_->remove(fresh->ref); });
+    turn.erase();
+    throw;
+  }
+  tell("created", *fresh);
+  return managed::dump(managed::Json{{"ref", fresh->ref}});
+}
+
+/// The ref of the one that has the name already, when it is the same by label.
+inline std::string ManagedRuntime::adopt(const Instance &holder, const InstanceSpec &wanted) {
+  const auto same = [&](const char *label) {
+    return !wanted.label(label).empty() && holder.spec.label(label) == wanted.label(label);
+  };
+  const bool ours = holder.spec.label(MOS_LABEL_INSTALL) == wanted.label(MOS_LABEL_INSTALL);
+  if (ours && (same(MOS_LABEL_OPERATION) || same(MOS_LABEL_SPEC_HASH))) return holder.ref;
+  throw Error(Status::AlreadyExists,
+              "the name " + wanted.name + " is taken by " + holder.ref + ", made from another spec: remove that one",
+              MOS_REASON_NAME_IN_USE);
+}
+
+inline void ManagedRuntime::start(const Call &call, std::string_view ref) {
+  call.throwIfDone();
+  Turn turn = book_.take(call, ref);
+  const InstancePtr instance = current(turn);
+  if (instance->state == Instance::State::Running) return;
+  if (instance->state == Instance::State::Paused) return thawHeld(call, turn);
+  Instance next = *instance;
+  next.state = Instance::State::Starting;
+  next.error.clear();
+  next.lastExit = {0, false};
+  next.runs += 1;
+  claimPorts(turn, std::make_shared<const Instance>(next));
+  try {
+    keep(turn, std::make_shared<const Instance>(next));
+    next.token = launch(call, next);
+    next.state = Instance::State::Running;
+    next.startedAt = managed::nowMs();
+    turn.set(std::make_shared<const Instance>(next));
+    keep(turn, turn.instance());
+  } catch (const std::exception &e) {
+    takeBack(turn, *instance, e.what());
+    throw;
+  }
+  watchDeath(next);
+  tell("started", next);
+  if (isAlive(next)) return;
+  noteDeath(turn);
+  const Exit exit = turn.instance()->lastExit;
+  throw Error(Status::FailedPrecondition,
+              next.spec.name + " ended right after its start" +
+                  (exit.code < 0 ? std::string() : " with exit code " + std::to_string(exit.code)) +
+                  (exit.oomKilled ? ", out of memory" : "") + "; see its log",
+              "EXITED_AT_START");
+}
+
+/// Two instances never run on one host port, whoever of them is first to listen.
+inline void ManagedRuntime::claimPorts(Turn &turn, const InstancePtr &next) {
+  std::uint16_t taken = 0;
+  const InstancePtr other = turn.setUnless(next, [&](const Instance &candidate) {
+    if (!candidate.isUp() && candidate.state != Instance::State::Starting) return false;
+    for (const InstanceSpec::Port &mine : next->spec.ports) {
+      for (const InstanceSpec::Port &theirs : candidate.spec.ports) {
+        if (mine.hostPort == 0 || mine.hostPort != theirs.hostPort) continue;
+        taken = mine.hostPort;
+        return true;
+      }
+    }
+    return false;
+  });
+  if (!other) return;
+  throw Error(Status::Aborted, "host port " + std::to_string(taken) + " is in use by " + other->spec.name,
+              MOS_REASON_PORT_IN_USE);
+}
+
+/// After a start that failed: nothing of it runs, and the instance is what it was.
+inline void ManagedRuntime::takeBack(Turn &turn, const Instance &before, const char *why) {
+  const InstancePtr left = turn.instance();
+  if (!left->token.empty()) {
+    // The call itself may be what is over.
+    const CallScope scope(std::chrono::seconds{10});
+    guarded(nullptr, [&] { end(Call(scope.abi()), *left, std::chrono::milliseconds{0}); });
+    guarded(nullptr, [&] { static_cast<void>(exitOf(*left)); });
+  }
+  auto next = std::make_shared<Instance>(before);
+  next->runs = left->runs;
+  next->error = why;
+  turn.set(next);
+  guarded(nullptr, [&] { keep(turn, next); });
+}
+
+inline void ManagedRuntime::thawHeld(const Call &call, Turn &turn) {
+  Instance next = *turn.instance();
+  thaw(call, next);
+  next.state = Instance::State::Running;
+  keep(turn, std::make_shared<const Instance>(next));
+  tell("unpaused", next);
+}
+
+inline void ManagedRuntime::endHeld(const Call &call, Turn &turn, std::chrono::milliseconds grace) {
+  // What is frozen cannot end in good order.
+  if (turn.instance()->state == Instance::State::Paused) thawHeld(call, turn);
+  end(call, *turn.instance(), std::max(grace, std::chrono::milliseconds{0}));
+  noteDeath(turn);
+}
+
+inline void ManagedRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
+  call.throwIfDone();
+  std::optional<Turn> turn = book_.takeIfAny(call, ref);
+  if (!turn || !current(*turn)->isUp()) return;
+  endHeld(call, *turn, grace);
+  tell("stopped", *turn->instance());
+}
+
+inline void ManagedRuntime::remove(const Call &call, std::string_view ref, std::uint32_t flags) {
+  call.throwIfDone();
+  std::optional<Turn> turn = book_.takeIfAny(call, ref);
+  if (!turn) return;
+  const InstancePtr instance = current(*turn);
+  if (instance->isUp()) {
+    if ((flags & MOS_REMOVE_FORCE) == 0) {
+      throw Error(Status::FailedPrecondition,
+                  instance->spec.name + " runs: stop it first, or remove it by force (MOS_REMOVE_FORCE)",
+                  "CONTAINER_RUNNING");
+    }
+    endHeld(call, *turn, std::chrono::milliseconds{0});
+  }
+  discard(call, *instance);
+  records_->remove(instance->ref);
+  turn->erase();
+  tell("removed", *turn->instance());
+}
+
+// ---- pause
+
+inline void ManagedRuntime::pause(const Call &call, std::string_view ref) {
+  call.throwIfDone();
+  if (!engine(call).pause) throw unimplemented("pause");
+  Turn turn = book_.take(call, ref);
+  Instance next = *current(turn);
+  if (next.state == Instance::State::Paused) return;
+  requireUp(next);
+  freeze(call, next);
+  next.state = Instance::State::Paused;
+  keep(turn, std::make_shared<const Instance>(next));
+  tell("paused", next);
+}
+
+inline void ManagedRuntime::unpause(const Call &call, std::string_view ref) {
+  call.throwIfDone();
+  if (!engine(call).pause) throw unimplemented("pause");
+  Turn turn = book_.take(call, ref);
+  const InstancePtr instance = current(turn);
+  requireUp(*instance);
+  if (instance->state == Instance::State::Paused) thawHeld(call, turn);
+}
+
+inline void ManagedRuntime::requireUp(const Instance &instance) {
+  if (instance.isUp()) return;
+  throw Error(Status::FailedPrecondition,
+              instance.spec.name + " does not run (" + managed::publicState(instance) + "): start it first",
+              "NOT_RUNNING");
+}
+
+// ---- what it tells
+
+inline std::string ManagedRuntime::capabilities(const Call &call) {
+  const EngineInfo info = engine(call);
+  managed::Json answer{
+      {"engine", info.engine},      {"engineVersion", info.version}, {"publishesPorts", info.publishesPorts},
+      {"pause", info.pause},        {"volumes", info.volumes},       {"stats", info.stats},
+      {"isolation", info.isolation}};
+  for (const auto &[key, value] : info.notes)
+    answer.emplace(key, value);
+  return managed::dump(answer);
+}
+
+inline std::string ManagedRuntime::pull(const Call &call, std::string_view requestJson, const ItemFn &progress) {
+  call.throwIfDone();
+  const managed::Json request = managed::parseObject(requestJson);
+  const std::string image = managed::text(request, "image");
+  const std::string policy = managed::textOr(request, "policy", "missing");
+  if (image.empty() || !managed::isClean(image)) throw managed::badField(shown(image) + " is no image's name");
+  if (policy != "missing" && policy != "always" && policy != "never") {
+    throw managed::badField("\"policy\" has to be missing, always or never");
+  }
+  return managed::dump(managed::Json{{"digest", pullImage(call, image, policy, progress)}});
+}
+
+/// Looked at anew, unless an operation is at it, which will note what it finds.
+inline ManagedRuntime::InstancePtr ManagedRuntime::look(const Call &call, std::string_view ref) {
+  call.throwIfDone();
+  InstancePtr instance = book_.find(ref);
+  if (!instance) throw managed::Book::notFound(ref);
+  if (!instance->isUp()) return instance;
+  std::optional<Turn> turn = book_.tryTake(instance->ref);
+  return turn ? current(*turn) : instance;
+}
+
+inline std::string ManagedRuntime::inspect(const Call &call, std::string_view ref) {
+  return managed::dump(describe(*look(call, ref)));
+}
+
+inline std::string ManagedRuntime::endpoints(const Call &call, std::string_view ref) {
+  return managed::dump(endpointsJson(*look(call, ref)));
+}
+
+inline void ManagedRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
+  call.throwIfDone();
+  const Labels filter = managed::parseLabels(labelsJson);
+  static_cast<void>(engine(call)); // while the engine is away, what is known here may be wrong
+  std::vector<std::string> descriptions;
+  for (const InstancePtr &instance : book_.all()) {
+    if (managed::matches(filter, instance->spec.labels)) descriptions.push_back(managed::dump(describe(*instance)));
+  }
+  for (const std::string &description : descriptions) {
+    call.throwIfDone();
+    if (!item(description)) return;
+  }
+}
+
+inline managed::Json ManagedRuntime::endpointsJson(const Instance &instance) {
+  managed::Json list = managed::Json::array();
+  if (!instance.isUp()) return list;
+  for (const Endpoint &endpoint : endpointsOf(instance)) {
+    list.push_back(managed::Json{{"name", endpoint.name},
+                                 {"address", endpoint.address},
+                                 {"port", endpoint.port},
+                                 {"scope", endpoint.scope},
+                                 {"epoch", endpoint.epoch.empty() ? instance.epoch() : endpoint.epoch}});
+  }
+  return list;
+}
+
+inline managed::Json ManagedRuntime::describe(const Instance &instance) {
+  return managed::Json{{"ref", instance.ref},
+                       {"name", instance.spec.name},
+                       {"state", managed::publicState(instance)},
+                       {"image", instance.spec.image},
+                       {"imageDigest", ""},
+                       {"labels", instance.spec.labels},
+                       {"createdAt", instance.createdAt},
+                       {"startedAt", instance.startedAt},
+                       {"exitCode", instance.lastExit.code},
+                       {"oomKilled", instance.lastExit.oomKilled},
+                       {"error", instance.error},
+                       {"health", "none"},
+                       {"endpoints", endpointsJson(instance)}};
+}
+
+inline std::vector<Endpoint> ManagedRuntime::hostEndpoints(const Instance &instance) {
+  std::vector<Endpoint> list;
+  for (const InstanceSpec::Port &port : instance.spec.ports) {
+    if (port.hostPort == 0) continue;
+    const bool any = port.hostAddress == "0.0.0.0" || port.hostAddress == "::";
+    list.push_back({port.name, any ? "127.0.0.1" : port.hostAddress, port.hostPort});
+  }
+  return list;
+}
+
+inline void ManagedRuntime::logs(const Call &call, std::string_view ref, std::string_view optionsJson,
+                                 const ItemFn &line) {
+  const InstancePtr instance = look(call, ref);
+  const managed::Json object = managed::parseObject(optionsJson.empty() ? "{}" : optionsJson);
+  LogOptions options;
+  options.tail = managed::integerOr(object, "tail", -1);
+  options.follow = managed::flagOr(object, "follow", false);
+  readLogs(call, *instance, options, [&](std::string_view stream, std::int64_t timeMs, std::string_view text) {
+    return line(managed::dump(managed::Json{{"stream", stream}, {"time", timeMs}, {"line", text}}));
+  });
+}
+
+inline std::string ManagedRuntime::stats(const Call &call, std::string_view ref) {
+  if (!engine(call).stats) throw unimplemented("stats");
+  const InstancePtr instance = look(call, ref);
+  const Usage used = instance->isUp() ? usage(call, *instance) : Usage{};
+  return managed::dump(managed::Json{{"cpuNanos", used.cpuNanos},
+                                     {"memoryBytes", used.memoryBytes},
+                                     {"memoryLimitBytes", used.memoryLimitBytes},
+                                     {"pids", used.pids},
+                                     {"networkRxBytes", used.networkRxBytes},
+                                     {"networkTxBytes", used.networkTxBytes}});
+}
+
+inline void ManagedRuntime::events(const Call &call, std::string_view labelsJson, const ItemFn &item) {
+  hub_.subscribe(call, managed::parseLabels(labelsJson), item);
+}
+
+// ---- volumes
+
+inline void ManagedRuntime::checkVolume(const std::string &volume) {
+  if (engine(Call(nullptr)).volumes) volumes_.check(volume);
+}
+
+inline std::string ManagedRuntime::volumeEnsure(const Call &call, std::string_view requestJson) {
+  call.throwIfDone();
+  if (!engine(call).volumes) throw unimplemented("volumes");
+  const managed::Json request = managed::parseObject(requestJson);
+  std::string path = managed::textOr(request, "hostPath", {});
+  if (path.empty()) {
+    const std::string name = managed::text(request, "name");
+    if (!isEngineName(name)) throw Error(Status::InvalidArgument, shown(name) + " is no volume's name", "BAD_VOLUME");
+    path = options_.stateDir + "/volumes/" + name + "/data";
+  }
+  const bool created = volumes_.ensure(path);
+  return managed::dump(managed::Json{{"volume", path}, {"created", created}});
+}
+
+inline void ManagedRuntime::volumeTrash(const Call &call, std::string_view volume, std::string_view as) {
+  call.throwIfDone();
+  if (!engine(call).volumes) throw unimplemented("volumes");
+  volumes_.trash(std::string(volume), std::string(as));
+}
+
+inline void ManagedRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {
+  call.throwIfDone();
+  if (!engine(call).volumes) throw unimplemented("volume snapshots");
+  volumes_.snapshot(call, std::string(volume), std::string(as));
+}
+
+} // namespace v1
+} // namespace matrixos

@@ -1,0 +1,52 @@
+// runtime-template: carries each instance as a process of this machine. Replace what is between launch() and
+// readLogs() by calls to your engine; the layer below keeps records, answers lists and events, and checks specs.
+#include <matrixos/log_file.hpp>
+#include <matrixos/managed_runtime.hpp>
+#include <matrixos/process.hpp>
+
+using namespace matrixos;
+
+class TemplateRuntime : public ManagedRuntime {
+public:
+  static constexpr const char *kInstance = "runtime-template"; // [orchestrator] runtime=runtime-template
+  explicit TemplateRuntime(const mos_host_v1 *host)
+      : ManagedRuntime({stateDir(host, "runtime-template")}), folder_(stateDir(host, "runtime-template")),
+        command_(Config(host).getString("command")) {}
+  ~TemplateRuntime() override { close(); }
+
+protected:
+  EngineInfo engine(const Call &) override { return {"runtime-template", "1.0.0"}; }
+  std::string launch(const Call &, const Instance &instance) override {
+    SpawnOptions program{instance.spec.command, instance.spec.env, folder_, log(instance).path()};
+    if (program.argv.empty()) program.argv = {"/bin/sh", "-c", command_};
+    // Kept before the program begins: a crash of the daemon in between loses nothing.
+    return spawnProcess(program, [&](const ProcessId &id) { keepToken(instance, id.text()); }).text();
+  }
+  bool isAlive(const Instance &instance) override { return isProcessAlive(ProcessId::parse(instance.token)); }
+  int deathFd(const Instance &instance) override { return processDeathFd(ProcessId::parse(instance.token)); }
+  void end(const Call &call, const Instance &instance, std::chrono::milliseconds grace) override {
+    endProcess(call, ProcessId::parse(instance.token), grace);
+  }
+  Exit exitOf(const Instance &instance) override { return {reapProcess(ProcessId::parse(instance.token))}; }
+  void discard(const Call &, const Instance &instance) override { log(instance).remove(); }
+  void tend(const Instance &instance) override { log(instance).rotateIfLarge(); }
+  void readLogs(const Call &call, const Instance &instance, const LogOptions &options, const LineFn &line) override {
+    log(instance).read(
+        call, options.tail, options.follow, [&] { return !stopping() && isAlive(instance); },
+        [&](std::int64_t timeMs, std::string_view text) { return line("stdout", timeMs, text); });
+  }
+
+private:
+  LogFile log(const Instance &instance) const { return LogFile(folder_ + "/" + instance.ref + ".log"); }
+
+  std::string folder_, command_;
+};
+
+const mos_config_key kKeys[] = {
+    {"command", "string", "exec sleep 1000000", nullptr, "Shell command of instances whose spec names none.", 0, 0}};
+const mos_provide kProvides[] = {{MOS_RUNTIME_1, TemplateRuntime::kInstance, MOS_RUNTIME_1_MINOR, 0}};
+
+MATRIXOS_PLUGIN(RuntimePlugin<TemplateRuntime>, Descriptor("runtime-template", "Template", "1.0.0")
+                                                    .description("Carries instances as processes.")
+                                                    .provides(kProvides)
+                                                    .configKeys(kKeys))
