@@ -1,5 +1,6 @@
 // runtime-template: carries each instance as a process of this machine. Replace what is between launch() and
 // readLogs() by calls to your engine; the layer below keeps records, answers lists and events, and checks specs.
+#include <matrixos/host_ports.hpp>
 #include <matrixos/log_file.hpp>
 #include <matrixos/managed_runtime.hpp>
 #include <matrixos/process.hpp>
@@ -17,6 +18,7 @@ public:
 protected:
   EngineInfo engine(const Call &) override { return {"runtime-template", "1.0.0"}; }
   std::string launch(const Call &, const Instance &instance) override {
+    requireFreePorts(instance.spec);
     SpawnOptions program{instance.spec.command, instance.spec.env, folder_, log(instance).path()};
     if (program.argv.empty()) program.argv = {"/bin/sh", "-c", command_};
     // Kept before the program begins: a crash of the daemon in between loses nothing.

@@ -183,6 +183,7 @@ private:
   void keep(Turn &turn, const InstancePtr &instance);
   void noteDeath(Turn &turn);
   void tell(const char *type, const Instance &instance);
+  std::string lastWords(const Instance &instance);
   static std::string adopt(const Instance &holder, const InstanceSpec &wanted);
   static void claimPorts(Turn &turn, const InstancePtr &next);
   void takeBack(Turn &turn, const Instance &before, const char *why);

@@ -26,6 +26,7 @@
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -139,24 +140,30 @@ inline FileDescriptor open(const ProcessId &id) {
   return fd;
 }
 
+/// Calls `member` for each living process of the session that `id` leads or led.
+inline void eachMember(const ProcessId &id, const std::function<void(const ProcessId &, const Stat &)> &member) {
+  const std::optional<Stat> leader = readStat(id.pid);
+  // As long as a session has members its number is given to nobody: a leader with another start is another session.
+  if (id.pid <= 1 || id.boot != bootId() || (leader && leader->startTime != id.startTime)) return;
+  const std::unique_ptr<DIR, int (*)(DIR *)> dir(::opendir("/proc"), &::closedir);
+  if (!dir) throw failed("/proc cannot be read");
+  while (const dirent *entry = ::readdir(dir.get())) {
+    const auto pid = static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10));
+    if (pid <= 1) continue;
+    const std::optional<Stat> stat = readStat(pid);
+    if (stat && stat->session == id.pid && !stat->isDead()) member({pid, stat->startTime, id.boot}, *stat);
+  }
+}
+
 /// Sends `signal` to the living members of the session that `id` leads or led; how many there were. `spareLeader`
 /// leaves `id` itself out.
 inline int signalSession(const ProcessId &id, int signal, bool spareLeader = false) {
-  const std::optional<Stat> leader = readStat(id.pid);
-  // As long as a session has members its number is given to nobody: a leader with another start is another session.
-  if (id.pid <= 1 || id.boot != bootId() || (leader && leader->startTime != id.startTime)) return 0;
   int count = 0;
-  DIR *dir = ::opendir("/proc");
-  if (dir == nullptr) throw failed("/proc cannot be read");
-  while (const dirent *entry = ::readdir(dir)) {
-    const auto pid = static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10));
-    if (pid <= 1 || (spareLeader && pid == id.pid)) continue;
-    const std::optional<Stat> stat = readStat(pid);
-    if (!stat || stat->session != id.pid || stat->isDead()) continue;
-    const FileDescriptor fd = open({pid, stat->startTime, id.boot});
+  eachMember(id, [&](const ProcessId &member, const Stat &) {
+    if (spareLeader && member.pid == id.pid) return;
+    const FileDescriptor fd = open(member);
     if (fd && ::syscall(SYS_pidfd_send_signal, fd.get(), signal, nullptr, 0U) == 0) ++count;
-  }
-  ::closedir(dir);
+  });
   return count;
 }
 
@@ -203,6 +210,8 @@ struct SpawnOptions {
   std::map<std::string, std::string> env; ///< all of the environment; PATH gets a value when it has none
   std::string directory = "/";
   std::string outputFile{}; ///< stdout and stderr are appended to it; mode 0600 when new; empty: discarded
+  /// Who it runs as, without further groups; takes a caller that is root. None: as the caller.
+  std::optional<std::pair<uid_t, gid_t>> user{};
 };
 
 namespace process {
@@ -234,7 +243,7 @@ private:
 };
 
 /// In the child of a process with threads: only what POSIX calls async-signal-safe.
-[[noreturn]] inline void runChild(const Pipes &pipes, const char *directory, const char *file, char *const *argv,
+[[noreturn]] inline void runChild(const Pipes &pipes, const SpawnOptions &options, const char *file, char *const *argv,
                                   char *const *env) noexcept {
   constexpr int kGate = 3;
   constexpr int kFailure = 4;
@@ -258,7 +267,14 @@ private:
   }
   if (good && go != 1) ::_exit(125);
   ::close(kGate);
-  good = good && ::chdir(directory) == 0;
+  if (good && options.user) {
+    // Raw calls: the C library's would wait for threads that a fork does not have.
+    const uid_t uid = options.user->first;
+    const gid_t gid = options.user->second;
+    good = ::syscall(SYS_setgroups, 0, nullptr) == 0 && ::syscall(SYS_setresgid, gid, gid, gid) == 0 &&
+           ::syscall(SYS_setresuid, uid, uid, uid) == 0;
+  }
+  good = good && ::chdir(options.directory.c_str()) == 0;
   if (good) ::execve(file, argv, env);
   const int code = errno;
   [[maybe_unused]] const auto written = ::write(kFailure, &code, sizeof code);
@@ -298,7 +314,7 @@ inline ProcessId spawnProcess(SpawnOptions options, const std::function<void(con
   process::Pipes pipes(options.outputFile);
   const pid_t pid = ::fork();
   if (pid < 0) throw process::failed("no process can be started");
-  if (pid == 0) process::runChild(pipes, options.directory.c_str(), file.c_str(), argv.data(), env.data());
+  if (pid == 0) process::runChild(pipes, options, file.c_str(), argv.data(), env.data());
   pipes.failureWrite.reset();
   const std::optional<process::Stat> stat = process::readStat(pid);
   const ProcessId id{pid, stat ? stat->startTime : 0, process::bootId()};

@@ -205,11 +205,27 @@ inline void ManagedRuntime::start(const Call &call, std::string_view ref) {
   if (isAlive(next)) return;
   noteDeath(turn);
   const Exit exit = turn.instance()->lastExit;
+  const std::string words = lastWords(next);
   throw Error(Status::FailedPrecondition,
               next.spec.name + " ended right after its start" +
                   (exit.code < 0 ? std::string() : " with exit code " + std::to_string(exit.code)) +
-                  (exit.oomKilled ? ", out of memory" : "") + "; see its log",
+                  (exit.oomKilled ? ", out of memory" : "") + (words.empty() ? "" : "; its last words: " + words),
               "EXITED_AT_START");
+}
+
+inline std::string ManagedRuntime::lastWords(const Instance &instance) {
+  constexpr std::size_t kMaxWords = 300;
+  std::string words;
+  LogOptions options;
+  options.tail = 3;
+  const CallScope scope(std::chrono::seconds{2});
+  guarded(nullptr, [&] {
+    readLogs(Call(scope.abi()), instance, options, [&](std::string_view, std::int64_t, std::string_view line) {
+      words += (words.empty() ? "" : " | ") + std::string(line.substr(0, kMaxWords));
+      return words.size() < kMaxWords;
+    });
+  });
+  return words;
 }
 
 /// Two instances never run on one host port, whoever of them is first to listen.
