@@ -153,6 +153,9 @@ void Daemon::startApi() {
   options.workers = static_cast<int>(config->getInt("api", "threads"));
   options.backlog = options.workers;
   options.maxStreams = options.workers / 2;
+  // Whatever plugins do with their requests, /health, /ready and the operator's commands are answered.
+  options.reserve = options.workers / 8;
+  options.perOwner = options.workers * 7 / 8;
   options.maxConnections = static_cast<std::size_t>(config->getInt("api", "max_connections"));
   options.limits.maxHead = static_cast<std::size_t>(config->getSize("api", "max_header"));
   options.headTimeout = std::chrono::milliseconds{milliseconds(*config, "header_timeout")};

@@ -114,7 +114,8 @@ ApiServer::Core::Core(ApiServerOptions given)
     lobby->addListener(std::move(listener));
   }
   // Twice the workers: a dispatcher thread that ends counts as gone a moment before the pool can use it again.
-  pool = std::make_unique<Poco::ThreadPool>("api", 2, 2 * options.workers);
+  pool = std::make_unique<Poco::ThreadPool>("api", 2, 2 * (options.workers + options.reserve));
+  exchanges.limit({options.perOwner, options.reserve > 0 ? options.workers : 0});
 }
 
 void ApiServer::Core::enter(Connection &connection) {
@@ -157,7 +158,7 @@ ApiServer::~ApiServer() {
 void ApiServer::start() {
   Poco::Net::HTTPServerParams::Ptr params = new Poco::Net::HTTPServerParams;
   params->setKeepAlive(false); // for Poco every request is a connection; the lobby keeps the real ones
-  params->setMaxThreads(core_->options.workers);
+  params->setMaxThreads(core_->options.workers + core_->options.reserve);
   params->setMaxQueued(core_->options.workers + core_->options.backlog + 1); // the admission queue decides
   params->setThreadIdleTime(Poco::Timespan(1, 0));
   core_->server = std::make_unique<Poco::Net::HTTPServer>(new WorkerFactory(core_), *core_->pool,

@@ -35,6 +35,8 @@ struct ApiServerOptions {
   std::vector<ListenAddress> listen;
   std::shared_ptr<const auth::Authenticator> authenticator;
   int workers = 64;    ///< threads that run handlers and wait for late answers
+  int reserve = 0;     ///< workers on top, which only routes of the daemon itself can hold
+  int perOwner = 0;    ///< workers that the routes of one owner can hold; 0: all. The daemon's own are not counted
   int backlog = 64;    ///< admitted requests that wait for a worker; beyond them 503
   int maxStreams = 32; ///< answers that stream at once, each of them holding a worker
   std::size_t maxConnections = 2048;
@@ -53,9 +55,10 @@ struct ApiServerOptions {
 /// The daemon's API: Poco::Net::HTTPServer behind one strict gate (RequestGate), on TCP and unix sockets.
 ///
 /// A request passes: lobby (accepts, reads and judges the head) → admission (full: 503) → worker: path, route (404,
-/// 405), permission (401, 403), body (413, 400, 408), handler. Every answer carries X-Request-Id, `Cache-Control:
-/// no-store` and `X-Content-Type-Options: nosniff`; every failure is application/problem+json. All methods: any thread,
-/// but start() and stop() are called once each, in this order.
+/// 405), permission (401, 403), body (413, 400, 408), handler. A
+/// plugin whose handlers hang holds its share of the workers and no more: beyond it, 503 after a short wait. Every
+/// answer carries X-Request-Id, `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`; every failure is
+/// application/problem+json. All methods: any thread, but start() and stop() are called once each, in this order.
 class ApiServer {
 public:
   /// Binds all listeners, so that wrong addresses fail at start. Throws what Listener throws.

@@ -60,15 +60,37 @@ void ExchangeTable::abandon(std::uint64_t id) {
   if (slotOf(id) != nullptr) abandoned_.push_back({Clock::now(), id});
 }
 
-void ExchangeTable::enter(OwnerId owner) {
-  const std::lock_guard lock(mutex_);
+bool ExchangeTable::mayEnter(OwnerId owner) const {
+  if (owner == 0) return true;
+  if (limits_.all > 0 && busyForOwners_ >= static_cast<std::size_t>(limits_.all)) return false;
+  if (limits_.perOwner <= 0) return true;
+  const auto entry = busy_.find(owner);
+  return entry == busy_.end() || entry->second < static_cast<std::size_t>(limits_.perOwner);
+}
+
+bool ExchangeTable::enter(OwnerId owner, Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  if (!mayEnter(owner)) {
+    // Somebody has waited in vain and nothing has ended since: more of them would fill the workers with waiting.
+    if (stuck_.count(owner) != 0) return false;
+    if (!idle_.wait_until(lock, deadline, [&] { return mayEnter(owner); })) {
+      stuck_.insert(owner);
+      return false;
+    }
+  }
   ++busy_[owner];
+  if (owner != 0) ++busyForOwners_;
+  return true;
 }
 
 void ExchangeTable::exit(OwnerId owner) {
   const std::lock_guard lock(mutex_);
   const auto entry = busy_.find(owner);
   if (--entry->second == 0) busy_.erase(entry);
+  if (owner != 0) {
+    --busyForOwners_;
+    stuck_.clear();
+  }
   idle_.notify_all();
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 namespace matrixos::http {
@@ -29,8 +30,16 @@ public:
   /// reading what it borrowed; at most for ten minutes.
   void abandon(std::uint64_t id);
 
-  /// A worker starts or ends its work for an owner's route.
-  void enter(OwnerId owner);
+  /// How many workers may be busy for owners other than the daemon; 0: no limit.
+  struct Limits {
+    int perOwner = 0;
+    int all = 0;
+  };
+  /// Before the first enter().
+  void limit(const Limits &limits) { limits_ = limits; }
+
+  /// A worker starts or ends its work for an owner's route. False when the owner was at its limit until `deadline`.
+  bool enter(OwnerId owner, Clock::time_point deadline);
   void exit(OwnerId owner);
 
   /// Cancels the open exchanges of an owner, or of all.
@@ -63,7 +72,12 @@ private:
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::deque<Abandoned> abandoned_;
+  bool mayEnter(OwnerId owner) const;
+
+  Limits limits_;
   std::map<OwnerId, std::size_t> busy_;
+  std::size_t busyForOwners_ = 0; ///< all but the daemon's own
+  std::set<OwnerId> stuck_;       ///< somebody waited in vain for them since anything ended
   std::size_t used_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <matrixos/status.hpp>
 
 #include <cstring>
+#include <functional>
 #include <utility>
 
 namespace matrixos::http {
@@ -85,10 +86,11 @@ struct HttpInterface::Calls {
     route.handle = [around = interface.options_.around, handle = from.handle,
                     ctx = from.ctx](const std::shared_ptr<Exchange> &exchange) {
       const std::uint64_t id = exchange->id();
+      const auto call = [&] { handle(ctx, id); };
       if (around)
-        around([&] { handle(ctx, id); });
+        around(std::cref(call));
       else
-        handle(ctx, id);
+        call();
     };
     return route;
   }

@@ -39,10 +39,21 @@ std::string join(const std::vector<std::string> &items, std::string_view separat
   return text;
 }
 
-/// Keeps removeRoutes() waiting while a worker may be inside an owner's handler.
+/// How long a request waits for its turn when the owner of its route holds all the workers it may have.
+constexpr std::chrono::milliseconds kTurnTime{1000};
+
+/// Keeps removeRoutes() waiting while a worker may be inside an owner's handler, and owners within their share.
 class Busy {
 public:
-  Busy(ExchangeTable &table, OwnerId owner) : table_(table), owner_(owner) { table_.enter(owner_); }
+  Busy(ExchangeTable &table, OwnerId owner) : table_(table), owner_(owner) {
+    if (table_.enter(owner_, Clock::now() + kTurnTime)) return;
+    throw ProblemException(Problem{503,
+                                   "the part of the platform that serves this route is busy with as many requests as "
+                                   "it may be, and none of them ends; try again later",
+                                   "ROUTE_BUSY",
+                                   1000,
+                                   {}});
+  }
   ~Busy() { table_.exit(owner_); }
   Busy(const Busy &) = delete;
   Busy &operator=(const Busy &) = delete;

@@ -1,14 +1,20 @@
 #include "plugin/CallGate.h"
 
-#include <unordered_map>
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace matrixos::plugin {
 
+struct CallGate::Here {
+  std::vector<const CallGate *> gates; ///< once for each time it is inside
+  const CallGateCaller *caller = nullptr;
+};
+
 namespace {
 
-/// How often the current thread is inside each gate, so that a plugin that disables itself does not wait for itself.
-thread_local std::unordered_map<const CallGate *, std::uint64_t> insideHere;
+/// So that a plugin that disables itself does not wait for itself.
+thread_local CallGate::Here insideHere;
 
 } // namespace
 
@@ -24,11 +30,27 @@ CallGate::Pass::~Pass() {
   if (gate_ != nullptr) gate_->leave();
 }
 
+const CallGate::Here &CallGate::here() noexcept {
+  return insideHere;
+}
+
+std::uint64_t CallGate::count(const Here &here, const CallGate &gate) {
+  const auto own = static_cast<std::uint64_t>(std::count(here.gates.begin(), here.gates.end(), &gate));
+  return own + (here.caller != nullptr ? here.caller->countOf(gate) : 0);
+}
+
+CallGate::WorkingFor::WorkingFor(const CallGateCaller &caller) noexcept
+    : before_(std::exchange(insideHere.caller, &caller)) {}
+
+CallGate::WorkingFor::~WorkingFor() {
+  insideHere.caller = before_;
+}
+
 CallGate::Pass CallGate::enter() noexcept {
   const std::lock_guard lock(mutex_);
   if (!open_) return Pass();
   ++inside_;
-  ++insideHere[this];
+  insideHere.gates.push_back(this);
   return Pass(this);
 }
 
@@ -42,9 +64,12 @@ void CallGate::close() noexcept {
   open_ = false;
 }
 
+bool CallGate::closed() const noexcept {
+  return !open_.load(std::memory_order_acquire);
+}
+
 bool CallGate::drain(std::chrono::milliseconds timeout) noexcept {
-  const auto here = insideHere.find(this);
-  const std::uint64_t own = here == insideHere.end() ? 0 : here->second;
+  const std::uint64_t own = count(insideHere, *this);
   std::unique_lock lock(mutex_);
   return left_.wait_for(lock, timeout, [&] { return inside_ <= own; });
 }
@@ -55,7 +80,9 @@ std::uint64_t CallGate::inside() const noexcept {
 }
 
 void CallGate::leave() noexcept {
-  if (const auto here = insideHere.find(this); here != insideHere.end() && --here->second == 0) insideHere.erase(here);
+  auto &gates = insideHere.gates;
+  const auto last = std::find(gates.rbegin(), gates.rend(), this);
+  if (last != gates.rend()) gates.erase(std::next(last).base());
   const std::lock_guard lock(mutex_);
   --inside_;
   left_.notify_all();

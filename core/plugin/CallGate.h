@@ -1,11 +1,24 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
 namespace matrixos::plugin {
+
+class CallGate;
+
+/// Somebody who waits while another thread works for him: what he is inside of counts for that thread, too.
+class CallGateCaller {
+public:
+  /// How often the one who waits is inside the gate; 0 once he no longer waits.
+  virtual std::uint64_t countOf(const CallGate &gate) const = 0;
+
+protected:
+  ~CallGateCaller() = default;
+};
 
 /// Counts the calls that are inside something which may be taken away: a plugin, a service. Closing it refuses new
 /// calls and waits for those inside. Thread-safe. A thread may enter again while it is inside.
@@ -25,12 +38,31 @@ public:
     CallGate *gate_ = nullptr;
   };
 
+  /// What one thread is inside of. Opaque; only the thread itself changes it.
+  struct Here;
+  static const Here &here() noexcept;
+  /// How often that thread, or the one it works for, is inside the gate.
+  static std::uint64_t count(const Here &here, const CallGate &gate);
+
+  /// While it lives the current thread works for `caller`.
+  class WorkingFor {
+  public:
+    explicit WorkingFor(const CallGateCaller &caller) noexcept;
+    ~WorkingFor();
+    WorkingFor(const WorkingFor &) = delete;
+    WorkingFor &operator=(const WorkingFor &) = delete;
+
+  private:
+    const CallGateCaller *before_;
+  };
+
   Pass enter() noexcept;
   void open() noexcept;
   /// Refuses new calls from now on.
   void close() noexcept;
-  /// Waits until nobody is inside; false when `timeout` passed before. Calls of the waiting thread itself are not
-  /// waited for.
+  bool closed() const noexcept;
+  /// Waits until nobody is inside; false when `timeout` passed before. Calls of the waiting thread itself, and of those
+  /// it works for, are not waited for.
   bool drain(std::chrono::milliseconds timeout) noexcept;
   std::uint64_t inside() const noexcept;
 
@@ -40,7 +72,7 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable left_;
   std::uint64_t inside_ = 0;
-  bool open_ = true;
+  std::atomic<bool> open_{true}; ///< changed under mutex_
 };
 
 } // namespace matrixos::plugin

@@ -2,7 +2,9 @@
 
 #include "plugin/PendingCalls.h"
 
+#include <deque>
 #include <string_view>
+#include <vector>
 
 namespace matrixos::plugin {
 
@@ -11,6 +13,19 @@ namespace {
 /// Requests that are inside when a plugin is stopped may end; longer ones are answered 503 instead.
 constexpr std::chrono::milliseconds kRequestPatience{2000};
 
+/// A handler's exception is for the log; who asked is told whose it was.
+void handleRequest(const PluginTag *tag, const std::function<void()> &call) {
+  mos_error error{};
+  const mos_status status = contained(tag, "handle()", &error, [&] {
+    call();
+    return MOS_OK;
+  });
+  if (status == MOS_OK) return;
+  throw Error(Status::Internal,
+              "the plugin " + std::string(tag->id) + " failed to serve this request; the daemon's log has the cause",
+              "PLUGIN_THREW");
+}
+
 } // namespace
 
 std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreServices &core) {
@@ -18,7 +33,8 @@ std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreSer
 }
 
 HostContext::HostContext(const Manifest &manifest, CoreServices &core)
-    : manifest_(manifest), core_(core), http_(core.api, {owner_, {}}) {
+    : manifest_(manifest), core_(core), tag_(PluginMark::tagOf(manifest.id, manifest.version)),
+      http_(core.api, {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); }}) {
   host_.struct_size = sizeof host_;
   host_.minor = MOS_HOST_MINOR;
   host_.self = this;
@@ -61,13 +77,15 @@ void HostContext::closeDoors() {
 }
 
 std::string HostContext::sweep(std::chrono::milliseconds timeout) {
-  open_.store(false, std::memory_order_release);
   std::string left;
   const auto note = [&](bool idle, const char *what) {
     if (!idle) left += (left.empty() ? "after stop() it still has " : ", ") + std::string(what);
   };
-  note(core_.api.removeRoutes(owner_, timeout), "requests");
+  // What a host function is about to note for the plugin is noted before it is swept.
+  calls_.close();
   http_.close();
+  note(calls_.drain(timeout), "calls of the host");
+  note(core_.api.removeRoutes(owner_, timeout), "requests");
   note(core_.timers.sweep(owner_, timeout), "a running timer");
   core_.executor.close(owner_);
   note(core_.executor.waitIdle(owner_, timeout), "running tasks");
@@ -81,9 +99,24 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
   return left;
 }
 
+void HostContext::retire(std::shared_ptr<HostContext> context, bool endedWell) {
+  static std::mutex mutex;
+  static auto *givenUp = new std::vector<std::shared_ptr<HostContext>>;
+  static auto *ended = new std::deque<std::shared_ptr<HostContext>>;
+  std::shared_ptr<HostContext> oldest;
+  const std::lock_guard lock(mutex);
+  if (!endedWell) return givenUp->push_back(std::move(context));
+  ended->push_back(std::move(context));
+  if (ended->size() <= kRetiredLives) return;
+  oldest = std::move(ended->front());
+  ended->pop_front();
+}
+
 std::string HostContext::degradedReason() const {
+  const std::string hangs = core_.services.hangs(consumerName());
   const std::lock_guard lock(mutex_);
-  return degraded_;
+  if (hangs.empty()) return degraded_;
+  return degraded_.empty() ? hangs : hangs + "; " + degraded_;
 }
 
 void HostContext::setDegraded(std::string reason) {

@@ -3,6 +3,7 @@
 #include "common/Owner.h"
 #include "http/HttpInterface.h"
 #include "plugin/CallGate.h"
+#include "plugin/Contain.h"
 #include "plugin/CoreServices.h"
 #include "plugin/Manifest.h"
 
@@ -10,7 +11,6 @@
 #include <matrixos/abi/plugin.h>
 #include <matrixos/status.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -19,7 +19,7 @@
 namespace matrixos::plugin {
 
 /// The host as one life of one plugin sees it: the tables of abi/host.h, scoped to that plugin, and all that it took
-/// from the host. Kept alive by whoever may still call into it; a plugin that was given up keeps it for good.
+/// from the host. It outlives the plugin, see retire(): a thread that the plugin forgot may still call.
 class HostContext : public std::enable_shared_from_this<HostContext> {
 public:
   static std::shared_ptr<HostContext> make(const Manifest &manifest, CoreServices &core);
@@ -36,7 +36,13 @@ public:
   /// services and pending calls are swept. Gives what is still running after `timeout`, or "".
   std::string sweep(std::chrono::milliseconds timeout);
 
-  /// What the plugin said of itself with set_degraded.
+  /// The life is over. A plugin that was given up keeps its context for good. One that ended well may have left a
+  /// thread that calls the host all the same, and gets MOS_UNAVAILABLE: its context is kept while the next
+  /// kRetiredLives lives of plugins end, about 3 KiB each.
+  static void retire(std::shared_ptr<HostContext> context, bool endedWell);
+  static constexpr std::size_t kRetiredLives = 256;
+
+  /// What the plugin said of itself with set_degraded, and calls into it that hang.
   std::string degradedReason() const;
   void setDegraded(std::string reason);
 
@@ -44,8 +50,11 @@ public:
   const Manifest &manifest() const noexcept { return manifest_; }
   CoreServices &core() const noexcept { return core_; }
   common::Owner owner() const noexcept { return owner_; }
-  bool open() const noexcept { return open_.load(std::memory_order_acquire); }
-  ServiceConsumer consumer() const { return {consumerName(), callbacks_}; }
+  bool open() const noexcept { return !calls_.closed(); }
+  /// One call of a host function by the plugin; false once it has stopped.
+  CallGate::Pass enter() noexcept { return calls_.enter(); }
+  ServiceConsumer consumer() const { return {consumerName(), callbacks_, tag_}; }
+  const PluginTag *tag() const noexcept { return tag_; }
 
 private:
   HostContext(const Manifest &manifest, CoreServices &core);
@@ -57,8 +66,9 @@ private:
   const Manifest manifest_;
   CoreServices &core_;
   const common::Owner owner_ = common::makeOwner();
+  const PluginTag *const tag_;
   const std::shared_ptr<CallGate> callbacks_ = std::make_shared<CallGate>();
-  std::atomic<bool> open_{true};
+  CallGate calls_; ///< host functions that the plugin is inside of
   mutable std::mutex mutex_;
   std::string degraded_;
   mos_host_v1 host_{};
@@ -78,7 +88,8 @@ private:
 template <typename Body>
 mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
   auto &context = *static_cast<HostContext *>(self);
-  if (!context.open()) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+  const CallGate::Pass pass = context.enter();
+  if (!pass) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
   return guarded(error, [&] { return body(context); });
 }
 

@@ -14,8 +14,9 @@ mos_host_events_v1 hostEventsTable(HostContext *context) {
                        std::uint64_t *out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
       *out = c.core().events.subscribe(
-          c.owner(), fromAbi(prefix),
-          [event, ctx](std::string_view topic, std::string_view json) { event(ctx, toAbi(topic), toAbi(json)); });
+          c.owner(), fromAbi(prefix), [tag = c.tag(), event, ctx](std::string_view topic, std::string_view json) {
+            containedCallback(tag, "an event handler", [&] { event(ctx, toAbi(topic), toAbi(json)); });
+          });
     });
   };
   table.unsubscribe = [](void *self, std::uint64_t handle, mos_error *error) {

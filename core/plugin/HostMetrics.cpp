@@ -30,12 +30,14 @@ mos_host_metrics_v1 hostMetricsTable(HostContext *context) {
       *out = series(c, type, name, help, labels, labelCount, buckets, bucketCount);
     });
   };
-  // A handle of a swept plugin is stale, so these need no check of their own.
+  // A handle of a swept plugin is stale; the check is for a thread that outlives the daemon's metrics.
   table.add = [](void *self, std::uint64_t handle, double value) {
-    static_cast<HostContext *>(self)->core().metrics.add(handle, value);
+    const auto &host = *static_cast<HostContext *>(self);
+    if (host.open()) host.core().metrics.add(handle, value);
   };
   table.set = [](void *self, std::uint64_t handle, double value) {
-    static_cast<HostContext *>(self)->core().metrics.set(handle, value);
+    const auto &host = *static_cast<HostContext *>(self);
+    if (host.open()) host.core().metrics.set(handle, value);
   };
   return table;
 }

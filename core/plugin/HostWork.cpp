@@ -10,8 +10,9 @@ mos_host_timers_v1 hostTimersTable(HostContext *context) {
   table.schedule = [](void *self, std::int64_t delay, std::int64_t period, void (*fire)(void *), void *ctx,
                       std::uint64_t *out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
-      *out = c.core().timers.schedule(c.owner(), std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
-                                      [fire, ctx] { fire(ctx); });
+      *out = c.core().timers.schedule(
+          c.owner(), std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
+          [tag = c.tag(), fire, ctx] { containedCallback(tag, "a timer", [&] { fire(ctx); }); });
     });
   };
   table.cancel = [](void *self, std::uint64_t handle, mos_error *error) {
@@ -28,9 +29,9 @@ mos_host_executor_v1 hostExecutorTable(HostContext *context) {
   table.submit = [](void *self, void (*run)(void *), void (*drop)(void *), void *ctx, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
       c.core().executor.submit(
-          c.owner(), [run, ctx] { run(ctx); },
-          [drop, ctx] {
-            if (drop != nullptr) drop(ctx);
+          c.owner(), [tag = c.tag(), run, ctx] { containedCallback(tag, "a task", [&] { run(ctx); }); },
+          [tag = c.tag(), drop, ctx] {
+            if (drop != nullptr) containedCallback(tag, "drop() of a task", [&] { drop(ctx); });
           });
     });
   };

@@ -53,6 +53,26 @@ struct PluginInstance::Life {
   mos_plugin_v1 plugin{};
 };
 
+template <typename Body>
+WatchedResult PluginInstance::call(const std::shared_ptr<Life> &life, const char *what,
+                                   std::chrono::milliseconds timeout, Body body) {
+  return runWatched(life->context->manifest().id, timeout, [life, what, body](mos_error *error) {
+    const PluginTag *tag = life->context->tag();
+    const mos_status status = contained(tag, what, error, [&] { return body(*life, error); });
+    return checkedStatus(tag, what, status, error);
+  });
+}
+
+bool PluginInstance::destroy(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, std::string &failure) {
+  if (life->plugin.destroy == nullptr) return true;
+  const WatchedResult result = call(life, "destroy()", timeouts.stop, [](Life &ended, mos_error *) -> mos_status {
+    ended.plugin.destroy(ended.plugin.self);
+    return MOS_OK;
+  });
+  if (failure.empty()) failure = complaint("destroy", result, timeouts.stop);
+  return result.returned;
+}
+
 PluginInstance::PluginInstance(Manifest manifest, std::filesystem::path path, CoreServices &core)
     : manifest_(std::move(manifest)), path_(std::move(path)), core_(core) {}
 
@@ -86,37 +106,43 @@ void PluginInstance::start(const PluginTimeouts &timeouts) {
     life_ = life;
   }
   mark(PluginState::Starting, "");
-  const std::string failure = createAndStart(life, timeouts);
+  bool endedWell = true;
+  const std::string failure = createAndStart(life, timeouts, endedWell);
   if (failure.empty()) return mark(PluginState::Running, "");
   mark(PluginState::Failed, failure);
-  const std::lock_guard lock(mutex_);
-  life_.reset();
+  retire(life, endedWell);
 }
 
-std::string PluginInstance::createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts) {
+void PluginInstance::retire(const std::shared_ptr<Life> &life, bool endedWell) {
+  {
+    const std::lock_guard lock(mutex_);
+    life_.reset();
+  }
+  HostContext::retire(life->context, endedWell);
+}
+
+std::string PluginInstance::createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts,
+                                           bool &endedWell) {
   life->plugin.struct_size = sizeof life->plugin;
-  WatchedResult made = runWatched(manifest_.id, timeouts.start, [life, create = manifest_.create](mos_error *error) {
-    return create(life->context->host(), &life->plugin, error);
-  });
+  WatchedResult made =
+      call(life, "create()", timeouts.start, [create = manifest_.create](Life &fresh, mos_error *error) {
+        return create(fresh.context->host(), &fresh.plugin, error);
+      });
   std::string failure = complaint("create", made, timeouts.start);
   if (failure.empty() && (life->plugin.start == nullptr || life->plugin.stop == nullptr)) {
     failure = "create() left start or stop empty";
   }
   if (failure.empty()) {
-    const WatchedResult started = runWatched(manifest_.id, timeouts.start, [life](mos_error *error) {
-      return life->plugin.start(life->plugin.self, error);
+    const WatchedResult started = call(life, "start()", timeouts.start, [](Life &ready, mos_error *error) {
+      return ready.plugin.start(ready.plugin.self, error);
     });
     failure = complaint("start", started, timeouts.start);
     if (failure.empty()) return failure;
     if (!started.returned) made.returned = false; // it is still inside: nothing of it may be freed
   }
   const std::string left = sweep(*life, timeouts);
-  if (made.returned && made.status == MOS_OK && left.empty() && life->plugin.destroy != nullptr) {
-    runWatched(manifest_.id, timeouts.stop, [life](mos_error *) -> mos_status {
-      life->plugin.destroy(life->plugin.self);
-      return MOS_OK;
-    });
-  }
+  endedWell = made.returned && left.empty();
+  if (endedWell && made.status == MOS_OK) endedWell = destroy(life, timeouts, failure);
   return failure;
 }
 
@@ -130,21 +156,16 @@ void PluginInstance::stop(const PluginTimeouts &timeouts) {
   mark(PluginState::Stopping, "");
   // New requests and calls are refused first; what is inside ends while the plugin stops.
   life->context->closeDoors();
-  const WatchedResult stopped = runWatched(
-      manifest_.id, timeouts.stop, [life](mos_error *error) { return life->plugin.stop(life->plugin.self, error); });
+  const WatchedResult stopped = call(life, "stop()", timeouts.stop, [](Life &running, mos_error *error) {
+    return running.plugin.stop(running.plugin.self, error);
+  });
   std::string failure = complaint("stop", stopped, timeouts.stop);
   const std::string left = sweep(*life, timeouts);
   if (failure.empty()) failure = left;
-  if (stopped.returned && left.empty() && life->plugin.destroy != nullptr) {
-    const WatchedResult destroyed = runWatched(manifest_.id, timeouts.stop, [life](mos_error *) -> mos_status {
-      life->plugin.destroy(life->plugin.self);
-      return MOS_OK;
-    });
-    if (failure.empty()) failure = complaint("destroy", destroyed, timeouts.stop);
-  }
+  bool endedWell = stopped.returned && left.empty();
+  if (endedWell) endedWell = destroy(life, timeouts, failure);
   mark(failure.empty() ? PluginState::Disabled : PluginState::Failed, failure);
-  const std::lock_guard lock(mutex_);
-  life_.reset();
+  retire(life, endedWell);
 }
 
 std::string PluginInstance::sweep(Life &life, const PluginTimeouts &timeouts) {
@@ -159,8 +180,8 @@ bool PluginInstance::reconfigure(const PluginTimeouts &timeouts, std::string &re
     life = life_;
   }
   if (!life || life->plugin.reconfigure == nullptr) return true;
-  const WatchedResult result = runWatched(manifest_.id, timeouts.start, [life](mos_error *error) {
-    return life->plugin.reconfigure(life->plugin.self, error);
+  const WatchedResult result = call(life, "reconfigure()", timeouts.start, [](Life &running, mos_error *error) {
+    return running.plugin.reconfigure(running.plugin.self, error);
   });
   reason = complaint("reconfigure", result, timeouts.start);
   return reason.empty();

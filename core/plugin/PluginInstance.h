@@ -13,6 +13,7 @@ namespace matrixos::plugin {
 
 class HostContext;
 struct CoreServices;
+struct WatchedResult;
 
 /// Where a plugin stands.
 enum class PluginState { Disabled, Waiting, Starting, Running, Degraded, Stopping, Failed };
@@ -56,7 +57,15 @@ public:
 private:
   struct Life;
 
-  std::string createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts);
+  /// One lifecycle call under the watchdog, marked and guarded.
+  template <typename Body>
+  static WatchedResult call(const std::shared_ptr<Life> &life, const char *what, std::chrono::milliseconds timeout,
+                            Body body);
+  /// Why it failed, "" when it runs. `endedWell`: it failed and nothing of it runs on.
+  std::string createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, bool &endedWell);
+  /// False when it hangs; notes a failure unless there is one already.
+  static bool destroy(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, std::string &failure);
+  void retire(const std::shared_ptr<Life> &life, bool endedWell);
   /// Takes away everything the plugin was given; empty when nothing of it is left running.
   std::string sweep(Life &life, const PluginTimeouts &timeouts);
 

@@ -1,4 +1,4 @@
-#include "plugin/PendingCalls.h"
+#include "plugin/ServiceForward.h"
 #include "plugin/ServiceRegistry.h"
 
 #include <matrixos/abi/lifecycle.h>
@@ -6,45 +6,13 @@
 #include <matrixos/abi/runtime.h>
 #include <matrixos/status.hpp>
 
-#include <algorithm>
 #include <map>
-#include <tuple>
 #include <vector>
 
 namespace matrixos::plugin {
 
-namespace {
-
-/// What all proxies share: where calls go, on whose behalf, and what to do with completions.
-class ProxyBase : public ServiceProxy {
-public:
-  ProxyBase(ServicePoint &point, ServiceConsumer consumer) : point_(point), consumer_(std::move(consumer)) {}
-
-  const ServicePoint &point() const noexcept override { return point_; }
-  const ServiceConsumer &consumer() const noexcept { return consumer_; }
-
-protected:
-  ServicePoint &point_;
-  const ServiceConsumer consumer_;
-};
-
-/// One call: the provider and its pass, or none.
-struct Lease {
-  std::shared_ptr<ServiceProvider> provider;
-  CallGate::Pass pass;
-
-  explicit Lease(const ServicePoint &point) : provider(point.provider()) {
-    if (provider) pass = provider->gate.enter();
-  }
-};
-
-mos_error *errorOf(mos_error *error) {
-  return error;
-}
-template <typename First, typename... Rest>
-mos_error *errorOf(First &&, Rest &&...rest) {
-  return errorOf(rest...);
-}
+template <>
+constexpr bool kBlocks<mos_runtime_v1> = true;
 
 mos_status unavailable(const ServicePoint &point, mos_error *error) {
   const std::string which = point.instance().empty() ? "" : " \"" + point.instance() + "\"";
@@ -54,60 +22,7 @@ mos_status unavailable(const ServicePoint &point, mos_error *error) {
               "SERVICE_UNAVAILABLE", 1000);
 }
 
-/// Replaces the consumer's completion by a number, see PendingCalls; other arguments pass as they are.
-struct Wrapped {
-  std::uint64_t id = 0;
-  const ProxyBase &proxy;
-  const ServiceProvider &provider;
-
-  template <typename Arg>
-  Arg operator()(Arg arg) {
-    if constexpr (std::is_same_v<Arg, mos_completion>) {
-      return PendingCalls::instance().wrap(arg, proxy.consumer().plugin, provider.plugin, proxy.consumer().gate, id);
-    } else {
-      return arg;
-    }
-  }
-};
-
-/// Text as a template argument: the function's name, for metrics.
-template <std::size_t Size>
-struct Name {
-  char text[Size]{};
-  constexpr Name(const char (&from)[Size]) { std::copy_n(from, Size, text); } // NOLINT: implicit on purpose
-};
-
-template <auto Member, Name Text>
-struct Forward;
-
-/// Forwards one function of a table to the present provider: refuses when there is none, wraps the completion if the
-/// function has one, and reports to the observer.
-template <typename Table, typename... Args, mos_status (*Table::*Member)(void *, Args...), Name Text>
-struct Forward<Member, Text> {
-  static mos_status call(void *self, Args... args) {
-    auto *proxy = static_cast<ProxyBase *>(self);
-    mos_error *error = errorOf(args...);
-    return guarded(error, [&] { return run(*proxy, Text.text, error, args...); });
-  }
-
-private:
-  static mos_status run(ProxyBase &proxy, const char *name, mos_error *error, Args... args) {
-    const Lease lease(proxy.point());
-    if (!lease.pass) return unavailable(proxy.point(), error);
-    const auto *table = static_cast<const Table *>(lease.provider->table);
-    const auto function = table->*Member;
-    if (function == nullptr) return fail(error, Status::Unimplemented, std::string("the provider has no ") + name);
-    const auto began = std::chrono::steady_clock::now();
-    Wrapped wrap{0, proxy, *lease.provider};
-    const std::tuple<Args...> sent{wrap(args)...};
-    mos_status status = std::apply([&](auto... arg) { return function(table->self, arg...); }, sent);
-    // A provider that answered and refused as well has answered: the caller must not hear of it twice.
-    if (wrap.id != 0 && status != MOS_OK && !PendingCalls::instance().forget(wrap.id)) status = MOS_OK;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    if (proxy.point().observer()) proxy.point().observer()(proxy.point().service().c_str(), name, status, took.count());
-    return status;
-  }
-};
+namespace {
 
 #define FORWARD(Table, function) table_.function = &Forward<&Table::function, #function>::call
 
@@ -235,7 +150,9 @@ private:
     }
     const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
     std::uint64_t providerId = 0;
-    const mos_status status = provider->watch(provider->self, since, watcher, &providerId, error);
+    const PluginTag *tag = lease.provider->tag;
+    const mos_status status = contained(
+        tag, "watch()", error, [&] { return provider->watch(provider->self, since, watcher, &providerId, error); });
     const std::lock_guard lock(mutex_);
     if (status != MOS_OK)
       watches_.erase(id);
@@ -261,7 +178,8 @@ private:
     const Lease lease(point_);
     if (!lease.pass || providerId == 0) return MOS_OK;
     const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
-    return provider->unwatch(provider->self, providerId, error);
+    return contained(lease.provider->tag, "unwatch()", error,
+                     [&] { return provider->unwatch(provider->self, providerId, error); });
   }
 
   mos_orchestrator_v1 table_{};

@@ -6,6 +6,15 @@
 
 namespace matrixos::plugin {
 
+namespace {
+
+/// "runtime-docker" of "runtime-docker#7".
+std::string idOf(const std::string &life) {
+  return life.substr(0, life.find('#'));
+}
+
+} // namespace
+
 std::shared_ptr<ServiceProvider> ServicePoint::provider() const {
   const std::lock_guard lock(mutex_);
   return provider_;
@@ -18,7 +27,7 @@ void ServicePoint::set(std::shared_ptr<ServiceProvider> provider) {
 
 ServicePoint &ServiceRegistry::point(const std::string &service, const std::string &instance) {
   auto &place = points_[{service, instance}];
-  if (!place) place = std::make_unique<ServicePoint>(service, instance, observer_);
+  if (!place) place = std::make_unique<ServicePoint>(service, instance, observer_, limits_);
   return *place;
 }
 
@@ -35,6 +44,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
   auto provider = std::make_shared<ServiceProvider>();
   provider->plugin = plugin;
   provider->table = table;
+  provider->tag = PluginMark::tagOf(idOf(plugin));
   std::vector<std::shared_ptr<ServiceProxy>> proxies;
   {
     const std::lock_guard lock(mutex_);
@@ -42,9 +52,10 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
     if (const auto there = place.provider()) {
       throw Error(Status::AlreadyExists,
                   service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " +
-                      there->plugin,
+                      idOf(there->plugin),
                   "SERVICE_TAKEN");
     }
+    provider->abandoned = abandonedOf(plugin);
     place.set(std::move(provider));
     for (const auto &[consumer, proxy] : proxies_) {
       if (&proxy->point() == &place) proxies.push_back(proxy);
@@ -67,7 +78,25 @@ bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &ser
     place.set(nullptr);
   }
   provider->gate.close();
-  return provider->gate.drain(timeout);
+  return drain(*provider, timeout);
+}
+
+bool ServiceRegistry::drain(ServiceProvider &provider, std::chrono::milliseconds timeout) {
+  if (provider.gate.drain(timeout)) return true;
+  provider.givenUp = true;
+  return false;
+}
+
+std::shared_ptr<AbandonedCalls> ServiceRegistry::abandonedOf(const std::string &plugin) {
+  auto &calls = abandoned_[plugin];
+  if (!calls) calls = std::make_shared<AbandonedCalls>(idOf(plugin));
+  return calls;
+}
+
+std::string ServiceRegistry::hangs(const std::string &plugin) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = abandoned_.find(plugin);
+  return at == abandoned_.end() ? std::string() : at->second->reason();
 }
 
 void ServiceRegistry::closeProvider(const std::string &plugin) {
@@ -93,7 +122,7 @@ bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::millis
   }
   bool drained = true;
   for (const auto &provider : providers)
-    drained = provider->gate.drain(timeout) && drained;
+    drained = drain(*provider, timeout) && drained;
   return drained;
 }
 
@@ -158,6 +187,7 @@ void ServiceRegistry::sweepConsumer(const std::string &consumer) {
 void ServiceRegistry::forgetConsumer(const std::string &consumer) {
   const std::lock_guard lock(mutex_);
   proxies_.erase(consumer);
+  abandoned_.erase(consumer);
 }
 
 std::vector<ServiceRegistry::Entry> ServiceRegistry::list() const {

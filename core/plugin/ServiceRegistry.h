@@ -1,9 +1,12 @@
 #pragma once
 
+#include "plugin/AbandonedCalls.h"
 #include "plugin/CallGate.h"
+#include "plugin/PluginMark.h"
 
 #include <matrixos/abi/base.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -17,29 +20,42 @@ namespace matrixos::plugin {
 /// Told of every call that goes through a proxy: service id, function, result, seconds.
 using CallObserver = std::function<void(const char *service, const char *function, mos_status status, double seconds)>;
 
+/// How patient proxies are with providers.
+struct CallLimits {
+  /// On top of a call's deadline, or after its cancellation, before it is given up: a provider that behaves answers
+  /// within it, with a better message than the host's.
+  std::chrono::milliseconds grace{2000};
+};
+
 /// What stands behind a service right now. Calls in it hold a pass of its gate.
 struct ServiceProvider {
-  std::string plugin;
+  std::string plugin; ///< one life of it: "id#number"
   const void *table = nullptr;
+  const PluginTag *tag = nullptr;
+  std::shared_ptr<AbandonedCalls> abandoned;
   CallGate gate;
+  /// It was withdrawn while calls were inside, and they did not return in time: nobody waits for them any more.
+  std::atomic<bool> givenUp{false};
 };
 
 /// A place that a provider can take and leave: (service, instance). Proxies point here, never at a provider, and so
 /// survive its coming and going. Lives as long as the registry.
 class ServicePoint {
 public:
-  ServicePoint(std::string service, std::string instance, const CallObserver &observer)
-      : service_(std::move(service)), instance_(std::move(instance)), observer_(observer) {}
+  ServicePoint(std::string service, std::string instance, const CallObserver &observer, const CallLimits &limits)
+      : service_(std::move(service)), instance_(std::move(instance)), observer_(observer), limits_(limits) {}
 
   const std::string &service() const noexcept { return service_; }
   const std::string &instance() const noexcept { return instance_; }
   const CallObserver &observer() const noexcept { return observer_; }
+  const CallLimits &limits() const noexcept { return limits_; }
   std::shared_ptr<ServiceProvider> provider() const;
   void set(std::shared_ptr<ServiceProvider> provider);
 
 private:
   const std::string service_, instance_;
   const CallObserver &observer_;
+  const CallLimits &limits_;
   mutable std::mutex mutex_;
   std::shared_ptr<ServiceProvider> provider_;
 };
@@ -48,6 +64,7 @@ private:
 struct ServiceConsumer {
   std::string plugin;
   std::shared_ptr<CallGate> gate;
+  const PluginTag *tag = nullptr; ///< named when one of its callbacks crashes
 };
 
 /// A table handed to one consumer, forwarding to whoever provides the service at that moment.
@@ -66,7 +83,8 @@ public:
 /// Which services exist. Thread-safe; no lock is held across a call into a plugin.
 class ServiceRegistry {
 public:
-  explicit ServiceRegistry(CallObserver observer) : observer_(std::move(observer)) {}
+  explicit ServiceRegistry(CallObserver observer, CallLimits limits = {})
+      : observer_(std::move(observer)), limits_(limits) {}
 
   /// Throws Error: AlreadyExists when another plugin provides it, InvalidArgument for a table that is too small.
   void provide(const std::string &plugin, const std::string &service, const std::string &instance, const void *table);
@@ -86,6 +104,9 @@ public:
   void sweepConsumer(const std::string &consumer);
   void forgetConsumer(const std::string &consumer);
 
+  /// Calls into what `plugin` provides that hang: a sentence for operators, or "".
+  std::string hangs(const std::string &plugin) const;
+
   /// Somebody provides the service now, under any instance name.
   bool isProvided(const std::string &service) const;
 
@@ -97,12 +118,16 @@ public:
 private:
   ServicePoint &point(const std::string &service, const std::string &instance);
   std::string onlyInstance(const std::string &service) const;
+  std::shared_ptr<AbandonedCalls> abandonedOf(const std::string &plugin);
+  static bool drain(ServiceProvider &provider, std::chrono::milliseconds timeout);
 
   CallObserver observer_;
+  const CallLimits limits_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
   std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_;   // by consumer
   std::multimap<std::string, std::shared_ptr<ServiceProvider>> closed_; // by plugin, until withdrawAll()
+  std::map<std::string, std::shared_ptr<AbandonedCalls>> abandoned_;    // by plugin, until forgetConsumer()
   struct Lease {
     const void *table;
     std::shared_ptr<ServiceProvider> provider;

@@ -370,3 +370,43 @@ TEST_CASE("an owner's routes are removed while requests run") {
   finishing.send(get("/mine"));
   CHECK(finishing.next().status == 200);
 }
+
+TEST_CASE("an owner whose handlers hang holds its share of the workers, and everybody else is served") {
+  TestServer server([](ApiServerOptions &options) {
+    options.workers = 4;
+    options.reserve = 2;
+    options.perOwner = 3;
+  });
+  Later stuck;
+  const auto hello = [](const std::shared_ptr<Exchange> &exchange) { exchange->respond(200, "", {}, ""); };
+  server.server().addRoutes(0, {route("GET", "/own", hello)});
+  server.server().addRoutes(1, {route("GET", "/stuck", stuck.handler())});
+  server.server().addRoutes(2, {route("GET", "/other", hello)});
+  std::vector<std::unique_ptr<RawClient>> clients;
+  std::vector<std::shared_ptr<Exchange>> hanging;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server.port()));
+    clients.back()->send(get("/stuck"));
+    hanging.push_back(stuck.take());
+  }
+  for (int i = 0; i < 5; ++i) {
+    RawClient more(server.port());
+    more.send(get("/stuck"));
+    const Answer answer = more.next();
+    CHECK(answer.status == 503);
+    CHECK(answer.body.find("ROUTE_BUSY") != std::string::npos);
+    more.send(get("/other"));
+    CHECK(more.next().status == 200);
+    more.send(get("/own"));
+    CHECK(more.next().status == 200);
+  }
+  // Workers that wait for their turn get it as soon as one ends.
+  hanging[0]->respond(200, "", {}, "");
+  CHECK(clients[0]->next().status == 200);
+  RawClient again(server.port());
+  again.send(get("/stuck"));
+  stuck.take()->respond(200, "", {}, "");
+  CHECK(again.next().status == 200);
+  for (std::size_t i = 1; i < 3; ++i)
+    hanging[i]->respond(200, "", {}, "");
+}

@@ -169,8 +169,9 @@ MOS_PIN(mos_call, cancelled, 56);
 #define MOS_SINK_STOP 1
 
 /*
- * Receives a stream, one item a call, on the thread of the call that was given the sink, in order. The item is
- * borrowed. After MOS_SINK_STOP the producer sends nothing more and returns MOS_OK. Frozen.
+ * Receives a stream: one item at a time, in order, before the call that was given the sink returns. The item is
+ * borrowed. After MOS_SINK_STOP the producer sends nothing more and returns MOS_OK. The host may call a consumer's sink
+ * on another thread than the one that waits for the call; never once that call has returned. Frozen.
  */
 typedef struct mos_sink {
   void *ctx;

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <shared_mutex>
+#include <string>
+
+namespace matrixos::plugin {
+
+/// What a plugin does that it must not, short of crashing.
+enum class Fault {
+  Abandoned, ///< a call into it was given up
+  Stray,     ///< it answered twice, or after it had been given up
+  Threw,     ///< an exception left it
+};
+
+/// Counts what plugins do wrong and tells the operator, by the plugin's name. Thread-safe.
+class PluginFaults {
+public:
+  /// The one of the process, never destroyed: late answers come at any time.
+  static PluginFaults &instance();
+
+  /// Told of every fault, on the thread where it was seen; must not block. An empty one ends it, and after observe()
+  /// returns the one before is not called any more.
+  using Observer = std::function<void(const std::string &plugin, Fault fault)>;
+  void observe(Observer observer);
+
+  /// `what`: a sentence for the log; the same fault of the same plugin is logged every few seconds at most.
+  void report(const std::string &plugin, Fault fault, const std::string &what) noexcept;
+  std::uint64_t count(const std::string &plugin, Fault fault) const;
+
+private:
+  struct Entry {
+    std::uint64_t count = 0;
+    std::int64_t loggedMs = 0;
+    std::uint64_t silent = 0; ///< since it was logged
+  };
+
+  mutable std::shared_mutex observing_;
+  Observer observer_;
+  mutable std::shared_mutex mutex_;
+  std::map<std::pair<std::string, Fault>, Entry> entries_;
+};
+
+} // namespace matrixos::plugin
