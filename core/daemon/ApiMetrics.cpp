@@ -75,6 +75,22 @@ std::function<void(const http::AccessRecord &)> accessObserver(metrics::Metrics 
   };
 }
 
+plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics) {
+  return [&metrics](const std::string &plugin, plugin::Fault fault) {
+    const auto count = [&](const char *name, const char *help) {
+      metrics.add(metrics.series(common::kCoreOwner, metrics::Type::Counter, name, help, {{"plugin", plugin}}), 1);
+    };
+    switch (fault) {
+    case plugin::Fault::Abandoned:
+      return count("matrixos_plugin_calls_abandoned_total", "Calls into the plugin that were given up.");
+    case plugin::Fault::Stray:
+      return count("matrixos_plugin_stray_answers_total", "Answers of the plugin that came twice or too late.");
+    case plugin::Fault::Threw:
+      return count("matrixos_plugin_exceptions_total", "Exceptions that left the plugin.");
+    }
+  };
+}
+
 plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics) {
   auto cache = std::make_shared<SeriesCache>();
   return [&metrics, cache](const char *service, const char *function, mos_status status, double seconds) {

@@ -73,7 +73,9 @@ Daemon::Daemon(ConfigService &configs, ConfigService::Loaded loaded)
   configs_.replace(loaded_.config);
 }
 
-Daemon::~Daemon() = default;
+Daemon::~Daemon() {
+  plugin::PluginFaults::instance().observe(nullptr);
+}
 
 void Daemon::requestStop() noexcept {
   const std::lock_guard lock(mutex_);
@@ -126,6 +128,7 @@ void Daemon::startCore() {
   events_ = std::make_unique<events::EventBus>(events);
   database_ = std::make_unique<storage::Database>(storage::DatabaseOptions{config->getString("storage", "path")});
   services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_));
+  plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
 }
 
 void Daemon::startApi() {
