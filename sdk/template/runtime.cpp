@@ -49,6 +49,8 @@ const mos_config_key kKeys[] = {
 const mos_provide kProvides[] = {{MOS_RUNTIME_1, TemplateRuntime::kInstance, MOS_RUNTIME_1_MINOR, 0}};
 
 MATRIXOS_PLUGIN(RuntimePlugin<TemplateRuntime>, Descriptor("runtime-template", "Template", "1.0.0")
+                                                    .vendor("Example")
+                                                    .license("MIT")
                                                     .description("Carries instances as processes.")
                                                     .provides(kProvides)
                                                     .configKeys(kKeys))

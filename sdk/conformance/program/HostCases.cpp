@@ -144,6 +144,7 @@ void stopEndsCalls(Session &t, const Bench &bench) {
     return client->events("{}", {}, how);
   });
   if (events->wait(std::chrono::milliseconds{300})) t.skip("events() does not block: " + events->answer().text());
+  life->host().drainWith([events] { events->wait(std::chrono::seconds{10}); });
   const auto stopping = t.async([&life](Client &, const How &) {
     life->stop();
     return Answer{};

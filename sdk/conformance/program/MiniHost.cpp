@@ -265,8 +265,11 @@ void HostLife::fillServices() {
   };
   servicesTable_.withdraw = [](void *self, mos_str service, mos_str instance, mos_error *error) {
     return enter(self, "services.withdraw", error, [&](HostLife &life) {
-      const std::lock_guard lock(life.mutex_);
-      if (fromAbi(service) == MOS_RUNTIME_1) life.runtimes_.erase(std::string(fromAbi(instance)));
+      {
+        const std::lock_guard lock(life.mutex_);
+        if (fromAbi(service) == MOS_RUNTIME_1) life.runtimes_.erase(std::string(fromAbi(instance)));
+      }
+      if (life.drain_) life.drain_();
       return MOS_OK;
     });
   };

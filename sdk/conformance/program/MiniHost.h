@@ -8,6 +8,7 @@
 #include <matrixos/abi/runtime.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,8 @@ public:
   const mos_runtime_v1 *runtime(const std::string &instance) const;
   /// Names of the instances of matrixos.runtime/1 that are provided now.
   std::vector<std::string> provided() const;
+  /// services.withdraw calls it before it returns: a host waits there for the calls in the table. Set while nobody withdraws.
+  void drainWith(std::function<void()> wait) { drain_ = std::move(wait); }
   /// From now on every function answers MOS_UNAVAILABLE.
   void end() noexcept { ended_ = true; }
   /// Functions that were called after end(), by name.
@@ -72,6 +75,7 @@ private:
   std::vector<std::string> late_;
   std::vector<std::string> lines_;
   std::map<std::string, const mos_runtime_v1 *> runtimes_;
+  std::function<void()> drain_;
   std::map<std::string, std::uint64_t> series_;
   std::uint64_t subscriptions_ = 0;
 

@@ -101,8 +101,13 @@ version=$(sandbox pkg-config --modversion matrixos-sdk)
 grep -q "^#define MOS_ABI_MAJOR ${version%%.*}$" "$work/sdk/include/matrixos/abi/base.h" || fail "pkg-config says version $version"
 
 # ---- the template ----------------------------------------------------------------------------------------------------
-[ -d "$work/sdk/share/matrixos/sdk/template" ] || { echo "there is no template yet"; exit 0; }
 cp -r "$work/sdk/share/matrixos/sdk/template" "$work/home/template"
 expect "the template is configured" cmake -S template -B template/build -G Ninja
 expect "the template builds" cmake --build template/build
 expect "the template passes its test" ctest --test-dir template/build --output-on-failure --no-tests=error
+# shellcheck disable=SC2016
+expect "the template builds without CMake" sh -ec '
+  g++ -std=c++17 $(pkg-config --cflags matrixos-sdk) template/*.cpp $(pkg-config --libs matrixos-sdk) -o template/runtime-template.so'
+expect "and is the same runtime" matrixos-runtime-conformance template/runtime-template.so
+"$here/../plugins/check-exports.sh" "$work"/home/template/build/*.so "$work/home/template/runtime-template.so" ||
+  fail "the template exports more than its entry"
