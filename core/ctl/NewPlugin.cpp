@@ -38,6 +38,10 @@ std::string titleOf(const std::string &id) {
   return title;
 }
 
+fs::path installedTemplate(const fs::path &executable) {
+  return executable.parent_path().parent_path() / "share/matrixos/sdk/template";
+}
+
 void replaceAll(std::string &text, std::string_view from, const std::string &to) {
   for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
@@ -84,7 +88,7 @@ void copyRenamed(const fs::path &from, const std::string &id, const fs::path &fo
   }
 }
 
-void printNextSteps(const std::string &id, const fs::path &folder, const fs::path &from) {
+void printNextSteps(const std::string &id, const fs::path &folder, const fs::path &from, const fs::path &executable) {
   std::cout << "Made " << id << " in " << folder.string() << ":\n";
   std::vector<std::string> files;
   for (const auto &entry : fs::recursive_directory_iterator(folder)) {
@@ -94,23 +98,20 @@ void printNextSteps(const std::string &id, const fs::path &folder, const fs::pat
   for (const std::string &file : files)
     std::cout << "  " << file << '\n';
 
-  // <prefix>/share/matrixos/sdk/template. CMake looks below /usr by itself.
-  const bool installed = from.parent_path().parent_path().filename() == "matrixos";
-  const std::string prefix =
-      installed ? from.parent_path().parent_path().parent_path().parent_path().string() : "PREFIX";
   std::cout << "\nNext:\n";
-  if (!installed) {
-    std::cout
-        << "  cmake --install BUILD --component sdk --prefix PREFIX    # the SDK, from your build of the platform\n";
+  const fs::path prefix = executable.parent_path().parent_path();
+  std::string where = prefix == "/usr" ? "" : " -DCMAKE_PREFIX_PATH=" + prefix.string(); // /usr is looked at anyway
+  if (from != installedTemplate(executable)) {
+    std::cout << "  cmake --install " << prefix.string() << " --component sdk --prefix ~/matrixos    # the SDK\n";
+    where = " -DCMAKE_PREFIX_PATH=$HOME/matrixos";
   }
-  std::cout << "  cd " << folder.string() << "\n  cmake -B build"
-            << (prefix == "/usr" ? "" : " -DCMAKE_PREFIX_PATH=" + prefix)
-            << "\n  cmake --build build                                      # build/" << id
-            << ".so\n  ctest --test-dir build --output-on-failure               # what every runtime has to do"
-            << "\n  sudo install -m 644 build/" << id << ".so /usr/lib/matrixos/plugins/"
-            << "\nThen in the daemon's configuration add " << id
-            << " to [plugins] enabled, and set [orchestrator] runtime = " << id
-            << ".\nAfter each change: install it again, and matrixosctl plugins reload " << id << ".\n";
+  std::cout << "  cd " << folder.string() << "\n  cmake -B build" << where
+            << "\n  cmake --build build                             # makes build/plugins/" << id << ".so"
+            << "\n  ctest --test-dir build --output-on-failure      # what every runtime has to do"
+            << "\n  sudo install -m 644 build/plugins/" << id << ".so /usr/lib/matrixos/plugins/"
+            << "\nThen, in the daemon's configuration, add " << id << " to [plugins] enabled and set\n"
+            << "[orchestrator] runtime = " << id << ". After each change of yours: install it again, and\n"
+            << "matrixosctl plugins reload " << id << ".\n";
 }
 
 } // namespace
@@ -132,7 +133,7 @@ std::string runtimeId(const std::string &name) {
 
 fs::path findTemplate(const fs::path &executable) {
   const fs::path bin = executable.parent_path();
-  const fs::path installed = bin.parent_path() / "share/matrixos/sdk/template";
+  const fs::path installed = installedTemplate(executable);
   const fs::path tree = bin.parent_path().parent_path().parent_path() / "sdk/template"; // <tree>/build/PRESET/bin
   for (const fs::path &candidate : {installed, tree}) {
     if (fs::is_regular_file(candidate / "CMakeLists.txt")) return candidate;
@@ -169,9 +170,10 @@ int pluginsNew(const Invocation &invocation) {
   // A folder's name may end in "/", which would be a name of its own to the file system library.
   fs::path folder = fs::path(invocation.get("dir", id)).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  const fs::path from = findTemplate(fs::read_symlink("/proc/self/exe"));
+  const fs::path executable = fs::read_symlink("/proc/self/exe");
+  const fs::path from = findTemplate(executable);
   copyTemplate(from, id, folder);
-  printNextSteps(id, folder, from);
+  printNextSteps(id, folder, from, executable);
   return 0;
 }
 
