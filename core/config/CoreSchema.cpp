@@ -65,7 +65,21 @@ constexpr mos_config_key kStorage[] = {
     {"path", "path", "<data_dir>/matrixos.db", nullptr, "The SQLite database.", 0, 0},
 };
 
+constexpr mos_config_key kIsolation = {"isolation",
+                                       "enum",
+                                       "none",
+                                       "none|process",
+                                       "Where the plugin runs: inside the daemon, or in a process of its own, whose "
+                                       "crash the daemon survives and which it "
+                                       "starts again.",
+                                       0,
+                                       0};
+
 } // namespace
+
+const mos_config_key &isolationKey() noexcept {
+  return kIsolation;
+}
 
 Schema coreSchema(const std::filesystem::path &pluginsPath) {
   Schema schema;

@@ -10,4 +10,7 @@ namespace matrixos::config {
 /// for: the daemon passes the folder beside its own binary (../plugins) when there is one.
 Schema coreSchema(const std::filesystem::path &pluginsPath = "/usr/lib/matrixos/plugins");
 
+/// The key that the host itself adds to the section of every plugin that provides a runtime: where it runs.
+const mos_config_key &isolationKey() noexcept;
+
 } // namespace matrixos::config

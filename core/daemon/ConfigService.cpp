@@ -3,6 +3,8 @@
 #include "config/CoreSchema.h"
 #include "config/Validator.h"
 
+#include <matrixos/abi/runtime.h>
+
 #include <algorithm>
 
 namespace matrixos::daemon {
@@ -30,10 +32,19 @@ std::vector<std::string> otherSections(const config::RawConfig &raw, const confi
   return ids;
 }
 
+/// The plugin's own keys and those that the host adds. Borrowed from the manifest.
+std::vector<mos_config_key> keysOf(const plugin::Manifest &manifest) {
+  std::vector<mos_config_key> keys = manifest.abiConfigKeys();
+  const auto isRuntime = [](const plugin::Manifest::Provide &p) { return p.service == MOS_RUNTIME_1; };
+  if (std::any_of(manifest.provides.begin(), manifest.provides.end(), isRuntime))
+    keys.push_back(config::isolationKey());
+  return keys;
+}
+
 void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
   if (!plugin.manifest) return schema.addUncheckedPlugin(plugin.id, plugin.error);
   try {
-    schema.addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->abiConfigKeys());
+    schema.addPlugin(plugin.id, plugin.manifest->description, keysOf(*plugin.manifest));
   } catch (const Error &e) {
     schema.addUncheckedPlugin(plugin.id, e.what());
   }
@@ -42,39 +53,84 @@ void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
 } // namespace
 
 ConfigService::ConfigService(config::LoadOptions options, const std::filesystem::path &binaryDir, Purpose purpose)
-    : options_(std::move(options)), purpose_(purpose), defaultPlugins_(kInstalledPlugins) {
+    : options_(std::move(options)), purpose_(purpose), defaultPlugins_(kInstalledPlugins),
+      pluginHost_(binaryDir / "matrixos-plugin-host") {
   std::error_code error;
   const auto beside = std::filesystem::weakly_canonical(binaryDir / ".." / "plugins", error);
   if (!error && std::filesystem::is_directory(beside, error)) defaultPlugins_ = beside;
 }
 
-ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPlugin> &running) {
-  const config::RawConfig raw = config::load(options_);
+struct ConfigService::Preview {
+  config::ConfigPtr config;
+  std::filesystem::path folder;
+  std::vector<std::string> enabled;
+  std::vector<std::string> others; ///< not enabled, but with a section
+  PluginFinder::Options options;
+};
+
+ConfigService::Preview ConfigService::preview(const config::RawConfig &raw, const std::vector<std::string> &more) {
   config::Schema schema = config::coreSchema(defaultPlugins_);
-  const config::ConfigPtr first = config::preview(raw, schema);
-  const std::filesystem::path folder = first->getString("plugins", "path");
+  Preview preview;
+  preview.config = config::preview(raw, schema);
+  preview.folder = preview.config->getString("plugins", "path");
+  preview.enabled = preview.config->enabledPlugins();
+  preview.others = otherSections(raw, schema, preview.enabled, preview.folder);
+  // Nothing of an isolated plugin may run here, so that is asked before what its keys are. Any text counts: a
+  // misspelled value is refused later, by which time a plugin that was meant to be isolated must not have been loaded.
+  mos_config_key word = config::isolationKey();
+  word.type = "string";
+  word.default_value = word.range = nullptr;
+  std::vector<std::string> ids;
+  const auto note = [&](const std::string &id) {
+    if (!plugin::isPluginId(id) || schema.find(id) != nullptr) return;
+    schema.addPlugin(id, "", std::span(&word, 1));
+    ids.push_back(id);
+  };
+  std::for_each(preview.enabled.begin(), preview.enabled.end(), note);
+  std::for_each(preview.others.begin(), preview.others.end(), note);
+  std::for_each(more.begin(), more.end(), note);
+  const config::ConfigPtr words = config::preview(raw, schema);
+  for (const std::string &id : ids) {
+    const std::string &value = words->getString(id, word.key);
+    if (!value.empty() && value != "none") preview.options.isolated.insert(id);
+  }
+  preview.options.timeouts = {preview.config->getDuration("plugins", "start_timeout"),
+                              preview.config->getDuration("plugins", "stop_timeout")};
   if (!files_) {
     // Where copies lie does not change while the daemon runs.
     const bool serves = purpose_ == Purpose::Serve;
-    files_ = std::make_unique<plugin::PluginFiles>(serves ? first->getString("plugins", "copies") : std::string());
+    files_ =
+        std::make_unique<plugin::PluginFiles>(serves ? preview.config->getString("plugins", "copies") : std::string());
+    finder_ = std::make_unique<PluginFinder>(*files_, pluginHost_);
   }
+  return preview;
+}
+
+plugin::DiscoveredPlugin ConfigService::find(const std::string &id, bool anew) {
+  const Preview now = preview(config::load(options_), {id});
+  // Where plugins lie takes a restart.
+  return finder_->find(current()->getString("plugins", "path"), id, now.options, anew);
+}
+
+ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPlugin> &running) {
+  const config::RawConfig raw = config::load(options_);
+  config::Schema schema = config::coreSchema(defaultPlugins_);
+  const Preview now = preview(raw);
   const auto find = [&](const std::string &id) {
     for (const auto &plugin : running) {
       if (plugin.id == id) return plugin;
     }
-    return plugin::discoverPlugin(folder, id, *files_);
+    return finder_->find(now.folder, id, now.options, false);
   };
   const auto declareOnce = [&schema](const plugin::DiscoveredPlugin &plugin) {
     if (schema.find(plugin.id) == nullptr) declare(schema, plugin);
   };
-  const std::vector<std::string> enabled = first->enabledPlugins();
-  const std::vector<std::string> others = otherSections(raw, schema, enabled, folder);
   Loaded loaded;
-  for (const std::string &id : enabled) {
+  for (const std::string &id : now.enabled) {
     loaded.plugins.push_back(find(id));
     declareOnce(loaded.plugins.back());
   }
-  for (const std::string &id : others)
+  for (const std::string &id : now.others)
     declareOnce(find(id));
   for (const auto &plugin : running)
     declareOnce(plugin);
@@ -85,7 +141,7 @@ ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPl
 config::ConfigPtr ConfigService::withPlugin(const plugin::DiscoveredPlugin &plugin,
                                             std::vector<plugin::DiscoveredPlugin> running) {
   // load() accepts a plugin that cannot say what its keys are; one that is about to run has to.
-  config::Schema().addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->abiConfigKeys());
+  config::Schema().addPlugin(plugin.id, plugin.manifest->description, keysOf(*plugin.manifest));
   running.erase(std::remove_if(running.begin(), running.end(), [&](const auto &p) { return p.id == plugin.id; }),
                 running.end());
   running.push_back(plugin);

@@ -3,6 +3,7 @@
 #include "config/Config.h"
 #include "config/Loader.h"
 #include "config/Schema.h"
+#include "daemon/PluginFinder.h"
 #include "plugin/PluginHost.h"
 
 #include <filesystem>
@@ -40,17 +41,24 @@ public:
   /// that declares its keys wrongly.
   config::ConfigPtr withPlugin(const plugin::DiscoveredPlugin &plugin, std::vector<plugin::DiscoveredPlugin> running);
 
-  /// Valid once load() has returned.
-  plugin::PluginFiles &pluginFiles() noexcept { return *files_; }
+  /// Finds a plugin the way the files say now: loaded here, or, for isolation=process, asked in a process of its own.
+  /// `anew`: a new generation in any case. Never throws for a bad file.
+  plugin::DiscoveredPlugin find(const std::string &id, bool anew);
 
   config::ConfigPtr current() const;
   void replace(config::ConfigPtr config);
 
 private:
+  /// What is needed to find plugins: where they lie, and which of them are isolated.
+  struct Preview;
+  Preview preview(const config::RawConfig &raw, const std::vector<std::string> &more = {});
+
   const config::LoadOptions options_;
   const Purpose purpose_;
   std::filesystem::path defaultPlugins_;
+  const std::filesystem::path pluginHost_; ///< the program that carries isolated plugins
   std::unique_ptr<plugin::PluginFiles> files_;
+  std::unique_ptr<PluginFinder> finder_;
   mutable std::mutex mutex_;
   config::ConfigPtr current_;
 };

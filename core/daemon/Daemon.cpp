@@ -183,9 +183,7 @@ void Daemon::startPlugins() {
   for (const std::string &id : config->getList("plugins", "required"))
     options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
-  options.discover = [this, folder = options.folder](const std::string &id, bool anew) {
-    return plugin::discoverPlugin(folder, id, configs_.pluginFiles(), anew);
-  };
+  options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
   plugins_->startAll([this] { return stopRequested(); });

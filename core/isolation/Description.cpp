@@ -79,7 +79,7 @@ std::string readAll(int from, ChildProcess &process, std::chrono::milliseconds t
 } // namespace
 
 std::shared_ptr<const Description> Description::ask(const std::filesystem::path &program,
-                                                    const std::filesystem::path &file,
+                                                    const std::filesystem::path &file, const std::string &name,
                                                     std::chrono::milliseconds timeout) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) common::throwErrno(errno, "asking a plugin what it is");
@@ -87,7 +87,6 @@ std::shared_ptr<const Description> Description::ask(const std::filesystem::path 
   common::UniqueFd writing(ends[1]);
   ChildProcess process = ChildProcess::spawn(program, {"--describe", file.string(), "--fd=3"}, {writing.get()});
   writing.reset();
-  const std::string name = file.string();
   const std::string said = readAll(reading.get(), process, timeout, name);
   const std::optional<Ending> ending = process.wait(timeout);
   if (!ending) process.kill();
@@ -98,7 +97,12 @@ std::shared_ptr<const Description> Description::ask(const std::filesystem::path 
   }
   try {
     const json::Object::Ptr object = json::parseObject(said);
-    if (const auto error = json::findString(*object, "error")) refuse(*error, "PLUGIN_LOAD");
+    if (auto error = json::findString(*object, "error")) {
+      const std::string asked = file.string();
+      for (std::size_t at = error->find(asked); at != std::string::npos; at = error->find(asked, at + name.size()))
+        error->replace(at, asked.size(), name);
+      refuse(*error, "PLUGIN_LOAD");
+    }
     return fromJson(said);
   } catch (const Error &e) {
     if (e.reason() == "PLUGIN_LOAD") throw;

@@ -18,9 +18,10 @@ class Description {
 public:
   /// Has `program` (matrixos-plugin-host) load `file` and say what it is, within `timeout`, 1 GB of memory and 1 MB of
   /// text. Nothing of the file runs in this process. Throws Error(FailedPrecondition) that says what was wrong, also
-  /// when it crashed, hung or talked nonsense.
+  /// when it crashed, hung or talked nonsense; messages call the file
+  /// `name`.
   static std::shared_ptr<const Description> ask(const std::filesystem::path &program, const std::filesystem::path &file,
-                                                std::chrono::milliseconds timeout);
+                                                const std::string &name, std::chrono::milliseconds timeout);
 
   /// What the program prints. Nothing of a descriptor with the wrong magic or a struct that is too small is read but
   /// its versions.

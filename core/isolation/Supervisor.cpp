@@ -72,6 +72,8 @@ bool Supervisor::ending() const {
 }
 
 void Supervisor::start() {
+  file_.reset(::open(settings_.file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file_) common::throwErrno(errno, "opening " + settings_.file.string());
   std::unique_lock lock(mutex_);
   gone_ = false;
   try {
@@ -192,13 +194,11 @@ void Supervisor::launch(Run &run) {
   if (::pipe2(note, O_CLOEXEC | O_NONBLOCK) != 0) common::throwErrno(errno, "making a pipe");
   run.crashNote.reset(note[0]);
   const common::UniqueFd noteEnd(note[1]);
-  const common::UniqueFd file(::open(settings_.file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) common::throwErrno(errno, "opening " + settings_.file.string());
   desk_.newProcess();
   run.connection = std::make_shared<Connection>(std::move(ours), Connection::WhenFull::Fail, kMostQueued);
   run.process = std::make_unique<ChildProcess>(
       ChildProcess::spawn(settings_.program, {"--run", settings_.id, "--parent=" + std::to_string(::getpid())},
-                          {theirs.get(), file.get(), noteEnd.get()}));
+                          {theirs.get(), file_.get(), noteEnd.get()}));
   run.startBy = Clock::now() + settings_.startTimeout;
   HelloFrame hello;
   hello.abiMajor = MOS_ABI_MAJOR;

@@ -88,6 +88,8 @@ private:
   CallTable calls_;
   const std::function<void(std::uint16_t, std::uint32_t)> provided_;
   const common::UniqueFd wake_;
+  /// Held, so that every process gets the same code, whatever becomes of the file's name.
+  common::UniqueFd file_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -202,7 +202,7 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
   return load(folder, id, PluginFiles::temporary());
 }
 
-PluginFile PluginFile::load(const fs::path &folder, const std::string &id, PluginFiles &files) {
+FileFacts PluginFile::prepare(const fs::path &folder, const std::string &id, PluginFiles &files) {
   const OpenFile file = openPlugin(folder, id);
   FileFacts facts = factsOf(file);
   const PluginFiles::Copy copy = files.copy(file.fd.get(), id);
@@ -211,11 +211,21 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id, Plugi
   try {
     checkUnchanged(file);
     checkElf(facts);
+    return facts;
+  } catch (...) {
+    ::unlink(copy.path.c_str());
+    throw;
+  }
+}
+
+PluginFile PluginFile::load(const fs::path &folder, const std::string &id, PluginFiles &files) {
+  FileFacts facts = prepare(folder, id, files);
+  try {
     const mos_descriptor_v1 *descriptor = loadCopy(facts);
     return PluginFile(std::move(facts), descriptor);
   } catch (...) {
     // A copy that was mapped and then refused stays mapped; only its name goes.
-    ::unlink(copy.path.c_str());
+    ::unlink(facts.copy.c_str());
     throw;
   }
 }

@@ -46,6 +46,8 @@ public:
   ///   Unavailable         it was being written meanwhile
   static PluginFile load(const std::filesystem::path &folder, const std::string &id, PluginFiles &files);
   static PluginFile load(const std::filesystem::path &folder, const std::string &id);
+  /// The first half of load(): checks and copies, and runs nothing of it. For a plugin that another process will load.
+  static FileFacts prepare(const std::filesystem::path &folder, const std::string &id, PluginFiles &files);
 
   /// Ids of the files in `folder` that could be plugins, sorted.
   static std::vector<std::string> idsIn(const std::filesystem::path &folder);

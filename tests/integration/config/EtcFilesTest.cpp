@@ -5,6 +5,8 @@
 #include "config/Render.h"
 #include "config/Validator.h"
 
+#include <matrixos/abi/runtime.h>
+
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
@@ -35,8 +37,11 @@ Schema wholeSchema() {
     const auto entry = reinterpret_cast<mos_plugin_entry_fn>(::dlsym(library, MOS_ENTRY_NAME));
     REQUIRE((entry != nullptr));
     const mos_descriptor_v1 *plugin = entry();
-    schema.addPlugin(plugin->id, plugin->description != nullptr ? plugin->description : "",
-                     std::span(plugin->config_keys, plugin->config_keys_count));
+    std::vector<mos_config_key> keys(plugin->config_keys, plugin->config_keys + plugin->config_keys_count);
+    for (std::uint32_t i = 0; i < plugin->provides_count; ++i) {
+      if (plugin->provides[i].service == std::string(MOS_RUNTIME_1)) keys.push_back(isolationKey());
+    }
+    schema.addPlugin(plugin->id, plugin->description != nullptr ? plugin->description : "", keys);
   }
   return schema;
 }

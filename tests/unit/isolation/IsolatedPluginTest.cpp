@@ -452,7 +452,7 @@ TEST_CASE("a process that does not read is killed") {
 TEST_CASE("what a plugin says of itself without being loaded here") {
   const auto ask = [](const std::string &id, milliseconds timeout = seconds{20}) {
     const Settings settings = settingsFor(id);
-    return Description::ask(settings.program, settings.file, timeout);
+    return Description::ask(settings.program, settings.file, id + ".so", timeout);
   };
   const auto description = ask("fake-isolated");
   REQUIRE(description->descriptor() != nullptr);
