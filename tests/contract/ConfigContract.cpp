@@ -115,7 +115,16 @@ TEST_CASE("the defaults are those of the documentation") {
 
 TEST_CASE("without a value, the written defaults hold") {
   const TempDir dir;
-  writeFile(dir / "x.ini", "[runtime-docker]\n[orchestrator]\n[lifecycle]\n[social]\n[proxy]\n");
+  // The same sections, since one that is not enabled is read for the sake of its section.
+  std::istringstream etc(readFile(kEtc / "matrixosd.ini"));
+  std::string sections;
+  for (std::string line; std::getline(etc, line);) {
+    if (line.rfind('[', 0) == 0 && line != "[platform]" && line != "[api]" && line != "[plugins]" && line != "[log]" &&
+        line != "[storage]") {
+      sections += line + "\n";
+    }
+  }
+  writeFile(dir / "x.ini", sections);
   CHECK(effective(dir, dir / "x.ini") == effective(dir, kEtc / "matrixosd.ini"));
 }
 

@@ -415,7 +415,7 @@ TEST_CASE("processes that misbehave are killed, and the daemon's side stays what
         });
       });
     }
-    CHECK(eventually([&] { return plugin.host.sum("matrixos_plugin_process_restarts_total") >= 2; }));
+    CHECK(eventually([&] { return plugin.host.sum("matrixos_plugin_process_restarts_total") >= 1; }));
     CHECK_FALSE(plugin.host.everDegraded().empty());
     failureOf([&] { plugin.stop(); }); // it does not answer
   }
