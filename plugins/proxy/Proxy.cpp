@@ -28,7 +28,7 @@ std::uint64_t seed() {
 
 Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
     : options(chosen), router(chosen.domain), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), routes(table),
-      policy(gatekeeper), waker(wakes), gate(chosen.waitersPerInstance, chosen.waiters),
+      policy(gatekeeper), waker(wakes), gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)),
       api(apiUpstream(chosen.apiSocket)) {}
 
 LoopState::LoopState(const RouteTable &table, bool accessLog) : routes(table), telemetry(accessLog), random(seed()) {}
@@ -57,6 +57,8 @@ Proxy::~Proxy() {
 void Proxy::stop(std::chrono::milliseconds drain) {
   if (drain.count() > 0) server_->drain(drain);
   server_->stop();
+  for (const std::uint64_t ticket : shared_.gate->leftBehind())
+    shared_.waker->forget(ticket);
 }
 
 Batch Proxy::collect() {

@@ -25,6 +25,7 @@ struct ProxyOptions {
   std::string secret;    ///< the platform's bearer token
   std::vector<std::string> trustedPeers;
   std::chrono::milliseconds wakeDeadline{90'000};
+  std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
   std::size_t waitersPerInstance = 64;
   std::size_t waiters = 1024;
   bool accessLog = true;
@@ -39,8 +40,8 @@ struct Shared {
   const HeaderPolicy headers;
   RouteTable &routes;
   Policy &policy;
-  Waker *const waker; ///< null: nobody starts instances
-  WakeGate gate;
+  Waker *const waker;                        ///< null: nobody starts instances
+  const std::shared_ptr<WakeGate> gate;      ///< outlives everything as long as a wake is under way
   std::shared_ptr<const edge::Upstream> api; ///< null: none
 };
 
@@ -69,7 +70,7 @@ public:
   const std::vector<edge::Address> &addresses() const noexcept { return server_->addresses(); }
   /// [any-thread]
   std::size_t connections() const noexcept { return server_->connections(); }
-  std::size_t waiting() const { return shared_.gate.waiting(); }
+  std::size_t waiting() const { return shared_.gate->waiting(); }
   /// [any-thread] Everything that was counted since the last call.
   Batch collect();
 

@@ -37,6 +37,8 @@ constexpr mos_config_key kKeys[] = {
     {"half_closed_timeout", "duration", "30s", "1s..1h", "Progress after the client closed its sending side."},
     {"upstream_idle", "duration", "4s", "100ms..1m", "How long an idle connection to an instance is kept."},
     {"wake_deadline", "duration", "90s", "1s..10m", "Longest wait for an instance to start: 504."},
+    {"waiting_page_after", "duration", "1s", "0ms..10m",
+     "A browser that opens a page waits that long, then sees how the start goes."},
     {"wake_waiters", "int", "64", "1..10000", "Requests that may wait for one instance: 503 above it."},
     {"wake_waiters_total", "int", "1024", "1..100000", "Requests that may wait for all instances: 503 above it."},
     {"drain_timeout", "duration", "5s", "0..1m", "How long open exchanges may go on when the plugin stops."},
@@ -64,6 +66,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
   out.wakeDeadline = config_.getDuration("wake_deadline");
+  out.waitingPageAfter = config_.getDuration("waiting_page_after");
   out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));
   out.waiters = toSize(config_.getInt("wake_waiters_total"));
   out.accessLog = config_.getBool("access_log");

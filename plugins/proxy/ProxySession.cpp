@@ -1,6 +1,7 @@
 #include "ProxySession.h"
 
 #include "ErrorPage.h"
+#include "WaitingPage.h"
 
 #include <matrixos/json.hpp>
 
@@ -109,19 +110,22 @@ void ProxySession::toInstance(edge::Exchange &exchange) {
 void ProxySession::wake(edge::Exchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
-  if (!shared_.gate.enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
+  if (!shared_.gate->enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
   askedToWake_ = waiting_ = true;
   loop_.telemetry.woke();
-  const std::uint64_t held = exchange.hold(shared_.options.wakeDeadline);
+  const auto &options = shared_.options;
+  pageDue_ = options.waitingPageAfter < options.wakeDeadline && isNavigation(exchange.request());
+  const std::uint64_t held = exchange.hold(pageDue_ ? options.waitingPageAfter : options.wakeDeadline);
+  claim_ = std::make_shared<WakeClaim>();
   const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
-  wakeTicket_ =
-      shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell",
-                                   shared_.options.wakeDeadline, [weak, held, this](const WakeResult &result) {
-                                     // `this` lives as long as the held exchange does.
-                                     if (const auto loop = weak.lock()) {
-                                       loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
-                                     }
-                                   });
+  auto done = [weak, held, claim = claim_, gate = shared_.gate, handle = decision_.handle,
+               this](const WakeResult &result) {
+    if (claim->finish()) return gate->leave(handle);
+    // `this` lives as long as the held exchange does.
+    if (const auto loop = weak.lock()) loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
+  };
+  wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell",
+                                             options.wakeDeadline, std::move(done));
 }
 
 void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
@@ -140,6 +144,7 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
   try {
     const json::Object::Ptr wake = json::parseObject(result.json);
     serverTiming_ = timingOf(*wake);
+    wokenAt_ = std::chrono::steady_clock::now();
     // The watch brings the same record, but perhaps later than this.
     const json::Object::Ptr instance = json::findObject(*wake, "instance");
     if (!instance.isNull()) shared_.routes.apply(parseInstance(json::dump(*instance)));
@@ -154,10 +159,32 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
 
 void ProxySession::stopWaiting() noexcept {
   if (wakeTicket_ != 0) shared_.waker->forget(std::exchange(wakeTicket_, 0));
-  if (std::exchange(waiting_, false)) shared_.gate.leave(decision_.handle);
+  if (std::exchange(waiting_, false)) shared_.gate->leave(decision_.handle);
+}
+
+/// The page asks again, and that the wake goes on in between is the business of the first request that is left behind.
+void ProxySession::showProgress(edge::Exchange &exchange) {
+  WakeProgress progress;
+  const WakeGate::Standing standing = shared_.gate->standing(decision_.handle);
+  progress.ahead = standing.ahead;
+  progress.since = std::chrono::duration_cast<std::chrono::milliseconds>(standing.since);
+  const auto route = loop_.routes.find(decision_.handle);
+  if (route && route->running())
+    progress.phase = WakeProgress::Phase::Ready;
+  else if (route && (route->phase == "starting" || route->status == "provisioning"))
+    progress.phase = WakeProgress::Phase::Starting;
+  if (shared_.gate->leaveBehind(decision_.handle, wakeTicket_) && claim_->abandon()) {
+    waiting_ = false;
+    wakeTicket_ = 0;
+  }
+  stopWaiting();
+  edge::LocalResponse page = waitingPage(decision_.handle, progress);
+  page.fields.emplace_back("X-Request-Id", client_.requestId);
+  exchange.respond(std::move(page));
 }
 
 void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
+  if (waiting_ && pageDue_) return showProgress(exchange);
   stopWaiting();
   fail(exchange, 504, "the instance did not get ready in time");
 }
@@ -216,7 +243,9 @@ void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &h
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
   const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
   shared_.headers.writeResponse(head, host, client_.requestId, tenant, writer);
-  if (!serverTiming_.empty() && !head.isInterim()) writer.field("Server-Timing", serverTiming_);
+  if (serverTiming_.empty() || head.isInterim()) return;
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wokenAt_);
+  writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});
 }
 
 void ProxySession::fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {

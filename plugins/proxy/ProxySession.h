@@ -5,6 +5,7 @@
 
 #include <edge/Session.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,7 @@ private:
   void woken(edge::Exchange &exchange, const WakeResult &result);
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
+  void showProgress(edge::Exchange &exchange);
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);
   void logRequest(const Outcome &outcome, const edge::Summary &summary);
@@ -50,10 +52,13 @@ private:
   ClientFacts client_;
   std::shared_ptr<const Route> route_;
   std::string serverTiming_; // phases of a wake
+  std::chrono::steady_clock::time_point wokenAt_;
   std::string method_;       // kept for the log once the head has gone
   std::string path_;
   std::uint64_t wakeTicket_ = 0;
+  std::shared_ptr<WakeClaim> claim_; // while the request waits
   bool waiting_ = false;
+  bool pageDue_ = false; // the waiting page comes before the end of the wait
   bool askedToWake_ = false;
   bool eventStream_ = false;
 };

@@ -35,6 +35,7 @@ InstanceRecord parseInstance(std::string_view text) {
   out.id = json::getString(*object, "id");
   out.handle = json::getString(*object, "handle");
   out.status = json::getString(*object, "status");
+  out.phase = json::findString(*object, "phase").value_or("");
   out.rev = static_cast<std::uint64_t>(json::getInt(*object, "rev", 0));
   const json::Array::Ptr endpoints = json::findArray(*object, "endpoints");
   for (std::size_t i = 0; !endpoints.isNull() && i < endpoints->size(); ++i) {
@@ -86,6 +87,7 @@ std::shared_ptr<const Route> RouteTable::makeRoute(const InstanceRecord &record,
   route->id = record.id;
   route->handle = record.handle;
   route->status = record.status;
+  route->phase = record.phase;
   route->rev = record.rev;
   route->activity = before != nullptr ? before->activity : std::make_shared<ActivityCell>(record.handle);
   if (!route->running()) return route;

@@ -26,6 +26,7 @@ struct Route {
   std::string id;
   std::string handle;
   std::string status;
+  std::string phase; ///< finer than the status; may be empty
   std::uint64_t rev = 0;
   std::shared_ptr<const edge::Upstream> shell;   ///< null: nowhere now
   std::shared_ptr<const edge::Upstream> gateway; ///< null: nowhere now
@@ -47,6 +48,7 @@ struct InstanceRecord {
   std::string status; ///< "deleted" for one that is gone
   std::uint64_t rev = 0;
   std::vector<Endpoint> endpoints; ///< best first
+  std::string phase{};             ///< "starting" while the engine is at work; may be empty
 };
 
 /// Reads an instance's JSON. Throws matrixos::Error for what is not one.

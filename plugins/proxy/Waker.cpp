@@ -1,13 +1,19 @@
 #include "Waker.h"
 
+#include <algorithm>
+
 namespace matrixos::proxy {
 
 bool WakeGate::enter(const std::string &handle) {
   const std::lock_guard lock(mutex_);
   if (all_ >= total_) return false;
-  std::size_t &count = byHandle_[handle];
-  if (count >= perHandle_) return false;
-  ++count;
+  Wake &wake = byHandle_[handle];
+  if (wake.waiters == 0) {
+    wake.order = ++lastOrder_;
+    wake.since = Clock::now();
+  }
+  if (wake.waiters >= perHandle_) return false;
+  ++wake.waiters;
   ++all_;
   return true;
 }
@@ -17,12 +23,38 @@ void WakeGate::leave(const std::string &handle) noexcept {
   const auto found = byHandle_.find(handle);
   if (found == byHandle_.end()) return;
   --all_;
-  if (--found->second == 0) byHandle_.erase(found);
+  if (--found->second.waiters == 0) byHandle_.erase(found);
 }
 
 std::size_t WakeGate::waiting() const {
   const std::lock_guard lock(mutex_);
   return all_;
+}
+
+WakeGate::Standing WakeGate::standing(const std::string &handle) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found == byHandle_.end()) return {};
+  const auto before = [&](const auto &other) { return other.second.order < found->second.order; };
+  return {static_cast<std::size_t>(std::count_if(byHandle_.begin(), byHandle_.end(), before)),
+          Clock::now() - found->second.since};
+}
+
+bool WakeGate::leaveBehind(const std::string &handle, std::uint64_t ticket) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (ticket == 0 || found == byHandle_.end() || found->second.leftBehind != 0) return false;
+  found->second.leftBehind = ticket;
+  return true;
+}
+
+std::vector<std::uint64_t> WakeGate::leftBehind() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> tickets;
+  for (const auto &[handle, wake] : byHandle_) {
+    if (wake.leftBehind != 0) tickets.push_back(wake.leftBehind);
+  }
+  return tickets;
 }
 
 } // namespace matrixos::proxy

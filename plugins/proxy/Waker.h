@@ -3,6 +3,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -33,10 +35,12 @@ public:
   virtual void forget(std::uint64_t ticket) noexcept = 0;
 };
 
-/// Bounds how many requests wait: per instance, so that a flood for one sleeper cannot fill the house, and in all.
-/// Thread-safe.
+/// Bounds how many requests wait: per instance, so that a flood for one sleeper cannot fill the house, and in all. It
+/// also knows which wake began when. Thread-safe.
 class WakeGate {
 public:
+  using Clock = std::chrono::steady_clock;
+
   WakeGate(std::size_t perHandle, std::size_t total) : perHandle_(perHandle), total_(total) {}
 
   /// False: one more would be too many.
@@ -44,12 +48,45 @@ public:
   void leave(const std::string &handle) noexcept;
   std::size_t waiting() const;
 
+  /// A wake under way.
+  struct Standing {
+    std::size_t ahead = 0; ///< wakes that began before it
+    Clock::duration since{};
+  };
+  Standing standing(const std::string &handle) const;
+  /// Whoever waits for the handle leaves without giving up the wake: true for the first, whose ticket is noted and
+  /// whose place stays taken until leave().
+  bool leaveBehind(const std::string &handle, std::uint64_t ticket) noexcept;
+  /// The noted tickets, to be forgotten at the end.
+  std::vector<std::uint64_t> leftBehind() const;
+
 private:
+  struct Wake {
+    std::size_t waiters = 0;
+    std::uint64_t order = 0;
+    Clock::time_point since;
+    std::uint64_t leftBehind = 0; // a ticket
+  };
+
   const std::size_t perHandle_;
   const std::size_t total_;
   mutable std::mutex mutex_;
   std::size_t all_ = 0;
-  std::unordered_map<std::string, std::size_t> byHandle_;
+  std::uint64_t lastOrder_ = 0;
+  std::unordered_map<std::string, Wake> byHandle_;
+};
+
+/// What a held request and the one who answers it, on another thread, have to agree on: who gives back the place.
+class WakeClaim {
+public:
+  /// The request ends, the wake goes on. False: it has ended already.
+  bool abandon() noexcept { return state_.exchange(State::Abandoned) == State::Held; }
+  /// The wake has ended. True: nobody is left to give back the place.
+  bool finish() noexcept { return state_.exchange(State::Finished) == State::Abandoned; }
+
+private:
+  enum class State : std::uint8_t { Held, Abandoned, Finished };
+  std::atomic<State> state_{State::Held};
 };
 
 } // namespace matrixos::proxy

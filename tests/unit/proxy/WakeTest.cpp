@@ -18,7 +18,7 @@ TEST_CASE("a request for a sleeper is held, wakes it, and is then served") {
   CHECK(answer.status == 200);
   CHECK(answer.body.substr(0, 17) == "POST /x?y HTTP/1.");
   CHECK(answer.body.substr(answer.body.size() - 5) == "hello");
-  CHECK(answer.field("Server-Timing") == "queue;dur=1, engine;dur=230, ready;dur=40");
+  CHECK(answer.field("Server-Timing").substr(0, 57) == "queue;dur=1, engine;dur=230, ready;dur=40, first-byte;dur");
   CHECK(f.proxy->waiting() == 0);
   // The route came with the wake: the next request needs no other.
   CHECK(conn.get("/", "alice.localhost").status == 200);
@@ -255,4 +255,68 @@ TEST_CASE("a policy may take its time") {
     CHECK(conn.get("/", "alice.localhost").status == 200);
     CHECK(conn.get("/denied", "alice.localhost").status == 403);
   }
+}
+
+TEST_CASE("a browser that goes to a page sees how the start goes, and the start goes on without it") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) { o.waitingPageAfter = 50ms; });
+  f.instance("alice", "stopped");
+  f.instance("bob", "stopped");
+  const std::string navigation = "Accept: text/html,*/*;q=0.8\r\nSec-Fetch-Mode: navigate\r\n";
+  Conn browser = f.connect();
+  const auto first = browser.get("/deep/link", "alice.localhost", navigation);
+  CHECK(first.status == 503);
+  CHECK(first.field("Retry-After") == "1");
+  CHECK(first.field("Cache-Control") == "no-store");
+  CHECK(first.body.find("alice is waking up") != std::string::npos);
+  CHECK(first.body.find("http-equiv=\"refresh\"") != std::string::npos);
+  CHECK(first.body.find("<script") == std::string::npos);
+  CHECK(first.body.find("<li class=\"now\" aria-current=\"step\">Waiting for its turn</li>") != std::string::npos);
+  CHECK(f.waker.forgotten == 0);
+  CHECK(f.proxy->waiting() == 1); // its place stays taken
+
+  // It asks again: one wake is enough. What the engine does shows.
+  f.routes.apply({"01J0000000000000000000alice", "alice", "stopped", 2, {}, "starting"});
+  const auto second = browser.get("/deep/link", "alice.localhost", navigation);
+  CHECK(second.body.find("aria-current=\"step\">Starting</li>") != std::string::npos);
+  CHECK(f.waker.waiting() == 1);
+  CHECK(f.proxy->waiting() == 1);
+
+  // The next sleeper stands behind her.
+  const auto other = f.connect().get("/", "bob.localhost", "Accept: text/html\r\n");
+  CHECK(other.body.find("Place 2 in the queue") != std::string::npos);
+
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 3), ""});
+  CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+  f.instance("alice", "running", shell.port(), shell.port(), 4);
+  CHECK(browser.get("/deep/link", "alice.localhost", navigation).status == 200);
+}
+
+TEST_CASE("scripts and forms wait instead of getting a page") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) { o.waitingPageAfter = 50ms; });
+  for (const std::string &request :
+       {std::string("GET / HTTP/1.1\r\nSec-Fetch-Mode: cors\r\nAccept: text/html\r\n"),
+        std::string("GET / HTTP/1.1\r\nAccept: */*\r\n"),
+        std::string("POST / HTTP/1.1\r\nSec-Fetch-Mode: navigate\r\nAccept: text/html\r\nContent-Length: 0\r\n")}) {
+    CAPTURE(request);
+    f.instance("alice", "stopped", 0, 0, 10);
+    Conn conn = f.connect();
+    conn.send(request + "Host: alice.localhost\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+    // Somebody who came later got a page meanwhile.
+    CHECK(f.connect().get("/", "alice.localhost", "Accept: text/html\r\n").status == 503);
+    f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 10), ""});
+    CHECK(conn.readResponse().status == 200);
+  }
+}
+
+TEST_CASE("a wake that browsers left behind is let go of when the proxy ends") {
+  ProxyFixture f([](auto &o) { o.waitingPageAfter = 1ms; });
+  f.instance("alice", "stopped");
+  CHECK(f.connect().get("/", "alice.localhost", "Accept: text/html\r\n").status == 503);
+  CHECK(f.waker.waiting() == 1);
+  f.proxy->stop(0ms);
+  CHECK(f.waker.waiting() == 0);
+  CHECK(f.proxy->waiting() == 0);
 }

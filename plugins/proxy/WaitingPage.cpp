@@ -1,0 +1,93 @@
+#include "WaitingPage.h"
+
+#include "ErrorPage.h"
+
+#include <edge/Grammar.h>
+
+#include <array>
+#include <string>
+
+namespace matrixos::proxy {
+
+namespace {
+
+constexpr int kReloadSeconds = 1;
+
+constexpr std::string_view kStyle = R"css(
+:root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--mark:#c2552d}
+@media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--mark:#e8794f}}
+*,*::before,*::after{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--back);color:var(--text);
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{width:100%;max-width:26rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:1rem}
+h1{margin:0 0 .25rem;font-size:1.375rem;line-height:1.25;overflow-wrap:anywhere}
+p{margin:0;color:var(--soft)}
+ol{margin:1.75rem 0;padding:0;list-style:none}
+li{position:relative;padding:0 0 1.25rem 2.25rem;color:var(--soft)}
+li:last-child{padding-bottom:0}
+li::before{content:"";position:absolute;left:0;top:.125rem;width:1.25rem;height:1.25rem;border:2px solid var(--line);border-radius:50%}
+li:not(:last-child)::after{content:"";position:absolute;left:.5625rem;top:1.625rem;bottom:.125rem;width:2px;background:var(--line)}
+.done::before{background:var(--mark);border-color:var(--mark)}
+.done:not(:last-child)::after{background:var(--mark)}
+.now{color:var(--text);font-weight:600}
+.now::before{border-color:var(--mark);border-right-color:transparent;animation:turn 1s linear infinite}
+small{font-weight:400;color:var(--soft)}
+footer{padding-top:1.25rem;border-top:1px solid var(--line);font-size:.875rem;color:var(--soft)}
+@keyframes turn{to{transform:rotate(1turn)}}
+@media(prefers-reduced-motion:reduce){.now::before{animation:none}}
+)css";
+
+constexpr std::array<const char *, 3> kSteps{"Waiting for its turn", "Starting", "Getting ready to answer"};
+
+std::string steps(const WakeProgress &progress) {
+  const auto now = static_cast<std::size_t>(progress.phase);
+  std::string out;
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    out += i < now ? "<li class=\"done\">" : i == now ? "<li class=\"now\" aria-current=\"step\">" : "<li>";
+    out += kSteps[i];
+    if (i == 0 && now == 0 && progress.ahead != 0) {
+      out += "<br><small>Place " + std::to_string(progress.ahead + 1) + " in the queue</small>";
+    }
+    out += "</li>";
+  }
+  return out;
+}
+
+} // namespace
+
+bool isNavigation(const edge::RequestHead &head) noexcept {
+  if (head.method != "GET" || head.upgradeWebSocket) return false;
+  const edge::Field *mode = head.fields.find(edge::Name::SecFetchMode);
+  return mode != nullptr ? edge::sameText(mode->value, "navigate") : wantsPage(head);
+}
+
+edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(progress.since).count();
+  edge::LocalResponse response;
+  response.status = 503;
+  response.contentType = "text/html; charset=utf-8";
+  // The handle's grammar has nothing that HTML could take for markup.
+  response.body
+      .append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+              "<meta http-equiv=\"refresh\" content=\"")
+      .append(std::to_string(kReloadSeconds))
+      .append("\"><title>")
+      .append(handle)
+      .append(" is waking up</title><style>")
+      .append(kStyle)
+      .append("</style></head>\n<body><main><h1>")
+      .append(handle)
+      .append(" is waking up</h1><p>It slept while nobody used it.</p><ol>")
+      .append(steps(progress))
+      .append("</ol><footer>")
+      .append(std::to_string(seconds))
+      .append(" s so far. This page opens it by itself as soon as it answers.</footer></main></body></html>\n");
+  response.fields = {
+      {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"},
+      {"Cache-Control", "no-store"},
+      {"Retry-After", std::to_string(kReloadSeconds)}};
+  return response;
+}
+
+} // namespace matrixos::proxy
