@@ -210,6 +210,11 @@ void EngineState::replay(std::string_view bytes) {
   throw Error(Status::DataLoss, "a record is of a kind that this version does not know", "BAD_RECORD");
 }
 
+std::size_t EngineState::recordCount() const noexcept {
+  return 1 + publications.size() + images.size() + networks.size() + volumes.size() + trash.size() + snapshots.size() +
+         2 * containers.size();
+}
+
 void EngineState::save(const Journal::Record &write) const {
   write(metaRecord());
   for (const auto &[name, count] : publications)

@@ -58,6 +58,8 @@ struct EngineState {
   void replay(std::string_view record);
   /// Writes all there is as records.
   void save(const Journal::Record &write) const;
+  /// How many records save() writes, at most.
+  std::size_t recordCount() const noexcept;
 
   // Changes that take more than one member.
   Container &insert(Container container);

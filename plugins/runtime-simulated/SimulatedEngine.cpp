@@ -13,6 +13,8 @@ namespace matrixos::simulated {
 namespace {
 
 constexpr std::int32_t kKilled = 137; // 128 + SIGKILL
+/// A journal with no more than this beside what counts is not worth writing anew.
+constexpr std::size_t kSpareRecords = 1000;
 
 std::uint64_t hashOf(std::string_view operationId) {
   return operationId.empty() ? 0 : stableHash(operationId);
@@ -34,7 +36,11 @@ Error notRunning(const Container &container) {
 SimulatedEngine::SimulatedEngine(EngineOptions options, Clock &clock)
     : options_(std::move(options)), clock_(clock), state_(options_.seed), addresses_(options_.addresses) {
   if (options_.stateDir.empty()) return;
-  journal_.open(options_.stateDir, [this](std::string_view record) { state_.replay(record); });
+  std::size_t records = 0;
+  journal_.open(options_.stateDir, [&](std::string_view record) {
+    ++records;
+    state_.replay(record);
+  });
   for (const auto &[serial, container] : state_.containers.all()) {
     if (!container.life.isUp()) continue;
     addresses_.mark(container.life.address);
@@ -42,8 +48,10 @@ SimulatedEngine::SimulatedEngine(EngineOptions options, Clock &clock)
       boundPorts_[port] = serial;
   }
   clock_.raise(state_.latestMs);
-  // Also gives a new file its seed.
-  journal_.rewrite([this](const Journal::Record &record) { state_.save(record); });
+  // A new file gets its seed this way; one that is mostly history gets short.
+  if (records == 0 || records > 2 * state_.recordCount() + kSpareRecords) {
+    journal_.rewrite([this](const Journal::Record &record) { state_.save(record); });
+  }
 }
 
 // ---- what all changes go through
