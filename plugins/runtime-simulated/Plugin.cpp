@@ -25,7 +25,8 @@ const mos_config_key kConfigKeys[] = {
     {"addresses", "string", "198.18.0.0/15", nullptr, "Network of the instances' addresses; nobody answers there.", 0,
      0},
     {"backend", "string", "", nullptr, "Where all endpoints lead instead, like 127.0.0.1:8080; empty: nowhere.", 0, 0},
-    {"images", "list", "", nullptr, "What registries have, with * and ?; empty: every image.", 0, 0},
+    {"images", "list", "", nullptr, "Images that are here without a pull.", 0, 0},
+    {"registry", "list", "", nullptr, "Images that registries have, with * and ?; empty: every image.", 0, 0},
     {"image_size", "size", "64MB", "0..1024GB", "Bytes that a pull reports.", MOS_KEY_LIVE, 0},
     {"health_delay", "duration", "2s", "0s..1h", "From start to healthy, where features hold health.", 0, 0},
     {"pull_latency", "string", "0", nullptr, "Of a pull; like the next ones fixed (8ms) or a range (5ms..20ms).",
@@ -94,6 +95,7 @@ EngineOptions readOptions(const Config &config) {
   checkBackend(options.backend);
   readFeatures(config, options);
   options.images = config.getList("images");
+  options.registry = config.getList("registry");
   options.healthDelay = config.getDuration("health_delay");
   options.stateDir = config.getString("state_dir");
   return options;

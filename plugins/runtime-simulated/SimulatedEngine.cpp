@@ -35,7 +35,13 @@ Error notRunning(const Container &container) {
 
 SimulatedEngine::SimulatedEngine(EngineOptions options, Clock &clock)
     : options_(std::move(options)), clock_(clock), state_(options_.seed), addresses_(options_.addresses) {
-  if (options_.stateDir.empty()) return;
+  if (!options_.stateDir.empty()) load();
+  for (const std::string &image : options_.images) {
+    if (!findImage(image)) addImage(image, digestOf(image));
+  }
+}
+
+void SimulatedEngine::load() {
   std::size_t records = 0;
   journal_.open(options_.stateDir, [&](std::string_view record) {
     ++records;
@@ -91,12 +97,7 @@ std::optional<std::string> SimulatedEngine::findImage(const std::string &image) 
   return found == state_.images.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::string SimulatedEngine::registryDigest(const std::string &image) const {
-  const auto fits = [&](const std::string &pattern) { return globMatches(pattern, image); };
-  if (!options_.images.empty() && std::none_of(options_.images.begin(), options_.images.end(), fits)) {
-    throw Error(Status::NotFound, "no registry has the image " + image + "; it is none of [runtime-simulated] images",
-                MOS_REASON_IMAGE_NOT_FOUND);
-  }
+std::string SimulatedEngine::digestOf(const std::string &image) const {
   std::uint64_t edition = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -113,11 +114,24 @@ std::string SimulatedEngine::registryDigest(const std::string &image) const {
   return digest;
 }
 
-std::string SimulatedEngine::fetchImage(const std::string &image) {
-  std::string digest = registryDigest(image);
+std::string SimulatedEngine::registryDigest(const std::string &image) const {
+  const auto fits = [&](const std::string &pattern) { return globMatches(pattern, image); };
+  if (!options_.registry.empty() && std::none_of(options_.registry.begin(), options_.registry.end(), fits)) {
+    throw Error(Status::NotFound, "no registry has the image " + image + "; it is none of [runtime-simulated] registry",
+                MOS_REASON_IMAGE_NOT_FOUND);
+  }
+  return digestOf(image);
+}
+
+void SimulatedEngine::addImage(const std::string &image, const std::string &digest) {
   const std::lock_guard lock(mutex_);
   write({EngineState::imageRecord(image, digest)});
   state_.images[image] = digest;
+}
+
+std::string SimulatedEngine::fetchImage(const std::string &image) {
+  std::string digest = registryDigest(image);
+  addImage(image, digest);
   return digest;
 }
 
@@ -134,7 +148,7 @@ std::string SimulatedEngine::publishImage(const std::string &image) {
     write({EngineState::publicationRecord(image, count)});
     state_.publications[image] = count;
   }
-  return registryDigest(image);
+  return digestOf(image);
 }
 
 // ---- create

@@ -29,8 +29,9 @@ struct EngineOptions {
   bool pause = true;
   bool volumes = true;
   bool stats = true;
-  std::vector<std::string> images; ///< patterns of what the registry has; empty: everything
-  bool health = false;             ///< instances have health checks
+  std::vector<std::string> images;   ///< present from the start
+  std::vector<std::string> registry; ///< patterns of what registries have; empty: everything
+  bool health = false;               ///< instances have health checks
   std::chrono::milliseconds healthDelay{0};
   std::filesystem::path stateDir; ///< empty: nothing outlives the engine
 };
@@ -103,6 +104,9 @@ public:
   std::uint64_t journalBytes() const;
 
 private:
+  void load();
+  std::string digestOf(const std::string &image) const;
+  void addImage(const std::string &image, const std::string &digest);
   Container *find(std::string_view ref);
   Container &require(std::string_view ref);
   std::string adopt(const Container &holder, const Spec &spec, std::uint64_t operation) const;

@@ -252,7 +252,7 @@ TEST_CASE("list: in order of creation, by all labels, complete over many pages, 
 
 TEST_CASE("pull: policies, progress, cancellation by the sink, digests that change with the registry's image") {
   EngineOptions options;
-  options.images = {"demo:*"};
+  options.registry = {"demo:*"};
   Rig rig(options);
   Pace pace;
   pace.latency[indexOf(CallKind::Pull)] = Latency::parse("1s");
@@ -278,6 +278,10 @@ TEST_CASE("pull: policies, progress, cancellation by the sink, digests that chan
   CHECK(std::get<0>(pull("other:1", "missing")) == "NOT_FOUND IMAGE_NOT_FOUND");
   CHECK(std::get<0>(pull("demo:1", "missing", 2)) == "CANCELLED");
   CHECK_FALSE(rig.engine.findImage("demo:1"));
+  EngineOptions loaded;
+  loaded.images = {"demo:1"};
+  loaded.registry = {"nothing"};
+  CHECK(Rig(loaded).engine.findImage("demo:1") == rig.engine.registryDigest("demo:1"));
   const auto [end, digest, seen] = pull("demo:1", "missing");
   CHECK(end == "OK");
   CHECK(digest.size() == 71);
