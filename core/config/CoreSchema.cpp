@@ -92,4 +92,10 @@ Schema coreSchema(const std::filesystem::path &pluginsPath) {
   return schema;
 }
 
+std::filesystem::path defaultPluginsPath(const std::filesystem::path &binaryDir) {
+  std::error_code error;
+  const auto beside = std::filesystem::weakly_canonical(binaryDir / ".." / "plugins", error);
+  return !error && std::filesystem::is_directory(beside, error) ? beside : "/usr/lib/matrixos/plugins";
+}
+
 } // namespace matrixos::config

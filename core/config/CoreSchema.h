@@ -13,4 +13,8 @@ Schema coreSchema(const std::filesystem::path &pluginsPath = "/usr/lib/matrixos/
 /// The key that the host itself adds to the section of every plugin that provides a runtime: where it runs.
 const mos_config_key &isolationKey() noexcept;
 
+/// What an empty plugins.path stands for, for a program in that folder: ../plugins where it exists, else
+/// /usr/lib/matrixos/plugins.
+std::filesystem::path defaultPluginsPath(const std::filesystem::path &binaryDir);
+
 } // namespace matrixos::config

@@ -142,7 +142,9 @@ void checkArguments(const CommandSpec &command, const Invocation &invocation) {
     throw UsageError("\"" + joined(command.words) + "\" needs " + command.arguments[invocation.arguments.size()] +
                      ": matrixosctl " + synopsis(command));
   }
-  if (invocation.arguments.size() > command.arguments.size()) {
+  // One whose name ends in "…" takes as many as there are.
+  const bool more = !command.arguments.empty() && command.arguments.back().find("…") != std::string::npos;
+  if (invocation.arguments.size() > command.arguments.size() && !more) {
     throw UsageError("unexpected argument \"" + invocation.arguments[command.arguments.size()] + "\": matrixosctl " +
                      synopsis(command));
   }
@@ -267,7 +269,11 @@ std::string bashCompletion(const std::vector<CommandSpec> &commands) {
          "    2) case \"${words[0]} ${words[1]}\" in\n"
          "      containers\\ show|containers\\ start|containers\\ stop|containers\\ destroy)\n"
          "        COMPREPLY=($(compgen -W \"$(matrixosctl containers list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
-         "      plugins\\ show|plugins\\ enable|plugins\\ disable|plugins\\ reload)\n"
+         "      plugins\\ doctor)\n"
+         "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\") $(compgen "
+         "-f -- "
+         "\"$cur\"));;\n"
+         "      plugins\\ info|plugins\\ show|plugins\\ enable|plugins\\ disable|plugins\\ reload)\n"
          "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
          "    esac;;\n"
          "  esac\n"

@@ -25,7 +25,7 @@ struct OptionSpec {
 /// One command: "containers provision HANDLE --user ID".
 struct CommandSpec {
   std::vector<std::string> words;     ///< {"containers", "provision"}
-  std::vector<std::string> arguments; ///< {"HANDLE"}; one in brackets may be left out
+  std::vector<std::string> arguments; ///< {"HANDLE"}; one in brackets may be left out, a last one with "…" repeated
   std::vector<OptionSpec> options;
   std::string help; ///< one sentence
 };

@@ -2,6 +2,8 @@
 
 #include "ctl/DaemonClient.h"
 #include "ctl/NewPlugin.h"
+#include "ctl/Output.h"
+#include "ctl/PluginCommands.h"
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
 
@@ -19,34 +21,6 @@ namespace matrixos::ctl {
 namespace {
 
 using Action = std::function<int(const Invocation &)>;
-
-std::string text(const json::Object &object, const std::string &key) {
-  const json::Value value = object.get(key);
-  return value.isEmpty() ? "" : value.convert<std::string>();
-}
-
-std::vector<json::Object::Ptr> objects(const json::Value &value) {
-  std::vector<json::Object::Ptr> list;
-  const auto array = value.extract<json::Array::Ptr>();
-  for (unsigned i = 0; i < array->size(); ++i)
-    list.push_back(array->getObject(i));
-  return list;
-}
-
-/// The JSON as it came, for scripts; true when --json asked for it.
-bool printedJson(const Invocation &invocation, const std::string &body) {
-  if (!invocation.has("json")) return false;
-  std::cout << body << '\n';
-  return true;
-}
-
-void printPlugins(const std::vector<json::Object::Ptr> &list) {
-  Table table({"PLUGIN", "STATE", "VERSION", "WHY"});
-  for (const auto &plugin : list) {
-    table.add({text(*plugin, "id"), text(*plugin, "state"), text(*plugin, "version"), text(*plugin, "reason")});
-  }
-  table.print(std::cout);
-}
 
 void printFields(const json::Object &object) {
   std::vector<std::string> names;
@@ -79,54 +53,6 @@ int status(const Invocation &invocation) {
   }
   table.print(std::cout);
   return ready ? 0 : 1;
-}
-
-int pluginsList(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/plugins");
-  if (printedJson(invocation, body)) return 0;
-  const auto list = objects(json::parse(body));
-  if (!invocation.has("quiet")) return printPlugins(list), 0;
-  for (const auto &plugin : list)
-    std::cout << text(*plugin, "id") << '\n';
-  return 0;
-}
-
-int pluginsShow(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/plugins/" + encoded(invocation.arguments[0]));
-  if (!printedJson(invocation, body)) printFields(*json::parseObject(body));
-  return 0;
-}
-
-Action pluginsSwitch(const std::string &verb, const std::string &done) {
-  return [verb, done](const Invocation &invocation) {
-    const std::string &id = invocation.arguments[0];
-    const std::string body = DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/" + verb);
-    if (!printedJson(invocation, body)) std::cout << id << ' ' << done << '\n';
-    return 0;
-  };
-}
-
-int pluginsReload(const Invocation &invocation) {
-  const std::string &id = invocation.arguments[0];
-  // Stopping and starting have their own limits, each up to plugins.stop_timeout and start_timeout.
-  const std::string body =
-      DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/reload", {}, std::chrono::milliseconds{0});
-  if (printedJson(invocation, body)) return 0;
-  const json::Object::Ptr now = json::parseObject(body);
-  const json::Object::Ptr before = json::findObject(*now, "previous");
-  const std::string from = text(*before, "version"), to = text(*now, "version");
-  const bool sameFile = text(*before, "sha256") == text(*json::findObject(*now, "file"), "sha256");
-  std::cout << id << " reloaded: " << (from.empty() ? "" : from + " → ") << to << " (generation "
-            << text(*before, "generation") << " → " << text(*now, "generation") << (sameFile ? ", the same file" : "")
-            << "), " << text(*now, "state") << '\n';
-  const auto changes = json::findArray(*now, "configChanges");
-  for (unsigned i = 0; changes && i < changes->size(); ++i)
-    std::cout << "applied: " << printable(changes->getElement<std::string>(i)) << '\n';
-  if (const std::string left = text(*before, "leftBehind"); !left.empty()) {
-    std::cout << "warning: the old generation did not end as it should and keeps its threads: " << printable(left)
-              << '\n';
-  }
-  return 0;
 }
 
 int containersList(const Invocation &invocation) {
@@ -266,12 +192,18 @@ const std::vector<Command> &table() {
         "Removes an instance; its data goes to the trash"},
        containersDestroy},
       {{{"plugins", "list"}, {}, {quiet}, "All plugins and their state"}, pluginsList},
-      {{{"plugins", "show"}, {"ID"}, {}, "One plugin: what it provides, needs and why it is in its state"},
-       pluginsShow},
+      {{{"plugins", "info"}, {"ID"}, {}, "One plugin: what it provides and needs, its file, its state and why"},
+       pluginsInfo},
+      {{{"plugins", "show"}, {"ID"}, {}, "The same as plugins info"}, pluginsInfo},
+      {{{"plugins", "doctor"},
+        {"[ID|FILE…]"},
+        {},
+        "Examines plugins, also before they are installed; without arguments all that are enabled"},
+       pluginsDoctor},
       {{{"plugins", "enable"}, {"ID"}, {}, "Starts a plugin, until the next restart of the daemon"},
-       pluginsSwitch("enable", "enabled")},
+       [](const Invocation &invocation) { return pluginsSwitch(invocation, "enable", "enabled"); }},
       {{{"plugins", "disable"}, {"ID"}, {}, "Stops a plugin, until the next restart of the daemon"},
-       pluginsSwitch("disable", "disabled")},
+       [](const Invocation &invocation) { return pluginsSwitch(invocation, "disable", "disabled"); }},
       {{{"plugins", "reload"}, {"ID"}, {}, "Replaces a running plugin by what its file is now, or restarts it"},
        pluginsReload},
       {{{"plugins", "new"},

@@ -3,15 +3,11 @@
 #include "config/CoreSchema.h"
 #include "config/Validator.h"
 
-#include <matrixos/abi/runtime.h>
-
 #include <algorithm>
 
 namespace matrixos::daemon {
 
 namespace {
-
-constexpr const char *kInstalledPlugins = "/usr/lib/matrixos/plugins";
 
 /// Plugins that are not enabled but have a section: their file says what the section may hold.
 std::vector<std::string> otherSections(const config::RawConfig &raw, const config::Schema &core,
@@ -32,19 +28,10 @@ std::vector<std::string> otherSections(const config::RawConfig &raw, const confi
   return ids;
 }
 
-/// The plugin's own keys and those that the host adds. Borrowed from the manifest.
-std::vector<mos_config_key> keysOf(const plugin::Manifest &manifest) {
-  std::vector<mos_config_key> keys = manifest.abiConfigKeys();
-  const auto isRuntime = [](const plugin::Manifest::Provide &p) { return p.service == MOS_RUNTIME_1; };
-  if (std::any_of(manifest.provides.begin(), manifest.provides.end(), isRuntime))
-    keys.push_back(config::isolationKey());
-  return keys;
-}
-
 void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
   if (!plugin.manifest) return schema.addUncheckedPlugin(plugin.id, plugin.error);
   try {
-    schema.addPlugin(plugin.id, plugin.manifest->description, keysOf(*plugin.manifest));
+    schema.addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->allConfigKeys());
   } catch (const Error &e) {
     schema.addUncheckedPlugin(plugin.id, e.what());
   }
@@ -53,12 +40,8 @@ void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
 } // namespace
 
 ConfigService::ConfigService(config::LoadOptions options, const std::filesystem::path &binaryDir, Purpose purpose)
-    : options_(std::move(options)), purpose_(purpose), defaultPlugins_(kInstalledPlugins),
-      pluginHost_(binaryDir / "matrixos-plugin-host") {
-  std::error_code error;
-  const auto beside = std::filesystem::weakly_canonical(binaryDir / ".." / "plugins", error);
-  if (!error && std::filesystem::is_directory(beside, error)) defaultPlugins_ = beside;
-}
+    : options_(std::move(options)), purpose_(purpose), defaultPlugins_(config::defaultPluginsPath(binaryDir)),
+      pluginHost_(binaryDir / "matrixos-plugin-host") {}
 
 struct ConfigService::Preview {
   config::ConfigPtr config;
@@ -141,7 +124,7 @@ ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPl
 config::ConfigPtr ConfigService::withPlugin(const plugin::DiscoveredPlugin &plugin,
                                             std::vector<plugin::DiscoveredPlugin> running) {
   // load() accepts a plugin that cannot say what its keys are; one that is about to run has to.
-  config::Schema().addPlugin(plugin.id, plugin.manifest->description, keysOf(*plugin.manifest));
+  config::Schema().addPlugin(plugin.id, plugin.manifest->description, plugin.manifest->allConfigKeys());
   running.erase(std::remove_if(running.begin(), running.end(), [&](const auto &p) { return p.id == plugin.id; }),
                 running.end());
   running.push_back(plugin);

@@ -1,5 +1,8 @@
 #include "plugin/Manifest.h"
 
+#include "config/CoreSchema.h"
+
+#include <matrixos/abi/runtime.h>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -55,6 +58,13 @@ bool isPluginId(const std::string &id) noexcept {
   return !id.empty() && id.size() <= 48 && id[0] >= 'a' && id[0] <= 'z' &&
          std::all_of(id.begin(), id.end(),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+std::vector<mos_config_key> Manifest::allConfigKeys() const {
+  std::vector<mos_config_key> keys = abiConfigKeys();
+  const auto isRuntime = [](const Provide &p) { return p.service == MOS_RUNTIME_1; };
+  if (std::any_of(provides.begin(), provides.end(), isRuntime)) keys.push_back(config::isolationKey());
+  return keys;
 }
 
 bool Manifest::providesService(const std::string &service, const std::string &instance) const {

@@ -37,6 +37,8 @@ struct Manifest {
 
   /// The config keys in the form of the ABI, borrowed from this manifest.
   std::vector<mos_config_key> abiConfigKeys() const;
+  /// The same, and the keys that the host itself adds to the plugin's section.
+  std::vector<mos_config_key> allConfigKeys() const;
   bool providesService(const std::string &service, const std::string &instance) const;
   bool needsService(const std::string &service) const;
 

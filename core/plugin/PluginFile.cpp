@@ -1,8 +1,6 @@
 #include "plugin/PluginFile.h"
 
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
-#include "plugin/ElfFile.h"
 #include "plugin/PluginFiles.h"
 
 #include <matrixos/status.hpp>
@@ -41,15 +39,8 @@ std::string octal(mode_t mode) {
 
 /// Whoever may write the file or its folder runs code as the daemon.
 void checkOwnership(const struct stat &info, const fs::path &path, const char *what) {
-  const bool foreign = info.st_uid != 0 && info.st_uid != ::geteuid();
-  // A sticky folder such as /tmp still lets others add files.
-  const bool writable = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-  if (!foreign && !writable) return;
-  throw Error(Status::PermissionDenied,
-              std::string(what) + " " + path.string() + " is owned by " + ownerName(info.st_uid) + " with mode " +
-                  octal(info.st_mode) + "; it has to be owned by root or " + ownerName(::geteuid()) +
-                  " and writable by its owner alone (chown root, chmod go-w)",
-              "PLUGIN_FILE");
+  const std::string problem = ownershipProblem(info, path, what, ::geteuid());
+  if (!problem.empty()) throw Error(Status::PermissionDenied, problem, "PLUGIN_FILE");
 }
 
 [[noreturn]] void throwAbsent(const fs::path &folder, const std::string &id) {
@@ -62,13 +53,6 @@ void checkOwnership(const struct stat &info, const fs::path &path, const char *w
               "PLUGIN_FILE");
 }
 
-/// An open file of the plugin folder. Links are followed by hand, so that none leads out of the folder.
-struct OpenFile {
-  fs::path path;
-  common::UniqueFd fd;
-  struct stat info {};
-};
-
 /// The name that the link `name` in the folder leads to, which has to lie in the same folder.
 std::string linkTarget(int folderFd, const fs::path &home, const std::string &name) {
   std::array<char, 4096> text{};
@@ -80,7 +64,8 @@ std::string linkTarget(int folderFd, const fs::path &home, const std::string &na
               "PLUGIN_FILE");
 }
 
-OpenFile openPlugin(const fs::path &folder, const std::string &id) {
+/// Links are followed by hand, so that none leads out of the folder.
+OpenPluginFile openPlugin(const fs::path &folder, const std::string &id) {
   std::error_code error;
   const fs::path home = fs::canonical(folder, error);
   if (error) throwAbsent(folder, id);
@@ -88,7 +73,7 @@ OpenFile openPlugin(const fs::path &folder, const std::string &id) {
   struct stat info {};
   if (!folderFd || ::fstat(folderFd.get(), &info) != 0) common::throwErrno(errno, "opening " + home.string());
   checkOwnership(info, home, "the plugin folder");
-  OpenFile file;
+  OpenPluginFile file;
   std::string name = id + ".so";
   // Not blocking: a FIFO in the folder must not hold the daemon up.
   for (int links = 0; !file.fd && links <= kMaxLinks; ++links) {
@@ -115,14 +100,14 @@ bool sameContent(const struct stat &a, const struct stat &b) {
 }
 
 /// A copy of a file that is just being written is neither the old nor the new one.
-void checkUnchanged(const OpenFile &file) {
+void checkUnchanged(const OpenPluginFile &file) {
   struct stat now {};
   if (::fstat(file.fd.get(), &now) == 0 && sameContent(now, file.info)) return;
   throw Error(Status::Unavailable, file.path.string() + " is being written; try again when it is complete",
               "PLUGIN_CHANGING");
 }
 
-FileFacts factsOf(const OpenFile &file) {
+FileFacts factsOf(const OpenPluginFile &file) {
   FileFacts facts;
   facts.path = file.path;
   facts.owner = ownerName(file.info.st_uid);
@@ -131,19 +116,6 @@ FileFacts factsOf(const OpenFile &file) {
   facts.modifiedMs = std::int64_t{file.info.st_mtim.tv_sec} * 1000 + file.info.st_mtim.tv_nsec / 1'000'000;
   facts.identity = file.info;
   return facts;
-}
-
-/// Asked before any of the file's code runs, since loading a library that is no plugin is not harmless: a second copy
-/// of one that the daemon uses shares the first one's objects, and the exit destroys them twice.
-void checkElf(FileFacts &facts) {
-  const common::UniqueFd fd(::open(facts.copy.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) common::throwErrno(errno, "opening " + facts.copy.string());
-  const ElfFile elf = ElfFile::read(fd.get(), facts.path.string());
-  facts.uniqueSymbols = static_cast<std::uint32_t>(elf.uniqueSymbols.size());
-  if (elf.exportsSymbol(MOS_ENTRY_NAME)) return;
-  throw Error(Status::FailedPrecondition,
-              facts.path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)",
-              "PLUGIN_ENTRY");
 }
 
 /// dlsym looks into what the library needs, too.
@@ -156,15 +128,59 @@ void checkEntry(const void *entry, const FileFacts &facts) {
               "PLUGIN_ENTRY");
 }
 
-/// The loader's own sentence names the copy, which means nothing to the operator.
-std::string inWordsOf(std::string text, const FileFacts &facts) {
+/// The loader's own sentence, out of the words that Boost.DLL puts around it. It names the copy, which means nothing to
+/// the operator.
+std::string loaderSentence(std::string text, const FileFacts &facts) {
+  constexpr std::string_view kBefore = "dlerror system message: ";
+  const std::size_t from = text.find(kBefore), to = text.rfind("):");
+  if (from != std::string::npos && to != std::string::npos && to > from) {
+    text = text.substr(from + kBefore.size(), to - from - kBefore.size());
+  }
   const std::string copy = facts.copy.string();
+  if (text.rfind(copy + ": ", 0) == 0) return text.substr(copy.size() + 2);
   for (std::size_t at = text.find(copy); at != std::string::npos; at = text.find(copy, at))
     text.replace(at, copy.size(), facts.path.string());
   return text;
 }
 
-const mos_descriptor_v1 *loadCopy(const FileFacts &facts) {
+} // namespace
+
+std::string ownership(const struct stat &info) {
+  return "is owned by " + ownerName(info.st_uid) + " with mode " + octal(info.st_mode);
+}
+
+std::string ownershipProblem(const struct stat &info, const fs::path &path, const char *what, uid_t user) {
+  const bool foreign = info.st_uid != 0 && info.st_uid != user;
+  // A sticky folder such as /tmp still lets others add files.
+  const bool writable = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if (!foreign && !writable) return {};
+  return std::string(what) + " " + path.string() + " " + ownership(info) + "; it has to be owned by root or " +
+         ownerName(user) + " and writable by its owner alone (chown root, chmod go-w)";
+}
+
+FileFacts copyPluginFile(const OpenPluginFile &file, const std::string &id, PluginFiles &files, ElfFile &elf) {
+  FileFacts facts = factsOf(file);
+  const PluginFiles::Copy copy = files.copy(file.fd.get(), id);
+  facts.copy = copy.path;
+  facts.sha256 = copy.sha256;
+  try {
+    checkUnchanged(file);
+    const common::UniqueFd fd(::open(facts.copy.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) common::throwErrno(errno, "opening " + facts.copy.string());
+    elf = ElfFile::read(fd.get(), facts.path.string());
+    // Asked before any of the file's code runs, since loading a library that is no plugin is not harmless: a second
+    // copy of one that the daemon uses shares the first one's objects, and the exit destroys them twice.
+    if (elf.exportsSymbol(MOS_ENTRY_NAME)) return facts;
+    throw Error(Status::FailedPrecondition,
+                facts.path.string() + " is no plugin: it does not export " MOS_ENTRY_NAME " (ABI major 1)",
+                "PLUGIN_ENTRY");
+  } catch (...) {
+    ::unlink(facts.copy.c_str());
+    throw;
+  }
+}
+
+const mos_descriptor_v1 *loadPluginCopy(const FileFacts &facts, const ElfFile &elf) {
   using boost::dll::load_mode::type;
   // Lazy binding (the default of Boost.DLL) would turn a missing symbol into a crash at its first use.
   const auto mode = static_cast<type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -176,12 +192,15 @@ const mos_descriptor_v1 *loadCopy(const FileFacts &facts) {
   } catch (const Error &) {
     throw;
   } catch (const std::exception &e) {
-    throw Error(Status::FailedPrecondition, facts.path.string() + " cannot be loaded: " + inWordsOf(e.what(), facts),
+    const bool relative = elf.runPath.find("$ORIGIN") != std::string::npos;
+    throw Error(Status::FailedPrecondition,
+                facts.path.string() + " cannot be loaded: " + loaderSentence(e.what(), facts) +
+                    (relative ? "; it looks for libraries beside itself ($ORIGIN), but what runs is a copy in another "
+                                "folder: give it an absolute RUNPATH"
+                              : ""),
                 "PLUGIN_LOAD");
   }
 }
-
-} // namespace
 
 bool FileFacts::changedOnDisk() const {
   struct stat now {};
@@ -203,25 +222,15 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
 }
 
 FileFacts PluginFile::prepare(const fs::path &folder, const std::string &id, PluginFiles &files) {
-  const OpenFile file = openPlugin(folder, id);
-  FileFacts facts = factsOf(file);
-  const PluginFiles::Copy copy = files.copy(file.fd.get(), id);
-  facts.copy = copy.path;
-  facts.sha256 = copy.sha256;
-  try {
-    checkUnchanged(file);
-    checkElf(facts);
-    return facts;
-  } catch (...) {
-    ::unlink(copy.path.c_str());
-    throw;
-  }
+  ElfFile elf;
+  return copyPluginFile(openPlugin(folder, id), id, files, elf);
 }
 
 PluginFile PluginFile::load(const fs::path &folder, const std::string &id, PluginFiles &files) {
-  FileFacts facts = prepare(folder, id, files);
+  ElfFile elf;
+  FileFacts facts = copyPluginFile(openPlugin(folder, id), id, files, elf);
   try {
-    const mos_descriptor_v1 *descriptor = loadCopy(facts);
+    const mos_descriptor_v1 *descriptor = loadPluginCopy(facts, elf);
     return PluginFile(std::move(facts), descriptor);
   } catch (...) {
     // A copy that was mapped and then refused stays mapped; only its name goes.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "common/UniqueFd.h"
+#include "plugin/ElfFile.h"
+
 #include <matrixos/abi/plugin.h>
 
 #include <sys/stat.h>
@@ -22,14 +25,31 @@ struct FileFacts {
   std::uint64_t size = 0;
   std::int64_t modifiedMs = 0;
   std::string sha256;
-  /// STB_GNU_UNIQUE symbols: static variables that all generations share.
-  std::uint32_t uniqueSymbols = 0;
   /// Device, inode, size and times: whether it is still the same file.
   struct stat identity {};
 
   /// The file at `path` is no longer what was loaded: replaced, rewritten or removed.
   bool changedOnDisk() const;
 };
+
+// The steps of PluginFile::load(), for tools that look at files wherever they lie and say everything they find.
+
+/// A plugin's file, open. What is said of it is said of the open file, whatever is put in its place meanwhile.
+struct OpenPluginFile {
+  std::filesystem::path path;
+  common::UniqueFd fd;
+  struct stat info {};
+};
+
+/// "is owned by root with mode 0755"
+std::string ownership(const struct stat &info);
+/// Why `user` cannot trust the file or folder with its life: it belongs to somebody else than root or the user, or
+/// others may write to it. Empty when there is nothing to say.
+std::string ownershipProblem(const struct stat &info, const std::filesystem::path &path, const char *what, uid_t user);
+/// Copies the file and reads the copy's tables. Runs no code of it. Throws Error.
+FileFacts copyPluginFile(const OpenPluginFile &file, const std::string &id, PluginFiles &files, ElfFile &elf);
+/// Loads the copy, which runs its constructors, and asks its entry function. Throws Error(FailedPrecondition).
+const mos_descriptor_v1 *loadPluginCopy(const FileFacts &facts, const ElfFile &elf);
 
 /// A plugin's shared object, checked and loaded. The code stays mapped until the process ends, even when the object
 /// is destroyed: callbacks of a plugin that was given up may still run in it.

@@ -34,9 +34,6 @@ public:
   /// A new copy in any case: code and static variables of its own.
   PluginFile loadAnew(const std::filesystem::path &folder, const std::string &id);
 
-private:
-  friend class PluginFile;
-
   struct Copy {
     std::filesystem::path path;
     std::string sha256;
@@ -44,6 +41,8 @@ private:
   /// Copies what the descriptor reads to `<id>.<n>.so`. Throws Error: FailedPrecondition when code cannot be loaded
   /// from there (noexec), PermissionDenied when the folder is not ours alone, and for failed writes.
   Copy copy(int from, const std::string &id);
+
+private:
   void prepare();
   bool claimOwnFolder(const std::filesystem::path &base, const std::string &prefix);
 
@@ -52,7 +51,7 @@ private:
   std::filesystem::path own_;               ///< empty before the first copy
   common::UniqueFd lock_;                   ///< on own_: this process lives
   std::vector<std::filesystem::path> made_; ///< folders, in the order they were made
-  std::map<std::string, unsigned> count_; ///< copies so far, by id
+  std::map<std::string, unsigned> count_;   ///< copies so far, by id
   std::map<std::filesystem::path, PluginFile> loaded_;
 };
 

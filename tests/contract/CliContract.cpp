@@ -207,7 +207,11 @@ TEST_CASE("matrixosctl: without a daemon") {
         .output = "configuration OK " ETC_DIR "/matrixosd.ini\n"},
        {.words = {"config", "check", "--config=" ETC_DIR "/matrixosd.xml"},
         .output = "configuration OK " ETC_DIR "/matrixosd.xml\n"},
-       {.words = {"completion", "bash"}, .parts = {"complete -F _matrixosctl matrixosctl"}}});
+       {.words = {"plugins", "reload"},
+        .status = 64,
+        .output = usage("\"plugins reload\" needs ID: matrixosctl plugins reload ID")},
+       {.words = {"completion", "bash"},
+        .parts = {"complete -F _matrixosctl matrixosctl", "doctor", "info", "reload"}}});
 }
 
 TEST_CASE("matrixosctl: every command explains itself") {
@@ -219,7 +223,9 @@ TEST_CASE("matrixosctl: every command explains itself") {
                                                        {"containers", "stop"},
                                                        {"containers", "destroy"},
                                                        {"plugins", "list"},
+                                                       {"plugins", "info"},
                                                        {"plugins", "show"},
+                                                       {"plugins", "doctor"},
                                                        {"plugins", "enable"},
                                                        {"plugins", "disable"},
                                                        {"plugins", "reload"},
@@ -282,6 +288,17 @@ TEST_CASE("matrixosctl: the daemon and its plugins") {
        {.words = {"plugins", "list"}, .parts = {"PLUGIN", "STATE", "VERSION", "proxy", "running"}},
        {.words = {"plugins", "list", "--quiet"}, .output = "runtime-docker\norchestrator\nlifecycle\nsocial\nproxy\n"},
        {.words = {"plugins", "show", "proxy"}, .parts = {"state", "running", "matrixos.orchestrator/1"}},
+       {.words = {"plugins", "info", "proxy"},
+        .parts = {"plugin       proxy ", "state        running since ", "generation 1",
+                  "needs        matrixos.orchestrator/1", "from orchestrator", "sha256 ",
+                  "config keys  listen: listen"}},
+       {.words = {"plugins", "doctor"}, .parts = {"runtime-docker (", "  ok      daemon", "all is well\n"}},
+       {.words = {"plugins", "doctor", "proxy", "nope"},
+        .status = 1,
+        .parts = {"proxy (", "nope (", "  FAILED  file", "1 of 2 plugins needs attention\n"}},
+       {.words = {"plugins", "reload", "social"},
+        .parts = {"social reloaded: ", "(generation 1 → 2, the same file), running"}},
+       {.words = {"plugins", "reload", "nope"}, .status = 1, .output = "matrixosctl: there is no plugin \"nope\"\n"},
        {.words = {"plugins", "show", "nope"},
         .status = 1,
         .output = "matrixosctl: there is no plugin \"nope\"; GET /plugins lists them\n"},

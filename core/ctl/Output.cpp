@@ -1,0 +1,26 @@
+#include "ctl/Output.h"
+
+#include <iostream>
+
+namespace matrixos::ctl {
+
+std::string text(const json::Object &object, const std::string &key) {
+  const json::Value value = object.get(key);
+  return value.isEmpty() ? "" : value.convert<std::string>();
+}
+
+std::vector<json::Object::Ptr> objects(const json::Value &value) {
+  std::vector<json::Object::Ptr> list;
+  const auto array = value.extract<json::Array::Ptr>();
+  for (unsigned i = 0; i < array->size(); ++i)
+    list.push_back(array->getObject(i));
+  return list;
+}
+
+bool printedJson(const Invocation &invocation, const std::string &body) {
+  if (!invocation.has("json")) return false;
+  std::cout << body << '\n';
+  return true;
+}
+
+} // namespace matrixos::ctl

@@ -1,0 +1,360 @@
+#include "ctl/PluginDoctor.h"
+
+#include "config/CoreSchema.h"
+#include "config/Loader.h"
+#include "config/Validator.h"
+#include "ctl/DaemonClient.h"
+#include "ctl/PluginProbe.h"
+#include "plugin/PluginFiles.h"
+#include "plugin/StartOrder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace matrixos::ctl {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
+
+/// What the configuration says about plugins.
+struct Settings {
+  config::RawConfig raw;
+  config::Schema core;
+  fs::path folder;
+  std::vector<std::string> enabled;
+  uid_t user = 0; ///< the daemon's, as far as the data directory tells
+};
+
+Settings readSettings(const Invocation &invocation) {
+  Settings settings;
+  config::LoadOptions options;
+  options.file = invocation.get("config");
+  if (options.file.empty() && fs::exists(kDefaultConfig)) options.file = kDefaultConfig;
+  options.environment = config::processEnvironment();
+  settings.raw = config::load(options);
+  if (!options.file.empty() && settings.raw.files.empty()) {
+    throw Failure(EX_CONFIG, settings.raw.problems.empty() ? options.file.string() + " cannot be read"
+                                                           : settings.raw.problems.front().toString());
+  }
+  std::error_code error;
+  settings.core =
+      config::coreSchema(config::defaultPluginsPath(fs::read_symlink("/proc/self/exe", error).parent_path()));
+  const config::ConfigPtr config = config::preview(settings.raw, settings.core);
+  settings.folder = config->getString("plugins", "path");
+  settings.enabled = config->enabledPlugins();
+  struct stat data {};
+  settings.user = ::stat(config->getString("platform", "data_dir").c_str(), &data) == 0 ? data.st_uid : ::geteuid();
+  return settings;
+}
+
+std::string joined(const std::vector<std::string> &words, std::size_t most = 5) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size() && i < most; ++i)
+    text += (text.empty() ? "" : ", ") + words[i];
+  return words.size() > most ? text + " and " + std::to_string(words.size() - most) + " more" : text;
+}
+
+/// One plugin under examination.
+class Patient {
+public:
+  Patient(const Settings &settings, const std::string &target) : settings_(settings) {
+    const bool isFile = target.find('/') != std::string::npos || fs::path(target).extension() == ".so";
+    const fs::path path = isFile ? fs::absolute(target) : settings.folder / (target + ".so");
+    diagnosis_.path = path.string();
+    diagnosis_.id = path.stem().string();
+  }
+
+  /// The file alone, and what it says of itself. `files` takes its copy.
+  void examineFile(plugin::PluginFiles &files) {
+    checkFolder();
+    if (!openFile()) return;
+    plugin::ElfFile elf;
+    plugin::FileFacts facts;
+    try {
+      facts = plugin::copyPluginFile(file_, diagnosis_.id, files, elf);
+    } catch (const std::exception &e) {
+      return add("elf", e.what(), "build it with matrixos_add_plugin(), and install the file again");
+    }
+    add("elf", "a whole shared object for this machine");
+    checkSymbols(elf);
+    checkDescriptor(probePlugin(facts, elf, diagnosis_.id), elf);
+  }
+
+  void add(const char *check, std::string text) { diagnosis_.findings.push_back({check, Verdict::Good, text, {}}); }
+  void add(const char *check, std::string text, std::string remedy) {
+    diagnosis_.findings.push_back({check, Verdict::Bad, std::move(text), std::move(remedy)});
+  }
+  void addUnknown(const char *check, std::string text) {
+    diagnosis_.findings.push_back({check, Verdict::Unknown, std::move(text), {}});
+  }
+
+  const std::string &id() const noexcept { return diagnosis_.id; }
+  const std::string &path() const noexcept { return diagnosis_.path; }
+  const std::optional<plugin::Manifest> &manifest() const noexcept { return manifest_; }
+  const Diagnosis &diagnosis() const noexcept { return diagnosis_; }
+
+private:
+  void checkOwnership(const char *check, const struct stat &info, const fs::path &path, const std::string &what) {
+    const std::string problem = plugin::ownershipProblem(info, path, ("the " + what).c_str(), settings_.user);
+    if (problem.empty()) return add(check, path.string() + " " + plugin::ownership(info));
+    const std::size_t remedy = problem.find("; ");
+    add(check, problem.substr(0, remedy), "chown root " + path.string() + " && chmod go-w " + path.string());
+  }
+
+  void checkFolder() {
+    const fs::path folder = fs::path(diagnosis_.path).parent_path();
+    struct stat info {};
+    if (::stat(folder.c_str(), &info) != 0) {
+      return add("folder", folder.string() + ": " + std::strerror(errno), "check [plugins] path");
+    }
+    checkOwnership("folder", info, folder, "folder");
+  }
+
+  bool openFile() {
+    const fs::path path = diagnosis_.path;
+    std::error_code error;
+    file_.path = fs::canonical(path, error);
+    if (!error && file_.path.parent_path() != fs::canonical(path.parent_path(), error)) {
+      add("file", path.string() + " is a link out of its folder, to " + file_.path.string(),
+          "install the file itself: the daemon follows no link that leaves the folder");
+      return false;
+    }
+    file_.fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file_.fd || ::fstat(file_.fd.get(), &file_.info) != 0) {
+      add("file", path.string() + ": " + std::strerror(errno),
+          errno == ENOENT ? "install it, or check [plugins] path and enabled" : "run matrixosctl as root");
+      return false;
+    }
+    if (!S_ISREG(file_.info.st_mode)) {
+      add("file", path.string() + " is no regular file", "install the plugin's file there");
+      return false;
+    }
+    checkOwnership("file", file_.info, file_.path, "file");
+    return true;
+  }
+
+  void checkSymbols(const plugin::ElfFile &elf) {
+    std::vector<std::string> extra, ours;
+    for (const std::string &name : elf.exports) {
+      if (name != MOS_ENTRY_NAME) extra.push_back(name);
+    }
+    for (const std::string &name : elf.undefinedSymbols) {
+      if (name.rfind("mos_", 0) == 0 || name.find("8matrixos") != std::string::npos) ours.push_back(name);
+    }
+    if (extra.empty())
+      add("exports", MOS_ENTRY_NAME " alone");
+    else
+      add("exports", "besides " MOS_ENTRY_NAME ", " + joined(extra),
+          "other libraries could bind to them: link with a version script, as matrixos_add_plugin() does");
+    if (ours.empty())
+      add("imports", "nothing of the daemon's own");
+    else
+      add("imports", "wants " + joined(ours), "the daemon exports nothing: compile the SDK's headers into the plugin");
+    if (elf.uniqueSymbols.empty())
+      add("unique", "no variables that all its generations would share");
+    else
+      add("unique", "all its generations share " + joined(elf.uniqueSymbols, 3) + " (GNU_UNIQUE)",
+          "compile with -fno-gnu-unique, as matrixos_add_plugin() does");
+  }
+
+  void checkDescriptor(ProbedPlugin probed, const plugin::ElfFile &elf) {
+    if (probed.missing.empty())
+      add("libraries", elf.needed.empty() ? "needs none" : "found all of " + joined(elf.needed, 8));
+    else
+      add("libraries", joined(probed.missing),
+          elf.runPath.find("$ORIGIN") == std::string::npos
+              ? "install the package that has it"
+              : "$ORIGIN in its RUNPATH does not work, since the daemon runs a copy: make it an absolute path");
+    if (!probed.manifest) {
+      return add("descriptor", probed.problem,
+                 probed.crashed           ? "do not install it: the daemon would not survive it; tell its vendor"
+                 : probed.missing.empty() ? "ask its vendor for one that is built for this ABI"
+                                          : "put the libraries right first");
+    }
+    manifest_ = std::move(probed.manifest);
+    add("descriptor", manifest_->name + " " + manifest_->version + ", which calls itself " + manifest_->id +
+                          " as its file is called");
+    add("abi", "major " + std::to_string(manifest_->abiMajor) + ", host minor " +
+                   std::to_string(manifest_->minHostMinor) + " or later; this host is " +
+                   std::to_string(MOS_ABI_MAJOR) + "." + std::to_string(MOS_HOST_MINOR));
+  }
+
+  const Settings &settings_;
+  Diagnosis diagnosis_;
+  plugin::OpenPluginFile file_;
+  std::optional<plugin::Manifest> manifest_;
+};
+
+/// The patients, and the other plugins that are enabled, as far as they can be read.
+class Ward {
+public:
+  Ward(Settings settings, const std::vector<std::string> &targets) : settings_(std::move(settings)) {
+    for (const std::string &target : targets.empty() ? settings_.enabled : targets)
+      patients_.push_back(std::make_unique<Patient>(settings_, target));
+    for (const std::string &id : settings_.enabled) {
+      const auto same = [&](const auto &patient) { return patient->id() == id; };
+      if (std::none_of(patients_.begin(), patients_.end(), same))
+        others_.push_back(std::make_unique<Patient>(settings_, id));
+    }
+  }
+
+  void examineFiles() {
+    for (const auto &patient : patients_)
+      patient->examineFile(files_);
+    for (const auto &other : others_)
+      other->examineFile(files_);
+  }
+
+  void checkNeeds() {
+    for (const auto &patient : patients_) {
+      if (patient->manifest()) checkNeeds(*patient);
+    }
+  }
+
+  void checkConfig() {
+    for (const auto &patient : patients_) {
+      if (patient->manifest()) checkConfig(*patient);
+    }
+  }
+
+  /// What the daemon says, if one answers.
+  void checkDaemon(const Invocation &invocation) {
+    std::string silence;
+    std::vector<json::Object::Ptr> plugins;
+    try {
+      const auto list = DaemonClient(invocation).get("/plugins").extract<json::Array::Ptr>();
+      for (unsigned i = 0; i < list->size(); ++i)
+        plugins.push_back(list->getObject(i));
+    } catch (const std::exception &e) {
+      silence = e.what();
+    }
+    for (const auto &patient : patients_) {
+      if (!silence.empty())
+        patient->addUnknown("daemon", silence);
+      else
+        report(*patient, plugins);
+    }
+  }
+
+  std::vector<Diagnosis> diagnoses() const {
+    std::vector<Diagnosis> list;
+    for (const auto &patient : patients_)
+      list.push_back(patient->diagnosis());
+    return list;
+  }
+
+private:
+  /// Those that would run beside the patient: a file under examination stands for the installed one of its id.
+  std::vector<Patient *> besides(const Patient &patient) const {
+    std::vector<Patient *> list;
+    for (const auto *all : {&patients_, &others_}) {
+      for (const auto &other : *all) {
+        if (other->id() != patient.id()) list.push_back(other.get());
+      }
+    }
+    return list;
+  }
+
+  void checkNeeds(Patient &patient) const {
+    std::vector<const plugin::Manifest *> all{&*patient.manifest()};
+    std::vector<std::string> unreadable;
+    for (const Patient *other : besides(patient)) {
+      if (other->manifest())
+        all.push_back(&*other->manifest());
+      else
+        unreadable.push_back(other->id());
+    }
+    const plugin::StartOrder order = plugin::StartOrder::of(all);
+    const auto failure = order.failures.find(patient.id());
+    if (failure == order.failures.end())
+      patient.add("needs", patient.manifest()->needs.empty() ? "nothing" : "enabled plugins provide all of it");
+    else if (unreadable.empty())
+      patient.add("needs", failure->second, "enable a plugin that provides it ([plugins] enabled)");
+    else
+      patient.addUnknown("needs", failure->second + "; but these cannot be read: " + joined(unreadable));
+  }
+
+  void checkConfig(Patient &patient) const {
+    config::Schema schema = settings_.core;
+    try {
+      schema.addPlugin(patient.id(), patient.manifest()->description, patient.manifest()->allConfigKeys());
+    } catch (const std::exception &e) {
+      return patient.add("config", e.what(), "ask its vendor: the plugin declares its keys wrongly");
+    }
+    for (const Patient *other : besides(patient)) {
+      if (schema.find(other->id()) == nullptr) schema.addUncheckedPlugin(other->id(), "it is not looked at");
+    }
+    // As it would be with the plugin enabled: only then what it requires counts.
+    std::vector<std::string> enabled = settings_.enabled;
+    if (std::find(enabled.begin(), enabled.end(), patient.id()) == enabled.end()) enabled.push_back(patient.id());
+    config::RawConfig raw = settings_.raw;
+    raw.values.push_back({"plugins",
+                          "enabled",
+                          joined(enabled, enabled.size()),
+                          {config::Origin::Source::CommandLine, "matrixosctl", 0, 0}});
+    std::vector<std::string> own;
+    try {
+      config::validate(raw, schema);
+    } catch (const config::ConfigError &e) {
+      for (const std::string &problem : e.problems()) {
+        if (problem.find("[" + patient.id() + "]") != std::string::npos) own.push_back(problem);
+      }
+    }
+    if (own.empty())
+      patient.add("config", "the section [" + patient.id() + "] is valid");
+    else
+      patient.add("config", joined(own), "correct it; matrixosctl config check looks at the whole configuration");
+  }
+
+  static void report(Patient &patient, const std::vector<json::Object::Ptr> &plugins) {
+    const auto found = std::find_if(plugins.begin(), plugins.end(),
+                                    [&](const auto &p) { return json::getString(*p, "id") == patient.id(); });
+    if (found == plugins.end()) return patient.addUnknown("daemon", "the running daemon does not know it");
+    const json::Object &plugin = **found;
+    std::error_code error;
+    if (!fs::equivalent(json::getString(plugin, "path"), patient.path(), error)) {
+      return patient.addUnknown("daemon", "the running daemon has another file, " + json::getString(plugin, "path"));
+    }
+    const std::string state = json::getString(plugin, "state");
+    const std::string reason = plugin.optValue<std::string>("reason", {});
+    if (state != "running" && state != "disabled") {
+      return patient.add("daemon", state + (reason.empty() ? "" : ": " + reason),
+                         "put that right, then matrixosctl plugins reload " + patient.id());
+    }
+    const auto file = plugin.getObject("file");
+    if (file && file->optValue<bool>("changedOnDisk", false)) {
+      return patient.add("daemon", state + ", but the file has changed since it was loaded",
+                         "matrixosctl plugins " + std::string(state == "running" ? "reload " : "enable ") +
+                             patient.id());
+    }
+    patient.add("daemon", state + ", generation " + std::to_string(plugin.optValue<int>("generation", 0)));
+  }
+
+  const Settings settings_;
+  plugin::PluginFiles files_;
+  std::vector<std::unique_ptr<Patient>> patients_, others_;
+};
+
+} // namespace
+
+bool Diagnosis::healthy() const {
+  return std::none_of(findings.begin(), findings.end(), [](const Finding &f) { return f.verdict == Verdict::Bad; });
+}
+
+std::vector<Diagnosis> diagnosePlugins(const Invocation &invocation, const std::vector<std::string> &targets) {
+  Ward ward(readSettings(invocation), targets);
+  ward.examineFiles();
+  ward.checkNeeds();
+  ward.checkConfig();
+  ward.checkDaemon(invocation);
+  return ward.diagnoses();
+}
+
+} // namespace matrixos::ctl

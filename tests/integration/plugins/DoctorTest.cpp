@@ -1,0 +1,224 @@
+// matrixosctl plugins info and doctor: what operators are told of a plugin, with and without a daemon, installed or
+// not.
+#include "ChangingDaemon.h"
+#include "support/Wait.h"
+
+#include <matrixos/json.hpp>
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+using namespace matrixos;
+using namespace matrixos::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path sick(const std::string &way) {
+  return buildDir() / "test-plugins/sick" / ("sick-" + way + ".so");
+}
+
+/// The doctor's findings on one plugin, by check.
+struct Examination {
+  int status = -1;
+  bool healthy = false;
+  std::map<std::string, std::string> results, texts;
+};
+
+Examination examine(const std::vector<std::string> &command) {
+  const Finished finished = run(command);
+  CAPTURE(finished.out);
+  Examination examination;
+  examination.status = finished.status;
+  const auto plugin = json::parse(finished.out).extract<json::Array::Ptr>()->getObject(0);
+  examination.healthy = plugin->getValue<bool>("healthy");
+  const auto checks = plugin->getArray("checks");
+  for (unsigned i = 0; i < checks->size(); ++i) {
+    const auto check = checks->getObject(i);
+    const std::string name = check->getValue<std::string>("check");
+    CHECK(examination.results.count(name) == 0);
+    examination.results[name] = check->getValue<std::string>("result");
+    examination.texts[name] = check->getValue<std::string>("text");
+    // Whoever is told that something is wrong is told what to do.
+    CHECK(check->has("remedy") == (examination.results[name] == "bad"));
+  }
+  CHECK(examination.status == (examination.healthy ? 0 : 1));
+  return examination;
+}
+
+/// Without a daemon: in a folder with a configuration and nothing else.
+class Bench {
+public:
+  explicit Bench(const std::string &config = "") {
+    writeFile(dir_ / "matrixosd.ini", "[platform]\ndata_dir = data\n[plugins]\npath = plugins\nenabled =\n" + config);
+    fs::create_directories(dir_ / "plugins");
+  }
+  Examination examine(const fs::path &file) const { return test_examine({file.string()}); }
+  Finished text(const std::vector<std::string> &targets) const { return run(command(targets)); }
+  const TempDir &dir() const { return dir_; }
+
+private:
+  Examination test_examine(std::vector<std::string> targets) const {
+    targets.emplace_back("--json");
+    return ::examine(command(targets));
+  }
+  std::vector<std::string> command(const std::vector<std::string> &targets) const {
+    std::vector<std::string> words{(buildDir() / "bin/matrixosctl").string(),
+                                   "--config=" + (dir_ / "matrixosd.ini").string(), "plugins", "doctor"};
+    words.insert(words.end(), targets.begin(), targets.end());
+    return words;
+  }
+
+  TempDir dir_;
+};
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("doctor: a file that is well, before it is installed and without a daemon") {
+  const Bench bench;
+  Examination found = bench.examine(sick("well"));
+  CHECK(found.healthy);
+  CHECK(found.results.at("daemon") == "unknown");
+  found.results.erase("daemon");
+  CHECK(found.results.size() == 11);
+  for (const auto &[check, result] : found.results) {
+    CAPTURE(check);
+    CHECK(result == "good");
+  }
+}
+
+TEST_CASE("doctor: every sickness by its name") {
+  const Bench bench;
+  struct Sickness {
+    const char *way, *check, *text;
+  };
+  for (const Sickness &sickness : {Sickness{"crashes", "descriptor", "its code crashed while it was loaded: Aborted"},
+                                   {"exits", "descriptor", "its code ended the process while it was loaded"},
+                                   {"hangs", "descriptor", "its code did not return within 10 s"},
+                                   {"exports", "exports", "sick_helper"},
+                                   {"imports", "imports", "mos_core_secret"},
+                                   {"imports", "descriptor", "undefined symbol: mos_core_secret"},
+                                   {"library", "libraries", "libmatrixos-gone.so: cannot open shared object file"},
+                                   {"origin", "libraries", "libmatrixos-gone.so: cannot open shared object file"},
+                                   {"origin", "descriptor", "$ORIGIN"}}) {
+    CAPTURE(sickness.way);
+    const Examination found = bench.examine(sick(sickness.way));
+    CHECK_FALSE(found.healthy);
+    CHECK(found.results.at(sickness.check) == "bad");
+    CHECK_MESSAGE(has(found.texts.at(sickness.check), sickness.text), found.texts.at(sickness.check));
+  }
+#if defined(__GNUC__) && !defined(__clang__)
+  CHECK(bench.examine(sick("unique")).results.at("unique") == "bad");
+#endif
+}
+
+TEST_CASE("doctor: files that are no plugins, and those that others could change") {
+  const Bench bench;
+  const fs::path file = bench.dir() / "plugins/sick-well.so";
+  CHECK(bench.examine(file).results.at("file") == "bad");
+  writeFile(file, "hello");
+  CHECK(has(bench.examine(file).texts.at("elf"), "is not a 64-bit shared object"));
+  const std::string whole = readFile(sick("well"));
+  writeFile(file, whole.substr(0, whole.size() / 2));
+  CHECK(has(bench.examine(file).texts.at("elf"), "is damaged"));
+  writeFile(file, whole);
+  CHECK(bench.examine("sick-well").healthy);
+  fs::permissions(file, fs::perms::owner_all | fs::perms::group_write);
+  CHECK(has(bench.examine(file).texts.at("file"), "mode 0720"));
+  fs::permissions(file, fs::perms::owner_all);
+  fs::permissions(file.parent_path(), fs::perms::all);
+  CHECK(has(bench.examine(file).texts.at("folder"), "mode 0777"));
+  fs::permissions(file.parent_path(), fs::perms::owner_all);
+  fs::rename(file, bench.dir() / "elsewhere.so");
+  fs::create_symlink(bench.dir() / "elsewhere.so", file);
+  CHECK(has(bench.examine(file).texts.at("file"), "is a link out of its folder"));
+  fs::remove(file);
+  fs::copy_file(sick("well"), bench.dir() / "plugins/other.so");
+  CHECK(has(bench.examine("other").texts.at("descriptor"), "calls itself \"sick-well\""));
+}
+
+TEST_CASE("doctor: needs and configuration, with the plugin as if it were enabled") {
+  const Bench bench("[changing]\nword = fine\nmust =\n");
+  const Examination needing = bench.examine(ChangingDaemon::fileOf(4));
+  CHECK(has(needing.texts.at("needs"), "needs example.missing/1, which no enabled plugin provides"));
+  const Examination demanding = bench.examine(ChangingDaemon::fileOf(5));
+  CHECK(has(demanding.texts.at("config"), "[changing] must: has to be set"));
+  const Examination strange = bench.examine(ChangingDaemon::fileOf(1));
+  CHECK(has(strange.texts.at("config"), "unknown key \"must\" in [changing]"));
+  CHECK(bench.examine(ChangingDaemon::versions() / "consuming.so").results.at("needs") == "bad");
+  const Finished both =
+      bench.text({ChangingDaemon::fileOf(6).string(), (ChangingDaemon::versions() / "consuming.so").string()});
+  CHECK(both.status == 1);
+  CHECK(has(both.out, "2 of 2 plugins need attention"));
+}
+
+TEST_CASE("doctor: it reads without a terminal, and leaves nothing behind") {
+  const Bench bench;
+  const Finished found = bench.text({sick("exports").string()});
+  CHECK(found.status == 1);
+  CHECK(has(found.out, "  FAILED  exports"));
+  CHECK(has(found.out, " -> other libraries could bind to them"));
+  CHECK(has(found.out, "1 of 1 plugin needs attention"));
+  const auto temporary = bench.dir() / "tmp";
+  fs::create_directories(temporary);
+  for (const char *way : {"well", "crashes"}) {
+    run({"env", "TMPDIR=" + temporary.string(), (buildDir() / "bin/matrixosctl").string(),
+         "--config=" + (bench.dir() / "matrixosd.ini").string(), "plugins", "doctor", sick(way).string()});
+    CHECK(fs::is_empty(temporary));
+  }
+  CHECK(run({(buildDir() / "bin/matrixosctl").string(), "--config=/nowhere/x.ini", "plugins", "doctor"}).status == 78);
+}
+
+TEST_CASE("doctor: what the running daemon says is part of it") {
+  ChangingDaemon changing;
+  DaemonProcess &daemon = changing.daemon();
+  const std::vector<std::string> command{(buildDir() / "bin/matrixosctl").string(),
+                                         "--config=" + daemon.configFile().string(),
+                                         "plugins",
+                                         "doctor",
+                                         "changing",
+                                         "--json"};
+  daemon.start();
+  CHECK(examine(command).texts.at("daemon") == "running, generation 1");
+  changing.replace(2);
+  const Examination stale = examine(command);
+  CHECK_FALSE(stale.healthy);
+  CHECK(has(stale.texts.at("daemon"), "the file has changed since it was loaded"));
+  CHECK(changing.reload().status == 200);
+  CHECK(examine(command).texts.at("daemon") == "running, generation 2");
+  daemon.api("POST", "/plugins/changing/disable");
+  CHECK(examine(command).texts.at("daemon") == "disabled, generation 2");
+  changing.replace(3);
+  daemon.api("POST", "/plugins/changing/enable");
+  CHECK(examine(command).texts.at("daemon") == "failed: version 3 starts badly on purpose");
+}
+
+TEST_CASE("info: everything about a plugin on one page") {
+  ChangingDaemon changing;
+  DaemonProcess &daemon = changing.daemon();
+  daemon.start();
+  const std::string page = daemon.ctl({"plugins", "info", "changing"}).out;
+  CAPTURE(page);
+  for (const char *line :
+       {"plugin       changing 1.0.0\n", "name         Changing, by Example, MIT\n", "state        running since 20",
+        ", generation 1\n", "ABI          major 1, host minor 0 or later; this daemon's host minor is ",
+        "provides     matrixos.lifecycle/1, minor 0\n", "changing.so\n", ", mode 0700, ", "sha256 ", "runs from    ",
+        "config keys  word: string, default hello\n"})
+    CHECK_MESSAGE(has(page, line), "missing: " << line);
+  CHECK_FALSE(has(page, "has changed since"));
+  CHECK(has(daemon.ctl({"plugins", "info", "consuming"}).out,
+            "needs        matrixos.lifecycle/1, minor 0 or later: from changing\n"));
+  changing.replace(2);
+  CHECK(has(daemon.ctl({"plugins", "show", "changing"}).out,
+            "has changed since it was loaded; matrixosctl plugins reload changing\n"));
+  daemon.api("POST", "/plugins/changing/disable");
+  CHECK(has(daemon.ctl({"plugins", "info", "consuming"}).out, "minor 0 or later: nobody provides it\n"));
+  const std::string body = daemon.ctl({"plugins", "info", "changing", "--json"}).out;
+  CHECK(member(body, "state") == "disabled");
+  CHECK(member(body, "generation") == "1");
+}
