@@ -30,11 +30,7 @@ bool bindable(std::uint16_t port) {
   }
 }
 
-} // namespace
-
-TEST_CASE("an instance from its provision to its end" * doctest::skip(!engineAnswers())) {
-  DaemonProcess daemon({{"lifecycle.check_interval", "1s"}, {"lifecycle.idle_timeout", "1h"}});
-  daemon.start();
+void followOneInstance(DaemonProcess &daemon) {
   const std::string handle = uniqueHandle("e2e");
   const std::string host = handle + ".localhost";
 
@@ -95,6 +91,21 @@ TEST_CASE("an instance from its provision to its end" * doctest::skip(!engineAns
   CHECK(run({"sqlite3", (daemon.dir() / "data/matrixos.db").string(),
              "select (select count(*) from containers) + (select count(*) from port_assignments)"})
             .out == "0\n");
+}
+
+} // namespace
+
+TEST_CASE("an instance from its provision to its end" * doctest::skip(!engineAnswers())) {
+  DaemonProcess daemon({{"lifecycle.check_interval", "1s"}, {"lifecycle.idle_timeout", "1h"}});
+  daemon.start();
+  followOneInstance(daemon);
+}
+
+TEST_CASE("the same with the runtime in a process of its own" * doctest::skip(!engineAnswers())) {
+  DaemonProcess daemon(
+      {{"lifecycle.check_interval", "1s"}, {"lifecycle.idle_timeout", "1h"}, {"runtime-docker.isolation", "process"}});
+  daemon.start();
+  followOneInstance(daemon);
 }
 
 TEST_CASE("the container is configured as the platform promises" * doctest::skip(!engineAnswers())) {
