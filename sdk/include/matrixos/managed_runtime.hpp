@@ -99,7 +99,7 @@ public:
     stopping_ = true;
     hub_.shutdown();
   }
-  /// Stops watching. Before the derived class is destroyed.
+  /// Stops watching, gives the state folder up. Before the derived class is destroyed; again is fine.
   void close() noexcept;
 
   std::string capabilities(const Call &call) final;
@@ -230,13 +230,12 @@ public:
     runtime_->shutdown();
     services_.withdraw(MOS_RUNTIME_1, Class::kInstance); // waits for the calls in the table
     runtime_->close();
-    runtime_.reset();
   }
 
 private:
   const mos_host_v1 *host_;
   Services services_;
-  std::unique_ptr<Class> runtime_;
+  std::unique_ptr<Class> runtime_; ///< stays after stop(): its table is promised until destroy()
 };
 
 } // namespace v1

@@ -21,6 +21,7 @@ inline void ManagedRuntime::close() noexcept {
   open_ = false;
   deaths_.wake();
   if (watcher_.joinable()) watcher_.join();
+  if (records_) records_->unlock();
 }
 
 /// What a record says is compared with what runs; a crash may have come at any point.

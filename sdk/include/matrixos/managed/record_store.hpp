@@ -43,6 +43,9 @@ public:
 
   const std::string &folder() const noexcept { return folder_; }
 
+  /// Lets another have the folder.
+  void unlock() const noexcept { ::flock(fd_.get(), LOCK_UN); }
+
   /// Durable on return.
   void write(const std::string &key, const std::string &text) const {
     const std::string temporary = "." + key + ".new";
