@@ -79,8 +79,8 @@ std::string ProcessRuntime::launch(const Call &, const Instance &instance) {
   options.env = environmentOf(spec);
   // Said here by name; a shell or a sandbox would only leave a line in the instance's log.
   const std::string program = spec.command.empty() ? firstProgram(settings_.command) : spec.command.front();
-  if (!program.empty()) static_cast<void>(process::findProgram(program, options.env["PATH"]));
-  options.argv = sandbox_.wrap(spec, commandOf(spec, settings_));
+  const std::string file = program.empty() ? "" : process::findProgram(program, options.env["PATH"]);
+  options.argv = sandbox_.wrap(spec, commandOf(spec, settings_), file);
   options.directory = homeOf(spec);
   options.outputFile = log(instance).path();
   options.user = settings_.user;

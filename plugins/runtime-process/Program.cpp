@@ -63,8 +63,10 @@ std::vector<std::string> commandOf(const InstanceSpec &spec, const Settings &set
 std::string firstProgram(const std::string &command) {
   std::string text = command;
   if (text.rfind("exec ", 0) == 0) text.erase(0, 5);
-  const std::string word = text.substr(0, text.find(' '));
+  const bool quoted = !text.empty() && (text.front() == '"' || text.front() == '\'');
+  const std::string word = quoted ? text.substr(1, text.find(text.front(), 1) - 1) : text.substr(0, text.find(' '));
   for (const char c : word) {
+    if (quoted && c == ' ') continue;
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '/' || c == '.' || c == '-' || c == '_';
     if (!plain) return {};
   }

@@ -63,12 +63,17 @@ std::vector<std::string> Sandbox::arguments() const {
   return words;
 }
 
-std::vector<std::string> Sandbox::wrap(const InstanceSpec &spec, std::vector<std::string> command) const {
+std::vector<std::string> Sandbox::wrap(const InstanceSpec &spec, std::vector<std::string> command,
+                                       const std::string &program) const {
   if (!works()) return command;
   std::vector<std::string> words = arguments();
   // The homes of all lie side by side: none is seen but the instance's own.
   for (const InstanceSpec::Volume &volume : spec.volumes)
     append(words, {"--tmpfs", std::filesystem::path(volume.volume).parent_path().parent_path()});
+  const std::string folder = std::filesystem::path(program).parent_path();
+  for (const char *hidden : {"/tmp/", "/var/tmp/", "/run/"}) {
+    if (program.rfind(hidden, 0) == 0) append(words, {"--ro-bind", folder, folder});
+  }
   for (const InstanceSpec::Volume &volume : spec.volumes)
     append(words, {volume.readOnly ? "--ro-bind" : "--bind", volume.volume, volume.volume});
   append(words, {"--hostname", spec.name.substr(0, 63), "--chdir", homeOf(spec), "--"});

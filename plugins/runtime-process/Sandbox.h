@@ -22,8 +22,10 @@ public:
   /// Why it is not used; "" when it is.
   const std::string &problem() const noexcept { return problem_; }
 
-  /// The command in a sandbox, or as it is when there is none.
-  std::vector<std::string> wrap(const InstanceSpec &spec, std::vector<std::string> command) const;
+  /// The command in a sandbox, or as it is when there is none. `program` is its file, "" when not known: its folder is
+  /// in sight even where folders are not.
+  std::vector<std::string> wrap(const InstanceSpec &spec, std::vector<std::string> command,
+                                const std::string &program) const;
 
 private:
   std::vector<std::string> arguments() const;

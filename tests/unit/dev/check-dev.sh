@@ -44,6 +44,27 @@ expect 0 '^run stop' bash -c 'source <(./dev completion bash); COMP_WORDS=(./dev
   echo "${COMPREPLY[*]}"'
 expect 0 '^release$' bash -c 'source <(./dev completion bash); COMP_WORDS=(./dev build r); COMP_CWORD=2; _matrixos_dev
   echo "${COMPREPLY[*]}"'
+# Which runtime carries the demo: sourced, the tool gives its functions.
+choose='source ./dev help >/dev/null; choose_runtime; echo "took $runtime"'
+for tool in docker dockerd; do
+  printf '#!/bin/sh\nexit 1\n' >"$work/$tool"
+  chmod +x "$work/$tool"
+done
+expect 0 'took process' env MATRIXOS_RUNTIME=process bash -c "$choose"
+expect 0 'because MATRIXOS_RUNTIME=process' env MATRIXOS_RUNTIME=process bash -c "$choose"
+expect 1 "no runtime 'lxc'" env MATRIXOS_RUNTIME=lxc bash -c "$choose"
+refused='start_engine() { note "There is none."; return 1; }'
+expect 0 'took process' env PATH="$work:$PATH" bash -c "${choose/choose_runtime;/$refused; choose_runtime;}"
+expect 0 'because no container engine can be had' \
+  env PATH="$work:$PATH" bash -c "${choose/choose_runtime;/$refused; choose_runtime;}"
+expect 1 'MATRIXOS_RUNTIME=docker, but no' \
+  env PATH="$work:$PATH" MATRIXOS_RUNTIME=docker bash -c "${choose/choose_runtime;/$refused; choose_runtime;}"
+# Nor one that is not installed and cannot be.
+expect 0 'took process' env PATH="$work:$PATH" INSTALLED='curl' \
+  bash -c "${choose/choose_runtime;/packages_engine=(docker.io); choose_runtime;}"
+printf '#!/bin/sh\necho 24.0\n' >"$work/docker"
+expect 0 'took docker' env PATH="$work:$PATH" bash -c "$choose"
+expect 0 'an engine answers \(24.0\)' env PATH="$work:$PATH" bash -c "$choose"
 if command -v shellcheck >/dev/null; then
   expect 0 '' shellcheck dev .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
     packaging/systemd/check.sh tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh \

@@ -56,6 +56,8 @@ TEST_CASE("runtime-process: the spec's command wins where it may") {
 TEST_CASE("runtime-process: the program of a shell text, where that is plain") {
   CHECK(firstProgram("exec /opt/demo --port $PORT") == "/opt/demo");
   CHECK(firstProgram("demo") == "demo");
+  CHECK(firstProgram("exec \"/a folder/demo\" x") == "/a folder/demo");
+  CHECK(firstProgram("\"$HOME/demo\"").empty());
   CHECK(firstProgram("$HOME/run").empty());
   CHECK(firstProgram("A=1 demo").empty());
   CHECK(firstProgram("(demo)").empty());
