@@ -28,6 +28,8 @@ struct ProxyOptions {
   std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
   std::size_t waitersPerInstance = 64;
   std::size_t waiters = 1024;
+  std::size_t requestsPerInstance = 512;
+  std::size_t webSocketsPerInstance = 1024;
   bool accessLog = true;
 };
 

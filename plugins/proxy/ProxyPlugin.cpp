@@ -22,6 +22,12 @@ constexpr mos_config_key kKeys[] = {
     {"trusted_peers", "list", "", nullptr,
      "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed."},
     {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503."},
+    {"instance_requests", "int", "512", "1..1000000",
+     "Requests of one instance in flight, those that wait included: 503 above it."},
+    {"instance_websockets", "int", "1024", "1..1000000", "Open WebSockets of one instance: 503 above it."},
+    {"max_body", "size", "1GB", "1KB..1024GB", "Largest request body: 413."},
+    {"min_body_rate", "size", "256", "0..1GB",
+     "Bytes per second that a request body has to bring once body_timeout has passed; 0: any."},
     {"max_header", "size", "16KB", "4KB..64KB", "Largest header of a request or response: 431."},
     {"max_header_fields", "int", "100", "16..1000", "Most header fields of a request or response: 431."},
     {"max_uri", "size", "8KB", "256..32KB", "Longest request target: 414."},
@@ -69,6 +75,8 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
   out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));
   out.waiters = toSize(config_.getInt("wake_waiters_total"));
+  out.requestsPerInstance = toSize(config_.getInt("instance_requests"));
+  out.webSocketsPerInstance = toSize(config_.getInt("instance_websockets"));
   out.accessLog = config_.getBool("access_log");
 
   edge::ServerOptions &server = out.server;
@@ -77,6 +85,8 @@ ProxyOptions ProxyPlugin::readOptions() const {
   server.maxConnections = toSize(config_.getInt("max_connections"));
   server.idleUpstreams = toSize(config_.getInt("idle_upstreams"));
   server.bufferSize = toSize(config_.getInt("buffer"));
+  server.maxBody = static_cast<std::uint64_t>(config_.getInt("max_body"));
+  server.minBodyRate = static_cast<std::uint64_t>(config_.getInt("min_body_rate"));
   server.request.bytes = server.response.bytes = toSize(config_.getInt("max_header"));
   server.request.fields = server.response.fields = toSize(config_.getInt("max_header_fields"));
   server.request.target = toSize(config_.getInt("max_uri"));

@@ -99,7 +99,15 @@ const std::shared_ptr<const edge::Upstream> &ProxySession::upstream() const noex
   return decision_.gateway ? route_->gateway : route_->shell;
 }
 
+bool ProxySession::takePlace(const edge::RequestHead &head) {
+  const auto &options = shared_.options;
+  return head.upgradeWebSocket
+             ? place_.enter(route_->activity, &ActivityCell::webSockets, options.webSocketsPerInstance)
+             : place_.enter(route_->activity, &ActivityCell::requests, options.requestsPerInstance);
+}
+
 void ProxySession::toInstance(edge::Exchange &exchange) {
+  if (!takePlace(exchange.request())) return fail(exchange, 503, "this instance has too much to do right now", 1);
   loop_.telemetry.used(route_->activity, 1);
   if (route_->running() && upstream()) return forwardTo(exchange, upstream());
   wake(exchange);
@@ -296,6 +304,7 @@ void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &sum
     if (!summary.upgraded) noteRequest(exchange.request());
     logRequest(outcome, summary);
   }
+  place_.leave();
   route_.reset();
 }
 

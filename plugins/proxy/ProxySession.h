@@ -34,6 +34,7 @@ private:
   class Pending;
   void applyVerdict(edge::Exchange &exchange, Verdict verdict);
   void toInstance(edge::Exchange &exchange);
+  bool takePlace(const edge::RequestHead &head);
   void wake(edge::Exchange &exchange);
   void woken(edge::Exchange &exchange, const WakeResult &result);
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
@@ -51,9 +52,10 @@ private:
   Decision decision_;
   ClientFacts client_;
   std::shared_ptr<const Route> route_;
+  InstancePlace place_;
   std::string serverTiming_; // phases of a wake
   std::chrono::steady_clock::time_point wokenAt_;
-  std::string method_;       // kept for the log once the head has gone
+  std::string method_; // kept for the log once the head has gone
   std::string path_;
   std::uint64_t wakeTicket_ = 0;
   std::shared_ptr<WakeClaim> claim_; // while the request waits

@@ -11,14 +11,50 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace matrixos::proxy {
 
-/// Uses of an instance since they were last collected.
+/// What is counted of an instance, by all loops and through all changes of its route.
 struct ActivityCell {
   explicit ActivityCell(std::string name) : handle(std::move(name)) {}
   const std::string handle;
-  std::atomic<std::uint64_t> count{0};
+  std::atomic<std::uint64_t> count{0};    ///< uses since they were last collected
+  std::atomic<std::size_t> requests{0};   ///< in flight, those that wait included
+  std::atomic<std::size_t> webSockets{0}; ///< open, or being opened
+};
+
+/// A place among the requests, or the WebSockets, of one instance; given back at its end.
+class InstancePlace {
+public:
+  InstancePlace() noexcept = default;
+  InstancePlace(InstancePlace &&other) noexcept : cell_(std::move(other.cell_)), counter_(other.counter_) {}
+  InstancePlace &operator=(InstancePlace &&other) noexcept {
+    leave();
+    cell_ = std::move(other.cell_);
+    counter_ = other.counter_;
+    return *this;
+  }
+  ~InstancePlace() { leave(); }
+
+  /// False: `most` are taken.
+  bool enter(std::shared_ptr<ActivityCell> cell, std::atomic<std::size_t> ActivityCell::*counter, std::size_t most) {
+    leave();
+    if (((*cell).*counter).fetch_add(1, std::memory_order_relaxed) >= most) {
+      ((*cell).*counter).fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
+    cell_ = std::move(cell);
+    counter_ = counter;
+    return true;
+  }
+  void leave() noexcept {
+    if (const auto cell = std::exchange(cell_, nullptr)) ((*cell).*counter_).fetch_sub(1, std::memory_order_relaxed);
+  }
+
+private:
+  std::shared_ptr<ActivityCell> cell_;
+  std::atomic<std::size_t> ActivityCell::*counter_ = nullptr;
 };
 
 /// One instance as the data plane sees it. Immutable.

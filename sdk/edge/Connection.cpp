@@ -106,6 +106,8 @@ void Connection::processInput() {
     if (result == ParseResult::NeedMore) break;
     if (result == ParseResult::Failed)
       refuse(parser_.error().status, parser_.error().reason);
+    else if (head_->body.length > loop_.options().maxBody)
+      refuse(413, "the request body is too large");
     else
       beginExchange();
   }

@@ -92,6 +92,7 @@ void Forward::sendRequest() {
   RequestHead &head = client_.request();
   phase_ = Phase::AwaitHead;
   touch();
+  sentAtMs_ = sinceMs_;
   HeadWriter writer(request_.ahead());
   client_.session().writeRequest(client_, writer);
   writer.framing(head.body);
@@ -103,7 +104,8 @@ void Forward::sendRequest() {
   }
   if (head.expectContinue) writer.field("Expect", "100-continue");
   writer.end();
-  request_.start({client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false});
+  request_.start({client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false,
+                  client_.loop().options().maxBody});
   socket_->waitReadable();
   client_.arm();
   request_.run();
@@ -334,10 +336,26 @@ void Forward::onPumpFailed(Pump &pump, PumpFailure failure) {
     if (phase_ == Phase::Body || response_.writing()) return client_.abort("bad chunk syntax in the request");
     cancel();
     return client_.refuse(400, "bad chunk syntax");
+  case PumpFailure::TooLarge:
+    if (phase_ == Phase::Body || response_.writing()) return client_.abort("the request body is too large");
+    cancel();
+    return client_.refuse(413, "the request body is too large");
   case PumpFailure::SourceEnded:
   case PumpFailure::SourceFailed:
     return client_.abort("the client closed its connection inside a request");
   }
+}
+
+/// Until when the request body may stand still, and from when on it has to have brought its rate.
+std::int64_t Forward::bodyDeadline() const noexcept {
+  const ServerOptions &options = client_.loop().options();
+  const std::int64_t patience = options.timeouts.requestBody.count();
+  const std::int64_t standsStill =
+      sinceMs_ + (clientEnded_ ? std::min(patience, options.timeouts.halfClosed.count()) : patience);
+  // What the upstream does not take is not the client's fault.
+  if (options.minBodyRate == 0 || request_.writing()) return standsStill;
+  const auto earned = static_cast<std::int64_t>(request_.passed() / options.minBodyRate) * 1000;
+  return std::min(standsStill, sentAtMs_ + patience + earned);
 }
 
 std::int64_t Forward::deadline() const {
@@ -350,7 +368,8 @@ std::int64_t Forward::deadline() const {
     wait = limit.connect;
     break;
   case Phase::AwaitHead:
-    wait = requestDone_ ? limit.firstByte : limit.requestBody;
+    if (!requestDone_) return bodyDeadline();
+    wait = limit.firstByte;
     break;
   case Phase::Body:
     wait = response_.writing() ? limit.requestBody : limit.responseBody;

@@ -52,6 +52,7 @@ private:
   void startTunnel(ResponseHead &head);
   void responseDone();
   void tunnelSideDone(Pump &pump);
+  std::int64_t bodyDeadline() const noexcept;
   void fail(ForwardFailure failure);
   void touch();
 
@@ -65,7 +66,8 @@ private:
   FrameCounter fromClient_;
   FrameCounter fromUpstream_;
   std::size_t candidate_ = 0;
-  std::int64_t sinceMs_ = 0; // last progress
+  std::int64_t sinceMs_ = 0;  // last progress
+  std::int64_t sentAtMs_ = 0; // the head of the request
   Phase phase_ = Phase::Idle;
   std::uint8_t interims_ = 0;
   bool reused_ = false;

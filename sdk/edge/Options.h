@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,11 @@ struct ServerOptions {
   /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
   std::size_t bufferSize = 32 * 1024;
   std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed
-  std::size_t idleUpstreams = 64;      ///< pooled connections per loop and upstream
+  std::uint64_t maxBody = UINT64_MAX;  ///< of a request: 413
+  /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
+  /// sends a byte now and then would otherwise hold its place for ever.
+  std::uint64_t minBodyRate = 0;
+  std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};
 };
 

@@ -19,6 +19,8 @@ void Pump::start(const Route &route) {
   buffer_ = &route.buffer;
   chunkedOut_ = route.chunkedOut;
   trailersOut_ = route.trailersOut;
+  most_ = route.most;
+  passed_ = 0;
   decoder_.start(route.framing);
   last_ = false;
   payload_ = consumed_ = 0;
@@ -50,11 +52,10 @@ void Pump::run() {
       }
     }
     if (from_ == nullptr) return;
+    if (!buffer_->empty() && passed_ <= most_ && !decoder_.failed()) decode();
     if (decoder_.failed()) return fail(PumpFailure::BadFraming);
-    if (!buffer_->empty()) {
-      if (!decode()) return fail(PumpFailure::BadFraming);
-      continue;
-    }
+    if (passed_ > most_) return fail(PumpFailure::TooLarge);
+    if (writing() || !buffer_->empty()) continue;
     if (!from_->mayRead()) {
       buffer_->releaseIfEmpty();
       return from_->waitReadable();
@@ -91,9 +92,10 @@ bool Pump::fill() {
   return false;
 }
 
-bool Pump::decode() {
+void Pump::decode() {
   const auto step = decoder_.decode(buffer_->data(), buffer_->size());
-  if (decoder_.failed()) return false;
+  passed_ += step.produced;
+  if (decoder_.failed() || passed_ > most_) return;
   payload_ = step.produced;
   consumed_ = step.consumed;
   if (payload_ != 0) {
@@ -109,7 +111,6 @@ bool Pump::decode() {
     buffer_->consume(consumed_);
     consumed_ = 0;
   }
-  return true;
 }
 
 void Pump::finishBody() {

@@ -13,7 +13,7 @@ namespace matrixos::edge {
 
 class Pump;
 
-enum class PumpFailure : std::uint8_t { SourceEnded, SourceFailed, BadFraming, DestinationFailed };
+enum class PumpFailure : std::uint8_t { SourceEnded, SourceFailed, BadFraming, TooLarge, DestinationFailed };
 
 /// Is told what a pump does. In onPumpDone and onPumpFailed the pump has let go of everything and may be started anew.
 class PumpOwner {
@@ -48,12 +48,15 @@ public:
     BodyFraming framing;
     bool chunkedOut = false;
     bool trailersOut = false;
+    std::uint64_t most = UINT64_MAX; ///< payload
   };
   void start(const Route &route);
   /// Goes on as far as possible. The owner may be called from inside, as the last thing it does.
   void run();
   void stop() noexcept;
 
+  /// Payload that was taken from the source.
+  std::uint64_t passed() const noexcept { return passed_; }
   bool started() const noexcept { return from_ != nullptr; }
   /// Something waits for the destination.
   bool writing() const noexcept { return writing_ || !prefix_.empty(); }
@@ -62,7 +65,7 @@ private:
   enum class Flush : std::uint8_t { Done, Blocked, Failed };
 
   Flush flush() noexcept;
-  bool decode();
+  void decode();
   bool fill();
   void finishBody();
   void fail(PumpFailure failure);
@@ -74,6 +77,8 @@ private:
   BodyDecoder decoder_;
   std::string prefix_;
   std::string suffix_;
+  std::uint64_t passed_ = 0;
+  std::uint64_t most_ = UINT64_MAX;
   std::size_t written_ = 0;  // of prefix, payload and suffix together
   std::size_t payload_ = 0;  // at the start of the buffer's window
   std::size_t consumed_ = 0; // wire bytes behind that payload

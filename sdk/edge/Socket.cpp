@@ -12,6 +12,7 @@ namespace matrixos::edge {
 
 namespace {
 
+constexpr unsigned kUserTimeoutMs = 30'000;
 constexpr unsigned kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 } // namespace
@@ -40,6 +41,8 @@ std::shared_ptr<Socket> Socket::connect(Loop &loop, const Address &to) {
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "socket");
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // An upstream that vanished with our bytes on their way is noticed long before TCP would give up.
+  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
   // EAGAIN: the backlog of a UNIX socket is full.
   if (::connect(fd, to.data(), to.size()) != 0 && errno != EINPROGRESS) {
     const int error = errno;

@@ -682,3 +682,84 @@ TEST_CASE("a drain lets open answers end") {
   stopped.get();
   CHECK_THROWS(f.connect());
 }
+
+TEST_CASE("a body has a size and has to keep moving") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) {
+    o.server.maxBody = 1000;
+    o.server.minBodyRate = 1000;
+    o.server.timeouts.requestBody = 200ms;
+  });
+  f.instance("alice", "running", shell.port());
+  const std::string post = "POST / HTTP/1.1\r\nHost: alice.localhost\r\n";
+
+  Conn fits = f.connect();
+  fits.send(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'x'));
+  CHECK(fits.readResponse().status == 200);
+
+  Conn announced = f.connect();
+  announced.send(post + "Content-Length: 1001\r\n\r\n");
+  CHECK(announced.readResponse().status == 413);
+  CHECK(announced.readAll().empty());
+
+  Conn chunked = f.connect();
+  chunked.send(post + "Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + std::string(1000, 'x') + "\r\n1\r\ny\r\n");
+  CHECK(chunked.readResponse().status == 413);
+  CHECK(chunked.readAll().empty());
+
+  // It never stands still for 200 ms, and brings far less than 1000 bytes in a second.
+  Conn slow = f.connect();
+  slow.send(post + "Content-Length: 1000\r\n\r\n");
+  std::atomic<bool> answered{false};
+  std::thread drip([&] {
+    for (int i = 0; i < 900 && !answered && slow.send("x"); ++i)
+      std::this_thread::sleep_for(20ms);
+  });
+  CHECK(slow.readResponse().status == 408);
+  answered = true;
+  drip.join();
+}
+
+TEST_CASE("an instance has so many requests and WebSockets at a time, whoever sends them") {
+  std::mutex mutex;
+  std::condition_variable go;
+  bool open = false;
+  Upstream shell([&](Conn &conn) {
+    if (conn.readHead().empty()) return;
+    std::unique_lock lock(mutex);
+    go.wait_for(lock, 10s, [&] { return open; });
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  ProxyFixture f([](auto &o) {
+    o.requestsPerInstance = 2;
+    o.webSocketsPerInstance = 1;
+  });
+  f.instance("alice", "running", shell.port());
+  f.instance("bob", "running", shell.port());
+  const auto ask = [](Conn &conn, const std::string &host, const std::string &fields = {}) {
+    conn.send("GET / HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n");
+  };
+  const std::string upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  Conn first = f.connect();
+  Conn second = f.connect();
+  Conn socket = f.connect();
+  Conn other = f.connect();
+  ask(first, "alice.localhost");
+  ask(second, "alice.localhost");
+  ask(socket, "alice.localhost", upgrade);
+  ask(other, "bob.localhost");
+  REQUIRE(eventually([&] { return shell.accepted() == 4; }));
+  const auto refused = f.connect().get("/", "alice.localhost");
+  CHECK(refused.status == 503);
+  CHECK(refused.field("Retry-After") == "1");
+  CHECK(f.connect().get("/", "alice.localhost", upgrade).status == 503);
+  {
+    const std::lock_guard lock(mutex);
+    open = true;
+  }
+  go.notify_all();
+  for (Conn *conn : {&first, &second, &socket, &other})
+    CHECK(conn->readResponse().status == 200);
+  CHECK(eventually([&] { return f.connect().get("/", "alice.localhost").status == 200; }));
+}

@@ -132,8 +132,8 @@ private:
     if (text == "true" || text == "false") return text == "true" ? 1 : 0;
     std::size_t end = 0;
     const std::int64_t value = std::stoll(text, &end);
-    const std::map<std::string, std::int64_t> units{{"", 1},          {"ms", 1},    {"s", 1000},    {"m", 60'000},
-                                                    {"h", 3'600'000}, {"KB", 1024}, {"MB", 1 << 20}};
+    const std::map<std::string, std::int64_t> units{{"", 1},          {"ms", 1},    {"s", 1000},     {"m", 60'000},
+                                                    {"h", 3'600'000}, {"KB", 1024}, {"MB", 1 << 20}, {"GB", 1 << 30}};
     return value * units.at(text.substr(end));
   }
 
