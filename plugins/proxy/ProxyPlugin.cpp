@@ -21,6 +21,8 @@ constexpr mos_config_key kKeys[] = {
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
      "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed."},
+    {"proxy_protocol", "bool", "false", nullptr,
+     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client."},
     {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503."},
     {"instance_requests", "int", "512", "1..1000000",
      "Requests of one instance in flight, those that wait included: 503 above it."},
@@ -81,6 +83,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
 
   edge::ServerOptions &server = out.server;
   server.listen = config_.getList("listen");
+  server.proxyProtocol = config_.getBool("proxy_protocol");
   server.loops = static_cast<unsigned>(config_.getInt("loops"));
   server.maxConnections = toSize(config_.getInt("max_connections"));
   server.idleUpstreams = toSize(config_.getInt("idle_upstreams"));

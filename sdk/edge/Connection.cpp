@@ -2,6 +2,7 @@
 
 #include "HopByHop.h"
 #include "Loop.h"
+#include "ProxyHeader.h"
 
 #include <matrixos/call.hpp>
 
@@ -18,9 +19,12 @@ constexpr std::size_t kMostLingering = 64 * 1024;
 
 } // namespace
 
-Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer,
-                       std::unique_ptr<Session> session)
-    : loop_(loop), socket_(std::move(socket)), peer_(peer), session_(std::move(session)), in_(loop.blocks()) {
+Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory)
+    : loop_(loop), socket_(std::move(socket)), peer_(peer), factory_(factory), in_(loop.blocks()) {
+  if (loop.options().proxyProtocol)
+    state_ = State::Preface;
+  else
+    session_ = factory_.makeSession(loop_, peer_);
   socket_->setUser(this);
 }
 
@@ -48,6 +52,7 @@ RequestHead &Connection::request() noexcept {
 
 void Connection::handleReadable() {
   switch (state_) {
+  case State::Preface:
   case State::Head:
     return readInput();
   case State::Holding:
@@ -94,7 +99,27 @@ void Connection::readInput() {
   processInput();
 }
 
+/// False: the rest of it is still to come, or the connection has ended.
+bool Connection::takePreface() {
+  ProxyHeader header;
+  const ParseResult result = ProxyHeader::parse(in_.view(), header);
+  if (result == ParseResult::NeedMore) {
+    socket_->waitReadable();
+    return false;
+  }
+  if (result == ParseResult::Failed) {
+    close(); // whoever it is, it does not speak our language
+    return false;
+  }
+  in_.consume(header.size);
+  if (header.client) peer_ = *header.client;
+  session_ = factory_.makeSession(loop_, peer_);
+  state_ = State::Head;
+  return true;
+}
+
 void Connection::processInput() {
+  if (state_ == State::Preface && !takePreface()) return;
   if (processing_) return; // an answer given inside onRequest comes back here; the loop below goes on
   processing_ = true;
   while (state_ == State::Head && !in_.empty()) {
@@ -313,7 +338,7 @@ void Connection::leaveHold() noexcept {
 // ------------------------------------------------------------------------------------------------------------- end
 
 void Connection::drain() {
-  if (state_ == State::Head && in_.empty()) close();
+  if (state_ == State::Preface || (state_ == State::Head && in_.empty())) close();
 }
 
 void Connection::abort(const char *reason) {
@@ -340,6 +365,8 @@ void Connection::close() {
 std::int64_t Connection::deadline() const {
   const Timeouts &limit = loop_.options().timeouts;
   switch (state_) {
+  case State::Preface:
+    return sinceMs_ + limit.header.count();
   case State::Head:
     return sinceMs_ + (in_.empty() ? limit.keepAlive : limit.header).count();
   case State::Holding:
@@ -373,6 +400,8 @@ void Connection::onTimer() {
 
 void Connection::onDeadline() {
   switch (state_) {
+  case State::Preface:
+    return close();
   case State::Head:
     if (in_.empty()) return close();
     return refuse(408, "the request header took too long");

@@ -19,7 +19,7 @@ namespace matrixos::edge {
 /// owned by its loop and destroyed after close(), once the stack has unwound.
 class Connection final : public SocketEvents, public Timer, public Exchange {
 public:
-  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, std::unique_ptr<Session> session);
+  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory);
   ~Connection() override;
 
   void start();
@@ -73,10 +73,11 @@ public:
   void onTimer() override;
 
 private:
-  enum class State : std::uint8_t { Head, Deciding, Holding, Forwarding, Answering, Lingering, Closed };
+  enum class State : std::uint8_t { Preface, Head, Deciding, Holding, Forwarding, Answering, Lingering, Closed };
 
   void handleReadable();
   void handleWritable();
+  bool takePreface();
   void processInput();
   void beginExchange();
   void readInput();
@@ -94,7 +95,8 @@ private:
   Loop &loop_;
   std::shared_ptr<Socket> socket_;
   Address peer_;
-  std::unique_ptr<Session> session_;
+  SessionFactory &factory_;
+  std::unique_ptr<Session> session_; // none before the preface
   Buffer in_;
   RequestParser parser_;
   std::unique_ptr<RequestHead> head_;

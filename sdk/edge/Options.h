@@ -38,6 +38,8 @@ struct ServerOptions {
   /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
   /// sends a byte now and then would otherwise hold its place for ever.
   std::uint64_t minBodyRate = 0;
+  /// Each connection has to begin with a header of the PROXY protocol, whose address then is the peer's.
+  bool proxyProtocol = false;
   std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};
 };

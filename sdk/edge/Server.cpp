@@ -151,7 +151,7 @@ void Server::place(int fd, const Address &peer) {
     }
     try {
       auto socket = Socket::adopt(loop, fd);
-      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_.makeSession(loop, peer)));
+      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_));
     } catch (const std::exception &) {
       loop.connections().fetch_sub(1); // out of memory or descriptors: this client is lost, the others are not
     }

@@ -763,3 +763,27 @@ TEST_CASE("an instance has so many requests and WebSockets at a time, whoever se
     CHECK(conn->readResponse().status == 200);
   CHECK(eventually([&] { return f.connect().get("/", "alice.localhost").status == 200; }));
 }
+
+TEST_CASE("a load balancer names the client before the first request, and only it") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) {
+    o.server.proxyProtocol = true;
+    o.trustedPeers = {"192.0.2.7"};
+  });
+  f.instance("alice", "running", shell.port());
+  const std::string get = "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n";
+
+  Conn conn = f.connect();
+  conn.send("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n" + get + get);
+  for (int i = 0; i < 2; ++i)
+    CHECK(fieldOf(conn.readResponse().body, "X-Forwarded-For") == "192.0.2.1");
+
+  Conn trusted = f.connect();
+  trusted.send("PROXY TCP4 192.0.2.7 192.0.2.2 56324 443\r\n");
+  trusted.send(get);
+  CHECK(fieldOf(trusted.readResponse().body, "X-Forwarded-For") == "198.51.100.9");
+
+  Conn plain = f.connect();
+  plain.send(get);
+  CHECK(plain.readAll().empty());
+}
