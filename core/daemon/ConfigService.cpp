@@ -85,6 +85,7 @@ ConfigService::Preview ConfigService::preview(const config::RawConfig &raw, cons
     files_ =
         std::make_unique<plugin::PluginFiles>(serves ? preview.config->getString("plugins", "copies") : std::string());
     finder_ = std::make_unique<PluginFinder>(*files_, pluginHost_);
+    crashes_.begin(*preview.config, *files_, serves);
   }
   return preview;
 }

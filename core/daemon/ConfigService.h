@@ -3,6 +3,7 @@
 #include "config/Config.h"
 #include "config/Loader.h"
 #include "config/Schema.h"
+#include "daemon/CrashWatch.h"
 #include "daemon/PluginFinder.h"
 #include "plugin/PluginHost.h"
 
@@ -44,6 +45,8 @@ public:
   /// Finds a plugin the way the files say now: loaded here, or, for isolation=process, asked in a process of its own.
   /// `anew`: a new generation in any case. Never throws for a bad file.
   plugin::DiscoveredPlugin find(const std::string &id, bool anew);
+  /// What plugins did to earlier runs; begins with the first load().
+  CrashWatch &crashes() noexcept { return crashes_; }
 
   config::ConfigPtr current() const;
   void replace(config::ConfigPtr config);
@@ -57,6 +60,7 @@ private:
   const Purpose purpose_;
   std::filesystem::path defaultPlugins_;
   const std::filesystem::path pluginHost_; ///< the program that carries isolated plugins
+  CrashWatch crashes_;
   std::unique_ptr<plugin::PluginFiles> files_;
   std::unique_ptr<PluginFinder> finder_;
   mutable std::mutex mutex_;

@@ -29,6 +29,9 @@ const log::Log kLog("core");
 /// finished at the next start.
 constexpr std::chrono::milliseconds kRequestPatience{5000};
 
+/// A run that has served this long forgives single crashes of plugins.
+constexpr std::chrono::minutes kSurvival{5};
+
 std::int64_t nowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -118,6 +121,8 @@ void Daemon::startCore() {
   loadInstallId(dataDir, installId_);
   kLog.info("starting", {{"version", kVersion}, {"dataDir", dataDir.string()}, {"pid", ::getpid()}});
 
+  configs_.crashes().report(metrics_);
+
   common::ExecutorOptions executor;
   executor.threads = static_cast<std::size_t>(config->getInt("plugins", "executor_threads"));
   executor.onError = [](common::Owner, std::string_view what) { kLog.error("a task failed", {{"error", what}}); };
@@ -183,6 +188,7 @@ void Daemon::startPlugins() {
   for (const std::string &id : config->getList("plugins", "required"))
     options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
+  options.quarantine = configs_.crashes().quarantine();
   options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
@@ -195,6 +201,7 @@ void Daemon::serve() {
   const auto state = plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
   kLog.info(state);
   ServiceManager::ready(state);
+  timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });
@@ -215,6 +222,7 @@ void Daemon::serve() {
 void Daemon::stop() {
   ServiceManager::stopping();
   kLog.info("stopping");
+  CrashWatch::stopping();
   const auto patience = config()->getDuration("plugins", "stop_timeout");
   // First the API, so that nobody is told 404 for a route whose plugin has just gone.
   if (api_) api_->stop(kRequestPatience);

@@ -151,6 +151,7 @@ int MatrixosDaemon::serve() {
   Daemon daemon(configs, configs.load());
   const SignalThread signals([&daemon](int) { daemon.requestStop(); }, [&daemon] { daemon.requestReload(); });
   daemon.run();
+  configs.crashes().survived();
   return EX_OK;
 }
 

@@ -13,7 +13,7 @@ namespace matrixos::plugin {
 
 namespace {
 
-constexpr std::chrono::seconds kIdleTime{30};
+constexpr std::chrono::seconds kIdleTime{10};
 
 } // namespace
 

@@ -3,6 +3,7 @@
 #include "plugin/PendingCalls.h"
 
 #include <deque>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -102,14 +103,15 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
 void HostContext::retire(std::shared_ptr<HostContext> context, bool endedWell) {
   static std::mutex mutex;
   static auto *givenUp = new std::vector<std::shared_ptr<HostContext>>;
-  static auto *ended = new std::deque<std::shared_ptr<HostContext>>;
+  static auto *retired = new std::map<std::string, std::deque<std::shared_ptr<HostContext>>>;
   std::shared_ptr<HostContext> oldest;
   const std::lock_guard lock(mutex);
   if (!endedWell) return givenUp->push_back(std::move(context));
-  ended->push_back(std::move(context));
-  if (ended->size() <= kRetiredLives) return;
-  oldest = std::move(ended->front());
-  ended->pop_front();
+  auto &ended = (*retired)[context->manifest().id];
+  ended.push_back(std::move(context));
+  if (ended.size() <= kRetiredLives) return;
+  oldest = std::move(ended.front());
+  ended.pop_front();
 }
 
 std::string HostContext::degradedReason() const {

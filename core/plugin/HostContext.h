@@ -38,9 +38,9 @@ public:
 
   /// The life is over. A plugin that was given up keeps its context for good. One that ended well may have left a
   /// thread that calls the host all the same, and gets MOS_UNAVAILABLE: its context is kept while the next
-  /// kRetiredLives lives of plugins end, about 3 KiB each.
+  /// kRetiredLives lives of the same plugin end, about 3 KiB each.
   static void retire(std::shared_ptr<HostContext> context, bool endedWell);
-  static constexpr std::size_t kRetiredLives = 256;
+  static constexpr std::size_t kRetiredLives = 16;
 
   /// What the plugin said of itself with set_degraded, and calls into it that hang.
   std::string degradedReason() const;

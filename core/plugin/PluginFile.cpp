@@ -1,6 +1,7 @@
 #include "plugin/PluginFile.h"
 
 #include "common/SystemError.h"
+#include "plugin/CodeRanges.h"
 #include "plugin/PluginFiles.h"
 
 #include <matrixos/status.hpp>
@@ -188,6 +189,7 @@ const mos_descriptor_v1 *loadPluginCopy(const FileFacts &facts, const ElfFile &e
     const boost::dll::shared_library library(facts.copy, mode);
     auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
     checkEntry(reinterpret_cast<const void *>(&entry), facts);
+    CodeRanges::add(PluginMark::tagOf(facts.path.stem().string()), reinterpret_cast<const void *>(&entry));
     return entry();
   } catch (const Error &) {
     throw;

@@ -2,6 +2,7 @@
 
 #include "common/UniqueFd.h"
 #include "plugin/PluginFile.h"
+#include "plugin/Quarantine.h"
 
 #include <filesystem>
 #include <map>
@@ -34,6 +35,10 @@ public:
   /// A new copy in any case: code and static variables of its own.
   PluginFile loadAnew(const std::filesystem::path &folder, const std::string &id);
 
+  /// Plugins in quarantine are not loaded. It outlives this object.
+  void heed(const Quarantine *quarantine) noexcept { quarantine_ = quarantine; }
+  const Quarantine *quarantine() const noexcept { return quarantine_; }
+
   struct Copy {
     std::filesystem::path path;
     std::string sha256;
@@ -46,6 +51,7 @@ private:
   void prepare();
   bool claimOwnFolder(const std::filesystem::path &base, const std::string &prefix);
 
+  const Quarantine *quarantine_ = nullptr;
   std::mutex mutex_;
   const std::filesystem::path folder_;
   std::filesystem::path own_;               ///< empty before the first copy

@@ -1,6 +1,7 @@
 #include "plugin/PluginHost.h"
 
 #include "log/Log.h"
+#include "plugin/Breadcrumb.h"
 #include "plugin/HostContext.h"
 #include "plugin/StartOrder.h"
 
@@ -11,6 +12,9 @@
 namespace matrixos::plugin {
 
 namespace {
+
+/// What runs of a plugin when its file is loaded, for the breadcrumb.
+constexpr const char *kLoading = "its constructors";
 
 void logPlugin(const std::string &id, const char *state, const std::string &reason) {
   static const log::Log log("core.plugin");
@@ -29,6 +33,12 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
   plugin.path = folder / (id + ".so");
   try {
     if (!isPluginId(id)) throw Error(Status::InvalidArgument, "\"" + id + "\" is no plugin id ([a-z][a-z0-9-]*)");
+    if (files.quarantine() != nullptr) plugin.error = files.quarantine()->refusal(id, plugin.path);
+    plugin.quarantined = !plugin.error.empty();
+    if (plugin.quarantined) return plugin;
+    const PluginTag *tag = PluginMark::tagOf(id);
+    const PluginMark mark(tag, kLoading);
+    const Breadcrumb::Lifecycle lifecycle(tag, kLoading);
     const PluginFile file = anew ? files.loadAnew(folder, id) : files.load(folder, id);
     plugin.path = file.path();
     plugin.manifest = Manifest::read(file.descriptor(), id);
@@ -160,6 +170,7 @@ void PluginHost::stopAll() {
 
 void PluginHost::enable(const std::string &id) {
   const std::lock_guard operation(operation_);
+  if (options_.quarantine != nullptr) options_.quarantine->lift(id);
   Slot &slot = loadStopped(id);
   {
     const std::lock_guard lock(mutex_);
@@ -325,7 +336,7 @@ PluginReport PluginHost::report(const Slot &slot) const {
   report.generation = slot.generation;
   if (!slot.instance) {
     report.manifest.id = slot.found.id;
-    report.state = PluginState::Failed;
+    report.state = slot.found.quarantined ? PluginState::Quarantined : PluginState::Failed;
     report.reason = slot.found.error;
     return report;
   }

@@ -20,7 +20,8 @@ struct DiscoveredPlugin {
   std::filesystem::path path;
   std::optional<Manifest> manifest;
   std::string error;
-  FileFacts facts; ///< empty when there is an error
+  bool quarantined = false; ///< it was not loaded, for the reason in `error`
+  FileFacts facts;          ///< empty when there is an error
 };
 
 /// Loads `<folder>/<id>.so` for each id; never throws for a bad file. A file that has not changed since it was loaded
@@ -59,6 +60,8 @@ public:
     std::filesystem::path folder;
     std::set<std::string> required;
     PluginTimeouts timeouts;
+    /// Lifted for a plugin that the operator enables; may be null.
+    const Quarantine *quarantine = nullptr;
     /// Finds a plugin at run time; `anew`: also a file that has not changed counts as a new generation. By default
     /// discoverPlugin() with PluginFiles::temporary().
     std::function<DiscoveredPlugin(const std::string &id, bool anew)> discover;

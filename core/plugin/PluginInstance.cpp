@@ -1,5 +1,6 @@
 #include "plugin/PluginInstance.h"
 
+#include "plugin/Breadcrumb.h"
 #include "plugin/HostContext.h"
 #include "plugin/Watchdog.h"
 
@@ -43,6 +44,8 @@ const char *stateName(PluginState state) noexcept {
     return "stopping";
   case PluginState::Failed:
     return "failed";
+  case PluginState::Quarantined:
+    return "quarantined";
   }
   return "failed";
 }
@@ -56,6 +59,7 @@ struct PluginInstance::Life {
 template <typename Body>
 WatchedResult PluginInstance::call(const std::shared_ptr<Life> &life, const char *what,
                                    std::chrono::milliseconds timeout, Body body) {
+  const Breadcrumb::Lifecycle lifecycle(life->context->tag(), what);
   return runWatched(life->context->manifest().id, timeout, [life, what, body](mos_error *error) {
     const PluginTag *tag = life->context->tag();
     const mos_status status = contained(tag, what, error, [&] { return body(*life, error); });

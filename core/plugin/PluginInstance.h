@@ -16,7 +16,7 @@ struct CoreServices;
 struct WatchedResult;
 
 /// Where a plugin stands.
-enum class PluginState { Disabled, Waiting, Starting, Running, Degraded, Stopping, Failed };
+enum class PluginState { Disabled, Waiting, Starting, Running, Degraded, Stopping, Failed, Quarantined };
 
 /// "running" and so on.
 const char *stateName(PluginState state) noexcept;

@@ -1,0 +1,62 @@
+#include "daemon/CrashWatch.h"
+
+#include "log/Log.h"
+#include "plugin/Manifest.h"
+#include "storage/DataDirectory.h"
+
+#include <filesystem>
+
+namespace matrixos::daemon {
+
+namespace fs = std::filesystem;
+
+void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept {
+  try {
+    const fs::path dataDir = config.getString("platform", "data_dir");
+    quarantine_.emplace(dataDir / "quarantine");
+    files.heed(&*quarantine_);
+    if (!serves) return;
+    // Makes the folder as it has to be, and fails when another daemon works there.
+    { const storage::DataDirectory claim(dataDir); }
+    last_ = plugin::Breadcrumb::open(dataDir / "run");
+    if (last_) judge(config);
+  } catch (const std::exception &) {
+    // The daemon is about to say the same when it opens the data directory, or runs without a breadcrumb.
+  }
+}
+
+void CrashWatch::judge(const config::Config &config) {
+  if (!plugin::isPluginId(last_->plugin)) return last_->plugin.clear();
+  const fs::path file = fs::path(config.getString("plugins", "path")) / (last_->plugin + ".so");
+  record_ = quarantine_->note(*last_, file);
+}
+
+void CrashWatch::report(metrics::Metrics &metrics) const {
+  if (!last_) return;
+  const log::Log log("core");
+  const std::string how = "the last run (process " + std::to_string(last_->pid) + ") did not end as it should: ";
+  if (last_->plugin.empty()) {
+    return log.error(how + last_->sentence() + "; nothing points at a plugin", {{"signal", last_->signal}});
+  }
+  if (record_) {
+    metrics.add(metrics.series(common::kCoreOwner, metrics::Type::Counter, "matrixos_plugin_crashes_total",
+                               "Times in a row that the plugin brought the daemon down.", {{"plugin", last_->plugin}}),
+                record_->crashes);
+  }
+  std::string what = how + "the plugin " + last_->plugin + " brought it down with " + last_->sentence();
+  if (record_ && record_->quarantined)
+    what += "; it is quarantined";
+  else if (record_)
+    what += "; once more in a row, and it is quarantined";
+  log.error(what, {{"plugin", last_->plugin},
+                   {"version", last_->version},
+                   {"signal", last_->signal},
+                   {"evidence", last_->evidence},
+                   {"crashes", record_ ? record_->crashes : 0}});
+}
+
+void CrashWatch::survived() noexcept {
+  if (quarantine_) quarantine_->forgive();
+}
+
+} // namespace matrixos::daemon

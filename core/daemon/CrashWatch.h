@@ -1,0 +1,46 @@
+#pragma once
+
+#include "config/Config.h"
+#include "metrics/Metrics.h"
+#include "plugin/Breadcrumb.h"
+#include "plugin/PluginFiles.h"
+#include "plugin/Quarantine.h"
+
+#include <optional>
+#include <string>
+
+namespace matrixos::daemon {
+
+/// From one run of the daemon to the next: which plugin brought it down, and which ones are not loaded for it.
+class CrashWatch {
+public:
+  CrashWatch() = default;
+  /// The daemon has ended; what still crashes is nobody's doing.
+  ~CrashWatch() { plugin::Breadcrumb::close(); }
+  CrashWatch(const CrashWatch &) = delete;
+  CrashWatch &operator=(const CrashWatch &) = delete;
+
+  /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, takes the breadcrumb for
+  /// this run and judges by what the last one left. Never throws: a data directory that cannot be used is reported by
+  /// whoever needs it.
+  void begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept;
+  /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
+  /// held against a plugin.
+  void report(metrics::Metrics &metrics) const;
+  /// The daemon was told to end: what still happens is a plugin's doing only if it leaves a signal.
+  static void stopping() noexcept { plugin::Breadcrumb::stopping(); }
+  /// It has run long enough, or ended as it should: single crashes are forgiven.
+  void survived() noexcept;
+
+  /// Null before begin().
+  const plugin::Quarantine *quarantine() const noexcept { return quarantine_ ? &*quarantine_ : nullptr; }
+
+private:
+  void judge(const config::Config &config);
+
+  std::optional<plugin::Quarantine> quarantine_;
+  std::optional<plugin::CrashReport> last_;
+  std::optional<plugin::Quarantine::Record> record_;
+};
+
+} // namespace matrixos::daemon
