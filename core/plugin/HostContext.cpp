@@ -51,11 +51,6 @@ HostContext::HostContext(const Manifest &manifest, CoreServices &core)
   services_ = hostServicesTable(this);
 }
 
-HostContext::~HostContext() {
-  core_.services.forgetConsumer(consumerName());
-  core_.executor.forget(owner_);
-}
-
 const void *HostContext::getInterface(void *self, const char *id) {
   auto &context = *static_cast<HostContext *>(self);
   const std::string_view name(id != nullptr ? id : "");
@@ -104,6 +99,9 @@ void HostContext::retire(std::shared_ptr<HostContext> context, bool endedWell) {
   static std::mutex mutex;
   static auto *givenUp = new std::vector<std::shared_ptr<HostContext>>;
   static auto *retired = new std::map<std::string, std::deque<std::shared_ptr<HostContext>>>;
+  // The context may outlive the core, and must not need it when it goes.
+  context->acquired_ = context->core_.services.forgetConsumer(context->consumerName());
+  if (endedWell) context->core_.executor.forget(context->owner_);
   std::shared_ptr<HostContext> oldest;
   const std::lock_guard lock(mutex);
   if (!endedWell) return givenUp->push_back(std::move(context));

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace matrixos::plugin {
 
@@ -25,7 +26,7 @@ public:
   static std::shared_ptr<HostContext> make(const Manifest &manifest, CoreServices &core);
   HostContext(const HostContext &) = delete;
   HostContext &operator=(const HostContext &) = delete;
-  ~HostContext();
+  ~HostContext() = default;
 
   /// For create(); lives as long as this object.
   const mos_host_v1 *host() const noexcept { return &host_; }
@@ -67,6 +68,7 @@ private:
   CoreServices &core_;
   const common::Owner owner_ = common::makeOwner();
   const PluginTag *const tag_;
+  std::vector<std::shared_ptr<ServiceProxy>> acquired_; ///< after retire()
   const std::shared_ptr<CallGate> callbacks_ = std::make_shared<CallGate>();
   CallGate calls_; ///< host functions that the plugin is inside of
   mutable std::mutex mutex_;

@@ -184,10 +184,15 @@ void ServiceRegistry::sweepConsumer(const std::string &consumer) {
     proxy->sweep();
 }
 
-void ServiceRegistry::forgetConsumer(const std::string &consumer) {
+std::vector<std::shared_ptr<ServiceProxy>> ServiceRegistry::forgetConsumer(const std::string &consumer) {
+  std::vector<std::shared_ptr<ServiceProxy>> proxies;
   const std::lock_guard lock(mutex_);
-  proxies_.erase(consumer);
+  const auto [first, last] = proxies_.equal_range(consumer);
+  for (auto at = first; at != last; ++at)
+    proxies.push_back(std::move(at->second));
+  proxies_.erase(first, last);
   abandoned_.erase(consumer);
+  return proxies;
 }
 
 std::vector<ServiceRegistry::Entry> ServiceRegistry::list() const {

@@ -100,9 +100,10 @@ public:
   /// instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
   const void *acquire(const ServiceConsumer &consumer, const std::string &service, const std::string &instance);
   void release(const std::string &consumer, const void *table);
-  /// Ends what `consumer` left behind. Its tables stay valid until forget().
+  /// Ends what `consumer` left behind.
   void sweepConsumer(const std::string &consumer);
-  void forgetConsumer(const std::string &consumer);
+  /// Gives away the tables that `consumer` acquired; they stay valid as long as what is returned.
+  std::vector<std::shared_ptr<ServiceProxy>> forgetConsumer(const std::string &consumer);
 
   /// Calls into what `plugin` provides that hang: a sentence for operators, or "".
   std::string hangs(const std::string &plugin) const;
