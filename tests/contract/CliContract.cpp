@@ -210,6 +210,10 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"plugins", "reload"},
         .status = 64,
         .output = usage("\"plugins reload\" needs ID: matrixosctl plugins reload ID")},
+       {.words = {"plugins", "new", "Fire_fly"}, .status = 64, .parts = {"\"Fire_fly\" cannot name a runtime: "}},
+       {.words = {"plugins", "new", "firefly", "--dir=" ETC_DIR},
+        .status = 73,
+        .output = "matrixosctl: " ETC_DIR " exists; choose another folder with --dir, or remove it\n"},
        {.words = {"completion", "bash"},
         .parts = {"complete -F _matrixosctl matrixosctl", "doctor", "info", "reload"}}});
 }
@@ -226,6 +230,7 @@ TEST_CASE("matrixosctl: every command explains itself") {
                                                        {"plugins", "info"},
                                                        {"plugins", "show"},
                                                        {"plugins", "doctor"},
+                                                       {"plugins", "new"},
                                                        {"plugins", "enable"},
                                                        {"plugins", "disable"},
                                                        {"plugins", "reload"},
