@@ -126,9 +126,9 @@ PeerFacts HeaderPolicy::peer(const edge::Address &address) const {
   return {address.ip(), trusted_.contains(address)};
 }
 
-void HeaderPolicy::describe(const edge::RequestHead &head, const PeerFacts &peer, ClientFacts &out) {
+void HeaderPolicy::describe(const edge::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) {
   out.ip = peer.ip;
-  out.proto = "http";
+  out.proto = encrypted ? "https" : "http";
   out.trusted = peer.trusted;
   if (!out.trusted) return;
   const edge::FieldList &fields = head.fields;

@@ -35,7 +35,7 @@ public:
   PeerFacts peer(const edge::Address &address) const;
   /// Fills in what can be said about the client of a request; the id that stands in `out` is kept unless a trusted
   /// peer brought one.
-  static void describe(const edge::RequestHead &head, const PeerFacts &peer, ClientFacts &out);
+  static void describe(const edge::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out);
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,

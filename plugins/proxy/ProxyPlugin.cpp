@@ -11,6 +11,9 @@ namespace {
 /// How often counts go to lifecycle, metrics and log; lastActive has to show within a second.
 constexpr std::chrono::milliseconds kReportEvery{400};
 
+/// How often the files of the certificate are looked at.
+constexpr std::chrono::milliseconds kCertificateEvery{2'000};
+
 constexpr mos_need kNeeds[] = {
     {MOS_ORCHESTRATOR_1, 0, 0},
     {MOS_LIFECYCLE_1, 0, MOS_NEED_OPTIONAL},
@@ -21,6 +24,9 @@ constexpr mos_config_key kKeys[] = {
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
      "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed."},
+    {"tls_listen", "list", "", nullptr, "Addresses that speak TLS, for those without a tunnel."},
+    {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen."},
+    {"tls_key", "path", "", nullptr, "PEM file with its key."},
     {"proxy_protocol", "bool", "false", nullptr,
      "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client."},
     {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503."},
@@ -83,6 +89,10 @@ ProxyOptions ProxyPlugin::readOptions() const {
 
   edge::ServerOptions &server = out.server;
   server.listen = config_.getList("listen");
+  server.tlsListen = config_.getList("tls_listen");
+  if (!server.tlsListen.empty()) {
+    server.tls = std::make_shared<edge::TlsContext>(config_.getString("tls_certificate"), config_.getString("tls_key"));
+  }
   server.proxyProtocol = config_.getBool("proxy_protocol");
   server.loops = static_cast<unsigned>(config_.getInt("loops"));
   server.maxConnections = toSize(config_.getInt("max_connections"));
@@ -125,6 +135,7 @@ std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
 
 void ProxyPlugin::start() {
   const ProxyOptions options = readOptions();
+  tls_ = options.server.tls;
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   std::optional<LifecycleClient> lifecycle;
   try {
@@ -139,6 +150,7 @@ void ProxyPlugin::start() {
     reporter_ = std::make_unique<Reporter>(host_, lifecycle);
     proxy_->start();
     timers_.every(kReportEvery, [this] { reporter_->report(*proxy_); });
+    if (tls_) timers_.every(kCertificateEvery, [this] { refreshCertificate(); });
   } catch (...) {
     end(std::chrono::milliseconds{0});
     throw;
@@ -163,6 +175,17 @@ void ProxyPlugin::routeChanged(std::string_view json) noexcept {
     routes_.apply(parseInstance(json));
   } catch (const std::exception &e) {
     log_.error("an instance's record was not understood; its route is unchanged", {{"error", e.what()}});
+  }
+}
+
+void ProxyPlugin::refreshCertificate() {
+  try {
+    if (tls_->refresh()) log_.info("the certificate was read anew");
+    certificateRefused_.clear();
+  } catch (const std::exception &e) {
+    // Renewing writes one file after the other: said once, and tried again.
+    if (certificateRefused_ != e.what()) log_.error("the old certificate stays in use", {{"error", e.what()}});
+    certificateRefused_ = e.what();
   }
 }
 

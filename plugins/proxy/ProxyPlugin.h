@@ -27,6 +27,7 @@ private:
   std::string readSecret(const std::string &dataDir) const;
   void watchRoutes();
   void routeChanged(std::string_view json) noexcept;
+  void refreshCertificate();
   void end(std::chrono::milliseconds drain) noexcept;
 
   const mos_host_v1 *host_;
@@ -35,6 +36,8 @@ private:
   Log log_;
   Services services_;
   Timers timers_;
+  std::shared_ptr<edge::TlsContext> tls_;
+  std::string certificateRefused_; // what was said last
   RouteTable routes_;
   AllowAll policy_;
   std::optional<OrchestratorClient> orchestrator_;

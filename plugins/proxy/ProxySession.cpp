@@ -69,7 +69,7 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   serverTiming_.clear();
   decision_ = shared_.router.route(head);
   loop_.makeId(client_.requestId);
-  HeaderPolicy::describe(head, peer_, client_);
+  HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
   switch (decision_.kind) {
   case Decision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");

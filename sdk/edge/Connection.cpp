@@ -21,7 +21,7 @@ constexpr std::size_t kMostLingering = 64 * 1024;
 
 Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory)
     : loop_(loop), socket_(std::move(socket)), peer_(peer), factory_(factory), in_(loop.blocks()) {
-  if (loop.options().proxyProtocol)
+  if (loop.options().proxyProtocol && !isEncrypted())
     state_ = State::Preface;
   else
     session_ = factory_.makeSession(loop_, peer_);
@@ -368,7 +368,7 @@ std::int64_t Connection::deadline() const {
   case State::Preface:
     return sinceMs_ + limit.header.count();
   case State::Head:
-    return sinceMs_ + (in_.empty() ? limit.keepAlive : limit.header).count();
+    return sinceMs_ + (in_.empty() && socket_->established() ? limit.keepAlive : limit.header).count();
   case State::Holding:
     return holdUntilMs_;
   case State::Forwarding:

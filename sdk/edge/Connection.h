@@ -31,6 +31,7 @@ public:
   // Exchange
   RequestHead &request() noexcept override;
   const Address &peer() const noexcept override { return peer_; }
+  bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
   void forward(std::shared_ptr<const Upstream> upstream) override;

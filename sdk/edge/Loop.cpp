@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <chrono>
+#include <csignal>
 #include <ctime>
 
 namespace matrixos::edge {
@@ -33,6 +34,11 @@ void Loop::start() {
 }
 
 void Loop::run() {
+  // OpenSSL writes with write(2), which says it with a signal that the peer has gone.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   while (running_) {
     reactor_.wait(patience());
     readClock();

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "Head.h"
+#include "Tls.h"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,9 @@ struct Timeouts {
 struct ServerOptions {
   /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
   std::vector<std::string> listen;
+  /// The same, for listeners that speak TLS with this certificate; proxyProtocol does not concern them.
+  std::vector<std::string> tlsListen;
+  std::shared_ptr<TlsContext> tls;
   unsigned loops = 0; ///< event loops; 0: one per core
   HeadLimits request{};
   HeadLimits response{};

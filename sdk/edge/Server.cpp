@@ -65,7 +65,8 @@ int openListener(const Address &address) {
 /// Accepts on the first loop's thread.
 class Server::Listener final : public Pollable, public Timer {
 public:
-  Listener(Server &server, Loop &loop, int fd) : server_(server), loop_(loop), fd_(fd) {}
+  Listener(Server &server, Loop &loop, int fd, bool encrypted)
+      : server_(server), loop_(loop), fd_(fd), encrypted_(encrypted) {}
   ~Listener() { close(); }
 
   void wait() { loop_.reactor().add(fd_, EPOLLIN, *this); }
@@ -87,7 +88,7 @@ private:
       socklen_t size = sizeof peer;
       const int fd = ::accept4(fd_, reinterpret_cast<sockaddr *>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
-        server_.place(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size));
+        server_.place(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size), encrypted_);
         continue;
       }
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
@@ -102,6 +103,7 @@ private:
   Server &server_;
   Loop &loop_;
   int fd_;
+  const bool encrypted_;
 };
 
 Server::Server(const ServerOptions &options, SessionFactory &factory) : options_(options), factory_(factory) {
@@ -110,14 +112,19 @@ Server::Server(const ServerOptions &options, SessionFactory &factory) : options_
   if (options_.loops == 0) options_.loops = std::max(1U, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < options_.loops; ++i)
     loops_.push_back(std::make_shared<Loop>(i, options_));
-  for (const std::string &text : options_.listen) {
-    auto listener = std::make_shared<Listener>(*this, *loops_.front(), openListener(Address::parse(text)));
-    sockaddr_storage bound{};
-    socklen_t size = sizeof bound;
-    ::getsockname(listener->fd(), reinterpret_cast<sockaddr *>(&bound), &size);
-    addresses_.push_back(Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size));
-    listeners_.push_back(std::move(listener));
-  }
+  for (const std::string &text : options_.listen)
+    listen(text, false);
+  for (const std::string &text : options_.tlsListen)
+    listen(text, true);
+}
+
+void Server::listen(const std::string &text, bool encrypted) {
+  auto listener = std::make_shared<Listener>(*this, *loops_.front(), openListener(Address::parse(text)), encrypted);
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  ::getsockname(listener->fd(), reinterpret_cast<sockaddr *>(&bound), &size);
+  addresses_.push_back(Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size));
+  listeners_.push_back(std::move(listener));
 }
 
 Server::~Server() {
@@ -134,23 +141,25 @@ void Server::start() {
   });
 }
 
-void Server::place(int fd, const Address &peer) {
+void Server::place(int fd, const Address &peer, bool encrypted) {
   const auto fewer = [](const auto &a, const auto &b) { return a->connections().load() < b->connections().load(); };
   const auto &loop = *std::min_element(loops_.begin(), loops_.end(), fewer);
   if (connections() >= options_.maxConnections) {
-    [[maybe_unused]] const auto sent = ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    // A client that waits for a handshake would not understand it.
+    if (!encrypted) [[maybe_unused]]
+      const auto sent = ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::close(fd);
     return;
   }
   loop->connections().fetch_add(1);
-  loop->post([this, &loop = *loop, fd, peer] {
+  loop->post([this, &loop = *loop, fd, peer, encrypted] {
     if (loop.draining()) {
       ::close(fd);
       loop.connections().fetch_sub(1);
       return;
     }
     try {
-      auto socket = Socket::adopt(loop, fd);
+      auto socket = Socket::adopt(loop, fd, encrypted ? options_.tls.get() : nullptr);
       loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_));
     } catch (const std::exception &) {
       loop.connections().fetch_sub(1); // out of memory or descriptors: this client is lost, the others are not

@@ -45,7 +45,8 @@ public:
 
 private:
   class Listener;
-  void place(int fd, const Address &peer);
+  void listen(const std::string &text, bool encrypted);
+  void place(int fd, const Address &peer, bool encrypted);
 
   ServerOptions options_;
   SessionFactory &factory_;

@@ -63,6 +63,8 @@ public:
   /// Spans into the connection's buffer, valid until the exchange ends or becomes a tunnel.
   virtual RequestHead &request() noexcept = 0;
   virtual const Address &peer() const noexcept = 0;
+  /// The client's connection is encrypted.
+  virtual bool isEncrypted() const noexcept = 0;
   virtual Loop &loop() noexcept = 0;
 
   virtual void respond(LocalResponse response) = 0;

@@ -30,10 +30,12 @@ Socket::~Socket() {
   close();
 }
 
-std::shared_ptr<Socket> Socket::adopt(Loop &loop, int fd) {
+std::shared_ptr<Socket> Socket::adopt(Loop &loop, int fd, const TlsContext *tls) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // fails on UNIX sockets, where there is nothing to set
-  return std::shared_ptr<Socket>(new Socket(loop, fd, true));
+  const std::shared_ptr<Socket> socket(new Socket(loop, fd, true));
+  if (tls != nullptr) socket->tls_ = std::make_unique<TlsStream>(*tls, fd);
+  return socket;
 }
 
 std::shared_ptr<Socket> Socket::connect(Loop &loop, const Address &to) {
@@ -68,6 +70,8 @@ void Socket::onEvents(unsigned events) {
   ended_ = ended_ || (events & kEnded) != 0;
   readable_ = readable_ || (events & (EPOLLIN | kEnded)) != 0;
   writable_ = writable_ || (events & (EPOLLOUT | kEnded)) != 0;
+  // TLS may have to write in order to read, and the other way round.
+  if (tls_) readable_ = writable_ = true;
   const auto self = shared_from_this(); // a user may let go of it
   if (writable_ && writeWait_ && open_) {
     writeWait_ = false;
@@ -80,6 +84,7 @@ void Socket::onEvents(unsigned events) {
 }
 
 Io Socket::read(char *to, std::size_t size) noexcept {
+  if (tls_) return readEncrypted(to, size);
   for (;;) {
     const ssize_t got = ::recv(fd_, to, size, 0);
     if (got > 0) {
@@ -97,7 +102,46 @@ Io Socket::read(char *to, std::size_t size) noexcept {
   }
 }
 
+Io Socket::readEncrypted(char *to, std::size_t size) noexcept {
+  std::size_t got = 0;
+  switch (tls_->read(to, size, got)) {
+  case TlsStream::Result::Bytes:
+    return {Io::Kind::Bytes, got, 0}; // still readable: a record may be left that no event announces
+  case TlsStream::Result::WantMore:
+    readable_ = false;
+    return {Io::Kind::WouldBlock, 0, 0};
+  case TlsStream::Result::End:
+    return {Io::Kind::End, 0, 0};
+  case TlsStream::Result::Failed:
+    break;
+  }
+  return {Io::Kind::Failed, 0, ECONNRESET};
+}
+
+Io Socket::writeEncrypted(const iovec *parts, int count) noexcept {
+  std::size_t sum = 0;
+  for (int i = 0; i < count; ++i) {
+    std::size_t put = 0;
+    switch (tls_->write(static_cast<const char *>(parts[i].iov_base), parts[i].iov_len, put)) {
+    case TlsStream::Result::Bytes:
+      sum += put;
+      if (put == parts[i].iov_len) continue;
+      break;
+    case TlsStream::Result::WantMore:
+      writable_ = false;
+      break;
+    case TlsStream::Result::End:
+    case TlsStream::Result::Failed:
+      return {Io::Kind::Failed, 0, EPIPE};
+    }
+    break;
+  }
+  if (sum == 0) return {Io::Kind::WouldBlock, 0, 0};
+  return {Io::Kind::Bytes, sum, 0};
+}
+
 Io Socket::write(const iovec *parts, int count) noexcept {
+  if (tls_) return writeEncrypted(parts, count);
   msghdr message{};
   message.msg_iov = const_cast<iovec *>(parts);
   message.msg_iovlen = static_cast<std::size_t>(count);
@@ -120,10 +164,12 @@ int Socket::finishConnect() noexcept {
 }
 
 void Socket::shutdownWrite() noexcept {
+  if (tls_) tls_->finish();
   ::shutdown(fd_, SHUT_WR);
 }
 
 void Socket::resetOnClose() noexcept {
+  reset_ = true;
   const linger now{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
@@ -133,6 +179,7 @@ void Socket::close() noexcept {
   open_ = false;
   user_ = nullptr;
   loop_.reactor().forget(*this);
+  if (tls_ && !reset_) tls_->finish();
   ::close(fd_);
 }
 

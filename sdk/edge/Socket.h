@@ -3,6 +3,7 @@
 
 #include "Address.h"
 #include "Reactor.h"
+#include "Tls.h"
 
 #include <sys/uio.h>
 
@@ -36,8 +37,8 @@ struct Io {
 /// a change of user, so that a socket can pass from a pool to a request without a system call. One thread: the loop's.
 class Socket final : public Pollable, public std::enable_shared_from_this<Socket> {
 public:
-  /// Takes over a connected descriptor. Throws std::system_error.
-  static std::shared_ptr<Socket> adopt(Loop &loop, int fd);
+  /// Takes over a connected descriptor; with a context it speaks TLS as a server. Throws std::system_error.
+  static std::shared_ptr<Socket> adopt(Loop &loop, int fd, const TlsContext *tls = nullptr);
   /// Begins to connect; onWritable() follows, then finishConnect() says how it went. Throws std::system_error when
   /// not even that is possible.
   static std::shared_ptr<Socket> connect(Loop &loop, const Address &to);
@@ -59,6 +60,9 @@ public:
   int finishConnect() noexcept;
   void shutdownWrite() noexcept;
   bool isOpen() const noexcept { return open_; }
+  bool isEncrypted() const noexcept { return tls_ != nullptr; }
+  /// True unless a TLS handshake is still to be completed.
+  bool established() const noexcept { return !tls_ || tls_->established(); }
   /// Ends all waits without a notification.
   void close() noexcept;
   /// Makes close() send a reset: the peer must not take what it got for complete.
@@ -68,9 +72,12 @@ public:
 
 private:
   Socket(Loop &loop, int fd, bool connected);
+  Io readEncrypted(char *to, std::size_t size) noexcept;
+  Io writeEncrypted(const iovec *parts, int count) noexcept;
 
   Loop &loop_;
   SocketEvents *user_ = nullptr;
+  std::unique_ptr<TlsStream> tls_;
   int fd_ = -1;
   bool open_ = true;
   bool readable_ = false;
@@ -78,6 +85,7 @@ private:
   bool ended_ = false; // the end, or a failure, stands behind what can be read
   bool readWait_ = false;
   bool writeWait_ = false;
+  bool reset_ = false;
 };
 
 } // namespace matrixos::edge

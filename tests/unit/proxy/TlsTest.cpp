@@ -1,0 +1,134 @@
+/// TLS on the client's side, as curl and openssl see it.
+#include "Kit.h"
+
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+#include <edge/Tls.h>
+#include <support/Process.h>
+#include <support/TempDir.h>
+
+using namespace kit;
+using matrixos::test::run;
+using matrixos::test::TempDir;
+
+namespace {
+
+struct Certificate {
+  explicit Certificate(const TempDir &dir, const std::string &name)
+      : file((dir / (name + ".pem")).string()), key((dir / (name + ".key")).string()) {
+    const auto made =
+        run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:alice.localhost", "-keyout", key, "-out", file});
+    REQUIRE_MESSAGE(made.status == 0, made.out);
+  }
+  std::string file, key;
+};
+
+struct TlsFixture {
+  TlsFixture() : context(std::make_shared<matrixos::edge::TlsContext>(certificate.file, certificate.key)) {}
+
+  /// curl's output for a path of alice.
+  matrixos::test::Finished curl(std::uint16_t port, const std::string &ca, std::vector<std::string> arguments) const {
+    std::vector<std::string> command{
+        "curl",     "-sS", "-m",        "20",
+        "--cacert", ca,    "--resolve", "alice.localhost:" + std::to_string(port) + ":127.0.0.1"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    command.push_back("https://alice.localhost:" + std::to_string(port) + "/path");
+    return run(command);
+  }
+
+  TempDir dir;
+  Certificate certificate{dir, "first"};
+  std::shared_ptr<matrixos::edge::TlsContext> context;
+};
+
+void listenTls(matrixos::proxy::ProxyOptions &options, const TlsFixture &tls) {
+  options.server.listen.clear();
+  options.server.tlsListen = {"127.0.0.1:0"};
+  options.server.tls = tls.context;
+}
+
+} // namespace
+
+TEST_CASE("requests over TLS are served, and the instance is told of it") {
+  TlsFixture tls;
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([&](auto &o) { listenTls(o, tls); });
+  f.instance("alice", "running", shell.port());
+  const auto got = tls.curl(f.port, tls.certificate.file, {"-w", "%{http_version}"});
+  CAPTURE(got.out);
+  CHECK(got.status == 0);
+  CHECK(got.out.find("GET /path HTTP/1.1") == 0);
+  CHECK(fieldOf(got.out, "X-Forwarded-Proto") == "https");
+  CHECK(got.out.substr(got.out.size() - 3) == "1.1"); // and not h2
+
+  for (const char *version : {"--tlsv1.3", "--tls-max"}) {
+    std::vector<std::string> arguments{version};
+    if (version == std::string("--tls-max")) arguments.emplace_back("1.2");
+    CHECK(tls.curl(f.port, tls.certificate.file, arguments).status == 0);
+  }
+  CHECK(tls.curl(f.port, tls.certificate.file, {"--tls-max", "1.1"}).status != 0);
+}
+
+TEST_CASE("large bodies pass through TLS in both directions") {
+  TlsFixture tls;
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([&](auto &o) { listenTls(o, tls); });
+  f.instance("alice", "running", shell.port());
+  std::string body(3'000'000, ' ');
+  for (std::size_t i = 0; i < body.size(); ++i)
+    body[i] = static_cast<char>('a' + i % 23);
+  matrixos::test::writeFile(tls.dir / "body", body);
+  const auto got = tls.curl(f.port, tls.certificate.file,
+                            {"-H", "Expect:", "--data-binary", "@" + (tls.dir / "body").string(), "-H",
+                             "Content-Type: text/plain", "--limit-rate", "20M"});
+  CHECK(got.status == 0);
+  CHECK(got.out.size() > body.size());
+  CHECK(got.out.compare(got.out.size() - body.size(), body.size(), body) == 0);
+}
+
+TEST_CASE("what is no handshake ends, and one that does not come to its end too") {
+  TlsFixture tls;
+  ProxyFixture f([&](auto &o) {
+    listenTls(o, tls);
+    o.server.timeouts.header = 200ms;
+  });
+  Conn plain = f.connect();
+  plain.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  CHECK(plain.readAll().find("HTTP/") == std::string::npos);
+  Conn silent = f.connect();
+  CHECK(silent.readAll().empty());
+}
+
+TEST_CASE("a renewed certificate is used, a pair that does not fit is not") {
+  TlsFixture tls;
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([&](auto &o) { listenTls(o, tls); });
+  f.instance("alice", "running", shell.port());
+  const Certificate second(tls.dir, "second");
+  CHECK_FALSE(tls.context->refresh());
+  CHECK(tls.curl(f.port, second.file, {}).status != 0);
+
+  const auto replace = [](const std::string &from, const std::string &to) {
+    matrixos::test::writeFile(to, matrixos::test::readFile(from));
+    // Later than before, however coarse the file system's clock is.
+    std::filesystem::last_write_time(to, std::filesystem::last_write_time(to) + std::chrono::seconds{5});
+  };
+  replace(second.file, tls.certificate.file);
+  CHECK_THROWS_AS(tls.context->refresh(), matrixos::Error);
+  CHECK(tls.curl(f.port, second.file, {}).status != 0);
+  replace(second.key, tls.certificate.key);
+  CHECK(tls.context->refresh());
+  CHECK(tls.curl(f.port, second.file, {}).status == 0);
+}
+
+TEST_CASE("files that cannot be used are named") {
+  TempDir dir;
+  try {
+    matrixos::edge::TlsContext context((dir / "none.pem").string(), (dir / "none.key").string());
+    FAIL("it was accepted");
+  } catch (const matrixos::Error &e) {
+    CHECK(std::string(e.what()).find("none.pem for TLS: No such file") != std::string::npos);
+  }
+}
