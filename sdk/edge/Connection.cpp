@@ -253,7 +253,7 @@ void Connection::flushAnswer() {
 
 void Connection::finish(bool keepAlive) {
   // A client that asked for the end and has been read to it sends nothing more: no need to wait for that.
-  const bool last = head_ && !head_->keepAlive && complete_ && in_.empty();
+  const bool last = head_ && !head_->keepAlive && complete_ && in_.empty() && !socket_->mayRead();
   endExchange();
   if (state_ == State::Closed) return;
   if (!keepAlive || loop_.draining()) return last ? close() : linger();

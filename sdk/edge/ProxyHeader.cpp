@@ -4,6 +4,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -100,8 +101,8 @@ ParseResult parseBinary(std::string_view data, ProxyHeader &out) {
 ParseResult ProxyHeader::parse(std::string_view data, ProxyHeader &out) {
   out = {};
   const auto startsLike = [&](std::string_view start) {
-    const std::size_t size = data.size() < start.size() ? data.size() : start.size();
-    return data.substr(0, size) == start.substr(0, size);
+    const std::size_t common = std::min(data.size(), start.size());
+    return data.substr(0, common) == start.substr(0, common);
   };
   if (startsLike(kBinary)) return parseBinary(data, out);
   if (!startsLike(kText)) return ParseResult::Failed;

@@ -3,6 +3,7 @@
 #include <edge/BodyDecoder.h>
 #include <edge/HeadWriter.h>
 #include <edge/HopByHop.h>
+#include <edge/ProxyHeader.h>
 #include <edge/RequestParser.h>
 #include <edge/ResponseParser.h>
 #include <edge/WebSocket.h>
@@ -135,6 +136,24 @@ void checkFrames(std::string_view input) {
     sum += bytes.feed(input.substr(i, 1));
   require(sum == count && bytes.lost() == whole.lost(), "a split changes the count");
   require(count <= input.size() / 2, "more frames than headers fit");
+}
+
+void checkPreface(std::string_view input) {
+  ProxyHeader whole;
+  const ParseResult result = ProxyHeader::parse(input, whole);
+  if (result == ParseResult::Complete) {
+    require(whole.size <= input.size() && whole.size <= ProxyHeader::kMost,
+            "a header that is longer than what there is");
+    require(!whole.client || !whole.client->ip().empty(), "a client without an address");
+  }
+  // A verdict may come later with fewer bytes, and is never another one.
+  for (std::size_t size = 0; size < input.size(); ++size) {
+    ProxyHeader part;
+    const ParseResult early = ProxyHeader::parse(input.substr(0, size), part);
+    if (early == ParseResult::NeedMore) continue;
+    require(early == result && part.size == whole.size, "a split changes the verdict");
+    break;
+  }
 }
 
 } // namespace matrixos::edge::fuzz

@@ -11,5 +11,6 @@ void checkRequest(std::string_view input);
 void checkResponse(std::string_view input);
 void checkChunked(std::string_view input);
 void checkFrames(std::string_view input);
+void checkPreface(std::string_view input);
 
 } // namespace matrixos::edge::fuzz

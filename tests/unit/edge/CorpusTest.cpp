@@ -67,4 +67,5 @@ TEST_CASE("the committed corpora and their mutants hold every invariant") {
   replay("response", fuzz::checkResponse, 10);
   replay("chunked", fuzz::checkChunked, 10);
   replay("frames", fuzz::checkFrames, 5);
+  replay("preface", fuzz::checkPreface, 6);
 }
