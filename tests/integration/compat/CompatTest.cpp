@@ -21,6 +21,23 @@ void fill(const fs::path &folder, const std::string &release) {
     fs::permissions(entry.path(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
+/// An instance from its provision to its end.
+void liveOn(const DaemonProcess &daemon) {
+  const std::string handle = uniqueHandle("compat");
+  const Response made =
+      daemon.api("POST", "/containers/provision", R"({"handle":")" + handle + R"(","clerkUserId":"user_1"})");
+  CAPTURE(made.body);
+  CHECK(made.status == 201);
+  CHECK(member(made.body, "status") == "running");
+  CHECK(member(made.body, "runtime") == "sdk-1-0");
+  CHECK(daemon.api("POST", "/containers/" + handle + "/stop").status == 200);
+  CHECK(member(daemon.api("GET", "/containers/" + handle).body, "status") == "stopped");
+  CHECK(daemon.api("POST", "/containers/" + handle + "/start").status == 200);
+  CHECK(member(daemon.api("GET", "/containers/" + handle).body, "status") == "running");
+  CHECK(daemon.api("DELETE", "/containers/" + handle).status == 200);
+  CHECK(daemon.api("GET", "/containers/" + handle).status == 404);
+}
+
 } // namespace
 
 TEST_CASE("plugins of SDK 1.0 work in today's daemon") {
@@ -46,19 +63,7 @@ TEST_CASE("plugins of SDK 1.0 work in today's daemon") {
     }));
   }
   SUBCASE("a runtime: an instance lives its life on it") {
-    const std::string handle = uniqueHandle("compat");
-    const Response made =
-        daemon.api("POST", "/containers/provision", R"({"handle":")" + handle + R"(","clerkUserId":"user_1"})");
-    CAPTURE(made.body);
-    CHECK(made.status == 201);
-    CHECK(member(made.body, "status") == "running");
-    CHECK(member(made.body, "runtime") == "sdk-1-0");
-    CHECK(daemon.api("POST", "/containers/" + handle + "/stop").status == 200);
-    CHECK(member(daemon.api("GET", "/containers/" + handle).body, "status") == "stopped");
-    CHECK(daemon.api("POST", "/containers/" + handle + "/start").status == 200);
-    CHECK(member(daemon.api("GET", "/containers/" + handle).body, "status") == "running");
-    CHECK(daemon.api("DELETE", "/containers/" + handle).status == 200);
-    CHECK(daemon.api("GET", "/containers/" + handle).status == 404);
+    liveOn(daemon);
   }
   SUBCASE("each is stopped, started and stopped for good") {
     for (const char *id : {"sdk-1-0-c", "sdk-1-0-cpp"}) {
@@ -71,4 +76,16 @@ TEST_CASE("plugins of SDK 1.0 work in today's daemon") {
   CHECK(daemon.stop() == 0);
   for (const char *id : {"sdk-1-0-c", "sdk-1-0-cpp"})
     CHECK(daemon.log().find(std::string(id) + " stops") != std::string::npos);
+}
+
+TEST_CASE("a runtime of SDK 1.0 works in a process of its own, too") {
+  const TempDir dir;
+  fill(dir / "plugins", "sdk-1.0");
+  DaemonProcess daemon({{"plugins.path", (dir / "plugins").string()},
+                        {"plugins.enabled", "runtime-sdk-1-0, orchestrator"},
+                        {"orchestrator.runtime", "sdk-1-0"},
+                        {"runtime-sdk-1-0.isolation", "process"}});
+  daemon.start();
+  liveOn(daemon);
+  CHECK(daemon.stop() == 0);
 }
