@@ -19,7 +19,9 @@ protected:
   EngineInfo engine(const Call &) override { return {"runtime-template", "1.0.0"}; }
   std::string launch(const Call &, const Instance &instance) override {
     requireFreePorts(instance.spec);
-    SpawnOptions program{instance.spec.command, instance.spec.env, folder_, log(instance).path()};
+    SpawnOptions program{instance.spec.command, instance.spec.env, "/", log(instance).path()};
+    for (const InstanceSpec::Port &port : instance.spec.ports) // this machine's ports, not those of a container
+      if (port.hostPort != 0) program.env[port.name == "shell" ? "SHELL_PORT" : "PORT"] = std::to_string(port.hostPort);
     if (program.argv.empty()) program.argv = {"/bin/sh", "-c", command_};
     // Kept before the program begins: a crash of the daemon in between loses nothing.
     return spawnProcess(program, [&](const ProcessId &id) { keepToken(instance, id.text()); }).text();
