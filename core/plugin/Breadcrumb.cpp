@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x31424d5243534f4d; // "MOSCRMB1"
 
-enum : std::uint32_t { kNothing = 0, kWriting = 1, kSignal = 2, kExit = 3 };
+enum : std::uint32_t { kNothing = 0, kWriting = 1, kSignal = 2, kExit = 3, kInside = 4 };
 
 /// The file's content. Written by this process alone, partly by a signal handler; read by the next one, which trusts
 /// nothing in it.
@@ -38,11 +38,11 @@ struct Page {
   std::uint32_t stopping; ///< 1 from stopping() on
   std::int32_t pid;
 
-  std::atomic<std::uint32_t> inLifecycle;
+  std::atomic<std::uint32_t> inLifecycle; ///< kNothing, kWriting, kInside
   PluginTag lifecyclePlugin;
   char lifecycleWhat[32];
 
-  std::atomic<std::uint32_t> crash; ///< kNothing…
+  std::atomic<std::uint32_t> crash; ///< kNothing, kWriting, kSignal, kExit
   std::int32_t signal;
   std::int32_t sender;
   std::uint64_t address;
@@ -230,7 +230,7 @@ std::optional<CrashReport> readPage(int fd) {
     return report;
   }
   if (last.stopping != 0) return std::nullopt;
-  if (last.inLifecycle == 0) return report;
+  if (last.inLifecycle != kInside) return report;
   report.plugin = textOf(last.lifecyclePlugin.id, sizeof last.lifecyclePlugin.id);
   report.version = textOf(last.lifecyclePlugin.version, sizeof last.lifecyclePlugin.version);
   report.what = textOf(last.lifecycleWhat, sizeof last.lifecycleWhat);
@@ -309,15 +309,17 @@ void Breadcrumb::noteCode(const PluginTag *plugin, const void *address) noexcept
 }
 
 Breadcrumb::Lifecycle::Lifecycle(const PluginTag *plugin, const char *what) noexcept {
-  if (!armed || page->inLifecycle != 0) return;
-  first_ = true;
+  if (!armed) return;
+  std::uint32_t none = kNothing;
+  first_ = page->inLifecycle.compare_exchange_strong(none, kWriting);
+  if (!first_) return;
   page->lifecyclePlugin = *plugin;
   copyText(page->lifecycleWhat, what);
-  page->inLifecycle = 1;
+  page->inLifecycle = kInside;
 }
 
 Breadcrumb::Lifecycle::~Lifecycle() {
-  if (first_ && armed) page->inLifecycle = 0;
+  if (first_) page->inLifecycle = kNothing;
 }
 
 } // namespace matrixos::plugin

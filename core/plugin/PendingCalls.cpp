@@ -20,10 +20,6 @@ namespace {
 /// Numbers whose answer may still come, without harm; the oldest are forgotten first.
 constexpr std::size_t kMostSwept = 1024;
 
-std::string idOf(const std::string &life) {
-  return life.substr(0, life.find('#'));
-}
-
 } // namespace
 
 PendingCalls &PendingCalls::instance() {
@@ -92,7 +88,7 @@ void PendingCalls::answered(void *ctx, mos_status status, mos_str json, const mo
   if (!pass) return;
   mos_error checked{};
   if (error != nullptr) checked = *error;
-  const PluginTag *provider = PluginMark::tagOf(idOf(entry.provider));
+  const PluginTag *provider = PluginMark::tagOf(pluginOf(entry.provider));
   status = checkedStatus(provider, entry.function, status, &checked);
   if (status == MOS_OK && json.len != 0 && json.ptr == nullptr) {
     status = fail(&checked, Status::Internal,
@@ -125,7 +121,8 @@ void PendingCalls::sweep(const std::string &plugin) {
     const CallGate::Pass pass = entry.consumer.gate->enter();
     if (!pass) continue;
     mos_error error{};
-    fail(&error, Status::Unavailable, "the plugin " + idOf(entry.provider) + " stopped before it answered", "STOPPED");
+    fail(&error, Status::Unavailable, "the plugin " + pluginOf(entry.provider) + " stopped before it answered",
+         "STOPPED");
     deliver(entry, error.status, mos_str{}, &error);
   }
 }
@@ -169,13 +166,13 @@ void PendingCalls::answerLate(const Entry &entry) {
       if (!pass) return;
       mos_error error{};
       fail(&error, Status::DeadlineExceeded,
-           "the plugin " + idOf(entry.provider) + " did not answer " + entry.function + " by its deadline",
+           "the plugin " + pluginOf(entry.provider) + " did not answer " + entry.function + " by its deadline",
            "PLUGIN_HANGS");
       deliver(entry, error.status, mos_str{}, &error);
     }
     const Entry entry;
   };
-  PluginFaults::instance().report(idOf(entry.provider), Fault::Abandoned,
+  PluginFaults::instance().report(pluginOf(entry.provider), Fault::Abandoned,
                                   std::string(entry.function) + " was not answered by its deadline");
   const auto job = std::make_shared<LateAnswer>(entry);
   if (guarded(nullptr, [&] { CallPool::instance().run(job); }) != MOS_OK) job->run();

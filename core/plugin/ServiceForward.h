@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/CallContext.h"
 #include "plugin/Contain.h"
 #include "plugin/PendingCalls.h"
 #include "plugin/ServiceRegistry.h"
@@ -151,7 +152,9 @@ private:
     entry.function = name_;
     const auto *call = argumentOf<const mos_call *>(args...);
     const std::int64_t grace = std::chrono::nanoseconds(proxy_.point().limits().grace).count();
-    if (call != nullptr && call->deadline_ns <= MOS_NO_DEADLINE - grace) entry.giveUpNs = call->deadline_ns + grace;
+    if (call != nullptr && call->deadline_ns <= MOS_NO_DEADLINE - grace) {
+      entry.giveUpNs = std::max(call->deadline_ns, common::monotonicNs()) + grace;
+    }
     return PendingCalls::instance().wrap(std::move(entry), id);
   }
 

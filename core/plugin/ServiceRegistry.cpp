@@ -6,14 +6,9 @@
 
 namespace matrixos::plugin {
 
-namespace {
-
-/// "runtime-docker" of "runtime-docker#7".
-std::string idOf(const std::string &life) {
+std::string pluginOf(const std::string &life) {
   return life.substr(0, life.find('#'));
 }
-
-} // namespace
 
 std::shared_ptr<ServiceProvider> ServicePoint::provider() const {
   const std::lock_guard lock(mutex_);
@@ -44,7 +39,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
   auto provider = std::make_shared<ServiceProvider>();
   provider->plugin = plugin;
   provider->table = table;
-  provider->tag = PluginMark::tagOf(idOf(plugin));
+  provider->tag = PluginMark::tagOf(pluginOf(plugin));
   std::vector<std::shared_ptr<ServiceProxy>> proxies;
   {
     const std::lock_guard lock(mutex_);
@@ -52,7 +47,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
     if (const auto there = place.provider()) {
       throw Error(Status::AlreadyExists,
                   service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " +
-                      idOf(there->plugin),
+                      pluginOf(there->plugin),
                   "SERVICE_TAKEN");
     }
     provider->abandoned = abandonedOf(plugin);
@@ -89,7 +84,7 @@ bool ServiceRegistry::drain(ServiceProvider &provider, std::chrono::milliseconds
 
 std::shared_ptr<AbandonedCalls> ServiceRegistry::abandonedOf(const std::string &plugin) {
   auto &calls = abandoned_[plugin];
-  if (!calls) calls = std::make_shared<AbandonedCalls>(idOf(plugin));
+  if (!calls) calls = std::make_shared<AbandonedCalls>(pluginOf(plugin));
   return calls;
 }
 

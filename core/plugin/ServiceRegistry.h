@@ -20,6 +20,9 @@ namespace matrixos::plugin {
 /// Told of every call that goes through a proxy: service id, function, result, seconds.
 using CallObserver = std::function<void(const char *service, const char *function, mos_status status, double seconds)>;
 
+/// The plugin's id of one life of it: "runtime-docker" of "runtime-docker#7".
+std::string pluginOf(const std::string &life);
+
 /// How patient proxies are with providers.
 struct CallLimits {
   /// On top of a call's deadline, or after its cancellation, before it is given up: a provider that behaves answers

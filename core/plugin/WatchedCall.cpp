@@ -179,17 +179,17 @@ bool WatchedCall::callerCancelled() const {
   return original_ != nullptr && MOS_HAS(original_, mos_call, cancelled) && original_->cancelled(original_) != 0;
 }
 
-/// Time that the caller's own sink took does not count against the provider.
+/// Neither time before the call nor what the caller's own sink took counts against the provider.
 std::int64_t WatchedCall::giveUpAt(std::int64_t cancelledNs, std::chrono::nanoseconds grace) const {
   std::int64_t limit = original_ == nullptr ? MOS_NO_DEADLINE : call_.deadline_ns;
   if (cancelledNs != 0) limit = std::min(limit, cancelledNs);
-  limit = std::max(limit, borrowEndedNs_.load());
+  limit = std::max({limit, beganNs_, borrowEndedNs_.load()});
   return limit > MOS_NO_DEADLINE - grace.count() ? MOS_NO_DEADLINE : limit + grace.count();
 }
 
 WatchedCall::End WatchedCall::wait(std::chrono::nanoseconds grace) {
   std::int64_t cancelledNs = 0;
-  std::int64_t now = common::monotonicNs();
+  std::int64_t now = beganNs_ = common::monotonicNs();
   for (;;) {
     if (cancelledNs == 0 && callerCancelled()) cancelledNs = now;
     const std::int64_t limit = giveUpAt(cancelledNs, grace);

@@ -70,6 +70,7 @@ private:
   const mos_call *const original_;
   const PluginTag *const consumer_;
   const CallGate::Here &callersGates_;
+  std::int64_t beganNs_ = 0;
   mos_sink sink_{};
   std::mutex borrow_;
   bool borrowed_ = true;

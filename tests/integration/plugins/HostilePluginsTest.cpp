@@ -1,6 +1,7 @@
 // What plugins do wrong, and what becomes of the daemon: after each the daemon serves, another plugin serves, and the
 // operator is told by name and reason. The plugins: tests/fakes/plugins/hostile/.
 #include "support/DaemonProcess.h"
+#include "support/TempDir.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -215,6 +216,36 @@ TEST_CASE("a runtime that hangs costs its callers their deadline, and four times
   daemon.callsDo("");
   CHECK(has(daemon.call("inspect"), "OK: "));
   CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("an orchestrator whose runtime hangs answers within its deadlines, and everything else goes on") {
+  const TempDir dir;
+  const fs::path plugins = dir / "plugins";
+  fs::create_directory(plugins);
+  fs::permissions(plugins, fs::perms::owner_all);
+  for (const char *id : {"fake-good", "fake-hostile"})
+    fs::copy_file(buildDir() / "test-plugins" / (std::string(id) + ".so"), plugins / (std::string(id) + ".so"));
+  fs::copy_file(buildDir() / "plugins/orchestrator.so", plugins / "orchestrator.so");
+  Hostile daemon(Values{{"plugins.path", plugins.string()},
+                        {"plugins.stop_timeout", "1s"},
+                        {"orchestrator.runtime", "hostile"},
+                        {"orchestrator.create_timeout", "1s"},
+                        {"orchestrator.pull_timeout", "1s"},
+                        {"orchestrator.engine_timeout", "1s"}},
+                 "fake-good, fake-hostile, orchestrator");
+  daemon.start();
+  daemon.callsDo("hang");
+  for (const char *handle : {"alice", "bob", "carol"}) {
+    CAPTURE(handle);
+    const Response answer =
+        daemon.api("POST", "/containers/provision",
+                   R"({"handle":")" + std::string(handle) + R"(","clerkUserId":"user_)" + handle + R"("})");
+    CHECK((answer.status == 503 || answer.status == 504));
+    CHECK(has(answer.body, "the plugin fake-hostile"));
+    CHECK(daemon.api("GET", "/containers").status == 200);
+    daemon.checkServes();
+  }
+  CHECK(has(daemon.reason(), "hang since"));
 }
 
 TEST_CASE("a late answer is dropped, counted, and the runtime called again") {

@@ -249,6 +249,26 @@ TEST_CASE("a slow consumer is not held against the provider") {
   CHECK(provider.faults(Fault::Abandoned) == 0);
 }
 
+TEST_CASE("a deadline that has long passed leaves the provider its grace all the same") {
+  Provider provider("prompt", 20s);
+  provider.table.start = [](void *self, const mos_call *, mos_str, mos_error *error) -> mos_status {
+    of(self).latch.wait(of(self).latch.opened());
+    return fail(error, Status::DeadlineExceeded, "too late for this");
+  };
+  CallScope scope(0ms);
+  mos_call past = *scope.abi();
+  past.deadline_ns = 1;
+  std::thread opens([&] {
+    CHECK(eventually([&] { return provider.latch.inside == 1; }));
+    std::this_thread::sleep_for(100ms); // longer than the host looks between two times
+    provider.latch.open();
+  });
+  std::string message;
+  CHECK(statusOf([&] { provider.client().start(&past, "ref"); }, &message) == Status::DeadlineExceeded);
+  CHECK(message == "too late for this");
+  opens.join();
+}
+
 TEST_CASE("what a provider must not answer becomes a failure with its name") {
   Provider provider("garbage");
   mos_error error{};
