@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 
 namespace matrixos::isolation {
@@ -20,6 +21,8 @@ constexpr bool kSanitized = false;
 #else
 constexpr bool kSanitized = false;
 #endif
+
+constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 
 thread_local const char *here = nullptr;
 int noteFd = -1;
@@ -54,8 +57,8 @@ void CrashNote::install(int fd) noexcept {
   noteFd = fd;
   struct sigaction action {};
   action.sa_handler = &onFatal;
-  action.sa_flags = SA_RESETHAND | SA_ONSTACK;
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_ONSTACK);
+  for (const int signal : kFatal)
     ::sigaction(signal, &action, nullptr);
 }
 
