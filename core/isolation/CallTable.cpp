@@ -26,8 +26,9 @@ constexpr std::int64_t kCancelPollNs = 20'000'000;
 
 /// One per thread that calls; a thread waits for one thing at a time.
 int waitFd() {
-  thread_local const common::UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!fd) common::throwErrno(ENFILE, "making an eventfd to wait for a plugin's process");
+  thread_local common::UniqueFd fd;
+  if (!fd) fd.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) common::throwErrno(errno, "making an eventfd to wait for a plugin's process");
   return fd.get();
 }
 
@@ -96,7 +97,8 @@ mos_status CallTable::runCall(const Invocation &invocation, const mos_call *cont
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return matrixos::fail(error, Status::Unavailable, why_, "PLUGIN_PROCESS");
-    if (calls_.size() >= limits_.calls) {
+    const bool lifecycle = invocation.function <= Function::Reconfigure;
+    if (calls_.size() >= limits_.calls && !lifecycle) {
       return matrixos::fail(error, Status::ResourceExhausted,
                             "the plugin's process has " + std::to_string(calls_.size()) +
                                 " calls inside, which is the most it is given; try again",

@@ -23,8 +23,8 @@ std::vector<mos_pair> toPairs(const std::vector<Pair> &list) {
 } // namespace
 
 HostDesk::HostDesk(const mos_host_v1 *host, const std::string &plugin)
-    : host_(host), config_(host), platform_(host), log_(host), metrics_(host),
-      configTable_(detail::hostTable<mos_host_config_v1>(host, MOS_HOST_CONFIG_1)),
+    : config_(host), platform_(host), log_(host), metrics_(host),
+      logTable_(detail::hostTable<mos_host_log_v1>(host, MOS_HOST_LOG_1)),
       metricsTable_(detail::hostTable<mos_host_metrics_v1>(host, MOS_HOST_METRICS_1)),
       eventsTable_(detail::hostTable<mos_host_events_v1>(host, MOS_HOST_EVENTS_1)),
       restarts_(metrics_.counter("matrixos_plugin_process_restarts_total",
@@ -57,10 +57,9 @@ void HostDesk::log(const LogFrame &frame) {
     ++logDropped_;
     return;
   }
-  const auto *table = detail::hostTable<mos_host_log_v1>(host_, MOS_HOST_LOG_1);
   const std::vector<mos_pair> fields = toPairs(frame.list);
-  table->write(table->self, std::clamp<std::uint32_t>(frame.level, MOS_LOG_ERROR, MOS_LOG_DEBUG), toAbi(frame.message),
-               fields.data(), static_cast<std::uint32_t>(fields.size()));
+  logTable_->write(logTable_->self, std::clamp<std::uint32_t>(frame.level, MOS_LOG_ERROR, MOS_LOG_DEBUG),
+                   toAbi(frame.message), fields.data(), static_cast<std::uint32_t>(fields.size()));
 }
 
 void HostDesk::samples(const SamplesFrame &frame) {

@@ -40,12 +40,11 @@ private:
   void answerQuestion(const AskFrame &frame, AnswerFrame &answer);
   void showDegraded() const;
 
-  const mos_host_v1 *host_;
   const Config config_;
   const Platform platform_;
   const Log log_;
   const Metrics metrics_;
-  const mos_host_config_v1 *configTable_;
+  const mos_host_log_v1 *logTable_;
   const mos_host_metrics_v1 *metricsTable_;
   const mos_host_events_v1 *eventsTable_;
   Series restarts_, repeats_;

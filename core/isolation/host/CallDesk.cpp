@@ -16,6 +16,8 @@ namespace {
 /// As many as the daemon has on their way, see CallTable::Limits.
 constexpr std::size_t kThreads = 136;
 
+constexpr std::chrono::seconds kStopPatience{2};
+
 common::ExecutorOptions threadOptions() {
   common::ExecutorOptions options;
   options.name = "call";
@@ -162,6 +164,7 @@ void CallDesk::work(const std::shared_ptr<Call> &call) {
   {
     const std::lock_guard lock(mutex_);
     calls_.erase(call->id);
+    left_.notify_all();
   }
   link_.send(result);
 }
@@ -265,7 +268,13 @@ mos_status CallDesk::start(mos_error *error) {
 mos_status CallDesk::stop(mos_error *error) {
   const mos_status status = plugin_.stop(plugin_.self, error);
   tables_->close();
-  if (plugin_.destroy != nullptr) plugin_.destroy(plugin_.self);
+  bool alone = false;
+  {
+    // What is still inside it would miss what destroy() frees; this process ends soon anyway.
+    std::unique_lock lock(mutex_);
+    alone = left_.wait_for(lock, kStopPatience, [this] { return calls_.size() == 1; });
+  }
+  if (alone && plugin_.destroy != nullptr) plugin_.destroy(plugin_.self);
   return status;
 }
 

@@ -5,6 +5,7 @@
 #include "isolation/host/DaemonLink.h"
 #include "isolation/host/HostTables.h"
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,8 @@ private:
   const std::string file_, id_;
   std::unique_ptr<HostTables> tables_; ///< made by the start, which is over before other calls come
   mos_plugin_v1 plugin_{};
-  std::mutex mutex_;
+  std::mutex mutex_; ///< calls_
+  std::condition_variable left_;
   std::map<std::uint64_t, std::shared_ptr<Call>> calls_;
   common::Executor threads_;
 };

@@ -29,8 +29,8 @@ int noteFd = -1;
 
 /// Runs on the alternate stack where the thread has one, so that an overflowed stack can be named too.
 void onFatal(int signal) {
-  if (here != nullptr) [[maybe_unused]]
-    const ssize_t ignored = ::write(noteFd, here, std::strlen(here));
+  const char *const where = here != nullptr ? here : "a thread of its own";
+  [[maybe_unused]] const ssize_t ignored = ::write(noteFd, where, std::strlen(where));
   ::raise(signal); // SA_RESETHAND: the default action, once this returns
 }
 

@@ -1,5 +1,7 @@
 #include "isolation/host/HostTables.h"
 
+#include "isolation/host/CrashNote.h"
+
 #include <matrixos/call.hpp>
 
 #include <algorithm>
@@ -196,7 +198,10 @@ void HostTables::fillWork() {
                              std::uint64_t *out, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       *out = t.timers_.schedule(t.owner_, std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
-                                [fire, ctx] { fire(ctx); });
+                                [fire, ctx] {
+                                  const CrashNote note("a timer");
+                                  fire(ctx);
+                                });
     });
   };
   timersTable_.cancel = [](void *self, std::uint64_t handle, mos_error *error) {
@@ -206,7 +211,11 @@ void HostTables::fillWork() {
   executorTable_.submit = [](void *self, void (*run)(void *), void (*drop)(void *), void *ctx, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       t.tasks_.submit(
-          t.owner_, [run, ctx] { run(ctx); },
+          t.owner_,
+          [run, ctx] {
+            const CrashNote note("a task");
+            run(ctx);
+          },
           [drop, ctx] {
             if (drop != nullptr) drop(ctx);
           });

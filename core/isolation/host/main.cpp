@@ -94,6 +94,7 @@ int run(const std::string &id, long parent) {
   // Both tie this process to the daemon: the signal is at once, the connection's end covers the moment before prctl.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) return EX_UNAVAILABLE;
+  ::signal(SIGPIPE, SIG_IGN); // the daemon blocks it, so that plugins may write to whom has gone
   CrashNote::install(kNoteFd);
   DaemonLink link{common::UniqueFd(kSocketFd)};
   CallDesk desk(link, "/proc/self/fd/" + std::to_string(kFileFd), id);
