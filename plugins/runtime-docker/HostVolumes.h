@@ -21,7 +21,7 @@ public:
   }
 
 private:
-  DirectoryVolumes volumes() const { return DirectoryVolumes({settings_.volumeRoots, settings_.volumeOwner}); }
+  DirectoryVolumes volumes() const { return DirectoryVolumes({settings_.volumeRoots, settings_.volumeOwner, false}); }
 
   const Settings &settings_;
 };

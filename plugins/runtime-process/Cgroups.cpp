@@ -195,4 +195,9 @@ void Cgroups::remove(const std::string &name) const noexcept {
     ::rmdir(path(controller, name).c_str());
 }
 
+void Cgroups::removeFolders() const noexcept {
+  for (const auto &[controller, folder] : controllers_)
+    ::rmdir(folder.c_str());
+}
+
 } // namespace matrixos::processes

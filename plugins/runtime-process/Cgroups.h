@@ -43,6 +43,8 @@ public:
   void killAll(const std::string &name) const;
   /// Absent is success.
   void remove(const std::string &name) const noexcept;
+  /// Removes the installation's folders unless something is in them; make() needs a new object then.
+  void removeFolders() const noexcept;
 
 private:
   std::string path(const std::string &controller, const std::string &name, const std::string &file = {}) const;

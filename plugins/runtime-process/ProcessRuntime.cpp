@@ -16,7 +16,7 @@ ManagedOptions managedOptions(const Settings &settings, std::function<void(const
   ManagedOptions options;
   options.stateDir = settings.stateDir;
   options.warn = std::move(warn);
-  options.volumes = {settings.volumeRoots, settings.user};
+  options.volumes = {settings.volumeRoots, settings.user, true};
   return options;
 }
 

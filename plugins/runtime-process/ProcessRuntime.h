@@ -21,7 +21,10 @@ class ProcessRuntime : public ManagedRuntime {
 public:
   /// `settings` outlives it. `warn` is told what an operator should know.
   ProcessRuntime(const Settings &settings, std::function<void(const std::string &)> warn);
-  ~ProcessRuntime() override { close(); }
+  ~ProcessRuntime() override {
+    close();
+    cgroups_.removeFolders();
+  }
 
   /// What is and what is not kept apart here, in words for operators.
   std::string isolationNote() const;

@@ -38,6 +38,7 @@ public:
   struct Options {
     std::vector<std::string> roots;                 ///< volumes lie below one of these; empty: not in the system's
     std::optional<std::pair<uid_t, gid_t>> owner{}; ///< of new volumes; none: whoever runs this
+    bool ownsFolder = false; ///< the owner gets <handle>, too: who is no root passes through it to the volume
   };
 
   DirectoryVolumes() = default;
@@ -176,6 +177,10 @@ inline bool DirectoryVolumes::ensure(const std::string &path) const {
   bool made = false;
   const FileDescriptor user = volumes::openDirectory(users.get(), place.user, true, made, place.userPath());
   if (made) volumes::sync(users.get(), place.users);
+  if (options_.ownsFolder && options_.owner &&
+      ::fchown(user.get(), options_.owner->first, options_.owner->second) != 0) {
+    throw volumes::osError("the directory " + place.userPath() + " cannot be given to its owner", errno);
+  }
   const FileDescriptor volume = volumes::openDirectory(user.get(), place.name, true, made, path);
   if (!made) return false;
   if (options_.owner && ::fchown(volume.get(), options_.owner->first, options_.owner->second) != 0) {

@@ -14,24 +14,27 @@ using namespace matrixos::test;
 
 namespace {
 
-DaemonProcess::Values values() {
+DaemonProcess::Values values(const DaemonProcess::Values &more = {}) {
   const int port = freePort();
-  return {{"plugins.enabled", "runtime-process, orchestrator, lifecycle, social, proxy"},
-          {"orchestrator.runtime", "process"},
-          {"orchestrator.gateway_base_port", std::to_string(port)},
-          {"orchestrator.shell_base_port", std::to_string(port + 60)},
-          {"orchestrator.ports_per_range", "50"},
-          {"lifecycle.check_interval", "1s"},
-          {"lifecycle.idle_timeout", "1h"},
-          {"runtime-process.command", "exec \"" + (buildDir() / "tests/demo-instance").string() + "\""}};
+  DaemonProcess::Values values{
+      {"plugins.enabled", "runtime-process, orchestrator, lifecycle, social, proxy"},
+      {"orchestrator.runtime", "process"},
+      {"orchestrator.gateway_base_port", std::to_string(port)},
+      {"orchestrator.shell_base_port", std::to_string(port + 60)},
+      {"orchestrator.ports_per_range", "50"},
+      {"lifecycle.check_interval", "1s"},
+      {"lifecycle.idle_timeout", "1h"},
+      {"runtime-process.command", "exec \"" + (buildDir() / "tests/demo-instance").string() + "\""}};
+  values.insert(more.begin(), more.end());
+  return values;
 }
 
 struct Platform {
-  DaemonProcess daemon{values()};
+  DaemonProcess daemon;
   std::string handle = uniqueHandle("proc");
   std::string host = handle + ".localhost";
 
-  Platform() {
+  explicit Platform(const DaemonProcess::Values &more = {}) : daemon(values(more)) {
     daemon.start();
     const Response made = daemon.api("POST", "/containers/provision",
                                      R"({"handle":")" + handle + R"(","clerkUserId":"user_)" + handle + R"("})");
@@ -114,6 +117,27 @@ TEST_CASE("an instance that dies is started by the next visit") {
   CHECK(eventually([&] { return platform.status() == "stopped"; }));
   CHECK(platform.info("bootCount") == "2");
   CHECK(platform.id().text() != first.text());
+}
+
+TEST_CASE("in a process of its own: it dies, the instance does not") {
+  Platform platform(DaemonProcess::Values{{"runtime-process.isolation", "process"}});
+  DaemonProcess &daemon = platform.daemon;
+  CHECK(platform.info("bootCount") == "1");
+  const ProcessId instance = platform.id();
+  const auto helper = [&] {
+    const Finished found = run({"pgrep", "-P", std::to_string(daemon.process().pid()), "-f", "matrixos-plugin-host"});
+    return found.status == 0 ? static_cast<pid_t>(std::stol(found.out)) : 0;
+  };
+  const pid_t before = helper();
+  REQUIRE(before > 0);
+  ::kill(before, SIGKILL);
+  CHECK(eventually([&] { return helper() > 0 && helper() != before; }));
+  CHECK(isProcessAlive(instance));
+  CHECK(eventually([&] { return platform.info("bootCount") == "1"; }));
+  CHECK(platform.id().text() == instance.text());
+  CHECK(eventually([&] { return daemon.api("POST", "/containers/" + platform.handle + "/stop").status == 200; }));
+  CHECK(process::signalSession(instance, 0) == 0);
+  CHECK(platform.info("bootCount") == "2");
 }
 
 TEST_CASE("a host port that another program took is passed over") {

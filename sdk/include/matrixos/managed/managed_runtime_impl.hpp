@@ -191,7 +191,6 @@ inline void ManagedRuntime::start(const Call &call, std::string_view ref) {
   next.runs += 1;
   claimPorts(turn, std::make_shared<const Instance>(next));
   try {
-    keep(turn, std::make_shared<const Instance>(next));
     next.token = launch(call, next);
     next.state = Instance::State::Running;
     next.startedAt = managed::nowMs();
