@@ -10,8 +10,7 @@ namespace matrixos::plugin {
 mos_status AbandonedCalls::refuse(mos_error *error) const {
   return fail(error, Status::Unavailable,
               "the plugin " + plugin_ + " is not called any more: " + reason() +
-                  "; it is called again once one of them returns, or after matrixosctl plugins disable and enable " +
-                  plugin_,
+                  "; it is called again once one of them returns, or after matrixosctl plugins reload " + plugin_,
               "PLUGIN_HANGS", 5000);
 }
 

@@ -198,6 +198,25 @@ TEST_CASE("the quarantine ends with a changed file, or with the record" SKIP_IN_
   CHECK(test.state() == "running");
 }
 
+TEST_CASE("a runtime in quarantine runs in a process of its own, and crashes there as it likes" SKIP_IN_SANITIZERS) {
+  Crashing test(DaemonProcess::Values{{"fake-hostile.at", "start"}, {"fake-hostile.fault", "segv"}});
+  CHECK_FALSE(test.starts());
+  CHECK_FALSE(test.starts());
+  REQUIRE(test.starts());
+  CHECK(test.state() == "quarantined");
+  CHECK(has(test.reason(), "isolation = process"));
+  CHECK(test.daemon->stop() == 0);
+  test.daemon->rewriteConfig({{"fake-hostile.isolation", "process"}});
+  REQUIRE(test.starts());
+  CHECK(test.state() == "failed");
+  test.checkServes();
+  CHECK(test.daemon->stop() == 0);
+  test.daemon->rewriteConfig({{"fake-hostile.at", ""}});
+  REQUIRE(test.starts());
+  CHECK(test.state() == "running");
+  test.checkServes();
+}
+
 TEST_CASE("a required plugin in quarantine fails the start, with the reason" SKIP_IN_SANITIZERS) {
   Crashing test(DaemonProcess::Values{{"plugins.required", "fake-hostile"}});
   for (int i = 1; i <= 2; ++i) {

@@ -166,6 +166,7 @@ void handleCalls(void *, std::uint64_t exchange) {
 }
 
 void addRoutes() {
+  if (state().http == nullptr) return; // isolated
   mos_http_route routes[2]{};
   for (auto &route : routes) {
     route.method = str("GET");
