@@ -82,7 +82,8 @@ TEST_CASE("every call × every effect without effect: the status as promised, an
       {"hang", "DEADLINE_EXCEEDED"},
   };
   for (std::size_t i = 0; i < kCallNames.size(); ++i) {
-    for (const auto &[effect, status] : statuses) {
+    for (const auto &expected : statuses) {
+      const std::string &effect = expected.first, &status = expected.second;
       CAPTURE(kCallNames[i]);
       CAPTURE(effect);
       Rig rig;
