@@ -8,6 +8,7 @@ namespace matrixos::simulated {
 namespace {
 
 constexpr std::uint64_t kMaxBody = std::uint64_t{1} << 20U;
+constexpr std::int64_t kMostMade = 1'000'000;
 constexpr std::size_t kWriteSize = 64U * 1024;
 constexpr const char *kAdmin = MOS_PERMISSION_ADMIN;
 
@@ -25,6 +26,19 @@ std::vector<std::string> textsOf(const json::Object &object, const std::string &
     texts.push_back(item.convert<std::string>());
   }
   return texts;
+}
+
+/// `text` with the number in place of each "{n}".
+std::string numbered(const std::string &text, std::int64_t number) {
+  std::string digits = std::to_string(number);
+  digits.insert(0, digits.size() < 6 ? 6 - digits.size() : 0, '0');
+  std::string out;
+  std::size_t from = 0;
+  for (std::size_t at = text.find("{n}"); at != std::string::npos; at = text.find("{n}", from)) {
+    out.append(text, from, at - from).append(digits);
+    from = at + 3;
+  }
+  return out.append(text, from);
 }
 
 void answerCount(Exchange &exchange, std::string_view key, std::size_t count) {
@@ -121,6 +135,25 @@ void ControlRoutes::addClock() {
 }
 
 void ControlRoutes::addInstances() {
+  routes_.add(
+      "POST", "/simulated/instances", kAdmin, "Makes many containers of one spec, in which {n} is their number",
+      [this](Exchange &exchange) {
+        const json::Object::Ptr body = bodyOf(exchange);
+        const std::int64_t count = json::getInt(*body, "count", 1);
+        const json::Object::Ptr spec = json::findObject(*body, "spec");
+        if (!spec || count < 1 || count > kMostMade) {
+          throw Error(Status::InvalidArgument, "write {\"count\": 1 to 1000000, \"spec\": {…}, \"start\": false}",
+                      "BAD_FIELD");
+        }
+        const bool start = json::getBool(*body, "start", false);
+        const std::string text = json::dump(*spec);
+        for (std::int64_t number = 1; number <= count; ++number) {
+          const std::string ref = engine_.create(Spec::parse(numbered(text, number)), "");
+          if (start) engine_.start(ref);
+        }
+        answerCount(exchange, "made", static_cast<std::size_t>(count));
+      },
+      kMaxBody);
   routes_.add("POST", "/simulated/instances/:name/:what", kAdmin,
               "Lets a container die, oom, be healthy or unhealthy, or vanish", [this](Exchange &exchange) {
                 const std::string name(exchange.param("name"));

@@ -85,6 +85,18 @@ TEST_CASE("what happens behind the platform's back is noticed") {
   CHECK(before != after);
 }
 
+TEST_CASE("many containers of one spec; what nobody has a row for is left alone until it is surely an orphan") {
+  SimulatedPlatform platform;
+  platform.control("POST", "images", R"({"add":["demo:1"]})");
+  platform.control("POST", "instances",
+                   R"({"count":1200,"start":true,"spec":{"name":"many-{n}","image":"demo:1","labels":{"who":"{n}"}}})");
+  CHECK(platform.containers().size() == 1200);
+  CHECK(platform.containers().at("many-000007") == "running");
+  CHECK(platform.state("engine", "instances", "running") == 1200);
+  CHECK(platform.daemon.api("POST", "/simulated/instances", R"({"count":0})").status == 400);
+  CHECK(platform.daemon.api("POST", "/simulated/instances", R"({"count":1,"spec":{"name":"-"}})").status == 400);
+}
+
 TEST_CASE("backend: the proxy forwards to a real server, and a visit wakes the simulated instance") {
   const std::uint16_t gateway = freePort();
   const TempDir dir;
