@@ -372,8 +372,9 @@ void CallTable::item(const ItemFrame &frame) {
   call.outstanding += cost;
   queuedBytes_ += cost;
   if (queuedBytes_ > limits_.queuedBytes) refuseFrame("more items than callers take");
+  const bool first = call.items.empty(); // else it has been woken and will take them all
   call.items.emplace_back(frame.item);
-  ::eventfd_write(call.wake, 1);
+  if (first) ::eventfd_write(call.wake, 1);
 }
 
 bool CallTable::hung() const {

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kThreads = 136;
 
 constexpr std::chrono::seconds kStopPatience{2};
+constexpr std::size_t kBatch = 16U * 1024U;
 
 common::ExecutorOptions threadOptions() {
   common::ExecutorOptions options;
@@ -75,6 +76,7 @@ struct CallDesk::Call {
   std::mutex mutex;
   std::condition_variable changed;
   std::uint32_t credit = kStreamWindow;
+  std::string batch;        ///< items of a list that have not been sent; of the thread that makes the call
   bool stopped = false;     ///< nobody wants further items
   std::size_t tooLarge = 0; ///< size of an item that cannot be sent
 
@@ -91,6 +93,12 @@ struct CallDesk::Call {
     const std::lock_guard lock(mutex);
     credit = std::min(credit + cost, kStreamWindow);
     changed.notify_all();
+  }
+
+  /// Whether admit() would wait.
+  bool mustWait(std::string_view item) {
+    const std::lock_guard lock(mutex);
+    return credit < itemCost(item) && credit != kStreamWindow;
   }
 
   /// Waits until the daemon wants the item. False when it wants none any more.
@@ -166,7 +174,7 @@ void CallDesk::work(const std::shared_ptr<Call> &call) {
     calls_.erase(call->id);
     left_.notify_all();
   }
-  link_.send(result);
+  link_.sendEncoded(call->batch + encode(result));
 }
 
 mos_status CallDesk::run(Call &call, std::string &json, mos_error *error) {
@@ -190,13 +198,7 @@ mos_status CallDesk::run(Call &call, std::string &json, mos_error *error) {
 mos_status CallDesk::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *out, mos_error *error) {
   const mos_str first = toAbi(call.first), second = toAbi(call.second);
   const mos_call *context = call.context.abi();
-  SinkOf sink([&](std::string_view item) {
-    if (!call.admit(item)) return false;
-    ItemFrame frame;
-    frame.id = call.id;
-    frame.item = item;
-    return link_.send(frame);
-  });
+  SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
   const auto with = [&](auto function, auto... arguments) -> mos_status {
     if (function == nullptr) return fail(error, Status::Unimplemented, "the plugin's table has no such function");
     return function(r.self, context, arguments..., error);
@@ -239,6 +241,24 @@ mos_status CallDesk::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *ou
   default:
     return fail(error, Status::Internal, "no function of a runtime");
   }
+}
+
+bool CallDesk::sendItem(Call &call, std::string_view item) {
+  if (!call.batch.empty() && call.mustWait(item)) {
+    if (!link_.sendEncoded(call.batch)) return false; // nothing is allowed anew before it has been seen
+    call.batch.clear();
+  }
+  if (!call.admit(item)) return false;
+  ItemFrame frame;
+  frame.id = call.id;
+  frame.item = item;
+  // The items of a list come at once and end soon, so that they may travel together; those of other streams are news.
+  if (call.function != Function::List) return link_.send(frame);
+  call.batch += encode(frame);
+  if (call.batch.size() < kBatch) return true;
+  const bool sent = link_.sendEncoded(call.batch);
+  call.batch.clear();
+  return sent;
 }
 
 void CallDesk::enterPhase(const char *name) {

@@ -34,6 +34,7 @@ private:
   mos_status runRuntime(Call &call, const mos_runtime_v1 &runtime, mos_buf *out, mos_error *error);
   mos_status start(mos_error *error);
   mos_status stop(mos_error *error);
+  bool sendItem(Call &call, std::string_view item);
   void enterPhase(const char *name);
   std::shared_ptr<Call> find(std::uint64_t id);
 

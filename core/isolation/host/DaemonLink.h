@@ -27,6 +27,8 @@ public:
   bool send(const Frame &frame) {
     return connection_.send(encode(frame));
   }
+  /// The same with frames that are encoded already.
+  bool sendEncoded(std::string_view frames) { return connection_.send(frames); }
   template <typename Frame>
   void sendIfRoom(const Frame &frame) {
     connection_.sendIfRoom(encode(frame), kMostPending);
