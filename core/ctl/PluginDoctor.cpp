@@ -6,6 +6,7 @@
 #include "ctl/DaemonClient.h"
 #include "ctl/PluginProbe.h"
 #include "plugin/PluginFiles.h"
+#include "plugin/Quarantine.h"
 #include "plugin/StartOrder.h"
 
 #include <fcntl.h>
@@ -27,7 +28,7 @@ constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
 struct Settings {
   config::RawConfig raw;
   config::Schema core;
-  fs::path folder;
+  fs::path folder, dataDir;
   std::vector<std::string> enabled;
   uid_t user = 0; ///< the daemon's, as far as the data directory tells
 };
@@ -49,8 +50,9 @@ Settings readSettings(const Invocation &invocation) {
   const config::ConfigPtr config = config::preview(settings.raw, settings.core);
   settings.folder = config->getString("plugins", "path");
   settings.enabled = config->enabledPlugins();
+  settings.dataDir = config->getString("platform", "data_dir");
   struct stat data {};
-  settings.user = ::stat(config->getString("platform", "data_dir").c_str(), &data) == 0 ? data.st_uid : ::geteuid();
+  settings.user = ::stat(settings.dataDir.c_str(), &data) == 0 ? data.st_uid : ::geteuid();
   return settings;
 }
 
@@ -224,6 +226,23 @@ public:
     }
   }
 
+  void checkCrashes() {
+    const plugin::Quarantine quarantine(settings_.dataDir / "quarantine");
+    for (const auto &patient : patients_) {
+      const auto record = quarantine.find(patient->id());
+      if (!record)
+        patient->add("crashes", "none of the daemon is held against it");
+      else
+        patient->add("crashes",
+                     "it ended the daemon " +
+                         (record->crashes == 1 ? "once" : std::to_string(record->crashes) + " times in a row") +
+                         ", last at " + record->at + ": " + record->reason +
+                         (record->quarantined ? "; it is in quarantine" : ""),
+                     record->quarantined ? "install another version, or matrixosctl plugins enable " + patient->id()
+                                         : "tell its vendor; after two it is not loaded any more");
+    }
+  }
+
   /// What the daemon says, if one answers.
   void checkDaemon(const Invocation &invocation) {
     std::string silence;
@@ -353,6 +372,7 @@ std::vector<Diagnosis> diagnosePlugins(const Invocation &invocation, const std::
   ward.examineFiles();
   ward.checkNeeds();
   ward.checkConfig();
+  ward.checkCrashes();
   ward.checkDaemon(invocation);
   return ward.diagnoses();
 }

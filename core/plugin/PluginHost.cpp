@@ -16,7 +16,7 @@ namespace {
 /// What runs of a plugin when its file is loaded, for the breadcrumb.
 constexpr const char *kLoading = "its constructors";
 
-void logPlugin(const std::string &id, const char *state, const std::string &reason) {
+void logPlugin(const std::string &id, const std::string &state, const std::string &reason) {
   static const log::Log log("core.plugin");
   if (reason.empty())
     log.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
@@ -234,7 +234,10 @@ PluginReload PluginHost::reload(const std::string &id) {
   PluginReload result = replace(*slot, std::move(candidate));
   startRunnable([] { return false; }); // somebody may have waited for this one
   result.after = reportOf(*slot);
-  if (slot->instance->running()) return result;
+  if (slot->instance->running()) {
+    logPlugin(id, "reloaded: " + result.before.manifest.version + " → " + result.after.manifest.version, "");
+    return result;
+  }
   throw Error(Status::FailedPrecondition,
               "the plugin " + id + " was loaded anew, but does not run: " + result.after.reason, "PLUGIN_FAILED");
 }
@@ -243,6 +246,7 @@ PluginHost::Candidate PluginHost::loadCandidate(const Slot &slot) {
   const std::string &id = slot.found.id;
   const bool runs = slot.instance && slot.instance->running();
   try {
+    checkLeases(id);
     Candidate candidate{discover(id, true), {}};
     if (!candidate.found.manifest) throw Error(Status::FailedPrecondition, candidate.found.error, "PLUGIN_FILE");
     checkNeeds(slot, *candidate.found.manifest);
@@ -252,6 +256,21 @@ PluginHost::Candidate PluginHost::loadCandidate(const Slot &slot) {
     throw Error(e.status(),
                 "the plugin " + id + " was not reloaded" + (runs ? " and runs on as it was" : "") + ": " + e.what(),
                 e.reason());
+  }
+}
+
+void PluginHost::checkLeases(const std::string &id) const {
+  // The registry knows lives of plugins: "orchestrator#12".
+  const auto idOf = [](const std::string &life) { return life.substr(0, life.find('#')); };
+  for (const auto &provided : core_.services.list()) {
+    if (idOf(provided.plugin) != id) continue;
+    for (const auto &lease : core_.services.leasesOf(provided.plugin)) {
+      throw Error(Status::FailedPrecondition,
+                  idOf(lease.plugin) + " holds its service " + lease.service +
+                      ", which this host cannot hand over to another provider; disable " + idOf(lease.plugin) +
+                      " first",
+                  "PLUGIN_LEASED");
+    }
   }
 }
 

@@ -126,6 +126,8 @@ private:
   };
   /// Throws Error when the file, the needs or the configuration forbid it.
   Candidate loadCandidate(const Slot &slot);
+  /// Throws Error when somebody holds a service of the plugin that no proxy stands before.
+  void checkLeases(const std::string &id) const;
   /// Throws Error when the candidate, in the place of its predecessor, or another plugin could not run with it.
   void checkNeeds(const Slot &slot, const Manifest &candidate);
   /// Stops the old one and starts the new one, or the old one again, and then throws Error.

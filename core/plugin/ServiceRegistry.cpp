@@ -199,4 +199,17 @@ std::vector<ServiceRegistry::Entry> ServiceRegistry::list() const {
   return entries;
 }
 
+std::vector<ServiceRegistry::Entry> ServiceRegistry::leasesOf(const std::string &provider) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Entry> entries;
+  for (const auto &[key, place] : points_) {
+    const auto there = place->provider();
+    if (!there || there->plugin != provider) continue;
+    for (const auto &[consumer, lease] : leases_) {
+      if (lease.provider == there) entries.push_back({key.first, key.second, consumer});
+    }
+  }
+  return entries;
+}
+
 } // namespace matrixos::plugin

@@ -118,6 +118,8 @@ public:
     std::string service, instance, plugin;
   };
   std::vector<Entry> list() const;
+  /// Leases of what a provider offers, which nobody can move to another provider; `plugin` is who holds it.
+  std::vector<Entry> leasesOf(const std::string &provider) const;
 
 private:
   ServicePoint &point(const std::string &service, const std::string &instance);

@@ -6,6 +6,7 @@
 //   5     has a config key that must be set
 //   6     provides nothing any more
 //   7     does not stop as it should
+//   8     also provides a service that the host does not know
 #include <matrixos/lifecycle.hpp>
 #include <matrixos/plugin.hpp>
 
@@ -52,6 +53,10 @@ public:
 #if VERSION != 6
     matrixos::Services(host_).provide(MOS_LIFECYCLE_1, "", describer_.table());
 #endif
+#if VERSION == 8
+    static const std::uint32_t table[4] = {sizeof table};
+    matrixos::Services(host_).provide("example.direct/1", "", table);
+#endif
     timers_.every(std::chrono::milliseconds{5}, [this] { ++ticks_; });
   }
 
@@ -83,7 +88,11 @@ constexpr mos_config_key kKeys[] = {
 constexpr mos_need kNeeds[] = {{"example.missing/1", 0, 0}};
 #endif
 #if VERSION != 6
-constexpr mos_provide kProvides[] = {{MOS_LIFECYCLE_1, nullptr, 0, 0}};
+constexpr mos_provide kProvides[] = {{MOS_LIFECYCLE_1, nullptr, 0, 0},
+#if VERSION == 8
+                                     {"example.direct/1", nullptr, 0, 0}
+#endif
+};
 #endif
 
 } // namespace

@@ -8,12 +8,14 @@
 namespace matrixos::test {
 
 /// The real daemon with the plugins "changing" (tests/fakes/reload), whose file is one of several versions, and
-/// "consuming", which needs it.
+/// "consuming", which needs it; "leasing" lies there, too.
 class ChangingDaemon {
 public:
   explicit ChangingDaemon(DaemonProcess::Values more = {}) : daemon_(values(plugins_, std::move(more))) {
-    std::filesystem::copy_file(versions() / "consuming.so", plugins_ / "consuming.so");
-    std::filesystem::permissions(plugins_ / "consuming.so", std::filesystem::perms::owner_all);
+    for (const char *file : {"consuming.so", "leasing.so"}) {
+      std::filesystem::copy_file(versions() / file, plugins_ / file);
+      std::filesystem::permissions(plugins_ / file, std::filesystem::perms::owner_all);
+    }
     replace(1);
   }
 

@@ -85,10 +85,10 @@ TEST_CASE("doctor: a file that is well, before it is installed and without a dae
   CHECK(found.healthy);
   CHECK(found.results.at("daemon") == "unknown");
   found.results.erase("daemon");
-  CHECK(found.results.size() == 11);
-  for (const auto &[check, result] : found.results) {
-    CAPTURE(check);
-    CHECK(result == "good");
+  CHECK(found.results.size() == 12);
+  for (const auto &result : found.results) {
+    CAPTURE(result.first);
+    CHECK(result.second == "good");
   }
 }
 
@@ -155,6 +155,20 @@ TEST_CASE("doctor: needs and configuration, with the plugin as if it were enable
       bench.text({ChangingDaemon::fileOf(6).string(), (ChangingDaemon::versions() / "consuming.so").string()});
   CHECK(both.status == 1);
   CHECK(has(both.out, "2 of 2 plugins need attention"));
+}
+
+TEST_CASE("doctor: crashes of the daemon that a plugin has caused") {
+  const Bench bench;
+  const auto record = [&](const std::string &counts) {
+    writeFile(bench.dir() / "data/quarantine/sick-well",
+              R"({"plugin":"sick-well","reason":"SIGSEGV in start","at":"now",)" + counts + "}");
+    return bench.examine(sick("well"));
+  };
+  const Examination once = record(R"("crashes":1,"quarantined":false)");
+  CHECK(once.results.at("crashes") == "bad");
+  CHECK(once.texts.at("crashes") == "it ended the daemon once, last at now: SIGSEGV in start");
+  CHECK(record(R"("crashes":2,"quarantined":true)").texts.at("crashes") ==
+        "it ended the daemon 2 times in a row, last at now: SIGSEGV in start; it is in quarantine");
 }
 
 TEST_CASE("doctor: it reads without a terminal, and leaves nothing behind") {

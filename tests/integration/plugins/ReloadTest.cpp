@@ -228,6 +228,33 @@ TEST_CASE("a required plugin can be reloaded") {
   CHECK(changing.answer("version") == "2.0.0");
 }
 
+TEST_CASE("a plugin whose table somebody holds himself is not taken away from him") {
+  ChangingDaemon changing(DaemonProcess::Values{{"plugins.enabled", "changing, leasing"}});
+  changing.replace(8);
+  changing.daemon().start();
+  REQUIRE(changing.daemon().api("GET", "/ready").status == 200);
+  checkRefused(changing.reload(), "leasing holds its service example.direct/1");
+  CHECK(changing.answer("lives") == "1");
+  CHECK(changing.daemon().api("POST", "/plugins/leasing/disable").status == 200);
+  CHECK(changing.reload().status == 200);
+  CHECK(changing.daemon().api("POST", "/plugins/leasing/enable").status == 200);
+  CHECK(changing.plugin("generation") == "2");
+}
+
+TEST_CASE("who needs a plugin stops before it, also when that one came back late") {
+  ChangingDaemon changing;
+  DaemonProcess &daemon = changing.daemon();
+  daemon.start();
+  REQUIRE(daemon.api("POST", "/plugins/changing/disable").status == 200);
+  REQUIRE(daemon.api("POST", "/plugins/changing/enable").status == 200);
+  REQUIRE(changing.reload().status == 200);
+  CHECK(daemon.stop() == 0);
+  const std::string log = daemon.log();
+  CAPTURE(log);
+  CHECK(log.find("plugin changing reloaded: 1.0.0 → 1.0.0") != std::string::npos);
+  CHECK(log.rfind("plugin consuming stopped") < log.rfind("plugin changing stopped"));
+}
+
 TEST_CASE("what runs are private copies, which go with the daemon") {
   ChangingDaemon changing;
   DaemonProcess &daemon = changing.daemon();
