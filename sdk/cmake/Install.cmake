@@ -49,6 +49,8 @@ install(DIRECTORY ${sdk_dir}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} CO
 install(FILES ${sdk_dir}/README.md DESTINATION ${sdk_share} COMPONENT sdk)
 foreach(folder docs examples schemas template)
   if(EXISTS ${sdk_dir}/${folder})
-    install(DIRECTORY ${sdk_dir}/${folder} DESTINATION ${sdk_share} COMPONENT sdk)
+    install(DIRECTORY ${sdk_dir}/${folder} DESTINATION ${sdk_share} COMPONENT sdk
+      PATTERN examples/CMakeLists.txt EXCLUDE # it is part of this tree's build
+      PATTERN template/build EXCLUDE)
   endif()
 endforeach()

@@ -117,6 +117,18 @@ std::vector<std::string> examplesOf(const std::string &schema) {
   return list;
 }
 
+std::vector<Recorded> recordedPayloads(const std::string &release) {
+  std::ifstream in(std::filesystem::path(FIXTURES) / release / "payloads.json");
+  if (!in) throw std::runtime_error("there are no payloads of " + release);
+  const Json bySchema = Json::parse(in);
+  std::vector<Recorded> list;
+  for (const auto &[schema, payloads] : bySchema.items()) {
+    for (const Json &payload : payloads)
+      list.push_back({schema, payload.dump()});
+  }
+  return list;
+}
+
 std::vector<Broken> brokenVariants(const std::string &schema, const std::string &example) {
   const Json whole = Json::parse(example);
   std::vector<Broken> list;

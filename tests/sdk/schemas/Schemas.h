@@ -20,6 +20,15 @@ std::string misfit(const std::string &schema, const std::string &json);
 /// The documents that the schema gives as its examples.
 std::vector<std::string> examplesOf(const std::string &schema);
 
+/// A document that was written against a released SDK.
+struct Recorded {
+  std::string schema;
+  std::string json;
+};
+
+/// The documents of tests/fixtures/<release>/payloads.json.
+std::vector<Recorded> recordedPayloads(const std::string &release);
+
 /// For each member that the schema describes, at any depth: the example with a value of another type in it, without it
 /// where it is required, and past its range or its words.
 std::vector<Broken> brokenVariants(const std::string &schema, const std::string &example);

@@ -38,3 +38,13 @@ TEST_CASE("members that a schema does not know are let through: both sides ignor
   CHECK(misfit("create-answer", R"({"since": "later versions"})") != "");
   CHECK(misfit("create-answer", "{\"ref\": ") == "no JSON");
 }
+
+TEST_CASE("what was written against SDK 1.0 still fits: nothing was retyped or made required since") {
+  const std::vector<Recorded> payloads = recordedPayloads("sdk-1.0");
+  CHECK(payloads.size() >= 25);
+  for (const Recorded &payload : payloads) {
+    CAPTURE(payload.schema);
+    CAPTURE(payload.json);
+    CHECK(misfit(payload.schema, payload.json) == "");
+  }
+}
