@@ -54,7 +54,8 @@ std::string freshRunId() {
 const std::vector<Case> &cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> list;
-    for (const auto &add : {addLifecycle, addIdempotency, addConcurrency, addList, addLabels, addErrors})
+    for (const auto &add : {addLifecycle, addIdempotency, addConcurrency, addList, addLabels, addCancellation, addEvents,
+                            addPull, addLimits, addEndpoints, addVolumes, addExtras, addHostileInput, addErrors})
       add(list);
     return list;
   }();
