@@ -47,8 +47,8 @@ private:
   void addLabels(const Call &call, InstanceSpec &spec) const;
   std::string aliasAddress(const Call &call, const InstanceSpec &spec);
   std::string createOrAdopt(const Call &call, const InstanceSpec &spec, const std::string &body);
-  std::string adopt(const Call &call, const InstanceSpec &spec, const EngineRefusal &conflict);
-  void undoCreate(const InstanceSpec &spec) noexcept;
+  std::string adopt(const InstanceSpec &spec, const ContainerInfo &holder);
+  void undoCreate(const InstanceSpec &spec, const std::string &body) noexcept;
 
   // Networks. `ensureNetwork` is true when it made the network.
   bool hasNetwork(const Call &call, const std::string &name);

@@ -6,6 +6,7 @@
 #include <matrixos/ulid.hpp>
 
 #include <algorithm>
+#include <thread>
 
 namespace matrixos::docker {
 
@@ -13,6 +14,9 @@ namespace {
 
 /// What cleaning up after a failure may take, whatever is left of the call's own time.
 constexpr std::chrono::seconds kUndoTime{10};
+/// How long a name may be taken without anybody to be seen who has it, and how often that is looked at.
+constexpr std::chrono::seconds kNameWait{5};
+constexpr std::chrono::milliseconds kNamePoll{20};
 
 std::vector<std::string> namesOf(const std::vector<NetworkSpec> &networks) {
   std::vector<std::string> names;
@@ -34,6 +38,11 @@ bool isUncertain(const Error &error) {
 bool isNameConflict(const EngineRefusal &refusal) {
   // Podman 4.3 says 500 where Docker says 409.
   return refusal.says("already in use") && (refusal.httpStatus() == 409 || refusal.httpStatus() == 500);
+}
+
+Error nameBusy(const InstanceSpec &spec, const EngineRefusal &conflict) {
+  return Error(Status::Aborted, spec.name + " is just being made or removed: " + conflict.words(),
+               MOS_REASON_NAME_IN_USE, 500);
 }
 
 bool isUserNetwork(const std::string &name) {
@@ -94,14 +103,25 @@ std::string DockerRuntime::aliasAddress(const Call &call, const InstanceSpec &sp
 std::string DockerRuntime::createOrAdopt(const Call &call, const InstanceSpec &spec, const std::string &body) {
   std::string id;
   try {
-    id = api_.createContainer(call, spec.name, body);
+    const auto until = std::chrono::steady_clock::now() + kNameWait;
+    while (id.empty()) {
+      try {
+        id = api_.createContainer(call, spec.name, body);
+      } catch (const EngineRefusal &e) {
+        if (!isNameConflict(e)) throw;
+        if (const auto holder = api_.inspectContainer(call, spec.name)) return adopt(spec, *holder);
+        // The engine reserves a name before it shows the container, and frees it after it hides it.
+        if (std::chrono::steady_clock::now() >= until) throw nameBusy(spec, e);
+        call.throwIfDone();
+        std::this_thread::sleep_for(kNamePoll);
+      }
+    }
     // The API takes one network at creation; the others are joined before the first start.
     for (std::size_t i = 1; i < spec.networks.size(); ++i)
       api_.connectNetwork(call, spec.networks[i].name, id);
     return id;
   } catch (const EngineRefusal &e) {
-    if (id.empty() && isNameConflict(e)) return adopt(call, spec, e);
-    if (!id.empty()) undoCreate(spec);
+    if (!id.empty()) undoCreate(spec, body);
     if (id.empty() && e.httpStatus() == 404 && !e.says("network")) {
       throw Error(Status::NotFound,
                   "the image " + spec.image + " is not on this machine: pull it first, or set [orchestrator] image (" +
@@ -110,37 +130,47 @@ std::string DockerRuntime::createOrAdopt(const Call &call, const InstanceSpec &s
     }
     throw;
   } catch (const Error &e) {
-    if (isUncertain(e)) undoCreate(spec);
+    if (isUncertain(e)) undoCreate(spec, body);
     throw;
   }
 }
 
-std::string DockerRuntime::adopt(const Call &call, const InstanceSpec &spec, const EngineRefusal &conflict) {
-  const auto holder = api_.inspectContainer(call, spec.name);
-  // It vanished between the two requests: worth another try of the caller's.
-  if (!holder)
-    throw Error(Status::Aborted, spec.name + " is just being removed: " + conflict.words(), "NAME_IN_USE", 500);
+std::string DockerRuntime::adopt(const InstanceSpec &spec, const ContainerInfo &holder) {
   const auto same = [&](const char *key) {
-    const std::string theirs = labelOf(holder->labels, key);
+    const std::string theirs = labelOf(holder.labels, key);
     return !theirs.empty() && theirs == labelOf(spec.labels, key);
   };
-  const bool ours = labelOf(holder->labels, label::kInstallId) == labelOf(spec.labels, label::kInstallId);
-  if (ours && (same(label::kOperationId) || same(label::kSpecHash))) return holder->id;
+  const bool ours = labelOf(holder.labels, label::kInstallId) == labelOf(spec.labels, label::kInstallId);
+  if (ours && (same(label::kOperationId) || same(label::kSpecHash))) return holder.id;
   throw Error(Status::AlreadyExists,
-              "the engine already has a container named " + spec.name + " (" + holder->id.substr(0, 12) + ", " +
-                  holder->state + ")" + (ours ? " of another specification" : " of another owner") +
+              "the engine already has a container named " + spec.name + " (" + holder.id.substr(0, 12) + ", " +
+                  holder.state + ")" + (ours ? " of another specification" : " of another owner") +
                   ": remove or rename it",
               MOS_REASON_NAME_IN_USE);
 }
 
-/// Removes the container when it is this attempt's; on time of its own, since the call's may be over.
-void DockerRuntime::undoCreate(const InstanceSpec &spec) noexcept {
+/// Removes the container when it is this attempt's; on time of its own, since the call's may be over. A request that
+/// was given up may still be at work in the engine, and its container appear later: only who gets the name himself
+/// knows that nothing of this attempt is to come.
+void DockerRuntime::undoCreate(const InstanceSpec &spec, const std::string &body) noexcept {
   guarded(nullptr, [&] {
     const CallScope scope(kUndoTime);
     const Call undo(scope.abi());
-    const auto info = api_.inspectContainer(undo, spec.name);
-    if (info && labelOf(info->labels, label::kAttempt) == labelOf(spec.labels, label::kAttempt)) {
-      api_.removeContainer(undo, info->id, true);
+    for (;;) {
+      if (const auto info = api_.inspectContainer(undo, spec.name)) {
+        if (labelOf(info->labels, label::kAttempt) == labelOf(spec.labels, label::kAttempt)) {
+          api_.removeContainer(undo, info->id, true);
+        }
+        return;
+      }
+      try {
+        api_.removeContainer(undo, api_.createContainer(undo, spec.name, body), true);
+        return;
+      } catch (const EngineRefusal &e) {
+        if (!isNameConflict(e)) throw;
+      }
+      undo.throwIfDone();
+      std::this_thread::sleep_for(kNamePoll);
     }
   });
 }

@@ -2,6 +2,7 @@
  * The program inside the test image, alone in an empty filesystem:
  *   tenant serve PORT   answers every TCP connection on PORT with one HTTP answer, until SIGTERM
  *   tenant exit CODE    writes a line to both streams and ends
+ *   tenant stubborn N   ignores SIGTERM
  *   tenant cat FILE     writes a file to stdout and waits for SIGTERM
  *   tenant raw TEXT     writes TEXT with bytes that are no UTF-8, and a line without a line feed
  */
@@ -50,6 +51,11 @@ int main(int argc, char **argv) {
   if (argc != 3) return 64;
   if (strcmp(argv[1], "serve") == 0) return serve(atoi(argv[2]));
   if (strcmp(argv[1], "cat") == 0) return show(argv[2]);
+  if (strcmp(argv[1], "stubborn") == 0) {
+    signal(SIGTERM, SIG_IGN);
+    for (;;)
+      pause();
+  }
   if (strcmp(argv[1], "raw") == 0) {
     printf("%s\xff\xfe\nno line feed", argv[2]);
     return 0;
