@@ -53,6 +53,11 @@ Status statusOf(int http) {
   }
 }
 
+/// Podman 4.3 says 500 when a container goes while it is being looked at.
+bool vanished(const EngineRefusal &refusal) {
+  return refusal.httpStatus() == 500 && refusal.says("no such container");
+}
+
 [[noreturn]] void refuse(const EngineRequest &what, const EngineResponse &answer) {
   if (answer.status < 400) {
     throw Error(Status::Unavailable,
@@ -293,7 +298,11 @@ void DockerApi::stopContainer(const Call &call, const std::string &container, st
 
 void DockerApi::removeContainer(const Call &call, const std::string &container, bool force) {
   const std::string query = force ? "?v=0&force=1" : "?v=0&force=0";
-  send(call, request(call, "DELETE", "/containers" + part(container) + query), {404});
+  try {
+    send(call, request(call, "DELETE", "/containers" + part(container) + query), {404});
+  } catch (const EngineRefusal &e) {
+    if (!vanished(e)) throw;
+  }
 }
 
 void DockerApi::pauseContainer(const Call &call, const std::string &container) {
@@ -306,15 +315,27 @@ void DockerApi::unpauseContainer(const Call &call, const std::string &container)
 
 std::optional<ContainerInfo> DockerApi::inspectContainer(const Call &call, const std::string &container) {
   const EngineRequest what = request(call, "GET", "/containers" + part(container) + "/json");
-  const EngineResponse answer = send(call, what, {404});
-  if (answer.status == 404) return std::nullopt;
-  return readReply(what.title(), [&] { return readContainer(answer.body); });
+  try {
+    const EngineResponse answer = send(call, what, {404});
+    if (answer.status == 404) return std::nullopt;
+    return readReply(what.title(), [&] { return readContainer(answer.body); });
+  } catch (const EngineRefusal &e) {
+    if (vanished(e)) return std::nullopt;
+    throw;
+  }
 }
 
 std::vector<std::string> DockerApi::listContainersBy(const Call &call, const std::string &filters) {
   const EngineRequest what = request(call, "GET", "/containers/json?all=1&filters=" + filters);
-  const EngineResponse answer = send(call, what);
-  return readReply(what.title(), [&] { return readIds(answer.body); });
+  constexpr int kTries = 20;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const EngineResponse answer = send(call, what);
+      return readReply(what.title(), [&] { return readIds(answer.body); });
+    } catch (const EngineRefusal &e) {
+      if (!vanished(e) || attempt == kTries) throw;
+    }
+  }
 }
 
 std::vector<std::string> DockerApi::listContainers(const Call &call, const std::map<std::string, std::string> &labels) {

@@ -107,6 +107,7 @@ struct ContainerEvent {
   std::string name;
   std::int64_t timeMs = 0;
   int exitCode = 0;
+  std::map<std::string, std::string> attributes; ///< the container's labels among them
 };
 
 /// The part of the Docker Engine API (v1.41, https://docs.docker.com/engine/api/v1.41/) that the runtime uses, as

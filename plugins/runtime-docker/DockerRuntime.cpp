@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t kMaxErrorLines = 5;
 constexpr std::chrono::milliseconds kRemovalPoll{50};
+/// How long a container may be on its way from one state to another, and how often that is looked at.
+constexpr std::chrono::seconds kStateWait{5};
+constexpr std::chrono::milliseconds kStatePoll{50};
 
 Error notFound(const std::string &ref) {
   return Error(Status::NotFound, "the engine has no container " + ref, "CONTAINER_NOT_FOUND");
@@ -35,6 +38,33 @@ std::string digestAnswer(const ImageInfo &info) {
   answer.set("digest", info.id);
   answer.set("repoDigest", info.repoDigests.empty() ? std::string() : info.repoDigests.front());
   return json::dump(answer);
+}
+
+/// Podman 4.3 matches any of the labels in its events, and any value where an empty one is asked for: what an engine
+/// chose is looked at again.
+bool hasAll(const std::map<std::string, std::string> &have, const std::map<std::string, std::string> &wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto &label) {
+    const auto found = have.find(label.first);
+    return found != have.end() && found->second == label.second;
+  });
+}
+
+/// Repeats `action` while the engine says that the container is between two states, as Podman does for a start while
+/// a stop is under way.
+void betweenStates(const Call &call, const std::string &ref, const std::function<void()> &action) {
+  const auto until = std::chrono::steady_clock::now() + kStateWait;
+  for (;;) {
+    try {
+      return action();
+    } catch (const EngineRefusal &e) {
+      if (!e.says("container state improper")) throw;
+      if (std::chrono::steady_clock::now() >= until) {
+        throw Error(Status::Aborted, ref + " is just being started or stopped: " + e.words(), "STATE_CHANGING", 500);
+      }
+    }
+    call.throwIfDone();
+    std::this_thread::sleep_for(kStatePoll);
+  }
 }
 
 std::int64_t nowMs() {
@@ -101,7 +131,7 @@ ContainerInfo DockerRuntime::require(const Call &call, const std::string &ref) {
 void DockerRuntime::start(const Call &call, std::string_view ref) {
   const std::string name(ref);
   try {
-    startOnce(call, name);
+    betweenStates(call, name, [&] { startOnce(call, name); });
   } catch (const EngineRefusal &e) {
     // Docker says 404 both when the container and when its network has gone.
     if (e.says("network") && e.says("not found")) {
@@ -176,6 +206,10 @@ std::string DockerRuntime::lastLines(const Call &call, const std::string &ref) {
 
 void DockerRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
   const std::string name(ref);
+  betweenStates(call, name, [&] { stopOnce(call, name, grace); });
+}
+
+void DockerRuntime::stopOnce(const Call &call, const std::string &name, std::chrono::milliseconds grace) {
   const auto info = api_.inspectContainer(call, name);
   if (!info) return;
   // What is frozen cannot end in good order: Docker would wait for the whole grace period and kill it, Podman refuses.
@@ -218,9 +252,10 @@ std::string DockerRuntime::endpoints(const Call &call, std::string_view ref) {
 void DockerRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   // Everything is read before anything is told: half a list would look like lost instances.
   std::vector<std::string> descriptions;
-  for (const std::string &id : api_.listContainers(call, parseLabels(labelsJson))) {
+  const Labels labels = parseLabels(labelsJson);
+  for (const std::string &id : api_.listContainers(call, labels)) {
     const auto info = api_.inspectContainer(call, id);
-    if (info) descriptions.push_back(json::dump(*describe(*info)));
+    if (info && hasAll(info->labels, labels)) descriptions.push_back(json::dump(*describe(*info)));
   }
   for (const std::string &description : descriptions) {
     if (!item(description)) return;
@@ -301,16 +336,17 @@ void DockerRuntime::unpause(const Call &call, std::string_view ref) {
 
 void DockerRuntime::events(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   // From the beginning of this second: nothing falls between the call and the moment the engine listens.
-  const bool ended =
-      api_.containerEvents(call, parseLabels(labelsJson), nowMs() / 1000, [&](const ContainerEvent &event) {
-        json::Object object;
-        object.set("type", event.type);
-        object.set("ref", event.id);
-        object.set("name", event.name);
-        object.set("time", event.timeMs);
-        object.set("exitCode", event.exitCode);
-        return item(json::dump(object));
-      });
+  const Labels labels = parseLabels(labelsJson);
+  const bool ended = api_.containerEvents(call, labels, nowMs() / 1000, [&](const ContainerEvent &event) {
+    if (!hasAll(event.attributes, labels)) return true;
+    json::Object object;
+    object.set("type", event.type);
+    object.set("ref", event.id);
+    object.set("name", event.name);
+    object.set("time", event.timeMs);
+    object.set("exitCode", event.exitCode);
+    return item(json::dump(object));
+  });
   if (ended) {
     throw Error(Status::Unavailable, "the engine ended its stream of events; it may be restarting",
                 MOS_REASON_ENGINE_UNREACHABLE, 1000);

@@ -59,6 +59,7 @@ private:
 
   // Starting.
   void startOnce(const Call &call, const std::string &ref);
+  void stopOnce(const Call &call, const std::string &name, std::chrono::milliseconds grace);
   void startUnambiguously(const Call &call, const std::string &ref);
   void verifyRunning(const Call &call, const std::string &ref);
   std::string lastLines(const Call &call, const std::string &ref);

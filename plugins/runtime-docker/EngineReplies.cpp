@@ -259,6 +259,9 @@ bool readEvent(std::string_view line, ContainerEvent &event) {
   const json::Object::Ptr attributes = actor ? json::findObject(*actor, "Attributes") : nullptr;
   if (!attributes) return true;
   event.name = text(*attributes, "name");
+  for (const auto &[key, value] : *attributes) {
+    if (value.isString()) event.attributes.emplace(key, value.convert<std::string>());
+  }
   // Docker and Podman disagree on the attribute's name.
   const std::string code =
       text(*attributes, "exitCode").empty() ? text(*attributes, "containerExitCode") : text(*attributes, "exitCode");

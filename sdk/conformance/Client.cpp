@@ -11,7 +11,7 @@ namespace matrixos::conformance {
 
 namespace {
 
-constexpr std::size_t kMaxRecorded = 60;
+constexpr std::size_t kMaxRecorded = 24;
 
 /// The ABI's context for one call.
 class Context {
@@ -148,7 +148,8 @@ void Client::checkSuccess(const std::string &what, Answer &answer, mos_buf &out,
   }
   if (out.release != nullptr) out.release(&out);
   answer.json = Json::parse(answer.out, nullptr, false);
-  if (answer.json.is_discarded()) blame(Duty::Document, what + " answered OK with what is no JSON: " + inQuotes(answer.out));
+  if (answer.json.is_discarded())
+    blame(Duty::Document, what + " answered OK with what is no JSON: " + inQuotes(answer.out));
 }
 
 Answer Client::perform(const std::string &what, const How &how, bool hasOut, const Invoke &invoke) {
@@ -225,9 +226,10 @@ mos_status missing(mos_error *error, const char *name) {
 
 Answer Client::byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
                      const std::string &ref, const How &how) {
-  return perform(name + ("(" + inQuotes(ref) + ")"), how, false, [&](const mos_call *call, mos_buf *, mos_error *error) {
-    return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), error);
-  });
+  return perform(name + ("(" + inQuotes(ref) + ")"), how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), error);
+                 });
 }
 
 Answer Client::textByRef(const char *name,

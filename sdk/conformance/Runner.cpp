@@ -54,8 +54,9 @@ std::string freshRunId() {
 const std::vector<Case> &cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> list;
-    for (const auto &add : {addLifecycle, addIdempotency, addConcurrency, addList, addLabels, addCancellation, addEvents,
-                            addPull, addLimits, addEndpoints, addVolumes, addExtras, addHostileInput, addErrors})
+    for (const auto &add :
+         {addLifecycle, addIdempotency, addConcurrency, addList, addLabels, addCancellation, addEvents, addPull,
+          addLimits, addEndpoints, addVolumes, addExtras, addHostileInput, addErrors})
       add(list);
     return list;
   }();
