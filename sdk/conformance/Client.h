@@ -41,6 +41,7 @@ struct How {
   std::chrono::milliseconds timeout{30'000}; ///< negative: the deadline has passed already
   std::shared_ptr<Cancel> cancel{};
   bool withFd = true;     ///< whether the context carries a cancel_fd, or cancelled() alone
+  bool notUtf8 = false;   ///< the argument is no UTF-8, against the contract: a message may quote it as it is
   bool nullError = false; ///< whether the error pointer is NULL
 };
 
@@ -70,7 +71,8 @@ enum class Duty { Status, Message, Reason, Buffer, Document, Sink };
 /// A runtime whose every call is recorded and checked for its duties. Thread-safe.
 class Client {
 public:
-  explicit Client(const mos_runtime_v1 *table) : table_(table) {}
+  /// With `anyThread` sinks may be called on another thread than the call's, though on one alone.
+  explicit Client(const mos_runtime_v1 *table, bool anyThread = false) : table_(table), anyThread_(anyThread) {}
 
   Answer capabilities(const How &how = {});
   Answer pull(const std::string &request, const ItemFn &progress, const How &how = {});
@@ -108,12 +110,14 @@ private:
                const std::string &ref, const How &how);
   Answer textByRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
                    const std::string &ref, const How &how);
-  void checkFailure(const std::string &what, Answer &answer, const mos_error &error, const mos_buf &out);
+  void checkFailure(const std::string &what, const How &how, Answer &answer, const mos_error &error,
+                    const mos_buf &out);
   void checkSuccess(const std::string &what, Answer &answer, mos_buf &out, bool hasOut);
   void note(const std::string &line);
   void blame(Duty duty, const std::string &line);
 
   const mos_runtime_v1 *table_;
+  const bool anyThread_;
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
   std::size_t dropped_ = 0;

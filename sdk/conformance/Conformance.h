@@ -30,13 +30,15 @@ struct Options {
   std::string usersDirectory;             ///< where volumes with a host path are put; empty: no host paths
   std::string pullImage;                  ///< an image whose pull takes a while and is not present; empty: no such case
   std::string missingImage = "matrixos-conformance-missing:none"; ///< one that nobody has
-  bool realProcesses = false;                                     ///< running instances answer on their endpoints
-  int instances = 12;                                             ///< how many the cases with many make
-  int threads = 8;                                                ///< how many call at the same time
-  std::chrono::milliseconds callTimeout{30'000};                  ///< deadline of a call that is expected to succeed
-  std::chrono::milliseconds promptness{5'000};                    ///< how soon a cancelled call has to be back
-  std::string runId; ///< part of every name that is made; made up when empty
-  bool keep = false; ///< leave what the cases made
+  bool viaHost = false;       ///< the table is a proxy of the daemon, which carries calls out on threads of its own
+  bool hostPorts = false;     ///< specs name free ports of this machine; found out where capabilities tell it
+  bool realProcesses = false; ///< running instances answer on their endpoints
+  int instances = 12;         ///< how many the cases with many make
+  int threads = 8;            ///< how many call at the same time
+  std::chrono::milliseconds callTimeout{30'000}; ///< deadline of a call that is expected to succeed
+  std::chrono::milliseconds promptness{5'000};   ///< how soon a cancelled call has to be back
+  std::string runId;                             ///< part of every name that is made; made up when empty
+  bool keep = false;                             ///< leave what the cases made
 };
 
 enum class Outcome { Pass, Fail, Skip };

@@ -43,6 +43,17 @@ Result runCase(const Case &one, const std::shared_ptr<Client> &client, const Opt
   return result;
 }
 
+/// Makes the image present, as the orchestrator would, and finds out what specs have to say. Fails silently: the cases
+/// see for themselves.
+void prepare(const mos_runtime_v1 *runtime, Options &options) {
+  if (runtime->capabilities == nullptr) return;
+  Client client(runtime, options.viaHost);
+  const Answer answer = client.capabilities();
+  if (answer.ok() && answer.json.is_object() && answer.json.value("publishesPorts", false))
+    options.hostPorts = options.hostPorts || textOf(answer.json, "isolation") == "process";
+  client.pull(Json{{"image", options.image}, {"policy", "missing"}}.dump(), {});
+}
+
 std::string freshRunId() {
   std::string id = makeUlid().substr(16);
   std::transform(id.begin(), id.end(), id.begin(), [](char c) { return c >= 'A' ? static_cast<char>(c + 32) : c; });
@@ -66,7 +77,8 @@ const std::vector<Case> &cases() {
 std::vector<Result> run(const mos_runtime_v1 *runtime, Options options, const std::vector<Case> &selected,
                         const Progress &progress) {
   if (options.runId.empty()) options.runId = freshRunId();
-  const auto client = std::make_shared<Client>(runtime);
+  const auto client = std::make_shared<Client>(runtime, options.viaHost);
+  prepare(runtime, options);
   std::vector<Result> results;
   for (const Case &one : selected) {
     if (progress.begins) progress.begins(one);

@@ -2,8 +2,13 @@
 
 #include <matrixos/ulid.hpp>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <random>
 #include <thread>
 
 namespace matrixos::conformance {
@@ -11,6 +16,25 @@ namespace matrixos::conformance {
 namespace {
 
 std::atomic<unsigned> lastName{0};
+
+/// A TCP port of 127.0.0.1 that was free a moment ago, from below the range that the kernel picks from by itself.
+int freePort() {
+  static std::mt19937 random{std::random_device{}()};
+  static std::mutex mutex;
+  for (;;) {
+    sockaddr_in address{};
+    {
+      const std::lock_guard lock(mutex);
+      address.sin_port = htons(static_cast<std::uint16_t>(std::uniform_int_distribution<int>{12000, 31000}(random)));
+    }
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool isFree = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (isFree) return ntohs(address.sin_port);
+  }
+}
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -59,7 +83,7 @@ void Session::close() {
 
 void Session::cleanUp() {
   // Not through the recording client: what is done here is no part of the case.
-  Client quiet(client_->table());
+  Client quiet(client_->table(), options_.viaHost);
   for (const std::string &name : names_)
     quiet.remove(name, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS, How{operation()});
 }
@@ -158,7 +182,12 @@ Json Session::spec(const std::string &name, const std::string &variant) const {
   spec["env"] = std::move(env);
   if (!options_.command.empty()) spec["command"] = options_.command;
   if (!options_.network.empty()) spec["networks"] = Json::array({{{"name", options_.network}, {"driver", "bridge"}}});
-  spec["ports"] = Json::array({{{"name", "gateway"}, {"containerPort", options_.port}}});
+  Json port{{"name", "gateway"}, {"containerPort", options_.port}};
+  if (options_.hostPorts) {
+    port["hostPort"] = freePort();
+    port["hostAddress"] = "127.0.0.1";
+  }
+  spec["ports"] = Json::array({port});
   return spec;
 }
 

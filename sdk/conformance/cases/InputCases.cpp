@@ -15,7 +15,9 @@ void stillWorks(Session &t) {
 }
 
 void refuse(Session &t, const std::string &spec, const std::string &what) {
-  t.refused(t.rt().create(spec, t.how(t.operation())), {MOS_INVALID_ARGUMENT}, "create() of " + what, kRule);
+  How how = t.how(t.operation());
+  how.notUtf8 = true; // of some; what is quoted of them may be so, too
+  t.refused(t.rt().create(spec, how), {MOS_INVALID_ARGUMENT}, "create() of " + what, kRule);
 }
 
 void deep(Session &t) {
@@ -61,9 +63,11 @@ void strangeRefs(Session &t) {
        {std::string(), std::string("../../etc/passwd"), std::string("a/b?c=d#e"), std::string("%2e%2e"),
         std::string("\xff\xfe"), std::string(100'000, 'x'), std::string("-rf"), std::string("a b\r\nHost: x")}) {
     const std::string what = " of the ref \"" + shown(ref, 30) + "\"";
-    t.refused(t.rt().inspect(ref, t.how()), {MOS_NOT_FOUND, MOS_INVALID_ARGUMENT}, "inspect()" + what, kRule);
-    t.refused(t.rt().start(ref, t.how(t.operation())), {MOS_NOT_FOUND, MOS_INVALID_ARGUMENT}, "start()" + what, kRule);
-    const Answer answer = t.rt().remove(ref, MOS_REMOVE_FORCE, t.how(t.operation()));
+    How how = t.how(t.operation());
+    how.notUtf8 = true;
+    t.refused(t.rt().inspect(ref, how), {MOS_NOT_FOUND, MOS_INVALID_ARGUMENT}, "inspect()" + what, kRule);
+    t.refused(t.rt().start(ref, how), {MOS_NOT_FOUND, MOS_INVALID_ARGUMENT}, "start()" + what, kRule);
+    const Answer answer = t.rt().remove(ref, MOS_REMOVE_FORCE, how);
     if (!answer.ok()) t.refused(answer, {MOS_NOT_FOUND, MOS_INVALID_ARGUMENT}, "remove()" + what, kRule);
   }
   stillWorks(t);
@@ -126,7 +130,9 @@ void strangeLabels(Session &t) {
     t.refused(answer, {MOS_INVALID_ARGUMENT, MOS_RESOURCE_EXHAUSTED}, "list() with a label of 50,000 characters",
               kRule);
   t.expect(answer.items.empty(), "no instance for a label that none has", std::to_string(answer.items.size()));
-  t.refused(t.rt().list("{\"a\": \"\xff\"}", {}, t.how()), {MOS_INVALID_ARGUMENT}, "list() of labels that are no UTF-8",
+  How how = t.how();
+  how.notUtf8 = true;
+  t.refused(t.rt().list("{\"a\": \"\xff\"}", {}, how), {MOS_INVALID_ARGUMENT}, "list() of labels that are no UTF-8",
             kRule);
   stillWorks(t);
 }

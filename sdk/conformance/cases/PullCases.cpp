@@ -24,14 +24,22 @@ void present(Session &t) {
   t.expect(textOf(never.json, "digest") == textOf(answer.json, "digest"), "the same digest again", never.text());
 }
 
+/// A process runtime has no images: whatever is asked for is "present", without a digest.
+void needImages(Session &t) {
+  const Answer answer = pull(t, request(t.options().image, "missing"));
+  if (answer.ok() && textOf(answer.json, "digest").empty())
+    t.skip("the runtime has no images: pull() gives an empty digest");
+}
+
 void missing(Session &t) {
+  needImages(t);
   const Answer answer = pull(t, request(t.options().missingImage, "never"));
   t.refused(answer, {MOS_NOT_FOUND}, "pull() with the policy never of an image that is nowhere");
   t.expect(answer.reason == MOS_REASON_IMAGE_NOT_FOUND, "reason IMAGE_NOT_FOUND", answer.text());
 }
 
 void createMissing(Session &t) {
-  pull(t, request(t.options().image, "missing"));
+  needImages(t);
   Json spec = t.spec(t.name());
   spec["image"] = t.options().missingImage;
   const Answer answer = t.rt().create(spec.dump(), t.creating(spec));

@@ -1,0 +1,96 @@
+/// The kit judged: a runtime that breaks one rule fails the cases of that rule and no other.
+#include "support/DaemonProcess.h"
+#include "support/Process.h"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace matrixos::test;
+
+namespace {
+
+struct Fault {
+  const char *name;
+  std::set<std::string> failing;
+  bool exact = true; ///< nothing else fails; false where the fault is beneath everything else
+};
+
+/// What has to fail.
+const std::vector<Fault> kFaults{
+    {"", {}},
+    {"forgets-operation", {"idempotency.operation-label"}},
+    {"forgets-hash", {"idempotency.same-spec"}},
+    {"adopts-anything", {"idempotency.name-in-use", "concurrency.name-race", "labels.kept"}},
+    {"loses-label", {"labels.kept"}},
+    {"mangles-unicode", {"labels.unicode", "labels.escaped"}},
+    {"any-label", {"labels.all-match"}},
+    {"starts-at-create", {"lifecycle.by-ref", "lifecycle.description"}, false},
+    {"start-does-nothing", {"lifecycle.by-ref", "idempotency.repeated", "concurrency.one-instance"}, false},
+    {"crashes-in-start", {"lifecycle.by-ref", "concurrency.storm"}, false},
+    {"stop-needs-presence", {"idempotency.absent"}},
+    {"removes-what-runs", {"lifecycle.remove-running"}},
+    {"refs-only", {"lifecycle.by-name"}, false},
+    {"no-created-time", {"lifecycle.description", "list.as-inspect"}},
+    {"loses-an-item", {"list.complete"}},
+    {"lists-twice", {"list.complete"}},
+    {"ignores-stop", {"list.stop", "errors.sink"}},
+    {"no-message", {"errors.message"}},
+    {"cut-message", {"errors.message"}},
+    {"bad-reason", {"errors.reason"}},
+    {"other-status", {"errors.status"}},
+    {"touches-buffer", {"errors.buffer"}},
+    {"started-late", {"events.order"}},
+    {"unfiltered-events", {"events.filter"}},
+    {"deaf-events", {"cancel.events", "cancel.events-without-fd", "cancel.events-deadline"}},
+    {"one-epoch", {"endpoints.epoch"}},
+    {"endpoint-when-stopped", {"endpoints.running"}},
+    {"promises-pause", {"pause.cycle", "pause.stop", "pause.not-running"}},
+    {"no-limit", {"limits.visible"}},
+    {"io-in-create", {"host.create-cheap"}},
+    {"leaks-a-file", {"host.cycles"}},
+    {"leaks-a-thread", {"host.stop", "host.cycles"}},
+    {"calls-after-stop", {"host.stop"}},
+    {"null-function", {"host.provides"}},
+};
+
+std::set<std::string> failing(const nlohmann::json &report) {
+  std::set<std::string> ids;
+  for (const nlohmann::json &one : report["cases"]) {
+    if (one["result"] == "fail") ids.insert(one["id"].get<std::string>());
+  }
+  return ids;
+}
+
+std::string words(const std::set<std::string> &ids) {
+  std::string text;
+  for (const std::string &id : ids)
+    text += id + " ";
+  return text.empty() ? "none" : text;
+}
+
+} // namespace
+
+TEST_CASE("each broken rule fails its own cases and no other") {
+  const TempDir dir;
+  for (const Fault &fault : kFaults) {
+    CAPTURE(fault.name);
+    const std::filesystem::path report = dir / "report.json";
+    const Finished finished = run({(buildDir() / "bin/matrixos-runtime-conformance").string(),
+                                   (buildDir() / "test-plugins/runtime-broken.so").string(), "--set",
+                                   std::string("runtime-broken.fault=") + fault.name, "--set",
+                                   "conformance.promptness=1s", "--json", report.string()},
+                                  "", std::chrono::seconds{120});
+    REQUIRE_MESSAGE(std::filesystem::exists(report), finished.out);
+    const std::set<std::string> ids = failing(nlohmann::json::parse(readFile(report)));
+    const bool all = std::includes(ids.begin(), ids.end(), fault.failing.begin(), fault.failing.end());
+    const bool good = all && (!fault.exact || ids == fault.failing);
+    CHECK_MESSAGE(good, "expected ", words(fault.failing), ", came ", words(ids), "\n", finished.out);
+    CHECK(finished.status == (fault.failing.empty() ? 0 : 1));
+    std::filesystem::remove(report);
+  }
+}
