@@ -4,11 +4,22 @@
 #include "plugin/Manifest.h"
 #include "storage/DataDirectory.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 
 namespace matrixos::daemon {
 
 namespace fs = std::filesystem;
+
+CrashWatch::~CrashWatch() {
+  plugin::Breadcrumb::close();
+  if (made_.empty()) return;
+  for (const char *file : {"run/breadcrumb", "lock"})
+    ::unlink((made_ / file).c_str());
+  ::rmdir((made_ / "run").c_str());
+  ::rmdir(made_.c_str());
+}
 
 void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept {
   try {
@@ -16,6 +27,7 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     quarantine_.emplace(dataDir / "quarantine");
     files.heed(&*quarantine_);
     if (!serves) return;
+    if (!fs::exists(dataDir)) made_ = dataDir;
     // Makes the folder as it has to be, and fails when another daemon works there.
     { const storage::DataDirectory claim(dataDir); }
     last_ = plugin::Breadcrumb::open(dataDir / "run");
@@ -31,7 +43,8 @@ void CrashWatch::judge(const config::Config &config) {
   record_ = quarantine_->note(*last_, file);
 }
 
-void CrashWatch::report(metrics::Metrics &metrics) const {
+void CrashWatch::report(metrics::Metrics &metrics) {
+  made_.clear();
   if (!last_) return;
   const log::Log log("core");
   const std::string how = "the last run (process " + std::to_string(last_->pid) + ") did not end as it should: ";

@@ -6,6 +6,7 @@
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -15,8 +16,9 @@ namespace matrixos::daemon {
 class CrashWatch {
 public:
   CrashWatch() = default;
-  /// The daemon has ended; what still crashes is nobody's doing.
-  ~CrashWatch() { plugin::Breadcrumb::close(); }
+  /// The daemon has ended; what still crashes is nobody's doing. A daemon that refused to start leaves no data
+  /// directory behind that was not there before.
+  ~CrashWatch();
   CrashWatch(const CrashWatch &) = delete;
   CrashWatch &operator=(const CrashWatch &) = delete;
 
@@ -26,7 +28,7 @@ public:
   void begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept;
   /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
   /// held against a plugin.
-  void report(metrics::Metrics &metrics) const;
+  void report(metrics::Metrics &metrics);
   /// The daemon was told to end: what still happens is a plugin's doing only if it leaves a signal.
   static void stopping() noexcept { plugin::Breadcrumb::stopping(); }
   /// It has run long enough, or ended as it should: single crashes are forgiven.
@@ -38,6 +40,7 @@ public:
 private:
   void judge(const config::Config &config);
 
+  std::filesystem::path made_; ///< the data directory, if begin() made it and the daemon has not started yet
   std::optional<plugin::Quarantine> quarantine_;
   std::optional<plugin::CrashReport> last_;
   std::optional<plugin::Quarantine::Record> record_;
