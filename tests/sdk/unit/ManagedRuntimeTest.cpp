@@ -289,6 +289,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: bad specs are named") {
         std::string::npos);
   CHECK(message(spec("a", "\"x\":" + std::string(100, '[') + std::string(100, ']'))).find("nested too deeply") !=
         std::string::npos);
+  CHECK(message(spec("a", R"("x":")" + std::string(1024 * 1024, 'x') + "\"")).find("larger than") != std::string::npos);
   CHECK_NOTHROW(create("a", R"("future":{"unknown":[1,2]})"));
 }
 

@@ -116,7 +116,7 @@ inline std::string toRecord(const Instance &instance) {
 
 /// Throws Error for a record that makes no sense or comes from a newer version.
 inline Instance fromRecord(const std::string &key, const std::string &record) {
-  const Json object = parseObject(record);
+  const Json object = parseObject(record, RecordStore::kMaxRecord);
   Instance instance;
   instance.ref = text(object, "ref");
   if (instance.ref != key) throw badField("the record's ref is not its name");

@@ -17,7 +17,7 @@ namespace managed {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxDocument = 4U * 1024 * 1024;
+constexpr std::size_t kMaxDocument = 1024 * 1024;
 constexpr int kMaxDepth = 32;
 
 inline Error badField(const std::string &what) {
@@ -25,9 +25,9 @@ inline Error badField(const std::string &what) {
 }
 
 /// The document, an object in UTF-8 of bounded size and depth. Throws Error(InvalidArgument, BAD_JSON).
-inline Json parseObject(std::string_view text) {
+inline Json parseObject(std::string_view text, std::size_t maxSize = kMaxDocument) {
   const auto bad = [](const std::string &why) { return Error(Status::InvalidArgument, why, "BAD_JSON"); };
-  if (text.size() > kMaxDocument) throw bad("the JSON document is larger than 4 MB");
+  if (text.size() > maxSize) throw bad("the JSON document is larger than " + std::to_string(maxSize) + " bytes");
   bool deep = false;
   Json value;
   try {

@@ -30,6 +30,9 @@ namespace managed {
 /// ResourceExhausted) with the system's words.
 class RecordStore {
 public:
+  /// A spec, which is bounded, and some.
+  static constexpr std::size_t kMaxRecord = 4U * 1024 * 1024;
+
   /// Makes the folder, mode 0700, and takes its lock; waits a few seconds for a former owner that is just ending.
   explicit RecordStore(std::string folder) : folder_(std::move(folder)) {
     std::error_code failure;
@@ -131,7 +134,6 @@ private:
   }
 
   std::string read(const std::string &name) const {
-    constexpr std::size_t kMaxRecord = 4U * 1024 * 1024;
     std::string text;
     const FileDescriptor file(::openat(fd_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     std::array<char, 16384> space{};
