@@ -31,6 +31,9 @@ using namespace matrixos;
 }
 
 [[noreturn]] void crash() {
+#ifdef SANITIZED // whose handler would write a report about what is meant to happen
+  ::signal(SIGSEGV, SIG_DFL);
+#endif
   ::raise(SIGSEGV);
   std::abort();
 }
