@@ -35,7 +35,8 @@ void Reactor::add(int fd, unsigned events, Pollable &target) {
   }
 }
 
-void Reactor::forget(const Pollable &target) noexcept {
+void Reactor::remove(int fd, const Pollable &target) noexcept {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
   for (int i = next_; i < count_; ++i) {
     epoll_event &event = events_[static_cast<std::size_t>(i)];
     if (event.data.ptr == &target) event.data.ptr = nullptr;

@@ -34,10 +34,11 @@ public:
   Reactor(const Reactor &) = delete;
   Reactor &operator=(const Reactor &) = delete;
 
-  /// Throws std::system_error. Closing the descriptor ends it; forget() first.
+  /// Throws std::system_error. remove() it before the descriptor is closed.
   void add(int fd, unsigned events, Pollable &target);
-  /// Nothing that was fetched or asked for before reaches it any more.
-  void forget(const Pollable &target) noexcept;
+  /// Nothing reaches the target any more, not even what was fetched before. Closing alone is not enough: as long as a
+  /// process that is just being forked has a copy of the descriptor, epoll goes on reporting it (epoll(7), Q6).
+  void remove(int fd, const Pollable &target) noexcept;
   /// Has the target called once more, in the next round, though the kernel may have nothing new to say of it.
   void again(Pollable &target) { again_.push_back(&target); }
 

@@ -72,7 +72,7 @@ public:
   void wait() { loop_.reactor().add(fd_, EPOLLIN, *this); }
   void close() noexcept {
     if (fd_ < 0) return;
-    loop_.reactor().forget(*this);
+    loop_.reactor().remove(fd_, *this);
     loop_.timers().cancel(*this);
     ::close(std::exchange(fd_, -1));
   }

@@ -178,7 +178,7 @@ void Socket::close() noexcept {
   if (!open_) return;
   open_ = false;
   user_ = nullptr;
-  loop_.reactor().forget(*this);
+  loop_.reactor().remove(fd_, *this);
   if (tls_ && !reset_) tls_->finish();
   ::close(fd_);
 }

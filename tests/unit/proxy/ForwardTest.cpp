@@ -1,8 +1,10 @@
 #include "Kit.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <future>
 
@@ -786,4 +788,31 @@ TEST_CASE("a load balancer names the client before the first request, and only i
   Conn plain = f.connect();
   plain.send(get);
   CHECK(plain.readAll().empty());
+}
+
+TEST_CASE("a connection that another process still has a copy of is gone nonetheless") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port());
+  std::vector<Conn> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(f.connect());
+    CHECK(clients.back().get("/", "alice.localhost").status == 200);
+  }
+  // A runtime that starts a process has such a moment, between fork() and exec().
+  const pid_t copy = ::fork();
+  if (copy == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  for (Conn &conn : clients) {
+    CHECK(conn.get("/", "alice.localhost", "Connection: close\r\n").status == 200);
+    conn.send("more, to a connection that is still open for the kernel");
+  }
+  CHECK(eventually([&] { return f.proxy->connections() == 0; }));
+  for (Conn &conn : clients)
+    conn.send("and more");
+  CHECK(f.connect().get("/", "alice.localhost").status == 200);
+  ::kill(copy, SIGKILL);
+  ::waitpid(copy, nullptr, 0);
 }
