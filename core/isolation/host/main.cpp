@@ -72,6 +72,7 @@ void writeAll(int fd, std::string_view text) {
 }
 
 int describe(const std::string &file, int fd) {
+  if (fd >= 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL); // asked by the daemon: one that hangs does not outlive it
   // What the plugin's constructors print is no part of the answer.
   if (fd < 0) fd = ::dup(STDOUT_FILENO);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
