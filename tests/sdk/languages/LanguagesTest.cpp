@@ -15,9 +15,9 @@ using namespace matrixos::test;
 namespace {
 
 struct Language {
-  const char *name;
-  const char *plugin;
-  const char *instance;
+  std::string name;
+  std::string plugin;
+  std::string instance;
 };
 
 const std::vector<Language> kLanguages{{"C", "runtime-c", "c"},
@@ -35,7 +35,7 @@ std::vector<Language> built() {
   const bool all = ci != nullptr && std::string(ci) == "true";
   std::vector<Language> there;
   for (const Language &language : kLanguages) {
-    const bool exists = std::filesystem::exists(pluginDir() / (std::string(language.plugin) + ".so"));
+    const bool exists = std::filesystem::exists(pluginDir() / (language.plugin + ".so"));
     if (exists || all) there.push_back(language);
     if (!exists) MESSAGE("there is no ", language.plugin, ".so: its compiler was not found");
   }
@@ -53,13 +53,13 @@ TEST_CASE("runtimes of four languages pass the kit's core part in one daemon") {
   REQUIRE(languages.size() >= 2);
   std::string enabled = "conformance-probe";
   for (const Language &language : languages)
-    enabled += std::string(", ") + language.plugin;
+    enabled += ", " + language.plugin;
   DaemonProcess daemon(
       {{"plugins.path", pluginDir().string()}, {"plugins.enabled", enabled}, {"plugins.required", enabled}});
   daemon.start();
   for (const Language &language : languages) {
     CAPTURE(language.name);
-    const Response answer = daemon.api("POST", std::string("/conformance/") + language.instance);
+    const Response answer = daemon.api("POST", "/conformance/" + language.instance);
     REQUIRE_MESSAGE(answer.status == 200, answer.body);
     const nlohmann::json report = nlohmann::json::parse(answer.body);
     MESSAGE(language.name, ": ", report["summary"]["text"].get<std::string>());
