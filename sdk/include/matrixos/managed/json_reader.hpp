@@ -28,6 +28,8 @@ inline Error badField(const std::string &what) {
 inline Json parseObject(std::string_view text, std::size_t maxSize = kMaxDocument) {
   const auto bad = [](const std::string &why) { return Error(Status::InvalidArgument, why, "BAD_JSON"); };
   if (text.size() > maxSize) throw bad("the JSON document is larger than " + std::to_string(maxSize) + " bytes");
+  // The parser takes a NUL for the end of the document, whatever follows.
+  if (text.find('\0') != std::string_view::npos) throw bad("the JSON document holds a NUL");
   bool deep = false;
   Json value;
   try {
