@@ -59,7 +59,11 @@ void Reconciler::compare() {
 
 void Reconciler::check(const Instance &record, const Containers &containers, const std::string &installId) {
   const auto queue = [&](OperationPtr operation) { shop_.queue.submitIfIdle(operation); };
-  if (!record.onceRan()) return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
+  // A deletion that was asked for goes on, also of an instance that never ran; Undo is the launch's own way back.
+  const bool undoing = record.phase == Phase::Deleting && record.step == Step::Undo;
+  if (!record.onceRan() && (record.phase != Phase::Deleting || undoing)) {
+    return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
+  }
   switch (record.phase) {
   case Phase::Deleting:
     return queue(std::make_shared<DestroyOperation>(shop_, record.handle, nullptr));

@@ -168,6 +168,22 @@ TEST_CASE("an undo that fails is carried on by the reconciler") {
   CHECK(f.provision("alice", "user_2").status == 201);
 }
 
+TEST_CASE("a deletion of an instance that never ran goes on as well, when it failed at first") {
+  Fixture f;
+  REQUIRE(f.reconcile());
+  f.runtime.failNext("start", engineFault());
+  f.runtime.failAlways("remove", engineFault());
+  CHECK(f.provision("alice", "user_1").status == 503);
+  CHECK(f.host->request("DELETE", "/containers/alice").status == 503);
+  CHECK(f.field("alice", "status") == "deleting");
+  f.runtime.failAlways("remove", std::nullopt);
+  REQUIRE(f.reconcile());
+  CHECK(f.rows("containers") == 0);
+  CHECK(f.rows("port_assignments") == 0);
+  CHECK(f.runtime.count() == 0);
+  CHECK(f.provision("alice", "user_1").status == 201);
+}
+
 TEST_CASE("fifty handles at once get fifty instances and a hundred different ports") {
   Fixture f;
   std::vector<std::uint64_t> pending;
