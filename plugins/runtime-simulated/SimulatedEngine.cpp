@@ -5,6 +5,7 @@
 
 #include <matrixos/abi/runtime.h>
 #include <matrixos/json_text.hpp>
+#include <matrixos/names.hpp>
 
 #include <algorithm>
 
@@ -366,9 +367,9 @@ void SimulatedEngine::unpause(std::string_view ref) {
 std::pair<std::string, bool> SimulatedEngine::ensureVolume(const std::string &name, const std::string &hostPath,
                                                            std::string_view operationId) {
   const std::string ref = hostPath.empty() ? name : hostPath;
-  if (ref.empty() || (!hostPath.empty() && hostPath.front() != '/')) {
-    throw Error(Status::InvalidArgument, "a volume needs a \"name\", and its \"hostPath\" has to be absolute",
-                "BAD_VOLUME");
+  if (ref.empty() || (!hostPath.empty() && !isPlainPath(hostPath))) {
+    throw Error(Status::InvalidArgument,
+                "a volume needs a \"name\", and its \"hostPath\" has to be absolute, without \"..\"", "BAD_VOLUME");
   }
   const std::uint64_t operation = hashOf(operationId);
   const std::lock_guard lock(mutex_);
