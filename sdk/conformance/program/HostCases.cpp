@@ -169,7 +169,7 @@ void cycles(Session &t, const Bench &bench) {
   const std::size_t descriptorsBefore = descriptors();
   const std::size_t threadsBefore = threads();
   // As many as an engine that is slow to answer leaves time for; one leak a life shows after a few.
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
   int lives = 0;
   for (; lives < 20 && (lives < 3 || std::chrono::steady_clock::now() < end); ++lives)
     cycle();

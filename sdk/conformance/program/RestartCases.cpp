@@ -90,7 +90,7 @@ void afterRemove(Session &t, RemoteRuntime &remote, End end) {
 
 /// Killed at any moment of create(): the name is free, or held by what create() made.
 void duringCreate(Session &t, RemoteRuntime &remote) {
-  for (const int delay : {0, 1, 3, 10, 30}) {
+  for (const int delay : {0, 3, 15}) {
     const Json spec = t.spec(t.name());
     remote.sendOnly({{"call", "create"}, {"text", spec.dump()}, {"operation", t.creating(spec).operationId}});
     std::this_thread::sleep_for(std::chrono::milliseconds{delay}); // the moment is the point, nothing is waited for
@@ -104,7 +104,7 @@ void duringCreate(Session &t, RemoteRuntime &remote) {
 }
 
 void duringStart(Session &t, RemoteRuntime &remote) {
-  for (const int delay : {0, 2, 10, 40}) {
+  for (const int delay : {0, 5, 30}) {
     const Json spec = t.spec(t.name());
     const std::string ref = t.create(spec);
     remote.sendOnly({{"call", "start"}, {"text", ref}, {"operation", t.operation()}});
