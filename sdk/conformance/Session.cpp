@@ -17,18 +17,17 @@ namespace {
 
 std::atomic<unsigned> lastName{0};
 
-/// A TCP port of 127.0.0.1 that was free a moment ago, from below the range that the kernel picks from by itself.
+/// A TCP port of 127.0.0.1 that is free, and that this process gives out once: a stopped instance keeps its port. From
+/// below the range that the kernel picks from by itself.
 int freePort() {
-  static std::mt19937 random{std::random_device{}()};
-  static std::mutex mutex;
+  constexpr unsigned kFirst = 12'000;
+  constexpr unsigned kCount = 19'000;
+  static std::atomic<unsigned> next{std::random_device{}()};
   for (;;) {
     sockaddr_in address{};
-    {
-      const std::lock_guard lock(mutex);
-      address.sin_port = htons(static_cast<std::uint16_t>(std::uniform_int_distribution<int>{12000, 31000}(random)));
-    }
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(kFirst + next++ % kCount));
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const bool isFree = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0;
     ::close(fd);
