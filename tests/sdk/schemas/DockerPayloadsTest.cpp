@@ -49,6 +49,7 @@ TEST_CASE("runtime-docker: descriptions and endpoints in every state of the engi
     CHECK(misfit("endpoints", f.runtime.endpoints(kCall, "matrixos-alice")) == "");
   }
   int listed = 0;
+  f.engine.on("GET", "/containers/c0ffee/json", answer(200, inspectBody("running", R"({"matrixos.managed": "true"})")));
   f.runtime.list(kCall, R"({"matrixos.managed": "true"})", fitting("description", listed));
   CHECK(listed == 1);
 }
