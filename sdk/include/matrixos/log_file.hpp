@@ -44,7 +44,7 @@ public:
     for (int number = maxFiles_ - 1; number > 1; --number)
       static_cast<void>(std::rename(older(number - 1).c_str(), older(number).c_str()));
     if (maxFiles_ > 1) copyTo(file.get(), older(1), info.st_size);
-    static_cast<void>(::ftruncate(file.get(), 0));
+    if (::ftruncate(file.get(), 0) != 0) return; // it stays large, and the next call tries again
   }
 
   void remove() const {
