@@ -207,7 +207,7 @@ bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) 
 }
 
 void DockerRuntime::removeIfUnused(const Call &call, const NetworkInfo &network) {
-  const NetworkLeases::Removal lease = leases_.tryRemove(network.name);
+  const NetworkLeases::Removal lease = leases_.removeTurn(call, network.name);
   if (!lease || api_.networkHasContainers(call, network.name)) return;
   try {
     api_.removeNetwork(call, network.id);

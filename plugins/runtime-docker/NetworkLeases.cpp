@@ -48,6 +48,17 @@ NetworkLeases::Removal NetworkLeases::tryRemove(const std::string &name) {
   return Removal(this, name);
 }
 
+NetworkLeases::Removal NetworkLeases::removeTurn(const Call &call, const std::string &name) {
+  std::unique_lock lock(mutex_);
+  // The other one may have looked before our container was gone; if both gave way, nobody would remove it.
+  while (states_[name].removing) {
+    call.throwIfDone();
+    changed_.wait_for(lock, std::chrono::milliseconds{50});
+  }
+  lock.unlock();
+  return tryRemove(name);
+}
+
 void NetworkLeases::endUse(const std::vector<std::string> &names) noexcept {
   const std::lock_guard lock(mutex_);
   for (const std::string &name : names) {

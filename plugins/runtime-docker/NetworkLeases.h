@@ -66,6 +66,8 @@ public:
   /// Waits while one of the networks is being removed, as long as the call allows.
   Use use(const Call &call, std::vector<std::string> names);
   Removal tryRemove(const std::string &name);
+  /// The same once another one's removal is over; waits for that as long as the call allows.
+  Removal removeTurn(const Call &call, const std::string &name);
 
 private:
   struct State {
