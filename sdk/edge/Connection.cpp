@@ -182,7 +182,8 @@ void Connection::watch() {
 }
 
 bool Connection::mayKeepAlive() const noexcept {
-  return head_ && head_->keepAlive && complete_ && !inputEnded_ && !loop_.draining();
+  // A client that closed its sending side still gets an answer to each request that came before.
+  return head_ && head_->keepAlive && complete_ && !(inputEnded_ && in_.empty()) && !loop_.draining();
 }
 
 void Connection::bodyPassed(bool done) noexcept {
@@ -352,6 +353,8 @@ void Connection::abort(const char *reason) {
 
 void Connection::close() {
   if (state_ == State::Closed) return;
+  // Half an answer that ends in good order could be taken for a whole one (RFC 9112 §8).
+  if (exchange_ && state_ == State::Forwarding && summary_.status >= 200) socket_->resetOnClose();
   state_ = State::Closed;
   leaveHold();
   if (forward_) forward_->cancel();

@@ -324,7 +324,6 @@ void Forward::onPumpFailed(Pump &pump, PumpFailure failure) {
   if (tunnel()) return client_.close();
   if (&pump == &response_) {
     if (failure == PumpFailure::DestinationFailed) return client_.abort("the client closed its connection");
-    client_.socket().resetOnClose();
     return client_.abort(failure == PumpFailure::BadFraming ? "bad chunk syntax in the answer"
                                                             : "the upstream broke off its answer");
   }

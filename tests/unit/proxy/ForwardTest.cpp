@@ -527,6 +527,29 @@ TEST_CASE("broken upstreams") {
   }
 }
 
+TEST_CASE("an answer that is given up is reset, so that nobody takes it for whole") {
+  // An HTTP/1.0 client knows the end of such an answer by the end of its connection alone.
+  Upstream shell([](Conn &conn) {
+    const std::string head = conn.readHead();
+    if (head.empty()) return;
+    conn.send("HTTP/1.1 200 OK\r\n\r\nhalf of it");
+    conn.readHead(); // stands still
+  });
+  ProxyFixture f([](auto &options) { options.server.timeouts.responseBody = 100ms; });
+  f.instance("alice", "running", shell.port());
+  const auto brokenOff = [&](const std::function<void(Conn &)> &then) {
+    Conn conn = f.connect();
+    conn.send("GET / HTTP/1.0\r\nHost: alice.localhost\r\n\r\n");
+    CHECK(conn.readHead().substr(0, 12) == "HTTP/1.1 200");
+    then(conn);
+    bool reset = false;
+    conn.readAll(&reset);
+    return reset;
+  };
+  CHECK(brokenOff([](Conn &) {})); // by the deadline
+  CHECK(brokenOff([&](Conn &) { f.proxy->stop(0ms); }));
+}
+
 TEST_CASE("an upstream's extra bytes are never somebody else's answer") {
   std::atomic<int> requests{0};
   Upstream shell([&](Conn &conn) {
