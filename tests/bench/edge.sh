@@ -58,46 +58,54 @@ free_port() {
 
 start_relay() { on_core 0 "$build/bench/edge-relay" "${port[relay]}" "${port[upstream]}"; }
 
-start_ours() {
-  mkdir "$work/plugins"
+start_ours() { daemon ours false; }
+start_ours_log() { daemon ours_log true; }
+
+daemon() { # NAME ACCESS_LOG
+  mkdir -p "$work/plugins"
   cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/plugins/"
-  cat >"$work/ours.ini" <<INI
+  cat >"$work/$1.ini" <<INI
 [platform]
-data_dir = $work/data
+data_dir = $work/$1-data
 [api]
 auth = none
 [plugins]
 path = $work/plugins
 enabled = fixed-instances, lifecycle, proxy
 [proxy]
-listen = 127.0.0.1:${port[ours]}
+listen = 127.0.0.1:${port[$1]}
 loops = 1
-access_log = false
+access_log = $2
+instance_websockets = $websockets
 [fixed-instances]
 running = bench:${port[upstream]}
 INI
-  on_core 0 "$build/bin/matrixosd" --config="$work/ours.ini"
+  on_core 0 "$build/bin/matrixosd" --config="$work/$1.ini"
 }
 
-start_nginx() {
-  mkdir -p "$work/nginx"
-  cat >"$work/nginx/nginx.conf" <<CONF
+start_nginx() { nginx_with nginx 'access_log off;'; }
+start_nginx_log() { nginx_with nginx_log "access_log $work/nginx_log/access.log combined buffer=64k flush=1s;"; }
+
+nginx_with() { # NAME LOGGING
+  local folder=$work/$1
+  mkdir -p "$folder"
+  cat >"$folder/nginx.conf" <<CONF
 daemon off;
 master_process off;
 worker_processes 1;
 worker_rlimit_nofile 16384;
-error_log $work/nginx/error.log;
-pid $work/nginx/pid;
+error_log $folder/error.log;
+pid $folder/pid;
 events { worker_connections 16000; }
 http {
-  access_log off;
+  $2
   keepalive_requests 100000000;
   client_max_body_size 8m;
-  client_body_temp_path $work/nginx/body;
-  proxy_temp_path $work/nginx/proxy;
-  fastcgi_temp_path $work/nginx/fastcgi;
-  uwsgi_temp_path $work/nginx/uwsgi;
-  scgi_temp_path $work/nginx/scgi;
+  client_body_temp_path $folder/body;
+  proxy_temp_path $folder/proxy;
+  fastcgi_temp_path $folder/fastcgi;
+  uwsgi_temp_path $folder/uwsgi;
+  scgi_temp_path $folder/scgi;
   map \$http_upgrade \$connection_header { default upgrade; '' ''; }
   upstream bench {
     server 127.0.0.1:${port[upstream]};
@@ -105,7 +113,7 @@ http {
     keepalive_requests 100000000;
   }
   server {
-    listen 127.0.0.1:${port[nginx]} backlog=4096;
+    listen 127.0.0.1:${port[$1]} backlog=4096;
     server_name bench.localhost;
     location / {
       proxy_pass http://bench;
@@ -121,7 +129,7 @@ http {
   }
 }
 CONF
-  on_core 0 nginx -c "$work/nginx/nginx.conf" -e "$work/nginx/error.log"
+  on_core 0 nginx -c "$folder/nginx.conf" -e "$folder/error.log"
 }
 
 start_haproxy() {
@@ -172,7 +180,7 @@ start_chp() {
 }
 
 declare -A title=([relay]='blind relay' [ours]='matrixosd' [nginx]=nginx [haproxy]=HAProxy [caddy]=Caddy
-  [chp]='configurable-http-proxy')
+  [chp]='configurable-http-proxy' [ours_log]='matrixosd, access log' [nginx_log]='nginx, access log')
 
 # start NAME: leaves it serving, or leaves it out and says why.
 start() {
@@ -196,7 +204,7 @@ port[upstream]=$(free_port)
 upstream=$!
 contenders=()
 for name in "${wanted[@]}"; do
-  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} ${kinds[*]}"
+  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} ours_log nginx_log ${kinds[*]}"
   if [ "$name" = chp ] && [ ! -d "$build/chp/node_modules" ]; then
     echo "configurable-http-proxy is left out: npm did not install it." >&2
     continue
@@ -264,8 +272,8 @@ measure_websockets() {
     exec {hold}>"$work/hold"
     while [ ! -s "$work/opened" ] 2>/dev/null && [ -d "/proc/$holder" ]; do sleep 0.05; done
     opened=$(cut -d' ' -f2 "$work/opened")
-    awk -v label="${title[$name]}" -v kb=$(($(resident "${pid[$name]}") - before)) -v n="$websockets" -v opened="$opened" \
-      'BEGIN { printf "  %-28s %10.2f %10d\n", label, kb / n, opened }'
+    awk -v label="${title[$name]}" -v kb=$(($(resident "${pid[$name]}") - before)) -v opened="$opened" \
+      'BEGIN { printf "  %-28s %10.2f %10d\n", label, kb / (opened > 0 ? opened : 1), opened }'
     [ "$opened" = $websockets ] || [ "$name" != ours ] || failed=1
     exec {hold}>&-
     wait "$holder" || true
