@@ -104,6 +104,16 @@ std::string instanceJson(const Instance &instance, std::int64_t lastActive, std:
 /// What is left to say of a deleted one.
 std::string deletedJson(std::string_view handle, std::string_view id, std::uint64_t rev);
 
+/// A record with what changes without a revision.
+struct InstanceView {
+  InstancePtr instance;
+  std::int64_t lastActive = 0;
+  std::uint64_t activitySeq = 0;
+  std::optional<Progress> progress;
+
+  std::string json() const { return instanceJson(*instance, lastActive, activitySeq, progress ? &*progress : nullptr); }
+};
+
 /// RFC 3339 in UTC with milliseconds: "2026-11-23T15:04:05.123Z".
 std::string formatTime(std::int64_t msSinceEpoch);
 /// Wall clock, ms since the epoch.

@@ -17,8 +17,7 @@ std::size_t statusIndex(std::string_view status) {
 
 } // namespace
 
-InstanceTable::InstanceTable(Strand &strand)
-    : hub_(strand, [this](std::uint64_t newerThan) { return snapshot(newerThan); }) {}
+InstanceTable::InstanceTable(Strand &strand) : hub_(strand, [this](std::uint64_t rev) { return newerThan(rev); }) {}
 
 void InstanceTable::load(const InstanceStore &store) {
   store.forEach([this](Instance row) { put(std::make_shared<const Instance>(std::move(row))); });
@@ -193,15 +192,13 @@ void InstanceTable::returnActivity(const std::vector<ActivityRow> &rows) {
   }
 }
 
-std::vector<WatchHub::ChangePtr> InstanceTable::snapshot(std::uint64_t newerThan) const {
+std::vector<InstanceView> InstanceTable::newerThan(std::uint64_t rev) const {
   const std::shared_lock lock(mutex_);
-  std::vector<WatchHub::ChangePtr> changes;
+  std::vector<InstanceView> views;
   for (const auto &[handle, slot] : byHandle_) {
-    if (slot->instance->rev <= newerThan) continue;
-    changes.push_back(std::make_shared<const Change>(
-        Change{slot->instance->rev, slot->instance->handle, viewOf(*slot).json(), false}));
+    if (slot->instance->rev > rev) views.push_back(viewOf(*slot));
   }
-  return changes;
+  return views;
 }
 
 } // namespace matrixos::orchestrator

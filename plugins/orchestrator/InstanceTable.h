@@ -18,16 +18,6 @@
 
 namespace matrixos::orchestrator {
 
-/// A record with what changes without a revision.
-struct InstanceView {
-  InstancePtr instance;
-  std::int64_t lastActive = 0;
-  std::uint64_t activitySeq = 0;
-  std::optional<Progress> progress;
-
-  std::string json() const { return instanceJson(*instance, lastActive, activitySeq, progress ? &*progress : nullptr); }
-};
-
 /// Index of the instances by handle, id and owner; O(1), any thread, never blocks on I/O. Records are immutable and
 /// shared; JSON is written on demand (about a microsecond), which costs less than keeping it for 100,000 instances.
 ///
@@ -54,6 +44,8 @@ public:
   /// A revision for a change that is about to be written; publish(), remove() or abandon() has to follow.
   std::uint64_t beginRev() { return hub_.begin(); }
   void abandonRev(std::uint64_t rev) noexcept { hub_.abandon(rev); }
+  /// Every change up to this revision is published.
+  std::uint64_t reachedRev() const { return hub_.reached(); }
   /// The record as it is now. Its rev comes from beginRev().
   void publish(const InstancePtr &instance);
   void remove(const Instance &instance, std::uint64_t rev);
@@ -85,7 +77,7 @@ private:
   using Newest = std::map<Order, Slot *, std::greater<>>;
 
   static InstanceView viewOf(const Slot &slot);
-  std::vector<WatchHub::ChangePtr> snapshot(std::uint64_t newerThan) const;
+  std::vector<InstanceView> newerThan(std::uint64_t rev) const;
   void put(const InstancePtr &instance);
   void drop(Slot &slot);
 

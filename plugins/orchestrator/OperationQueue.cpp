@@ -38,19 +38,22 @@ void OperationQueue::submit(const OperationPtr &operation, Done done, std::int64
     if (closed_) throw stopping();
     const auto found = lanes_.find(operation->handle());
     if (found != lanes_.end() && found->second.back().operation->serves(*operation)) {
-      addWaiter(found->second.back(), std::move(done), deadlineNanos);
+      Lane &lane = found->second;
+      if (!std::exchange(lane.back().wanted, true)) {
+        ++wanted_;
+        if (lane.front().ready) makeReady(lane);
+      }
+      addWaiter(lane.back(), std::move(done), deadlineNanos);
       return;
     }
     const bool laneFull = found != lanes_.end() && found->second.size() >= kMaxPerLane;
-    if (laneFull || size_ >= static_cast<std::size_t>(settings_.get()->queueLimit)) {
+    if (laneFull || wanted_ >= static_cast<std::size_t>(settings_.get()->queueLimit)) {
       throw Error(Status::ResourceExhausted,
                   laneFull ? "too many operations wait for this instance" : "too many operations wait for the engine",
                   "QUEUE_FULL", 1000);
     }
-    Lane &lane = laneFor(*operation);
-    lane.push_back({});
-    lane.back().operation = operation;
-    if (done) addWaiter(lane.back(), std::move(done), deadlineNanos);
+    enqueue(operation, true);
+    if (done) addWaiter(lanes_.at(operation->handle()).back(), std::move(done), deadlineNanos);
   }
   pump();
 }
@@ -60,20 +63,40 @@ bool OperationQueue::submitIfIdle(const OperationPtr &operation) noexcept {
            {
              const std::lock_guard lock(mutex_);
              if (closed_ || lanes_.count(operation->handle()) != 0) return MOS_ABORTED;
-             Lane &lane = laneFor(*operation);
-             lane.push_back({});
-             lane.back().operation = operation;
+             enqueue(operation, false);
            }
            pump();
            return MOS_OK;
          }) == MOS_OK;
 }
 
-OperationQueue::Lane &OperationQueue::laneFor(const Operation &operation) {
-  Lane &lane = lanes_[operation.handle()];
-  if (lane.empty()) ready_.push_back(operation.handle());
+void OperationQueue::enqueue(const OperationPtr &operation, bool wanted) {
+  Lane &lane = lanes_[operation->handle()];
+  lane.push_back({});
+  lane.back().operation = operation;
+  lane.back().wanted = wanted;
   telemetry_.queued(++size_);
-  return lane;
+  if (wanted) ++wanted_;
+  if (lane.size() == 1 || lane.front().ready) makeReady(lane);
+}
+
+/// The front operation may run. It counts as wanted when anything behind it is.
+void OperationQueue::makeReady(Lane &lane) {
+  const bool wanted = std::any_of(lane.begin(), lane.end(), [](const Entry &entry) { return entry.wanted; });
+  lane.front().ready = true;
+  (wanted ? wantedReady_ : otherReady_).push_back(lane.front().operation->handle());
+}
+
+/// The next one to run, or null. A handle can stand in the lists more often than it is ready.
+OperationQueue::Entry *OperationQueue::takeReady() {
+  while (!wantedReady_.empty() || !otherReady_.empty()) {
+    auto &list = wantedReady_.empty() ? otherReady_ : wantedReady_;
+    const auto lane = lanes_.find(list.front());
+    list.pop_front();
+    if (lane == lanes_.end() || !std::exchange(lane->second.front().ready, false)) continue;
+    return &lane->second.front();
+  }
+  return nullptr;
 }
 
 void OperationQueue::addWaiter(Entry &entry, Done done, std::int64_t deadlineNanos) {
@@ -107,7 +130,8 @@ void OperationQueue::pump() {
   for (;;) {
     {
       const std::lock_guard lock(mutex_);
-      if (pumps_ >= static_cast<std::size_t>(settings_.get()->concurrency) || pumps_ >= size_ || ready_.empty()) return;
+      if (pumps_ >= static_cast<std::size_t>(settings_.get()->concurrency) || pumps_ >= size_) return;
+      if (wantedReady_.empty() && otherReady_.empty()) return;
       ++pumps_;
     }
     const auto ticket = std::make_shared<Pump>(*this);
@@ -138,16 +162,15 @@ bool OperationQueue::runNext(Pump &pump) {
   OperationPtr operation;
   {
     const std::lock_guard lock(mutex_);
-    if (ready_.empty() || pumps_ > static_cast<std::size_t>(settings_.get()->concurrency)) {
+    Entry *entry = pumps_ > static_cast<std::size_t>(settings_.get()->concurrency) ? nullptr : takeReady();
+    if (entry == nullptr) {
       pump.uncount();
       --pumps_;
       idle_.notify_all();
       return false;
     }
-    Entry &entry = lanes_.at(ready_.front()).front();
-    ready_.pop_front();
-    entry.running = true;
-    operation = entry.operation;
+    entry->running = true;
+    operation = entry->operation;
   }
   auto state = Operation::State::Finished;
   mos_error failure{};
@@ -176,17 +199,18 @@ void OperationQueue::settle(const OperationPtr &operation, Operation::State stat
         entry.parked = true;
         return;
       }
-      ready_.push_back(operation->handle());
+      makeReady(lane);
       return;
     }
     if (state == Operation::State::Parked) operation->result.error = stopping();
     ended = std::move(entry);
     lane.pop_front();
     telemetry_.queued(--size_);
+    if (ended.wanted) --wanted_;
     if (lane.empty())
       lanes_.erase(operation->handle());
     else
-      ready_.push_back(operation->handle());
+      makeReady(lane);
   }
   finish(std::move(ended));
 }
@@ -218,7 +242,7 @@ void OperationQueue::resume(const OperationPtr &operation) {
       return;
     }
     if (!std::exchange(entry.parked, false)) return;
-    ready_.push_back(operation->handle());
+    makeReady(found->second);
   }
   pump();
 }
@@ -260,11 +284,13 @@ void OperationQueue::close() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    ready_.clear();
+    wantedReady_.clear();
+    otherReady_.clear();
     for (auto lane = lanes_.begin(); lane != lanes_.end();) {
       Lane &entries = lane->second;
       while (!entries.empty() && !entries.back().running) {
         given.splice(given.end(), entries.back().waiters);
+        if (entries.back().wanted) --wanted_;
         entries.pop_back();
         --size_;
       }

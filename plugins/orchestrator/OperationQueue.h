@@ -19,8 +19,9 @@
 
 namespace matrixos::orchestrator {
 
-/// Runs operations on the host's executor, first come first served between instances, in order within one. Callers
-/// who want what is already queued or running share it. Any thread; submit() does not block.
+/// Runs operations on the host's executor, first come first served between instances, in order within one. What
+/// somebody waits for goes before what the platform does of itself, however much of that there is. Callers who want
+/// what is already queued or running share it. Any thread; submit() does not block.
 class OperationQueue {
 public:
   OperationQueue(Executor executor, Strand &strand, const SettingsCell &settings, Telemetry &telemetry)
@@ -29,7 +30,8 @@ public:
   OperationQueue &operator=(const OperationQueue &) = delete;
 
   /// `done` hears the result, or Error(DeadlineExceeded) once `deadlineNanos` (CLOCK_MONOTONIC) has passed; the work
-  /// goes on regardless. Throws Error(ResourceExhausted) when too much waits, Error(Unavailable) while stopping.
+  /// goes on regardless. Throws Error(ResourceExhausted) when too much of this kind waits, Error(Unavailable) while
+  /// stopping.
   void submit(const OperationPtr &operation, Done done, std::int64_t deadlineNanos);
   /// The same without anybody waiting, and only if nothing is queued for the handle. False: it was not taken.
   bool submitIfIdle(const OperationPtr &operation) noexcept;
@@ -59,6 +61,8 @@ private:
     OperationPtr operation;
     std::list<Waiter> waiters;
     Strand::Clock::time_point since = Strand::Clock::now();
+    bool wanted = false; ///< submitted by somebody, not by the platform itself
+    bool ready = false;  ///< at the front of its lane, and neither running nor parked
     bool running = false;
     bool parked = false;
     bool resumed = false; ///< before it was seen to be parked
@@ -66,7 +70,9 @@ private:
   using Lane = std::deque<Entry>; ///< the front one runs or is next
   class Pump;
 
-  Lane &laneFor(const Operation &operation);
+  void enqueue(const OperationPtr &operation, bool wanted);
+  void makeReady(Lane &lane);
+  Entry *takeReady();
   void addWaiter(Entry &entry, Done done, std::int64_t deadlineNanos);
   void expire(const std::string &handle, std::uint64_t waiter);
   void pump();
@@ -86,8 +92,11 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable idle_;
   std::unordered_map<std::string, Lane> lanes_;
-  std::deque<std::string> ready_; ///< handles whose front operation may run
+  // Handles whose front operation may run; one that has become wanted meanwhile is in both.
+  std::deque<std::string> wantedReady_;
+  std::deque<std::string> otherReady_;
   std::size_t size_ = 0;
+  std::size_t wanted_ = 0;
   std::size_t pumps_ = 0; ///< tasks given to the executor
   std::uint64_t nextWaiter_ = 1;
   bool closed_ = false;

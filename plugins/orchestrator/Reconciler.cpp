@@ -45,16 +45,33 @@ void Reconciler::close() noexcept {
 
 void Reconciler::compare() {
   const auto settings = shop_.settings.get();
-  Containers containers;
-  shop_.engine.list(installLabels(*settings), [&](Description container) {
-    std::string name = container.name;
-    containers.insert_or_assign(std::move(name), std::move(container));
-  });
+  Listing listing;
+  listing.beganAt = shop_.table.reachedRev();
+  shop_.engine.list(installLabels(*settings),
+                    [&](Description container) { listed(std::move(container), settings->installId, listing); });
   MATRIXOS_FAILPOINT("reconcile.listed");
   for (const InstancePtr &record : shop_.table.all()) {
-    if (shop_.queue.isIdle(record->handle)) check(*record, containers, settings->installId);
+    if (listing.agreeing.count(record->rev) != 0 || !shop_.queue.isIdle(record->handle)) continue;
+    check(*record, listing.notable, settings->installId);
   }
-  lookForOrphans(containers);
+  lookForOrphans(listing);
+}
+
+void Reconciler::listed(Description container, const std::string &installId, Listing &listing) {
+  ++listing.size;
+  const InstancePtr record = shop_.table.find(container.label(MOS_LABEL_HANDLE));
+  const bool runs = record && record->phase == Phase::Running && record->onceRan() &&
+                    container.name == record->containerName() && shop_.queue.isIdle(record->handle);
+  if (runs && record->rev <= listing.beganAt && lacksEndpoints(*record, container, installId)) {
+    const auto sync = std::make_shared<SyncOperation>(shop_, *record, std::move(container.endpoints));
+    shop_.queue.submitIfIdle(sync);
+    listing.agreeing.insert(record->rev);
+  } else if (runs && !disagrees(*record, &container, installId)) {
+    listing.agreeing.insert(record->rev);
+  } else {
+    std::string name = container.name;
+    listing.notable.insert_or_assign(std::move(name), std::move(container));
+  }
 }
 
 void Reconciler::check(const Instance &record, const Containers &containers, const std::string &installId) {
@@ -90,11 +107,11 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   if (disagrees(record, container, installId)) queue(std::make_shared<SyncOperation>(shop_, record.handle));
 }
 
-void Reconciler::lookForOrphans(const Containers &containers) {
+void Reconciler::lookForOrphans(const Listing &listing) {
   std::map<std::string, Orphan> seen;
   std::size_t quarantined = 0;
-  const std::size_t most = std::max(kOrphansAtLeast, containers.size() / 20);
-  for (const auto &[name, container] : containers) {
+  const std::size_t most = std::max(kOrphansAtLeast, listing.size / 20);
+  for (const auto &[name, container] : listing.notable) {
     const std::string &id = container.label(MOS_LABEL_INSTANCE);
     const std::string &handle = container.label(MOS_LABEL_HANDLE);
     // A provision on its way has no record for a moment; its handle is busy then.

@@ -5,16 +5,20 @@
 #include "Operation.h"
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 
 namespace matrixos::orchestrator {
 
 /// The database decides what should exist, the engine decides what does. A pass lists the engine once, takes up what a
 /// crash left half-way, lets records follow the engine, tries failed starts again, and stops containers of ours that
 /// have no record. It only queues operations, which ask the engine afresh, so a list that is outdated by the time it
-/// is read does no harm. Without a complete list a pass changes nothing.
+/// is read does no harm; only where a running container listens, which is not stored, is taken from the list for
+/// records that have not changed since. Without a complete list a pass changes nothing else. What agrees is not kept: a
+/// pass over 100,000 instances that are as they should be holds one bit of each.
 class Reconciler {
 public:
   explicit Reconciler(Workshop &workshop) : shop_(workshop) {}
@@ -27,6 +31,14 @@ public:
 private:
   using Containers = std::map<std::string, Description>; ///< by name
 
+  /// What one listing of the engine said.
+  struct Listing {
+    std::uint64_t beganAt = 0;                    ///< the revision that everything was at before it
+    std::size_t size = 0;                         ///< containers
+    Containers notable;                           ///< those that do not simply run as their record says
+    std::unordered_set<std::uint64_t> agreeing{}; ///< revisions of the records that agree
+  };
+
   struct Orphan {
     std::chrono::steady_clock::time_point firstSeen;
     int passes = 0;
@@ -34,8 +46,9 @@ private:
   };
 
   void compare();
+  void listed(Description container, const std::string &installId, Listing &listing);
   void check(const Instance &record, const Containers &containers, const std::string &installId);
-  void lookForOrphans(const Containers &containers);
+  void lookForOrphans(const Listing &listing);
   bool quarantine(const Description &container, Orphan &orphan);
 
   Workshop &shop_;

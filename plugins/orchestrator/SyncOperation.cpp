@@ -41,9 +41,21 @@ bool disagrees(const Instance &record, const Description *container, const std::
          (container != nullptr && seen == Phase::Running && container->endpoints != record.endpoints);
 }
 
+bool lacksEndpoints(const Instance &record, const Description &container, const std::string &installId) {
+  return record.phase == Phase::Running && record.endpoints.empty() && !container.endpoints.empty() &&
+         observedPhase(&container) == Phase::Running && record.containerId == container.ref &&
+         belongsTo(container, record, installId);
+}
+
 Operation::State SyncOperation::advance() {
   const InstancePtr record = shop_.table.find(handle());
   if (!record || !isSettled(record->phase)) return State::Finished;
+  if (record->rev == listedRev_) {
+    Instance next = *record;
+    next.endpoints = std::move(listedEndpoints_);
+    shop_.ledger.refresh(std::move(next));
+    return State::Finished;
+  }
   std::optional<Description> container;
   try {
     container = shop_.engine.inspect(record->containerName());

@@ -13,12 +13,18 @@ namespace matrixos::orchestrator {
 Phase observedPhase(const Description *container);
 /// True when the record claims something else than the engine; only for Running, Sleeping, Stopped and Failed.
 bool disagrees(const Instance &record, const Description *container, const std::string &installId);
+/// True when the record agrees with the engine but for the endpoints of a running container.
+bool lacksEndpoints(const Instance &record, const Description &container, const std::string &installId);
 
 /// Level-triggered: asks the engine afresh and writes down what it says. Whoever wants an instance to run is served by
-/// a start, not by this.
+/// a start, not by this. Endpoints, which are not stored, can be brought along from a listing: they are taken as they
+/// are if the record has not changed since before that listing began, and the engine is not asked again.
 class SyncOperation : public Operation {
 public:
   SyncOperation(Workshop &workshop, std::string handle) : Operation(Kind::Sync, std::move(handle)), shop_(workshop) {}
+  SyncOperation(Workshop &workshop, const Instance &asListed, std::vector<Endpoint> endpoints)
+      : Operation(Kind::Sync, asListed.handle), shop_(workshop), listedRev_(asListed.rev),
+        listedEndpoints_(std::move(endpoints)) {}
 
   State advance() override;
 
@@ -26,6 +32,8 @@ private:
   void follow(const Instance &record, const Description *container);
 
   Workshop &shop_;
+  std::uint64_t listedRev_ = 0; ///< 0: nothing was brought along
+  std::vector<Endpoint> listedEndpoints_;
 };
 
 } // namespace matrixos::orchestrator

@@ -31,6 +31,11 @@ void WatchHub::abandon(std::uint64_t rev) noexcept {
   releaseReady();
 }
 
+std::uint64_t WatchHub::reached() const {
+  const std::lock_guard lock(mutex_);
+  return reachedLocked();
+}
+
 void WatchHub::releaseReady() {
   // Posting under the lock is what keeps the order between two writers; the strand only queues here.
   while (!held_.empty() && (open_.empty() || held_.begin()->first < *open_.begin())) {
@@ -83,27 +88,37 @@ std::uint64_t WatchHub::watch(std::uint64_t sinceRev, const mos_instance_watcher
 }
 
 void WatchHub::sendSnapshot(Watcher &watcher, std::uint64_t sinceRev) {
-  std::uint64_t reached = 0;
-  std::vector<ChangePtr> list;
+  std::uint64_t upTo = 0;
+  std::deque<ChangePtr> deletions;
   {
     // What is finished now is either in the snapshot or still to be delivered; the rest has a higher revision.
     const std::lock_guard lock(mutex_);
-    reached = (open_.empty() ? next_ : *open_.begin()) - 1;
+    upTo = reachedLocked();
     if (sinceRev != 0) {
       for (const ChangePtr &deletion : deletions_) {
-        if (deletion->rev > sinceRev) list.push_back(deletion);
+        if (deletion->rev > sinceRev) deletions.push_back(deletion);
       }
     }
   }
-  for (ChangePtr &record : snapshot_(sinceRev))
-    list.push_back(std::move(record));
-  std::sort(list.begin(), list.end(), [](const ChangePtr &a, const ChangePtr &b) { return a->rev < b->rev; });
-  for (const ChangePtr &change : list) {
+  const auto tell = [&](std::uint64_t rev, const std::string &handle, const std::string &json) {
+    if (watcher.live) watcher.abi.changed(watcher.abi.ctx, rev, toAbi(handle), toAbi(json));
+  };
+  const auto tellDeletions = [&](std::uint64_t before) {
+    for (; !deletions.empty() && deletions.front()->rev < before; deletions.pop_front())
+      tell(deletions.front()->rev, deletions.front()->handle, deletions.front()->json);
+  };
+  std::vector<InstanceView> records = snapshot_(sinceRev);
+  std::sort(records.begin(), records.end(),
+            [](const InstanceView &a, const InstanceView &b) { return a.instance->rev < b.instance->rev; });
+  // Each is put into words when its turn comes: the texts of 100,000 would be many times what they are made from.
+  for (const InstanceView &record : records) {
     if (!watcher.live) return;
-    watcher.abi.changed(watcher.abi.ctx, change->rev, toAbi(change->handle), toAbi(change->json));
+    tellDeletions(record.instance->rev);
+    tell(record.instance->rev, record.instance->handle, record.json());
   }
+  tellDeletions(UINT64_MAX);
   watcher.synced = true;
-  if (watcher.live) watcher.abi.synced(watcher.abi.ctx, reached);
+  if (watcher.live) watcher.abi.synced(watcher.abi.ctx, upTo);
 }
 
 void WatchHub::unwatch(std::uint64_t watch) {

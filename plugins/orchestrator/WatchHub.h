@@ -1,6 +1,7 @@
 /// Revisions, and the order in which watchers hear of them.
 #pragma once
 
+#include "Instance.h"
 #include "Strand.h"
 
 #include <matrixos/abi/orchestrator.h>
@@ -33,7 +34,7 @@ class WatchHub {
 public:
   using ChangePtr = std::shared_ptr<const Change>;
   /// Gives every record that is newer than a revision, as it is now; called on the strand.
-  using Snapshot = std::function<std::vector<ChangePtr>(std::uint64_t newerThan)>;
+  using Snapshot = std::function<std::vector<InstanceView>(std::uint64_t newerThan)>;
 
   WatchHub(Strand &strand, Snapshot snapshot) : strand_(strand), snapshot_(std::move(snapshot)) {}
 
@@ -44,6 +45,8 @@ public:
   std::uint64_t begin();
   void finish(Change change);
   void abandon(std::uint64_t rev) noexcept;
+  /// Every revision up to this one is finished or abandoned.
+  std::uint64_t reached() const;
 
   /// Throws Error(OutOfRange, RESYNC) when deletions since `sinceRev` are no longer known: watch from 0 then.
   std::uint64_t watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher);
@@ -57,6 +60,7 @@ private:
     bool synced = false; ///< strand only
   };
 
+  std::uint64_t reachedLocked() const noexcept { return (open_.empty() ? next_ : *open_.begin()) - 1; }
   void releaseReady();
   void deliver(const ChangePtr &change);
   void sendSnapshot(Watcher &watcher, std::uint64_t sinceRev);

@@ -180,14 +180,43 @@ TEST_CASE("a restart finds running instances again, with their endpoints") {
   Fixture f;
   REQUIRE(f.provision("alice", "user_1").status == 201);
   const std::string rev = f.field("alice", "rev");
+  const int inspects = f.runtime.calls("inspect");
   f.restart();
   CHECK(f.field("alice", "status") == "running");
   REQUIRE(f.reconcile());
   CHECK(f.get("alice").body.find("172.18.0.5") != std::string::npos);
+  CHECK(f.runtime.calls("inspect") == inspects); // the list had said it all
   CHECK(std::stoull(f.field("alice", "rev")) > std::stoull(rev));
   // What lives in memory alone does not get in the way of the next write.
   CHECK(f.host->request("POST", "/containers/alice/stop").status == 200);
   checkWhole((f.host->request("POST", "/containers/alice/start"), f));
+}
+
+TEST_CASE("what the platform has to do of itself neither turns anybody away nor goes first") {
+  Fixture f(false);
+  f.settings.concurrency = 1;
+  f.settings.queueLimit = 1;
+  f.start();
+  constexpr int kMany = 20;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string number = std::to_string(i);
+    REQUIRE(f.provision("user" + number, "user_" + number).status == 201);
+  }
+  for (int i = 0; i < kMany; ++i)
+    f.runtime.changeState("matrixos-user" + std::to_string(i), "exited", 1);
+  f.runtime.hold("inspect");
+  f.service->reconcile();
+  REQUIRE(eventually([&] { return f.runtime.held("inspect") == 1 && f.service->pending() == kMany; }));
+  const auto start = f.host->send("POST", "/containers/user0/start"); // oldest, and listings are newest first
+  f.runtime.hold("start");
+  f.runtime.release("inspect");
+  REQUIRE(eventually([&] { return f.runtime.held("start") == 1; }));
+  CHECK(f.service->pending() > kMany / 2);
+  f.runtime.release("start");
+  CHECK(f.host->answerTo(start).status == 200);
+  REQUIRE(eventually([&] { return f.service->pending() == 0; }));
+  CHECK(f.field("user0", "status") == "running");
+  CHECK(f.field("user1", "status") == "stopped");
 }
 
 TEST_CASE("a list that fails is not an empty one") {
