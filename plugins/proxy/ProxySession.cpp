@@ -207,6 +207,21 @@ void ProxySession::forwardTo(edge::Exchange &exchange, const std::shared_ptr<con
   exchange.forward(upstream);
 }
 
+bool ProxySession::isCurrent(edge::Exchange &, const edge::Upstream &to) {
+  if (decision_.kind != Decision::Kind::Instance) return true;
+  const auto now = loop_.routes.find(decision_.handle);
+  return now && (decision_.gateway ? now->gateway : now->shell).get() == &to;
+}
+
+/// The instance moved, stopped or went while its old address was being connected to.
+void ProxySession::followRoute(edge::Exchange &exchange) {
+  route_ = loop_.routes.find(decision_.handle);
+  if (!route_) return fail(exchange, 404, "there is no such handle");
+  if (route_->running() && upstream()) return forwardTo(exchange, upstream());
+  if (askedToWake_) return fail(exchange, 503, "this instance was stopped", 1);
+  wake(exchange);
+}
+
 void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) {
   const bool api = decision_.kind == Decision::Kind::Api;
   const edge::RequestHead &head = exchange.request();
@@ -226,6 +241,8 @@ void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailur
     break;
   case edge::ForwardFailure::Timeout:
     return fail(exchange, 504, api ? "the API took too long" : "the instance took too long");
+  case edge::ForwardFailure::Moved:
+    return followRoute(exchange);
   case edge::ForwardFailure::BadResponse:
     break;
   }

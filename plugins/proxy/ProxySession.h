@@ -19,6 +19,7 @@ public:
   ~ProxySession() override;
 
   void onRequest(edge::Exchange &exchange) override;
+  bool isCurrent(edge::Exchange &exchange, const edge::Upstream &upstream) override;
   void writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) override;
   void writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) override;
   void onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) override;
@@ -38,6 +39,7 @@ private:
   void wake(edge::Exchange &exchange);
   void woken(edge::Exchange &exchange, const WakeResult &result);
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
+  void followRoute(edge::Exchange &exchange);
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
   void showProgress(edge::Exchange &exchange);
   void stopWaiting() noexcept;

@@ -79,7 +79,10 @@ void Forward::onWritable() {
 
 void Forward::handleWritable() {
   if (phase_ != Phase::Connecting) return request_.run();
-  if (socket_->finishConnect() == 0) return sendRequest();
+  if (socket_->finishConnect() == 0) {
+    // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
+    return client_.session().isCurrent(client_, *upstream_) ? sendRequest() : fail(ForwardFailure::Moved);
+  }
   socket_->close();
   socket_.reset();
   ++candidate_;

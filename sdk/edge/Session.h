@@ -43,6 +43,7 @@ enum class ForwardFailure : std::uint8_t {
   ClosedEarly, ///< the connection ended before the first byte of a response
   BadResponse, ///< a malformed, ambiguous or incomplete response head
   Timeout,     ///< no response head in time
+  Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
 };
 
 /// How an exchange went, for logs and metrics.
@@ -86,6 +87,10 @@ public:
 
   virtual void onRequest(Exchange &exchange) = 0;
 
+  /// Asked whenever a new connection to a candidate stands, before anything is sent on it: false when this upstream is
+  /// no longer where the request belongs. Its address may have passed to somebody else since it was looked up; who has
+  /// it published before it passes on is safe from that. onForwardFailed with Moved follows.
+  virtual bool isCurrent(Exchange &, const Upstream &) { return true; }
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.
   virtual void writeRequest(Exchange &exchange, HeadWriter &writer);

@@ -550,6 +550,49 @@ TEST_CASE("an answer that is given up is reset, so that nobody takes it for whol
   CHECK(brokenOff([&](Conn &) { f.proxy->stop(0ms); }));
 }
 
+TEST_CASE("an address that passes to somebody else while it is connected to gets nothing") {
+  // Nobody accepts on alice's port and its backlog is full: the kernel tries the next connection again after a second.
+  const auto full = std::make_unique<FullPort>();
+  Upstream moved(Upstream::echo);
+  ProxyFixture f([](auto &options) { options.server.timeouts.connect = 9s; });
+  f.instance("alice", "running", full->port());
+  Conn conn = f.connect();
+  SUBCASE("the instance has moved") {
+    conn.send("GET /secret HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+    REQUIRE(eventually([&] { return full->somebodyWaits(); }));
+    f.instance("alice", "running", moved.port(), 0, 2);
+    const std::uint16_t port = full->close();
+    std::string heard;
+    std::atomic<bool> ended{false};
+    Upstream bob(
+        [&](Conn &other) {
+          heard = other.readAll();
+          ended = true;
+        },
+        port);
+    f.instance("bob", "running", port);
+    CHECK(firstLine(conn.readResponse().body) == "GET /secret HTTP/1.1");
+    CHECK(eventually([&] { return ended.load(); }));
+    CHECK(heard.empty());
+  }
+  SUBCASE("the instance has stopped, and is woken") {
+    conn.send("POST /secret HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 4\r\n\r\nbody");
+    REQUIRE(eventually([&] { return full->somebodyWaits(); }));
+    f.instance("alice", "stopped", 0, 0, 2);
+    Upstream bob([](Conn &other) { CHECK(other.readAll().empty()); }, full->close());
+    REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+    f.waker.answer({matrixos::Status::Ok, wakeJson("alice", moved.port(), 3), ""});
+    CHECK(conn.readResponse().body.ends_with("\r\n\r\nbody"));
+  }
+  SUBCASE("the instance is gone") {
+    conn.send("GET /secret HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+    REQUIRE(eventually([&] { return full->somebodyWaits(); }));
+    f.instance("alice", "deleted", 0, 0, 2);
+    Upstream bob([](Conn &other) { CHECK(other.readAll().empty()); }, full->close());
+    CHECK(conn.readResponse().status == 404);
+  }
+}
+
 TEST_CASE("an upstream's extra bytes are never somebody else's answer") {
   std::atomic<int> requests{0};
   Upstream shell([&](Conn &conn) {

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <fstream>
 #include <stdexcept>
 
 namespace kit {
@@ -234,6 +236,53 @@ void Upstream::echo(Conn &conn) {
       return;
     }
   }
+}
+
+namespace {
+
+/// Sockets that are in this state and connect to, or come from, a port of 127.0.0.1 (proc(5), /proc/net/tcp).
+std::size_t countSockets(std::uint16_t remotePort, unsigned state) {
+  std::ifstream lines("/proc/net/tcp");
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line);) {
+    unsigned slot = 0, local = 0, localPort = 0, remote = 0, port = 0, found = 0;
+    if (std::sscanf(line.c_str(), "%u: %x:%x %x:%x %x", &slot, &local, &localPort, &remote, &port, &found) == 6 &&
+        port == remotePort && found == state)
+      ++count;
+  }
+  return count;
+}
+
+constexpr unsigned kSynSent = 2;
+
+} // namespace
+
+FullPort::FullPort() : fd_(listenOn(port_)) {
+  ::listen(fd_, 0);
+  // The first ones are taken; the first that is not shows that those behind it will not be either.
+  while (countSockets(port_, kSynSent) == 0) {
+    fillers_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const sockaddr_in address = loopback(port_);
+    ::connect(fillers_.back(), reinterpret_cast<const sockaddr *>(&address), sizeof address);
+  }
+  ::close(fillers_.back());
+  fillers_.pop_back();
+}
+
+FullPort::~FullPort() {
+  close();
+}
+
+bool FullPort::somebodyWaits() const {
+  return countSockets(port_, kSynSent) != 0;
+}
+
+std::uint16_t FullPort::close() {
+  for (const int filler : fillers_)
+    ::close(filler);
+  fillers_.clear();
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  return port_;
 }
 
 std::uint16_t freePort() {

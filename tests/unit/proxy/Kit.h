@@ -90,6 +90,23 @@ private:
   std::atomic<bool> stopping_{false};
 };
 
+/// A port whose backlog is full: connecting to it takes until somebody else has it.
+class FullPort {
+public:
+  FullPort();
+  ~FullPort();
+  std::uint16_t port() const { return port_; }
+  /// A connection is being made that does not come about.
+  bool somebodyWaits() const;
+  /// Frees the port and names it.
+  std::uint16_t close();
+
+private:
+  std::uint16_t port_ = 0;
+  int fd_ = -1;
+  std::vector<int> fillers_;
+};
+
 /// A port that nobody listens on.
 std::uint16_t freePort();
 
