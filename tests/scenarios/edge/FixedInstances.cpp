@@ -30,7 +30,7 @@ struct Instance {
 
 class FixedInstances final : public Plugin, public Orchestrator {
 public:
-  explicit FixedInstances(const mos_host_v1 *host) : config_(host), services_(host) {}
+  explicit FixedInstances(const mos_host_v1 *host) : config_(host), log_(host), services_(host) {}
 
   void start() override {
     for (const std::string &item : config_.getList("running"))
@@ -57,6 +57,7 @@ public:
   void start(const Call &, std::string_view handle, Completion &done) override {
     const std::lock_guard lock(mutex_);
     find(handle);
+    log_.info("start", {{"handle", std::string(handle)}});
     starts_.emplace_back([this, handle = std::string(handle), done = std::move(done)]() mutable {
       std::unique_lock wait(mutex_);
       stopped_.wait_for(wait, config_.getDuration("start_takes"), [this] { return stopping_; });
@@ -92,7 +93,11 @@ public:
     const std::lock_guard lock(mutex_);
     watchers_.erase(watch);
   }
-  void recordActivity(const mos_activity *, std::uint32_t) override {}
+  void recordActivity(const mos_activity *items, std::uint32_t count) override {
+    for (std::uint32_t i = 0; i < count; ++i)
+      log_.debug("used",
+                 {{"handle", std::string(fromAbi(items[i].handle))}, {"count", std::to_string(items[i].count)}});
+  }
 
 private:
   [[noreturn]] static void refuse() { throw Error(Status::Unimplemented, "these instances are as they are"); }
@@ -130,6 +135,7 @@ private:
   }
 
   Config config_;
+  Log log_;
   Services services_;
   std::mutex mutex_;
   std::condition_variable stopped_;
