@@ -240,7 +240,8 @@ ReloadReport Daemon::reload() {
   const ConfigService::Loaded loaded = configs_.load(plugins_->loaded());
   const config::ConfigPtr before = config();
   ReloadReport report;
-  std::set<std::string> touched;
+  // What was refused is asked for again: perhaps the address is free by now.
+  std::set<std::string> touched = std::exchange(unsettled_, {});
   for (const config::Change &change : config::diff(*before, *loaded.config)) {
     const bool pluginSet = change.section == "plugins" && change.key == "enabled";
     (change.isLive || pluginSet ? report.applied : report.restart).push_back(change.toString());
@@ -248,8 +249,10 @@ ReloadReport Daemon::reload() {
   }
   configs_.replace(loaded.config);
   configureLog(*loaded.config);
-  for (const auto &[id, reason] : plugins_->reconfigure(touched))
+  for (const auto &[id, reason] : plugins_->reconfigure(touched)) {
     report.refused.push_back(id + ": " + reason);
+    unsettled_.insert(id);
+  }
   applyPluginSet(*before, *loaded.config, report);
   for (const std::string &text : report.applied)
     kLog.info("configuration changed: " + text);

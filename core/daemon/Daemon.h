@@ -16,6 +16,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 
 namespace matrixos::daemon {
 
@@ -94,6 +96,7 @@ private:
   std::unique_ptr<plugin::PluginHost> plugins_;
 
   std::mutex reloading_; ///< one reload, of the configuration or of a plugin, at a time
+  std::set<std::string> unsettled_; ///< plugins that refused the last configuration. Under reloading_
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

@@ -26,12 +26,20 @@ std::uint64_t seed() {
 
 } // namespace
 
-Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
-    : options(chosen), router(chosen.domain), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), routes(table),
-      policy(gatekeeper), waker(wakes), gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)),
-      api(apiUpstream(chosen.apiSocket)) {}
+Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
+    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), generation(number) {}
 
-LoopState::LoopState(const RouteTable &table, bool accessLog) : routes(table), telemetry(accessLog), random(seed()) {}
+Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
+    : router(chosen.domain), routes(table), policy(gatekeeper), waker(wakes),
+      gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)), api(apiUpstream(chosen.apiSocket)) {}
+
+LoopState::LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen)
+    : settings(std::move(chosen)), routes(table), telemetry(settings->options.accessLog), random(seed()) {}
+
+void LoopState::use(std::shared_ptr<const Settings> chosen) noexcept {
+  settings = std::move(chosen);
+  telemetry.setLogs(settings->options.accessLog);
+}
 
 void LoopState::makeId(std::string &out) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -44,9 +52,10 @@ void LoopState::makeId(std::string &out) {
 }
 
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
-    : shared_(options, routes, policy, waker), server_(std::make_unique<edge::Server>(options.server, *this)) {
+    : settings_(std::make_shared<Settings>(options, 1)), shared_(options, routes, policy, waker),
+      server_(std::make_unique<edge::Server>(options.server, *this)) {
   for (std::size_t i = 0; i < server_->loops().size(); ++i) {
-    loops_.push_back(std::make_unique<LoopState>(routes, options.accessLog));
+    loops_.push_back(std::make_unique<LoopState>(routes, settings_));
   }
 }
 
@@ -59,6 +68,13 @@ void Proxy::stop(std::chrono::milliseconds drain) {
   server_->stop();
   for (const std::uint64_t ticket : shared_.gate->leftBehind())
     shared_.waker->forget(ticket);
+}
+
+void Proxy::reconfigure(const ProxyOptions &options) {
+  const auto next = std::make_shared<const Settings>(options, settings_->generation + 1);
+  server_->reconfigure(options.server, [&](edge::Loop &loop) { loops_[loop.index()]->use(next); });
+  shared_.gate->limit(options.waitersPerInstance, options.waiters);
+  settings_ = next;
 }
 
 Batch Proxy::collect() {

@@ -33,13 +33,21 @@ struct ProxyOptions {
   bool accessLog = true;
 };
 
+/// What may change while the proxy runs. Immutable: a change replaces it as a whole, on each loop between two events.
+struct Settings {
+  /// Throws matrixos::Error for a bad entry of trusted_peers.
+  Settings(const ProxyOptions &chosen, std::uint64_t number);
+
+  const ProxyOptions options;
+  const HeaderPolicy headers;
+  const std::uint64_t generation; ///< rises with every change
+};
+
 /// What the sessions of all loops share. Thread-safe.
 struct Shared {
   Shared(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
 
-  const ProxyOptions options;
   const Router router;
-  const HeaderPolicy headers;
   RouteTable &routes;
   Policy &policy;
   Waker *const waker;                        ///< null: nobody starts instances
@@ -49,16 +57,18 @@ struct Shared {
 
 /// What the sessions of one loop share. That loop's thread only, but for telemetry.
 struct LoopState {
-  LoopState(const RouteTable &table, bool accessLog);
+  LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen);
+  void use(std::shared_ptr<const Settings> chosen) noexcept;
   /// Makes the text 32 hexadecimal digits, never all zero.
   void makeId(std::string &out);
 
+  std::shared_ptr<const Settings> settings; ///< a session that keeps anything of it looks at its generation
   RouteCache routes;
   LoopTelemetry telemetry;
   std::mt19937_64 random;
 };
 
-/// Listens, routes, wakes and forwards. start() and stop() belong to one thread.
+/// Listens, routes, wakes and forwards. start(), reconfigure() and stop() belong to one thread.
 class Proxy final : public edge::SessionFactory {
 public:
   /// Binds. Throws matrixos::Error. The references outlive the proxy.
@@ -66,6 +76,9 @@ public:
   ~Proxy() override;
 
   void start() { server_->start(); }
+  /// Takes other options while it runs, see edge::Server::reconfigure(); `domain` and `apiSocket` stay. Throws
+  /// matrixos::Error; then nothing has changed.
+  void reconfigure(const ProxyOptions &options);
   /// Waits for open exchanges until the deadline, then closes what is left.
   void stop(std::chrono::milliseconds drain);
 
@@ -79,6 +92,7 @@ public:
   std::unique_ptr<edge::Session> makeSession(edge::Loop &loop, const edge::Address &peer) override;
 
 private:
+  std::shared_ptr<const Settings> settings_; // the latest
   Shared shared_;
   std::unique_ptr<edge::Server> server_;
   std::vector<std::unique_ptr<LoopState>> loops_;

@@ -2,6 +2,8 @@
 
 #include <matrixos/json.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <fstream>
 
 namespace matrixos::proxy {
@@ -11,8 +13,8 @@ namespace {
 /// How often counts go to lifecycle, metrics and log; lastActive has to show within a second.
 constexpr std::chrono::milliseconds kReportEvery{400};
 
-/// How often the files of the certificate are looked at.
-constexpr std::chrono::milliseconds kCertificateEvery{2'000};
+/// The files of the certificate are looked at every two seconds.
+constexpr int kReportsPerCertificate = 5;
 
 constexpr mos_need kNeeds[] = {
     {MOS_ORCHESTRATOR_1, 0, 0},
@@ -20,47 +22,73 @@ constexpr mos_need kNeeds[] = {
 };
 
 constexpr mos_config_key kKeys[] = {
-    {"listen", "listen", "127.0.0.1:9000", nullptr, "Addresses that clients, or the tunnel, connect to."},
+    {"listen", "listen", "127.0.0.1:9000", nullptr, "Addresses that clients, or the tunnel, connect to.", MOS_KEY_LIVE,
+     0},
+    {"unix_mode", "string", "0660", nullptr,
+     "File mode of UNIX sockets in listen, octal: who may write to the file may connect.", MOS_KEY_LIVE, 0},
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
-     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed."},
-    {"tls_listen", "list", "", nullptr, "Addresses that speak TLS, for those without a tunnel."},
-    {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen."},
-    {"tls_key", "path", "", nullptr, "PEM file with its key."},
+     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed.", MOS_KEY_LIVE, 0},
+    {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
+    {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
+     MOS_KEY_LIVE, 0},
+    {"tls_key", "path", "", nullptr, "PEM file with its key.", MOS_KEY_LIVE, 0},
     {"proxy_protocol", "bool", "false", nullptr,
-     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client."},
-    {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503."},
+     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client.", MOS_KEY_LIVE,
+     0},
+    {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503.",
+     MOS_KEY_LIVE, 0},
     {"instance_requests", "int", "512", "1..1000000",
-     "Requests of one instance in flight, those that wait included: 503 above it."},
-    {"instance_websockets", "int", "1024", "1..1000000", "Open WebSockets of one instance: 503 above it."},
-    {"max_body", "size", "1GB", "1KB..1024GB", "Largest request body: 413."},
+     "Requests of one instance in flight, those that wait included: 503 above it.", MOS_KEY_LIVE, 0},
+    {"instance_websockets", "int", "1024", "1..1000000", "Open WebSockets of one instance: 503 above it.", MOS_KEY_LIVE,
+     0},
+    {"max_body", "size", "1GB", "1KB..1024GB", "Largest request body: 413.", MOS_KEY_LIVE, 0},
     {"min_body_rate", "size", "256", "0..1GB",
-     "Bytes per second that a request body has to bring once body_timeout has passed; 0: any."},
-    {"max_header", "size", "16KB", "4KB..64KB", "Largest header of a request or response: 431."},
-    {"max_header_fields", "int", "100", "16..1000", "Most header fields of a request or response: 431."},
-    {"max_uri", "size", "8KB", "256..32KB", "Longest request target: 414."},
+     "Bytes per second that a request body has to bring once body_timeout has passed; 0: any.", MOS_KEY_LIVE, 0},
+    {"max_header", "size", "16KB", "4KB..64KB", "Largest header of a request or response: 431.", MOS_KEY_LIVE, 0},
+    {"max_header_fields", "int", "100", "16..1000", "Most header fields of a request or response: 431.", MOS_KEY_LIVE,
+     0},
+    {"max_uri", "size", "8KB", "256..32KB", "Longest request target: 414.", MOS_KEY_LIVE, 0},
     {"buffer", "size", "32KB", "16KB..256KB", "One block; a stream holds at most two while bytes are in flight."},
-    {"idle_upstreams", "int", "64", "0..1024", "Idle connections kept per loop and instance."},
-    {"header_timeout", "duration", "10s", "100ms..5m", "For a whole request header, from its first byte: 408."},
-    {"keep_alive", "duration", "95s", "1s..1h", "How long an idle client connection stays open."},
-    {"body_timeout", "duration", "30s", "1s..1h", "Longest pause in a request body, or of a client that reads."},
-    {"connect_timeout", "duration", "2s", "50ms..1m", "To connect to one address of an instance."},
-    {"first_byte_timeout", "duration", "120s", "1s..1h", "From the whole request to the answer's header: 504."},
-    {"response_timeout", "duration", "5m", "1s..24h", "Longest pause in an answer's body."},
-    {"tunnel_timeout", "duration", "1h", "1s..24h", "Longest silence of a WebSocket."},
-    {"half_closed_timeout", "duration", "30s", "1s..1h", "Progress after the client closed its sending side."},
-    {"upstream_idle", "duration", "4s", "100ms..1m", "How long an idle connection to an instance is kept."},
-    {"wake_deadline", "duration", "90s", "1s..10m", "Longest wait for an instance to start: 504."},
+    {"idle_upstreams", "int", "64", "0..1024", "Idle connections kept per loop and instance.", MOS_KEY_LIVE, 0},
+    {"header_timeout", "duration", "10s", "100ms..5m", "For a whole request header, from its first byte: 408.",
+     MOS_KEY_LIVE, 0},
+    {"keep_alive", "duration", "95s", "1s..1h", "How long an idle client connection stays open.", MOS_KEY_LIVE, 0},
+    {"body_timeout", "duration", "30s", "1s..1h", "Longest pause in a request body, or of a client that reads.",
+     MOS_KEY_LIVE, 0},
+    {"connect_timeout", "duration", "2s", "50ms..1m", "To connect to one address of an instance.", MOS_KEY_LIVE, 0},
+    {"first_byte_timeout", "duration", "120s", "1s..1h", "From the whole request to the answer's header: 504.",
+     MOS_KEY_LIVE, 0},
+    {"response_timeout", "duration", "5m", "1s..24h", "Longest pause in an answer's body.", MOS_KEY_LIVE, 0},
+    {"tunnel_timeout", "duration", "1h", "1s..24h", "Longest silence of a WebSocket.", MOS_KEY_LIVE, 0},
+    {"half_closed_timeout", "duration", "30s", "1s..1h", "Progress after the client closed its sending side.",
+     MOS_KEY_LIVE, 0},
+    {"upstream_idle", "duration", "4s", "100ms..1m", "How long an idle connection to an instance is kept.",
+     MOS_KEY_LIVE, 0},
+    {"wake_deadline", "duration", "90s", "1s..10m", "Longest wait for an instance to start: 504.", MOS_KEY_LIVE, 0},
     {"waiting_page_after", "duration", "1s", "0ms..10m",
-     "A browser that opens a page waits that long, then sees how the start goes."},
-    {"wake_waiters", "int", "64", "1..10000", "Requests that may wait for one instance: 503 above it."},
-    {"wake_waiters_total", "int", "1024", "1..100000", "Requests that may wait for all instances: 503 above it."},
-    {"drain_timeout", "duration", "5s", "0..1m", "How long open exchanges may go on when the plugin stops."},
-    {"access_log", "bool", "true", nullptr, "Write one log line per request."},
+     "A browser that opens a page waits that long, then sees how the start goes.", MOS_KEY_LIVE, 0},
+    {"wake_waiters", "int", "64", "1..10000", "Requests that may wait for one instance: 503 above it.", MOS_KEY_LIVE,
+     0},
+    {"wake_waiters_total", "int", "1024", "1..100000", "Requests that may wait for all instances: 503 above it.",
+     MOS_KEY_LIVE, 0},
+    {"drain_timeout", "duration", "5s", "0..1m", "How long open exchanges may go on when the plugin stops.",
+     MOS_KEY_LIVE, 0},
+    {"access_log", "bool", "true", nullptr, "Write one log line per request.", MOS_KEY_LIVE, 0},
 };
 
 std::size_t toSize(std::int64_t value) {
   return static_cast<std::size_t>(value);
+}
+
+mode_t parseMode(const std::string &text) {
+  unsigned mode = 0;
+  const char *end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, mode, 8);
+  if (read.ec != std::errc{} || read.ptr != end || mode > 0777) {
+    throw Error(Status::InvalidArgument, "unix_mode: \"" + text + "\" is no file mode; write 0660");
+  }
+  return mode;
 }
 
 } // namespace
@@ -89,10 +117,9 @@ ProxyOptions ProxyPlugin::readOptions() const {
 
   edge::ServerOptions &server = out.server;
   server.listen = config_.getList("listen");
+  server.unixMode = parseMode(config_.getString("unix_mode"));
   server.tlsListen = config_.getList("tls_listen");
-  if (!server.tlsListen.empty()) {
-    server.tls = std::make_shared<edge::TlsContext>(config_.getString("tls_certificate"), config_.getString("tls_key"));
-  }
+  if (!server.tlsListen.empty()) server.tls = readCertificate();
   server.proxyProtocol = config_.getBool("proxy_protocol");
   server.loops = static_cast<unsigned>(config_.getInt("loops"));
   server.maxConnections = toSize(config_.getInt("max_connections"));
@@ -114,6 +141,15 @@ ProxyOptions ProxyPlugin::readOptions() const {
   timeouts.halfClosed = config_.getDuration("half_closed_timeout");
   timeouts.upstreamIdle = config_.getDuration("upstream_idle");
   return out;
+}
+
+/// The one in use, unless other files are named now.
+std::shared_ptr<edge::TlsContext> ProxyPlugin::readCertificate() const {
+  const std::string file = config_.getString("tls_certificate");
+  const std::string key = config_.getString("tls_key");
+  const auto inUse = certificate();
+  if (inUse && inUse->certificateFile() == file && inUse->keyFile() == key) return inUse;
+  return std::make_shared<edge::TlsContext>(file, key);
 }
 
 /// The platform's bearer token, which must never reach a tenant. It may not exist: then there is nothing to protect.
@@ -149,14 +185,36 @@ void ProxyPlugin::start() {
     watchRoutes();
     reporter_ = std::make_unique<Reporter>(host_, lifecycle);
     proxy_->start();
-    timers_.every(kReportEvery, [this] { reporter_->report(*proxy_); });
-    if (tls_) timers_.every(kCertificateEvery, [this] { refreshCertificate(); });
+    timers_.every(kReportEvery, [this] {
+      reporter_->report(*proxy_);
+      if (++reports_ % kReportsPerCertificate == 0) refreshCertificate();
+    });
   } catch (...) {
     end(std::chrono::milliseconds{0});
     throw;
   }
+  logAddresses({});
+}
+
+void ProxyPlugin::reconfigure() {
+  const ProxyOptions options = readOptions();
+  const std::vector<edge::Address> before = proxy_->addresses();
+  proxy_->reconfigure(options);
+  {
+    const std::lock_guard lock(tlsMutex_);
+    tls_ = options.server.tls;
+  }
+  logAddresses(before);
+}
+
+void ProxyPlugin::logAddresses(const std::vector<edge::Address> &before) const {
+  const auto in = [](const std::vector<edge::Address> &list, const edge::Address &address) {
+    return std::any_of(list.begin(), list.end(), [&](const auto &other) { return other.text() == address.text(); });
+  };
+  for (const edge::Address &address : before)
+    if (!in(proxy_->addresses(), address)) log_.info("no longer listening", {{"address", address.text()}});
   for (const edge::Address &address : proxy_->addresses())
-    log_.info("listening", {{"address", address.text()}});
+    if (!in(before, address)) log_.info("listening", {{"address", address.text()}});
 }
 
 void ProxyPlugin::watchRoutes() {
@@ -178,9 +236,16 @@ void ProxyPlugin::routeChanged(std::string_view json) noexcept {
   }
 }
 
+std::shared_ptr<edge::TlsContext> ProxyPlugin::certificate() const {
+  const std::lock_guard lock(tlsMutex_);
+  return tls_;
+}
+
 void ProxyPlugin::refreshCertificate() {
+  const auto tls = certificate();
+  if (!tls) return;
   try {
-    if (tls_->refresh()) log_.info("the certificate was read anew");
+    if (tls->refresh()) log_.info("the certificate was read anew");
     certificateRefused_.clear();
   } catch (const std::exception &e) {
     // Renewing writes one file after the other: said once, and tried again.

@@ -10,7 +10,10 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -21,12 +24,16 @@ public:
 
   void start() override;
   void stop() override;
+  void reconfigure() override;
 
 private:
   ProxyOptions readOptions() const;
+  std::shared_ptr<edge::TlsContext> readCertificate() const;
   std::string readSecret(const std::string &dataDir) const;
   void watchRoutes();
   void routeChanged(std::string_view json) noexcept;
+  void logAddresses(const std::vector<edge::Address> &before) const;
+  std::shared_ptr<edge::TlsContext> certificate() const;
   void refreshCertificate();
   void end(std::chrono::milliseconds drain) noexcept;
 
@@ -36,8 +43,10 @@ private:
   Log log_;
   Services services_;
   Timers timers_;
+  mutable std::mutex tlsMutex_;
   std::shared_ptr<edge::TlsContext> tls_;
   std::string certificateRefused_; // what was said last
+  int reports_ = 0;                // since the certificate was looked at
   RouteTable routes_;
   AllowAll policy_;
   std::optional<OrchestratorClient> orchestrator_;

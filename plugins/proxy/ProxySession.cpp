@@ -41,7 +41,7 @@ public:
   Pending(ProxySession &session, edge::Exchange &exchange) : session_(session), exchange_(exchange) {}
 
   std::function<void(Verdict)> promise() override {
-    ticket_ = exchange_.hold(session_.shared_.options.wakeDeadline);
+    ticket_ = exchange_.hold(session_.options().wakeDeadline);
     return [weak = exchange_.loop().weak_from_this(), ticket = ticket_, session = &session_](Verdict verdict) {
       // The session lives as long as the held exchange does.
       const auto loop = weak.lock();
@@ -69,6 +69,11 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   serverTiming_.clear();
   decision_ = shared_.router.route(head);
   loop_.makeId(client_.requestId);
+  if (generation_ != loop_.settings->generation) {
+    // Whom to trust may have changed under a connection that goes on.
+    generation_ = loop_.settings->generation;
+    peer_ = loop_.settings->headers.peer(exchange.peer());
+  }
   HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
   switch (decision_.kind) {
   case Decision::Kind::Misdirected:
@@ -100,10 +105,9 @@ const std::shared_ptr<const edge::Upstream> &ProxySession::upstream() const noex
 }
 
 bool ProxySession::takePlace(const edge::RequestHead &head) {
-  const auto &options = shared_.options;
   return head.upgradeWebSocket
-             ? place_.enter(route_->activity, &ActivityCell::webSockets, options.webSocketsPerInstance)
-             : place_.enter(route_->activity, &ActivityCell::requests, options.requestsPerInstance);
+             ? place_.enter(route_->activity, &ActivityCell::webSockets, options().webSocketsPerInstance)
+             : place_.enter(route_->activity, &ActivityCell::requests, options().requestsPerInstance);
 }
 
 void ProxySession::toInstance(edge::Exchange &exchange) {
@@ -121,9 +125,10 @@ void ProxySession::wake(edge::Exchange &exchange) {
   if (!shared_.gate->enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
   askedToWake_ = waiting_ = true;
   loop_.telemetry.woke();
-  const auto &options = shared_.options;
-  pageDue_ = options.waitingPageAfter < options.wakeDeadline && isNavigation(exchange.request());
-  const std::uint64_t held = exchange.hold(pageDue_ ? options.waitingPageAfter : options.wakeDeadline);
+  const std::chrono::milliseconds deadline = options().wakeDeadline;
+  const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
+  pageDue_ = pageAfter < deadline && isNavigation(exchange.request());
+  const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>();
   const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
   auto done = [weak, held, claim = claim_, gate = shared_.gate, handle = decision_.handle,
@@ -132,8 +137,8 @@ void ProxySession::wake(edge::Exchange &exchange) {
     // `this` lives as long as the held exchange does.
     if (const auto loop = weak.lock()) loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
   };
-  wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell",
-                                             options.wakeDeadline, std::move(done));
+  wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell", deadline,
+                                             std::move(done));
 }
 
 void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
@@ -258,7 +263,7 @@ void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writ
     writer.requestLine(head.method, "/" + std::string(decision_.target));
   else
     writer.requestLine(head.method, decision_.target);
-  shared_.headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
+  loop_.settings->headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
 }
 
 void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) {
@@ -267,7 +272,7 @@ void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &h
       tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
   const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
-  shared_.headers.writeResponse(head, host, client_.requestId, tenant, writer);
+  loop_.settings->headers.writeResponse(head, host, client_.requestId, tenant, writer);
   if (serverTiming_.empty() || head.isInterim()) return;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wokenAt_);
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});

@@ -15,7 +15,8 @@ namespace matrixos::proxy {
 class ProxySession final : public edge::Session {
 public:
   ProxySession(Shared &shared, LoopState &loop, const edge::Address &peer)
-      : shared_(shared), loop_(loop), peer_(shared.headers.peer(peer)) {}
+      : shared_(shared), loop_(loop), peer_(loop.settings->headers.peer(peer)), generation_(loop.settings->generation) {
+  }
   ~ProxySession() override;
 
   void onRequest(edge::Exchange &exchange) override;
@@ -45,12 +46,14 @@ private:
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);
   void logRequest(const Outcome &outcome, const edge::Summary &summary);
+  const ProxyOptions &options() const noexcept { return loop_.settings->options; }
   const std::shared_ptr<const edge::Upstream> &upstream() const noexcept;
   RouteClass routeClass() const noexcept;
 
   Shared &shared_;
   LoopState &loop_;
-  const PeerFacts peer_;
+  PeerFacts peer_;
+  std::uint64_t generation_; // of the settings that peer_ rests on
   Decision decision_;
   ClientFacts client_;
   std::shared_ptr<const Route> route_;

@@ -72,8 +72,9 @@ public:
   explicit LoopTelemetry(bool accessLog) : accessLog_(accessLog) {}
 
   void finished(const Outcome &outcome);
-  /// A line is wanted for each request.
+  /// A line is wanted for each request. The loop's thread.
   bool logs() const noexcept { return accessLog_; }
+  void setLogs(bool wanted) noexcept { accessLog_ = wanted; }
   void log(AccessRecord record);
   void woke();
   void used(const std::shared_ptr<ActivityCell> &cell, std::uint64_t count);
@@ -83,7 +84,7 @@ public:
 private:
   static constexpr std::size_t kMostRecords = 8192;
 
-  const bool accessLog_;
+  bool accessLog_;
   std::mutex mutex_;
   Batch batch_;
   std::vector<std::shared_ptr<ActivityCell>> active_;

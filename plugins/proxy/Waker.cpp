@@ -4,6 +4,12 @@
 
 namespace matrixos::proxy {
 
+void WakeGate::limit(std::size_t perHandle, std::size_t total) noexcept {
+  const std::lock_guard lock(mutex_);
+  perHandle_ = perHandle;
+  total_ = total;
+}
+
 bool WakeGate::enter(const std::string &handle) {
   const std::lock_guard lock(mutex_);
   if (all_ >= total_) return false;

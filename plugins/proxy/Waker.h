@@ -43,6 +43,8 @@ public:
 
   WakeGate(std::size_t perHandle, std::size_t total) : perHandle_(perHandle), total_(total) {}
 
+  /// For who comes from now on.
+  void limit(std::size_t perHandle, std::size_t total) noexcept;
   /// False: one more would be too many.
   bool enter(const std::string &handle);
   void leave(const std::string &handle) noexcept;
@@ -68,9 +70,9 @@ private:
     std::uint64_t leftBehind = 0; // a ticket
   };
 
-  const std::size_t perHandle_;
-  const std::size_t total_;
   mutable std::mutex mutex_;
+  std::size_t perHandle_;
+  std::size_t total_;
   std::size_t all_ = 0;
   std::uint64_t lastOrder_ = 0;
   std::unordered_map<std::string, Wake> byHandle_;

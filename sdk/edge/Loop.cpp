@@ -16,10 +16,15 @@ constexpr std::size_t kKeptHeads = 128;
 
 } // namespace
 
-Loop::Loop(unsigned index, const ServerOptions &options)
-    : index_(index), options_(options), blocks_(options.bufferSize),
-      upstreams_(*this, options.idleUpstreams, options.timeouts.upstreamIdle.count()) {
+Loop::Loop(unsigned index, std::shared_ptr<const ServerOptions> options)
+    : index_(index), options_(std::move(options)), blocks_(options_->bufferSize), upstreams_(*this) {
   readClock();
+}
+
+void Loop::use(std::shared_ptr<const ServerOptions> options) {
+  options_ = std::move(options);
+  for (const auto &[key, connection] : live_)
+    key->arm();
 }
 
 Loop::~Loop() {

@@ -25,7 +25,7 @@ class Exchange;
 /// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
 class Loop : public std::enable_shared_from_this<Loop> {
 public:
-  Loop(unsigned index, const ServerOptions &options);
+  Loop(unsigned index, std::shared_ptr<const ServerOptions> options);
   ~Loop();
   Loop(const Loop &) = delete;
   Loop &operator=(const Loop &) = delete;
@@ -35,7 +35,10 @@ public:
   void stop();
 
   unsigned index() const noexcept { return index_; }
-  const ServerOptions &options() const noexcept { return options_; }
+  /// Valid until the stack has unwound: from one event to the next it may be replaced.
+  const ServerOptions &options() const noexcept { return *options_; }
+  /// From now on these count, also for the deadlines of open connections.
+  void use(std::shared_ptr<const ServerOptions> options);
 
   /// [any-thread] Runs `task` on the loop; after stop() it is destroyed unrun.
   void post(std::function<void()> task);
@@ -74,7 +77,7 @@ private:
   void readClock() noexcept;
 
   unsigned index_;
-  ServerOptions options_;
+  std::shared_ptr<const ServerOptions> options_;
   Reactor reactor_;
   std::thread thread_;
   TimerWheel timers_;

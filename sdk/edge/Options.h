@@ -4,6 +4,8 @@
 #include "Head.h"
 #include "Tls.h"
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -27,12 +29,15 @@ struct Timeouts {
   Ms upstreamIdle{4'000};   ///< pooled upstream connection; Node closes its own after 5 s
 };
 
+/// All but `loops` and `bufferSize` may change while the server runs, see Server::reconfigure().
 struct ServerOptions {
   /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
   std::vector<std::string> listen;
   /// The same, for listeners that speak TLS with this certificate; proxyProtocol does not concern them.
   std::vector<std::string> tlsListen;
   std::shared_ptr<TlsContext> tls;
+  /// File mode of UNIX sockets: whoever may write to the file may connect.
+  mode_t unixMode = 0660;
   unsigned loops = 0; ///< event loops; 0: one per core
   HeadLimits request{};
   HeadLimits response{};

@@ -5,15 +5,18 @@
 ///     edge::Server server(options, factory);    // binds, or throws matrixos::Error
 ///     server.start();
 ///     … server.addresses() …
+///     server.reconfigure(others);               // listeners, limits and timeouts, while it runs
 ///     server.drain(std::chrono::seconds(10));   // refuses new connections, waits for the open ones
 ///     server.stop();
 #pragma once
 
+#include "Listener.h"
 #include "Loop.h"
 #include "Options.h"
 #include "Session.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,8 +24,8 @@ namespace matrixos::edge {
 
 /// One acceptor hands sockets to the loop with the fewest connections: WebSockets live long, so the kernel's random
 /// spread would leave loops uneven, and a listener that closes loses nothing that was already handed out.
-/// start(), drain() and stop() belong to one thread.
-class Server {
+/// start(), reconfigure(), drain() and stop() belong to one thread.
+class Server final : private Acceptor {
 public:
   /// Binds and listens. Throws matrixos::Error that names the address and the reason. `factory` outlives the server.
   Server(const ServerOptions &options, SessionFactory &factory);
@@ -30,7 +33,14 @@ public:
   Server(const Server &) = delete;
   Server &operator=(const Server &) = delete;
 
+  /// Throws std::system_error.
   void start();
+  /// Takes other options, but for `loops` and `bufferSize`, which stay. New addresses are bound, those that are no
+  /// longer named stop listening while their connections go on, the others do not notice; limits and timeouts count
+  /// from the next event on, also for open connections. `also` runs on each loop together with the change. Returns once
+  /// all loops have changed. Throws matrixos::Error when an address cannot be bound or a head would not fit into a
+  /// block: then nothing has changed.
+  void reconfigure(ServerOptions options, const std::function<void(Loop &)> &also = {});
   /// Stops listening, closes idle connections, lets the others end their exchange. True when none was left before
   /// the deadline.
   bool drain(std::chrono::milliseconds deadline);
@@ -44,11 +54,14 @@ public:
   std::size_t connections() const noexcept;
 
 private:
-  class Listener;
-  void listen(const std::string &text, bool encrypted);
+  struct Change;
+  void accepted(int fd, const Address &peer, bool encrypted) noexcept override;
   void place(int fd, const Address &peer, bool encrypted);
+  Change planListeners(const ServerOptions &options);
+  void noteAddresses();
+  void run(Loop &loop, const std::function<void()> &task);
 
-  ServerOptions options_;
+  std::shared_ptr<const ServerOptions> options_;
   SessionFactory &factory_;
   std::vector<std::shared_ptr<Loop>> loops_;
   std::vector<std::shared_ptr<Listener>> listeners_;

@@ -23,6 +23,9 @@ public:
   /// throws, all is as before, and the next call tries again. One thread at a time.
   bool refresh();
 
+  const std::string &certificateFile() const noexcept { return certificateFile_; }
+  const std::string &keyFile() const noexcept { return keyFile_; }
+
 private:
   friend class TlsStream;
   using Stamp = std::pair<std::filesystem::file_time_type, std::filesystem::file_time_type>;

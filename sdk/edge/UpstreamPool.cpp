@@ -48,8 +48,7 @@ private:
   std::shared_ptr<Socket> socket_;
 };
 
-UpstreamPool::UpstreamPool(Loop &loop, std::size_t perKey, std::int64_t idleMs)
-    : loop_(loop), perKey_(perKey), idleMs_(idleMs) {}
+UpstreamPool::UpstreamPool(Loop &loop) : loop_(loop) {}
 
 UpstreamPool::~UpstreamPool() {
   clear();
@@ -74,14 +73,15 @@ std::shared_ptr<Socket> UpstreamPool::take(std::uint64_t key) {
 }
 
 void UpstreamPool::put(std::uint64_t key, std::shared_ptr<Socket> socket) {
-  if (key == 0 || loop_.draining()) return socket->close();
+  const ServerOptions &options = loop_.options();
+  if (key == 0 || loop_.draining() || options.idleUpstreams == 0) return socket->close();
   auto &list = byKey_[key];
-  if (list.size() >= perKey_) return socket->close();
+  if (list.size() >= options.idleUpstreams) return socket->close();
   if (spare_.empty()) spare_.push_back(std::make_unique<Idle>(*this));
   auto &idle = list.emplace_back(std::move(spare_.back()));
   spare_.pop_back();
   idle->keep(key, std::move(socket), loop_.nowMs());
-  loop_.timers().set(*idle, loop_.nowMs() + idleMs_);
+  loop_.timers().set(*idle, loop_.nowMs() + options.timeouts.upstreamIdle.count());
   ++size_;
 }
 

@@ -16,7 +16,7 @@ namespace matrixos::edge {
 /// upstream closes, or says anything on unasked, is thrown away at once.
 class UpstreamPool {
 public:
-  UpstreamPool(Loop &loop, std::size_t perKey, std::int64_t idleMs);
+  explicit UpstreamPool(Loop &loop);
   ~UpstreamPool();
 
   /// A connection of that key, or null. `key` must never be given to two upstreams in the life of the process.
@@ -32,8 +32,6 @@ private:
   void giveBack(std::unique_ptr<Idle> idle);
 
   Loop &loop_;
-  std::size_t perKey_;
-  std::int64_t idleMs_;
   std::size_t size_ = 0;
   std::unordered_map<std::uint64_t, std::vector<std::unique_ptr<Idle>>> byKey_;
   std::vector<std::unique_ptr<Idle>> spare_; // to be used again

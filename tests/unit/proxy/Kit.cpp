@@ -342,7 +342,6 @@ std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_
 
 ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change,
                            matrixos::proxy::Policy *policy, bool withWaker) {
-  matrixos::proxy::ProxyOptions options;
   options.domain = "matrix.test";
   options.server.listen = {"127.0.0.1:0"};
   options.server.loops = 2;
@@ -356,6 +355,13 @@ ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOption
 
 ProxyFixture::~ProxyFixture() {
   proxy->stop(0ms);
+}
+
+void ProxyFixture::reconfigure(const std::function<void(matrixos::proxy::ProxyOptions &)> &change) {
+  matrixos::proxy::ProxyOptions next = options;
+  change(next);
+  proxy->reconfigure(next);
+  options = std::move(next);
 }
 
 void ProxyFixture::instance(const std::string &handle, const std::string &status, std::uint16_t shell,

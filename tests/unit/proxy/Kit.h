@@ -142,7 +142,10 @@ struct ProxyFixture {
   void instance(const std::string &handle, const std::string &status, std::uint16_t shell = 0,
                 std::uint16_t gateway = 0, std::uint64_t rev = 1);
   Conn connect() { return Conn::to(port); }
+  /// Changes the options of the running proxy. When that throws, they stay as they were.
+  void reconfigure(const std::function<void(matrixos::proxy::ProxyOptions &)> &change);
 
+  matrixos::proxy::ProxyOptions options;
   matrixos::proxy::RouteTable routes;
   matrixos::proxy::AllowAll allowAll;
   FakeWaker waker;

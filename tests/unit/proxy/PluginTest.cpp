@@ -97,6 +97,7 @@ public:
   }
   const mos_host_v1 *abi() const { return &host_; }
   void set(const std::string &key, const std::string &value) { texts_[key] = value; }
+  std::string get(const std::string &key) const { return texts_.at(key); }
   /// What the plugin logged of itself: the port it listens on, and its lines about requests.
   std::uint16_t port() {
     const std::lock_guard lock(mutex_);
@@ -298,6 +299,50 @@ TEST_CASE("the plugin from start to stop, twice in one process") {
     CHECK_THROWS(Conn::to(port));
     plugin.destroy(plugin.self);
   }
+}
+
+TEST_CASE("the plugin takes another configuration while it runs, or says why not") {
+  const mos_descriptor_v1 *descriptor = load();
+  Upstream shell(Upstream::echo);
+  TempDir dir;
+  SmallOrchestrator orchestrator;
+  SmallHost host(descriptor, dir.path);
+  host.orchestrator = orchestrator.table();
+  mos_plugin_v1 plugin{};
+  plugin.struct_size = sizeof plugin;
+  mos_error error{};
+  REQUIRE(descriptor->create(host.abi(), &plugin, &error) == MOS_OK);
+  REQUIRE_MESSAGE(plugin.start(plugin.self, &error) == MOS_OK, error.message);
+  orchestrator.announce(instanceJson("alice", "running", 1, shell.port()));
+  const std::uint16_t first = host.port();
+  Conn kept = Conn::to(first);
+  CHECK(kept.get("/", "alice.localhost").status == 200);
+
+  const std::uint16_t second = freePort();
+  host.set("listen", "127.0.0.1:" + std::to_string(second));
+  host.set("max_uri", "256");
+  REQUIRE_MESSAGE(plugin.reconfigure(plugin.self, &error) == MOS_OK, error.message);
+  CHECK(host.port() == second);
+  CHECK_THROWS(Conn::to(first));
+  CHECK(Conn::to(second).get("/", "alice.localhost").status == 200);
+  CHECK(kept.get("/", "alice.localhost").status == 200);
+  CHECK(kept.get("/" + std::string(300, 'x'), "alice.localhost").status == 414);
+
+  const auto refused = [&](const std::string &key, const std::string &value, const std::string &says) {
+    const std::string before = host.get(key);
+    host.set(key, value);
+    CHECK(plugin.reconfigure(plugin.self, &error) != MOS_OK);
+    CHECK_MESSAGE(std::string(error.message).find(says) != std::string::npos, error.message);
+    host.set(key, before);
+    CHECK(Conn::to(second).get("/", "alice.localhost").status == 200);
+  };
+  refused("listen", "127.0.0.1:" + std::to_string(shell.port()), "cannot listen on 127.0.0.1:");
+  refused("unix_mode", "rw-rw----", "no file mode");
+  refused("trusted_peers", "10.0.0.0/99", "10.0.0.0/99");
+  refused("max_header", "64KB", "buffer");
+  refused("tls_listen", "127.0.0.1:0", "for TLS");
+  CHECK(plugin.stop(plugin.self, &error) == MOS_OK);
+  plugin.destroy(plugin.self);
 }
 
 TEST_CASE("a start that fails says why, and leaves nothing behind") {

@@ -123,6 +123,24 @@ TEST_CASE("a renewed certificate is used, a pair that does not fit is not") {
   CHECK(tls.curl(f.port, second.file, {}).status == 0);
 }
 
+TEST_CASE("a listener passes from plain to TLS and back without being closed") {
+  TlsFixture tls;
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port());
+  Conn kept = f.connect();
+  CHECK(kept.get("/", "alice.localhost").status == 200);
+  f.reconfigure([](auto &o) { o.server.listen.push_back("127.0.0.1:0"); });
+  f.reconfigure([&](auto &o) { listenTls(o, tls), o.server.tlsListen = {"127.0.0.1:" + std::to_string(f.port)}; });
+  const std::uint16_t port = f.proxy->addresses().front().port();
+  CHECK(tls.curl(port, tls.certificate.file, {}).status == 0);
+  CHECK(f.proxy->addresses().size() == 1);
+  f.reconfigure([&](auto &o) { std::swap(o.server.listen, o.server.tlsListen), o.server.tls.reset(); });
+  CHECK(tls.curl(port, tls.certificate.file, {}).status != 0);
+  CHECK(Conn::to(port).get("/", "alice.localhost").status == 200);
+  CHECK_THROWS_AS(f.reconfigure([](auto &o) { o.server.tlsListen = {"127.0.0.1:0"}; }), matrixos::Error);
+}
+
 TEST_CASE("files that cannot be used are named") {
   TempDir dir;
   try {

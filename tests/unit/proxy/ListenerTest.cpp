@@ -1,0 +1,93 @@
+/// UNIX sockets beside TCP: who may connect, and whose file it is.
+#include "Kit.h"
+
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+#include <edge/Address.h>
+#include <support/TempDir.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace kit;
+using matrixos::test::TempDir;
+
+namespace {
+
+Conn toPath(const std::string &path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  if (::connect(fd, address.data(), address.size()) != 0) {
+    ::close(fd);
+    throw std::runtime_error("connect");
+  }
+  return Conn(fd);
+}
+
+/// Permission bits, or -1 when there is no socket.
+int modeOf(const std::string &path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return -1;
+  return static_cast<int>(info.st_mode & 0777U);
+}
+
+/// As a process that was killed leaves it.
+void leaveBehind(const std::string &path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  REQUIRE(::bind(fd, address.data(), address.size()) == 0);
+  REQUIRE(::listen(fd, 1) == 0);
+  ::close(fd);
+}
+
+} // namespace
+
+TEST_CASE("a UNIX socket serves beside TCP, with its mode, and goes with the proxy") {
+  TempDir dir;
+  const std::string path = (dir / "proxy.sock").string();
+  leaveBehind(path);
+  Upstream shell(Upstream::echo);
+  {
+    ProxyFixture f([&](auto &o) { o.server.listen.push_back("unix:" + path); });
+    f.instance("alice", "running", shell.port());
+    CHECK(modeOf(path) == 0660);
+    CHECK(toPath(path).get("/", "alice.localhost").status == 200);
+    CHECK(f.connect().get("/", "alice.localhost").status == 200);
+    f.reconfigure([](auto &o) { o.server.unixMode = 0600; });
+    CHECK(modeOf(path) == 0600);
+    f.reconfigure([](auto &o) { o.server.listen.pop_back(); });
+    CHECK(modeOf(path) == -1);
+    CHECK_THROWS(toPath(path));
+    f.reconfigure([&](auto &o) { o.server.listen.push_back("unix:" + path); });
+    CHECK(modeOf(path) == 0600);
+    CHECK(toPath(path).get("/", "alice.localhost").status == 200);
+  }
+  CHECK(modeOf(path) == -1);
+}
+
+TEST_CASE("a socket that another process listens on is neither taken nor removed") {
+  TempDir dir;
+  const std::string path = (dir / "proxy.sock").string();
+  {
+    Upstream other(Upstream::echo, path);
+    CHECK_THROWS_AS(ProxyFixture([&](auto &o) { o.server.listen = {"unix:" + path}; }), matrixos::Error);
+    CHECK(toPath(path).get("/", "other").status == 200);
+  }
+  ::unlink(path.c_str());
+  {
+    ProxyFixture f([&](auto &o) { o.server.listen.push_back("unix:" + path); });
+    // Somebody else puts a socket in our place.
+    REQUIRE(::unlink(path.c_str()) == 0);
+    leaveBehind(path);
+  }
+  CHECK(modeOf(path) != -1);
+}
+
+TEST_CASE("what is no socket is not removed") {
+  TempDir dir;
+  const std::string path = (dir / "file").string();
+  matrixos::test::writeFile(path, "precious");
+  CHECK_THROWS_AS(ProxyFixture([&](auto &o) { o.server.listen = {"unix:" + path}; }), matrixos::Error);
+  CHECK(matrixos::test::readFile(path) == "precious");
+}

@@ -1,0 +1,287 @@
+/// What changes while the proxy runs, and what does not notice.
+#include "Kit.h"
+
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace kit;
+using matrixos::Status;
+
+namespace {
+
+const std::string kUpgrade =
+    "GET /ws HTTP/1.1\r\nHost: alice.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+std::string at(std::uint16_t port) {
+  return "127.0.0.1:" + std::to_string(port);
+}
+
+/// Event streams that go on as long as somebody listens, WebSockets that echo, and an echo for everything else.
+class Streaming {
+public:
+  std::uint16_t port() const { return upstream_.port(); }
+
+private:
+  static void serve(Conn &conn) {
+    const std::string head = conn.readHead();
+    if (head.find("GET /events ") == 0) {
+      if (!conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
+        return;
+      for (int i = 0; conn.send("9\r\ndata: x\n\n\r\n"); ++i)
+        std::this_thread::sleep_for(5ms);
+      return;
+    }
+    if (head.find("GET /ws ") == 0) {
+      conn.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+      for (std::string byte = conn.readExactly(1); !byte.empty(); byte = conn.readExactly(1))
+        conn.send(byte);
+      return;
+    }
+    const std::string length = fieldOf(head, "Content-Length");
+    const std::string body = length.empty() ? "" : conn.readExactly(std::stoul(length));
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    Upstream::echo(conn);
+  }
+
+  Upstream upstream_{serve};
+};
+
+/// One of each kind, begun before a change.
+struct Streams {
+  explicit Streams(ProxyFixture &f) : events(f.connect()), socket(f.connect()), upload(f.connect()) {
+    events.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+    CHECK(events.readHead().substr(0, 12) == "HTTP/1.1 200");
+    socket.send(kUpgrade);
+    CHECK(socket.readHead().substr(0, 12) == "HTTP/1.1 101");
+    upload.send("POST /upload HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 200000\r\n\r\n");
+    upload.send(std::string(100'000, 'a'));
+    goOn();
+  }
+  /// Each of them still brings what it should.
+  void goOn() {
+    CHECK(events.readExactly(140).find("data: x") != std::string::npos);
+    socket.send("ping");
+    CHECK(socket.readExactly(4) == "ping");
+  }
+  void end() {
+    goOn();
+    upload.send(std::string(100'000, 'b'));
+    const auto answer = upload.readResponse();
+    CHECK(answer.status == 200);
+    CHECK(answer.body == std::string(100'000, 'a') + std::string(100'000, 'b'));
+  }
+  Conn events, socket, upload;
+};
+
+} // namespace
+
+TEST_CASE("streams survive the listener they came through, and every limit that changes around them") {
+  Streaming shell;
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  Streams streams(f);
+  const std::uint16_t added = freePort();
+  f.reconfigure([&](auto &o) { o.server.listen.push_back(at(added)); });
+  REQUIRE(f.proxy->addresses().size() == 2);
+  CHECK(Conn::to(added).get("/", "alice.localhost").status == 200);
+  CHECK(f.connect().get("/", "alice.localhost").status == 200);
+  streams.goOn();
+
+  f.reconfigure([&](auto &o) { o.server.listen = {at(added)}; });
+  CHECK_THROWS(f.connect());
+  CHECK(Conn::to(added).get("/", "alice.localhost").status == 200);
+  streams.goOn();
+
+  f.reconfigure([](auto &o) {
+    o.server.maxConnections = 16;
+    o.server.maxBody = 1024; // the upload is larger, but older
+    o.server.idleUpstreams = 0;
+    o.server.request.target = 256;
+    o.requestsPerInstance = 4;
+    o.webSocketsPerInstance = 1;
+    o.server.timeouts.firstByte = 5s;
+    o.accessLog = false;
+  });
+  streams.goOn();
+  f.instance("alice", "running", shell.port(), shell.port(), 7); // nothing but the number
+  f.instance("bobby", "running", shell.port(), shell.port(), 1);
+  f.instance("bobby", "deleted", 0, 0, 2);
+  streams.end();
+}
+
+TEST_CASE("what cannot be bound leaves everything as it was") {
+  Streaming shell;
+  Upstream taken(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  Streams streams(f);
+  const std::uint16_t fine = freePort();
+  try {
+    f.reconfigure([&](auto &o) {
+      o.server.listen = {at(fine), at(taken.port())};
+      o.server.maxBody = 10;
+    });
+    FAIL("it was accepted");
+  } catch (const matrixos::Error &e) {
+    CHECK(e.status() == Status::AlreadyExists);
+    CHECK(std::string(e.what()).find("cannot listen on " + at(taken.port())) == 0);
+  }
+  CHECK_THROWS(Conn::to(fine));
+  CHECK(f.proxy->addresses().size() == 1);
+  CHECK(f.proxy->addresses().front().port() == f.port);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 11\r\n\r\nhello world");
+  CHECK(conn.readResponse().status == 200);
+  streams.end();
+
+  CHECK_THROWS_AS(f.reconfigure([](auto &o) { o.trustedPeers = {"nonsense"}, o.server.maxBody = 10; }),
+                  matrixos::Error);
+  CHECK_THROWS_AS(f.reconfigure([](auto &o) { o.server.listen = {"localhost:1"}, o.server.maxBody = 10; }),
+                  matrixos::Error);
+  // A head has to fit into a block, and blocks stay as they are.
+  CHECK_THROWS_AS(f.reconfigure([](auto &o) { o.server.response.bytes = 64 * 1024, o.server.maxBody = 10; }),
+                  matrixos::Error);
+  Conn again = f.connect();
+  again.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 11\r\n\r\nhello world");
+  CHECK(again.readResponse().status == 200);
+}
+
+TEST_CASE("new limits are those of the next request, on open connections too") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) { o.server.request.bytes = o.server.response.bytes = 8 * 1024; });
+  f.instance("alice", "running", shell.port(), shell.port());
+  const auto statusOf = [&](Conn &conn, const std::string &target, const std::string &fields, const std::string &body) {
+    conn.send("POST " + target + " HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: " +
+              std::to_string(body.size()) + "\r\n" + fields + "\r\n" + body);
+    return conn.readResponse().status;
+  };
+  Conn one = f.connect();
+  Conn two = f.connect();
+  Conn three = f.connect();
+  for (Conn *conn : {&one, &two, &three}) {
+    CHECK(statusOf(*conn, "/" + std::string(600, 'u'), "X: " + std::string(6000, 'x') + "\r\n", "hello") == 200);
+  }
+  f.reconfigure([](auto &o) {
+    o.server.request.bytes = 4 * 1024;
+    o.server.request.target = 512;
+    o.server.maxBody = 4;
+  });
+  CHECK(statusOf(one, "/", "", "hello") == 413);
+  CHECK(statusOf(two, "/" + std::string(600, 'u'), "", "") == 414);
+  CHECK(statusOf(three, "/", "X: " + std::string(6000, 'x') + "\r\n", "") == 431);
+  f.reconfigure([](auto &o) { o.server.request.bytes = 16 * 1024, o.server.maxBody = 5; });
+  Conn four = f.connect();
+  CHECK(statusOf(four, "/", "X: " + std::string(9000, 'x') + "\r\n", "hello") == 200);
+}
+
+TEST_CASE("a shorter timeout ends what waits already") {
+  ProxyFixture f;
+  Conn idle = f.connect();
+  CHECK(idle.get("/", "nobody.localhost").status == 404);
+  Conn slow = f.connect();
+  slow.send("GET / HTTP/1.1\r\nHos");
+  f.reconfigure([](auto &o) { o.server.timeouts.keepAlive = o.server.timeouts.header = 100ms; });
+  CHECK(idle.readAll().empty());
+  CHECK(slow.readResponse().status == 408);
+}
+
+TEST_CASE("whom to trust is asked anew for the next request of an open connection") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port());
+  Conn conn = f.connect();
+  const std::string says = "X-Forwarded-For: 192.0.2.7\r\n";
+  CHECK(fieldOf(conn.get("/", "alice.localhost", says).body, "X-Forwarded-For") == "127.0.0.1");
+  f.reconfigure([](auto &o) { o.trustedPeers = {"127.0.0.0/8"}; });
+  CHECK(fieldOf(conn.get("/", "alice.localhost", says).body, "X-Forwarded-For") == "192.0.2.7");
+  f.reconfigure([](auto &o) { o.trustedPeers = {"10.0.0.0/8"}; });
+  CHECK(fieldOf(conn.get("/", "alice.localhost", says).body, "X-Forwarded-For") == "127.0.0.1");
+}
+
+TEST_CASE("how many may come, and how many may wait") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn waiting = f.connect();
+  waiting.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  f.reconfigure([](auto &o) { o.waitersPerInstance = 1; });
+  Conn other = f.connect();
+  CHECK(other.get("/", "alice.localhost").status == 503);
+  f.reconfigure([](auto &o) { o.waitersPerInstance = 8, o.waiters = 1; });
+  CHECK(other.get("/", "alice.localhost").status == 503);
+  f.reconfigure([](auto &o) { o.waiters = 8, o.requestsPerInstance = 1; });
+  CHECK(other.get("/", "alice.localhost").field("Retry-After") == "1"); // too much to do
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port()), ""});
+  CHECK(waiting.readResponse().status == 200);
+
+  f.reconfigure([](auto &o) { o.server.maxConnections = 2; });
+  CHECK(f.connect().readResponse().status == 503);
+  f.reconfigure([](auto &o) { o.server.maxConnections = 3; });
+  CHECK(f.connect().get("/", "alice.localhost").status == 200);
+
+  f.proxy->collect();
+  f.reconfigure([](auto &o) { o.accessLog = false; });
+  CHECK(other.get("/", "alice.localhost").status == 200);
+  CHECK(eventually([&] { return f.proxy->collect().counts[0][2].requests == 1; }));
+  f.reconfigure([](auto &o) { o.accessLog = true; });
+  CHECK(other.get("/", "alice.localhost").status == 200);
+  CHECK(eventually([&] { return f.proxy->collect().access.size() == 1; }));
+}
+
+TEST_CASE("the header of a load balancer is asked for from the next connection on") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port());
+  Conn before = f.connect();
+  CHECK(before.get("/", "alice.localhost").status == 200);
+  f.reconfigure([](auto &o) { o.server.proxyProtocol = true; });
+  CHECK(before.get("/", "alice.localhost").status == 200);
+  Conn with = f.connect();
+  with.send("PROXY TCP4 192.0.2.9 127.0.0.1 5 80\r\n");
+  CHECK(fieldOf(with.get("/", "alice.localhost").body, "X-Forwarded-For") == "192.0.2.9");
+  Conn without = f.connect();
+  without.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  CHECK(without.readAll().empty());
+}
+
+TEST_CASE("changes under load lose no request") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0};
+  std::atomic<int> served{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&, i] {
+      Conn kept = f.connect();
+      while (!stop) {
+        if (i % 2 == 0) {
+          if (kept.get("/", "alice.localhost").status != 200) ++wrong;
+        } else if (f.connect().get("/", "alice.localhost").status != 200) {
+          ++wrong;
+        }
+        ++served;
+      }
+    });
+  }
+  for (int i = 0; i < 50; ++i) {
+    const int before = served;
+    f.reconfigure([&](auto &o) {
+      o.server.listen = {at(f.port)};
+      if (i % 2 == 0) o.server.listen.push_back("127.0.0.1:0");
+      o.server.maxBody = 1000U + static_cast<unsigned>(i);
+      o.accessLog = i % 3 == 0;
+      o.trustedPeers = i % 2 == 0 ? std::vector<std::string>{"127.0.0.1"} : std::vector<std::string>{};
+    });
+    CHECK(eventually([&] { return served > before + 4; }));
+  }
+  stop = true;
+  for (std::thread &client : clients)
+    client.join();
+  CHECK(wrong == 0);
+}
