@@ -1,8 +1,10 @@
 /// An orchestrator without an engine: its instances are named in the configuration, and starting one takes a fixed
-/// time. For scenarios and benchmarks of the proxy.
+/// time; PUT /fixed-instances/:handle lets a test stop, restart and move them. For scenarios and benchmarks of the
+/// proxy.
 #include <matrixos/orchestrator.hpp>
 #include <matrixos/plugin.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -23,31 +25,40 @@ constexpr mos_config_key kKeys[] = {
 };
 
 struct Instance {
-  std::string port;
-  bool running = false;
+  std::string shell; ///< ports
+  std::string gateway;
+  std::string status = "stopped";
+  bool held = false; ///< a start waits until the instance is said to run
   std::uint64_t rev = 1;
+  std::uint64_t epoch = 1;
+  std::vector<Completion> starts{};
 };
 
 class FixedInstances final : public Plugin, public Orchestrator {
 public:
-  explicit FixedInstances(const mos_host_v1 *host) : config_(host), log_(host), services_(host) {}
+  explicit FixedInstances(const mos_host_v1 *host) : config_(host), log_(host), services_(host), routes_(host) {}
 
   void start() override {
     for (const std::string &item : config_.getList("running"))
-      add(item, true);
+      add(item, "running");
     for (const std::string &item : config_.getList("sleeping"))
-      add(item, false);
+      add(item, "stopped");
+    routes_.add("PUT", "/fixed-instances/:handle", MOS_PERMISSION_PUBLIC,
+                "?status=running|stopped|held&shell=port&gateway=port: what happened to an instance",
+                [this](Exchange &exchange) { change(exchange); });
+    routes_.publish();
     services_.provide(MOS_ORCHESTRATOR_1, "", table());
+    starter_ = std::thread([this] { runStarts(); });
   }
   void stop() override {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      for (auto &[handle, instance] : instances_)
+        instance.starts.clear();
     }
-    stopped_.notify_all();
-    for (std::thread &thread : starts_)
-      thread.join();
-    starts_.clear();
+    due_.notify_all();
+    starter_.join();
     services_.withdraw(MOS_ORCHESTRATOR_1, "");
   }
 
@@ -56,21 +67,12 @@ public:
   void destroy(const Call &, std::string_view, Completion &) override { refuse(); }
   void start(const Call &, std::string_view handle, Completion &done) override {
     const std::lock_guard lock(mutex_);
-    find(handle);
+    Instance &instance = find(handle);
     log_.info("start", {{"handle", std::string(handle)}});
-    starts_.emplace_back([this, handle = std::string(handle), done = std::move(done)]() mutable {
-      std::unique_lock wait(mutex_);
-      stopped_.wait_for(wait, config_.getDuration("start_takes"), [this] { return stopping_; });
-      Instance &instance = find(handle);
-      instance.running = true;
-      ++instance.rev;
-      const std::string record = describe(handle, instance);
-      const auto watchers = watchers_;
-      wait.unlock();
-      for (const auto &[id, watcher] : watchers)
-        watcher.changed(watcher.ctx, 2, toAbi(handle), toAbi(record));
-      done.succeed(record);
-    });
+    instance.starts.push_back(std::move(done));
+    if (instance.held) return;
+    queue_.emplace(Clock::now() + config_.getDuration("start_takes"), handle);
+    due_.notify_all();
   }
 
   std::string get(std::string_view handle) override {
@@ -100,12 +102,60 @@ public:
   }
 
 private:
+  using Clock = std::chrono::steady_clock;
+
   [[noreturn]] static void refuse() { throw Error(Status::Unimplemented, "these instances are as they are"); }
 
-  void add(const std::string &item, bool running) {
+  void add(const std::string &item, const char *status) {
     const std::size_t colon = item.find(':');
     if (colon == std::string::npos) throw Error(Status::InvalidArgument, "\"" + item + "\" is no handle:port");
-    instances_[item.substr(0, colon)] = {item.substr(colon + 1), running};
+    const std::string port = item.substr(colon + 1);
+    instances_[item.substr(0, colon)] = {port, port, status};
+  }
+  /// Answers when everybody who watches has been told.
+  void change(Exchange &exchange) {
+    const std::string handle(exchange.param("handle"));
+    const std::string status(exchange.queryParam("status").value_or("running"));
+    std::unique_lock lock(mutex_);
+    Instance &instance = find(handle);
+    instance.shell = exchange.queryParam("shell").value_or(instance.shell);
+    instance.gateway = exchange.queryParam("gateway").value_or(instance.gateway);
+    instance.held = status == "held";
+    if (status == "stopped" && !instance.starts.empty()) queue_.emplace(Clock::now(), handle);
+    become(std::move(lock), handle, status == "running" ? status : "stopped");
+    exchange.json(200, "{}");
+  }
+  void become(std::unique_lock<std::mutex> lock, const std::string &handle, const std::string &status) {
+    Instance &instance = find(handle);
+    instance.status = status;
+    ++instance.rev;
+    ++instance.epoch;
+    const std::string record = describe(handle, instance);
+    std::vector<Completion> starts;
+    if (status == "running") starts.swap(instance.starts);
+    const auto watchers = watchers_;
+    lock.unlock();
+    for (const auto &[id, watcher] : watchers)
+      watcher.changed(watcher.ctx, 2, toAbi(handle), toAbi(record));
+    for (Completion &done : starts)
+      done.succeed(record);
+  }
+  void runStarts() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      if (queue_.empty()) {
+        due_.wait(lock);
+      } else if (const auto first = queue_.begin(); first->first > Clock::now()) {
+        due_.wait_until(lock, first->first);
+      } else {
+        const std::string handle = first->second;
+        queue_.erase(first);
+        // One that is held meanwhile waits, and one that was stopped again meanwhile starts nonetheless.
+        if (const Instance &instance = find(handle); instance.held || instance.starts.empty()) continue;
+        become(std::move(lock), handle, "running");
+        lock = std::unique_lock(mutex_);
+      }
+    }
   }
   Instance &find(std::string_view handle) {
     const auto found = instances_.find(std::string(handle));
@@ -121,29 +171,31 @@ private:
   }
   static std::string describe(std::string_view handle, const Instance &instance) {
     std::string endpoints;
-    for (const char *name : {"shell", "gateway"}) {
+    for (const auto &[name, port] : {std::pair{"shell", instance.shell}, {"gateway", instance.gateway}}) {
       if (!endpoints.empty()) endpoints += ",";
-      endpoints.append(R"({"name":")").append(name).append(R"(","address":"127.0.0.1","port":)");
-      endpoints.append(instance.port).append(R"(,"scope":"host","epoch":"1"})");
+      endpoints.append(R"({"name":")").append(name).append(R"(","address":"127.0.0.1","port":)").append(port);
+      endpoints.append(R"(,"scope":"host","epoch":")" + std::to_string(instance.epoch) + R"("})");
     }
-    const std::string status = instance.running ? "running" : "stopped";
+    const std::string &status = instance.status;
     return R"({"id":"01J00000000000000)" + std::string(handle) + R"(","handle":")" + std::string(handle) +
            R"(","clerkUserId":"user","status":")" + status + R"(","rev":)" + std::to_string(instance.rev) +
            R"(,"createdAt":"2026-01-01T00:00:00.000Z","lastActive":"2026-01-01T00:00:00.000Z","phase":")" + status +
-           R"(","desired":")" + status + R"(","activitySeq":1,"endpoints":[)" + (instance.running ? endpoints : "") +
+           R"(","desired":")" + status + R"(","activitySeq":1,"endpoints":[)" + (status == "running" ? endpoints : "") +
            "]}";
   }
 
   Config config_;
   Log log_;
   Services services_;
+  Routes routes_;
   std::mutex mutex_;
-  std::condition_variable stopped_;
+  std::condition_variable due_;
   bool stopping_ = false;
   std::map<std::string, Instance> instances_;
   std::map<std::uint64_t, mos_instance_watcher> watchers_;
   std::uint64_t lastWatch_ = 0;
-  std::vector<std::thread> starts_;
+  std::multimap<Clock::time_point, std::string> queue_; // starts that are under way
+  std::thread starter_;
 };
 
 } // namespace
