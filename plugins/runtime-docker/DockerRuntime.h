@@ -52,7 +52,7 @@ private:
 
   // Networks. `ensureNetwork` is true when it made the network.
   bool hasNetwork(const Call &call, const std::string &name);
-  bool ensureNetwork(const Call &call, const NetworkSpec &network);
+  bool ensureNetwork(const Call &call, const InstanceSpec::Network &network);
   void removeIfUnused(const Call &call, const NetworkInfo &network);
   void removeUnusedNetworks(const Call &call);
   void repairNetworks(const Call &call, const std::string &ref);

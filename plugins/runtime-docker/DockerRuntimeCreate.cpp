@@ -18,9 +18,9 @@ constexpr std::chrono::seconds kUndoTime{10};
 constexpr std::chrono::seconds kNameWait{5};
 constexpr std::chrono::milliseconds kNamePoll{20};
 
-std::vector<std::string> namesOf(const std::vector<NetworkSpec> &networks) {
+std::vector<std::string> namesOf(const std::vector<InstanceSpec::Network> &networks) {
   std::vector<std::string> names;
-  for (const NetworkSpec &network : networks)
+  for (const InstanceSpec::Network &network : networks)
     names.push_back(network.name);
   return names;
 }
@@ -52,14 +52,14 @@ bool isUserNetwork(const std::string &name) {
 } // namespace
 
 std::string DockerRuntime::create(const Call &call, std::string_view specJson) {
-  InstanceSpec spec = InstanceSpec::parse(specJson);
-  for (const VolumeMount &volume : spec.volumes)
-    volumes_.check(volume.hostPath);
+  InstanceSpec spec = readSpec(specJson);
+  for (const InstanceSpec::Volume &volume : spec.volumes)
+    volumes_.check(volume.volume);
   addLabels(call, spec);
-  std::vector<NetworkSpec> made;
+  std::vector<InstanceSpec::Network> made;
   NetworkLeases::Use use = leases_.use(call, namesOf(spec.networks));
   try {
-    for (const NetworkSpec &network : spec.networks) {
+    for (const InstanceSpec::Network &network : spec.networks) {
       if (ensureNetwork(call, network)) made.push_back(network);
     }
     const std::string body = createBody(spec, settings_, aliasAddress(call, spec));
@@ -70,7 +70,7 @@ std::string DockerRuntime::create(const Call &call, std::string_view specJson) {
     use.end();
     const CallScope scope(kUndoTime);
     const Call undo(scope.abi());
-    for (const NetworkSpec &network : made) {
+    for (const InstanceSpec::Network &network : made) {
       guarded(nullptr, [&] {
         if (const auto info = api_.inspectNetwork(undo, network.name)) removeIfUnused(undo, *info);
       });
@@ -84,7 +84,7 @@ void DockerRuntime::addLabels(const Call &call, InstanceSpec &spec) const {
   spec.labels.emplace(label::kSpecHash, specHash(spec, settings_));
   if (!settings_.installId.empty()) spec.labels.emplace(label::kInstallId, settings_.installId);
   if (!call.operationId().empty()) spec.labels.emplace(label::kOperationId, tidy(call.operationId(), 128));
-  for (const PortSpec &port : spec.ports) {
+  for (const InstanceSpec::Port &port : spec.ports) {
     spec.labels[label::kEndpointPrefix + port.name] = std::to_string(port.containerPort);
   }
   spec.labels[label::kAttempt] = makeUlid();
@@ -185,7 +185,7 @@ bool DockerRuntime::hasNetwork(const Call &call, const std::string &name) {
   }
 }
 
-bool DockerRuntime::ensureNetwork(const Call &call, const NetworkSpec &network) {
+bool DockerRuntime::ensureNetwork(const Call &call, const InstanceSpec::Network &network) {
   if (network.name == "bridge") return false;
   const NetworkLeases::Creation turn = leases_.createTurn(call, network.name);
   if (hasNetwork(call, network.name)) return false;
@@ -226,12 +226,12 @@ void DockerRuntime::removeUnusedNetworks(const Call &call) {
 /// The networks were removed behind the container's back: makes them anew and attaches it to those of today.
 void DockerRuntime::repairNetworks(const Call &call, const std::string &ref) {
   const ContainerInfo info = require(call, ref);
-  std::vector<NetworkSpec> networks;
+  std::vector<InstanceSpec::Network> networks;
   for (const Attachment &attachment : info.networks) {
     if (isUserNetwork(attachment.network)) networks.push_back({attachment.network});
   }
   const NetworkLeases::Use use = leases_.use(call, namesOf(networks));
-  for (const NetworkSpec &network : networks) {
+  for (const InstanceSpec::Network &network : networks) {
     ensureNetwork(call, network);
     try {
       api_.disconnectNetwork(call, network.name, info.id);

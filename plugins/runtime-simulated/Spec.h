@@ -1,5 +1,7 @@
 #pragma once
 
+#include <matrixos/instance_spec.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,15 +15,10 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 enum class Restart : std::uint8_t { No, Always, UnlessStopped, OnFailure };
 
-struct PortSpec {
-  std::string name;
-  std::uint16_t containerPort = 0;
-  std::uint16_t hostPort = 0; ///< 0: not published
-  std::string hostAddress = "127.0.0.1";
-};
+using PortSpec = InstanceSpec::Port;
 
-/// What create() is given (abi/runtime.h), checked member by member. Members without a meaning here (env, command,
-/// hostAliases) are checked for their type and forgotten.
+/// What create() is given (abi/runtime.h), as small as 100,000 of them have to be. Members without a meaning here (env,
+/// command, hostAliases) are checked and forgotten.
 struct Spec {
   std::string name;
   std::string image;
@@ -41,8 +38,5 @@ struct Spec {
 
 /// Labels from a JSON object of texts; an empty text is no labels. Throws Error(InvalidArgument).
 Labels parseLabels(std::string_view json);
-
-/// What engines take for a name: a letter or digit, then also _ . -, at most 128.
-bool isEngineName(std::string_view text) noexcept;
 
 } // namespace matrixos::simulated

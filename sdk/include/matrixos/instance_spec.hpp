@@ -41,7 +41,7 @@ struct InstanceSpec {
   std::vector<std::string> command; ///< empty: the image's own
   std::int64_t memoryBytes = 0;     ///< 0: no limit
   double cpus = 0;                  ///< 0: no limit
-  std::int64_t pidsLimit = 0;       ///< 0: no limit
+  std::int64_t pidsLimit = -1;      ///< 0: no limit; -1: not said, the runtime's own
   std::string restart = "no";       ///< no, always, unless-stopped or on-failure
   std::vector<Network> networks;
   std::vector<std::string> hostAliases;
@@ -115,8 +115,8 @@ inline void readLimits(const Json &object, InstanceSpec &spec) {
   if (spec.memoryBytes < 0) throw badSpec("memoryBytes is negative");
   spec.cpus = numberOr(object, "cpus", 0);
   if (!(spec.cpus >= 0 && spec.cpus <= 4096)) throw badSpec("cpus has to be between 0 and 4096");
-  spec.pidsLimit = integerOr(object, "pidsLimit", 0);
-  if (spec.pidsLimit < 0) throw badSpec("pidsLimit is negative");
+  spec.pidsLimit = integerOr(object, "pidsLimit", -1);
+  if (spec.pidsLimit < 0 && find(object, "pidsLimit") != nullptr) throw badSpec("pidsLimit is negative");
   spec.restart = textOr(object, "restart", "no");
   for (const char *policy : {"no", "always", "unless-stopped", "on-failure"}) {
     if (spec.restart == policy) return;
@@ -190,12 +190,12 @@ inline std::string InstanceSpec::toJson() const {
               {"command", command},
               {"memoryBytes", memoryBytes},
               {"cpus", cpus},
-              {"pidsLimit", pidsLimit},
               {"restart", restart},
               {"hostAliases", hostAliases},
               {"networks", Json::array()},
               {"volumes", Json::array()},
               {"ports", Json::array()}};
+  if (pidsLimit >= 0) object["pidsLimit"] = pidsLimit;
   for (const Network &item : networks)
     object["networks"].push_back(Json{{"name", item.name}, {"driver", item.driver}});
   for (const Volume &item : volumes)

@@ -19,13 +19,13 @@ constexpr const char *kFull = R"({"name": "matrixos-alice", "image": "ghcr.io/ha
   "Devices": ["/dev/mem"], "PidMode": "host", "UsernsMode": "host", "CapAdd": ["SYS_ADMIN"]})";
 
 json::Object::Ptr body(const Settings &settings = {}) {
-  return json::parseObject(createBody(InstanceSpec::parse(kFull), settings, "host-gateway"));
+  return json::parseObject(createBody(readSpec(kFull), settings, "host-gateway"));
 }
 
 Status refusal(const std::string &member) {
   const std::string text = R"({"name": "n", "image": "i", )" + member + "}";
   mos_error error{};
-  return static_cast<Status>(guarded(&error, [&] { InstanceSpec::parse(text); }));
+  return static_cast<Status>(guarded(&error, [&] { readSpec(text); }));
 }
 
 } // namespace
@@ -122,7 +122,7 @@ TEST_CASE("what is refused") {
 
 TEST_CASE("equal specs have equal hashes, whatever their labels and order") {
   const Settings settings;
-  const auto hash = [&](const std::string &text) { return specHash(InstanceSpec::parse(text), settings); };
+  const auto hash = [&](const std::string &text) { return specHash(readSpec(text), settings); };
   const std::string one = hash(R"({"name": "n", "image": "i", "env": {"A": "1", "B": "2"}, "labels": {"x": "1"}})");
   CHECK(one == hash(R"({"env": {"B": "2", "A": "1"}, "image": "i:latest", "name": "n", "labels": {"x": "2"}})"));
   CHECK(one != hash(R"({"name": "n", "image": "i", "env": {"A": "1", "B": "3"}})"));

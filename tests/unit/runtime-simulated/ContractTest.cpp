@@ -84,7 +84,7 @@ TEST_CASE("create refuses what makes no sense, by member") {
   CHECK(refused("") == "INVALID_ARGUMENT BAD_JSON");
   CHECK(refused("[]") == "INVALID_ARGUMENT BAD_JSON");
   CHECK(refused("{\"name\":") == "INVALID_ARGUMENT BAD_JSON");
-  CHECK(refused(R"({"image":"demo:1"})") == "INVALID_ARGUMENT BAD_FIELD");
+  CHECK(refused(R"({"image":"demo:1"})") == "INVALID_ARGUMENT BAD_SPEC");
   CHECK(refused(R"({"name":"-a","image":"demo:1"})") == "INVALID_ARGUMENT BAD_SPEC");
   CHECK(refused(R"({"name":"a/../b","image":"demo:1"})") == "INVALID_ARGUMENT BAD_SPEC");
   CHECK(refused(R"({"name":"a","image":"demo:1","labels":{"k":1}})") == "INVALID_ARGUMENT BAD_SPEC");

@@ -19,6 +19,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxDocument = 1024 * 1024;
 constexpr int kMaxDepth = 32;
+constexpr std::size_t kMaxItems = 256;
 
 inline Error badField(const std::string &what) {
   return Error(Status::InvalidArgument, what, "BAD_FIELD");
@@ -88,12 +89,13 @@ inline bool flagOr(const Json &object, const char *key, bool fallback) {
   return value->get<bool>();
 }
 
-/// An object of strings, such as labels; empty when it is absent.
+/// An object of strings, at most 256, such as labels; empty when it is absent.
 inline std::map<std::string, std::string> textsOf(const Json &object, const char *key) {
   std::map<std::string, std::string> texts;
   const Json *value = find(object, key);
   if (value == nullptr) return texts;
   if (!value->is_object()) throw badField("\"" + std::string(key) + "\" has to be an object");
+  if (value->size() > kMaxItems) throw badField("\"" + std::string(key) + "\" has more than 256 members");
   for (const auto &[name, item] : value->items()) {
     if (!item.is_string()) throw badField("\"" + std::string(key) + "." + name + "\" has to be a string");
     texts[name] = item.get<std::string>();
@@ -104,7 +106,6 @@ inline std::map<std::string, std::string> textsOf(const Json &object, const char
 /// Calls `item` with each element of an array; nothing when it is absent.
 template <typename Item>
 void eachOf(const Json &object, const char *key, Item &&item) {
-  constexpr std::size_t kMaxItems = 256;
   const Json *value = find(object, key);
   if (value == nullptr) return;
   if (!value->is_array()) throw badField("\"" + std::string(key) + "\" has to be an array");
