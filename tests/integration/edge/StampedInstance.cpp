@@ -38,7 +38,8 @@ bool takeChunks(const std::string &text, std::size_t at, std::string &body, std:
 } // namespace
 
 StampedInstance::StampedInstance(std::string handle)
-    : handle_(std::move(handle)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : handle_(std::move(handle)), bornNs_(std::chrono::system_clock::now().time_since_epoch().count()),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   poller_.add(wake_, EPOLLIN, &wake_);
   thread_ = std::thread([this] { run(); });
 }
@@ -174,6 +175,8 @@ void StampedInstance::answer(Conn &conn, const std::string &head, const std::str
   const std::string nonce = field(head, "X-Nonce");
   if (field(head, "X-For") != handle_ || !isStampedWith(body, handle_ + " " + nonce))
     note(handle_ + " got:\n" + head + body.substr(0, 200));
+  else if (!field(head, "X-Exit").empty())
+    ::_exit(3);
   const std::string stamp = handle_ + "/" + kEndpoints[conn.endpoint] + " " + nonce;
   if (!field(head, "Upgrade").empty()) {
     conn.webSocket = true;
@@ -183,7 +186,8 @@ void StampedInstance::answer(Conn &conn, const std::string &head, const std::str
   }
   const std::string lines = field(head, "X-Lines"), framing = field(head, "X-Framing");
   const std::string text = stamped(stamp, lines.empty() ? 1 : std::stoul(lines));
-  conn.out += "HTTP/1.1 200 OK\r\nX-Stamp: " + stamp + "\r\n";
+  conn.out += "HTTP/1.1 200 OK\r\nX-Stamp: " + stamp + "\r\nX-Boot: " + std::to_string(bornNs_) + "." +
+              std::to_string(boots_) + "\r\n";
   if (framing == "chunked") {
     conn.out += "Transfer-Encoding: chunked\r\n\r\n";
     for (std::size_t at = 0; at < text.size(); at += 5000) {

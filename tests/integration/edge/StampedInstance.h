@@ -4,6 +4,7 @@
 #include "bench/edge/Net.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -17,8 +18,9 @@ namespace matrixos::test {
 
 /// Two listeners, shell and gateway, on a thread of their own. A request names in X-For whom it is meant for, in
 /// X-Nonce which one it is, in X-Lines how long an answer it wants and in X-Framing how that ends (length, chunked or
-/// close); a body repeats "HANDLE NONCE". The answer's X-Stamp and each line of its body are "HANDLE/ENDPOINT NONCE". A
-/// WebSocket gives each text back behind its "HANDLE/ENDPOINT ". Commands may come from any thread and are done when
+/// close); a body repeats "HANDLE NONCE". The answer's X-Stamp and each line of its body are "HANDLE/ENDPOINT NONCE",
+/// and its X-Boot says of which life it is. A WebSocket gives each text back behind its "ENDPOINT ". X-Exit kills the
+/// process, for those that have one of their own (StampedMain.cpp). Commands may come from any thread and are done when
 /// they return.
 class StampedInstance {
 public:
@@ -66,6 +68,7 @@ private:
   void note(const std::string &what);
 
   const std::string handle_;
+  const std::int64_t bornNs_; // a process id is not enough: a sandbox has its own
   bench::Poller poller_;
   int wake_;
   std::uint16_t ports_[2] = {0, 0};

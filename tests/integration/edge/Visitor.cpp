@@ -12,6 +12,16 @@ void Visits::complain(const std::string &what) {
   if (first_.empty()) first_ = what;
 }
 
+void Visits::noteBoot(const std::string &boot) {
+  const std::lock_guard lock(mutex_);
+  boots_.insert(boot);
+}
+
+std::size_t Visits::boots() const {
+  const std::lock_guard lock(mutex_);
+  return boots_.size();
+}
+
 std::string Visits::firstComplaint() const {
   const std::lock_guard lock(mutex_);
   return first_;
@@ -50,7 +60,7 @@ Visitor::Request Visitor::make() {
   const std::string number = nonce();
   Request out;
   out.stamp = handle + (gateway ? "/gateway " : "/shell ") + number;
-  out.line = out.stamp;
+  out.handle = handle;
   out.lines = pick(8) == 0 ? 1 + pick(8000) : 1 + pick(20);
   const std::string target = (byPath ? "/proxy/" + handle : "") + (gateway ? "/api/x" : "/x");
   const std::string fields =
@@ -91,6 +101,17 @@ void Visitor::exchange(const std::vector<Request> &requests) {
   }
 }
 
+/// Counts an answer of the proxy itself, if it is one that it may give.
+bool Visitor::takeRefusal(int status) {
+  if (status >= 502 && status <= 504)
+    ++visits_.unavailable;
+  else if (status == 404 && visits_.mayBeGone)
+    ++visits_.gone;
+  else
+    return false;
+  return true;
+}
+
 /// False: the connection is of no use any more.
 bool Visitor::check(const Request &request, const Response &response) {
   const auto field = [&](const char *name) {
@@ -99,19 +120,18 @@ bool Visitor::check(const Request &request, const Response &response) {
   };
   const std::string stamp = field("x-stamp");
   // What broke off must not hold a foreign byte either.
-  if (!stamp.empty() && (stamp != request.stamp || !isStampedWith(response.body, request.line)))
+  if (!stamp.empty() && (stamp != request.stamp || !isStampedWith(response.body, request.stamp)))
     visits_.complain("asked for " + request.stamp + ", and got " + stamp + "\n" + response.body.substr(0, 300));
   if (response.status == 0) {
     ++visits_.broken;
     return false;
   }
   if (response.status == 200 && !stamp.empty()) {
-    if (response.body.size() != (request.line.size() + 1) * request.lines)
+    if (response.body.size() != (request.stamp.size() + 1) * request.lines)
       visits_.complain("half of " + request.stamp + " looked whole");
     ++visits_.whole;
-  } else if (response.status >= 502 && response.status <= 504 && stamp.empty()) {
-    ++visits_.unavailable;
-  } else {
+    visits_.noteBoot(request.handle + field("x-boot"));
+  } else if (!stamp.empty() || !takeRefusal(response.status)) {
     visits_.complain("asked for " + request.stamp + ", and got " + std::to_string(response.status) + "\n" +
                      response.body.substr(0, 300));
   }
@@ -132,9 +152,7 @@ void Visitor::webSocket() {
   if (response.status != 101) {
     if (response.status == 0)
       ++visits_.broken;
-    else if (response.status >= 502 && response.status <= 504)
-      ++visits_.unavailable;
-    else
+    else if (!takeRefusal(response.status))
       visits_.complain("a WebSocket for " + id + " was answered " + std::to_string(response.status));
     return;
   }

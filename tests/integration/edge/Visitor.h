@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,21 @@ struct Visits {
   std::atomic<std::size_t> frames{0};      ///< of WebSockets, the same
   std::atomic<std::size_t> unavailable{0}; ///< 502, 503, 504
   std::atomic<std::size_t> broken{0};      ///< connections that ended inside an answer, or before it
+  std::atomic<std::size_t> gone{0};        ///< 404
   std::atomic<std::size_t> wrong{0};
+  bool mayBeGone = false; ///< 404 is right, too: instances are deleted. Set before the first visit
 
   void complain(const std::string &what);
+  /// An answer of this life of that instance came.
+  void noteBoot(const std::string &boot);
+  std::size_t boots() const;
   /// "", or the first complaint.
   std::string firstComplaint() const;
 
 private:
   mutable std::mutex mutex_;
   std::string first_;
+  std::set<std::string> boots_;
 };
 
 /// One client on a thread of its own: requests of all kinds, each for an instance picked at random, many over one
@@ -44,12 +51,13 @@ public:
 private:
   struct Request {
     std::string text;
-    std::string stamp; ///< of the answer
-    std::string line;
+    std::string handle;
+    std::string stamp; ///< of the answer, and each line of its body
     std::size_t lines = 1;
   };
   Request make();
   void exchange(const std::vector<Request> &requests);
+  bool takeRefusal(int status);
   bool check(const Request &request, const Response &response);
   void webSocket();
   void giveUp();
