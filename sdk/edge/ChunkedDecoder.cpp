@@ -105,18 +105,57 @@ bool ChunkedDecoder::stepSize(char c) {
   if (c == '\r')
     state_ = State::SizeLf;
   else if (c == ';')
-    state_ = State::Extension;
+    startExtension();
   else
     return false; // blanks after the size too: no current sender needs them, and recipients differ
   return true;
 }
 
+void ChunkedDecoder::startExtension() noexcept {
+  state_ = State::Extension;
+  part_ = Part::Semicolon;
+}
+
+/// ";" name [ "=" ( token | quoted string ) ], without the blanks around them that senders must not write (RFC 9112
+/// §7.1.1): whoever ends the line somewhere else than others do sees other chunks.
 bool ChunkedDecoder::stepExtension(char c) {
-  if (c == '\r') {
-    state_ = State::SizeLf;
-    return true;
+  if (++extension_ > kMaxExtension) return false;
+  const bool token = isToken({&c, 1});
+  switch (part_) {
+  case Part::Semicolon:
+    part_ = Part::Name;
+    return token;
+  case Part::Name:
+    if (c == '=') part_ = Part::Equals;
+    return token || c == '=' || endsExtension(c);
+  case Part::Equals:
+    part_ = c == '"' ? Part::Quoted : Part::Value;
+    return token || c == '"';
+  case Part::Value:
+    return token || endsExtension(c);
+  case Part::Quoted:
+    if (c == '"')
+      part_ = Part::Quote;
+    else if (c == '\\')
+      part_ = Part::Escape;
+    return isFieldValue({&c, 1});
+  case Part::Escape:
+    part_ = Part::Quoted;
+    return isFieldValue({&c, 1});
+  case Part::Quote:
+    return endsExtension(c);
   }
-  return ++extension_ <= kMaxExtension && isFieldValue({&c, 1});
+  return false;
+}
+
+bool ChunkedDecoder::endsExtension(char c) noexcept {
+  if (c == ';')
+    startExtension();
+  else if (c == '\r')
+    state_ = State::SizeLf;
+  else
+    return false;
+  return true;
 }
 
 void ChunkedDecoder::endOfSize() {

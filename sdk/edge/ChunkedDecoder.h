@@ -10,8 +10,8 @@
 
 namespace matrixos::edge {
 
-/// Decodes a chunked body as it arrives, in any split. Chunk extensions are checked and thrown away; trailers are kept
-/// apart, never merged into the header (RFC 9110 §6.5.1). Not thread-safe.
+/// Decodes a chunked body as it arrives, in any split. Chunk extensions are held to their grammar and thrown away;
+/// trailers are kept apart, never merged into the header (RFC 9110 §6.5.1). Not thread-safe.
 class ChunkedDecoder {
 public:
   struct Step {
@@ -35,15 +35,20 @@ public:
 
 private:
   enum class State : std::uint8_t { Size, Extension, SizeLf, Data, DataCr, DataLf, Trailer, Done, Failed };
+  /// Of a chunk extension: what came last.
+  enum class Part : std::uint8_t { Semicolon, Name, Equals, Value, Quoted, Escape, Quote };
 
   bool stepSize(char c);
+  void startExtension() noexcept;
   bool stepExtension(char c);
+  bool endsExtension(char c) noexcept;
   bool stepTrailer(char c);
   void endOfSize();
   bool finishTrailers();
   void fail(const char *reason) noexcept;
 
   State state_ = State::Size;
+  Part part_ = Part::Semicolon;
   std::uint8_t digits_ = 0;
   std::uint16_t extension_ = 0;
   std::uint64_t left_ = 0;

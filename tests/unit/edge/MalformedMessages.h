@@ -24,4 +24,14 @@ std::vector<std::string> malformedChunks();
 /// Heads of responses.
 std::vector<std::string> malformedResponses();
 
+struct LongAnswer {
+  const char *what;
+  const char *method; ///< of the request
+  int status;         ///< of the one answer that the client gets
+  std::string text;
+};
+
+/// Answers with something behind them that nobody asked for.
+std::vector<LongAnswer> answersWithMore();
+
 } // namespace edgetest
