@@ -52,14 +52,16 @@ void LoopState::makeId(std::string &out) {
 }
 
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
-    : settings_(std::make_shared<Settings>(options, 1)), shared_(options, routes, policy, waker),
+    : settings_(std::make_shared<Settings>(options, 1)), drain_(options.drain), shared_(options, routes, policy, waker),
       server_(std::make_unique<edge::Server>(options.server, *this)) {
   for (std::size_t i = 0; i < server_->loops().size(); ++i) {
     loops_.push_back(std::make_unique<LoopState>(routes, settings_));
   }
+  routes.onRetired([this](const edge::Upstream::Candidate &gone) { server_->retire(gone, drain_); });
 }
 
 Proxy::~Proxy() {
+  shared_.routes.onRetired({});
   stop(std::chrono::milliseconds{0});
 }
 
@@ -75,6 +77,7 @@ void Proxy::reconfigure(const ProxyOptions &options) {
   server_->reconfigure(options.server, [&](edge::Loop &loop) { loops_[loop.index()]->use(next); });
   shared_.gate->limit(options.waitersPerInstance, options.waiters);
   settings_ = next;
+  drain_ = options.drain;
 }
 
 Batch Proxy::collect() {

@@ -10,6 +10,7 @@
 
 #include <edge/Server.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <random>
@@ -31,6 +32,7 @@ struct ProxyOptions {
   std::size_t requestsPerInstance = 512;
   std::size_t webSocketsPerInstance = 1024;
   bool accessLog = true;
+  std::chrono::milliseconds drain{5'000}; ///< for what runs on an address that is no longer its instance's
 };
 
 /// What may change while the proxy runs. Immutable: a change replaces it as a whole, on each loop between two events.
@@ -93,6 +95,7 @@ public:
 
 private:
   std::shared_ptr<const Settings> settings_; // the latest
+  std::atomic<std::chrono::milliseconds> drain_;
   Shared shared_;
   std::unique_ptr<edge::Server> server_;
   std::vector<std::unique_ptr<LoopState>> loops_;

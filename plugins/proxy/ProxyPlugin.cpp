@@ -113,6 +113,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.waiters = toSize(config_.getInt("wake_waiters_total"));
   out.requestsPerInstance = toSize(config_.getInt("instance_requests"));
   out.webSocketsPerInstance = toSize(config_.getInt("instance_websockets"));
+  out.drain = config_.getDuration("drain_timeout");
   out.accessLog = config_.getBool("access_log");
 
   edge::ServerOptions &server = out.server;

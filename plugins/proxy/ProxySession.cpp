@@ -14,6 +14,7 @@ namespace matrixos::proxy {
 namespace {
 
 constexpr std::size_t kMostPath = 512; // of the log
+constexpr int kRestartSeconds = 2;
 
 std::int64_t wallMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -121,6 +122,7 @@ void ProxySession::toInstance(edge::Exchange &exchange) {
 
 void ProxySession::wake(edge::Exchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
+  if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
   if (!shared_.gate->enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
   askedToWake_ = waiting_ = true;
@@ -200,6 +202,15 @@ void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
   if (waiting_ && pageDue_) return showProgress(exchange);
   stopWaiting();
   fail(exchange, 504, "the instance did not get ready in time");
+}
+
+void ProxySession::onDrain(edge::Exchange &exchange) {
+  stopWaiting();
+  failStopping(exchange);
+}
+
+void ProxySession::failStopping(edge::Exchange &exchange) {
+  fail(exchange, 503, "the platform restarts; try again", kRestartSeconds);
 }
 
 void ProxySession::onGone(edge::Exchange &) {

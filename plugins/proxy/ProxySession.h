@@ -25,6 +25,7 @@ public:
   void writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) override;
   void onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) override;
   void onHoldTimeout(edge::Exchange &exchange) override;
+  void onDrain(edge::Exchange &exchange) override;
   void onGone(edge::Exchange &exchange) override;
   void onUpgraded(edge::Exchange &exchange) override;
   void onResponseBytes(edge::Exchange &exchange, std::size_t bytes) override;
@@ -42,6 +43,7 @@ private:
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
   void followRoute(edge::Exchange &exchange);
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
+  void failStopping(edge::Exchange &exchange);
   void showProgress(edge::Exchange &exchange);
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);

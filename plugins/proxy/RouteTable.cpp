@@ -3,29 +3,41 @@
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
+#include <algorithm>
 #include <functional>
 
 namespace matrixos::proxy {
 
 namespace {
 
-/// What makes a pooled connection belong to this instance and to no other.
-bool sameTarget(const edge::Upstream::Candidate &candidate, const edge::Address &address) {
-  return candidate.address.text() == address.text();
-}
-
-std::string epochsOf(const InstanceRecord &record, std::string_view name) {
-  std::string out = record.id;
-  for (const auto &endpoint : record.endpoints) {
-    if (endpoint.name == name) out += "\n" + endpoint.epoch;
-  }
-  return out;
-}
-
-/// An upstream with the epochs that its keys stand for.
+/// An upstream with what its keys stand for: the instance and the epoch of each candidate.
 struct Keyed : edge::Upstream {
-  std::string epochs;
+  std::vector<std::string> owners;
 };
+
+const edge::Upstream::Candidate *findCandidate(const edge::Upstream *upstream, const edge::Address &address,
+                                               const std::string &owner) {
+  if (upstream == nullptr) return nullptr;
+  const auto &known = static_cast<const Keyed &>(*upstream);
+  for (std::size_t i = 0; i < known.candidates.size(); ++i) {
+    if (known.owners[i] == owner && known.candidates[i].address.text() == address.text()) return &known.candidates[i];
+  }
+  return nullptr;
+}
+
+bool hasKey(const edge::Upstream *upstream, std::uint64_t key) {
+  if (upstream == nullptr) return false;
+  return std::any_of(upstream->candidates.begin(), upstream->candidates.end(),
+                     [&](const auto &candidate) { return candidate.key == key; });
+}
+
+/// Adds what `before` had and `after` has not.
+void addGone(const edge::Upstream *before, const edge::Upstream *after, std::vector<edge::Upstream::Candidate> &gone) {
+  if (before == nullptr || before == after) return;
+  for (const auto &candidate : before->candidates) {
+    if (!hasKey(after, candidate.key)) gone.push_back(candidate);
+  }
+}
 
 } // namespace
 
@@ -63,23 +75,44 @@ std::size_t RouteTable::size() const {
 }
 
 void RouteTable::apply(const InstanceRecord &record) {
-  Slot &slot = slots_[shardOf(record.handle)];
-  const std::lock_guard lock(slot.mutex);
-  const auto found = slot.shard->find(record.handle);
-  const Route *before = found == slot.shard->end() ? nullptr : found->second.get();
-  // Watch and wake both deliver records; whichever is older loses.
-  if (before != nullptr && before->id == record.id && before->rev > record.rev) return;
-  if (before == nullptr && record.status == "deleted") return;
-  // The record of a former owner may arrive after the handle was given away.
-  if (before != nullptr && before->id != record.id && (record.status == "deleted" || before->rev > record.rev)) return;
+  Candidates gone;
+  {
+    Slot &slot = slots_[shardOf(record.handle)];
+    const std::lock_guard lock(slot.mutex);
+    const auto found = slot.shard->find(record.handle);
+    const std::shared_ptr<const Route> before = found == slot.shard->end() ? nullptr : found->second;
+    // Watch and wake both deliver records; whichever is older loses.
+    if (before && before->id == record.id && before->rev > record.rev) return;
+    if (!before && record.status == "deleted") return;
+    // The record of a former owner may arrive after the handle was given away.
+    if (before && before->id != record.id && (record.status == "deleted" || before->rev > record.rev)) return;
 
-  auto next = std::make_shared<Shard>(*slot.shard);
-  if (record.status == "deleted")
-    next->erase(record.handle);
-  else
-    (*next)[record.handle] = makeRoute(record, before);
-  slot.shard = std::move(next);
-  slot.generation.fetch_add(1, std::memory_order_release);
+    auto next = std::make_shared<Shard>(*slot.shard);
+    std::shared_ptr<const Route> after;
+    if (record.status == "deleted")
+      next->erase(record.handle);
+    else
+      (*next)[record.handle] = after = makeRoute(record, before.get());
+    slot.shard = std::move(next);
+    slot.generation.fetch_add(1, std::memory_order_release);
+    if (before) {
+      addGone(before->lastShell.get(), after ? after->lastShell.get() : nullptr, gone);
+      addGone(before->lastGateway.get(), after ? after->lastGateway.get() : nullptr, gone);
+    }
+  }
+  if (!gone.empty()) tellRetired(gone);
+}
+
+void RouteTable::onRetired(Retired retired) {
+  const std::lock_guard lock(retiredMutex_);
+  retired_ = std::move(retired);
+}
+
+void RouteTable::tellRetired(const Candidates &gone) {
+  const std::lock_guard lock(retiredMutex_);
+  if (!retired_) return;
+  for (const auto &candidate : gone)
+    retired_(candidate);
 }
 
 std::shared_ptr<const Route> RouteTable::makeRoute(const InstanceRecord &record, const Route *before) {
@@ -90,36 +123,44 @@ std::shared_ptr<const Route> RouteTable::makeRoute(const InstanceRecord &record,
   route->phase = record.phase;
   route->rev = record.rev;
   route->activity = before != nullptr ? before->activity : std::make_shared<ActivityCell>(record.handle);
+  if (before != nullptr && before->id == record.id) {
+    route->lastShell = before->lastShell;
+    route->lastGateway = before->lastGateway;
+  }
   if (!route->running()) return route;
-  route->shell = makeUpstream(record, "shell", before);
-  route->gateway = makeUpstream(record, "gateway", before);
+  // While it did not run somebody else may have had its address.
+  const bool ran = before != nullptr && before->running();
+  route->shell = makeUpstream(record, "shell", ran ? route->lastShell : nullptr);
+  route->gateway = makeUpstream(record, "gateway", ran ? route->lastGateway : nullptr);
+  if (route->shell) route->lastShell = route->shell;
+  if (route->gateway) route->lastGateway = route->gateway;
   return route;
 }
 
 std::shared_ptr<const edge::Upstream> RouteTable::makeUpstream(const InstanceRecord &record, std::string_view name,
-                                                               const Route *before) {
+                                                               const std::shared_ptr<const edge::Upstream> &known) {
   auto made = std::make_shared<Keyed>();
-  made->epochs = epochsOf(record, name);
+  bool same = known != nullptr;
   for (const auto &endpoint : record.endpoints) {
     if (endpoint.name != name) continue;
+    edge::Address address;
     try {
-      made->candidates.push_back({edge::Address::fromIp(endpoint.address, endpoint.port), 0});
+      address = edge::Address::fromIp(endpoint.address, endpoint.port);
     } catch (const Error &) {
       continue; // a name: the data plane resolves nothing
     }
+    // An unchanged endpoint keeps its connections; any change of instance, address or epoch gets a new number.
+    const std::string owner = record.id + "\n" + endpoint.epoch;
+    const auto *old = findCandidate(known.get(), address, owner);
+    const std::size_t index = made->candidates.size();
+    same = same && old != nullptr && index < known->candidates.size() && old == &known->candidates[index];
+    made->candidates.push_back(old != nullptr ? *old
+                                              : edge::Upstream::Candidate{address, lastKey_.fetch_add(1) + 1,
+                                                                          std::make_shared<edge::Retirement>()});
+    made->owners.push_back(owner);
   }
   if (made->candidates.empty()) return nullptr;
-
-  // An unchanged endpoint keeps its pooled connections; any change of instance, address or epoch gets a new number.
-  const auto &old = before == nullptr ? nullptr : name == "shell" ? before->shell : before->gateway;
-  const auto *known = static_cast<const Keyed *>(old.get());
-  bool same = known != nullptr && known->epochs == made->epochs && known->candidates.size() == made->candidates.size();
-  for (std::size_t i = 0; same && i < made->candidates.size(); ++i) {
-    same = sameTarget(known->candidates[i], made->candidates[i].address);
-  }
-  if (same) return old;
-  for (auto &candidate : made->candidates)
-    candidate.key = lastKey_.fetch_add(1) + 1;
+  if (same && made->candidates.size() == known->candidates.size()) return known;
   return made;
 }
 

@@ -6,12 +6,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -64,8 +66,10 @@ struct Route {
   std::string status;
   std::string phase; ///< finer than the status; may be empty
   std::uint64_t rev = 0;
-  std::shared_ptr<const edge::Upstream> shell;   ///< null: nowhere now
-  std::shared_ptr<const edge::Upstream> gateway; ///< null: nowhere now
+  std::shared_ptr<const edge::Upstream> shell;     ///< null: nowhere now
+  std::shared_ptr<const edge::Upstream> gateway;   ///< null: nowhere now
+  std::shared_ptr<const edge::Upstream> lastShell; ///< the same, kept while it does not run: its streams may go on
+  std::shared_ptr<const edge::Upstream> lastGateway;
   std::shared_ptr<ActivityCell> activity;
 
   bool running() const noexcept { return status == "running"; }
@@ -99,6 +103,11 @@ public:
 
   /// Takes a record in; one that is older than what is known is ignored.
   void apply(const InstanceRecord &record);
+  /// Is told of each address that is no longer that instance's: it was deleted, or listens elsewhere, or the epoch is
+  /// another one. One that only stops keeps its own. Called on the thread of apply(); an empty function: nobody is
+  /// told.
+  using Retired = std::function<void(const edge::Upstream::Candidate &)>;
+  void onRetired(Retired retired);
   /// Everything that exists has been applied. Before that an unknown handle may only be unknown yet.
   void synced() noexcept { synced_.store(true, std::memory_order_release); }
   bool isSynced() const noexcept { return synced_.load(std::memory_order_acquire); }
@@ -112,12 +121,16 @@ private:
     std::shared_ptr<const Shard> shard = std::make_shared<Shard>();
   };
 
+  using Candidates = std::vector<edge::Upstream::Candidate>;
   static std::size_t shardOf(std::string_view handle) noexcept;
   std::shared_ptr<const Route> makeRoute(const InstanceRecord &record, const Route *before);
   std::shared_ptr<const edge::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
-                                                     const Route *before);
+                                                     const std::shared_ptr<const edge::Upstream> &known);
+  void tellRetired(const Candidates &gone);
 
   std::array<Slot, kShards> slots_;
+  std::mutex retiredMutex_;
+  Retired retired_;
   std::atomic<bool> synced_{false};
   std::atomic<std::uint64_t> lastKey_{0};
 };

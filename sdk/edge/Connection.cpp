@@ -17,6 +17,10 @@ namespace {
 /// with a reset, which would destroy the answer on its way (RFC 9112 §9.6).
 constexpr std::size_t kMostLingering = 64 * 1024;
 
+/// A client that has just been served, or has just connected, may be sending its next request already. While the server
+/// drains it gets this long to bring it, and an answer that says it is the last.
+constexpr std::int64_t kLastCallMs = 1'000;
+
 } // namespace
 
 Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory)
@@ -339,7 +343,22 @@ void Connection::leaveHold() noexcept {
 // ------------------------------------------------------------------------------------------------------------- end
 
 void Connection::drain() {
-  if (state_ == State::Preface || (state_ == State::Head && in_.empty())) close();
+  shielded([this] {
+    switch (state_) {
+    case State::Preface:
+    case State::Head:
+      return arm();
+    case State::Holding:
+      return session_->onDrain(*this);
+    case State::Forwarding:
+      return forward_->closeTunnel();
+    case State::Deciding:
+    case State::Answering:
+    case State::Lingering:
+    case State::Closed:
+      return;
+    }
+  });
 }
 
 void Connection::abort(const char *reason) {
@@ -369,8 +388,9 @@ std::int64_t Connection::deadline() const {
   const Timeouts &limit = loop_.options().timeouts;
   switch (state_) {
   case State::Preface:
-    return sinceMs_ + limit.header.count();
+    return sinceMs_ + (loop_.draining() && in_.empty() ? kLastCallMs : limit.header.count());
   case State::Head:
+    if (loop_.draining() && in_.empty()) return sinceMs_ + std::min(kLastCallMs, limit.keepAlive.count());
     return sinceMs_ + (in_.empty() && socket_->established() ? limit.keepAlive : limit.header).count();
   case State::Holding:
     return holdUntilMs_;
@@ -393,6 +413,7 @@ void Connection::arm() {
 }
 
 void Connection::onTimer() {
+  if (state_ == State::Forwarding) shielded([this] { forward_->look(); });
   const std::int64_t at = deadline();
   if (at == INT64_MAX) return;
   if (loop_.nowMs() < at)

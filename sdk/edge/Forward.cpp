@@ -12,6 +12,11 @@ namespace matrixos::edge {
 namespace {
 
 constexpr std::uint8_t kMostInterims = 16;
+constexpr std::uint16_t kGoingAway = 1001; // RFC 6455 §7.4.1
+
+/// How often a stream looks whether its address was retired. Nobody keeps a list of streams for that: it would cost
+/// every request, and this costs a timer per second and stream.
+constexpr std::int64_t kLookEveryMs = 1'000;
 
 } // namespace
 
@@ -43,6 +48,7 @@ void Forward::begin(std::shared_ptr<const Upstream> upstream) {
   candidate_ = 0;
   interims_ = 0;
   retried_ = requestDone_ = clientEnded_ = oneSideDone_ = false;
+  closing_ = closeToClient_ = closeToUpstream_ = false;
   response_.setDestination(client_.socket());
   connectNext(true);
 }
@@ -78,7 +84,10 @@ void Forward::onWritable() {
 }
 
 void Forward::handleWritable() {
-  if (phase_ != Phase::Connecting) return request_.run();
+  if (phase_ != Phase::Connecting) {
+    request_.run();
+    return endIfClosed();
+  }
   if (socket_->finishConnect() == 0) {
     // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
     return client_.session().isCurrent(client_, *upstream_) ? sendRequest() : fail(ForwardFailure::Moved);
@@ -117,6 +126,12 @@ void Forward::sendRequest() {
 void Forward::clientReadable() {
   // In a tunnel that has only one side left, the client's is done and nothing is expected any more.
   request_.run();
+  endIfClosed();
+}
+
+void Forward::clientWritable() {
+  response_.run();
+  endIfClosed();
 }
 
 void Forward::onClientEnd() {
@@ -134,6 +149,7 @@ void Forward::onReadable() {
       readHead();
     else if (phase_ == Phase::Body || phase_ == Phase::Tunnel)
       response_.run();
+    endIfClosed();
   });
 }
 
@@ -241,7 +257,8 @@ void Forward::startResponse(ResponseHead &head) {
 
 void Forward::responseDone() {
   // Bytes behind the response were not asked for; a connection that sends them is not used again.
-  const bool reusable = upstreamKeepAlive_ && requestDone_ && buffer_.empty();
+  const bool retired = retirement() != nullptr && retirement()->isSet();
+  const bool reusable = upstreamKeepAlive_ && requestDone_ && buffer_.empty() && !retired;
   const std::uint64_t key = upstream_->candidates[candidate_].key;
   request_.stop();
   phase_ = Phase::Idle;
@@ -282,6 +299,7 @@ void Forward::startTunnel(ResponseHead &head) {
   response_.start({*socket_, buffer_, client_.socket(), raw});
   response_.run();
   if (phase_ == Phase::Tunnel) request_.run();
+  if (client_.loop().draining()) closeTunnel();
 }
 
 void Forward::tunnelSideDone(Pump &pump) {
@@ -295,23 +313,57 @@ void Forward::tunnelSideDone(Pump &pump) {
   client_.arm();
 }
 
+void Forward::closeTunnel() {
+  // A closing handshake that is under way comes to its end by itself.
+  if (phase_ != Phase::Tunnel || closing_ || oneSideDone_ || fromClient_.closed() || fromUpstream_.closed()) return;
+  closing_ = true;
+  for (Pump *pump : {&response_, &request_}) {
+    if (phase_ != Phase::Tunnel || !framesOf(*pump).atBoundary()) continue;
+    sendClose(*pump);
+    pump->run();
+  }
+}
+
+void Forward::sendClose(Pump &pump) {
+  closeSentBy(pump) = true;
+  pump.append(webSocketClose(kGoingAway, &pump == &request_));
+}
+
+/// How much of the payload passes: all, or what stands before our close frame.
+std::size_t Forward::relayFrames(Pump &pump, std::string_view payload) {
+  FrameCounter &counter = framesOf(pump);
+  if (!closing_) {
+    const std::uint64_t frames = counter.feed(payload);
+    if (frames != 0) client_.session().onFrames(client_, frames);
+    return payload.size();
+  }
+  std::size_t passes = 0;
+  if (!closeSentBy(pump)) {
+    passes = counter.feedToBoundary(payload);
+    if (!counter.atBoundary()) return payload.size();
+    sendClose(pump);
+  }
+  counter.feed(payload.substr(passes)); // for the close frame that answers ours
+  return passes;
+}
+
+void Forward::endIfClosed() {
+  if (!closing_ || phase_ != Phase::Tunnel || !fromClient_.closed() || !fromUpstream_.closed()) return;
+  if (!request_.writing() && !response_.writing()) client_.close();
+}
+
 // ---------------------------------------------------------------------------------------------------------- events
 
-void Forward::onPumpBytes(Pump &pump, std::string_view payload) {
+std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
   Summary &summary = client_.summary();
   if (&pump == &request_) {
     client_.bodyPassed(false);
     summary.bytesIn += payload.size();
-    if (tunnel()) {
-      const std::uint64_t frames = fromClient_.feed(payload);
-      if (frames != 0) client_.session().onFrames(client_, frames);
-    }
-    return;
+  } else {
+    summary.bytesOut += payload.size();
+    if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
   }
-  summary.bytesOut += payload.size();
-  if (!tunnel()) return client_.session().onResponseBytes(client_, payload.size());
-  const std::uint64_t frames = fromUpstream_.feed(payload);
-  if (frames != 0) client_.session().onFrames(client_, frames);
+  return tunnel() ? relayFrames(pump, payload) : payload.size();
 }
 
 void Forward::onPumpDone(Pump &pump) {
@@ -361,6 +413,31 @@ std::int64_t Forward::bodyDeadline() const noexcept {
 }
 
 std::int64_t Forward::deadline() const {
+  if (phase_ == Phase::Idle) return INT64_MAX;
+  const std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
+  return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
+}
+
+void Forward::look() {
+  if (phase_ == Phase::Tunnel && retirement() != nullptr && retirement()->isSet()) closeTunnel();
+}
+
+void Forward::onRetired() {
+  client_.summary().reason = "the instance has gone";
+  switch (phase_) {
+  case Phase::Idle:
+    return;
+  case Phase::Connecting:
+  case Phase::AwaitHead:
+    return fail(ForwardFailure::ClosedEarly);
+  case Phase::Body:
+    return client_.abort("the instance has gone");
+  case Phase::Tunnel:
+    return client_.close();
+  }
+}
+
+std::int64_t Forward::phaseDeadline() const {
   const Timeouts &limit = client_.loop().options().timeouts;
   Timeouts::Ms wait{};
   switch (phase_) {
@@ -385,6 +462,8 @@ std::int64_t Forward::deadline() const {
 }
 
 void Forward::onDeadline() {
+  if (phase_ != Phase::Idle && retirement() != nullptr && retirement()->isDue(client_.loop().nowMs()))
+    return onRetired();
   switch (phase_) {
   case Phase::Idle:
     return;

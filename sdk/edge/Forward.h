@@ -21,20 +21,25 @@ public:
 
   void begin(std::shared_ptr<const Upstream> upstream);
   void clientReadable();
-  void clientWritable() { response_.run(); }
+  void clientWritable();
   /// True while bytes from the client belong to this exchange.
   bool wantsInput() const noexcept { return tunnel() || (phase_ != Phase::Idle && request_.started()); }
   bool tunnel() const noexcept { return phase_ == Phase::Tunnel; }
   std::int64_t deadline() const;
   void onDeadline();
   void onClientEnd();
+  /// A WebSocket is asked to end: both sides get a close frame, at the next boundary between two frames, and what they
+  /// send after that is only read. It is over once both have answered with theirs.
+  void closeTunnel();
+  /// Now and then: the address may have been retired.
+  void look();
   /// Lets go of the upstream.
   void cancel() noexcept;
 
   void onReadable() override;
   void onWritable() override;
   void onPumpProgress() override { touch(); }
-  void onPumpBytes(Pump &pump, std::string_view payload) override;
+  std::size_t onPumpBytes(Pump &pump, std::string_view payload) override;
   void onPumpDone(Pump &pump) override;
   void onPumpFailed(Pump &pump, PumpFailure failure) override;
 
@@ -52,6 +57,14 @@ private:
   void startTunnel(ResponseHead &head);
   void responseDone();
   void tunnelSideDone(Pump &pump);
+  std::size_t relayFrames(Pump &pump, std::string_view payload);
+  FrameCounter &framesOf(const Pump &pump) noexcept { return &pump == &request_ ? fromClient_ : fromUpstream_; }
+  bool &closeSentBy(const Pump &pump) noexcept { return &pump == &request_ ? closeToUpstream_ : closeToClient_; }
+  void sendClose(Pump &pump);
+  void endIfClosed();
+  const Retirement *retirement() const noexcept { return upstream_->candidates[candidate_].retirement.get(); }
+  void onRetired();
+  std::int64_t phaseDeadline() const;
   std::int64_t bodyDeadline() const noexcept;
   void fail(ForwardFailure failure);
   void touch();
@@ -78,6 +91,9 @@ private:
   bool clientKeepAlive_ = false;
   bool clientEnded_ = false;
   bool oneSideDone_ = false;
+  bool closing_ = false; // a WebSocket that was asked to end
+  bool closeToClient_ = false;
+  bool closeToUpstream_ = false;
 };
 
 } // namespace matrixos::edge

@@ -64,7 +64,7 @@ public:
 
   /// [any-thread] Connections of this loop, those on their way to it included.
   std::atomic<std::size_t> &connections() noexcept { return connections_; }
-  /// Closes what is idle and ends the others after their exchange.
+  /// See Server::drain().
   void drain();
   bool draining() const noexcept { return draining_; }
   void closeAll();

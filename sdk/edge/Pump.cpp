@@ -98,8 +98,8 @@ void Pump::decode() {
   if (decoder_.failed() || passed_ > most_) return;
   payload_ = step.produced;
   consumed_ = step.consumed;
+  if (payload_ != 0) payload_ = owner_.onPumpBytes(*this, {buffer_->data(), payload_});
   if (payload_ != 0) {
-    owner_.onPumpBytes(*this, {buffer_->data(), payload_});
     if (chunkedOut_) {
       appendChunkStart(prefix_, payload_);
       suffix_.append("\r\n");

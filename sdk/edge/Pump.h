@@ -20,8 +20,8 @@ class PumpOwner {
 public:
   /// Bytes were read or written.
   virtual void onPumpProgress() = 0;
-  /// Payload that is about to be written.
-  virtual void onPumpBytes(Pump &pump, std::string_view payload) = 0;
+  /// Payload that is about to be written. Returns how much of it is: what lies behind that is thrown away.
+  virtual std::size_t onPumpBytes(Pump &pump, std::string_view payload) = 0;
   virtual void onPumpDone(Pump &pump) = 0;
   virtual void onPumpFailed(Pump &pump, PumpFailure failure) = 0;
 
@@ -38,6 +38,11 @@ public:
 
   /// Text to send ahead of the body. Add to it before start(), or between, for 1xx heads, followed by run().
   std::string &ahead() noexcept { return prefix_; }
+  /// Text to send behind the payload that has been handed over; run() follows, unless this is said in onPumpBytes.
+  void append(std::string_view text) {
+    suffix_ += text;
+    writing_ = true;
+  }
   /// Where to write to; needed before the first run().
   void setDestination(Socket &to) noexcept { to_ = &to; }
 

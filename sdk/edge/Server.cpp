@@ -2,6 +2,7 @@
 
 #include "Connection.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
 
 #include <unistd.h>
@@ -202,6 +203,12 @@ std::size_t Server::connections() const noexcept {
   for (const auto &loop : loops_)
     sum += loop->connections().load();
   return sum;
+}
+
+void Server::retire(const Upstream::Candidate &gone, std::chrono::milliseconds grace) {
+  if (gone.retirement) gone.retirement->setAt(monotonicNanos() / 1'000'000 + grace.count());
+  for (const auto &loop : loops_)
+    loop->post([&loop = *loop, key = gone.key] { loop.upstreams().drop(key); });
 }
 
 bool Server::drain(std::chrono::milliseconds deadline) {

@@ -41,8 +41,12 @@ public:
   /// all loops have changed. Throws matrixos::Error when an address cannot be bound or a head would not fit into a
   /// block: then nothing has changed.
   void reconfigure(ServerOptions options, const std::function<void(Loop &)> &also = {});
-  /// Stops listening, closes idle connections, lets the others end their exchange. True when none was left before
-  /// the deadline.
+  /// [any-thread] The address passes to somebody else, or goes: its idle connections are closed now, WebSockets are
+  /// asked to end, and what still runs on it after `grace` is cut. Other addresses do not notice.
+  void retire(const Upstream::Candidate &gone, std::chrono::milliseconds grace);
+  /// Stops listening and lets every exchange end: what is idle closes within a second, answers say that they are the
+  /// last, what is held is answered by Session::onDrain, WebSockets get a close frame. True when nothing was left
+  /// before the deadline.
   bool drain(std::chrono::milliseconds deadline);
   /// Closes what is left and joins the threads.
   void stop();

@@ -47,6 +47,12 @@ void Session::onHoldTimeout(Exchange &exchange) {
   exchange.respond(problem(504, "the request waited too long"));
 }
 
+void Session::onDrain(Exchange &exchange) {
+  LocalResponse response = problem(503, "the server is stopping");
+  response.fields.emplace_back("Retry-After", "1");
+  exchange.respond(std::move(response));
+}
+
 LocalResponse Session::refusal(int status, const char *reason) {
   return problem(status, reason);
 }

@@ -5,6 +5,7 @@
 #include "Head.h"
 #include "HeadWriter.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,19 @@ namespace matrixos::edge {
 
 class Loop;
 
+/// From when on nothing may run on an address any more. Any thread sets it, loops read it.
+class Retirement {
+public:
+  /// On the clock of Loop::nowMs().
+  void setAt(std::int64_t ms) noexcept { atMs_.store(ms, std::memory_order_relaxed); }
+  std::int64_t atMs() const noexcept { return atMs_.load(std::memory_order_relaxed); }
+  bool isDue(std::int64_t nowMs) const noexcept { return nowMs >= atMs(); }
+  bool isSet() const noexcept { return atMs() != INT64_MAX; }
+
+private:
+  std::atomic<std::int64_t> atMs_{INT64_MAX};
+};
+
 /// Where requests can be sent to. Immutable; a stream keeps the one it started with.
 struct Upstream {
   struct Candidate {
@@ -24,6 +38,8 @@ struct Upstream {
     /// Names this upstream for the connection pool. Numbers are never used again for another one, so that a port or
     /// address that passed to somebody else never gets bytes of the one before. 0: not pooled.
     std::uint64_t key = 0;
+    /// Set by Server::retire(); null: it stays for ever.
+    std::shared_ptr<Retirement> retirement{};
   };
   std::vector<Candidate> candidates; ///< best first
   bool reuse = true;                 ///< false: "Connection: close" after each request
@@ -100,6 +116,8 @@ public:
   /// forward() came to nothing, and no byte of an answer was sent: answer, hold or forward again.
   virtual void onForwardFailed(Exchange &exchange, ForwardFailure failure);
   virtual void onHoldTimeout(Exchange &exchange);
+  /// The server stops while the request is held: answer. Default: 503 with Retry-After.
+  virtual void onDrain(Exchange &exchange);
   /// The client left while its request was held. onFinished follows.
   virtual void onGone(Exchange &) {}
   /// The exchange became a WebSocket; from here on request() is empty.

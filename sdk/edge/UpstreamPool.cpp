@@ -105,6 +105,15 @@ void UpstreamPool::giveBack(std::unique_ptr<Idle> idle) {
   if (spare_.size() < kSpare) spare_.push_back(std::move(idle));
 }
 
+void UpstreamPool::drop(std::uint64_t key) noexcept {
+  const auto found = byKey_.find(key);
+  if (found == byKey_.end()) return;
+  for (auto &idle : found->second)
+    idle->release()->close();
+  size_ -= found->second.size();
+  byKey_.erase(found);
+}
+
 void UpstreamPool::clear() noexcept {
   for (auto &[key, list] : byKey_) {
     for (auto &idle : list)

@@ -23,6 +23,8 @@ public:
   std::shared_ptr<Socket> take(std::uint64_t key);
   /// Key 0 is never pooled: the socket is closed.
   void put(std::uint64_t key, std::shared_ptr<Socket> socket);
+  /// Closes the idle connections of that key.
+  void drop(std::uint64_t key) noexcept;
   void clear() noexcept;
   std::size_t size() const noexcept { return size_; }
 

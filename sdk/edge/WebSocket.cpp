@@ -1,6 +1,7 @@
 #include "WebSocket.h"
 
 #include <Poco/SHA1Engine.h>
+#include <sys/random.h>
 
 #include <algorithm>
 
@@ -41,20 +42,43 @@ std::string webSocketAccept(std::string_view key) {
   return base64(engine.digest());
 }
 
+std::string webSocketClose(std::uint16_t code, bool masked) {
+  std::array<unsigned char, 4> key{};
+  // Guessing the key of two known bytes gains nothing; zeros would do as well.
+  if (masked) [[maybe_unused]]
+    const auto got = ::getrandom(key.data(), key.size(), GRND_NONBLOCK);
+  const auto byte = [](unsigned value) { return static_cast<char>(static_cast<unsigned char>(value)); };
+  std::string frame{byte(0x88), byte(masked ? kMasked | 2U : 2U)};
+  if (masked) frame.append(reinterpret_cast<const char *>(key.data()), key.size());
+  frame += byte((code >> 8U) ^ key[0]);
+  frame += byte((code & 0xFFU) ^ key[1]);
+  return frame;
+}
+
 std::uint64_t FrameCounter::feed(std::string_view bytes) noexcept {
   found_ = 0;
-  while (!bytes.empty() && !lost_) {
-    if (skip_ != 0) {
-      const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
-      skip_ -= step;
-      bytes.remove_prefix(step);
-      continue;
-    }
-    header_[have_++] = static_cast<unsigned char>(bytes.front());
-    bytes.remove_prefix(1);
-    if (have_ >= 2 && have_ == headerSize(header_[1])) lost_ = !takeHeader();
-  }
+  while (!bytes.empty() && !lost_)
+    bytes.remove_prefix(step(bytes));
   return found_;
+}
+
+std::size_t FrameCounter::feedToBoundary(std::string_view bytes) noexcept {
+  std::size_t taken = 0;
+  while (taken < bytes.size() && !lost_ && !atBoundary())
+    taken += step(bytes.substr(taken));
+  return taken;
+}
+
+/// Takes a piece of a payload, or one byte of a header.
+std::size_t FrameCounter::step(std::string_view bytes) noexcept {
+  if (skip_ != 0) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
+    skip_ -= piece;
+    return piece;
+  }
+  header_[have_++] = static_cast<unsigned char>(bytes.front());
+  if (have_ >= 2 && have_ == headerSize(header_[1])) lost_ = !takeHeader();
+  return 1;
 }
 
 bool FrameCounter::takeHeader() noexcept {
@@ -64,6 +88,7 @@ bool FrameCounter::takeHeader() noexcept {
   const unsigned length = header_[1] & kLengthBits;
   if ((opcode > 2 && opcode < 8) || opcode > 10) return false;
   if (control && length > 125) return false;
+  closed_ = closed_ || opcode == 8;
   skip_ = length;
   if (length >= 126) {
     skip_ = 0;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <edge/WebSocket.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,4 +64,41 @@ TEST_CASE("a header that makes no sense ends the counting") {
     CHECK(counter.feed(bad + frame(1, 1, false)) == 0);
     CHECK(counter.lost());
   }
+}
+
+TEST_CASE("the boundary between two frames is found in any split") {
+  const std::string frames = std::string("\x81\x85\0\0\0\0hello", 11) + std::string("\x89\0", 2) +
+                             std::string("\x82\x7E\0\x80", 4) + std::string(128, 'x') +
+                             std::string("\x88\x02\x03\xE8", 4);
+  const std::set<std::size_t> boundaries{0, 11, 13, 145, 149};
+  FrameCounter bytewise;
+  for (std::size_t i = 0; i <= frames.size(); ++i) {
+    CAPTURE(i);
+    CHECK(bytewise.atBoundary() == (boundaries.count(i) != 0));
+    FrameCounter counter;
+    counter.feed(frames.substr(0, i));
+    CHECK(counter.closed() == (i >= 147));
+    // No further than the end of the frame under way.
+    CHECK(i + counter.feedToBoundary(frames.substr(i)) == *boundaries.lower_bound(i));
+    CHECK(counter.atBoundary());
+    if (i < frames.size()) bytewise.feed(frames.substr(i, 1));
+  }
+  FrameCounter lost;
+  lost.feed(std::string("\x83\x01", 2));
+  CHECK(lost.lost());
+  CHECK_FALSE(lost.atBoundary());
+  CHECK(lost.feedToBoundary("more") == 0);
+}
+
+TEST_CASE("a close frame of ours is one to the counter, too") {
+  CHECK(webSocketClose(1001, false) == std::string("\x88\x02\x03\xE9", 4));
+  const std::string masked = webSocketClose(1001, true);
+  REQUIRE(masked.size() == 8);
+  CHECK(masked.substr(0, 2) == "\x88\x82");
+  CHECK((masked[6] ^ masked[2]) == 0x03);
+  CHECK(static_cast<unsigned char>(masked[7] ^ masked[3]) == 0xE9);
+  FrameCounter counter;
+  CHECK(counter.feed(masked) == 0);
+  CHECK(counter.closed());
+  CHECK(counter.atBoundary());
 }
