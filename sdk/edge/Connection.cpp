@@ -261,7 +261,7 @@ void Connection::finish(bool keepAlive) {
   const bool last = head_ && !head_->keepAlive && complete_ && in_.empty() && !socket_->mayRead();
   endExchange();
   if (state_ == State::Closed) return;
-  if (!keepAlive || loop_.draining()) return last ? close() : linger();
+  if (!keepAlive) return last ? close() : linger();
   parser_.reset();
   state_ = State::Head;
   sinceMs_ = loop_.nowMs();
