@@ -197,13 +197,20 @@ void Upstream::run() {
       }
       ++accepted_;
       open_.insert(fd);
-      threads_.emplace_back([this, fd] {
+      // Threads that have ended keep memory until they are joined.
+      for (auto ended = ended_.begin(); ended != ended_.end(); ended = ended_.erase(ended)) {
+        (*ended)->join();
+        threads_.erase(*ended);
+      }
+      const auto self = threads_.emplace(threads_.end());
+      *self = std::thread([this, fd, self] {
         {
           Conn conn(::dup(fd));
           script_(conn);
         }
         const std::lock_guard inner(mutex_);
         open_.erase(fd);
+        ended_.push_back(self);
         ::close(fd);
       });
     }

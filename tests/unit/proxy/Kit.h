@@ -86,6 +86,7 @@ private:
   std::mutex mutex_;
   std::set<int> open_;
   std::list<std::thread> threads_;
+  std::vector<std::list<std::thread>::iterator> ended_;
   std::thread acceptor_;
   std::atomic<bool> stopping_{false};
 };

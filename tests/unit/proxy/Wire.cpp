@@ -20,7 +20,7 @@ namespace kit {
 
 namespace {
 
-constexpr int kMostDescriptors = 256; // that a test has open
+constexpr int kMostDescriptors = 2048; // that a test has open
 
 /// The number after the name of a field, or npos.
 std::size_t numberIn(const std::string &head, const char *name) {
@@ -116,22 +116,24 @@ void End::step() {
 void End::speak() {
   while (!toSay_.empty()) {
     if (paced_ && !consumed()) return;
-    const ssize_t put = ::send(fd_, toSay_.data(), std::min(piece_, toSay_.size()), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (put < 0) {
-      if (errno != EAGAIN) toSay_.clear(); // nobody listens any more
-      return;
-    }
-    toSay_.erase(0, static_cast<std::size_t>(put));
+    const std::size_t size = std::min(piece_, toSay_.size() - said_);
+    const ssize_t put = ::send(fd_, toSay_.data() + said_, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put < 0 && errno == EAGAIN) return;
+    said_ += static_cast<std::size_t>(put);
     piece_ = others_;
+    if (put >= 0 && said_ < toSay_.size()) continue;
+    toSay_.clear(); // all of it, or nobody listens any more
+    said_ = 0;
   }
 }
 
 void End::listen() {
   char block[16384];
-  for (;;) {
-    const ssize_t got = ::recv(fd_, block, sizeof block, MSG_DONTWAIT);
+  for (std::size_t left = appetite_; left != 0;) {
+    const ssize_t got = ::recv(fd_, block, std::min(sizeof block, left), MSG_DONTWAIT);
     if (got > 0) {
       heard_.append(block, static_cast<std::size_t>(got));
+      left -= static_cast<std::size_t>(got);
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;

@@ -31,6 +31,8 @@ public:
   void say(std::string_view text, std::size_t first = SIZE_MAX, std::size_t others = SIZE_MAX);
   /// Once everything has been sent; `patient`: and read by the other side.
   void cutAfter(Cut cut, bool patient);
+  /// How much is read with each step; all there is, unless told otherwise.
+  void setAppetite(std::size_t bytes) noexcept { appetite_ = bytes; }
   /// Sends, cuts and reads what is possible now.
   void step();
   /// Now.
@@ -57,9 +59,11 @@ private:
   int fd_;
   int otherSide_ = -1;
   std::string toSay_;
+  std::size_t said_ = 0; // of it
   std::size_t piece_ = SIZE_MAX;
   std::size_t others_ = SIZE_MAX;
   std::string heard_;
+  std::size_t appetite_ = SIZE_MAX;
   Cut cut_ = Cut::Close;
   bool paced_ = false;
   bool cutPending_ = false;
