@@ -1,4 +1,5 @@
 #include "daemon/MatrixosDaemon.h"
+#include "daemon/ServiceManager.h"
 #include "daemon/SignalThread.h"
 
 #include <Poco/Util/OptionException.h>
@@ -29,6 +30,7 @@ std::vector<std::string> withAbsolutePaths(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   matrixos::daemon::SignalThread::blockAll();
+  matrixos::daemon::ServiceManager::claimSockets();
   try {
     std::vector<std::string> arguments = withAbsolutePaths(argc, argv);
     std::vector<char *> pointers;

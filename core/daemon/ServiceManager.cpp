@@ -22,6 +22,10 @@ void ServiceManager::reloading() {
   ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(micros)).c_str());
 }
 
+void ServiceManager::claimSockets() {
+  ::sd_listen_fds(0);
+}
+
 void ServiceManager::stopping() {
   ::sd_notify(0, "STOPPING=1");
 }

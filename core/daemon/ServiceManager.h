@@ -11,6 +11,8 @@ public:
   static void status(const std::string &status);
   static void reloading();
   static void stopping();
+  /// Sockets that were passed to us go no further, to no child (sd_listen_fds(3)). Before anything is started.
+  static void claimSockets();
 };
 
 } // namespace matrixos::daemon

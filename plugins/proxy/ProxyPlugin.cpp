@@ -2,6 +2,8 @@
 
 #include <matrixos/json.hpp>
 
+#include <systemd/sd-daemon.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -91,6 +93,14 @@ mode_t parseMode(const std::string &text) {
   return mode;
 }
 
+/// What a service manager listens on for the daemon (sd_listen_fds(3)); the same for every generation of the plugin.
+std::vector<int> inheritedSockets() {
+  std::vector<int> out;
+  for (int i = 0, count = ::sd_listen_fds(0); i < count; ++i)
+    out.push_back(SD_LISTEN_FDS_START + i);
+  return out;
+}
+
 } // namespace
 
 ProxyPlugin::ProxyPlugin(const mos_host_v1 *host)
@@ -118,6 +128,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
 
   edge::ServerOptions &server = out.server;
   server.listen = config_.getList("listen");
+  server.inherited = inheritedSockets();
   server.unixMode = parseMode(config_.getString("unix_mode"));
   server.tlsListen = config_.getList("tls_listen");
   if (!server.tlsListen.empty()) server.tls = readCertificate();

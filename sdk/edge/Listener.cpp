@@ -4,9 +4,11 @@
 
 #include <matrixos/status.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -41,10 +43,19 @@ void removeStale(const Address &address) {
   if (dead) ::unlink(path.c_str());
 }
 
+Address boundOf(int fd) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  ::getsockname(fd, reinterpret_cast<sockaddr *>(&bound), &size);
+  return Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
+}
+
 } // namespace
 
-Listener::Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted, mode_t unixMode)
+Listener::Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted,
+                   const std::vector<int> &inherited, mode_t unixMode)
     : acceptor_(acceptor), loop_(loop), asked_(asked), encrypted_(encrypted) {
+  if (share(inherited)) return;
   if (asked_.isUnix()) removeStale(asked_);
   fd_ = ::socket(asked_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) throwListen(asked_, errno);
@@ -54,6 +65,25 @@ Listener::Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool en
     ::close(fd_);
     throw;
   }
+}
+
+bool Listener::share(const std::vector<int> &inherited) {
+  const auto matching = std::find_if(inherited.begin(), inherited.end(), [&](int fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) return false;
+    bound_ = boundOf(fd);
+    return bound_.text() == asked_.text();
+  });
+  if (matching == inherited.end()) return false;
+  fd_ = ::fcntl(*matching, F_DUPFD_CLOEXEC, 0);
+  // The flag belongs to all who share the socket; nobody else accepts on it.
+  if (fd_ < 0 || ::fcntl(fd_, F_SETFL, O_NONBLOCK) != 0) {
+    const int error = errno;
+    if (fd_ >= 0) ::close(fd_);
+    throwListen(asked_, error);
+  }
+  return shared_ = true;
 }
 
 void Listener::bindAndListen(mode_t unixMode) {
@@ -74,10 +104,7 @@ void Listener::bindAndListen(mode_t unixMode) {
     removeFile();
     throwListen(asked_, error);
   }
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  ::getsockname(fd_, reinterpret_cast<sockaddr *>(&bound), &size);
-  bound_ = Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
+  bound_ = boundOf(fd_);
 }
 
 Listener::~Listener() {
@@ -93,7 +120,7 @@ void Listener::close() noexcept {
   if (fd_ < 0) return;
   if (std::exchange(waiting_, false)) {
     // What waits in the backlog would be reset.
-    for (int turn = 0; turn < kBacklog / kMostAccepts && acceptSome(); ++turn) {
+    for (int turn = 0; !shared_ && turn < kBacklog / kMostAccepts && acceptSome(); ++turn) {
     }
     loop_.reactor().remove(fd_, *this);
     loop_.timers().cancel(*this);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace matrixos::edge {
 
@@ -22,19 +23,21 @@ protected:
   ~Acceptor() = default;
 };
 
-/// Binds and listens at once, and accepts from wait() on. The descriptor is bound on the thread that constructs it, the
-/// rest happens on the loop.
+/// Binds and listens at once, or shares a socket that does so already; accepts from wait() on. The descriptor is bound
+/// on the thread that constructs it, the rest happens on the loop.
 class Listener final : public Pollable, public Timer {
 public:
-  /// `asked` is the address as it was configured. Throws matrixos::Error that names it and the reason. `unixMode`: the
-  /// file mode of a UNIX socket.
-  Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted, mode_t unixMode);
+  /// `asked` is the address as it was configured. Throws matrixos::Error that names it and the reason. See
+  /// ServerOptions for `inherited` and `unixMode`.
+  Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted, const std::vector<int> &inherited,
+           mode_t unixMode);
   ~Listener() override;
 
   /// Throws std::system_error.
   void wait();
   /// Takes what already waits in the backlog, then no longer listens. A UNIX socket's file goes with it, unless another
-  /// process has put its own there. One that never waited may be closed on any thread.
+  /// process has put its own there. Of a shared socket the backlog stays where it is. One that never waited may be
+  /// closed on any thread.
   void close() noexcept;
 
   const Address &asked() const noexcept { return asked_; }
@@ -47,6 +50,7 @@ public:
   void onTimer() override { accept(); }
 
 private:
+  bool share(const std::vector<int> &inherited);
   void bindAndListen(mode_t unixMode);
   void accept();
   /// True: there may be more.
@@ -61,6 +65,7 @@ private:
   int fd_ = -1;
   bool encrypted_;
   bool waiting_ = false;
+  bool shared_ = false;
   dev_t fileDevice_ = 0; // of a UNIX socket's file
   ino_t fileNumber_ = 0;
 };

@@ -36,6 +36,9 @@ struct ServerOptions {
   /// The same, for listeners that speak TLS with this certificate; proxyProtocol does not concern them.
   std::vector<std::string> tlsListen;
   std::shared_ptr<TlsContext> tls;
+  /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
+  /// not bound but taken from there, and who connects meanwhile waits. They stay the caller's.
+  std::vector<int> inherited;
   /// File mode of UNIX sockets: whoever may write to the file may connect.
   mode_t unixMode = 0660;
   unsigned loops = 0; ///< event loops; 0: one per core

@@ -69,7 +69,8 @@ Server::Change Server::planListeners(const ServerOptions &options) {
       change.gone.erase(known);
       return;
     }
-    auto made = std::make_shared<Listener>(self, *loops_.front(), address, encrypted, options.unixMode);
+    auto made =
+        std::make_shared<Listener>(self, *loops_.front(), address, encrypted, options.inherited, options.unixMode);
     change.opened.push_back(made);
     change.all.push_back(std::move(made));
   };

@@ -114,10 +114,10 @@ void DaemonProcess::rewriteConfig(const Values &changes) {
   writeFile(configFile(), text);
 }
 
-void DaemonProcess::launch() {
-  process_ = std::make_unique<Process>(
-      std::vector<std::string>{(buildDir() / "bin/matrixosd").string(), "--config=" + configFile().string()},
-      dir_ / "log");
+void DaemonProcess::launch(std::vector<std::string> under) {
+  under.push_back((buildDir() / "bin/matrixosd").string());
+  under.push_back("--config=" + configFile().string());
+  process_ = std::make_unique<Process>(under, dir_ / "log");
 }
 
 bool DaemonProcess::waitUntilServing(std::chrono::milliseconds limit) {

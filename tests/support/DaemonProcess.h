@@ -26,8 +26,8 @@ public:
 
   /// Starts and waits until the API answers; throws std::runtime_error with the log when it does not.
   void start();
-  /// Starts without waiting.
-  void launch();
+  /// Starts without waiting; `under`: a command that runs what it is given.
+  void launch(std::vector<std::string> under = {});
   bool waitUntilServing(std::chrono::milliseconds limit = std::chrono::seconds{60});
   /// SIGTERM; the exit code.
   int stop();

@@ -167,8 +167,14 @@ TEST_CASE(
   CHECK(daemon.stop() == 0);
 }
 
-TEST_CASE("a reload of the proxy under load ends every exchange whole") {
-  Platform p;
+namespace {
+
+struct Outcome {
+  int whole, torn, refused;
+};
+
+/// Six clients ask while the plugin is reloaded three times.
+Outcome reloadUnderLoad(Platform &p) {
   std::atomic<bool> stop{false};
   std::atomic<int> whole{0};
   std::atomic<int> torn{0};
@@ -208,7 +214,45 @@ TEST_CASE("a reload of the proxy under load ends every exchange whole") {
   for (std::thread &client : clients)
     client.join();
   MESSAGE("whole " << whole.load() << ", torn " << torn.load() << ", refused " << refused.load());
-  CHECK(torn.load() == 0);
+  return {whole, torn, refused};
+}
+
+/// A socket that listens and that a child inherits, as a service manager opens it.
+int keepListening(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const auto address = matrixos::edge::Address::parse(at(port));
+  REQUIRE(::bind(fd, address.data(), address.size()) == 0);
+  REQUIRE(::listen(fd, 1024) == 0);
+  return fd;
+}
+
+} // namespace
+
+TEST_CASE("a reload of the proxy under load ends every exchange whole") {
+  Platform p;
+  CHECK(reloadUnderLoad(p).torn == 0);
+}
+
+TEST_CASE("with a socket that the service manager keeps no client is refused either") {
+  Platform p;
+  REQUIRE(p.daemon.stop() == 0);
+  const int fd = keepListening(p.daemon.proxyPort());
+  p.daemon.launch(
+      {"/bin/bash", "-c", "exec 3<&" + std::to_string(fd) + " && LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "-"});
+  REQUIRE(p.daemon.waitUntilServing());
+  const Outcome outcome = reloadUnderLoad(p);
+  CHECK(outcome.torn == 0);
+  CHECK(outcome.refused == 0);
+  REQUIRE(p.daemon.stop() == 0);
+  // Who comes while there is no daemon at all waits for the next one.
+  Conn early = p.ask("/", "alice");
+  p.daemon.launch(
+      {"/bin/bash", "-c", "exec 3<&" + std::to_string(fd) + " && LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "-"});
+  CHECK(early.readResponse().status == 200);
+  REQUIRE(p.daemon.waitUntilServing());
+  ::close(fd);
 }
 
 TEST_CASE("a daemon that stops answers those who wait, closes WebSockets and lets answers end") {

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <list>
+
 using namespace kit;
 using matrixos::test::TempDir;
 
@@ -90,4 +92,35 @@ TEST_CASE("what is no socket is not removed") {
   matrixos::test::writeFile(path, "precious");
   CHECK_THROWS_AS(ProxyFixture([&](auto &o) { o.server.listen = {"unix:" + path}; }), matrixos::Error);
   CHECK(matrixos::test::readFile(path) == "precious");
+}
+
+TEST_CASE("a socket that somebody else keeps is shared, and who connects between two generations waits") {
+  const int kept = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto anyPort = matrixos::edge::Address::parse("127.0.0.1:0");
+  REQUIRE(::bind(kept, anyPort.data(), anyPort.size()) == 0);
+  REQUIRE(::listen(kept, 16) == 0);
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  REQUIRE(::getsockname(kept, reinterpret_cast<sockaddr *>(&bound), &size) == 0);
+  const auto address = matrixos::edge::Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
+  Upstream shell(Upstream::echo);
+  const auto share = [&](matrixos::proxy::ProxyOptions &o) {
+    o.server.listen = {address.text()};
+    o.server.inherited = {0, kept};
+  };
+  std::list<Conn> between;
+  for (int generation = 0; generation < 3; ++generation) {
+    ProxyFixture f(share);
+    f.instance("alice", "running", shell.port());
+    for (Conn &conn : between)
+      CHECK(conn.readResponse().status == 404);
+    between.clear();
+    CHECK(Conn::to(address.port()).get("/", "alice.localhost").status == 200);
+    f.proxy->stop(10s);
+    for (int i = 0; i < 3; ++i) {
+      between.push_back(Conn::to(address.port()));
+      between.back().send("GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n");
+    }
+  }
+  ::close(kept);
 }
