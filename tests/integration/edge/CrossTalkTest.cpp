@@ -5,9 +5,11 @@
 
 #include <doctest/doctest.h>
 #include <support/DaemonProcess.h>
+#include <support/Wait.h>
 
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <thread>
 
 using namespace matrixos::test;
@@ -154,13 +156,8 @@ void Turmoil::change() {
   }
 }
 
-} // namespace
-
-TEST_CASE("answers stay with their instance while instances restart, sleep, move and swap ports") {
-  const auto seed = static_cast<unsigned>(std::random_device{}());
-  CAPTURE(seed);
-  Turmoil turmoil(seed);
-  Visits visits;
+/// Many visits while much happens.
+void talk(Turmoil &turmoil, Visits &visits, std::size_t visitsWanted, std::size_t changesWanted) {
   std::atomic<std::size_t> done{0};
   std::atomic<bool> enough{false};
   std::vector<std::thread> threads;
@@ -171,21 +168,56 @@ TEST_CASE("answers stay with their instance while instances restart, sleep, move
         visitor.visit();
     });
   }
-  while ((turmoil.changes() < kChanges || done < kVisits) && visits.wrong == 0) {
+  const std::size_t before = turmoil.changes();
+  while ((turmoil.changes() < before + changesWanted || done < visitsWanted) && visits.wrong == 0) {
     turmoil.change();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   enough = true;
   for (std::thread &thread : threads)
     thread.join();
-  MESSAGE(visits.whole.load() << " whole answers, " << visits.frames.load() << " frames, " << visits.unavailable.load()
-                              << " times 502, 503 or 504, " << visits.broken.load() << " broken off; " << turmoil.swaps
-                              << " swaps of ports, " << turmoil.moves << " moves, " << turmoil.restarts << " restarts, "
-                              << turmoil.crashes << " crashes, " << turmoil.sleeps << " sleeps");
+}
+
+std::size_t descriptors(DaemonProcess &daemon) {
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(daemon.process().pid()) + "/fd");
+  return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
+/// What the daemon's malloc has handed out; 0 in an instrumented build.
+double heapBytes(DaemonProcess &daemon) {
+  const std::string metrics = daemon.api("GET", "/metrics").body, name = "\nprocess_heap_bytes ";
+  const std::size_t at = metrics.find(name);
+  return at == std::string::npos ? 0 : std::stod(metrics.substr(at + name.size()));
+}
+
+} // namespace
+
+TEST_CASE("answers stay with their instance while instances restart, sleep, move and swap ports") {
+  const auto seed = static_cast<unsigned>(std::random_device{}());
+  CAPTURE(seed);
+  Turmoil turmoil(seed);
+  DaemonProcess &daemon = turmoil.daemon();
+  Visits visits;
+  const std::size_t idle = descriptors(daemon);
+  const auto isIdle = [&] { return descriptors(daemon) <= idle; };
+  talk(turmoil, visits, kVisits / 4, kChanges / 4); // for the pools to fill up
+  CHECK(eventually(isIdle));
+  const double heap = heapBytes(daemon);
+  const std::size_t before = visits.whole + visits.unavailable + visits.broken;
+  talk(turmoil, visits, kVisits, kChanges);
+  CHECK(eventually(isIdle));
+  const double stays =
+      (heapBytes(daemon) - heap) / static_cast<double>(visits.whole + visits.unavailable + visits.broken - before);
+  MESSAGE(visits.whole.load() << " whole answers of " << visits.boots() << " lives, " << visits.frames.load()
+                              << " frames, " << visits.unavailable.load() << " times 502, 503 or 504, "
+                              << visits.broken.load() << " broken off; " << turmoil.swaps << " swaps of ports, "
+                              << turmoil.moves << " moves, " << turmoil.restarts << " restarts, " << turmoil.crashes
+                              << " crashes, " << turmoil.sleeps << " sleeps; bytes that stay of each visit: " << stays);
   CHECK(visits.wrong == 0);
   CHECK(visits.firstComplaint() == "");
   CHECK(turmoil.foreign() == "");
   CHECK(visits.whole > kVisits / 4);
   CHECK(visits.frames > 0);
-  CHECK(turmoil.daemon().stop() == 0);
+  CHECK(stays < 100);
+  CHECK(daemon.stop() == 0);
 }
