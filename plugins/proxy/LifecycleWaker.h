@@ -15,7 +15,12 @@ public:
                               Done done) override {
     const CallScope call(deadline);
     return lifecycle_.ensureRunning(call.abi(), handle, endpoint, [done = std::move(done)](const Outcome &outcome) {
-      done({outcome.status, std::string(outcome.json), outcome.error != nullptr ? outcome.error->what() : ""});
+      WakeResult result{outcome.status, std::string(outcome.json)};
+      if (outcome.error != nullptr) {
+        result.reason = outcome.error->reason();
+        result.retryAfterMs = outcome.error->retryAfterMs();
+      }
+      done(result);
     });
   }
   void forget(std::uint64_t ticket) noexcept override { lifecycle_.forget(ticket); }

@@ -7,6 +7,7 @@
 
 #include <edge/Grammar.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace matrixos::proxy {
@@ -15,6 +16,9 @@ namespace {
 
 constexpr std::size_t kMostPath = 512; // of the log
 constexpr int kRestartSeconds = 2;
+constexpr int kReload = 1;    // seconds between two looks at a start
+constexpr int kComeAgain = 5; // seconds, for whom there is no place
+constexpr std::int64_t kMostAdvice = 300;
 
 std::int64_t wallMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -32,6 +36,12 @@ std::string timingOf(const json::Object &wake) {
         std::to_string(static_cast<std::int64_t>(json::getNumber(*phases, key, 0))));
   }
   return out;
+}
+
+/// Seconds after which a start that failed may be tried again.
+int adviceOf(const WakeResult &result) {
+  if (result.retryAfterMs <= 0) return kComeAgain;
+  return static_cast<int>(std::min((result.retryAfterMs + 999) / 1000, kMostAdvice));
 }
 
 } // namespace
@@ -111,10 +121,23 @@ bool ProxySession::takePlace(const edge::RequestHead &head) {
              : place_.enter(route_->activity, &ActivityCell::requests, options().requestsPerInstance);
 }
 
+/// As long as others wait until it answers it may run without listening yet, unless it has answered already.
+bool ProxySession::isReady() const noexcept {
+  return route_->activity->waiters.load(std::memory_order_relaxed) == 0 ||
+         route_->activity->ready(decision_.gateway).load(std::memory_order_relaxed) == upstream()->candidates[0].key;
+}
+
+void ProxySession::noteReady(bool ready) const noexcept {
+  std::atomic<std::uint64_t> &noted = route_->activity->ready(decision_.gateway);
+  const std::uint64_t key = ready && upstream() ? upstream()->candidates[0].key : 0;
+  // Read first: what all loops only read stays in the caches of all.
+  if (noted.load(std::memory_order_relaxed) != key) noted.store(key, std::memory_order_relaxed);
+}
+
 void ProxySession::toInstance(edge::Exchange &exchange) {
-  if (!takePlace(exchange.request())) return fail(exchange, 503, "this instance has too much to do right now", 1);
+  if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
   loop_.telemetry.used(route_->activity, 1);
-  if (route_->running() && upstream()) return forwardTo(exchange, upstream());
+  if (route_->running() && upstream() && isReady()) return forwardTo(exchange, upstream());
   wake(exchange);
 }
 
@@ -124,23 +147,33 @@ void ProxySession::wake(edge::Exchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
-  if (!shared_.gate->enter(decision_.handle)) return fail(exchange, 503, "too many requests wait for this instance", 5);
+  const WakeGate::Entry entry = shared_.gate->enter(decision_.handle);
+  if (entry != WakeGate::Entry::Entered) return turnAway(exchange, entry);
   askedToWake_ = waiting_ = true;
   loop_.telemetry.woke();
   const std::chrono::milliseconds deadline = options().wakeDeadline;
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
   pageDue_ = pageAfter < deadline && isNavigation(exchange.request());
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
-  claim_ = std::make_shared<WakeClaim>();
+  claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
   const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
-  auto done = [weak, held, claim = claim_, gate = shared_.gate, handle = decision_.handle,
-               this](const WakeResult &result) {
-    if (claim->finish()) return gate->leave(handle);
+  auto done = [weak, held, claim = claim_, this](const WakeResult &result) {
+    if (claim->finish()) return claim->leave();
     // `this` lives as long as the held exchange does.
     if (const auto loop = weak.lock()) loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
   };
   wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell", deadline,
                                              std::move(done));
+}
+
+/// Nobody else can wait now. A browser comes again by itself.
+void ProxySession::turnAway(edge::Exchange &exchange, WakeGate::Entry full) {
+  if (isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
+  const bool one = full == WakeGate::Entry::InstanceFull;
+  tellToComeAgain(exchange,
+                  one ? "too many requests wait for this instance to start"
+                      : "too many requests wait for instances to start",
+                  kComeAgain);
 }
 
 void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
@@ -153,8 +186,12 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
     return fail(exchange, 404, "there is no such handle");
   case Status::DeadlineExceeded:
     return fail(exchange, 504, "the instance did not get ready in time");
+  case Status::ResourceExhausted:
+    return turnAway(exchange, WakeGate::Entry::HouseFull);
   default:
-    return fail(exchange, 503, "the instance could not be started", 5);
+    return tellToComeAgain(
+        exchange, "the instance could not be started" + (result.reason.empty() ? "" : " (" + result.reason + ")"),
+        adviceOf(result));
   }
   try {
     const json::Object::Ptr wake = json::parseObject(result.json);
@@ -169,16 +206,18 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
+  noteReady(true);
   forwardTo(exchange, upstream());
 }
 
 void ProxySession::stopWaiting() noexcept {
   if (wakeTicket_ != 0) shared_.waker->forget(std::exchange(wakeTicket_, 0));
-  if (std::exchange(waiting_, false)) shared_.gate->leave(decision_.handle);
+  if (std::exchange(waiting_, false)) claim_->leave();
+  claim_.reset();
 }
 
 /// The page asks again, and that the wake goes on in between is the business of the first request that is left behind.
-void ProxySession::showProgress(edge::Exchange &exchange) {
+void ProxySession::showProgress(edge::Exchange &exchange, int reloadSeconds) {
   WakeProgress progress;
   const WakeGate::Standing standing = shared_.gate->standing(decision_.handle);
   progress.ahead = standing.ahead;
@@ -188,18 +227,18 @@ void ProxySession::showProgress(edge::Exchange &exchange) {
     progress.phase = WakeProgress::Phase::Ready;
   else if (route && (route->phase == "starting" || route->status == "provisioning"))
     progress.phase = WakeProgress::Phase::Starting;
-  if (shared_.gate->leaveBehind(decision_.handle, wakeTicket_) && claim_->abandon()) {
+  if (waiting_ && shared_.gate->leaveBehind(decision_.handle, wakeTicket_) && claim_->abandon()) {
     waiting_ = false;
     wakeTicket_ = 0;
   }
   stopWaiting();
-  edge::LocalResponse page = waitingPage(decision_.handle, progress);
+  edge::LocalResponse page = waitingPage(decision_.handle, progress, reloadSeconds);
   page.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(page));
 }
 
 void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
-  if (waiting_ && pageDue_) return showProgress(exchange);
+  if (waiting_ && pageDue_) return showProgress(exchange, kReload);
   stopWaiting();
   fail(exchange, 504, "the instance did not get ready in time");
 }
@@ -241,6 +280,7 @@ void ProxySession::followRoute(edge::Exchange &exchange) {
 void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) {
   const bool api = decision_.kind == Decision::Kind::Api;
   const edge::RequestHead &head = exchange.request();
+  if (!api && failure != edge::ForwardFailure::BadResponse) noteReady(false);
   switch (failure) {
   case edge::ForwardFailure::Unreachable:
   case edge::ForwardFailure::ConnectTimeout:
@@ -279,6 +319,7 @@ void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writ
 
 void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) {
   const bool tenant = decision_.kind == Decision::Kind::Instance;
+  if (tenant) noteReady(true);
   eventStream_ =
       tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
@@ -293,6 +334,11 @@ void ProxySession::fail(edge::Exchange &exchange, int status, std::string_view s
   edge::LocalResponse response = errorResponse(wantsPage(exchange.request()), status, sentence, retryAfter);
   response.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(response));
+}
+
+void ProxySession::tellToComeAgain(edge::Exchange &exchange, std::string sentence, int seconds) {
+  sentence.append("; try again in ").append(std::to_string(seconds)).append(seconds == 1 ? " second" : " seconds");
+  fail(exchange, 503, sentence, seconds);
 }
 
 // ----------------------------------------------------------------------------------------------- use, log, metrics

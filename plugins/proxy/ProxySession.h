@@ -38,13 +38,17 @@ private:
   void applyVerdict(edge::Exchange &exchange, Verdict verdict);
   void toInstance(edge::Exchange &exchange);
   bool takePlace(const edge::RequestHead &head);
+  bool isReady() const noexcept;
+  void noteReady(bool ready) const noexcept;
   void wake(edge::Exchange &exchange);
   void woken(edge::Exchange &exchange, const WakeResult &result);
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
   void followRoute(edge::Exchange &exchange);
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
   void failStopping(edge::Exchange &exchange);
-  void showProgress(edge::Exchange &exchange);
+  void tellToComeAgain(edge::Exchange &exchange, std::string sentence, int seconds);
+  void turnAway(edge::Exchange &exchange, WakeGate::Entry full);
+  void showProgress(edge::Exchange &exchange, int reloadSeconds);
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);
   void logRequest(const Outcome &outcome, const edge::Summary &summary);

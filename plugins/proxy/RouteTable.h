@@ -24,6 +24,12 @@ struct ActivityCell {
   std::atomic<std::uint64_t> count{0};    ///< uses since they were last collected
   std::atomic<std::size_t> requests{0};   ///< in flight, those that wait included
   std::atomic<std::size_t> webSockets{0}; ///< open, or being opened
+  std::atomic<std::size_t> waiters{0};    ///< requests that wait until it is ready
+  /// Key of the upstream that has answered as the shell, or the gateway, and not failed since.
+  std::atomic<std::uint64_t> shellReady{0};
+  std::atomic<std::uint64_t> gatewayReady{0};
+
+  std::atomic<std::uint64_t> &ready(bool gateway) noexcept { return gateway ? gatewayReady : shellReady; }
 };
 
 /// A place among the requests, or the WebSockets, of one instance; given back at its end.

@@ -11,8 +11,6 @@ namespace matrixos::proxy {
 
 namespace {
 
-constexpr int kReloadSeconds = 1;
-
 constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--mark:#c2552d}
 @media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--mark:#e8794f}}
@@ -61,7 +59,7 @@ bool isNavigation(const edge::RequestHead &head) noexcept {
   return mode != nullptr ? edge::sameText(mode->value, "navigate") : wantsPage(head);
 }
 
-edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress) {
+edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(progress.since).count();
   edge::LocalResponse response;
   response.status = 503;
@@ -71,7 +69,7 @@ edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &pro
       .append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
               "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
               "<meta http-equiv=\"refresh\" content=\"")
-      .append(std::to_string(kReloadSeconds))
+      .append(std::to_string(reloadSeconds))
       .append("\"><title>")
       .append(handle)
       .append(" is waking up</title><style>")
@@ -86,7 +84,7 @@ edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &pro
   response.fields = {
       {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"},
       {"Cache-Control", "no-store"},
-      {"Retry-After", std::to_string(kReloadSeconds)}};
+      {"Retry-After", std::to_string(reloadSeconds)}};
   return response;
 }
 

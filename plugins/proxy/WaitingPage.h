@@ -21,7 +21,7 @@ struct WakeProgress {
 /// does not say its mode. Scripts that fetch, and forms that send, wait instead.
 bool isNavigation(const edge::RequestHead &head) noexcept;
 
-/// 503 with Retry-After and a page that asks again by itself, with nothing in it but HTML and CSS.
-edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress);
+/// 503 with Retry-After and a page that asks again by itself after that time, with nothing in it but HTML and CSS.
+edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds);
 
 } // namespace matrixos::proxy

@@ -10,18 +10,18 @@ void WakeGate::limit(std::size_t perHandle, std::size_t total) noexcept {
   total_ = total;
 }
 
-bool WakeGate::enter(const std::string &handle) {
+WakeGate::Entry WakeGate::enter(const std::string &handle) {
   const std::lock_guard lock(mutex_);
-  if (all_ >= total_) return false;
+  if (all_ >= total_) return Entry::HouseFull;
   Wake &wake = byHandle_[handle];
   if (wake.waiters == 0) {
     wake.order = ++lastOrder_;
     wake.since = Clock::now();
   }
-  if (wake.waiters >= perHandle_) return false;
+  if (wake.waiters >= perHandle_) return Entry::InstanceFull;
   ++wake.waiters;
   ++all_;
-  return true;
+  return Entry::Entered;
 }
 
 void WakeGate::leave(const std::string &handle) noexcept {
@@ -40,7 +40,7 @@ std::size_t WakeGate::waiting() const {
 WakeGate::Standing WakeGate::standing(const std::string &handle) const {
   const std::lock_guard lock(mutex_);
   const auto found = byHandle_.find(handle);
-  if (found == byHandle_.end()) return {};
+  if (found == byHandle_.end()) return {byHandle_.size(), {}};
   const auto before = [&](const auto &other) { return other.second.order < found->second.order; };
   return {static_cast<std::size_t>(std::count_if(byHandle_.begin(), byHandle_.end(), before)),
           Clock::now() - found->second.since};

@@ -1,16 +1,20 @@
 /// Waker.h: the wake stage's way to whoever starts instances, and its admission.
 #pragma once
 
+#include "RouteTable.h"
+
 #include <matrixos/status.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace matrixos::proxy {
@@ -18,8 +22,9 @@ namespace matrixos::proxy {
 /// How a wake ended.
 struct WakeResult {
   Status status = Status::Ok;
-  std::string json;    ///< on success: {"instance", "phases"}, see abi/lifecycle.h
-  std::string message; ///< on failure
+  std::string json;              ///< on success: {"instance", "phases"}, see abi/lifecycle.h
+  std::string reason{};          ///< on failure: UPPER_SNAKE_CASE or empty; fit for those outside
+  std::int64_t retryAfterMs = 0; ///< on failure: 0 without advice
 };
 
 /// Starts instances. Thread-safe.
@@ -45,8 +50,9 @@ public:
 
   /// For who comes from now on.
   void limit(std::size_t perHandle, std::size_t total) noexcept;
-  /// False: one more would be too many.
-  bool enter(const std::string &handle);
+  enum class Entry { Entered, InstanceFull, HouseFull };
+  /// Whoever has entered leaves again.
+  Entry enter(const std::string &handle);
   void leave(const std::string &handle) noexcept;
   std::size_t waiting() const;
 
@@ -78,9 +84,20 @@ private:
   std::unordered_map<std::string, Wake> byHandle_;
 };
 
-/// What a held request and the one who answers it, on another thread, have to agree on: who gives back the place.
+/// A place that was entered, and what a held request and the one who answers it, on another thread, have to agree on:
+/// who gives it back.
 class WakeClaim {
 public:
+  WakeClaim(std::shared_ptr<WakeGate> gate, std::shared_ptr<ActivityCell> cell)
+      : gate_(std::move(gate)), cell_(std::move(cell)) {
+    cell_->waiters.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  /// Gives back the place; once.
+  void leave() noexcept {
+    cell_->waiters.fetch_sub(1, std::memory_order_relaxed);
+    gate_->leave(cell_->handle);
+  }
   /// The request ends, the wake goes on. False: it has ended already.
   bool abandon() noexcept { return state_.exchange(State::Abandoned) == State::Held; }
   /// The wake has ended. True: nobody is left to give back the place.
@@ -88,6 +105,8 @@ public:
 
 private:
   enum class State : std::uint8_t { Held, Abandoned, Finished };
+  const std::shared_ptr<WakeGate> gate_;
+  const std::shared_ptr<ActivityCell> cell_;
   std::atomic<State> state_{State::Held};
 };
 

@@ -164,7 +164,7 @@ void Connection::beginExchange() {
 
 void Connection::readWhileBusy() {
   in_.prepare();
-  if (in_.space() == 0) return; // as much as is kept for a request that waits
+  if (in_.space() == 0) return readNoMore();
   const Io io = socket_->read(in_.writePointer(), in_.space());
   if (io.kind == Io::Kind::Bytes) {
     in_.filled(io.bytes);
@@ -181,8 +181,21 @@ void Connection::readWhileBusy() {
   forward_->onClientEnd();
 }
 
+/// As much is here as is kept for a request that waits. A client that leaves waits no longer all the same.
+void Connection::readNoMore() {
+  if (state_ != State::Holding) return;
+  if (!socket_->ended()) return socket_->waitEnd();
+  leaveHold();
+  session_->onGone(*this);
+  close();
+}
+
 void Connection::watch() {
-  if (!inputEnded_ && in_.space() != 0) socket_->waitReadable();
+  if (inputEnded_) return;
+  if (in_.space() != 0)
+    socket_->waitReadable();
+  else if (state_ == State::Holding)
+    socket_->waitEnd();
 }
 
 bool Connection::mayKeepAlive() const noexcept {

@@ -83,6 +83,7 @@ private:
   void beginExchange();
   void readInput();
   void readWhileBusy();
+  void readNoMore();
   void sendAnswer(const LocalResponse &response, bool keepAlive);
   void flushAnswer();
   bool skipBufferedBody();

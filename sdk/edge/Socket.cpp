@@ -66,6 +66,12 @@ void Socket::waitWritable() {
   if (writable_) loop_.reactor().again(*this);
 }
 
+void Socket::waitEnd() {
+  if (endWait_ || !open_) return;
+  endWait_ = true;
+  if (ended_) loop_.reactor().again(*this);
+}
+
 void Socket::onEvents(unsigned events) {
   ended_ = ended_ || (events & kEnded) != 0;
   readable_ = readable_ || (events & (EPOLLIN | kEnded)) != 0;
@@ -77,8 +83,8 @@ void Socket::onEvents(unsigned events) {
     writeWait_ = false;
     if (user_ != nullptr) user_->onWritable();
   }
-  if (readable_ && readWait_ && open_) {
-    readWait_ = false;
+  if (((readable_ && readWait_) || (ended_ && endWait_)) && open_) {
+    readWait_ = endWait_ = false;
     if (user_ != nullptr) user_->onReadable();
   }
 }

@@ -51,6 +51,10 @@ public:
   void setUser(SocketEvents *user) noexcept { user_ = user; }
   void waitReadable();
   void waitWritable();
+  /// For who cannot read now: onReadable() once the peer has ended its side, whatever is left to be read before that.
+  void waitEnd();
+  /// The peer has ended its side, or the connection has failed; what came before may be unread.
+  bool ended() const noexcept { return ended_; }
   /// There may be something to read: what was there has not been exhausted yet, or more has come.
   bool mayRead() const noexcept { return readable_; }
 
@@ -85,6 +89,7 @@ private:
   bool ended_ = false; // the end, or a failure, stands behind what can be read
   bool readWait_ = false;
   bool writeWait_ = false;
+  bool endWait_ = false;
   bool reset_ = false;
 };
 

@@ -320,7 +320,7 @@ void FakeWaker::forget(std::uint64_t ticket) noexcept {
     done = std::move(found->second);
     pending_.erase(found);
   }
-  done({matrixos::Status::Cancelled, "", "forgotten"});
+  done({matrixos::Status::Cancelled, ""});
 }
 
 void FakeWaker::answer(const matrixos::proxy::WakeResult &result) {

@@ -52,7 +52,7 @@ TEST_CASE("how a wake that fails is told") {
   for (const Row row : {Row{Status::NotFound, 404}, Row{Status::Unavailable, 503}, Row{Status::ResourceExhausted, 503},
                         Row{Status::DeadlineExceeded, 504}, Row{Status::Internal, 503}}) {
     ProxyFixture f;
-    f.waker.instant = [&](const std::string &) { return matrixos::proxy::WakeResult{row.status, "", "no"}; };
+    f.waker.instant = [&](const std::string &) { return matrixos::proxy::WakeResult{row.status, "", "NO"}; };
     f.instance("alice", "stopped");
     Conn conn = f.connect();
     const auto answer = conn.get("/", "alice.localhost");
@@ -124,6 +124,33 @@ TEST_CASE("an answer that breaks off in its header is not asked for again") {
   CHECK(f.waker.calls == 0);
 }
 
+TEST_CASE("as long as others wait until an instance answers, whoever comes waits too, unless it has answered already") {
+  Upstream gateway(Upstream::echo);
+  Upstream shell([](Conn &conn) { conn.readHead(); }); // a port proxy: accepts and hangs up
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), gateway.port());
+  Conn first = f.connect();
+  first.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  // Sent to the port proxy it would be lost: no second attempt is allowed.
+  Conn second = f.connect();
+  second.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  Conn third = f.connect();
+  third.send("GET /api HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 3; }));
+  f.waker.answer({Status::Ok, wakeJson("alice", gateway.port()), ""});
+  CHECK(first.readResponse().status == 200);
+  CHECK(second.readResponse().status == 200);
+  CHECK(third.readResponse().status == 200);
+
+  // The gateway has answered: that the shell no longer does is not its business.
+  f.instance("alice", "running", shell.port(), gateway.port(), 3);
+  CHECK(third.get("/api", "alice.localhost").status == 200);
+  first.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  CHECK(third.get("/api", "alice.localhost").status == 200);
+}
+
 TEST_CASE("200 simultaneous requests for three sleepers") {
   Upstream shell(Upstream::echo);
   ProxyFixture f;
@@ -167,6 +194,12 @@ TEST_CASE("waiters are bounded per instance and in all") {
     const auto answer = clients.back().readResponse();
     CHECK(answer.status == 503);
     CHECK(answer.field("Retry-After") == "5");
+    CHECK(answer.body.find("; try again in 5 seconds\"") != std::string::npos);
+    // A browser sees how it stands and asks again.
+    const auto page = f.connect().get("/", handle + ".localhost", "Accept: text/html\r\n");
+    CHECK(page.status == 503);
+    CHECK(page.field("Retry-After") == "5");
+    CHECK(page.body.find("http-equiv=\"refresh\" content=\"5\"") != std::string::npos);
     ++refused;
   }
   CHECK(refused == 2);
