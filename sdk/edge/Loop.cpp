@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <ctime>
@@ -54,8 +55,9 @@ void Loop::run() {
 }
 
 int Loop::patience() const noexcept {
-  if (timers_.empty()) return -1; // an idle loop sleeps
-  return static_cast<int>(TimerWheel::kTickMs - nowMs_ % TimerWheel::kTickMs);
+  if (timers_.empty()) return -1;
+  constexpr std::int64_t kLongest = 60'000;
+  return static_cast<int>(std::clamp<std::int64_t>(timers_.nextMs() - nowMs_, 1, kLongest));
 }
 
 void Loop::stop() {

@@ -33,6 +33,7 @@ void TimerWheel::set(Timer &timer, std::int64_t deadlineMs) noexcept {
   timer.next_ = &anchor;
   anchor.prev_->next_ = &timer;
   anchor.prev_ = &timer;
+  soonest_ = std::min(soonest_, tick);
   ++count_;
 }
 
@@ -42,6 +43,10 @@ void TimerWheel::cancel(Timer &timer) noexcept {
 
 void TimerWheel::advance(std::int64_t nowMs) {
   const std::int64_t last = nowMs / kTickMs;
+  if (last < soonest_) {
+    tick_ = std::max(tick_, last);
+    return;
+  }
   // After a long pause one turn visits every slot; more would visit them again.
   tick_ = std::max(tick_, last - static_cast<std::int64_t>(kSlots));
   while (tick_ < last) {
@@ -63,6 +68,19 @@ void TimerWheel::advance(std::int64_t nowMs) {
         timer.onTimer();
       }
     }
+  }
+  findSoonest();
+}
+
+/// A slot also holds timers of later turns, so this is no later than the soonest of them.
+void TimerWheel::findSoonest() noexcept {
+  soonest_ = INT64_MAX;
+  if (count_ == 0) return;
+  for (std::int64_t tick = tick_ + 1; tick <= tick_ + static_cast<std::int64_t>(kSlots); ++tick) {
+    const Timer &anchor = slots_[static_cast<std::size_t>(tick) % kSlots];
+    if (anchor.next_ == &anchor) continue;
+    soonest_ = tick;
+    return;
   }
 }
 

@@ -48,6 +48,8 @@ public:
   /// Fires what is due.
   void advance(std::int64_t nowMs);
   bool empty() const noexcept { return count_ == 0; }
+  /// When to advance next: nothing fires before. Perhaps nothing does then either, for a timer that was cancelled.
+  std::int64_t nextMs() const noexcept { return count_ == 0 ? INT64_MAX : soonest_ * kTickMs; }
 
 private:
   friend class Timer;
@@ -57,8 +59,11 @@ private:
     void onTimer() override {}
   };
 
+  void findSoonest() noexcept;
+
   std::array<Anchor, kSlots> slots_;
-  std::int64_t tick_ = 0; // the last one that was processed
+  std::int64_t tick_ = 0;            // the last one that was processed
+  std::int64_t soonest_ = INT64_MAX; // no timer is due at a tick before this one
   std::size_t count_ = 0;
 };
 

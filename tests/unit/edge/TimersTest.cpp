@@ -53,6 +53,38 @@ TEST_CASE("timers fire once, not early, and at most one tick late") {
   CHECK(wheel.empty());
 }
 
+TEST_CASE("who sleeps until the wheel wants to be looked at misses nothing and wakes for little else") {
+  TimerWheel wheel;
+  std::mt19937 random(4);
+  std::int64_t now = 7'000'123;
+  wheel.advance(now);
+  CHECK(wheel.nextMs() == INT64_MAX);
+  std::vector<std::unique_ptr<Alarm>> alarms;
+  const auto add = [&] {
+    alarms.push_back(std::make_unique<Alarm>());
+    wheel.set(*alarms.back(), now + static_cast<std::int64_t>(random() % 95'000));
+  };
+  for (int i = 0; i < 200; ++i)
+    add();
+  for (std::size_t i = 0; i < 200; i += 5)
+    wheel.cancel(*alarms[i]);
+  int looks = 0;
+  for (; !wheel.empty(); ++looks) {
+    const std::int64_t before = now;
+    REQUIRE(wheel.nextMs() > now);
+    now = wheel.nextMs();
+    wheel.advance(now);
+    for (std::size_t i = 0; i < alarms.size(); ++i) {
+      const bool cancelled = i < 200 && i % 5 == 0;
+      if (!cancelled && alarms[i]->deadlineMs() + TimerWheel::kTickMs <= now) REQUIRE(alarms[i]->fired == 1);
+      if (cancelled || alarms[i]->deadlineMs() > now) REQUIRE(alarms[i]->fired == 0);
+    }
+    if (alarms.size() < 300 && before % 3 == 0) add(); // also while others wait
+  }
+  // Each timer costs one look, and one per turn of the wheel; a look per tick would be thousands.
+  CHECK(looks < 1'500);
+}
+
 TEST_CASE("a timer may set, cancel and destroy others, and itself again") {
   TimerWheel wheel;
   wheel.advance(1000);
