@@ -21,7 +21,8 @@ constexpr std::size_t kVisits = 4'000, kChanges = 150;
 #else
 constexpr std::size_t kVisits = 40'000, kChanges = 1'000;
 #endif
-constexpr std::size_t kInstances = 16, kVisitors = 24;
+constexpr std::size_t kInstances = 16;
+constexpr unsigned kVisitors = 24;
 
 /// The control plane, seen from below: it publishes that an instance leaves an address before another one takes it.
 class Turmoil {
@@ -157,25 +158,13 @@ void Turmoil::change() {
 }
 
 /// Many visits while much happens.
-void talk(Turmoil &turmoil, Visits &visits, std::size_t visitsWanted, std::size_t changesWanted) {
-  std::atomic<std::size_t> done{0};
-  std::atomic<bool> enough{false};
-  std::vector<std::thread> threads;
-  for (unsigned i = 0; i < kVisitors; ++i) {
-    threads.emplace_back([&, i] {
-      Visitor visitor(turmoil.daemon().proxyPort(), turmoil.handles(), i, visits);
-      for (; !enough; ++done)
-        visitor.visit();
-    });
-  }
-  const std::size_t before = turmoil.changes();
-  while ((turmoil.changes() < before + changesWanted || done < visitsWanted) && visits.wrong == 0) {
+void talk(Turmoil &turmoil, Visits &visits, std::size_t least, std::size_t changes) {
+  const std::size_t until = turmoil.changes() + changes;
+  talk(turmoil.daemon().proxyPort(), turmoil.handles(), kVisitors, visits, least, [&] {
     turmoil.change();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  enough = true;
-  for (std::thread &thread : threads)
-    thread.join();
+    return turmoil.changes() < until;
+  });
 }
 
 std::size_t descriptors(DaemonProcess &daemon) {

@@ -4,11 +4,8 @@
 
 #include <doctest/doctest.h>
 #include <support/DaemonProcess.h>
-#include <support/Wait.h>
 
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 using namespace matrixos::test;
 
@@ -19,7 +16,8 @@ constexpr std::size_t kVisits = 1'500, kChanges = 15;
 #else
 constexpr std::size_t kVisits = 10'000, kChanges = 60;
 #endif
-constexpr std::size_t kInstances = 6, kVisitors = 12;
+constexpr std::size_t kInstances = 6;
+constexpr unsigned kVisitors = 12;
 
 class RealInstances {
 public:
@@ -119,32 +117,15 @@ TEST_CASE("the same with real processes behind a real orchestrator") {
   RealInstances instances(seed);
   Visits visits;
   visits.mayBeGone = true;
-  std::atomic<std::size_t> done{0};
-  std::atomic<bool> enough{false};
-  std::vector<std::thread> threads;
-  for (unsigned i = 0; i < kVisitors; ++i) {
-    threads.emplace_back([&, i] {
-      Visitor visitor(instances.daemon().proxyPort(), instances.handles(), i, visits);
-      for (; !enough; ++done)
-        visitor.visit();
-    });
-  }
-  std::string trouble;
-  try {
-    while ((instances.changes() < kChanges || instances.swaps == 0 || done < kVisits) && visits.wrong == 0)
-      instances.change();
-  } catch (const std::exception &e) {
-    trouble = e.what();
-  }
-  enough = true;
-  for (std::thread &thread : threads)
-    thread.join();
+  talk(instances.daemon().proxyPort(), instances.handles(), kVisitors, visits, kVisits, [&] {
+    instances.change();
+    return instances.changes() < kChanges || instances.swaps == 0;
+  });
   MESSAGE(visits.whole.load() << " whole answers of " << visits.boots() << " lives, " << visits.frames.load()
                               << " frames, " << visits.unavailable.load() << " times 502, 503 or 504, "
                               << visits.gone.load() << " times 404, " << visits.broken.load() << " broken off; "
                               << instances.stops << " stops, " << instances.crashes << " crashes, " << instances.swaps
                               << " swaps of ports");
-  CHECK(trouble == "");
   CHECK(visits.wrong == 0);
   CHECK(visits.firstComplaint() == "");
   CHECK(visits.whole > kVisits / 10);

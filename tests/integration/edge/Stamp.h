@@ -1,7 +1,9 @@
 /// Stamp.h: what requests and answers carry so that nobody can take one for another's.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,18 @@ inline bool isStampedWith(std::string_view body, std::string_view line) {
     body.remove_prefix(line.size() + 1);
   }
   return line.substr(0, body.size()) == body;
+}
+
+/// The chunked coding of a body.
+inline std::string inChunks(std::string_view body, std::size_t chunk) {
+  std::string out;
+  for (; !body.empty(); body.remove_prefix(std::min(chunk, body.size()))) {
+    const std::string_view part = body.substr(0, chunk);
+    char size[32];
+    std::snprintf(size, sizeof size, "%zx\r\n", part.size());
+    out.append(size).append(part).append("\r\n");
+  }
+  return out + "0\r\n\r\n";
 }
 
 } // namespace matrixos::test

@@ -189,14 +189,7 @@ void StampedInstance::answer(Conn &conn, const std::string &head, const std::str
   conn.out += "HTTP/1.1 200 OK\r\nX-Stamp: " + stamp + "\r\nX-Boot: " + std::to_string(bornNs_) + "." +
               std::to_string(boots_) + "\r\n";
   if (framing == "chunked") {
-    conn.out += "Transfer-Encoding: chunked\r\n\r\n";
-    for (std::size_t at = 0; at < text.size(); at += 5000) {
-      const std::string part = text.substr(at, 5000);
-      char size[32];
-      std::snprintf(size, sizeof size, "%zx\r\n", part.size());
-      conn.out += size + part + "\r\n";
-    }
-    conn.out += "0\r\n\r\n";
+    conn.out += "Transfer-Encoding: chunked\r\n\r\n" + inChunks(text, 5000);
   } else if (framing == "close") {
     conn.lastAnswer = true;
     conn.out += "\r\n" + text;

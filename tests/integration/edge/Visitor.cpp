@@ -4,6 +4,8 @@
 
 #include <sys/socket.h>
 
+#include <thread>
+
 namespace matrixos::test {
 
 void Visits::complain(const std::string &what) {
@@ -73,14 +75,7 @@ Visitor::Request Visitor::make() {
     out.text = "POST " + target + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     break;
   case 1:
-    out.text = "PUT " + target + fields + "Transfer-Encoding: chunked\r\n\r\n";
-    for (std::size_t at = 0; at < body.size(); at += 3000) {
-      const std::string part = body.substr(at, 3000);
-      char size[32];
-      std::snprintf(size, sizeof size, "%zx\r\n", part.size());
-      out.text += size + part + "\r\n";
-    }
-    out.text += "0\r\n\r\n";
+    out.text = "PUT " + target + fields + "Transfer-Encoding: chunked\r\n\r\n" + inChunks(body, 3000);
     break;
   default:
     out.text = "GET " + target + fields + "\r\n";
@@ -181,6 +176,29 @@ void Visitor::giveUp() {
   connection.send(request.text.substr(0, 1 + pick(request.text.size())));
   const linger now{1, 0};
   if (pick(2) == 0) ::setsockopt(connection.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void talk(std::uint16_t port, const std::vector<std::string> &handles, unsigned visitors, Visits &visits,
+          std::size_t least, const std::function<bool()> &meanwhile) {
+  std::atomic<std::size_t> done{0};
+  std::atomic<bool> enough{false};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < visitors; ++i) {
+    threads.emplace_back([&, i] {
+      Visitor visitor(port, handles, i, visits);
+      for (; !enough; ++done)
+        visitor.visit();
+    });
+  }
+  try {
+    while ((meanwhile() || done < least) && visits.wrong == 0) {
+    }
+  } catch (const std::exception &e) {
+    visits.complain(e.what());
+  }
+  enough = true;
+  for (std::thread &thread : threads)
+    thread.join();
 }
 
 } // namespace matrixos::test

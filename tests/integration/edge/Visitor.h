@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -72,5 +73,10 @@ private:
   std::uint64_t requests_ = 0;
   std::unique_ptr<RawConnection> connection_;
 };
+
+/// So many visitors go on until at least that many visits have been made and `meanwhile`, which is called again and
+/// again, says false; or until one of them complains. What `meanwhile` throws is a complaint.
+void talk(std::uint16_t port, const std::vector<std::string> &handles, unsigned visitors, Visits &visits,
+          std::size_t least, const std::function<bool()> &meanwhile);
 
 } // namespace matrixos::test

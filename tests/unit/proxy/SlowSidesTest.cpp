@@ -4,8 +4,6 @@
 #include "Wire.h"
 
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <functional>
@@ -244,25 +242,20 @@ Crowd::Crowd()
             options.server.loops = 1;
             options.server.idleUpstreams = 0; // no connection is used twice, so that each belongs to one client
           },
-          nullptr, false),
-      listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(listener_, reinterpret_cast<sockaddr *>(&address), size) == 0);
-  REQUIRE(::listen(listener_, 1024) == 0);
-  ::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size);
-  fixture_.instance("alice", "running", ntohs(address.sin_port));
+          nullptr, false) {
+  std::uint16_t port = 0;
+  listener_ = listenQuietly(port);
+  fixture_.instance("alice", "running", port);
   fixture_.instance("bob", "running", bob_.port());
 }
 
 void Crowd::acceptLines() {
-  for (int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC); fd >= 0;
-       fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC))
+  for (int fd = acceptFrom(listener_); fd >= 0; fd = acceptFrom(listener_))
     lines_.push_back(std::make_unique<End>(fd));
-  for (auto &line : lines_)
-    line->setAppetite(1), line->step();
+  for (auto &line : lines_) {
+    line->setAppetite(1);
+    line->step();
+  }
 }
 
 /// Whose request a new connection carries stands in its first line.

@@ -1,8 +1,6 @@
 #include "Stage.h"
 
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
@@ -26,15 +24,9 @@ Stage::Stage()
             options.server.timeouts.upstreamIdle = 60s; // nothing ends by itself
           },
           nullptr, false) {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(listener_, reinterpret_cast<sockaddr *>(&address), size) == 0);
-  REQUIRE(::listen(listener_, 64) == 0);
-  ::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size);
-  fixture_.instance("alice", "running", ntohs(address.sin_port));
+  std::uint16_t port = 0;
+  listener_ = listenQuietly(port);
+  fixture_.instance("alice", "running", port);
 }
 
 bool Stage::until(const std::function<bool()> &holds) {
@@ -56,11 +48,8 @@ bool Stage::until(const std::function<bool()> &holds) {
 }
 
 void Stage::acceptLines() {
-  for (;;) {
-    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) return;
+  for (int fd = acceptFrom(listener_); fd >= 0; fd = acceptFrom(listener_))
     lines_.push_back(std::make_unique<Line>(fd));
-  }
 }
 
 /// The instance's side: answers what has arrived whole.

@@ -189,6 +189,21 @@ bool End::consumed() {
   return info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_FIN_WAIT1 && info.tcpi_state != TCP_FIN_WAIT2;
 }
 
+int listenQuietly(std::uint16_t &port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0)
+    throw std::runtime_error("listen");
+  port = ntohs(nameOf(fd, ::getsockname).sin_port);
+  return fd;
+}
+
+int acceptFrom(int listener) {
+  return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
 std::size_t endOfMessage(std::string_view text, bool answer, bool connectionEnded) {
   const std::size_t end = text.find("\r\n\r\n");
   if (end == std::string_view::npos) return end;

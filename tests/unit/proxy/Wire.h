@@ -73,6 +73,11 @@ private:
   bool reset_ = false;
 };
 
+/// A listener on 127.0.0.1 whose connections a test accepts itself.
+int listenQuietly(std::uint16_t &port);
+/// The next connection; -1 when there is none now.
+int acceptFrom(int listener);
+
 /// Where a message that begins at the start of the text ends; npos: it is not whole. An answer without a framing of its
 /// own lasts until the connection's end, and is whole only then.
 std::size_t endOfMessage(std::string_view text, bool answer, bool connectionEnded = false);
