@@ -1,6 +1,7 @@
 // A thousand clients at the door of one instance that sleeps.
 #include "EchoInstance.h"
 #include "EdgePlatform.h"
+#include "Regulars.h"
 #include "integration/runtime-simulated/SimulatedPlatform.h"
 
 #include <doctest/doctest.h>
@@ -307,35 +308,17 @@ TEST_CASE("a crowd at a sleeper's door does not reach the others") {
       {{"fixed-instances.sleeping", "alice:" + port(sleeper)}, {"fixed-instances.running", "bob:" + port(other)}});
   Crowd crowd(platform.daemon.proxyPort());
   Visitors flood = visit(crowd, "alice", kThousand);
-  struct Regular {
-    CrowdClient *client = nullptr;
-    std::size_t answers = 0;
-  };
-  std::vector<Regular> regulars(20);
-  std::size_t failures = 0;
-  for (Regular &one : regulars)
-    one.client = &crowd.add(getRequest("bob", "0"));
-  const auto goOn = [&] {
-    for (Regular &one : regulars) {
-      const auto answer = one.client->takeResponse();
-      failures += one.client->ended() ? 1 : 0;
-      if (!answer) continue;
-      if (answer->status != 200 || answer->body != std::to_string(one.answers) + " for bob.localhost") ++failures;
-      crowd.send(*one.client, getRequest("bob", std::to_string(++one.answers)));
-    }
-  };
-  const auto eachGot = [&](std::size_t most) {
-    return std::all_of(regulars.begin(), regulars.end(), [&](const Regular &one) { return one.answers >= most; });
-  };
+  Regulars regulars(crowd, "bob", 20);
   // While the door is being stormed, while 64 wait, and while they are let in.
   CHECK(crowd.until([&] {
-    goOn();
-    return answered(flood, kThousand - 64) && eachGot(50);
+    regulars.goOn();
+    return answered(flood, kThousand - 64) && regulars.eachGot(50);
   }));
+  CHECK(regulars.areServed(20));
   sleeper.open();
   CHECK(crowd.until([&] {
-    goOn();
-    return answered(flood, kThousand) && eachGot(100);
+    regulars.goOn();
+    return answered(flood, kThousand) && regulars.eachGot(100);
   }));
-  CHECK(failures == 0);
+  CHECK(regulars.failures() == 0);
 }
