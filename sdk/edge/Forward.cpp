@@ -167,8 +167,7 @@ void Forward::readHead() {
   }
   sawByte_ = true;
   buffer_.filled(io.bytes);
-  touch();
-  parseHead();
+  parseHead(); // its deadline does not move with each byte
 }
 
 void Forward::parseHead() {
@@ -225,6 +224,7 @@ void Forward::relayInterim(ResponseHead &head) {
   }
   buffer_.consume(parser_.size());
   parser_.reset();
+  touch();
   response_.run();
 }
 
@@ -250,6 +250,7 @@ void Forward::startResponse(ResponseHead &head) {
   const BodyFraming framing = head.body;
   buffer_.consume(parser_.size());
   phase_ = Phase::Body;
+  touch();
   response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers});
   client_.arm();
   response_.run();
@@ -293,6 +294,7 @@ void Forward::startTunnel(ResponseHead &head) {
   buffer_.consume(parser_.size());
   client_.becomeTunnel();
   phase_ = Phase::Tunnel;
+  touch();
   fromClient_ = fromUpstream_ = {};
   const BodyFraming raw{BodyKind::UntilClose, 0};
   request_.start({client_.socket(), client_.input(), *socket_, raw});

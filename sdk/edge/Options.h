@@ -21,7 +21,7 @@ struct Timeouts {
   Ms keepAlive{95'000};     ///< idle client connection; longer than the 90 s of cloudflared's own idle pool
   Ms requestBody{30'000};   ///< between two pieces of a request body, or of a response the client reads
   Ms connect{2'000};        ///< to one upstream address
-  Ms firstByte{120'000};    ///< from the whole request to the response head: 504
+  Ms firstByte{120'000};    ///< from the whole request, or the last interim answer, to the whole response head: 504
   Ms responseBody{300'000}; ///< between two pieces of a response body
   Ms tunnel{3'600'000};     ///< WebSocket without any byte
   Ms halfClosed{30'000};    ///< progress after the client closed its sending side

@@ -527,6 +527,18 @@ TEST_CASE("broken upstreams") {
   }
 }
 
+TEST_CASE("the head of an answer has a deadline, however slowly it comes") {
+  Upstream shell([](Conn &conn) {
+    if (conn.readHead().empty()) return;
+    conn.send("HTTP/1.1 200 OK\r\nX-Endless: ");
+    while (conn.send("x"))
+      std::this_thread::sleep_for(20ms);
+  });
+  ProxyFixture f([](auto &options) { options.server.timeouts.firstByte = 200ms; });
+  f.instance("alice", "running", shell.port());
+  CHECK(f.connect().get("/", "alice.localhost").status == 504);
+}
+
 TEST_CASE("an answer that is given up is reset, so that nobody takes it for whole") {
   // An HTTP/1.0 client knows the end of such an answer by the end of its connection alone.
   Upstream shell([](Conn &conn) {
