@@ -15,11 +15,17 @@ namespace {
 
 constexpr std::size_t kKeptHeads = 128;
 
+std::int64_t coarseNow() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+
 } // namespace
 
 Loop::Loop(unsigned index, std::shared_ptr<const ServerOptions> options)
     : index_(index), options_(std::move(options)), blocks_(options_->bufferSize), upstreams_(*this) {
-  readClock();
+  nowMs_ = coarseNow();
 }
 
 void Loop::use(std::shared_ptr<const ServerOptions> options) {
@@ -47,11 +53,15 @@ void Loop::run() {
   ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   while (running_) {
     reactor_.wait(patience());
-    readClock();
-    reactor_.dispatch();
-    timers_.advance(nowMs_);
-    retired_.clear();
+    turn(coarseNow());
   }
+}
+
+void Loop::turn(std::int64_t nowMs) {
+  nowMs_ = nowMs;
+  reactor_.dispatch();
+  timers_.advance(nowMs_);
+  retired_.clear();
 }
 
 int Loop::patience() const noexcept {
@@ -79,12 +89,6 @@ void Loop::resume(std::uint64_t ticket, std::function<void(Exchange &)> then) {
     const auto found = held_.find(ticket);
     if (found != held_.end()) found->second->shielded([&] { then(*found->second); });
   });
-}
-
-void Loop::readClock() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  nowMs_ = static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
 std::unique_ptr<RequestHead> Loop::takeRequestHead() {

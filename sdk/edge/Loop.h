@@ -70,11 +70,13 @@ public:
   void closeAll();
 
   Reactor &reactor() noexcept { return reactor_; }
+  /// Passes on what the reactor's wait() brought, at that time, and then the deadlines that have passed. The thread
+  /// does nothing else; who never calls start() may do it in its place, with a clock of its own.
+  void turn(std::int64_t nowMs);
 
 private:
   void run();
   int patience() const noexcept;
-  void readClock() noexcept;
 
   unsigned index_;
   std::shared_ptr<const ServerOptions> options_;

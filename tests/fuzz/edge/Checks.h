@@ -12,5 +12,8 @@ void checkResponse(std::string_view input);
 void checkChunked(std::string_view input);
 void checkFrames(std::string_view input);
 void checkPreface(std::string_view input);
+/// A script for whole exchanges: the first byte chooses the options, then come steps between 0xff bytes, each a letter
+/// and what it needs (Exchange.cpp says which there are). One thread only.
+void checkExchange(std::string_view input);
 
 } // namespace matrixos::edge::fuzz

@@ -68,4 +68,5 @@ TEST_CASE("the committed corpora and their mutants hold every invariant") {
   replay("chunked", fuzz::checkChunked, 10);
   replay("frames", fuzz::checkFrames, 5);
   replay("preface", fuzz::checkPreface, 6);
+  replay("exchange", fuzz::checkExchange, 25);
 }
