@@ -18,6 +18,9 @@ constexpr std::string_view kPlatformCookie = "__Host-matrixos";
 constexpr std::size_t kMaxRequestId = 64;
 
 bool isPlatformCookie(std::string_view pair) {
+  // One without a name is sent back as its value alone, which is then read as if it had one.
+  while (!pair.empty() && (pair.front() == '=' || pair.front() == ' ' || pair.front() == '\t'))
+    pair.remove_prefix(1);
   // Browsers compare prefixes without regard to case, and so must we.
   return pair.size() >= kPlatformCookie.size() && sameText(pair.substr(0, kPlatformCookie.size()), kPlatformCookie);
 }
@@ -85,7 +88,7 @@ std::string withoutPlatformCookies(std::string_view cookies) {
 }
 
 std::string tenantCookie(std::string_view cookie, std::string_view host) {
-  if (isPlatformCookie(trim(cookie))) return {};
+  if (isPlatformCookie(cookie)) return {};
   const std::string_view name = host.substr(0, host.find(':'));
   std::string out;
   bool first = true;

@@ -1,0 +1,197 @@
+#include "Checks.h"
+
+#include <matrixos/handle.hpp>
+
+#include <edge/HopByHop.h>
+#include <edge/RequestParser.h>
+#include <edge/ResponseParser.h>
+#include <proxy/ErrorPage.h>
+#include <proxy/HeaderPolicy.h>
+#include <proxy/Router.h>
+#include <proxy/WaitingPage.h>
+
+#include <algorithm>
+#include <cctype>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace matrixos::proxy::fuzz {
+
+namespace {
+
+constexpr const char *kSecret = "s3cret";
+constexpr std::string_view kId = "0123456789abcdef0123456789abcdef";
+
+void require(bool holds, const char *what) {
+  if (!holds) throw std::logic_error(what);
+}
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  for (char &c : out)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+std::string stripped(std::string_view text) {
+  const std::size_t from = text.find_first_not_of(" \t");
+  if (from == std::string_view::npos) return {};
+  return std::string(text.substr(from, text.find_last_not_of(" \t") - from + 1));
+}
+
+std::vector<std::string> split(std::string_view text, char at) {
+  std::vector<std::string> out;
+  for (;;) {
+    const std::size_t end = text.find(at);
+    out.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// The name a browser or server takes a cookie for. One without a name is sent as its value alone, and is then read as
+/// if that had a name (RFC 6265bis §5.7).
+std::string cookieName(std::string_view pair) {
+  std::string text = stripped(pair);
+  while (!text.empty() && text.front() == '=')
+    text = stripped(std::string_view(text).substr(1));
+  return lowered(stripped(std::string_view(text).substr(0, text.find('='))));
+}
+
+/// All values of a name, in which "_" counts as "-", as some application servers have it.
+std::vector<std::string_view> valuesOf(const edge::FieldList &fields, std::string_view lowerName) {
+  std::vector<std::string_view> out;
+  for (const edge::Field &field : fields) {
+    std::string name = lowered(field.name);
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (name == lowerName) out.push_back(field.value);
+  }
+  return out;
+}
+
+void requireOne(const edge::FieldList &fields, std::string_view lowerName, std::string_view value) {
+  const auto values = valuesOf(fields, lowerName);
+  require(values.size() == 1 && values.front() == value, "a field that is not exactly ours");
+}
+
+void checkDecision(const Decision &decision, const edge::RequestHead &head) {
+  if (decision.kind == Decision::Kind::Misdirected || decision.kind == Decision::Kind::UnknownHandle) return;
+  require(head.target.find(decision.target) != std::string_view::npos, "a target from elsewhere");
+  const std::string target = (decision.slashMissing ? "/" : "") + std::string(decision.target);
+  require(!target.empty() && (target.front() == '/' || target == "*"), "a target that is no path");
+  if (decision.kind != Decision::Kind::Instance) return;
+  require(isHandle(decision.handle), "a handle that is none");
+  const std::string path = target.substr(0, target.find('?'));
+  const bool gateway = path == "/api" || path.substr(0, 5) == "/api/" || path == "/ws" || path.substr(0, 4) == "/ws/";
+  require(decision.gateway == gateway, "the wrong endpoint");
+  // Whose instance it is stands in the host or at the start of the path, and nowhere else.
+  const std::string host = lowered(head.host.substr(0, head.host.find(':')));
+  const bool byHost = host == decision.handle + ".matrix.test" || host == decision.handle + ".localhost";
+  const std::string prefix = "/proxy/" + decision.handle;
+  const bool byPath =
+      head.target.substr(0, prefix.size()) == prefix &&
+      (head.target.size() == prefix.size() || head.target[prefix.size()] == '/' || head.target[prefix.size()] == '?');
+  require(decision.byPath ? byPath && !byHost : byHost, "somebody else's instance");
+}
+
+void checkRequestFields(const edge::FieldList &fields, const ClientFacts &client, std::string_view host,
+                        bool toTenant) {
+  if (client.ip.empty())
+    require(valuesOf(fields, "x-forwarded-for").empty(), "an address that nobody has");
+  else
+    requireOne(fields, "x-forwarded-for", client.ip);
+  requireOne(fields, "x-forwarded-proto", client.proto);
+  requireOne(fields, "x-forwarded-host", host);
+  requireOne(fields, "x-request-id", client.requestId);
+  require(valuesOf(fields, "forwarded").size() == 1, "not exactly one Forwarded");
+  require(valuesOf(fields, "traceparent").size() <= 1, "two traces");
+  for (const std::string_view trace : valuesOf(fields, "traceparent"))
+    require(isTraceparent(trace), "a trace that is none");
+  for (const char *never : {"x-matrix-user", "x-real-ip", "x-forwarded-port", "x-forwarded-server"})
+    require(valuesOf(fields, never).empty(), "a claim of the client's own");
+  for (const std::string_view ip : valuesOf(fields, "cf-connecting-ip"))
+    require(client.trusted && ip == client.ip, "an address that nobody trusted says");
+  if (!toTenant) return;
+  for (const std::string_view value : valuesOf(fields, "authorization"))
+    require(lowered(stripped(value)) != std::string("bearer ") + kSecret, "the platform's secret at a tenant's");
+  for (const std::string_view value : valuesOf(fields, "cookie")) {
+    for (const std::string &pair : split(value, ';'))
+      require(cookieName(pair).substr(0, 15) != "__host-matrixos", "a platform cookie at a tenant's");
+  }
+}
+
+void checkSetCookie(std::string_view value, std::string_view host) {
+  const auto parts = split(value, ';');
+  require(cookieName(parts.front()).substr(0, 15) != "__host-matrixos", "a platform cookie from a tenant");
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const std::size_t equals = parts[i].find('=');
+    if (lowered(stripped(std::string_view(parts[i]).substr(0, equals))) != "domain") continue;
+    std::string domain = equals == std::string::npos ? std::string() : lowered(stripped(parts[i].substr(equals + 1)));
+    if (!domain.empty() && domain.front() == '.') domain.erase(0, 1);
+    require(!host.empty() && domain == lowered(host.substr(0, host.find(':'))), "a cookie for somebody else's host");
+  }
+}
+
+} // namespace
+
+void checkPolicy(std::string_view input) {
+  static const Router router("matrix.test");
+  static const HeaderPolicy policy(TrustedPeers({"10.0.0.0/8"}), kSecret);
+  const unsigned choice = input.empty() ? 0 : static_cast<unsigned char>(input.front());
+  if (!input.empty()) input.remove_prefix(1);
+  const std::size_t mark = input.find('\xff');
+  const std::string_view request = input.substr(0, mark);
+  const std::string_view response = mark == std::string_view::npos ? std::string_view{} : input.substr(mark + 1);
+
+  edge::RequestParser parser;
+  edge::RequestHead head;
+  if (parser.parse(request, edge::HeadLimits{}, head) != edge::ParseResult::Complete) return;
+  const Decision decision = router.route(head);
+  checkDecision(decision, head);
+  wantsPage(head);
+  isNavigation(head);
+
+  const PeerFacts peer = policy.peer((choice & 2U) != 0   ? edge::Address()
+                                     : (choice & 1U) != 0 ? edge::Address::fromIp("10.1.2.3", 80)
+                                                          : edge::Address::fromIp("192.0.2.1", 80));
+  require(peer.trusted == ((choice & 3U) == 1), "trust in the wrong peer");
+  ClientFacts client;
+  client.requestId = kId;
+  HeaderPolicy::describe(head, peer, (choice & 4U) != 0, client);
+  if (!peer.trusted) require(client.ip == peer.ip && client.requestId == kId, "a stranger's word");
+  const bool tenant = (choice & 8U) == 0;
+  edge::dropHopByHop(head.fields);
+  std::string out;
+  edge::HeadWriter writer(out);
+  writer.requestLine(head.method, head.target);
+  policy.writeRequest(head, client, tenant, writer);
+  writer.end();
+  edge::RequestParser second;
+  edge::RequestHead copy;
+  require(second.parse(out, edge::HeadLimits{64 * 1024, 200, 8 * 1024}, copy) == edge::ParseResult::Complete,
+          "our own request is refused");
+  require(second.size() == out.size(), "our own request ends early");
+  checkRequestFields(copy.fields, client, head.host, tenant);
+
+  edge::ResponseParser answerParser;
+  edge::ResponseHead answer;
+  if (answerParser.parse(response, edge::HeadLimits{}, false, answer) != edge::ParseResult::Complete) return;
+  edge::dropHopByHop(answer.fields);
+  const std::string_view host = decision.byPath ? std::string_view{} : head.host;
+  out.clear();
+  writer.statusLine(answer.status);
+  policy.writeResponse(answer, host, client.requestId, tenant, writer);
+  writer.end();
+  edge::ResponseParser third;
+  edge::ResponseHead result;
+  require(third.parse(out, edge::HeadLimits{64 * 1024, 200, 8 * 1024}, false, result) == edge::ParseResult::Complete,
+          "our own answer is refused");
+  requireOne(result.fields, "x-request-id", client.requestId);
+  if (!tenant) return;
+  for (const edge::Field &field : result.fields) {
+    if (lowered(field.name) == "set-cookie") checkSetCookie(field.value, host);
+  }
+}
+
+} // namespace matrixos::proxy::fuzz
