@@ -11,6 +11,7 @@ namespace {
 /// Room for a chunk's size and extensions; nobody needs them, and unbounded ones are an attack.
 constexpr std::size_t kMaxChunkLine = 256;
 constexpr std::size_t kMaxTrailers = 8192;
+constexpr std::size_t kMaxTrailerFields = 32;
 /// 16^12 bytes is more than any limit and safe to add up.
 constexpr std::size_t kMaxSizeDigits = 12;
 
@@ -20,6 +21,35 @@ constexpr std::size_t kMaxSizeDigits = 12;
                                        : "the body is larger than the " + std::to_string(maxBytes) +
                                              " bytes that this route takes",
                          "BODY_TOO_LARGE");
+}
+
+/// *( ";" name [ "=" ( token / quoted string ) ] ), without blanks around them (RFC 9112 §7.1.1): where a line ends
+/// has to be the same for everybody.
+bool areExtensions(std::string_view text) {
+  const auto takeToken = [&text] {
+    std::size_t size = 0;
+    while (size < text.size() && isToken(text.substr(size, 1)))
+      ++size;
+    text.remove_prefix(size);
+    return size != 0;
+  };
+  const auto takeQuoted = [&text] {
+    std::size_t at = 1;
+    while (at < text.size() && text[at] != '"')
+      at += text[at] == '\\' ? 2 : 1;
+    if (at >= text.size()) return false;
+    text.remove_prefix(at + 1);
+    return true;
+  };
+  while (!text.empty()) {
+    if (text.front() != ';') return false;
+    text.remove_prefix(1);
+    if (!takeToken()) return false;
+    if (text.substr(0, 1) != "=") continue;
+    text.remove_prefix(1);
+    if (!(text.substr(0, 1) == "\"" ? takeQuoted() : takeToken())) return false;
+  }
+  return true;
 }
 
 [[noreturn]] void malformed(const std::string &what) {
@@ -110,17 +140,19 @@ std::uint64_t BodyReader::readChunkSize() {
       break;
     if (digits >= kMaxSizeDigits) malformed("a chunk size is too long");
   }
-  if (digits == 0 || (digits < line.size() && line[digits] != ';')) malformed("a chunk size is malformed");
+  if (digits == 0) malformed("a chunk size is malformed");
+  if (!areExtensions(std::string_view(line).substr(digits))) malformed("a chunk extension is malformed");
   return size;
 }
 
 void BodyReader::readTrailers() {
   std::size_t total = 0;
+  std::size_t fields = 0;
   for (;;) {
     const std::string line = readLine(kMaxTrailers);
     if (line.empty()) return;
     total += line.size();
-    if (total > kMaxTrailers) malformed("the trailers are too large");
+    if (total > kMaxTrailers || ++fields > kMaxTrailerFields) malformed("the trailers are too large");
     if (!isToken(std::string_view(line).substr(0, line.find(':'))) || line.find(':') == std::string::npos) {
       malformed("a trailer field is malformed");
     }

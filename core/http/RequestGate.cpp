@@ -1,5 +1,6 @@
 #include "http/RequestGate.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace matrixos::http {
@@ -7,7 +8,8 @@ namespace matrixos::http {
 namespace {
 
 constexpr std::string_view kVersionPrefix = "HTTP/";
-constexpr std::size_t kMaxMethod = 32;
+constexpr std::size_t kMaxMethod = 24;
+constexpr int kMaxConnectionOptions = 32;
 
 bool isDigit(char c) {
   return c >= '0' && c <= '9';
@@ -29,14 +31,26 @@ bool isTargetChar(char c) {
   return std::string_view("\"#<>\\^`{|}").find(c) == std::string_view::npos;
 }
 
-/// Host characters of RFC 3986 §3.2.2 with a port; which host it is, others decide.
+/// A name or IPv4 address, or an IPv6 address in brackets, and perhaps a port of 1 to 5 digits: neither user
+/// information nor anything that could be taken for a second host. Which host it is, others decide.
 bool isHostValue(std::string_view value) {
-  if (value.empty()) return false;
-  for (const char c : value) {
-    const bool alphanumeric = isDigit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    if (!alphanumeric && std::string_view("-._~:[]%").find(c) == std::string_view::npos) return false;
+  const auto all = [](std::string_view text, std::string_view more, bool hexOnly) {
+    return std::all_of(text.begin(), text.end(), [&](char c) {
+      const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      return isDigit(c) || (lower >= 'a' && lower <= (hexOnly ? 'f' : 'z')) || more.find(c) != std::string_view::npos;
+    });
+  };
+  std::size_t end = value.find(':');
+  if (value.substr(0, 1) == "[") {
+    end = value.find(']');
+    if (end == std::string_view::npos || end < 3 || !all(value.substr(1, end - 1), ":.", true)) return false;
+    ++end;
+  } else if (end == 0 || value.empty() || !all(value.substr(0, end), "-._", false)) {
+    return false;
   }
-  return true;
+  if (end >= value.size()) return true;
+  const std::string_view port = value.substr(end + 1);
+  return value[end] == ':' && !port.empty() && port.size() <= 5 && std::all_of(port.begin(), port.end(), isDigit);
 }
 
 } // namespace
@@ -82,8 +96,8 @@ RequestGate::Verdict RequestGate::parse(std::string_view head) {
     if (!parseField(head.substr(0, end))) return Verdict::Refused;
     head.remove_prefix(end + 2);
   }
-  if (!checkHost() || !checkTarget() || !checkFraming() || !checkExpectation()) return Verdict::Refused;
-  decideKeepAlive();
+  if (!checkHost() || !checkTarget() || !checkFraming() || !checkExpectation() || !checkConnection())
+    return Verdict::Refused;
   return Verdict::Admitted;
 }
 
@@ -212,19 +226,25 @@ bool RequestGate::checkExpectation() {
   return true;
 }
 
-void RequestGate::decideKeepAlive() {
+bool RequestGate::checkConnection() {
+  int options = 0;
   bool close = false;
   bool keep = false;
   for (std::string_view list : head_.findAll("Connection")) {
     while (!list.empty()) {
       const std::size_t comma = list.find(',');
       const std::string_view option = trimmed(list.substr(0, comma));
+      if (!option.empty() && (!isToken(option) || ++options > kMaxConnectionOptions)) {
+        refuse(400, "the Connection header is malformed");
+        return false;
+      }
       close = close || equalsIgnoreCase(option, "close");
       keep = keep || equalsIgnoreCase(option, "keep-alive");
       list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
     }
   }
   head_.keepAlive = !close && (head_.minorVersion == 1 || keep);
+  return true;
 }
 
 } // namespace matrixos::http

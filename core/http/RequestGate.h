@@ -21,8 +21,9 @@ struct GateLimits {
 /// so that nothing in front of or behind us can disagree about where a request ends. Refused with 400: two ways of
 /// framing, Content-Length that is repeated, a list or not digits, Transfer-Encoding other than exactly `chunked` or
 /// on HTTP/1.0, bare CR, bare LF, NUL and other control bytes, white space around a field name, folded lines, a missing
-/// or repeated Host on HTTP/1.1, and targets that are no path. Also 414, 417, 431 and 505. After a refusal the
-/// connection is closed, since the end of that request is unknown.
+/// or repeated Host on HTTP/1.1, one that is no host, Connection options that are no tokens, and targets that are no
+/// path. Also 414, 417, 431 and 505. After a refusal the connection is closed, since the end of that request is
+/// unknown.
 ///
 /// One gate serves one request head; feed it a growing buffer until it decides.
 class RequestGate {
@@ -55,7 +56,7 @@ private:
   bool checkHost();
   bool checkFraming();
   bool checkExpectation();
-  void decideKeepAlive();
+  bool checkConnection();
 
   const GateLimits *limits_;
   RequestHead head_;

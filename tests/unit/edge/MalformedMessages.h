@@ -10,7 +10,7 @@ namespace edgetest {
 inline constexpr const char *kHost = "alice.localhost";
 
 struct MalformedRequest {
-  const char *what;
+  std::string what;
   int status; ///< of the refusal
   std::string text;
 };
@@ -25,8 +25,8 @@ std::vector<std::string> malformedChunks();
 std::vector<std::string> malformedResponses();
 
 struct LongAnswer {
-  const char *what;
-  const char *method; ///< of the request
+  std::string what;
+  std::string method; ///< of the request
   int status;         ///< of the one answer that the client gets
   std::string text;
 };

@@ -10,7 +10,8 @@ using edgetest::kHost;
 namespace {
 
 std::string chunkedPost(const std::string &body) {
-  return "POST / HTTP/1.1\r\nHost: " + std::string(kHost) + "\r\nTransfer-Encoding: chunked\r\n\r\n" + body;
+  return "POST / HTTP/1.1\r\nHost: " + std::string(kHost) + "\r\nTransfer-Encoding: chunked\r\n\r\n" + body +
+         "0\r\n\r\n";
 }
 
 } // namespace
@@ -69,7 +70,7 @@ TEST_CASE("malformed responses become 502, and nothing behind them answers anoth
 TEST_CASE("malformed chunks of an answer break it off, and nothing behind them answers another request") {
   auto rows = edgetest::malformedChunks();
   for (std::string &row : rows)
-    row.insert(0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    row = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + row + "0\r\n\r\n";
   const Liar liar(rows);
   ProxyFixture f;
   f.instance("alice", "running", liar.port());

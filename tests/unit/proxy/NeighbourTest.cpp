@@ -70,7 +70,8 @@ std::vector<Unusual> unusualRequests() {
 }
 
 std::string chunkedPost(const std::string &body) {
-  return "POST / HTTP/1.1\r\nHost: " + std::string(kHost) + "\r\nTransfer-Encoding: chunked\r\n\r\n" + body;
+  return "POST / HTTP/1.1\r\nHost: " + std::string(kHost) + "\r\nTransfer-Encoding: chunked\r\n\r\n" + body +
+         "0\r\n\r\n";
 }
 
 /// A Liar, the proxy and a neighbour in a row, which each test puts in its own order.
@@ -108,7 +109,7 @@ void askForAll(const std::vector<std::string> &rows, const Judge &judge, bool be
 std::vector<std::string> badlyChunked() {
   auto rows = edgetest::malformedChunks();
   for (std::string &row : rows)
-    row.insert(0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    row = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + row + "0\r\n\r\n";
   return rows;
 }
 
