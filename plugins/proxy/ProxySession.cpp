@@ -199,7 +199,7 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
     wokenAt_ = std::chrono::steady_clock::now();
     // The watch brings the same record, but perhaps later than this.
     const json::Object::Ptr instance = json::findObject(*wake, "instance");
-    if (!instance.isNull()) shared_.routes.apply(parseInstance(json::dump(*instance)));
+    if (!instance.isNull()) shared_.routes.refresh(parseInstance(json::dump(*instance)));
   } catch (const std::exception &) {
     return fail(exchange, 502, "the instance was started, but where it listens is not known");
   }

@@ -75,6 +75,14 @@ std::size_t RouteTable::size() const {
 }
 
 void RouteTable::apply(const InstanceRecord &record) {
+  take(record, true);
+}
+
+void RouteTable::refresh(const InstanceRecord &record) {
+  take(record, false);
+}
+
+void RouteTable::take(const InstanceRecord &record, bool mayBeNew) {
   Candidates gone;
   {
     Slot &slot = slots_[shardOf(record.handle)];
@@ -83,9 +91,10 @@ void RouteTable::apply(const InstanceRecord &record) {
     const std::shared_ptr<const Route> before = found == slot.shard->end() ? nullptr : found->second;
     // Watch and wake both deliver records; whichever is older loses.
     if (before && before->id == record.id && before->rev > record.rev) return;
-    if (!before && record.status == "deleted") return;
+    if (!before && (record.status == "deleted" || !mayBeNew)) return;
     // The record of a former owner may arrive after the handle was given away.
-    if (before && before->id != record.id && (record.status == "deleted" || before->rev > record.rev)) return;
+    if (before && before->id != record.id && (record.status == "deleted" || before->rev > record.rev || !mayBeNew))
+      return;
 
     auto next = std::make_shared<Shard>(*slot.shard);
     std::shared_ptr<const Route> after;

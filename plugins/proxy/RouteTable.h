@@ -109,6 +109,9 @@ public:
 
   /// Takes a record in; one that is older than what is known is ignored.
   void apply(const InstanceRecord &record);
+  /// The same for a record that did not come with the watch, and may have been overtaken by it: it never brings back an
+  /// instance that is gone, whose address may be another's by now.
+  void refresh(const InstanceRecord &record);
   /// Is told of each address that is no longer that instance's: it was deleted, or listens elsewhere, or the epoch is
   /// another one. One that only stops keeps its own. Called on the thread of apply(); an empty function: nobody is
   /// told.
@@ -128,6 +131,7 @@ private:
   };
 
   using Candidates = std::vector<edge::Upstream::Candidate>;
+  void take(const InstanceRecord &record, bool mayBeNew);
   static std::size_t shardOf(std::string_view handle) noexcept;
   std::shared_ptr<const Route> makeRoute(const InstanceRecord &record, const Route *before);
   std::shared_ptr<const edge::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,

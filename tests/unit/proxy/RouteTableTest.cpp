@@ -40,6 +40,21 @@ TEST_CASE("older records lose, deleted ones go") {
   CHECK(table.size() == 0);
 }
 
+TEST_CASE("what a wake says of an instance is news of one that is known, and nothing else") {
+  RouteTable table;
+  RouteCache cache(table);
+  table.refresh(record("alice", 1));
+  CHECK(cache.find("alice") == nullptr);
+  table.apply(record("alice", 2, "stopped"));
+  table.refresh(record("alice", 3));
+  CHECK(cache.find("alice")->running());
+  table.refresh(record("alice", 4, "stopped", "e1", 3000, "another"));
+  CHECK(cache.find("alice")->running());
+  table.apply(record("alice", 5, "deleted"));
+  table.refresh(record("alice", 4));
+  CHECK(cache.find("alice") == nullptr);
+}
+
 TEST_CASE("pool keys stay while the endpoint is the same, and are never used again") {
   RouteTable table;
   RouteCache cache(table);

@@ -80,6 +80,20 @@ TEST_CASE("a wake that ends in nonsense, or in an instance that listens nowhere,
   }
 }
 
+TEST_CASE("an instance that is deleted while it is woken stays deleted") {
+  Upstream bob(Upstream::echo); // on the port that was alice's
+  ProxyFixture f;
+  f.instance("alice", "stopped");
+  Conn conn = f.connect();
+  conn.send("GET / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  f.instance("alice", "deleted", 0, 0, 3);
+  f.waker.answer({Status::Ok, wakeJson("alice", bob.port(), 2), ""});
+  CHECK(conn.readResponse().status == 404);
+  CHECK(conn.get("/", "alice.localhost").status == 404);
+  CHECK(bob.accepted() == 0);
+}
+
 TEST_CASE("an instance that runs but does not listen yet is waited for") {
   const std::uint16_t port = freePort();
   ProxyFixture f;
