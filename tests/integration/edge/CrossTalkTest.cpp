@@ -1,15 +1,13 @@
 // Sixteen instances that restart, sleep, move and take over each other's ports while many clients talk to all of them:
 // every answer is that of the instance it was asked of, to the very request that asked.
+#include "EdgePlatform.h"
 #include "StampedInstance.h"
 #include "Visitor.h"
 
 #include <doctest/doctest.h>
-#include <support/DaemonProcess.h>
 #include <support/Wait.h>
 
 #include <chrono>
-#include <filesystem>
-#include <iterator>
 #include <thread>
 
 using namespace matrixos::test;
@@ -29,7 +27,7 @@ class Turmoil {
 public:
   explicit Turmoil(unsigned seed);
 
-  DaemonProcess &daemon() { return *daemon_; }
+  DaemonProcess &daemon() { return platform_->daemon; }
   std::vector<std::string> handles() const;
   /// Something happens to one or two of the instances.
   void change();
@@ -49,7 +47,7 @@ private:
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<Instance>> instances_;
   std::vector<std::uint16_t> freed_; // ports that were another's a moment ago
-  std::unique_ptr<DaemonProcess> daemon_;
+  std::unique_ptr<EdgePlatform> platform_;
 };
 
 Turmoil::Turmoil(unsigned seed) : random_(seed) {
@@ -59,16 +57,8 @@ Turmoil::Turmoil(unsigned seed) : random_(seed) {
     instances_.back()->listen(freePort(), freePort());
     running += (i == 0 ? "" : ", ") + instances_.back()->handle() + ":" + std::to_string(instances_.back()->shell());
   }
-  daemon_ =
-      std::make_unique<DaemonProcess>(DaemonProcess::Values{{"plugins.enabled", "fixed-instances, lifecycle, proxy"},
-                                                            {"fixed-instances.running", running},
-                                                            {"proxy.loops", "2"}});
-  const auto folder = daemon_->dir() / "plugins";
-  std::filesystem::create_directory(folder);
-  for (const char *plugin : {"plugins/proxy.so", "plugins/lifecycle.so", "scenario-plugins/fixed-instances.so"})
-    std::filesystem::copy_file(buildDir() / plugin, folder / std::filesystem::path(plugin).filename());
-  daemon_->rewriteConfig({{"plugins.path", folder.string()}});
-  daemon_->start();
+  platform_ =
+      std::make_unique<EdgePlatform>(DaemonProcess::Values{{"fixed-instances.running", running}, {"proxy.loops", "2"}});
   for (const auto &instance : instances_)
     tell(*instance, "running"); // with the ports of both endpoints
 }
@@ -88,9 +78,9 @@ std::string Turmoil::foreign() const {
 }
 
 void Turmoil::tell(const Instance &instance, const char *status) {
-  const Response told = daemon_->api("PUT", "/fixed-instances/" + instance.handle() + "?status=" + status +
-                                                "&shell=" + std::to_string(instance.shell()) +
-                                                "&gateway=" + std::to_string(instance.gateway()));
+  const Response told = platform_->daemon.api("PUT", "/fixed-instances/" + instance.handle() + "?status=" + status +
+                                                         "&shell=" + std::to_string(instance.shell()) +
+                                                         "&gateway=" + std::to_string(instance.gateway()));
   if (told.status != 200) throw std::runtime_error("the control plane said " + std::to_string(told.status) + told.body);
 }
 
@@ -167,18 +157,6 @@ void talk(Turmoil &turmoil, Visits &visits, std::size_t least, std::size_t chang
   });
 }
 
-std::size_t descriptors(DaemonProcess &daemon) {
-  const std::filesystem::directory_iterator open("/proc/" + std::to_string(daemon.process().pid()) + "/fd");
-  return static_cast<std::size_t>(std::distance(begin(open), end(open)));
-}
-
-/// What the daemon's malloc has handed out; 0 in an instrumented build.
-double heapBytes(DaemonProcess &daemon) {
-  const std::string metrics = daemon.api("GET", "/metrics").body, name = "\nprocess_heap_bytes ";
-  const std::size_t at = metrics.find(name);
-  return at == std::string::npos ? 0 : std::stod(metrics.substr(at + name.size()));
-}
-
 } // namespace
 
 TEST_CASE("answers stay with their instance while instances restart, sleep, move and swap ports") {
@@ -191,12 +169,12 @@ TEST_CASE("answers stay with their instance while instances restart, sleep, move
   const auto isIdle = [&] { return descriptors(daemon) <= idle; };
   talk(turmoil, visits, kVisits / 4, kChanges / 4); // for the pools to fill up
   CHECK(eventually(isIdle));
-  const double heap = heapBytes(daemon);
+  const double heap = metric(daemon, "process_heap_bytes");
   const std::size_t before = visits.whole + visits.unavailable + visits.broken;
   talk(turmoil, visits, kVisits, kChanges);
   CHECK(eventually(isIdle));
-  const double stays =
-      (heapBytes(daemon) - heap) / static_cast<double>(visits.whole + visits.unavailable + visits.broken - before);
+  const double stays = (metric(daemon, "process_heap_bytes") - heap) /
+                       static_cast<double>(visits.whole + visits.unavailable + visits.broken - before);
   MESSAGE(visits.whole.load() << " whole answers of " << visits.boots() << " lives, " << visits.frames.load()
                               << " frames, " << visits.unavailable.load() << " times 502, 503 or 504, "
                               << visits.broken.load() << " broken off; " << turmoil.swaps << " swaps of ports, "
