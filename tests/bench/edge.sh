@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # the proxy beside a blind relay, nginx, HAProxy, Caddy and configurable-http-proxy   [ROUNDS [MILLISECONDS [WHICH…]]]
+# shellcheck disable=SC2034,SC2154 # words that the contenders share
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD_DIR:-$here/../../build/bench}
@@ -13,195 +14,14 @@ for word in "$@"; do
 done
 [ ${#wanted[@]} -gt 0 ] || wanted=("${all[@]}")
 [ ${#wanted_kinds[@]} -gt 0 ] || wanted_kinds=("${kinds[@]}")
-connections=64 websockets=2000
+connections=64 websockets=2000 requests=512 descriptors=16384
 
-die() {
-  echo "error: $*" >&2
-  exit 1
-}
+# shellcheck source=/dev/null
+. "$here/edge/contenders.sh"
+
 if ! [[ $rounds =~ ^[1-9]$ ]]; then die "ROUNDS has to be 1 to 9, not '$rounds'"; fi
 if ! [[ $millis =~ ^[0-9]{3,5}$ ]]; then die "MILLISECONDS has to be 100 to 99999, not '$millis'"; fi
-[ -x "$build/bench/edge-load" ] || die "there is no $build/bench/edge-load; ./dev bench builds it"
-ulimit -n 16384 2>/dev/null || die "$websockets WebSockets need 16384 open files; this shell allows $(ulimit -Hn)"
-
-work=$(mktemp -d)
-declare -A pid port
-upstream=''
-clean_up() {
-  local one
-  for one in $upstream "${pid[@]}"; do kill "$one" 2>/dev/null || true; done
-  wait
-  rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-# The contenders share one core, load and upstream the other: what one costs does not depend on where it happens to run.
-on_core() {
-  local core=$1
-  shift
-  if [ "$(nproc)" -ge 2 ] && taskset -c "$core" true 2>/dev/null; then exec taskset -c "$core" "$@"; else exec "$@"; fi
-}
-
-free_port() {
-  local number
-  while :; do
-    number=$((12000 + RANDOM % 18000))
-    case " ${port[*]} " in *" $number "*) continue ;; esac
-    (exec 3<>"/dev/tcp/127.0.0.1/$number") 2>/dev/null || break
-  done
-  echo "$number"
-}
-
-# ---- the contenders: start_NAME writes a configuration and becomes the process ---------------------------------------
-# Each with one loop, worker or core, kept connections on both sides, the Host passed on, and no access log.
-
-start_relay() { on_core 0 "$build/bench/edge-relay" "${port[relay]}" "${port[upstream]}"; }
-
-start_ours() { daemon ours false; }
-start_ours_log() { daemon ours_log true; }
-
-daemon() { # NAME ACCESS_LOG
-  mkdir -p "$work/plugins"
-  cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/plugins/"
-  cat >"$work/$1.ini" <<INI
-[platform]
-data_dir = $work/$1-data
-[api]
-auth = none
-[plugins]
-path = $work/plugins
-enabled = fixed-instances, lifecycle, proxy
-[proxy]
-listen = 127.0.0.1:${port[$1]}
-loops = 1
-access_log = $2
-instance_websockets = $websockets
-[fixed-instances]
-running = bench:${port[upstream]}
-INI
-  on_core 0 "$build/bin/matrixosd" --config="$work/$1.ini"
-}
-
-start_nginx() { nginx_with nginx 'access_log off;'; }
-start_nginx_log() { nginx_with nginx_log "access_log $work/nginx_log/access.log combined buffer=64k flush=1s;"; }
-
-nginx_with() { # NAME LOGGING
-  local folder=$work/$1
-  mkdir -p "$folder"
-  cat >"$folder/nginx.conf" <<CONF
-daemon off;
-master_process off;
-worker_processes 1;
-worker_rlimit_nofile 16384;
-error_log $folder/error.log;
-pid $folder/pid;
-events { worker_connections 16000; }
-http {
-  $2
-  keepalive_requests 100000000;
-  client_max_body_size 8m;
-  client_body_temp_path $folder/body;
-  proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi;
-  uwsgi_temp_path $folder/uwsgi;
-  scgi_temp_path $folder/scgi;
-  map \$http_upgrade \$connection_header { default upgrade; '' ''; }
-  upstream bench {
-    server 127.0.0.1:${port[upstream]};
-    keepalive 128;
-    keepalive_requests 100000000;
-  }
-  server {
-    listen 127.0.0.1:${port[$1]} backlog=4096;
-    server_name bench.localhost;
-    location / {
-      proxy_pass http://bench;
-      proxy_http_version 1.1;
-      proxy_set_header Host \$host;
-      proxy_set_header Connection \$connection_header;
-      proxy_set_header Upgrade \$http_upgrade;
-      proxy_set_header X-Forwarded-For \$remote_addr;
-      proxy_set_header X-Forwarded-Proto http;
-      proxy_set_header X-Forwarded-Host \$host;
-      proxy_read_timeout 120s;
-    }
-  }
-}
-CONF
-  on_core 0 nginx -c "$folder/nginx.conf" -e "$folder/error.log"
-}
-
-start_haproxy() {
-  cat >"$work/haproxy.cfg" <<CFG
-global
-  nbthread 1
-  maxconn 6000
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 95s
-  timeout server 120s
-  timeout tunnel 1h
-  option forwardfor
-  http-reuse always
-frontend world
-  bind 127.0.0.1:${port[haproxy]} backlog 4096
-  use_backend bench if { hdr(host) -m beg bench.localhost }
-backend bench
-  server one 127.0.0.1:${port[upstream]} pool-max-conn 128
-CFG
-  on_core 0 haproxy -db -f "$work/haproxy.cfg"
-}
-
-start_caddy() {
-  cat >"$work/Caddyfile" <<CADDY
-{
-  admin off
-  auto_https off
-}
-http://bench.localhost:${port[caddy]} {
-  bind 127.0.0.1
-  reverse_proxy 127.0.0.1:${port[upstream]} {
-    transport http {
-      keepalive_idle_conns_per_host 128
-    }
-  }
-}
-CADDY
-  export GOMAXPROCS=1 HOME=$work
-  on_core 0 caddy run --config "$work/Caddyfile" --adapter caddyfile
-}
-
-start_chp() {
-  on_core 0 node "$build/chp/node_modules/configurable-http-proxy/bin/configurable-http-proxy" --ip 127.0.0.1 \
-    --port "${port[chp]}" --api-ip 127.0.0.1 --api-port "$(free_port)" --log-level error \
-    --default-target "http://127.0.0.1:${port[upstream]}"
-}
-
-declare -A title=([relay]='blind relay' [ours]='matrixosd' [nginx]=nginx [haproxy]=HAProxy [caddy]=Caddy
-  [chp]='configurable-http-proxy' [ours_log]='matrixosd, access log' [nginx_log]='nginx, access log')
-
-# start NAME: leaves it serving, or leaves it out and says why.
-start() {
-  local name=$1 try
-  port[$name]=$(free_port)
-  (start_"$name") >"$work/$name.log" 2>&1 </dev/null &
-  pid[$name]=$!
-  for ((try = 0; try < 200; ++try)); do
-    if curl -fsS -m 2 -o /dev/null -H 'Host: bench.localhost' "http://127.0.0.1:${port[$name]}/small" 2>/dev/null; then
-      return 0
-    fi
-    [ -d "/proc/${pid[$name]}" ] || break
-    sleep 0.05
-  done
-  tail -n 5 "$work/$name.log" >&2
-  die "${title[$name]} does not serve"
-}
-
-port[upstream]=$(free_port)
-(on_core 1 "$build/bench/edge-upstream" "${port[upstream]}") &
-upstream=$!
+begin edge-load
 contenders=()
 for name in "${wanted[@]}"; do
   [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} ours_log nginx_log ${kinds[*]}"
@@ -217,7 +37,6 @@ done
 
 ticks=$(getconf CLK_TCK)
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; } # user and system time of all threads, proc(5)
-resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"; }
 load() { (on_core 1 "$build/bench/edge-load" "$@"); }
 
 failed=0
