@@ -19,10 +19,13 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 # The contenders share one core, load and upstream the other: what one costs does not depend on where it happens to run.
+# A benchmark of latency sets urgent=1: whatever else the machine does waits for them.
 on_core() {
-  local core=$1
+  local core=$1 words=()
   shift
-  if [ "$(nproc)" -ge 2 ] && taskset -c "$core" true 2>/dev/null; then exec taskset -c "$core" "$@"; else exec "$@"; fi
+  if [ "${urgent:-0}" = 1 ] && chrt -f 10 true 2>/dev/null; then words=(chrt -f 10); fi
+  if [ "$(nproc)" -ge 2 ] && taskset -c "$core" true 2>/dev/null; then words+=(taskset -c "$core"); fi
+  exec "${words[@]}" "$@"
 }
 
 free_port() {
