@@ -31,6 +31,8 @@ struct ProxyOptions {
   std::size_t waiters = 1024;
   std::size_t requestsPerInstance = 512;
   std::size_t webSocketsPerInstance = 1024;
+  std::uint64_t maxInstanceBody = UINT64_MAX; ///< server.maxBody is the larger of both
+  std::uint64_t maxApiBody = UINT64_MAX;
   bool accessLog = true;
   std::chrono::milliseconds drain{5'000}; ///< for what runs on an address that is no longer its instance's
 };

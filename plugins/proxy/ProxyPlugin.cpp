@@ -30,7 +30,8 @@ constexpr mos_config_key kKeys[] = {
      "File mode of UNIX sockets in listen, octal: who may write to the file may connect.", MOS_KEY_LIVE, 0},
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
-     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed.", MOS_KEY_LIVE, 0},
+     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed; unix: UNIX sockets.", MOS_KEY_LIVE,
+     0},
     {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
     {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
      MOS_KEY_LIVE, 0},
@@ -44,9 +45,12 @@ constexpr mos_config_key kKeys[] = {
      "Requests of one instance in flight, those that wait included: 503 above it.", MOS_KEY_LIVE, 0},
     {"instance_websockets", "int", "1024", "1..1000000", "Open WebSockets of one instance: 503 above it.", MOS_KEY_LIVE,
      0},
-    {"max_body", "size", "1GB", "1KB..1024GB", "Largest request body: 413.", MOS_KEY_LIVE, 0},
+    {"max_body", "size", "1GB", "1KB..1024GB", "Largest request body for an instance: 413.", MOS_KEY_LIVE, 0},
+    {"max_api_body", "size", "1MB", "1KB..1GB", "Largest request body for the API: 413.", MOS_KEY_LIVE, 0},
     {"min_body_rate", "size", "256", "0..1GB",
      "Bytes per second that a request body has to bring once body_timeout has passed; 0: any.", MOS_KEY_LIVE, 0},
+    {"min_read_rate", "size", "256", "0..1GB",
+     "Bytes per second that a client has to read of an answer that waits for it; 0: any.", MOS_KEY_LIVE, 0},
     {"max_header", "size", "16KB", "4KB..64KB", "Largest header of a request or response: 431.", MOS_KEY_LIVE, 0},
     {"max_header_fields", "int", "100", "16..1000", "Most header fields of a request or response: 431.", MOS_KEY_LIVE,
      0},
@@ -137,8 +141,11 @@ ProxyOptions ProxyPlugin::readOptions() const {
   server.maxConnections = toSize(config_.getInt("max_connections"));
   server.idleUpstreams = toSize(config_.getInt("idle_upstreams"));
   server.bufferSize = toSize(config_.getInt("buffer"));
-  server.maxBody = static_cast<std::uint64_t>(config_.getInt("max_body"));
+  out.maxInstanceBody = static_cast<std::uint64_t>(config_.getInt("max_body"));
+  out.maxApiBody = static_cast<std::uint64_t>(config_.getInt("max_api_body"));
+  server.maxBody = std::max(out.maxInstanceBody, out.maxApiBody);
   server.minBodyRate = static_cast<std::uint64_t>(config_.getInt("min_body_rate"));
+  server.minReadRate = static_cast<std::uint64_t>(config_.getInt("min_read_rate"));
   server.request.bytes = server.response.bytes = toSize(config_.getInt("max_header"));
   server.request.fields = server.response.fields = toSize(config_.getInt("max_header_fields"));
   server.request.target = toSize(config_.getInt("max_uri"));

@@ -106,6 +106,8 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
 
 void ProxySession::applyVerdict(edge::Exchange &exchange, Verdict verdict) {
   if (verdict != Verdict::Allow) return fail(exchange, 403, "you may not do this");
+  // Before anything is started for it.
+  if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
   if (decision_.kind == Decision::Kind::Instance) return toInstance(exchange);
   if (!shared_.api) return fail(exchange, 503, "the API is not served here");
   forwardTo(exchange, shared_.api);
@@ -259,7 +261,7 @@ void ProxySession::onGone(edge::Exchange &) {
 // --------------------------------------------------------------------------------------------------------- forward
 
 void ProxySession::forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream) {
-  exchange.forward(upstream);
+  exchange.forward(upstream, maxBody());
 }
 
 bool ProxySession::isCurrent(edge::Exchange &, const edge::Upstream &to) {

@@ -52,6 +52,9 @@ private:
   void stopWaiting() noexcept;
   void noteRequest(const edge::RequestHead &head);
   void logRequest(const Outcome &outcome, const edge::Summary &summary);
+  std::uint64_t maxBody() const noexcept {
+    return decision_.kind == Decision::Kind::Api ? options().maxApiBody : options().maxInstanceBody;
+  }
   const ProxyOptions &options() const noexcept { return loop_.settings->options; }
   const std::shared_ptr<const edge::Upstream> &upstream() const noexcept;
   RouteClass routeClass() const noexcept;

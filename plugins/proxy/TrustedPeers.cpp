@@ -29,6 +29,10 @@ bool parseIp(const std::string &text, std::array<std::uint8_t, 16> &out, bool &v
 
 TrustedPeers::TrustedPeers(const std::vector<std::string> &list) {
   for (const std::string &text : list) {
+    if (text == "unix") {
+      unix_ = true;
+      continue;
+    }
     const std::size_t slash = text.find('/');
     Network network;
     bool v4 = false;
@@ -40,12 +44,15 @@ TrustedPeers::TrustedPeers(const std::vector<std::string> &list) {
       fine = read.ec == std::errc{} && read.ptr == end && bits <= (v4 ? 32U : 128U);
       network.bits = v4 ? bits + kMapped : bits;
     }
-    if (!fine) throw Error(Status::InvalidArgument, "trusted_peers: \"" + text + "\" is no address or network");
+    if (!fine)
+      throw Error(Status::InvalidArgument,
+                  "trusted_peers: \"" + text + "\" is no address or network, and not \"unix\"");
     networks_.push_back(network);
   }
 }
 
 bool TrustedPeers::contains(const edge::Address &peer) const {
+  if (peer.isUnix()) return unix_;
   if (networks_.empty()) return false;
   Bytes bytes{};
   bool v4 = false;

@@ -10,7 +10,7 @@
 
 namespace matrixos::proxy {
 
-/// A list of addresses and networks, "10.0.0.0/8" or "::1".
+/// A list of addresses and networks, "10.0.0.0/8" or "::1"; "unix" stands for all who come through UNIX sockets.
 class TrustedPeers {
 public:
   /// Throws matrixos::Error(InvalidArgument) that names the bad entry.
@@ -24,6 +24,7 @@ private:
     unsigned bits = 128;
   };
   std::vector<Network> networks_;
+  bool unix_ = false;
 };
 
 } // namespace matrixos::proxy

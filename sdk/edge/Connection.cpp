@@ -2,7 +2,6 @@
 
 #include "HopByHop.h"
 #include "Loop.h"
-#include "ProxyHeader.h"
 
 #include <matrixos/call.hpp>
 
@@ -25,7 +24,7 @@ constexpr std::int64_t kLastCallMs = 1'000;
 
 Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory)
     : loop_(loop), socket_(std::move(socket)), peer_(peer), factory_(factory), in_(loop.blocks()) {
-  if (loop.options().proxyProtocol && !isEncrypted())
+  if (loop.options().proxyProtocol)
     state_ = State::Preface;
   else
     session_ = factory_.makeSession(loop_, peer_);
@@ -57,6 +56,7 @@ RequestHead &Connection::request() noexcept {
 void Connection::handleReadable() {
   switch (state_) {
   case State::Preface:
+    return isEncrypted() ? peekPreface() : readInput();
   case State::Head:
     return readInput();
   case State::Holding:
@@ -116,10 +116,32 @@ bool Connection::takePreface() {
     return false;
   }
   in_.consume(header.size);
+  welcome(header);
+  return true;
+}
+
+/// Before TLS the header stands in clear, and whatever follows it belongs to the handshake.
+void Connection::peekPreface() {
+  std::array<char, ProxyHeader::kMost> bytes; // NOLINT(cppcoreguidelines-pro-type-member-init): only written to
+  const Io io = socket_->peek(bytes.data(), bytes.size());
+  if (io.kind == Io::Kind::WouldBlock) return socket_->waitReadable();
+  if (io.kind != Io::Kind::Bytes) return close();
+  ProxyHeader header;
+  const ParseResult result = ProxyHeader::parse({bytes.data(), io.bytes}, header);
+  if (result == ParseResult::Failed) return close();
+  if (result == ParseResult::Complete) {
+    socket_->skip(header.size);
+    welcome(header);
+    sinceMs_ = loop_.nowMs();
+    arm();
+  }
+  socket_->waitReadable();
+}
+
+void Connection::welcome(const ProxyHeader &header) {
   if (header.client) peer_ = *header.client;
   session_ = factory_.makeSession(loop_, peer_);
   state_ = State::Head;
-  return true;
 }
 
 void Connection::processInput() {
@@ -316,12 +338,13 @@ void Connection::readLingering() {
 
 // ------------------------------------------------------------------------------------------------------ forwarding
 
-void Connection::forward(std::shared_ptr<const Upstream> upstream) {
+void Connection::forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
   if (state_ == State::Closed || !exchange_) return;
   leaveHold();
+  if (head_->body.length > maxBody) return refuse(413, "the request body is too large");
   state_ = State::Forwarding;
   if (!forward_) forward_ = std::make_unique<Forward>(*this);
-  forward_->begin(std::move(upstream));
+  forward_->begin(std::move(upstream), maxBody);
 }
 
 void Connection::forwardFailed(ForwardFailure failure) {

@@ -4,6 +4,7 @@
 #include "BodyDecoder.h"
 #include "Buffer.h"
 #include "Forward.h"
+#include "ProxyHeader.h"
 #include "RequestParser.h"
 #include "Session.h"
 #include "Socket.h"
@@ -34,7 +35,7 @@ public:
   bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
-  void forward(std::shared_ptr<const Upstream> upstream) override;
+  void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) override;
   std::uint64_t hold(std::chrono::milliseconds most) override;
 
   // For Forward
@@ -79,6 +80,8 @@ private:
   void handleReadable();
   void handleWritable();
   bool takePreface();
+  void peekPreface();
+  void welcome(const ProxyHeader &header);
   void processInput();
   void beginExchange();
   void readInput();

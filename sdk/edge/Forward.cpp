@@ -43,8 +43,9 @@ void Forward::cancel() noexcept {
 
 // ------------------------------------------------------------------------------------------------------ connecting
 
-void Forward::begin(std::shared_ptr<const Upstream> upstream) {
+void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
   upstream_ = std::move(upstream);
+  maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
   candidate_ = 0;
   interims_ = 0;
   retried_ = requestDone_ = clientEnded_ = oneSideDone_ = false;
@@ -116,8 +117,8 @@ void Forward::sendRequest() {
   }
   if (head.expectContinue) writer.field("Expect", "100-continue");
   writer.end();
-  request_.start({client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false,
-                  client_.loop().options().maxBody});
+  request_.start(
+      {client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false, maxBody_});
   socket_->waitReadable();
   client_.arm();
   request_.run();
@@ -131,6 +132,7 @@ void Forward::clientReadable() {
 
 void Forward::clientWritable() {
   response_.run();
+  watchReader();
   endIfClosed();
 }
 
@@ -149,6 +151,7 @@ void Forward::onReadable() {
       readHead();
     else if (phase_ == Phase::Body || phase_ == Phase::Tunnel)
       response_.run();
+    watchReader();
     endIfClosed();
   });
 }
@@ -252,8 +255,10 @@ void Forward::startResponse(ResponseHead &head) {
   phase_ = Phase::Body;
   touch();
   response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers});
+  readerWaitMs_ = readerSinceMs_ = 0;
   client_.arm();
   response_.run();
+  watchReader();
 }
 
 void Forward::responseDone() {
@@ -414,9 +419,26 @@ std::int64_t Forward::bodyDeadline() const noexcept {
   return std::min(standsStill, sentAtMs_ + patience + earned);
 }
 
+/// Only what waits for the client counts: an upstream that brings nothing is not its fault.
+void Forward::watchReader() noexcept {
+  if (phase_ != Phase::Body || response_.writing() == (readerSinceMs_ != 0)) return;
+  const std::int64_t now = client_.loop().nowMs();
+  if (readerSinceMs_ != 0) readerWaitMs_ += now - readerSinceMs_;
+  readerSinceMs_ = readerSinceMs_ != 0 ? 0 : now;
+}
+
+/// Until when the client has to have read at its rate what waited for it.
+std::int64_t Forward::readerDeadline() const noexcept {
+  const ServerOptions &options = client_.loop().options();
+  if (options.minReadRate == 0 || readerSinceMs_ == 0) return INT64_MAX;
+  const auto earned = static_cast<std::int64_t>(response_.passed() / options.minReadRate) * 1000;
+  return readerSinceMs_ - readerWaitMs_ + options.timeouts.requestBody.count() + earned;
+}
+
 std::int64_t Forward::deadline() const {
   if (phase_ == Phase::Idle) return INT64_MAX;
-  const std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
+  std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
+  if (phase_ == Phase::Body) at = std::min(at, readerDeadline());
   return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
 }
 
@@ -483,6 +505,7 @@ void Forward::onDeadline() {
     cancel();
     return client_.refuse(408, "the request body took too long");
   case Phase::Body:
+    if (client_.loop().nowMs() >= readerDeadline()) return client_.abort("the client reads too slowly");
     return client_.abort("the answer stands still");
   case Phase::Tunnel:
     return client_.close();

@@ -19,7 +19,7 @@ public:
   explicit Forward(Connection &client);
   ~Forward();
 
-  void begin(std::shared_ptr<const Upstream> upstream);
+  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody);
   void clientReadable();
   void clientWritable();
   /// True while bytes from the client belong to this exchange.
@@ -66,6 +66,8 @@ private:
   void onRetired();
   std::int64_t phaseDeadline() const;
   std::int64_t bodyDeadline() const noexcept;
+  std::int64_t readerDeadline() const noexcept;
+  void watchReader() noexcept;
   void fail(ForwardFailure failure);
   void touch();
 
@@ -79,8 +81,11 @@ private:
   FrameCounter fromClient_;
   FrameCounter fromUpstream_;
   std::size_t candidate_ = 0;
-  std::int64_t sinceMs_ = 0;  // last progress
-  std::int64_t sentAtMs_ = 0; // the head of the request
+  std::uint64_t maxBody_ = UINT64_MAX;
+  std::int64_t sinceMs_ = 0;       // last progress
+  std::int64_t sentAtMs_ = 0;      // the head of the request
+  std::int64_t readerWaitMs_ = 0;  // how long the client has let its answer wait, before the present wait
+  std::int64_t readerSinceMs_ = 0; // the present wait; 0: none
   Phase phase_ = Phase::Idle;
   std::uint8_t interims_ = 0;
   bool reused_ = false;

@@ -33,7 +33,7 @@ struct Timeouts {
 struct ServerOptions {
   /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
   std::vector<std::string> listen;
-  /// The same, for listeners that speak TLS with this certificate; proxyProtocol does not concern them.
+  /// The same, for listeners that speak TLS with this certificate.
   std::vector<std::string> tlsListen;
   std::shared_ptr<TlsContext> tls;
   /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
@@ -51,7 +51,11 @@ struct ServerOptions {
   /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
   /// sends a byte now and then would otherwise hold its place for ever.
   std::uint64_t minBodyRate = 0;
-  /// Each connection has to begin with a header of the PROXY protocol, whose address then is the peer's.
+  /// Bytes per second that a client has to read of an answer while some of it waits for the client, once that has
+  /// waited for Timeouts::requestBody in all; 0: any. WebSockets are not concerned.
+  std::uint64_t minReadRate = 0;
+  /// Each connection has to begin with a header of the PROXY protocol, whose address then is the peer's; before the
+  /// handshake where TLS is spoken.
   bool proxyProtocol = false;
   std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};

@@ -85,8 +85,9 @@ public:
   virtual Loop &loop() noexcept = 0;
 
   virtual void respond(LocalResponse response) = 0;
-  /// Session::writeRequest is called once a connection stands; again if the request has to be sent once more.
-  virtual void forward(std::shared_ptr<const Upstream> upstream) = 0;
+  /// Session::writeRequest is called once a connection stands; again if the request has to be sent once more. A body of
+  /// more than `maxBody` bytes, or than ServerOptions::maxBody, is refused: 413.
+  virtual void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody = UINT64_MAX) = 0;
   /// Waits for respond() or forward(), which Loop::resume(ticket, …) brings back to this thread. Meanwhile the body
   /// is read into the connection's buffer and no further. Session::onHoldTimeout after `most`.
   virtual std::uint64_t hold(std::chrono::milliseconds most) = 0;

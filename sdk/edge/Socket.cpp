@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <system_error>
 
@@ -106,6 +108,27 @@ Io Socket::read(char *to, std::size_t size) noexcept {
     }
     return {Io::Kind::Failed, 0, errno};
   }
+}
+
+Io Socket::peek(char *to, std::size_t size) noexcept {
+  readable_ = false; // until more has come: what is there stays
+  ssize_t got = 0;
+  do {
+    got = ::recv(fd_, to, size, MSG_PEEK);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) return {Io::Kind::Bytes, static_cast<std::size_t>(got), 0};
+  if (got == 0) return {Io::Kind::End, 0, 0};
+  return {errno == EAGAIN || errno == EWOULDBLOCK ? Io::Kind::WouldBlock : Io::Kind::Failed, 0, errno};
+}
+
+void Socket::skip(std::size_t size) noexcept {
+  std::array<char, 512> waste; // NOLINT(cppcoreguidelines-pro-type-member-init): only written to
+  while (size != 0) {
+    const ssize_t got = ::recv(fd_, waste.data(), std::min(size, waste.size()), 0);
+    if (got <= 0) break; // its end shows in the next read
+    size -= static_cast<std::size_t>(got);
+  }
+  readable_ = true;
 }
 
 Io Socket::readEncrypted(char *to, std::size_t size) noexcept {

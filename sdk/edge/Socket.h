@@ -59,6 +59,11 @@ public:
   bool mayRead() const noexcept { return readable_; }
 
   Io read(char *to, std::size_t size) noexcept;
+  /// Looks at bytes that come before the TLS handshake, and leaves them where they are; waitReadable() then waits for
+  /// more of them.
+  Io peek(char *to, std::size_t size) noexcept;
+  /// Takes so many of them away; the handshake follows.
+  void skip(std::size_t size) noexcept;
   Io write(const iovec *parts, int count) noexcept;
   /// 0, or the errno of a failed connect.
   int finishConnect() noexcept;

@@ -68,6 +68,20 @@ TEST_CASE("a UNIX socket serves beside TCP, with its mode, and goes with the pro
   CHECK(modeOf(path) == -1);
 }
 
+TEST_CASE("who comes through a UNIX socket is trusted when the word unix is") {
+  TempDir dir;
+  const std::string path = (dir / "proxy.sock").string();
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([&](auto &o) { o.server.listen.push_back("unix:" + path); });
+  f.instance("alice", "running", shell.port());
+  const std::string says = "CF-Connecting-IP: 192.0.2.7\r\n";
+  const auto seen = [&](Conn conn) { return fieldOf(conn.get("/", "alice.localhost", says).body, "X-Forwarded-For"); };
+  CHECK(seen(toPath(path)).empty());
+  f.reconfigure([](auto &o) { o.trustedPeers = {"unix"}; });
+  CHECK(seen(toPath(path)) == "192.0.2.7");
+  CHECK(seen(f.connect()) == "127.0.0.1");
+}
+
 TEST_CASE("a socket that another process listens on is neither taken nor removed") {
   TempDir dir;
   const std::string path = (dir / "proxy.sock").string();

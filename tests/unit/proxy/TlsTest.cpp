@@ -7,6 +7,7 @@
 #include <edge/Tls.h>
 #include <support/Process.h>
 #include <support/TempDir.h>
+#include <sys/socket.h>
 
 using namespace kit;
 using matrixos::test::run;
@@ -121,6 +122,63 @@ TEST_CASE("a renewed certificate is used, a pair that does not fit is not") {
   replace(second.key, tls.certificate.key);
   CHECK(tls.context->refresh());
   CHECK(tls.curl(f.port, second.file, {}).status == 0);
+}
+
+namespace {
+
+void pass(const Conn &from, const Conn &to) {
+  char block[16384];
+  for (ssize_t got = ::recv(from.fd(), block, sizeof block, 0); got > 0;
+       got = ::recv(from.fd(), block, sizeof block, 0))
+    if (::send(to.fd(), block, static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) break;
+  ::shutdown(to.fd(), SHUT_WR);
+}
+
+/// A load balancer that passes connections on as they are, with a header ahead, in pieces of that size.
+void balance(Conn &client, std::uint16_t port, const std::string &header, std::size_t step) {
+  Conn server = Conn::to(port);
+  for (std::size_t at = 0; at < header.size(); at += step) {
+    server.send(header.substr(at, step));
+    if (step < header.size()) std::this_thread::sleep_for(1ms);
+  }
+  std::thread back([&] { pass(server, client); });
+  pass(client, server);
+  back.join();
+}
+
+} // namespace
+
+TEST_CASE("the header of a load balancer comes before the handshake") {
+  TlsFixture tls;
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([&](auto &o) {
+    listenTls(o, tls);
+    o.server.proxyProtocol = true;
+    o.server.timeouts.header = 5s;
+  });
+  f.instance("alice", "running", shell.port());
+  const std::string text = "PROXY TCP4 192.0.2.9 192.0.2.1 4711 443\r\n";
+  const std::string binary("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\xC0\0\x02\x09\xC0\0\x02\x01\x12\x67\x01\xBB", 28);
+  for (const std::string &header : {text, binary}) {
+    for (const std::size_t step : {std::size_t{1}, std::size_t{13}, header.size()}) {
+      CAPTURE(step);
+      Upstream balancer([&](Conn &client) { balance(client, f.port, header, step); });
+      const auto got = tls.curl(balancer.port(), tls.certificate.file, {});
+      CHECK(got.status == 0);
+      CHECK(fieldOf(got.out, "X-Forwarded-For") == "192.0.2.9");
+      CHECK(fieldOf(got.out, "X-Forwarded-Proto") == "https");
+    }
+  }
+  CHECK(tls.curl(f.port, tls.certificate.file, {}).status != 0); // a handshake at once
+  for (const std::string &bad : {std::string("PROXY TCP4 nonsense\r\n"), std::string("GET / HTTP/1.1\r\n\r\n")}) {
+    Conn conn = f.connect();
+    conn.send(bad);
+    CHECK(conn.readAll().empty());
+  }
+  f.reconfigure([](auto &o) { o.server.timeouts.header = 100ms; });
+  Conn half = f.connect();
+  half.send(text.substr(0, 20));
+  CHECK(half.readAll().empty());
 }
 
 TEST_CASE("a listener passes from plain to TLS and back without being closed") {
