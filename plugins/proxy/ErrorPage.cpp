@@ -51,18 +51,40 @@ std::string_view headline(int status) {
   }
 }
 
+/// What every page has; no step or spinner of the waiting page is in it.
+constexpr std::string_view kStyle = R"css(
+:root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--mark:#b94d26}
+@media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--mark:#e8794f}}
+*,*::before,*::after{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--back);color:var(--text);
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{width:100%;max-width:26rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:1rem}
+h1{margin:0 0 .25rem;font-size:1.375rem;line-height:1.25;overflow-wrap:anywhere}
+p{margin:0;color:var(--soft);overflow-wrap:anywhere}
+a{display:inline-block;margin-top:1.25rem;padding:.5rem 1rem;border-radius:.5rem;background:var(--mark);color:var(--card);
+font-weight:600;text-decoration:none}
+footer{margin-top:1.75rem;padding-top:1.25rem;border-top:1px solid var(--line);font-size:.875rem;color:var(--soft)}
+)css";
+
+/// "there is no such handle" → "There is no such handle."
+std::string asSentence(std::string_view text) {
+  std::string out(text);
+  if (!out.empty() && out.front() >= 'a' && out.front() <= 'z')
+    out.front() = static_cast<char>(out.front() - 'a' + 'A');
+  return out + ".";
+}
+
 std::string page(int status, std::string_view sentence) {
   const std::string title = escapeHtml(headline(status));
-  return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" +
-         title +
-         "</title><style>:root{color-scheme:light dark}body{font:16px/1.5 "
-         "system-ui,sans-serif;margin:0;min-height:100vh;"
-         "display:grid;place-content:center;padding:2rem;box-sizing:border-box}main{max-width:34rem}h1{font-size:1."
-         "5rem;"
-         "margin:0 0 .5rem}p{margin:0 0 .75rem}small{opacity:.65}</style></head>\n<body><main><h1>" +
-         title + "</h1><p>" + escapeHtml(sentence) + "</p><small>" + std::to_string(status) + " " +
-         std::string(edge::reasonPhrase(status)) + "</small></main></body></html>\n";
+  std::string main = "<h1>" + title + "</h1><p>" + escapeHtml(asSentence(sentence)) + "</p>";
+  // The same address once more: these may pass.
+  if (status >= 502 && status <= 504) main += "<a href=\"\">Try again</a>";
+  main.append("<footer>")
+      .append(std::to_string(status))
+      .append(" ")
+      .append(edge::reasonPhrase(status))
+      .append("</footer>");
+  return htmlPage(title, {}, main);
 }
 
 /// "text/html;q=0": a weight of zero means not acceptable (RFC 9110 §12.4.2).
@@ -72,6 +94,13 @@ bool isRefused(std::string_view item) noexcept {
 }
 
 } // namespace
+
+std::string htmlPage(std::string_view title, std::string_view head, std::string_view main) {
+  std::string out = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>";
+  out.append(title).append("</title><style>").append(kStyle).append("</style>").append(head);
+  return out.append("</head>\n<body><main>").append(main).append("</main></body></html>\n");
+}
 
 bool wantsPage(const edge::RequestHead &head) noexcept {
   for (const edge::Field &field : head.fields) {

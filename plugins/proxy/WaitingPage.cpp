@@ -12,15 +12,7 @@ namespace matrixos::proxy {
 namespace {
 
 constexpr std::string_view kStyle = R"css(
-:root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--mark:#c2552d}
-@media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--mark:#e8794f}}
-*,*::before,*::after{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--back);color:var(--text);
-font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{width:100%;max-width:26rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:1rem}
-h1{margin:0 0 .25rem;font-size:1.375rem;line-height:1.25;overflow-wrap:anywhere}
-p{margin:0;color:var(--soft)}
-ol{margin:1.75rem 0;padding:0;list-style:none}
+ol{margin:1.75rem 0 0;padding:0;list-style:none}
 li{position:relative;padding:0 0 1.25rem 2.25rem;color:var(--soft)}
 li:last-child{padding-bottom:0}
 li::before{content:"";position:absolute;left:0;top:.125rem;width:1.25rem;height:1.25rem;border:2px solid var(--line);border-radius:50%}
@@ -30,7 +22,6 @@ li:not(:last-child)::after{content:"";position:absolute;left:.5625rem;top:1.625r
 .now{color:var(--text);font-weight:600}
 .now::before{border-color:var(--mark);border-right-color:transparent;animation:turn 1s linear infinite}
 small{font-weight:400;color:var(--soft)}
-footer{padding-top:1.25rem;border-top:1px solid var(--line);font-size:.875rem;color:var(--soft)}
 @keyframes turn{to{transform:rotate(1turn)}}
 @media(prefers-reduced-motion:reduce){.now::before{animation:none}}
 )css";
@@ -65,26 +56,19 @@ edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &pro
   response.status = 503;
   response.contentType = "text/html; charset=utf-8";
   // The handle's grammar has nothing that HTML could take for markup.
-  response.body
-      .append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-              "<meta http-equiv=\"refresh\" content=\"")
-      .append(std::to_string(reloadSeconds))
-      .append("\"><title>")
-      .append(handle)
-      .append(" is waking up</title><style>")
-      .append(kStyle)
-      .append("</style></head>\n<body><main><h1>")
-      .append(handle)
-      .append(" is waking up</h1><p>It slept while nobody used it.</p><ol>")
-      .append(steps(progress))
-      .append("</ol><footer>")
-      .append(std::to_string(seconds))
-      .append(" s so far. This page opens it by itself as soon as it answers.</footer></main></body></html>\n");
+  const std::string title = std::string(handle) + " is waking up";
+  const std::string reload = std::to_string(reloadSeconds);
+  std::string head = "<meta http-equiv=\"refresh\" content=\"" + reload + "\"><style>";
+  head.append(kStyle).append("</style>");
+  std::string main =
+      "<h1>" + title + "</h1><p>It slept while nobody used it.</p><ol>" + steps(progress) + "</ol><footer>";
+  if (seconds > 0) main += std::to_string(seconds) + " s so far. ";
+  main += "This page opens it by itself as soon as it answers.</footer>";
+  response.body = htmlPage(title, head, main);
   response.fields = {
       {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"},
       {"Cache-Control", "no-store"},
-      {"Retry-After", std::to_string(reloadSeconds)}};
+      {"Retry-After", reload}};
   return response;
 }
 
