@@ -92,6 +92,7 @@ void staysFlat(Fault::Kind kind) {
   stage.rest();
   const std::size_t plays = stage.plays() - before;
   CHECK(stage.connections() == 0);
+  CHECK(stage.inFlight() == 0);
   CHECK(eventually([&] { return openDescriptors() <= descriptors; }));
   const std::size_t now = bytesInUse();
   MESSAGE(plays << " cuts, " << (static_cast<double>(now) - static_cast<double>(bytes)) / static_cast<double>(plays)

@@ -371,6 +371,12 @@ void ProxyFixture::reconfigure(const std::function<void(matrixos::proxy::ProxyOp
   options = std::move(next);
 }
 
+std::size_t ProxyFixture::inFlight(const std::string &handle) {
+  matrixos::proxy::RouteCache cache(routes);
+  const auto route = cache.find(handle);
+  return route->activity->requests + route->activity->webSockets;
+}
+
 void ProxyFixture::instance(const std::string &handle, const std::string &status, std::uint16_t shell,
                             std::uint16_t gateway, std::uint64_t rev) {
   matrixos::proxy::InstanceRecord record;

@@ -143,6 +143,8 @@ struct ProxyFixture {
   void instance(const std::string &handle, const std::string &status, std::uint16_t shell = 0,
                 std::uint16_t gateway = 0, std::uint64_t rev = 1);
   Conn connect() { return Conn::to(port); }
+  /// Requests and WebSockets that count as being in flight to an instance.
+  std::size_t inFlight(const std::string &handle);
   /// Changes the options of the running proxy. When that throws, they stay as they were.
   void reconfigure(const std::function<void(matrixos::proxy::ProxyOptions &)> &change);
 

@@ -222,6 +222,7 @@ public:
   void play();
   std::size_t others() const { return others_; }
   std::size_t connections() const { return fixture_.proxy->connections(); }
+  std::size_t inFlight() { return fixture_.inFlight("alice"); }
 
 private:
   void acceptLines();
@@ -341,5 +342,6 @@ TEST_CASE("slow and half-closed sides by the hundred: the others are served, and
   MESSAGE(pairs, " slow pairs at once; meanwhile ", crowd.others() * 2, " requests of others; ", grown, " bytes stay");
   CHECK(grown <= static_cast<std::int64_t>(pairs * 16));
   CHECK(crowd.connections() == 0);
+  CHECK(crowd.inFlight() == 0);
   CHECK(eventually([&] { return openDescriptors() <= descriptors; }));
 }

@@ -66,6 +66,7 @@ public:
   void play(const Dialogue &dialogue, const Fault &fault);
   std::size_t plays() const { return plays_; }
   std::size_t connections() const { return fixture_.proxy->connections(); }
+  std::size_t inFlight() { return fixture_.inFlight("alice"); }
   /// Ends the pooled connections.
   void rest();
 
