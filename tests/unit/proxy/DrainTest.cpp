@@ -119,11 +119,11 @@ TEST_CASE("a stop lets answers end, says that they are the last, and refuses new
     last = fresh.get("/", "nobody.localhost");
   CHECK(last.status == 404);
   CHECK(last.field("Connection") == "close");
-  CHECK(idle.readAll().empty());
+  CHECK(idle.ends());
   CHECK(stopping.runs());
   shell.go.set_value();
   CHECK(begun.readResponse().body == "helloworld");
-  CHECK(begun.readAll().empty());
+  CHECK(begun.ends());
   fresh.close();
   CHECK(stopping.ended());
 }
@@ -144,7 +144,7 @@ TEST_CASE("what has not been answered yet says that it is the last") {
   REQUIRE(eventually([&] { return asked == 1; }));
   Conn idle = f.connect();
   Stopping stopping(f, 30s);
-  CHECK(idle.readAll().empty()); // it drains
+  CHECK(idle.ends()); // it drains
   go.set_value();
   const auto answer = conn.readResponse();
   CHECK(answer.body == "ok");
@@ -181,7 +181,7 @@ TEST_CASE("a request that waits for its instance is answered at once when the pr
     CHECK(answer.status == 503);
     CHECK(answer.field("Retry-After") == "2");
     CHECK(answer.field("Connection") == "close");
-    CHECK(held->readAll().empty());
+    CHECK(held->ends());
   }
   CHECK(f.waker.waiting() == 0);
   // And no wake begins any more.
@@ -206,8 +206,8 @@ TEST_CASE("a WebSocket is told that we are going away, and ends when both sides 
   tunnel.server->send(kHello + kGoingAway);
   CHECK(stopping.runs());
   tunnel.client.send(kHelloMasked + kGoneAway);
-  CHECK(tunnel.client.readAll().empty());
-  CHECK(tunnel.server->readAll().empty());
+  CHECK(tunnel.client.ends());
+  CHECK(tunnel.server->ends());
   CHECK(stopping.ended());
 }
 
@@ -220,7 +220,7 @@ TEST_CASE("the close frame waits for the end of the frame that is under way") {
   CHECK(tunnel.server->readExactly(3) == kHelloMasked.substr(0, 3));
   Conn idle = f.connect();
   Stopping stopping(f, 60s);
-  CHECK(idle.readAll().empty()); // it drains
+  CHECK(idle.ends()); // it drains
   // The rest, and the start of another one, in one piece.
   tunnel.server->send(kHello.substr(4) + kHello);
   CHECK(tunnel.client.readExactly(7) == kHello.substr(4) + kGoingAway);
@@ -228,8 +228,8 @@ TEST_CASE("the close frame waits for the end of the frame that is under way") {
   CHECK(tunnel.server->readExactly(8) == kHelloMasked.substr(3));
   CHECK(isGoingAway(tunnel.server->readExactly(8)));
   tunnel.server->send(kGoingAway);
-  CHECK(tunnel.client.readAll().empty());
-  CHECK(tunnel.server->readAll().empty());
+  CHECK(tunnel.client.ends());
+  CHECK(tunnel.server->ends());
   CHECK(stopping.ended());
 }
 
@@ -243,12 +243,12 @@ TEST_CASE("a WebSocket that closes already is left to it, one that never comes t
   CHECK(stuck.client.readExactly(4) == kHello.substr(0, 4));
   Conn idle = f.connect();
   Stopping stopping(f, 3s);
-  CHECK(idle.readAll().empty()); // it drains
+  CHECK(idle.ends()); // it drains
   closing.server->send(kGoingAway);
   closing.server->shutdownWrite();
   CHECK(closing.client.readAll() == kGoingAway); // once
   closing.client.close();
-  CHECK(stuck.client.readAll().empty());
+  CHECK(stuck.client.ends());
   CHECK(isGoingAway(stuck.server->readExactly(8)));
   CHECK(stopping.ended());
 }
@@ -271,12 +271,12 @@ TEST_CASE("a WebSocket that opens while the proxy drains is closed at once") {
   REQUIRE(eventually([&] { return asked.load(); }));
   Conn idle = f.connect();
   Stopping stopping(f, 60s);
-  CHECK(idle.readAll().empty());
+  CHECK(idle.ends());
   go.set_value();
   CHECK(conn.readHead().substr(0, 12) == "HTTP/1.1 101");
   CHECK(conn.readExactly(11) == kHello + kGoingAway);
   conn.send(kGoneAway);
-  CHECK(conn.readAll().empty());
+  CHECK(conn.ends());
   CHECK(stopping.ended());
 }
 

@@ -105,6 +105,11 @@ std::string Conn::readAll(bool *reset) {
   return std::exchange(rest_, {});
 }
 
+bool Conn::ends() {
+  char byte = 0;
+  return readAll().empty() && ::recv(fd_, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
 std::string fieldOf(const std::string &head, const std::string &name) {
   std::string out;
   std::size_t at = head.find("\r\n");

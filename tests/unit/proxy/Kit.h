@@ -38,6 +38,8 @@ public:
   std::string readExactly(std::size_t size);
   /// What comes until the other side closes; `*reset` tells how it did.
   std::string readAll(bool *reset = nullptr);
+  /// True when the other side closes without another byte, and not when it only says nothing for 10 seconds.
+  bool ends();
   /// A whole response: head and body by its framing, chunked ones decoded.
   struct Response {
     int status = 0;
