@@ -328,7 +328,7 @@ matrixos::proxy::InstanceRecord record(const std::string &handle, std::uint16_t 
 TEST_CASE("streams of a route that was deleted get their time and are cut; those of others go on") {
   Instance alice;
   Instance bobby;
-  ProxyFixture f([](auto &o) { o.drain = 300ms; });
+  ProxyFixture f([](auto &o) { o.drain = 300ms, o.server.timeouts.upstreamIdle = 300s; });
   f.instance("alice", "running", alice.upstream.port(), alice.upstream.port());
   f.instance("bobby", "running", bobby.upstream.port(), bobby.upstream.port());
   Conn hers = events(f, "alice");
