@@ -354,7 +354,7 @@ TEST_CASE("idle connections of an address that passed on are closed at once, and
   Instance alice;
   Halves slow;
   ProxyFixture f([](auto &o) {
-    o.server.timeouts.upstreamIdle = 60s;
+    o.server.timeouts.upstreamIdle = 300s;
     o.server.loops = 1;
     o.drain = 60s;
   });
@@ -382,7 +382,7 @@ TEST_CASE("an instance that changes without its address changing keeps its strea
   Instance alice;
   ProxyFixture f([](auto &o) {
     o.drain = 0ms;
-    o.server.timeouts.upstreamIdle = 60s;
+    o.server.timeouts.upstreamIdle = 300s;
     o.server.loops = 1;
   });
   const std::uint16_t port = alice.upstream.port();
