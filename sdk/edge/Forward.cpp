@@ -452,6 +452,7 @@ void Forward::onRetired() {
   case Phase::Idle:
     return;
   case Phase::Connecting:
+    return fail(ForwardFailure::Moved);
   case Phase::AwaitHead:
     return fail(ForwardFailure::ClosedEarly);
   case Phase::Body:

@@ -423,7 +423,7 @@ TEST_CASE("a request that the old address never answered is asked of the new one
   get.send("GET /slow HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
   Conn post = f.connect();
   post.send("POST /slow HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 100\r\n\r\nhalf");
-  REQUIRE(eventually([&] { return before.open == 2; }));
+  REQUIRE(eventually([&] { return before.asked == 2; }));
   f.routes.apply(record("alice", after.upstream.port(), "2", 2));
   CHECK(post.readResponse().status == 502); // perhaps it was done already
   REQUIRE(eventually([&] { return after.asked == 1; }));
