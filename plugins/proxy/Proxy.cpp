@@ -27,7 +27,8 @@ std::uint64_t seed() {
 } // namespace
 
 Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
-    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), generation(number) {}
+    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), origins(chosen.allowedOrigins),
+      generation(number) {}
 
 Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
     : router(chosen.domain), routes(table), policy(gatekeeper), waker(wakes),

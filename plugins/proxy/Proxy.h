@@ -1,6 +1,7 @@
 /// Proxy.h: the data plane without the plugin around it.
 #pragma once
 
+#include "AllowedOrigins.h"
 #include "HeaderPolicy.h"
 #include "Policy.h"
 #include "RouteTable.h"
@@ -25,6 +26,7 @@ struct ProxyOptions {
   std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
   std::string secret;    ///< the platform's bearer token
   std::vector<std::string> trustedPeers;
+  std::vector<std::string> allowedOrigins;
   std::chrono::milliseconds wakeDeadline{90'000};
   std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
   std::size_t waitersPerInstance = 64;
@@ -39,11 +41,12 @@ struct ProxyOptions {
 
 /// What may change while the proxy runs. Immutable: a change replaces it as a whole, on each loop between two events.
 struct Settings {
-  /// Throws matrixos::Error for a bad entry of trusted_peers.
+  /// Throws matrixos::Error for a bad entry of trusted_peers or allowed_origins.
   Settings(const ProxyOptions &chosen, std::uint64_t number);
 
   const ProxyOptions options;
   const HeaderPolicy headers;
+  const AllowedOrigins origins;
   const std::uint64_t generation; ///< rises with every change
 };
 

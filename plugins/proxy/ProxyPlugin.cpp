@@ -32,6 +32,8 @@ constexpr mos_config_key kKeys[] = {
     {"trusted_peers", "list", "", nullptr,
      "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed; unix: UNIX sockets.", MOS_KEY_LIVE,
      0},
+    {"allowed_origins", "list", "", nullptr,
+     "Other sites whose pages may use the API and open WebSockets, such as https://app.example.com.", MOS_KEY_LIVE, 0},
     {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
     {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
      MOS_KEY_LIVE, 0},
@@ -121,6 +123,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.apiSocket = json::findString(*info, "apiSocket").value_or("");
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
+  out.allowedOrigins = config_.getList("allowed_origins");
   out.wakeDeadline = config_.getDuration("wake_deadline");
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
   out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));

@@ -99,6 +99,9 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   case Decision::Kind::Api:
     break;
   }
+  if (!loop_.settings->origins.admits(head, decision_.kind == Decision::Kind::Api)) {
+    return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
+  }
   Pending pending(*this, exchange);
   const Verdict verdict = shared_.policy.check(head, decision_, pending);
   if (verdict != Verdict::Pending) applyVerdict(exchange, verdict);

@@ -1,0 +1,30 @@
+/// AllowedOrigins.h: which web pages may act for their visitor.
+#pragma once
+
+#include <edge/Head.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::proxy {
+
+/// A page of another site can make its visitor's browser send requests here, with what the browser keeps for us. What
+/// only reads is harmless, since the page does not see the answer; a request that changes something through the API, or
+/// opens a WebSocket, has to come from a page of the same host and port, from an allowed origin, or from no page at all
+/// (https://fetch.spec.whatwg.org/#origin-header). A host below the same domain is another site: tenants live there.
+class AllowedOrigins {
+public:
+  /// "https://app.example.com". Throws matrixos::Error(InvalidArgument) that names the bad entry.
+  explicit AllowedOrigins(std::vector<std::string> list);
+
+  /// toApi: the platform's API, else an instance.
+  bool admits(const edge::RequestHead &head, bool toApi) const noexcept;
+
+private:
+  bool isAllowed(std::string_view origin, std::string_view host) const noexcept;
+
+  std::vector<std::string> list_;
+};
+
+} // namespace matrixos::proxy
