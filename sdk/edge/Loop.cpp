@@ -14,6 +14,7 @@ namespace matrixos::edge {
 namespace {
 
 constexpr std::size_t kKeptHeads = 128;
+constexpr std::int64_t kStillMs = 500; // between two rounds that are a tick apart at most
 
 std::int64_t coarseNow() noexcept {
   timespec now{};
@@ -58,8 +59,14 @@ void Loop::run() {
 }
 
 void Loop::turn(std::int64_t nowMs) {
+  const bool stoodStill = nowMs - nowMs_ > kStillMs;
   nowMs_ = nowMs;
   reactor_.dispatch();
+  if (stoodStill) {
+    // The process was stopped, or the machine was: what has come meanwhile was not late, so it counts before deadlines.
+    reactor_.wait(0);
+    reactor_.dispatch();
+  }
   timers_.advance(nowMs_);
   retired_.clear();
 }
