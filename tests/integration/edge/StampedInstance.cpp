@@ -202,6 +202,11 @@ bool StampedInstance::takeFrame(Conn &conn) {
   if (conn.in.size() < 6) return false;
   const std::size_t size = static_cast<unsigned char>(conn.in[1]) & 0x7FU;
   if (conn.in.size() < 6 + size) return false;
+  if (conn.in[0] == '\x88') { // a close frame, which is answered with the same
+    conn.lastAnswer = true;
+    conn.out += std::string("\x88\x00", 2);
+    return true;
+  }
   std::string text;
   for (std::size_t i = 0; i < size; ++i)
     text += static_cast<char>(conn.in[6 + i] ^ conn.in[2 + i % 4]);

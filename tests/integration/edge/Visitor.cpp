@@ -158,10 +158,11 @@ void Visitor::webSocket() {
     for (std::size_t at = 0; at < text.size(); ++at)
       frame += static_cast<char>(text[at] ^ mask[at % 4]);
     socket.send(frame);
-    const std::string answer = socket.receive(2 + endpoint.size() + text.size());
-    if (answer.size() > 2 && !(endpoint + text).starts_with(answer.substr(2)))
-      visits_.complain("the frame " + text + " came back as " + answer.substr(2));
-    if (answer.size() != 2 + endpoint.size() + text.size()) {
+    const std::string head = socket.receive(2);
+    const bool closing = head.size() == 2 && head[0] == '\x88'; // the instance has gone: RFC 6455 §7.4.1, 1001
+    const std::string expected = endpoint + text, answer = closing ? "" : socket.receive(expected.size());
+    if (!expected.starts_with(answer)) visits_.complain("the frame " + text + " came back as " + answer);
+    if (answer != expected) {
       ++visits_.broken;
       return;
     }
