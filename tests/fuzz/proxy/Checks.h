@@ -1,5 +1,5 @@
-/// What has to hold for the proxy's policy whatever a client asks and a tenant answers. Used by the libFuzzer target, and
-/// by a unit test that replays the committed corpus.
+/// What has to hold for the proxy's policy whatever a client asks and a tenant answers. Used by the libFuzzer target,
+/// and by a unit test that replays the committed corpus.
 #pragma once
 
 #include <string_view>
