@@ -241,6 +241,7 @@ Crowd::Crowd()
     : fixture_(
           [](auto &options) {
             options.server.loops = 1;
+            options.server.timeouts.connect = 15s;
             options.server.idleUpstreams = 0; // no connection is used twice, so that each belongs to one client
           },
           nullptr, false) {
