@@ -1,5 +1,5 @@
 // The edge of the real daemon changes while it is in use: configuration, routes, the plugin itself, and the end.
-#include "../../unit/proxy/Kit.h"
+#include "../../unit/proxy/Streams.h"
 
 #include <doctest/doctest.h>
 #include <support/DaemonProcess.h>
@@ -27,31 +27,6 @@ bool listens(std::uint16_t port) {
   }
 }
 
-/// Event streams that go on, WebSockets that echo bytes, an echo of bodies, and for /slow an answer in two halves.
-void serve(Conn &conn) {
-  for (std::string head = conn.readHead(); !head.empty(); head = conn.readHead()) {
-    if (head.find("GET /events ") == 0) {
-      conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
-      while (conn.send("data: x\n\n"))
-        std::this_thread::sleep_for(5ms);
-      return;
-    }
-    if (head.find("GET /ws ") == 0) {
-      conn.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-      for (std::string byte = conn.readExactly(1); !byte.empty(); byte = conn.readExactly(1))
-        conn.send(byte);
-      return;
-    }
-    const std::string length = fieldOf(head, "Content-Length");
-    const std::string body = length.empty() ? "ok" : conn.readExactly(std::stoul(length));
-    const std::size_t half = body.size() / 2;
-    conn.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body.substr(0, half));
-    if (head.find(" /slow ") != std::string::npos) std::this_thread::sleep_for(20ms);
-    if (!conn.send(body.substr(half))) return;
-  }
-}
-
 /// The daemon with the proxy on two instances, alice and bobby, and a third one, carol, that never starts.
 struct Platform {
   explicit Platform(DaemonProcess::Values more = {}) : daemon(values(std::move(more))) {
@@ -64,9 +39,9 @@ struct Platform {
     REQUIRE(eventually([&] { return get("alice") == 200; }));
   }
   int get(const std::string &handle) { return Conn::to(daemon.proxyPort()).get("/", handle + ".localhost").status; }
-  Conn ask(const std::string &path, const std::string &handle, const std::string &fields = {}) {
+  Conn ask(const std::string &path, const std::string &handle) {
     Conn conn = Conn::to(daemon.proxyPort());
-    conn.send("GET " + path + " HTTP/1.1\r\nHost: " + handle + ".localhost\r\n" + fields + "\r\n");
+    conn.send("GET " + path + " HTTP/1.1\r\nHost: " + handle + ".localhost\r\n\r\n");
     return conn;
   }
   DaemonProcess::Values values(DaemonProcess::Values more) {
@@ -78,39 +53,10 @@ struct Platform {
                   "alice:" + std::to_string(alice.port()) + ", bobby:" + std::to_string(bobby.port())}});
     return more;
   }
-  Upstream alice{serve};
-  Upstream bobby{serve};
-  Upstream elsewhere{serve};
+  Upstream alice{serveStreams};
+  Upstream bobby{serveStreams};
+  Upstream elsewhere{serveStreams};
   DaemonProcess daemon;
-};
-
-const std::string kHandshake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// An event stream, a WebSocket and half an upload.
-struct Streams {
-  Streams(Platform &p, const std::string &handle)
-      : events(p.ask("/events", handle)), socket(p.ask("/ws", handle, kHandshake)),
-        upload(Conn::to(p.daemon.proxyPort())) {
-    CHECK(events.readHead().substr(0, 12) == "HTTP/1.1 200");
-    CHECK(socket.readHead().substr(0, 12) == "HTTP/1.1 101");
-    upload.send("POST /upload HTTP/1.1\r\nHost: " + handle + ".localhost\r\nContent-Length: 100000\r\n\r\n" +
-                std::string(50'000, 'a'));
-    goOn();
-  }
-  void goOn() {
-    CHECK(events.readExactly(90).find("data: x") != std::string::npos);
-    // A whole ping frame, so that the tunnel stands between two frames; it comes back as it went.
-    const std::string ping("\x89\x80\0\0\0\0", 6);
-    socket.send(ping);
-    CHECK(socket.readExactly(6) == ping);
-  }
-  void end() {
-    goOn();
-    upload.send(std::string(50'000, 'b'));
-    CHECK(upload.readResponse().body == std::string(50'000, 'a') + std::string(50'000, 'b'));
-  }
-  Conn events, socket, upload;
 };
 
 } // namespace
@@ -119,7 +65,7 @@ TEST_CASE(
     "streams survive reloads that add and remove listeners, change limits and refuse, and others' route changes") {
   Platform p;
   DaemonProcess &daemon = p.daemon;
-  Streams streams(p, "alice");
+  Streams streams(daemon.proxyPort(), "alice.localhost");
   const std::uint16_t first = daemon.proxyPort();
   const std::uint16_t second = matrixos::test::freePort();
   const auto reload = [&](const DaemonProcess::Values &changes) {
@@ -258,7 +204,8 @@ TEST_CASE("with a socket that the service manager keeps no client is refused eit
 TEST_CASE("a daemon that stops answers those who wait, closes WebSockets and lets answers end") {
   Platform p;
   Conn waiting = p.ask("/", "carol");
-  Conn socket = p.ask("/ws", "alice", kHandshake);
+  Conn socket = Conn::to(p.daemon.proxyPort());
+  socket.send(upgradeOf("alice.localhost"));
   CHECK(socket.readHead().substr(0, 12) == "HTTP/1.1 101");
   REQUIRE(eventually([&] {
     return p.daemon.api("GET", "/metrics").body.find("\nmatrixos_proxy_waiting_requests 1\n") != std::string::npos;

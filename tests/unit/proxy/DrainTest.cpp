@@ -1,5 +1,5 @@
 /// How the proxy ends: all at once, or only what belongs to a route that has gone.
-#include "Kit.h"
+#include "Streams.h"
 
 #include <doctest/doctest.h>
 
@@ -11,11 +11,6 @@ using matrixos::Status;
 
 namespace {
 
-const std::string kUpgrade =
-    "GET /ws HTTP/1.1\r\nHost: alice.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const std::string kSwitch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const std::string kGoingAway("\x88\x02\x03\xE9", 4);                // from the server
 const std::string kGoneAway("\x88\x82\x01\x02\x03\x04\x02\xEB", 8); // a client's answer to that
 const std::string kHello("\x81\x05hello", 7);                       // from the server
@@ -44,9 +39,7 @@ private:
 struct Tunnel {
   explicit Tunnel(ProxyFixture &f, const std::string &host = "alice.localhost") : client(f.connect()) {
     f.instance(host.substr(0, host.find('.')), "running", upstream.port(), upstream.port());
-    std::string upgrade = kUpgrade;
-    upgrade.replace(upgrade.find("alice.localhost"), 15, host);
-    client.send(upgrade);
+    client.send(upgradeOf(host));
     CHECK(client.readHead().substr(0, 12) == "HTTP/1.1 101");
     REQUIRE(eventually([&] { return ready.load(); }));
   }
@@ -172,7 +165,7 @@ TEST_CASE("a request that waits for its instance is answered at once when the pr
   Conn conn = f.connect();
   conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
   Conn socket = f.connect();
-  socket.send(kUpgrade);
+  socket.send(upgradeOf("alice.localhost"));
   Conn late = f.connect();
   REQUIRE(eventually([&] { return f.waker.waiting() == 2 && f.proxy->connections() == 3; }));
   Stopping stopping(f, 30s);
@@ -267,7 +260,7 @@ TEST_CASE("a WebSocket that opens while the proxy drains is closed at once") {
   ProxyFixture f;
   f.instance("alice", "running", shell.port(), shell.port());
   Conn conn = f.connect();
-  conn.send(kUpgrade);
+  conn.send(upgradeOf("alice.localhost"));
   REQUIRE(eventually([&] { return asked.load(); }));
   Conn idle = f.connect();
   Stopping stopping(f, 60s);

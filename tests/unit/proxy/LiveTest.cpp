@@ -1,5 +1,5 @@
 /// What changes while the proxy runs, and what does not notice.
-#include "Kit.h"
+#include "Streams.h"
 
 #include <matrixos/status.hpp>
 
@@ -10,79 +10,17 @@ using matrixos::Status;
 
 namespace {
 
-const std::string kUpgrade =
-    "GET /ws HTTP/1.1\r\nHost: alice.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
 std::string at(std::uint16_t port) {
   return "127.0.0.1:" + std::to_string(port);
 }
 
-/// Event streams that go on as long as somebody listens, WebSockets that echo, and an echo for everything else.
-class Streaming {
-public:
-  std::uint16_t port() const { return upstream_.port(); }
-
-private:
-  static void serve(Conn &conn) {
-    const std::string head = conn.readHead();
-    if (head.find("GET /events ") == 0) {
-      if (!conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
-        return;
-      for (int i = 0; conn.send("9\r\ndata: x\n\n\r\n"); ++i)
-        std::this_thread::sleep_for(5ms);
-      return;
-    }
-    if (head.find("GET /ws ") == 0) {
-      conn.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-      for (std::string byte = conn.readExactly(1); !byte.empty(); byte = conn.readExactly(1))
-        conn.send(byte);
-      return;
-    }
-    const std::string length = fieldOf(head, "Content-Length");
-    const std::string body = length.empty() ? "" : conn.readExactly(std::stoul(length));
-    conn.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    Upstream::echo(conn);
-  }
-
-  Upstream upstream_{serve};
-};
-
-/// One of each kind, begun before a change.
-struct Streams {
-  explicit Streams(ProxyFixture &f) : events(f.connect()), socket(f.connect()), upload(f.connect()) {
-    events.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
-    CHECK(events.readHead().substr(0, 12) == "HTTP/1.1 200");
-    socket.send(kUpgrade);
-    CHECK(socket.readHead().substr(0, 12) == "HTTP/1.1 101");
-    upload.send("POST /upload HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 200000\r\n\r\n");
-    upload.send(std::string(100'000, 'a'));
-    goOn();
-  }
-  /// Each of them still brings what it should.
-  void goOn() {
-    CHECK(events.readExactly(140).find("data: x") != std::string::npos);
-    socket.send("ping");
-    CHECK(socket.readExactly(4) == "ping");
-  }
-  void end() {
-    goOn();
-    upload.send(std::string(100'000, 'b'));
-    const auto answer = upload.readResponse();
-    CHECK(answer.status == 200);
-    CHECK(answer.body == std::string(100'000, 'a') + std::string(100'000, 'b'));
-  }
-  Conn events, socket, upload;
-};
-
 } // namespace
 
 TEST_CASE("streams survive the listener they came through, and every limit that changes around them") {
-  Streaming shell;
+  Upstream shell(serveStreams);
   ProxyFixture f;
   f.instance("alice", "running", shell.port(), shell.port());
-  Streams streams(f);
+  Streams streams(f.port, "alice.localhost");
   const std::uint16_t added = freePort();
   f.reconfigure([&](auto &o) { o.server.listen.push_back(at(added)); });
   REQUIRE(f.proxy->addresses().size() == 2);
@@ -113,11 +51,11 @@ TEST_CASE("streams survive the listener they came through, and every limit that 
 }
 
 TEST_CASE("what cannot be bound leaves everything as it was") {
-  Streaming shell;
+  Upstream shell(serveStreams);
   Upstream taken(Upstream::echo);
   ProxyFixture f;
   f.instance("alice", "running", shell.port(), shell.port());
-  Streams streams(f);
+  Streams streams(f.port, "alice.localhost");
   const std::uint16_t fine = freePort();
   try {
     f.reconfigure([&](auto &o) {
