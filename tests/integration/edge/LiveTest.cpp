@@ -90,6 +90,20 @@ TEST_CASE(
   CHECK(Conn::to(first).get("/" + std::string(300, 'x'), "alice.localhost").status == 414);
   streams.goOn();
 
+  // Once it is free, the next reload takes what the last one could not.
+  {
+    std::uint16_t third = 0;
+    {
+      Upstream taken(Upstream::echo);
+      third = taken.port();
+      CHECK(reload({{"proxy.listen", at(first) + ", " + at(third)}}).status != 0);
+    }
+    done = daemon.ctl({"reload"});
+    CHECK_MESSAGE(done.status == 0, done.out);
+    CHECK(Conn::to(third).get("/", "alice.localhost").status == 200);
+  }
+  streams.goOn();
+
   // Another instance moves; its streams are told, hers do not notice.
   done = reload({{"proxy.listen", at(first) + ", " + at(second)}, {"proxy.drain_timeout", "100ms"}});
   REQUIRE_MESSAGE(done.status == 0, done.out);
