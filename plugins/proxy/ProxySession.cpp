@@ -69,6 +69,7 @@ private:
 
 ProxySession::~ProxySession() {
   stopWaiting();
+  leaveDoor();
 }
 
 // ------------------------------------------------------------------------------------------------- route and policy
@@ -158,6 +159,7 @@ void ProxySession::wake(edge::Exchange &exchange) {
   loop_.telemetry.woke();
   const std::chrono::milliseconds deadline = options().wakeDeadline;
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
+  waitEnds_ = std::chrono::steady_clock::now() + deadline;
   pageDue_ = pageAfter < deadline && isNavigation(exchange.request());
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
@@ -212,7 +214,29 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
+  goToDoor(exchange);
+}
+
+void ProxySession::goToDoor(edge::Exchange &exchange) {
+  atDoor_ = route_->activity;
+  const std::uint64_t held = exchange.hold(Door::kPatience);
+  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
+  const bool in = atDoor_->door.knock(this, [weak, held, this] {
+    // `this` lives as long as the held exchange does.
+    if (const auto loop = weak.lock()) loop->resume(held, [this](edge::Exchange &e) { goIn(e); });
+  });
+  if (in) goIn(exchange);
+}
+
+void ProxySession::goIn(edge::Exchange &exchange) {
+  route_ = loop_.routes.find(decision_.handle);
+  if (!route_) return fail(exchange, 404, "there is no such handle");
+  if (!route_->running() || !upstream()) return fail(exchange, 503, "this instance was stopped", 1);
   forwardTo(exchange, upstream());
+}
+
+void ProxySession::leaveDoor() noexcept {
+  if (const auto cell = std::exchange(atDoor_, nullptr)) cell->door.leave(this);
 }
 
 void ProxySession::stopWaiting() noexcept {
@@ -244,6 +268,12 @@ void ProxySession::showProgress(edge::Exchange &exchange, int reloadSeconds) {
 
 void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
   if (waiting_ && pageDue_) return showProgress(exchange, kReload);
+  if (atDoor_ && std::chrono::steady_clock::now() < waitEnds_) {
+    const std::chrono::milliseconds more = atDoor_->door.knockAgain(this);
+    if (more.count() == 0) return goIn(exchange);
+    exchange.hold(more);
+    return;
+  }
   stopWaiting();
   fail(exchange, 504, "the instance did not get ready in time");
 }
@@ -325,6 +355,7 @@ void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writ
 void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) {
   const bool tenant = decision_.kind == Decision::Kind::Instance;
   if (tenant) noteReady(true);
+  if (atDoor_ && !head.isInterim()) leaveDoor();
   eventStream_ =
       tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
@@ -382,6 +413,7 @@ RouteClass ProxySession::routeClass() const noexcept {
 
 void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &summary) {
   stopWaiting();
+  leaveDoor();
   const Outcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};
   loop_.telemetry.finished(outcome);
   if (loop_.telemetry.logs()) {

@@ -42,6 +42,9 @@ private:
   void noteReady(bool ready) const noexcept;
   void wake(edge::Exchange &exchange);
   void woken(edge::Exchange &exchange, const WakeResult &result);
+  void goToDoor(edge::Exchange &exchange);
+  void goIn(edge::Exchange &exchange);
+  void leaveDoor() noexcept;
   void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
   void followRoute(edge::Exchange &exchange);
   void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
@@ -72,7 +75,9 @@ private:
   std::string method_; // kept for the log once the head has gone
   std::string path_;
   std::uint64_t wakeTicket_ = 0;
-  std::shared_ptr<WakeClaim> claim_; // while the request waits
+  std::shared_ptr<WakeClaim> claim_;     // while the request waits
+  std::shared_ptr<ActivityCell> atDoor_; // from the end of its wait to its answer
+  std::chrono::steady_clock::time_point waitEnds_;
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait
   bool askedToWake_ = false;

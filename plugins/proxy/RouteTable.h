@@ -1,6 +1,8 @@
 /// RouteTable.h: who can be reached where.
 #pragma once
 
+#include "Door.h"
+
 #include <edge/Session.h>
 
 #include <array>
@@ -28,6 +30,8 @@ struct ActivityCell {
   /// Key of the upstream that has answered as the shell, or the gateway, and not failed since.
   std::atomic<std::uint64_t> shellReady{0};
   std::atomic<std::uint64_t> gatewayReady{0};
+
+  Door door;
 
   std::atomic<std::uint64_t> &ready(bool gateway) noexcept { return gateway ? gatewayReady : shellReady; }
 };

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 using namespace matrixos::test;
@@ -129,6 +131,43 @@ std::size_t startsOf(const DaemonProcess &daemon, const std::string &handle) {
 std::string port(const EchoInstance &instance) {
   return std::to_string(instance.port());
 }
+
+/// One request after the other, and the shortest queue that servers in use ask for.
+class SerialInstance {
+public:
+  SerialInstance() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = bench::loopback(0);
+    socklen_t size = sizeof address;
+    ::bind(fd_, reinterpret_cast<const sockaddr *>(&address), size);
+    ::listen(fd_, 5);
+    ::getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { run(); });
+  }
+  ~SerialInstance() {
+    ::shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    ::close(fd_);
+  }
+  std::uint16_t port() const { return port_; }
+
+private:
+  void run() const {
+    for (int client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); client >= 0;
+         client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) {
+      char block[4096];
+      const ssize_t got = ::recv(client, block, sizeof block, 0);
+      std::this_thread::sleep_for(std::chrono::milliseconds{5}); // its work
+      constexpr std::string_view kAnswer = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+      if (got > 0) ::send(client, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
+      ::close(client);
+    }
+  }
+
+  int fd_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
 
 /// The whole thousand has a place.
 const DaemonProcess::Values kRoom{
@@ -260,6 +299,28 @@ TEST_CASE("a client that leaves frees its place, and when all have left nothing 
   Visitors late = visit(crowd, "alice", 64);
   REQUIRE(crowd.until([&] { return answered(late, 64); }));
   CHECK(allServed(late));
+}
+
+TEST_CASE("an instance that serves one at a time and queues five is not overrun by those who waited for it") {
+  SerialInstance instance;
+  EdgePlatform platform({{"fixed-instances.sleeping", "alice:" + std::to_string(instance.port())}});
+  REQUIRE(platform.daemon.api("PUT", "/fixed-instances/alice?status=held").status / 100 == 2);
+  Crowd crowd(platform.daemon.proxyPort());
+  std::vector<CrowdClient *> clients;
+  for (int i = 0; i < 64; ++i)
+    clients.push_back(&crowd.add(getRequest("alice", std::to_string(i))));
+  REQUIRE(waiting(crowd, platform.daemon, 64));
+  REQUIRE(platform.daemon.api("PUT", "/fixed-instances/alice?status=running").status / 100 == 2);
+  std::size_t served = 0;
+  std::size_t others = 0;
+  CHECK(crowd.until([&] {
+    for (CrowdClient *one : clients) {
+      const auto answer = one->takeResponse();
+      if (answer) ++(answer->status == 200 ? served : others);
+    }
+    return served + others == clients.size();
+  }));
+  CHECK(served == clients.size());
 }
 
 TEST_CASE("places are bounded in all, each refusal says by what, and a browser gets a page") {
