@@ -148,7 +148,7 @@ private:
     frameTurns_.go(webSockets_, now, [this](Conn &one) {
       if (one.open) put(one, ++frames_ % 4 == 0 ? kText : kPing);
     });
-    headerTurns_.go(slowHeaders_, now, [this](Conn &one) {
+    headerTurns_.go(slowHeaders_, now, [](Conn &one) {
       if (one.open) put(one, "s");
     });
     readerTurns_.go(slowReaders_, now, [this](Conn &one) {
