@@ -13,8 +13,13 @@ using namespace matrixos::test;
 
 namespace {
 
+#ifdef MATRIXOS_INSTRUMENTED
+constexpr std::size_t kKept = 500;
+constexpr std::size_t kWebSockets = 200;
+#else
 constexpr std::size_t kKept = 5000;
 constexpr std::size_t kWebSockets = 2000;
+#endif
 
 } // namespace
 

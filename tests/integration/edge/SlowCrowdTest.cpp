@@ -72,7 +72,9 @@ TEST_CASE("3,000 slow clients: the others are served, each slow one ends by the 
     const double grown = static_cast<double>(now) - static_cast<double>(resident);
     MESSAGE(what << ": " << grown / static_cast<double>(kThousand) << " KB each");
     // A stream holds two blocks at most; the rest is for the connections themselves.
+#ifndef MATRIXOS_INSTRUMENTED // a sanitizer has its own of each
     CHECK(now <= resident + kThousand * 2 * kBlockKb + kThousand * 16);
+#endif
     resident = now;
   };
 
