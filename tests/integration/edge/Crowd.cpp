@@ -37,6 +37,12 @@ std::optional<std::string> CrowdClient::takeFrame() {
   return payload;
 }
 
+bool CrowdClient::isDown() const noexcept {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ended_ || (::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_CLOSE);
+}
+
 Crowd::~Crowd() {
   for (Client &client : clients_)
     end(client);

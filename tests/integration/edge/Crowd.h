@@ -23,6 +23,8 @@ public:
   const std::string &received() const noexcept { return in_; }
   /// The other side has closed, or reset, the connection; nothing more comes.
   bool ended() const noexcept { return ended_; }
+  /// The same without reading: the connection is down, though what came before may still wait to be read.
+  bool isDown() const noexcept;
   /// Everything that was to be sent has gone to the kernel.
   bool sent() const noexcept { return out_.empty(); }
   /// Takes a whole answer framed by Content-Length (or by nothing, for a 101).

@@ -97,6 +97,10 @@ TEST_CASE("3,000 slow clients: the others are served, each slow one ends by the 
   CHECK(crowd.until([&] { return served() && Slow::refused(slow.bodies); }));
   const double regular = 40; // half of them come anew each time
   CHECK(crowd.until([&] { return served() && metric(daemon, "matrixos_proxy_connections") <= regular; }));
+  CHECK(crowd.until([&] {
+    return served() &&
+           std::all_of(slow.readers.begin(), slow.readers.end(), [](CrowdClient *one) { return one->isDown(); });
+  }));
   // Who does not read is reset: the kernel does not keep for it what it will never take.
   for (CrowdClient *one : slow.readers)
     crowd.listen(*one);
