@@ -20,7 +20,8 @@ public:
   using Enter = std::function<void()>;
   /// The shortest queue in use is that of Python's servers: five, and one that is being answered.
   static constexpr std::size_t kAtOnce = 6;
-  static constexpr std::chrono::milliseconds kPatience{2'000};
+  /// One at a time is no loss where answers are quick; where they are slow, waiting for each other would be.
+  static constexpr std::chrono::milliseconds kPatience{250};
 
   /// When nobody inside was answered for `patience` they take their time, and those outside do not wait for them.
   explicit Door(std::chrono::milliseconds patience = kPatience) : patience_(patience) {}
