@@ -41,6 +41,18 @@ void Connection::start() {
   socket_->waitReadable();
 }
 
+void Connection::turnAway() {
+  turnedAway_ = true;
+  shielded([this] {
+    if (!session_) session_ = factory_.makeSession(loop_, peer_);
+    constexpr const char *kReason = "too many connections are open; try again in a moment";
+    session_->onRefused(503, kReason);
+    LocalResponse response = session_->refusal(503, kReason);
+    response.fields.emplace_back("Retry-After", "1");
+    sendAnswer(response, false);
+  });
+}
+
 void Connection::onReadable() {
   shielded([this] { handleReadable(); });
 }

@@ -24,6 +24,9 @@ public:
   ~Connection() override;
 
   void start();
+  /// Instead of start(): answers 503, whatever the client asks for, and ends.
+  void turnAway();
+  bool isTurnedAway() const noexcept { return turnedAway_; }
   /// Ends at once, whatever is going on.
   void close();
   /// Ends now when idle, else after the exchange.
@@ -121,6 +124,7 @@ private:
   bool inputEnded_ = false;
   bool processing_ = false;
   bool exchange_ = false; // between onRequest and onFinished
+  bool turnedAway_ = false;
 };
 
 } // namespace matrixos::edge

@@ -109,10 +109,10 @@ void Loop::giveRequestHead(std::unique_ptr<RequestHead> head) {
   if (heads_.size() < kKeptHeads) heads_.push_back(std::move(head));
 }
 
-void Loop::adopt(std::unique_ptr<Connection> connection) {
+void Loop::adopt(std::unique_ptr<Connection> connection, bool full) {
   Connection &added = *connection;
   live_.emplace(&added, std::move(connection));
-  added.start();
+  full ? added.turnAway() : added.start();
 }
 
 void Loop::retire(Connection &connection) {
@@ -120,7 +120,7 @@ void Loop::retire(Connection &connection) {
   if (found == live_.end()) return;
   retired_.push_back(std::move(found->second));
   live_.erase(found);
-  connections_.fetch_sub(1, std::memory_order_relaxed);
+  (connection.isTurnedAway() ? turnedAway_ : connections_).fetch_sub(1, std::memory_order_relaxed);
 }
 
 std::uint64_t Loop::hold(Connection &connection) {

@@ -56,7 +56,8 @@ public:
   std::unique_ptr<RequestHead> takeRequestHead();
   void giveRequestHead(std::unique_ptr<RequestHead> head);
 
-  void adopt(std::unique_ptr<Connection> connection);
+  /// full: it is only told to come again later.
+  void adopt(std::unique_ptr<Connection> connection, bool full = false);
   /// Destroys the connection once the stack has unwound.
   void retire(Connection &connection);
   std::uint64_t hold(Connection &connection);
@@ -64,6 +65,8 @@ public:
 
   /// [any-thread] Connections of this loop, those on their way to it included.
   std::atomic<std::size_t> &connections() noexcept { return connections_; }
+  /// [any-thread] Those that are only told to come again later; not among connections().
+  std::atomic<std::size_t> &turnedAway() noexcept { return turnedAway_; }
   /// See Server::drain().
   void drain();
   bool draining() const noexcept { return draining_; }
@@ -94,6 +97,7 @@ private:
   std::uint64_t lastTicket_ = 0;
   std::int64_t nowMs_ = 0;
   std::atomic<std::size_t> connections_{0};
+  std::atomic<std::size_t> turnedAway_{0};
   bool running_ = true;
   bool draining_ = false;
 };

@@ -46,7 +46,7 @@ struct ServerOptions {
   HeadLimits response{};
   /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
   std::size_t bufferSize = 32 * 1024;
-  std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed
+  std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed; one that speaks TLS closed
   std::uint64_t maxBody = UINT64_MAX;  ///< of a request: 413
   /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
   /// sends a byte now and then would otherwise hold its place for ever.

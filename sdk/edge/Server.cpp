@@ -17,8 +17,9 @@ namespace matrixos::edge {
 
 namespace {
 
-constexpr std::string_view kFull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-                                   "Connection: close\r\n\r\n";
+/// Clients above ServerOptions::maxConnections that are being told so, per loop. Closing at once would reset them, and
+/// destroy the answer on its way, whenever their request is here already.
+constexpr std::size_t kMostTurnedAway = 256;
 
 std::size_t blockFor(const ServerOptions &options) {
   return std::max(options.request.bytes, options.response.bytes) * 2;
@@ -168,33 +169,33 @@ void Server::place(int fd, const Address &peer, bool encrypted) {
   const auto fewer = [](const auto &a, const auto &b) { return a->connections().load() < b->connections().load(); };
   const auto &loop = *std::min_element(loops_.begin(), loops_.end(), fewer);
   const ServerOptions &options = loops_.front()->options();
-  if (connections() >= options.maxConnections) {
-    // A client that waits for a handshake would not understand it.
-    if (!encrypted) [[maybe_unused]]
-      const auto sent = ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const bool full = connections() >= options.maxConnections;
+  // A client that waits for a handshake would not understand an answer.
+  if (full && (encrypted || loop->turnedAway().load() >= kMostTurnedAway)) {
     ::close(fd);
     return;
   }
   // Of its own: the loop may have other options by the time it is there.
   auto tls = encrypted ? options.tls : nullptr;
-  loop->connections().fetch_add(1);
-  const auto adopt = [this, &loop = *loop, fd, peer, tls = std::move(tls)] {
+  auto &count = full ? loop->turnedAway() : loop->connections();
+  count.fetch_add(1);
+  const auto adopt = [this, &loop = *loop, &count, fd, peer, full, tls = std::move(tls)] {
     if (loop.draining()) {
       ::close(fd);
-      loop.connections().fetch_sub(1);
+      count.fetch_sub(1);
       return;
     }
     try {
       auto socket = Socket::adopt(loop, fd, tls.get());
-      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_));
+      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_), full);
     } catch (const std::exception &) {
-      loop.connections().fetch_sub(1); // out of memory or descriptors
+      count.fetch_sub(1); // out of memory or descriptors
     }
   };
   try {
     loop->post(adopt);
   } catch (...) {
-    loop->connections().fetch_sub(1);
+    count.fetch_sub(1);
     throw;
   }
 }

@@ -732,6 +732,15 @@ TEST_CASE("too many connections are turned away") {
     CHECK(open.back().get("/", "nobody.localhost").status == 404);
   }
   CHECK(f.connect().readResponse().status == 503);
+  // Whoever has sent its request already gets to read the answer, too.
+  for (int i = 0; i < 20; ++i) {
+    Conn late = f.connect();
+    late.send("POST / HTTP/1.1\r\nHost: nobody.localhost\r\nContent-Length: 20000\r\n\r\n" + std::string(20'000, 'x'));
+    const auto answer = late.readResponse();
+    REQUIRE(answer.status == 503);
+    CHECK(answer.field("Retry-After") == "1");
+    CHECK(answer.body.find("too many connections") != std::string::npos);
+  }
   open.clear();
   CHECK(eventually([&] { return f.proxy->connections() == 0; }));
   CHECK(f.connect().get("/", "nobody.localhost").status == 404);

@@ -174,13 +174,13 @@ TEST_CASE("how many may come, and how many may wait") {
       return holds();
     });
   };
-  CHECK(collectUntil([&] { return counted == 5 && logged == 5; }));
+  CHECK(collectUntil([&] { return counted == 6 && logged == 6; }));
   f.reconfigure([](auto &o) { o.accessLog = false; });
   CHECK(other.get("/", "alice.localhost").status == 200);
-  CHECK(collectUntil([&] { return counted == 6; }));
+  CHECK(collectUntil([&] { return counted == 7; }));
   f.reconfigure([](auto &o) { o.accessLog = true; });
   CHECK(other.get("/", "alice.localhost").status == 200);
-  CHECK(collectUntil([&] { return counted == 7 && logged == 6; }));
+  CHECK(collectUntil([&] { return counted == 8 && logged == 7; }));
 }
 
 TEST_CASE("the header of a load balancer is asked for from the next connection on") {
