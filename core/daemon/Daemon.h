@@ -95,7 +95,7 @@ private:
   std::unique_ptr<plugin::CoreServices> core_;
   std::unique_ptr<plugin::PluginHost> plugins_;
 
-  std::mutex reloading_; ///< one reload, of the configuration or of a plugin, at a time
+  std::mutex reloading_;            ///< one reload, of the configuration or of a plugin, at a time
   std::set<std::string> unsettled_; ///< plugins that refused the last configuration. Under reloading_
   mutable std::mutex mutex_;
   std::condition_variable wake_;
