@@ -292,7 +292,7 @@ TEST_CASE("a client that leaves frees its place, and when all have left nothing 
   REQUIRE(waiting(crowd, platform.daemon, 0));
 
   CHECK(crowd.until([&] { return instance.connections() == 0; })); // nobody asks whether it is ready any more
-  CHECK(crowd.until([&] { return descriptors(platform.daemon) == before; }));
+  CHECK(crowd.until([&] { return descriptors(platform.daemon) <= before; }));
   CHECK(metric(platform.daemon, "matrixos_proxy_connections") == 0);
   CHECK(startsOf(platform.daemon, "alice") == 1);
   instance.open();
