@@ -48,19 +48,19 @@ std::string adminSocket(const std::string &file) {
 DaemonClient::DaemonClient(const Invocation &invocation)
     : endpoint_(invocation.has("api") ? invocation.get("api") : adminSocket(invocation.get("config"))) {
   if (invocation.has("secret-file")) secret_ = auth::loadSecret(invocation.get("secret-file"));
-  client_ = std::make_unique<http::UnixHttpClient>(endpoint_);
+  client_ = std::make_unique<api::UnixHttpClient>(endpoint_);
 }
 
 std::string DaemonClient::call(const std::string &method, const std::string &path, const std::string &body,
                                std::chrono::milliseconds patience) const {
-  http::UnixHttpClient::Request request;
+  api::UnixHttpClient::Request request;
   request.method = method;
   request.path = path;
   request.body = body;
   request.timeout = patience;
   if (!body.empty()) request.fields.push_back({"Content-Type", "application/json"});
   if (!secret_.empty()) request.fields.push_back({"Authorization", "Bearer " + secret_});
-  http::UnixHttpClient::Response response;
+  api::UnixHttpClient::Response response;
   try {
     response = client_->request(request);
   } catch (const Error &error) {

@@ -36,7 +36,7 @@ public:
 private:
   std::string endpoint_;
   std::string secret_;
-  std::unique_ptr<http::UnixHttpClient> client_;
+  std::unique_ptr<api::UnixHttpClient> client_;
 };
 
 /// One segment of a path, percent-encoded.

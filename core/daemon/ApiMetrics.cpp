@@ -33,7 +33,7 @@ private:
   std::map<std::string, metrics::Handle> handles_;
 };
 
-void logAccess(const http::AccessRecord &record) {
+void logAccess(const api::AccessRecord &record) {
   static const log::Log log("core.api");
   const bool dull = (record.method == "GET" || record.method == "HEAD") && record.status < 500;
   const log::Level level = dull ? log::Level::Debug : log::Level::Info;
@@ -50,9 +50,9 @@ void logAccess(const http::AccessRecord &record) {
 
 } // namespace
 
-std::function<void(const http::AccessRecord &)> accessObserver(metrics::Metrics &metrics) {
+std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &metrics) {
   auto cache = std::make_shared<SeriesCache>();
-  return [&metrics, cache](const http::AccessRecord &record) {
+  return [&metrics, cache](const api::AccessRecord &record) {
     logAccess(record);
     // A method that no route has may be anything a client made up.
     const std::string route = record.route.empty() ? "none" : record.route;

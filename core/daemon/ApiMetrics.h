@@ -10,7 +10,7 @@
 namespace matrixos::daemon {
 
 /// Counts and logs every request of the API: matrixos_api_requests_total, matrixos_api_request_seconds.
-std::function<void(const http::AccessRecord &)> accessObserver(metrics::Metrics &metrics);
+std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &metrics);
 
 /// Counts what plugins do wrong: matrixos_plugin_calls_abandoned_total, matrixos_plugin_stray_answers_total,
 /// matrixos_plugin_exceptions_total.

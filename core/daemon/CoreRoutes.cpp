@@ -14,7 +14,7 @@ namespace matrixos::daemon {
 
 namespace {
 
-using ExchangePtr = std::shared_ptr<http::Exchange>;
+using ExchangePtr = std::shared_ptr<api::Exchange>;
 
 void answer(const ExchangePtr &exchange, int status, const json::Value &value) {
   exchange->respond(status, "application/json", {}, json::dump(value));
@@ -75,7 +75,7 @@ void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
 
 void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
   json::Array::Ptr list = new json::Array;
-  for (const http::RouteInfo &route : daemon.api().listRoutes()) {
+  for (const api::RouteInfo &route : daemon.api().listRoutes()) {
     json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
     object->set("method", route.method);
     object->set("path", route.pattern);
@@ -88,8 +88,8 @@ void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
 
 } // namespace
 
-std::vector<http::Route> coreRoutes(Daemon &daemon) {
-  std::vector<http::Route> routes = pluginRoutes(daemon);
+std::vector<api::Route> coreRoutes(Daemon &daemon) {
+  std::vector<api::Route> routes = pluginRoutes(daemon);
   const auto add = [&](const char *method, const char *pattern, const char *permission, const char *summary,
                        std::function<void(const ExchangePtr &)> handle) {
     routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});

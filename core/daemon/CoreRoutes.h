@@ -9,6 +9,6 @@ namespace matrixos::daemon {
 class Daemon;
 
 /// The routes of the daemon itself: /health, /ready, /metrics, /status, /plugins…, /config, /routes, /reload.
-std::vector<http::Route> coreRoutes(Daemon &daemon);
+std::vector<api::Route> coreRoutes(Daemon &daemon);
 
 } // namespace matrixos::daemon

@@ -150,7 +150,7 @@ void Daemon::startApi() {
     kLog.warning("requests with a wrong secret were refused", {{"attempts", attempts}});
   };
 
-  http::ApiServerOptions options;
+  api::ApiServerOptions options;
   for (const auto &address : config->getListen("api", "admin")) {
     options.listen.push_back({address.toString(), auth::Door::Admin});
   }
@@ -171,10 +171,10 @@ void Daemon::startApi() {
   options.bodyTimeout = std::chrono::milliseconds{milliseconds(*config, "body_timeout")};
   options.exchangeTimeout = std::chrono::milliseconds{milliseconds(*config, "answer_timeout")};
   options.onAccess = accessObserver(metrics_);
-  options.onFault = [](const std::string &what, const http::AccessRecord &record) {
+  options.onFault = [](const std::string &what, const api::AccessRecord &record) {
     kLog.error("a request handler failed", {{"error", what}, {"route", record.route}, {"requestId", record.requestId}});
   };
-  api_ = std::make_unique<http::ApiServer>(std::move(options));
+  api_ = std::make_unique<api::ApiServer>(std::move(options));
   api_->addRoutes(common::kCoreOwner, coreRoutes(*this));
 }
 

@@ -62,7 +62,7 @@ public:
   plugin::PluginHost &plugins() noexcept { return *plugins_; }
   metrics::Metrics &metrics() noexcept { return metrics_; }
   plugin::ServiceRegistry &services() noexcept { return *services_; }
-  http::ApiServer &api() noexcept { return *api_; }
+  api::ApiServer &api() noexcept { return *api_; }
   config::ConfigPtr config() const { return configs_.current(); }
   std::string platformInfo() const;
   std::int64_t startedMs() const noexcept { return startedMs_; }
@@ -91,7 +91,7 @@ private:
   std::unique_ptr<events::EventBus> events_;
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<plugin::ServiceRegistry> services_;
-  std::unique_ptr<http::ApiServer> api_;
+  std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<plugin::CoreServices> core_;
   std::unique_ptr<plugin::PluginHost> plugins_;
 

@@ -11,7 +11,7 @@ namespace matrixos::daemon {
 
 namespace {
 
-using ExchangePtr = std::shared_ptr<http::Exchange>;
+using ExchangePtr = std::shared_ptr<api::Exchange>;
 
 std::string idOf(const ExchangePtr &exchange) {
   return std::string(exchange->param("id").value_or(""));
@@ -108,8 +108,8 @@ void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
 
 } // namespace
 
-std::vector<http::Route> pluginRoutes(Daemon &daemon) {
-  std::vector<http::Route> routes;
+std::vector<api::Route> pluginRoutes(Daemon &daemon) {
+  std::vector<api::Route> routes;
   const auto add = [&](const char *method, const char *pattern, const char *summary,
                        std::function<void(const ExchangePtr &)> handle) {
     routes.push_back({method, pattern, MOS_PERMISSION_ADMIN, summary, 0, std::move(handle)});

@@ -9,6 +9,6 @@ namespace matrixos::daemon {
 class Daemon;
 
 /// GET /plugins, GET /plugins/:id and POST /plugins/:id/{enable,disable,reload}.
-std::vector<http::Route> pluginRoutes(Daemon &daemon);
+std::vector<api::Route> pluginRoutes(Daemon &daemon);
 
 } // namespace matrixos::daemon

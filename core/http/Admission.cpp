@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -115,4 +115,4 @@ Poco::Net::SocketAddress AdmittedSocket::peerAddress() {
 AdmittedServerSocket::AdmittedServerSocket(std::shared_ptr<Lobby> lobby, std::shared_ptr<AdmissionQueue> queue)
     : ServerSocket(new AdmittedServerSocketImpl(std::move(lobby), std::move(queue)), true) {}
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -17,7 +17,7 @@
 /// connection of its own, on which Poco finds one constant, empty request. What Poco contributes is what it does well:
 /// dispatching to a pool of worker threads. The handler takes the real request from the AdmittedSocket underneath, and
 /// goes on with others from the queue while there are some.
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// The socket that Poco sees for one admitted request. A request that Poco drops on its way to a worker is answered 503
 /// when Poco lets go of the socket.
@@ -68,4 +68,4 @@ public:
   AdmittedServerSocket(std::shared_ptr<Lobby> lobby, std::shared_ptr<AdmissionQueue> queue);
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -8,7 +8,7 @@
 #include <memory>
 #include <mutex>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Connections with an admitted request on their way from the lobby to a worker. Counts those that are waiting or being
 /// answered, and refuses more than its capacity, so that overload is answered and never dropped. Any thread.
@@ -113,4 +113,4 @@ private:
   bool closed_ = false;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

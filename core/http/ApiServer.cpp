@@ -12,7 +12,7 @@
 #include <new>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -234,4 +234,4 @@ std::size_t ApiServer::openRequests() const {
   return core_->queue->open();
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

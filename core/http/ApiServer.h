@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// What is known of a request once it is over, for access logs and metrics.
 struct AccessRecord {
@@ -103,4 +103,4 @@ private:
   std::shared_ptr<Core> core_;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

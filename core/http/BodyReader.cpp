@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -200,4 +200,4 @@ void BodyReader::need() {
   }
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

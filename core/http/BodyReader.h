@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Reads the body that belongs to a connection's admitted request, exactly to its end and never past it, and decodes
 /// chunked strictly (RFC 9112 §7.1): CRLF only, hexadecimal sizes only, extensions and trailers checked and dropped.
@@ -48,4 +48,4 @@ private:
   bool started_ = false;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

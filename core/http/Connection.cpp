@@ -9,7 +9,7 @@
 #include <array>
 #include <cerrno>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -100,4 +100,4 @@ bool Connection::peerGone() const noexcept {
   return ::poll(&state, 1, 0) > 0 && (state.revents & (gone | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 using Clock = std::chrono::steady_clock;
 
@@ -71,4 +71,4 @@ private:
   std::atomic<bool> aborted_{false};
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

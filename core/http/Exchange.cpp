@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdio>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -227,4 +227,4 @@ Exchange::Result Exchange::sendAnswer(bool keepAlive) {
   return result;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

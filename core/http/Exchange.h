@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// How many answers may stream at once. Streams hold a worker each, so they get no more than a share of the workers.
 class StreamBudget {
@@ -151,4 +151,4 @@ private:
   bool holdsStream_ = false;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -1,6 +1,6 @@
 #include "http/ExchangeTable.h"
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 constexpr std::chrono::minutes kAbandonedFor{10};
@@ -133,4 +133,4 @@ std::size_t ExchangeTable::size() const {
   return used_;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -11,7 +11,7 @@
 #include <set>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Exchanges by number. A number is a slot and its generation, so that one from the past is recognised and never
 /// reaches another exchange. Also counts which owners' handlers workers are busy with. Any thread.
@@ -81,4 +81,4 @@ private:
   std::size_t used_ = 0;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

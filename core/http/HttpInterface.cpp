@@ -6,7 +6,7 @@
 #include <functional>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -195,4 +195,4 @@ HttpInterface::HttpInterface(ApiServer &server, Options options) : server_(serve
   table_.end = Calls::end;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <functional>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// The table `matrixos.host.http/1` for one plugin, on top of an ApiServer.
 ///
@@ -39,4 +39,4 @@ private:
   mos_host_http_v1 table_{};
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -16,7 +16,7 @@
 #include <cstring>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -185,4 +185,4 @@ void Listener::close() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 class Connection;
 
@@ -53,4 +53,4 @@ private:
   ino_t inode_ = 0;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -272,4 +272,4 @@ bool Lobby::makeRoom() {
   return true;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// What happens to a connection once its request was answered.
 enum class After {
@@ -108,4 +108,4 @@ private:
   bool gone_ = false;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -2,7 +2,7 @@
 
 #include "http/Problem.h"
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -102,4 +102,4 @@ std::vector<std::pair<std::string, std::string>> decodeQuery(std::string_view ra
   return pairs;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

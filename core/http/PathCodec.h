@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Bytes of the UTF-8 character that `text` starts with; 0 when it starts with none (RFC 3629, no surrogates).
 std::size_t utf8Length(std::string_view text) noexcept;
@@ -24,4 +24,4 @@ std::vector<std::string> decodePath(std::string_view rawPath);
 /// Name and value pairs of a raw query in order, decoded, "+" as space. Throws ProblemException(400) like decodePath().
 std::vector<std::pair<std::string, std::string>> decodeQuery(std::string_view rawQuery);
 
-} // namespace matrixos::http
+} // namespace matrixos::api

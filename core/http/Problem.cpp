@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 std::string_view reasonPhrase(int status) noexcept {
   switch (status) {
@@ -135,4 +135,4 @@ std::string problemBody(const Problem &problem, std::string_view requestId) {
   return body;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

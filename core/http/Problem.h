@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// A failure that the client is told about, as application/problem+json (RFC 9457).
 struct Problem {
@@ -47,4 +47,4 @@ std::string_view reasonPhrase(int status) noexcept;
 /// A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
 std::string jsonString(std::string_view text);
 
-} // namespace matrixos::http
+} // namespace matrixos::api

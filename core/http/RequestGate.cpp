@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -247,4 +247,4 @@ bool RequestGate::checkConnection() {
   return true;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

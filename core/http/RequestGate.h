@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Caps on a request head.
 struct GateLimits {
@@ -67,4 +67,4 @@ private:
   std::string fault_;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

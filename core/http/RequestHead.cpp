@@ -1,6 +1,6 @@
 #include "http/RequestHead.h"
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -65,4 +65,4 @@ std::string_view RequestHead::query() const {
   return mark == std::string_view::npos ? std::string_view{} : all.substr(mark + 1);
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// One header field as it stood in the message: name in its own case, value without surrounding white space, undecoded.
 struct Field {
@@ -50,4 +50,4 @@ bool isToken(std::string_view text) noexcept;
 /// Whether the text may stand in a field value: no control bytes but HTAB (RFC 9110 §5.5).
 bool isFieldValue(std::string_view text) noexcept;
 
-} // namespace matrixos::http
+} // namespace matrixos::api

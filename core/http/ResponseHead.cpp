@@ -5,7 +5,7 @@
 #include <array>
 #include <ctime>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -105,4 +105,4 @@ std::string problemResponse(const Problem &problem, const std::string &requestId
   return serialize(head) + body;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

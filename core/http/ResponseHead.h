@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// What goes out before a body. Always adds Date, X-Request-Id, `Cache-Control: no-store` (unless `fields` has one) and
 /// `X-Content-Type-Options: nosniff`.
@@ -40,4 +40,4 @@ std::string problemResponse(const Problem &problem, const std::string &requestId
 /// The fields of a problem: its own and Retry-After.
 std::vector<Field> problemFields(const Problem &problem);
 
-} // namespace matrixos::http
+} // namespace matrixos::api

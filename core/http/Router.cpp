@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -223,4 +223,4 @@ std::vector<RouteInfo> Router::list() const {
   return infos;
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// Who added routes. 0 is the daemon itself; the plugin host numbers its plugins.
 using OwnerId = std::uint64_t;
@@ -97,4 +97,4 @@ private:
   std::shared_ptr<const Table> table_;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

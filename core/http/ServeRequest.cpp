@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -224,4 +224,4 @@ After serveRequest(ApiServer::Core &core, Connection &connection) {
   }
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

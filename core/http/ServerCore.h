@@ -10,7 +10,7 @@
 #include <set>
 #include <shared_mutex>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// What the parts of the server share. Outlives the ApiServer while an abandoned worker still runs.
 class ApiServer::Core {
@@ -50,4 +50,4 @@ private:
 /// Serves one admitted request on the calling worker thread, and says what becomes of the connection. Throws nothing.
 After serveRequest(ApiServer::Core &core, Connection &connection);
 
-} // namespace matrixos::http
+} // namespace matrixos::api

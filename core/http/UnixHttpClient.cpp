@@ -12,7 +12,7 @@
 #include <memory>
 #include <mutex>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 namespace {
 
@@ -255,4 +255,4 @@ UnixHttpClient::Response UnixHttpClient::perform(const Request &request, const L
   return std::move(transfer.response);
 }
 
-} // namespace matrixos::http
+} // namespace matrixos::api

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace matrixos::http {
+namespace matrixos::api {
 
 /// A small HTTP/1.1 client for the daemon's own API, over a unix socket or TCP, on libcurl. One connection per request;
 /// follows no redirects and takes no proxy from the environment. An object may be used by several threads at once.
@@ -63,4 +63,4 @@ private:
   std::string base_;
 };
 
-} // namespace matrixos::http
+} // namespace matrixos::api

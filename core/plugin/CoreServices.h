@@ -23,7 +23,7 @@ struct CoreServices {
   storage::Database &database;
   metrics::Metrics &metrics;
   events::EventBus &events;
-  http::ApiServer &api;
+  api::ApiServer &api;
   common::Executor &executor;
   common::Timers &timers;
   ServiceRegistry &services;

@@ -80,7 +80,7 @@ private:
   mos_host_metrics_v1 metrics_{};
   mos_host_sql_v1 sql_{};
   mos_host_events_v1 events_{};
-  http::HttpInterface http_;
+  api::HttpInterface http_;
   mos_host_timers_v1 timers_{};
   mos_host_executor_v1 executor_{};
   mos_host_services_v1 services_{};

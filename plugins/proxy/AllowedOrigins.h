@@ -1,7 +1,7 @@
 /// AllowedOrigins.h: which web pages may act for their visitor.
 #pragma once
 
-#include <edge/Head.h>
+#include <http/codec/Head.h>
 
 #include <string>
 #include <string_view>
@@ -19,7 +19,7 @@ public:
   explicit AllowedOrigins(std::vector<std::string> list);
 
   /// toApi: the platform's API, else an instance.
-  bool admits(const edge::RequestHead &head, bool toApi) const noexcept;
+  bool admits(const http::RequestHead &head, bool toApi) const noexcept;
 
 private:
   bool isAllowed(std::string_view origin, std::string_view host) const noexcept;

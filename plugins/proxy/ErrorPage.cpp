@@ -1,6 +1,6 @@
 #include "ErrorPage.h"
 
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
 
 #include <string>
 
@@ -47,7 +47,7 @@ std::string_view headline(int status) {
   case 504:
     return "This Matrix OS takes too long";
   default:
-    return edge::reasonPhrase(status);
+    return http::reasonPhrase(status);
   }
 }
 
@@ -82,7 +82,7 @@ std::string page(int status, std::string_view sentence) {
   main.append("<footer>")
       .append(std::to_string(status))
       .append(" ")
-      .append(edge::reasonPhrase(status))
+      .append(http::reasonPhrase(status))
       .append("</footer>");
   return htmlPage(title, {}, main);
 }
@@ -102,20 +102,20 @@ std::string htmlPage(std::string_view title, std::string_view head, std::string_
   return out.append("</head>\n<body><main>").append(main).append("</main></body></html>\n");
 }
 
-bool wantsPage(const edge::RequestHead &head) noexcept {
-  for (const edge::Field &field : head.fields) {
-    if (field.id != edge::Name::Accept) continue;
+bool wantsPage(const http::RequestHead &head) noexcept {
+  for (const http::Field &field : head.fields) {
+    if (field.id != http::Name::Accept) continue;
     bool html = false;
-    edge::forEachListItem(field.value, [&](std::string_view item) {
-      html = html || (edge::sameText(edge::trim(item.substr(0, item.find(';'))), "text/html") && !isRefused(item));
+    http::forEachListItem(field.value, [&](std::string_view item) {
+      html = html || (http::sameText(http::trim(item.substr(0, item.find(';'))), "text/html") && !isRefused(item));
     });
     if (html) return true;
   }
   return false;
 }
 
-edge::LocalResponse errorResponse(bool asPage, int status, std::string_view sentence, int retryAfterSeconds) {
-  edge::LocalResponse response;
+http::LocalResponse errorResponse(bool asPage, int status, std::string_view sentence, int retryAfterSeconds) {
+  http::LocalResponse response;
   if (asPage) {
     response.status = status;
     response.contentType = "text/html; charset=utf-8";
@@ -124,7 +124,7 @@ edge::LocalResponse errorResponse(bool asPage, int status, std::string_view sent
     response.fields.emplace_back("Content-Security-Policy",
                                  "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
   } else {
-    response = edge::problem(status, sentence);
+    response = http::problem(status, sentence);
   }
   response.fields.emplace_back("Cache-Control", "no-store");
   if (retryAfterSeconds > 0) response.fields.emplace_back("Retry-After", std::to_string(retryAfterSeconds));

@@ -2,7 +2,7 @@
 
 #include <matrixos/status.hpp>
 
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
 
 #include <algorithm>
 
@@ -10,9 +10,9 @@ namespace matrixos::proxy {
 
 namespace {
 
-using edge::Name;
-using edge::sameText;
-using edge::trim;
+using http::Name;
+using http::sameText;
+using http::trim;
 
 constexpr std::string_view kPlatformCookie = "__Host-matrixos";
 constexpr std::size_t kMaxRequestId = 64;
@@ -46,7 +46,7 @@ bool isClaim(Name id) {
 
 bool isIp(std::string_view text) {
   try {
-    edge::Address::fromIp(text, 0);
+    http::Address::fromIp(text, 0);
     return true;
   } catch (const Error &) {
     return false;
@@ -55,7 +55,7 @@ bool isIp(std::string_view text) {
 
 bool isRequestId(std::string_view text) {
   return !text.empty() && text.size() <= kMaxRequestId && std::all_of(text.begin(), text.end(), [](char c) {
-    const char l = edge::lower(c);
+    const char l = http::lower(c);
     return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
   });
 }
@@ -66,7 +66,7 @@ std::string_view lastListItem(std::string_view list) {
 }
 
 /// RFC 7239 §6: an IPv6 address stands in brackets and quotes.
-void writeForwarded(const ClientFacts &facts, std::string_view host, edge::HeadWriter &writer) {
+void writeForwarded(const ClientFacts &facts, std::string_view host, http::HeadWriter &writer) {
   const bool v6 = facts.ip.find(':') != std::string::npos;
   const std::string_view ip = facts.ip.empty() ? std::string_view("unknown") : std::string_view(facts.ip);
   writer.field("Forwarded", {"for=", v6 ? "\"[" : "", ip, v6 ? "]\"" : "", ";host=\"", host, "\";proto=", facts.proto});
@@ -125,16 +125,16 @@ bool isTraceparent(std::string_view text) noexcept {
 HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret)
     : trusted_(std::move(trusted)), secret_(std::move(secret)) {}
 
-PeerFacts HeaderPolicy::peer(const edge::Address &address) const {
+PeerFacts HeaderPolicy::peer(const http::Address &address) const {
   return {address.ip(), trusted_.contains(address)};
 }
 
-void HeaderPolicy::describe(const edge::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) {
+void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) {
   out.ip = peer.ip;
   out.proto = encrypted ? "https" : "http";
   out.trusted = peer.trusted;
   if (!out.trusted) return;
-  const edge::FieldList &fields = head.fields;
+  const http::FieldList &fields = head.fields;
   const std::string_view cloudflare = fields.value(Name::CfConnectingIp);
   // The last entry is the one that the trusted peer itself added.
   const std::string_view said = cloudflare.empty() ? lastListItem(fields.value(Name::XForwardedFor)) : cloudflare;
@@ -155,11 +155,11 @@ bool HeaderPolicy::isOurSecret(std::string_view authorization) const noexcept {
   return difference == 0;
 }
 
-void HeaderPolicy::writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,
-                                edge::HeadWriter &writer) const {
+void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
+                                http::HeadWriter &writer) const {
   const std::string_view trace = head.fields.value(Name::Traceparent);
   const bool traced = head.fields.count(Name::Traceparent) == 1 && isTraceparent(trace);
-  for (const edge::Field &field : head.fields) {
+  for (const http::Field &field : head.fields) {
     if (field.dropped || isClaim(field.id)) continue;
     if (field.id == Name::Tracestate && !traced) continue;
     if (toTenant && field.id == Name::Authorization && isOurSecret(field.value)) continue;
@@ -182,9 +182,9 @@ void HeaderPolicy::writeRequest(const edge::RequestHead &head, const ClientFacts
     writer.field("traceparent", {"00-", id, "-", id.substr(16), "-01"});
 }
 
-void HeaderPolicy::writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId,
-                                 bool fromTenant, edge::HeadWriter &writer) const {
-  for (const edge::Field &field : head.fields) {
+void HeaderPolicy::writeResponse(const http::ResponseHead &head, std::string_view host, std::string_view requestId,
+                                 bool fromTenant, http::HeadWriter &writer) const {
+  for (const http::Field &field : head.fields) {
     if (field.dropped || field.id == Name::XRequestId) continue;
     if (fromTenant && field.id == Name::SetCookie) {
       const std::string cookie = tenantCookie(field.value, host);

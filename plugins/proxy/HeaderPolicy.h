@@ -3,8 +3,8 @@
 
 #include "TrustedPeers.h"
 
-#include <edge/Head.h>
-#include <edge/HeadWriter.h>
+#include <http/codec/Head.h>
+#include <http/codec/HeadWriter.h>
 
 #include <string>
 #include <string_view>
@@ -32,17 +32,17 @@ public:
   /// `secret`: the platform's bearer token; empty when there is none to protect.
   HeaderPolicy(TrustedPeers trusted, std::string secret);
 
-  PeerFacts peer(const edge::Address &address) const;
+  PeerFacts peer(const http::Address &address) const;
   /// Fills in what can be said about the client of a request; the id that stands in `out` is kept unless a trusted
   /// peer brought one.
-  static void describe(const edge::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out);
+  static void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out);
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
-  void writeRequest(const edge::RequestHead &head, const ClientFacts &facts, bool toTenant,
-                    edge::HeadWriter &writer) const;
+  void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
+                    http::HeadWriter &writer) const;
   /// Writes the end-to-end fields of an upstream's answer. `host`: the Host value that is the tenant's own, or empty.
-  void writeResponse(const edge::ResponseHead &head, std::string_view host, std::string_view requestId, bool fromTenant,
-                     edge::HeadWriter &writer) const;
+  void writeResponse(const http::ResponseHead &head, std::string_view host, std::string_view requestId, bool fromTenant,
+                     http::HeadWriter &writer) const;
 
 private:
   bool isOurSecret(std::string_view authorization) const noexcept;

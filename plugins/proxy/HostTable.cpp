@@ -2,7 +2,7 @@
 
 #include <matrixos/handle.hpp>
 
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
 
 #include <algorithm>
 
@@ -14,7 +14,7 @@ constexpr std::string_view kLocal = ".localhost";
 
 std::string toLower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), edge::lower);
+  std::transform(out.begin(), out.end(), out.begin(), http::lower);
   return out;
 }
 

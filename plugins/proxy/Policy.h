@@ -3,7 +3,7 @@
 
 #include "Router.h"
 
-#include <edge/Head.h>
+#include <http/codec/Head.h>
 
 #include <functional>
 
@@ -27,13 +27,13 @@ class Policy {
 public:
   virtual ~Policy() = default;
   /// The arguments are borrowed for the call.
-  virtual Verdict check(const edge::RequestHead &head, const Decision &decision, Later &later) = 0;
+  virtual Verdict check(const http::RequestHead &head, const Decision &decision, Later &later) = 0;
 };
 
 /// Lets everybody pass.
 class AllowAll final : public Policy {
 public:
-  Verdict check(const edge::RequestHead &, const Decision &, Later &) override { return Verdict::Allow; }
+  Verdict check(const http::RequestHead &, const Decision &, Later &) override { return Verdict::Allow; }
 };
 
 } // namespace matrixos::proxy

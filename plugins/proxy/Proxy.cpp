@@ -10,10 +10,10 @@ namespace matrixos::proxy {
 
 namespace {
 
-std::shared_ptr<const edge::Upstream> apiUpstream(const std::string &path) {
+std::shared_ptr<const http::Upstream> apiUpstream(const std::string &path) {
   if (path.empty()) return nullptr;
-  auto upstream = std::make_shared<edge::Upstream>();
-  upstream->candidates.push_back({edge::Address::parse("unix:" + path), 0});
+  auto upstream = std::make_shared<http::Upstream>();
+  upstream->candidates.push_back({http::Address::parse("unix:" + path), 0});
   upstream->reuse = false; // a kept connection would hold one of the API's workers
   return upstream;
 }
@@ -54,11 +54,11 @@ void LoopState::makeId(std::string &out) {
 
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
     : settings_(std::make_shared<Settings>(options, 1)), drain_(options.drain), shared_(options, routes, policy, waker),
-      server_(std::make_unique<edge::Server>(options.server, *this)) {
+      server_(std::make_unique<http::Server>(options.server, *this)) {
   for (std::size_t i = 0; i < server_->loops().size(); ++i) {
     loops_.push_back(std::make_unique<LoopState>(routes, settings_));
   }
-  routes.onRetired([this](const edge::Upstream::Candidate &gone) { server_->retire(gone, drain_); });
+  routes.onRetired([this](const http::Upstream::Candidate &gone) { server_->retire(gone, drain_); });
 }
 
 Proxy::~Proxy() {
@@ -75,7 +75,7 @@ void Proxy::stop(std::chrono::milliseconds drain) {
 
 void Proxy::reconfigure(const ProxyOptions &options) {
   const auto next = std::make_shared<const Settings>(options, settings_->generation + 1);
-  server_->reconfigure(options.server, [&](edge::Loop &loop) { loops_[loop.index()]->use(next); });
+  server_->reconfigure(options.server, [&](http::Loop &loop) { loops_[loop.index()]->use(next); });
   shared_.gate->limit(options.waitersPerInstance, options.waiters);
   settings_ = next;
   drain_ = options.drain;
@@ -88,7 +88,7 @@ Batch Proxy::collect() {
   return batch;
 }
 
-std::unique_ptr<edge::Session> Proxy::makeSession(edge::Loop &loop, const edge::Address &peer) {
+std::unique_ptr<http::Session> Proxy::makeSession(http::Loop &loop, const http::Address &peer) {
   return std::make_unique<ProxySession>(shared_, *loops_[loop.index()], peer);
 }
 

@@ -9,7 +9,7 @@
 #include "Telemetry.h"
 #include "Waker.h"
 
-#include <edge/Server.h>
+#include <http/engine/Server.h>
 
 #include <atomic>
 #include <chrono>
@@ -21,7 +21,7 @@
 namespace matrixos::proxy {
 
 struct ProxyOptions {
-  edge::ServerOptions server;
+  http::ServerOptions server;
   std::string domain;
   std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
   std::string secret;    ///< the platform's bearer token
@@ -59,7 +59,7 @@ struct Shared {
   Policy &policy;
   Waker *const waker;                        ///< null: nobody starts instances
   const std::shared_ptr<WakeGate> gate;      ///< outlives everything as long as a wake is under way
-  std::shared_ptr<const edge::Upstream> api; ///< null: none
+  std::shared_ptr<const http::Upstream> api; ///< null: none
 };
 
 /// What the sessions of one loop share. That loop's thread only, but for telemetry.
@@ -76,33 +76,33 @@ struct LoopState {
 };
 
 /// Listens, routes, wakes and forwards. start(), reconfigure() and stop() belong to one thread.
-class Proxy final : public edge::SessionFactory {
+class Proxy final : public http::SessionFactory {
 public:
   /// Binds. Throws matrixos::Error. The references outlive the proxy.
   Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
   ~Proxy() override;
 
   void start() { server_->start(); }
-  /// Takes other options while it runs, see edge::Server::reconfigure(); `domain` and `apiSocket` stay. Throws
+  /// Takes other options while it runs, see http::Server::reconfigure(); `domain` and `apiSocket` stay. Throws
   /// matrixos::Error; then nothing has changed.
   void reconfigure(const ProxyOptions &options);
   /// Waits for open exchanges until the deadline, then closes what is left.
   void stop(std::chrono::milliseconds drain);
 
-  const std::vector<edge::Address> &addresses() const noexcept { return server_->addresses(); }
+  const std::vector<http::Address> &addresses() const noexcept { return server_->addresses(); }
   /// [any-thread]
   std::size_t connections() const noexcept { return server_->connections(); }
   std::size_t waiting() const { return shared_.gate->waiting(); }
   /// [any-thread] Everything that was counted since the last call.
   Batch collect();
 
-  std::unique_ptr<edge::Session> makeSession(edge::Loop &loop, const edge::Address &peer) override;
+  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const http::Address &peer) override;
 
 private:
   std::shared_ptr<const Settings> settings_; // the latest
   std::atomic<std::chrono::milliseconds> drain_;
   Shared shared_;
-  std::unique_ptr<edge::Server> server_;
+  std::unique_ptr<http::Server> server_;
   std::vector<std::unique_ptr<LoopState>> loops_;
 };
 

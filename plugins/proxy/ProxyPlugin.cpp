@@ -133,7 +133,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.drain = config_.getDuration("drain_timeout");
   out.accessLog = config_.getBool("access_log");
 
-  edge::ServerOptions &server = out.server;
+  http::ServerOptions &server = out.server;
   server.listen = config_.getList("listen");
   server.inherited = inheritedSockets();
   server.unixMode = parseMode(config_.getString("unix_mode"));
@@ -152,7 +152,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   server.request.bytes = server.response.bytes = toSize(config_.getInt("max_header"));
   server.request.fields = server.response.fields = toSize(config_.getInt("max_header_fields"));
   server.request.target = toSize(config_.getInt("max_uri"));
-  edge::Timeouts &timeouts = server.timeouts;
+  http::Timeouts &timeouts = server.timeouts;
   timeouts.header = config_.getDuration("header_timeout");
   timeouts.keepAlive = config_.getDuration("keep_alive");
   timeouts.requestBody = config_.getDuration("body_timeout");
@@ -166,12 +166,12 @@ ProxyOptions ProxyPlugin::readOptions() const {
 }
 
 /// The one in use, unless other files are named now.
-std::shared_ptr<edge::TlsContext> ProxyPlugin::readCertificate() const {
+std::shared_ptr<http::TlsContext> ProxyPlugin::readCertificate() const {
   const std::string file = config_.getString("tls_certificate");
   const std::string key = config_.getString("tls_key");
   const auto inUse = certificate();
   if (inUse && inUse->certificateFile() == file && inUse->keyFile() == key) return inUse;
-  return std::make_shared<edge::TlsContext>(file, key);
+  return std::make_shared<http::TlsContext>(file, key);
 }
 
 /// The platform's bearer token, which must never reach a tenant. It may not exist: then there is nothing to protect.
@@ -220,7 +220,7 @@ void ProxyPlugin::start() {
 
 void ProxyPlugin::reconfigure() {
   const ProxyOptions options = readOptions();
-  const std::vector<edge::Address> before = proxy_->addresses();
+  const std::vector<http::Address> before = proxy_->addresses();
   proxy_->reconfigure(options);
   {
     const std::lock_guard lock(tlsMutex_);
@@ -229,13 +229,13 @@ void ProxyPlugin::reconfigure() {
   logAddresses(before);
 }
 
-void ProxyPlugin::logAddresses(const std::vector<edge::Address> &before) const {
-  const auto in = [](const std::vector<edge::Address> &list, const edge::Address &address) {
+void ProxyPlugin::logAddresses(const std::vector<http::Address> &before) const {
+  const auto in = [](const std::vector<http::Address> &list, const http::Address &address) {
     return std::any_of(list.begin(), list.end(), [&](const auto &other) { return other.text() == address.text(); });
   };
-  for (const edge::Address &address : before)
+  for (const http::Address &address : before)
     if (!in(proxy_->addresses(), address)) log_.info("no longer listening", {{"address", address.text()}});
-  for (const edge::Address &address : proxy_->addresses())
+  for (const http::Address &address : proxy_->addresses())
     if (!in(before, address)) log_.info("listening", {{"address", address.text()}});
 }
 
@@ -258,7 +258,7 @@ void ProxyPlugin::routeChanged(std::string_view json) noexcept {
   }
 }
 
-std::shared_ptr<edge::TlsContext> ProxyPlugin::certificate() const {
+std::shared_ptr<http::TlsContext> ProxyPlugin::certificate() const {
   const std::lock_guard lock(tlsMutex_);
   return tls_;
 }

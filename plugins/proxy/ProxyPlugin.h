@@ -28,12 +28,12 @@ public:
 
 private:
   ProxyOptions readOptions() const;
-  std::shared_ptr<edge::TlsContext> readCertificate() const;
+  std::shared_ptr<http::TlsContext> readCertificate() const;
   std::string readSecret(const std::string &dataDir) const;
   void watchRoutes();
   void routeChanged(std::string_view json) noexcept;
-  void logAddresses(const std::vector<edge::Address> &before) const;
-  std::shared_ptr<edge::TlsContext> certificate() const;
+  void logAddresses(const std::vector<http::Address> &before) const;
+  std::shared_ptr<http::TlsContext> certificate() const;
   void refreshCertificate();
   void end(std::chrono::milliseconds drain) noexcept;
 
@@ -44,7 +44,7 @@ private:
   Services services_;
   Timers timers_;
   mutable std::mutex tlsMutex_;
-  std::shared_ptr<edge::TlsContext> tls_;
+  std::shared_ptr<http::TlsContext> tls_;
   std::string certificateRefused_; // what was said last
   int reports_ = 0;                // since the certificate was looked at
   RouteTable routes_;

@@ -5,7 +5,7 @@
 
 #include <matrixos/json.hpp>
 
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
 
 #include <algorithm>
 #include <chrono>
@@ -49,7 +49,7 @@ int adviceOf(const WakeResult &result) {
 /// Brings a verdict from any thread back to the loop.
 class ProxySession::Pending final : public Later {
 public:
-  Pending(ProxySession &session, edge::Exchange &exchange) : session_(session), exchange_(exchange) {}
+  Pending(ProxySession &session, http::Exchange &exchange) : session_(session), exchange_(exchange) {}
 
   std::function<void(Verdict)> promise() override {
     ticket_ = exchange_.hold(session_.options().wakeDeadline);
@@ -57,13 +57,13 @@ public:
       // The session lives as long as the held exchange does.
       const auto loop = weak.lock();
       if (loop)
-        loop->resume(ticket, [session, verdict](edge::Exchange &held) { session->applyVerdict(held, verdict); });
+        loop->resume(ticket, [session, verdict](http::Exchange &held) { session->applyVerdict(held, verdict); });
     };
   }
 
 private:
   ProxySession &session_;
-  edge::Exchange &exchange_;
+  http::Exchange &exchange_;
   std::uint64_t ticket_ = 0;
 };
 
@@ -74,8 +74,8 @@ ProxySession::~ProxySession() {
 
 // ------------------------------------------------------------------------------------------------- route and policy
 
-void ProxySession::onRequest(edge::Exchange &exchange) {
-  const edge::RequestHead &head = exchange.request();
+void ProxySession::onRequest(http::Exchange &exchange) {
+  const http::RequestHead &head = exchange.request();
   askedToWake_ = eventStream_ = false;
   route_.reset();
   serverTiming_.clear();
@@ -108,7 +108,7 @@ void ProxySession::onRequest(edge::Exchange &exchange) {
   if (verdict != Verdict::Pending) applyVerdict(exchange, verdict);
 }
 
-void ProxySession::applyVerdict(edge::Exchange &exchange, Verdict verdict) {
+void ProxySession::applyVerdict(http::Exchange &exchange, Verdict verdict) {
   if (verdict != Verdict::Allow) return fail(exchange, 403, "you may not do this");
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
@@ -117,11 +117,11 @@ void ProxySession::applyVerdict(edge::Exchange &exchange, Verdict verdict) {
   forwardTo(exchange, shared_.api);
 }
 
-const std::shared_ptr<const edge::Upstream> &ProxySession::upstream() const noexcept {
+const std::shared_ptr<const http::Upstream> &ProxySession::upstream() const noexcept {
   return decision_.gateway ? route_->gateway : route_->shell;
 }
 
-bool ProxySession::takePlace(const edge::RequestHead &head) {
+bool ProxySession::takePlace(const http::RequestHead &head) {
   return head.upgradeWebSocket
              ? place_.enter(route_->activity, &ActivityCell::webSockets, options().webSocketsPerInstance)
              : place_.enter(route_->activity, &ActivityCell::requests, options().requestsPerInstance);
@@ -140,7 +140,7 @@ void ProxySession::noteReady(bool ready) const noexcept {
   if (noted.load(std::memory_order_relaxed) != key) noted.store(key, std::memory_order_relaxed);
 }
 
-void ProxySession::toInstance(edge::Exchange &exchange) {
+void ProxySession::toInstance(http::Exchange &exchange) {
   if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
   loop_.telemetry.used(route_->activity, 1);
   if (route_->running() && upstream() && isReady()) return forwardTo(exchange, upstream());
@@ -149,7 +149,7 @@ void ProxySession::toInstance(edge::Exchange &exchange) {
 
 // ------------------------------------------------------------------------------------------------------------ wake
 
-void ProxySession::wake(edge::Exchange &exchange) {
+void ProxySession::wake(http::Exchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
@@ -163,18 +163,18 @@ void ProxySession::wake(edge::Exchange &exchange) {
   pageDue_ = pageAfter < deadline && isNavigation(exchange.request());
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
-  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
+  const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
   auto done = [weak, held, claim = claim_, this](const WakeResult &result) {
     if (claim->finish()) return claim->leave();
     // `this` lives as long as the held exchange does.
-    if (const auto loop = weak.lock()) loop->resume(held, [this, result](edge::Exchange &e) { woken(e, result); });
+    if (const auto loop = weak.lock()) loop->resume(held, [this, result](http::Exchange &e) { woken(e, result); });
   };
   wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell", deadline,
                                              std::move(done));
 }
 
 /// Nobody else can wait now. A browser comes again by itself.
-void ProxySession::turnAway(edge::Exchange &exchange, WakeGate::Entry full) {
+void ProxySession::turnAway(http::Exchange &exchange, WakeGate::Entry full) {
   if (isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
   const bool one = full == WakeGate::Entry::InstanceFull;
   tellToComeAgain(exchange,
@@ -183,7 +183,7 @@ void ProxySession::turnAway(edge::Exchange &exchange, WakeGate::Entry full) {
                   kComeAgain);
 }
 
-void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
+void ProxySession::woken(http::Exchange &exchange, const WakeResult &result) {
   wakeTicket_ = 0;
   stopWaiting();
   switch (result.status) {
@@ -217,18 +217,18 @@ void ProxySession::woken(edge::Exchange &exchange, const WakeResult &result) {
   goToDoor(exchange);
 }
 
-void ProxySession::goToDoor(edge::Exchange &exchange) {
+void ProxySession::goToDoor(http::Exchange &exchange) {
   atDoor_ = route_->activity;
   const std::uint64_t held = exchange.hold(Door::kPatience);
-  const std::weak_ptr<edge::Loop> weak = exchange.loop().weak_from_this();
+  const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
   const bool in = atDoor_->door.knock(this, [weak, held, this] {
     // `this` lives as long as the held exchange does.
-    if (const auto loop = weak.lock()) loop->resume(held, [this](edge::Exchange &e) { goIn(e); });
+    if (const auto loop = weak.lock()) loop->resume(held, [this](http::Exchange &e) { goIn(e); });
   });
   if (in) goIn(exchange);
 }
 
-void ProxySession::goIn(edge::Exchange &exchange) {
+void ProxySession::goIn(http::Exchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!route_->running() || !upstream()) return fail(exchange, 503, "this instance was stopped", 1);
@@ -246,7 +246,7 @@ void ProxySession::stopWaiting() noexcept {
 }
 
 /// The page asks again, and that the wake goes on in between is the business of the first request that is left behind.
-void ProxySession::showProgress(edge::Exchange &exchange, int reloadSeconds) {
+void ProxySession::showProgress(http::Exchange &exchange, int reloadSeconds) {
   WakeProgress progress;
   const WakeGate::Standing standing = shared_.gate->standing(decision_.handle);
   progress.ahead = standing.ahead;
@@ -261,12 +261,12 @@ void ProxySession::showProgress(edge::Exchange &exchange, int reloadSeconds) {
     wakeTicket_ = 0;
   }
   stopWaiting();
-  edge::LocalResponse page = waitingPage(decision_.handle, progress, reloadSeconds);
+  http::LocalResponse page = waitingPage(decision_.handle, progress, reloadSeconds);
   page.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(page));
 }
 
-void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
+void ProxySession::onHoldTimeout(http::Exchange &exchange) {
   if (waiting_ && pageDue_) return showProgress(exchange, kReload);
   if (atDoor_ && std::chrono::steady_clock::now() < waitEnds_) {
     const std::chrono::milliseconds more = atDoor_->door.knockAgain(this);
@@ -278,33 +278,33 @@ void ProxySession::onHoldTimeout(edge::Exchange &exchange) {
   fail(exchange, 504, "the instance did not get ready in time");
 }
 
-void ProxySession::onDrain(edge::Exchange &exchange) {
+void ProxySession::onDrain(http::Exchange &exchange) {
   stopWaiting();
   failStopping(exchange);
 }
 
-void ProxySession::failStopping(edge::Exchange &exchange) {
+void ProxySession::failStopping(http::Exchange &exchange) {
   fail(exchange, 503, "the platform restarts; try again", kRestartSeconds);
 }
 
-void ProxySession::onGone(edge::Exchange &) {
+void ProxySession::onGone(http::Exchange &) {
   stopWaiting();
 }
 
 // --------------------------------------------------------------------------------------------------------- forward
 
-void ProxySession::forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream) {
+void ProxySession::forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
   exchange.forward(upstream, maxBody());
 }
 
-bool ProxySession::isCurrent(edge::Exchange &, const edge::Upstream &to) {
+bool ProxySession::isCurrent(http::Exchange &, const http::Upstream &to) {
   if (decision_.kind != Decision::Kind::Instance) return true;
   const auto now = loop_.routes.find(decision_.handle);
   return now && (decision_.gateway ? now->gateway : now->shell).get() == &to;
 }
 
 /// The instance moved, stopped or went while its old address was being connected to.
-void ProxySession::followRoute(edge::Exchange &exchange) {
+void ProxySession::followRoute(http::Exchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (route_->running() && upstream()) return forwardTo(exchange, upstream());
@@ -312,39 +312,39 @@ void ProxySession::followRoute(edge::Exchange &exchange) {
   wake(exchange);
 }
 
-void ProxySession::onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) {
+void ProxySession::onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) {
   const bool api = decision_.kind == Decision::Kind::Api;
-  const edge::RequestHead &head = exchange.request();
-  if (!api && failure != edge::ForwardFailure::BadResponse) noteReady(false);
+  const http::RequestHead &head = exchange.request();
+  if (!api && failure != http::ForwardFailure::BadResponse) noteReady(false);
   switch (failure) {
-  case edge::ForwardFailure::Unreachable:
-  case edge::ForwardFailure::ConnectTimeout:
+  case http::ForwardFailure::Unreachable:
+  case http::ForwardFailure::ConnectTimeout:
     // It may run without listening yet: whoever starts it also knows when it is ready.
     if (!api && !askedToWake_ && shared_.waker != nullptr) return wake(exchange);
     break;
-  case edge::ForwardFailure::ClosedEarly:
+  case http::ForwardFailure::ClosedEarly:
     // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
     // only where sending twice is.
-    if (!api && !askedToWake_ && shared_.waker != nullptr && edge::isIdempotent(head.method) &&
-        head.body.kind == edge::BodyKind::None) {
+    if (!api && !askedToWake_ && shared_.waker != nullptr && http::isIdempotent(head.method) &&
+        head.body.kind == http::BodyKind::None) {
       return wake(exchange);
     }
     break;
-  case edge::ForwardFailure::Timeout:
+  case http::ForwardFailure::Timeout:
     return fail(exchange, 504, api ? "the API took too long" : "the instance took too long");
-  case edge::ForwardFailure::Moved:
+  case http::ForwardFailure::Moved:
     return followRoute(exchange);
-  case edge::ForwardFailure::BadResponse:
+  case http::ForwardFailure::BadResponse:
     break;
   }
   if (api) return fail(exchange, 503, "the API is not available", 1);
   fail(exchange, 502,
-       failure == edge::ForwardFailure::BadResponse ? "the instance gave a malformed answer"
+       failure == http::ForwardFailure::BadResponse ? "the instance gave a malformed answer"
                                                     : "the instance cannot be reached");
 }
 
-void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) {
-  const edge::RequestHead &head = exchange.request();
+void ProxySession::writeRequest(http::Exchange &exchange, http::HeadWriter &writer) {
+  const http::RequestHead &head = exchange.request();
   if (decision_.slashMissing)
     writer.requestLine(head.method, "/" + std::string(decision_.target));
   else
@@ -352,12 +352,12 @@ void ProxySession::writeRequest(edge::Exchange &exchange, edge::HeadWriter &writ
   loop_.settings->headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
 }
 
-void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) {
+void ProxySession::writeResponse(http::Exchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
   const bool tenant = decision_.kind == Decision::Kind::Instance;
   if (tenant) noteReady(true);
   if (atDoor_ && !head.isInterim()) leaveDoor();
   eventStream_ =
-      tenant && edge::sameText(head.fields.value(edge::Name::ContentType).substr(0, 17), "text/event-stream");
+      tenant && http::sameText(head.fields.value(http::Name::ContentType).substr(0, 17), "text/event-stream");
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
   const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
   loop_.settings->headers.writeResponse(head, host, client_.requestId, tenant, writer);
@@ -366,33 +366,33 @@ void ProxySession::writeResponse(edge::Exchange &exchange, edge::ResponseHead &h
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});
 }
 
-void ProxySession::fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {
-  edge::LocalResponse response = errorResponse(wantsPage(exchange.request()), status, sentence, retryAfter);
+void ProxySession::fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {
+  http::LocalResponse response = errorResponse(wantsPage(exchange.request()), status, sentence, retryAfter);
   response.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(response));
 }
 
-void ProxySession::tellToComeAgain(edge::Exchange &exchange, std::string sentence, int seconds) {
+void ProxySession::tellToComeAgain(http::Exchange &exchange, std::string sentence, int seconds) {
   sentence.append("; try again in ").append(std::to_string(seconds)).append(seconds == 1 ? " second" : " seconds");
   fail(exchange, 503, sentence, seconds);
 }
 
 // ----------------------------------------------------------------------------------------------- use, log, metrics
 
-void ProxySession::onResponseBytes(edge::Exchange &, std::size_t) {
+void ProxySession::onResponseBytes(http::Exchange &, std::size_t) {
   if (eventStream_ && route_) loop_.telemetry.used(route_->activity, 1);
 }
 
-void ProxySession::onFrames(edge::Exchange &, std::uint64_t frames) {
+void ProxySession::onFrames(http::Exchange &, std::uint64_t frames) {
   if (route_) loop_.telemetry.used(route_->activity, frames);
 }
 
-void ProxySession::noteRequest(const edge::RequestHead &head) {
+void ProxySession::noteRequest(const http::RequestHead &head) {
   method_ = head.method;
   path_ = head.path().substr(0, kMostPath);
 }
 
-void ProxySession::onUpgraded(edge::Exchange &exchange) {
+void ProxySession::onUpgraded(http::Exchange &exchange) {
   if (loop_.telemetry.logs()) noteRequest(exchange.request());
 }
 
@@ -411,7 +411,7 @@ RouteClass ProxySession::routeClass() const noexcept {
   return RouteClass::None;
 }
 
-void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &summary) {
+void ProxySession::onFinished(http::Exchange &exchange, const http::Summary &summary) {
   stopWaiting();
   leaveDoor();
   const Outcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};
@@ -424,7 +424,7 @@ void ProxySession::onFinished(edge::Exchange &exchange, const edge::Summary &sum
   route_.reset();
 }
 
-void ProxySession::logRequest(const Outcome &outcome, const edge::Summary &summary) {
+void ProxySession::logRequest(const Outcome &outcome, const http::Summary &summary) {
   AccessRecord record;
   record.atMs = wallMs();
   if (route_) record.handle = decision_.handle;

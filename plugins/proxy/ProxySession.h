@@ -3,7 +3,7 @@
 
 #include "Proxy.h"
 
-#include <edge/Session.h>
+#include <http/engine/Session.h>
 
 #include <chrono>
 #include <memory>
@@ -12,54 +12,54 @@
 namespace matrixos::proxy {
 
 /// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
-class ProxySession final : public edge::Session {
+class ProxySession final : public http::Session {
 public:
-  ProxySession(Shared &shared, LoopState &loop, const edge::Address &peer)
+  ProxySession(Shared &shared, LoopState &loop, const http::Address &peer)
       : shared_(shared), loop_(loop), peer_(loop.settings->headers.peer(peer)), generation_(loop.settings->generation) {
   }
   ~ProxySession() override;
 
-  void onRequest(edge::Exchange &exchange) override;
-  bool isCurrent(edge::Exchange &exchange, const edge::Upstream &upstream) override;
-  void writeRequest(edge::Exchange &exchange, edge::HeadWriter &writer) override;
-  void writeResponse(edge::Exchange &exchange, edge::ResponseHead &head, edge::HeadWriter &writer) override;
-  void onForwardFailed(edge::Exchange &exchange, edge::ForwardFailure failure) override;
-  void onHoldTimeout(edge::Exchange &exchange) override;
-  void onDrain(edge::Exchange &exchange) override;
-  void onGone(edge::Exchange &exchange) override;
-  void onUpgraded(edge::Exchange &exchange) override;
-  void onResponseBytes(edge::Exchange &exchange, std::size_t bytes) override;
-  void onFrames(edge::Exchange &exchange, std::uint64_t frames) override;
-  void onFinished(edge::Exchange &exchange, const edge::Summary &summary) override;
+  void onRequest(http::Exchange &exchange) override;
+  bool isCurrent(http::Exchange &exchange, const http::Upstream &upstream) override;
+  void writeRequest(http::Exchange &exchange, http::HeadWriter &writer) override;
+  void writeResponse(http::Exchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) override;
+  void onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) override;
+  void onHoldTimeout(http::Exchange &exchange) override;
+  void onDrain(http::Exchange &exchange) override;
+  void onGone(http::Exchange &exchange) override;
+  void onUpgraded(http::Exchange &exchange) override;
+  void onResponseBytes(http::Exchange &exchange, std::size_t bytes) override;
+  void onFrames(http::Exchange &exchange, std::uint64_t frames) override;
+  void onFinished(http::Exchange &exchange, const http::Summary &summary) override;
   void onRefused(int status, const char *reason) override;
 
 private:
   class Pending;
-  void applyVerdict(edge::Exchange &exchange, Verdict verdict);
-  void toInstance(edge::Exchange &exchange);
-  bool takePlace(const edge::RequestHead &head);
+  void applyVerdict(http::Exchange &exchange, Verdict verdict);
+  void toInstance(http::Exchange &exchange);
+  bool takePlace(const http::RequestHead &head);
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
-  void wake(edge::Exchange &exchange);
-  void woken(edge::Exchange &exchange, const WakeResult &result);
-  void goToDoor(edge::Exchange &exchange);
-  void goIn(edge::Exchange &exchange);
+  void wake(http::Exchange &exchange);
+  void woken(http::Exchange &exchange, const WakeResult &result);
+  void goToDoor(http::Exchange &exchange);
+  void goIn(http::Exchange &exchange);
   void leaveDoor() noexcept;
-  void forwardTo(edge::Exchange &exchange, const std::shared_ptr<const edge::Upstream> &upstream);
-  void followRoute(edge::Exchange &exchange);
-  void fail(edge::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
-  void failStopping(edge::Exchange &exchange);
-  void tellToComeAgain(edge::Exchange &exchange, std::string sentence, int seconds);
-  void turnAway(edge::Exchange &exchange, WakeGate::Entry full);
-  void showProgress(edge::Exchange &exchange, int reloadSeconds);
+  void forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
+  void followRoute(http::Exchange &exchange);
+  void fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
+  void failStopping(http::Exchange &exchange);
+  void tellToComeAgain(http::Exchange &exchange, std::string sentence, int seconds);
+  void turnAway(http::Exchange &exchange, WakeGate::Entry full);
+  void showProgress(http::Exchange &exchange, int reloadSeconds);
   void stopWaiting() noexcept;
-  void noteRequest(const edge::RequestHead &head);
-  void logRequest(const Outcome &outcome, const edge::Summary &summary);
+  void noteRequest(const http::RequestHead &head);
+  void logRequest(const Outcome &outcome, const http::Summary &summary);
   std::uint64_t maxBody() const noexcept {
     return decision_.kind == Decision::Kind::Api ? options().maxApiBody : options().maxInstanceBody;
   }
   const ProxyOptions &options() const noexcept { return loop_.settings->options; }
-  const std::shared_ptr<const edge::Upstream> &upstream() const noexcept;
+  const std::shared_ptr<const http::Upstream> &upstream() const noexcept;
   RouteClass routeClass() const noexcept;
 
   Shared &shared_;

@@ -11,11 +11,11 @@ namespace matrixos::proxy {
 namespace {
 
 /// An upstream with what its keys stand for: the instance and the epoch of each candidate.
-struct Keyed : edge::Upstream {
+struct Keyed : http::Upstream {
   std::vector<std::string> owners;
 };
 
-const edge::Upstream::Candidate *findCandidate(const edge::Upstream *upstream, const edge::Address &address,
+const http::Upstream::Candidate *findCandidate(const http::Upstream *upstream, const http::Address &address,
                                                const std::string &owner) {
   if (upstream == nullptr) return nullptr;
   const auto &known = static_cast<const Keyed &>(*upstream);
@@ -25,14 +25,14 @@ const edge::Upstream::Candidate *findCandidate(const edge::Upstream *upstream, c
   return nullptr;
 }
 
-bool hasKey(const edge::Upstream *upstream, std::uint64_t key) {
+bool hasKey(const http::Upstream *upstream, std::uint64_t key) {
   if (upstream == nullptr) return false;
   return std::any_of(upstream->candidates.begin(), upstream->candidates.end(),
                      [&](const auto &candidate) { return candidate.key == key; });
 }
 
 /// Adds what `before` had and `after` has not.
-void addGone(const edge::Upstream *before, const edge::Upstream *after, std::vector<edge::Upstream::Candidate> &gone) {
+void addGone(const http::Upstream *before, const http::Upstream *after, std::vector<http::Upstream::Candidate> &gone) {
   if (before == nullptr || before == after) return;
   for (const auto &candidate : before->candidates) {
     if (!hasKey(after, candidate.key)) gone.push_back(candidate);
@@ -146,15 +146,15 @@ std::shared_ptr<const Route> RouteTable::makeRoute(const InstanceRecord &record,
   return route;
 }
 
-std::shared_ptr<const edge::Upstream> RouteTable::makeUpstream(const InstanceRecord &record, std::string_view name,
-                                                               const std::shared_ptr<const edge::Upstream> &known) {
+std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRecord &record, std::string_view name,
+                                                               const std::shared_ptr<const http::Upstream> &known) {
   auto made = std::make_shared<Keyed>();
   bool same = known != nullptr;
   for (const auto &endpoint : record.endpoints) {
     if (endpoint.name != name) continue;
-    edge::Address address;
+    http::Address address;
     try {
-      address = edge::Address::fromIp(endpoint.address, endpoint.port);
+      address = http::Address::fromIp(endpoint.address, endpoint.port);
     } catch (const Error &) {
       continue; // a name: the data plane resolves nothing
     }
@@ -164,8 +164,8 @@ std::shared_ptr<const edge::Upstream> RouteTable::makeUpstream(const InstanceRec
     const std::size_t index = made->candidates.size();
     same = same && old != nullptr && index < known->candidates.size() && old == &known->candidates[index];
     made->candidates.push_back(old != nullptr ? *old
-                                              : edge::Upstream::Candidate{address, lastKey_.fetch_add(1) + 1,
-                                                                          std::make_shared<edge::Retirement>()});
+                                              : http::Upstream::Candidate{address, lastKey_.fetch_add(1) + 1,
+                                                                          std::make_shared<http::Retirement>()});
     made->owners.push_back(owner);
   }
   if (made->candidates.empty()) return nullptr;

@@ -3,7 +3,7 @@
 
 #include "Door.h"
 
-#include <edge/Session.h>
+#include <http/engine/Session.h>
 
 #include <array>
 #include <atomic>
@@ -76,10 +76,10 @@ struct Route {
   std::string status;
   std::string phase; ///< finer than the status; may be empty
   std::uint64_t rev = 0;
-  std::shared_ptr<const edge::Upstream> shell;     ///< null: nowhere now
-  std::shared_ptr<const edge::Upstream> gateway;   ///< null: nowhere now
-  std::shared_ptr<const edge::Upstream> lastShell; ///< the same, kept while it does not run: its streams may go on
-  std::shared_ptr<const edge::Upstream> lastGateway;
+  std::shared_ptr<const http::Upstream> shell;     ///< null: nowhere now
+  std::shared_ptr<const http::Upstream> gateway;   ///< null: nowhere now
+  std::shared_ptr<const http::Upstream> lastShell; ///< the same, kept while it does not run: its streams may go on
+  std::shared_ptr<const http::Upstream> lastGateway;
   std::shared_ptr<ActivityCell> activity;
 
   bool running() const noexcept { return status == "running"; }
@@ -119,7 +119,7 @@ public:
   /// Is told of each address that is no longer that instance's: it was deleted, or listens elsewhere, or the epoch is
   /// another one. One that only stops keeps its own. Called on the thread of apply(); an empty function: nobody is
   /// told.
-  using Retired = std::function<void(const edge::Upstream::Candidate &)>;
+  using Retired = std::function<void(const http::Upstream::Candidate &)>;
   void onRetired(Retired retired);
   /// Everything that exists has been applied. Before that an unknown handle may only be unknown yet.
   void synced() noexcept { synced_.store(true, std::memory_order_release); }
@@ -134,12 +134,12 @@ private:
     std::shared_ptr<const Shard> shard = std::make_shared<Shard>();
   };
 
-  using Candidates = std::vector<edge::Upstream::Candidate>;
+  using Candidates = std::vector<http::Upstream::Candidate>;
   void take(const InstanceRecord &record, bool mayBeNew);
   static std::size_t shardOf(std::string_view handle) noexcept;
   std::shared_ptr<const Route> makeRoute(const InstanceRecord &record, const Route *before);
-  std::shared_ptr<const edge::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
-                                                     const std::shared_ptr<const edge::Upstream> &known);
+  std::shared_ptr<const http::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
+                                                     const std::shared_ptr<const http::Upstream> &known);
   void tellRetired(const Candidates &gone);
 
   std::array<Slot, kShards> slots_;

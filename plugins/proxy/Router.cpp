@@ -32,7 +32,7 @@ Decision toInstance(std::string handle, std::string_view target, bool byPath) {
 
 } // namespace
 
-Decision Router::route(const edge::RequestHead &head) const {
+Decision Router::route(const http::RequestHead &head) const {
   HostMatch host = hosts_.match(head.host);
   Decision out;
   switch (host.kind) {

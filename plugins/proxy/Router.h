@@ -3,7 +3,7 @@
 
 #include "HostTable.h"
 
-#include <edge/Head.h>
+#include <http/codec/Head.h>
 
 #include <string>
 #include <string_view>
@@ -25,7 +25,7 @@ struct Decision {
 class Router {
 public:
   explicit Router(std::string_view domain) : hosts_(domain) {}
-  Decision route(const edge::RequestHead &head) const;
+  Decision route(const http::RequestHead &head) const;
 
 private:
   HostTable hosts_;

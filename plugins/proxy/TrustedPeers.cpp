@@ -51,7 +51,7 @@ TrustedPeers::TrustedPeers(const std::vector<std::string> &list) {
   }
 }
 
-bool TrustedPeers::contains(const edge::Address &peer) const {
+bool TrustedPeers::contains(const http::Address &peer) const {
   if (peer.isUnix()) return unix_;
   if (networks_.empty()) return false;
   Bytes bytes{};

@@ -1,7 +1,7 @@
 /// TrustedPeers.h: peers whose word about the client is believed.
 #pragma once
 
-#include <edge/Address.h>
+#include <http/engine/Address.h>
 
 #include <array>
 #include <cstdint>
@@ -15,7 +15,7 @@ class TrustedPeers {
 public:
   /// Throws matrixos::Error(InvalidArgument) that names the bad entry.
   explicit TrustedPeers(const std::vector<std::string> &list);
-  bool contains(const edge::Address &peer) const;
+  bool contains(const http::Address &peer) const;
 
 private:
   using Bytes = std::array<std::uint8_t, 16>; // IPv4 in its IPv6 mapping

@@ -2,7 +2,7 @@
 
 #include "ErrorPage.h"
 
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
 
 #include <array>
 #include <string>
@@ -44,15 +44,15 @@ std::string steps(const WakeProgress &progress) {
 
 } // namespace
 
-bool isNavigation(const edge::RequestHead &head) noexcept {
+bool isNavigation(const http::RequestHead &head) noexcept {
   if (head.method != "GET" || head.upgradeWebSocket) return false;
-  const edge::Field *mode = head.fields.find(edge::Name::SecFetchMode);
-  return mode != nullptr ? edge::sameText(mode->value, "navigate") : wantsPage(head);
+  const http::Field *mode = head.fields.find(http::Name::SecFetchMode);
+  return mode != nullptr ? http::sameText(mode->value, "navigate") : wantsPage(head);
 }
 
-edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds) {
+http::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(progress.since).count();
-  edge::LocalResponse response;
+  http::LocalResponse response;
   response.status = 503;
   response.contentType = "text/html; charset=utf-8";
   // The handle's grammar has nothing that HTML could take for markup.

@@ -1,7 +1,7 @@
 /// WaitingPage.h: what a person sees while an instance wakes.
 #pragma once
 
-#include <edge/Session.h>
+#include <http/engine/Session.h>
 
 #include <chrono>
 #include <cstddef>
@@ -19,9 +19,9 @@ struct WakeProgress {
 
 /// True for a browser that goes to a page: `Sec-Fetch-Mode: navigate`, or a GET that accepts text/html from one that
 /// does not say its mode. Scripts that fetch, and forms that send, wait instead.
-bool isNavigation(const edge::RequestHead &head) noexcept;
+bool isNavigation(const http::RequestHead &head) noexcept;
 
 /// 503 with Retry-After and a page that asks again by itself after that time, with nothing in it but HTML and CSS.
-edge::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds);
+http::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds);
 
 } // namespace matrixos::proxy

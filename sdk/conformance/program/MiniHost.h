@@ -37,7 +37,8 @@ public:
   const mos_runtime_v1 *runtime(const std::string &instance) const;
   /// Names of the instances of matrixos.runtime/1 that are provided now.
   std::vector<std::string> provided() const;
-  /// services.withdraw calls it before it returns: a host waits there for the calls in the table. Set while nobody withdraws.
+  /// services.withdraw calls it before it returns: a host waits there for the calls in the table. Set while nobody
+  /// withdraws.
   void drainWith(std::function<void()> wait) { drain_ = std::move(wait); }
   /// From now on every function answers MOS_UNAVAILABLE.
   void end() noexcept { ended_ = true; }

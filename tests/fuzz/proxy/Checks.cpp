@@ -2,9 +2,9 @@
 
 #include <matrixos/handle.hpp>
 
-#include <edge/HopByHop.h>
-#include <edge/RequestParser.h>
-#include <edge/ResponseParser.h>
+#include <http/codec/HopByHop.h>
+#include <http/codec/RequestParser.h>
+#include <http/codec/ResponseParser.h>
 #include <proxy/ErrorPage.h>
 #include <proxy/HeaderPolicy.h>
 #include <proxy/Router.h>
@@ -60,9 +60,9 @@ std::string cookieName(std::string_view pair) {
 }
 
 /// All values of a name, in which "_" counts as "-", as some application servers have it.
-std::vector<std::string_view> valuesOf(const edge::FieldList &fields, std::string_view lowerName) {
+std::vector<std::string_view> valuesOf(const http::FieldList &fields, std::string_view lowerName) {
   std::vector<std::string_view> out;
-  for (const edge::Field &field : fields) {
+  for (const http::Field &field : fields) {
     std::string name = lowered(field.name);
     std::replace(name.begin(), name.end(), '_', '-');
     if (name == lowerName) out.push_back(field.value);
@@ -70,12 +70,12 @@ std::vector<std::string_view> valuesOf(const edge::FieldList &fields, std::strin
   return out;
 }
 
-void requireOne(const edge::FieldList &fields, std::string_view lowerName, std::string_view value) {
+void requireOne(const http::FieldList &fields, std::string_view lowerName, std::string_view value) {
   const auto values = valuesOf(fields, lowerName);
   require(values.size() == 1 && values.front() == value, "a field that is not exactly ours");
 }
 
-void checkDecision(const Decision &decision, const edge::RequestHead &head) {
+void checkDecision(const Decision &decision, const http::RequestHead &head) {
   if (decision.kind == Decision::Kind::Misdirected || decision.kind == Decision::Kind::UnknownHandle) return;
   require(head.target.find(decision.target) != std::string_view::npos, "a target from elsewhere");
   const std::string target = (decision.slashMissing ? "/" : "") + std::string(decision.target);
@@ -97,7 +97,7 @@ void checkDecision(const Decision &decision, const edge::RequestHead &head) {
   require(decision.byPath ? byPath && !byHost : byHost, "somebody else's instance");
 }
 
-void checkRequestFields(const edge::FieldList &fields, const ClientFacts &client, std::string_view host,
+void checkRequestFields(const http::FieldList &fields, const ClientFacts &client, std::string_view host,
                         bool toTenant) {
   if (client.ip.empty())
     require(valuesOf(fields, "x-forwarded-for").empty(), "an address that nobody has");
@@ -146,52 +146,52 @@ void checkPolicy(std::string_view input) {
   const std::string_view request = input.substr(0, mark);
   const std::string_view response = mark == std::string_view::npos ? std::string_view{} : input.substr(mark + 1);
 
-  edge::RequestParser parser;
-  edge::RequestHead head;
-  if (parser.parse(request, edge::HeadLimits{}, head) != edge::ParseResult::Complete) return;
+  http::RequestParser parser;
+  http::RequestHead head;
+  if (parser.parse(request, http::HeadLimits{}, head) != http::ParseResult::Complete) return;
   const Decision decision = router.route(head);
   checkDecision(decision, head);
   wantsPage(head);
   isNavigation(head);
 
-  const PeerFacts peer = policy.peer((choice & 2U) != 0   ? edge::Address()
-                                     : (choice & 1U) != 0 ? edge::Address::fromIp("10.1.2.3", 80)
-                                                          : edge::Address::fromIp("192.0.2.1", 80));
+  const PeerFacts peer = policy.peer((choice & 2U) != 0   ? http::Address()
+                                     : (choice & 1U) != 0 ? http::Address::fromIp("10.1.2.3", 80)
+                                                          : http::Address::fromIp("192.0.2.1", 80));
   require(peer.trusted == ((choice & 3U) == 1), "trust in the wrong peer");
   ClientFacts client;
   client.requestId = kId;
   HeaderPolicy::describe(head, peer, (choice & 4U) != 0, client);
   if (!peer.trusted) require(client.ip == peer.ip && client.requestId == kId, "a stranger's word");
   const bool tenant = (choice & 8U) == 0;
-  edge::dropHopByHop(head.fields);
+  http::dropHopByHop(head.fields);
   std::string out;
-  edge::HeadWriter writer(out);
+  http::HeadWriter writer(out);
   writer.requestLine(head.method, head.target);
   policy.writeRequest(head, client, tenant, writer);
   writer.end();
-  edge::RequestParser second;
-  edge::RequestHead copy;
-  require(second.parse(out, edge::HeadLimits{64 * 1024, 200, 8 * 1024}, copy) == edge::ParseResult::Complete,
+  http::RequestParser second;
+  http::RequestHead copy;
+  require(second.parse(out, http::HeadLimits{64 * 1024, 200, 8 * 1024}, copy) == http::ParseResult::Complete,
           "our own request is refused");
   require(second.size() == out.size(), "our own request ends early");
   checkRequestFields(copy.fields, client, head.host, tenant);
 
-  edge::ResponseParser answerParser;
-  edge::ResponseHead answer;
-  if (answerParser.parse(response, edge::HeadLimits{}, false, answer) != edge::ParseResult::Complete) return;
-  edge::dropHopByHop(answer.fields);
+  http::ResponseParser answerParser;
+  http::ResponseHead answer;
+  if (answerParser.parse(response, http::HeadLimits{}, false, answer) != http::ParseResult::Complete) return;
+  http::dropHopByHop(answer.fields);
   const std::string_view host = decision.byPath ? std::string_view{} : head.host;
   out.clear();
   writer.statusLine(answer.status);
   policy.writeResponse(answer, host, client.requestId, tenant, writer);
   writer.end();
-  edge::ResponseParser third;
-  edge::ResponseHead result;
-  require(third.parse(out, edge::HeadLimits{64 * 1024, 200, 8 * 1024}, false, result) == edge::ParseResult::Complete,
+  http::ResponseParser third;
+  http::ResponseHead result;
+  require(third.parse(out, http::HeadLimits{64 * 1024, 200, 8 * 1024}, false, result) == http::ParseResult::Complete,
           "our own answer is refused");
   requireOne(result.fields, "x-request-id", client.requestId);
   if (!tenant) return;
-  for (const edge::Field &field : result.fields) {
+  for (const http::Field &field : result.fields) {
     if (lowered(field.name) == "set-cookie") checkSetCookie(field.value, host);
   }
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 using namespace matrixos;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 namespace {
 

@@ -10,7 +10,7 @@
 
 using namespace httptest;
 using namespace matrixos;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 TEST_CASE("a request is answered on TCP and on both unix sockets, and the connection is kept") {
   TestServer server;

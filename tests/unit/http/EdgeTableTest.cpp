@@ -1,6 +1,6 @@
 /// The edge's tables of malformed messages against the API server: what stands behind another proxy is held to the
 /// same.
-#include "unit/edge/MalformedMessages.h"
+#include "sdk/http/MalformedMessages.h"
 #include "unit/http/HttpTestSupport.h"
 
 #include <doctest/doctest.h>

@@ -11,7 +11,7 @@
 
 using namespace httptest;
 using namespace matrixos;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 namespace {
 

@@ -15,7 +15,7 @@
 namespace httptest {
 
 using namespace matrixos;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 bool eventually(const std::function<bool()> &condition, std::chrono::milliseconds patience) {
   const auto end = Clock::now() + patience;

@@ -84,10 +84,10 @@ std::string bearer();
 /// A server on a TCP port and two unix sockets, with routes that tests need.
 class TestServer {
 public:
-  explicit TestServer(std::function<void(matrixos::http::ApiServerOptions &)> tune = {}, bool start = true);
+  explicit TestServer(std::function<void(matrixos::api::ApiServerOptions &)> tune = {}, bool start = true);
   ~TestServer();
 
-  matrixos::http::ApiServer &server() { return *server_; }
+  matrixos::api::ApiServer &server() { return *server_; }
   std::uint16_t port() const { return server_->port(0); }
   std::string apiPath() const { return (dir_.path() / "api.sock").string(); }
   std::string adminPath() const { return (dir_.path() / "admin.sock").string(); }
@@ -96,17 +96,17 @@ public:
   std::atomic<int> hidden{0};
   std::atomic<int> served{0};
   std::atomic<int> faults{0};
-  std::vector<matrixos::http::AccessRecord> accesses();
+  std::vector<matrixos::api::AccessRecord> accesses();
 
 private:
   TempDir dir_;
   std::mutex mutex_;
-  std::vector<matrixos::http::AccessRecord> accesses_;
-  std::unique_ptr<matrixos::http::ApiServer> server_;
+  std::vector<matrixos::api::AccessRecord> accesses_;
+  std::unique_ptr<matrixos::api::ApiServer> server_;
 };
 
-matrixos::http::Route route(const std::string &method, const std::string &pattern,
-                            std::function<void(const std::shared_ptr<matrixos::http::Exchange> &)> handle,
-                            std::uint64_t maxBody = 65536, const std::string &permission = "public");
+matrixos::api::Route route(const std::string &method, const std::string &pattern,
+                           std::function<void(const std::shared_ptr<matrixos::api::Exchange> &)> handle,
+                           std::uint64_t maxBody = 65536, const std::string &permission = "public");
 
 } // namespace httptest

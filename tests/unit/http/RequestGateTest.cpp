@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 
 using namespace httptest;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 namespace {
 

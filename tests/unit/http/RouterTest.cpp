@@ -10,7 +10,7 @@
 
 using namespace httptest;
 using namespace matrixos;
-using namespace matrixos::http;
+using namespace matrixos::api;
 
 namespace {
 

@@ -70,7 +70,7 @@ public:
   common::Executor executor;
   common::Timers timers;
   plugin::ServiceRegistry services;
-  http::ApiServer api;
+  api::ApiServer api;
   plugin::CoreServices core;
   std::unique_ptr<plugin::PluginHost> host;
 
@@ -85,8 +85,8 @@ private:
     config = config::validate(config::load(options), schema);
   }
 
-  http::ApiServerOptions apiOptions() const {
-    http::ApiServerOptions options;
+  api::ApiServerOptions apiOptions() const {
+    api::ApiServerOptions options;
     options.listen.push_back({"unix:" + (dir / "api.sock").string(), auth::Door::Admin});
     auth::Authenticator::Options auth;
     auth.ownUid = ::geteuid();

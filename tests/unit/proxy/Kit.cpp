@@ -1,8 +1,8 @@
 #include "Kit.h"
 
 #include <arpa/inet.h>
-#include <edge/Address.h>
-#include <edge/Grammar.h>
+#include <http/codec/Grammar.h>
+#include <http/engine/Address.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -118,9 +118,9 @@ std::string fieldOf(const std::string &head, const std::string &name) {
     if (end == std::string::npos) break;
     const std::string line = head.substr(at + 2, end - at - 2);
     const std::size_t colon = line.find(':');
-    if (colon != std::string::npos && matrixos::edge::sameText(line.substr(0, colon), name)) {
+    if (colon != std::string::npos && matrixos::http::sameText(line.substr(0, colon), name)) {
       if (!out.empty()) out += "|";
-      out += std::string(matrixos::edge::trim(std::string_view(line).substr(colon + 1)));
+      out += std::string(matrixos::http::trim(std::string_view(line).substr(colon + 1)));
     }
     at = end;
   }
@@ -184,7 +184,7 @@ Upstream::Upstream(Script script, std::uint16_t port) : fd_(listenOn(port)), por
 
 Upstream::Upstream(Script script, const std::string &path)
     : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), script_(std::move(script)) {
-  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  const auto address = matrixos::http::Address::parse("unix:" + path);
   if (::bind(fd_, address.data(), address.size()) != 0) throw std::runtime_error("bind");
   run();
 }

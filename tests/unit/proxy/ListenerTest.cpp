@@ -4,7 +4,7 @@
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
-#include <edge/Address.h>
+#include <http/engine/Address.h>
 #include <support/TempDir.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,7 +19,7 @@ namespace {
 
 Conn toPath(const std::string &path) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  const auto address = matrixos::http::Address::parse("unix:" + path);
   if (::connect(fd, address.data(), address.size()) != 0) {
     ::close(fd);
     throw std::runtime_error("connect");
@@ -37,7 +37,7 @@ int modeOf(const std::string &path) {
 /// As a process that was killed leaves it.
 void leaveBehind(const std::string &path) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto address = matrixos::edge::Address::parse("unix:" + path);
+  const auto address = matrixos::http::Address::parse("unix:" + path);
   REQUIRE(::bind(fd, address.data(), address.size()) == 0);
   REQUIRE(::listen(fd, 1) == 0);
   ::close(fd);
@@ -110,13 +110,13 @@ TEST_CASE("what is no socket is not removed") {
 
 TEST_CASE("a socket that somebody else keeps is shared, and who connects between two generations waits") {
   const int kept = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto anyPort = matrixos::edge::Address::parse("127.0.0.1:0");
+  const auto anyPort = matrixos::http::Address::parse("127.0.0.1:0");
   REQUIRE(::bind(kept, anyPort.data(), anyPort.size()) == 0);
   REQUIRE(::listen(kept, 16) == 0);
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   REQUIRE(::getsockname(kept, reinterpret_cast<sockaddr *>(&bound), &size) == 0);
-  const auto address = matrixos::edge::Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
+  const auto address = matrixos::http::Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
   Upstream shell(Upstream::echo);
   const auto share = [&](matrixos::proxy::ProxyOptions &o) {
     o.server.listen = {address.text()};

@@ -3,9 +3,9 @@
 
 #include "Kit.h"
 
+#include <sdk/http/MalformedMessages.h>
 #include <support/Process.h>
 #include <support/TempDir.h>
-#include <unit/edge/MalformedMessages.h>
 
 #include <optional>
 #include <string>

@@ -1,7 +1,7 @@
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
-#include <edge/RequestParser.h>
+#include <http/codec/RequestParser.h>
 #include <proxy/AllowedOrigins.h>
 
 #include <string>
@@ -13,9 +13,9 @@ namespace {
 bool admits(const proxy::AllowedOrigins &origins, const std::string &method, const std::string &fields, bool toApi,
             const std::string &host = "api.matrix.test") {
   const std::string text = method + " / HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n";
-  edge::RequestParser parser;
-  edge::RequestHead head;
-  REQUIRE(parser.parse(text, edge::HeadLimits{}, head) == edge::ParseResult::Complete);
+  http::RequestParser parser;
+  http::RequestHead head;
+  REQUIRE(parser.parse(text, http::HeadLimits{}, head) == http::ParseResult::Complete);
   return origins.admits(head, toApi);
 }
 

@@ -165,7 +165,7 @@ private:
     for (std::uint32_t i = 0; i < count; ++i)
       line[std::string(fromAbi(fields[i].key))] = fromAbi(fields[i].value);
     const std::lock_guard lock(mutex_);
-    if (message == "listening") port_ = edge::Address::parse(line.at("address")).port();
+    if (message == "listening") port_ = http::Address::parse(line.at("address")).port();
     if (message == "request") requests_.push_back(std::move(line));
   }
 

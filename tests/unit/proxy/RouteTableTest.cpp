@@ -125,7 +125,7 @@ TEST_CASE("an instance's JSON") {
 
 TEST_CASE("networks of trusted peers") {
   const TrustedPeers peers({"10.1.0.0/15", "192.168.7.3", "2001:db8::/33", "::1"});
-  const auto has = [&](const char *ip) { return peers.contains(matrixos::edge::Address::fromIp(ip, 1)); };
+  const auto has = [&](const char *ip) { return peers.contains(matrixos::http::Address::fromIp(ip, 1)); };
   CHECK(has("10.1.255.255"));
   CHECK(has("10.0.0.1"));
   CHECK_FALSE(has("10.2.0.1"));

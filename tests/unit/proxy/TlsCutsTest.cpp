@@ -3,7 +3,7 @@
 #include "Wire.h"
 
 #include <doctest/doctest.h>
-#include <edge/Tls.h>
+#include <http/engine/Tls.h>
 #include <openssl/ssl.h>
 #include <support/Process.h>
 #include <support/TempDir.h>
@@ -59,7 +59,7 @@ struct TlsStage {
       options.server.loops = 1;
       options.server.listen.clear();
       options.server.tlsListen = {"127.0.0.1:0"};
-      options.server.tls = std::make_shared<matrixos::edge::TlsContext>(file, key);
+      options.server.tls = std::make_shared<matrixos::http::TlsContext>(file, key);
       options.server.timeouts.upstreamIdle = 60s;
     });
     fixture->instance("alice", "running", shell.port());

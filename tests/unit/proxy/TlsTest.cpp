@@ -4,7 +4,7 @@
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
-#include <edge/Tls.h>
+#include <http/engine/Tls.h>
 #include <support/Process.h>
 #include <support/TempDir.h>
 #include <sys/socket.h>
@@ -27,7 +27,7 @@ struct Certificate {
 };
 
 struct TlsFixture {
-  TlsFixture() : context(std::make_shared<matrixos::edge::TlsContext>(certificate.file, certificate.key)) {}
+  TlsFixture() : context(std::make_shared<matrixos::http::TlsContext>(certificate.file, certificate.key)) {}
 
   /// curl's output for a path of alice.
   matrixos::test::Finished curl(std::uint16_t port, const std::string &ca, std::vector<std::string> arguments) const {
@@ -41,7 +41,7 @@ struct TlsFixture {
 
   TempDir dir;
   Certificate certificate{dir, "first"};
-  std::shared_ptr<matrixos::edge::TlsContext> context;
+  std::shared_ptr<matrixos::http::TlsContext> context;
 };
 
 void listenTls(matrixos::proxy::ProxyOptions &options, const TlsFixture &tls) {
@@ -202,7 +202,7 @@ TEST_CASE("a listener passes from plain to TLS and back without being closed") {
 TEST_CASE("files that cannot be used are named") {
   TempDir dir;
   try {
-    matrixos::edge::TlsContext context((dir / "none.pem").string(), (dir / "none.key").string());
+    matrixos::http::TlsContext context((dir / "none.pem").string(), (dir / "none.key").string());
     FAIL("it was accepted");
   } catch (const matrixos::Error &e) {
     CHECK(std::string(e.what()).find("none.pem for TLS: No such file") != std::string::npos);

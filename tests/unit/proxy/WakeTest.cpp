@@ -276,7 +276,7 @@ public:
     for (std::thread &thread : threads_)
       thread.join();
   }
-  matrixos::proxy::Verdict check(const matrixos::edge::RequestHead &head, const matrixos::proxy::Decision &,
+  matrixos::proxy::Verdict check(const matrixos::http::RequestHead &head, const matrixos::proxy::Decision &,
                                  matrixos::proxy::Later &later) override {
     using matrixos::proxy::Verdict;
     const Verdict verdict = head.target == "/denied" ? Verdict::Deny : Verdict::Allow;

@@ -1,0 +1,159 @@
+#include "RequestParser.h"
+
+#include "Grammar.h"
+
+namespace matrixos::http {
+
+namespace {
+
+constexpr std::size_t kMaxMethod = 24;
+constexpr std::size_t kVersionSize = 8; // HTTP/1.1
+
+/// False for anything but HTTP/1.0 and HTTP/1.1.
+bool parseVersion(std::string_view text, int &minor) noexcept {
+  if (text == "HTTP/1.1")
+    minor = 1;
+  else if (text == "HTTP/1.0")
+    minor = 0;
+  else
+    return false;
+  return true;
+}
+
+bool looksLikeVersion(std::string_view text) noexcept {
+  return text.size() == kVersionSize && text.substr(0, 5) == "HTTP/" && isDigits(text.substr(5, 1)) && text[6] == '.' &&
+         isDigits(text.substr(7, 1));
+}
+
+} // namespace
+
+void RequestParser::reset() noexcept {
+  scanner_.reset();
+  skipped_ = 0;
+  authority_ = {};
+  error_ = {};
+}
+
+ParseResult RequestParser::fail(int status, const char *reason) noexcept {
+  error_ = {status, reason};
+  return ParseResult::Failed;
+}
+
+ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits, RequestHead &head) {
+  // One empty line before a request is let pass: old clients send it after a body (RFC 9112 §2.2).
+  if (skipped_ == 0 && data.substr(0, 2) == "\r\n") skipped_ = 2;
+  data.remove_prefix(skipped_);
+  if (data.empty() || (skipped_ == 0 && data == "\r")) return ParseResult::NeedMore;
+  // What cannot become a method is refused at its first byte, a TLS greeting for instance.
+  if (!isToken(data.substr(0, 1))) return fail(400, "the request does not start with a method");
+
+  const std::size_t maxLine = limits.target + kMaxMethod + kVersionSize + 2;
+  switch (scanner_.scan(data, limits.bytes, maxLine)) {
+  case HeadScanner::Result::NeedMore:
+    return ParseResult::NeedMore;
+  case HeadScanner::Result::BareLineFeed:
+    return fail(400, "a line feed without a carriage return");
+  case HeadScanner::Result::FirstLineTooLong:
+    return fail(414, "the request line is too long");
+  case HeadScanner::Result::TooLong:
+    return fail(431, "the request header is too large");
+  case HeadScanner::Result::Complete:
+    break;
+  }
+
+  head.clear();
+  authority_ = {};
+  const std::string_view text = data.substr(0, scanner_.size() - 2);
+  const std::size_t lineEnd = text.find("\r\n");
+  if (parseLine(text.substr(0, lineEnd), head) == ParseResult::Failed) return ParseResult::Failed;
+  if (head.target.size() > limits.target) return fail(414, "the request target is too long");
+  if (const char *reason = parseFields(text.substr(lineEnd + 2), limits.fields, head.fields)) {
+    return fail(head.fields.size() >= limits.fields ? 431 : 400, reason);
+  }
+  return checkFields(head);
+}
+
+ParseResult RequestParser::parseLine(std::string_view line, RequestHead &head) {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || first == last) return fail(400, "the request line has not three parts");
+  head.method = line.substr(0, first);
+  if (!isToken(head.method) || head.method.size() > kMaxMethod) return fail(400, "the method is no token");
+  const std::string_view version = line.substr(last + 1);
+  if (!parseVersion(version, head.minorVersion)) {
+    return looksLikeVersion(version) ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+                                     : fail(400, "the request line does not end with a version");
+  }
+  return parseTarget(line.substr(first + 1, last - first - 1), head);
+}
+
+ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &head) {
+  // Blanks inside the target would make it end elsewhere for a laxer parser.
+  if (!isTarget(target)) return fail(400, "a character in the request target that is not allowed there");
+  if (head.method == "CONNECT" || head.method == "TRACE") return fail(405, "this method is not served");
+  if (target.front() == '/') {
+    head.target = target;
+    return ParseResult::Complete;
+  }
+  if (target == "*" && head.method == "OPTIONS") {
+    head.target = target;
+    return ParseResult::Complete;
+  }
+  // Absolute-form (RFC 9112 §3.2.2); checkFields() compares its authority with Host.
+  const std::size_t scheme = target.find("://");
+  if (scheme == std::string_view::npos) return fail(400, "the request target is no path");
+  const std::string_view name = target.substr(0, scheme);
+  if (!sameText(name, "http") && !sameText(name, "https")) return fail(400, "the request target is no path");
+  const std::string_view rest = target.substr(scheme + 3);
+  const std::size_t slash = rest.find('/');
+  authority_ = rest.substr(0, slash);
+  if (!isHost(authority_)) return fail(400, "the request target names no host");
+  head.target = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
+  return ParseResult::Complete;
+}
+
+ParseResult RequestParser::checkFields(RequestHead &head) {
+  const std::size_t hosts = head.fields.count(Name::Host);
+  if (hosts == 0) return fail(400, "the Host header is missing");
+  if (hosts > 1) return fail(400, "more than one Host header");
+  head.host = head.fields.value(Name::Host);
+  if (!isHost(head.host)) return fail(400, "the Host header is malformed");
+  if (!authority_.empty() && !sameText(authority_, head.host)) return fail(400, "the target and Host name two hosts");
+
+  if (const char *reason = parseFraming(head.fields, head.minorVersion, head.body)) return fail(400, reason);
+
+  ConnectionOptions options;
+  if (!parseConnection(head.fields, options)) return fail(400, "a malformed Connection header");
+  // HTTP/1.0 keep-alive is not offered: its framing rests on every hop understanding it (RFC 9112 §C.2.2).
+  head.keepAlive = head.minorVersion == 1 && !options.close;
+
+  for (const Field &field : head.fields) {
+    if (field.id == Name::Expect) {
+      if (!sameText(field.value, "100-continue")) return fail(417, "the only expectation met here is 100-continue");
+      head.expectContinue = head.minorVersion == 1;
+    } else if (field.id == Name::Te) {
+      head.acceptsTrailers = head.acceptsTrailers || (head.minorVersion == 1 && listHas(field.value, "trailers"));
+    }
+  }
+  return checkUpgrade(head, options.upgrade);
+}
+
+ParseResult RequestParser::checkUpgrade(RequestHead &head, bool connectionUpgrade) {
+  // Only a whole WebSocket handshake is an upgrade; any other, h2c for one, is served as if it had not been asked.
+  const std::string_view protocol = head.fields.value(Name::Upgrade);
+  if (!connectionUpgrade || head.minorVersion != 1 || !sameText(protocol, "websocket")) return ParseResult::Complete;
+  if (head.fields.count(Name::Upgrade) != 1) return fail(400, "more than one Upgrade header");
+  if (head.method != "GET") return fail(400, "a WebSocket handshake has to be a GET");
+  if (head.body.kind == BodyKind::Chunked || head.body.length != 0)
+    return fail(400, "a WebSocket handshake with a body");
+  if (head.fields.count(Name::SecWebSocketKey) != 1 || head.fields.value(Name::SecWebSocketKey).size() != 24) {
+    return fail(400, "a WebSocket handshake without a valid Sec-WebSocket-Key");
+  }
+  if (head.fields.value(Name::SecWebSocketVersion) != "13")
+    return fail(426, "only WebSocket version 13 is spoken here");
+  head.body = {};
+  head.upgradeWebSocket = true;
+  return ParseResult::Complete;
+}
+
+} // namespace matrixos::http

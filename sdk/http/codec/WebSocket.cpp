@@ -1,0 +1,104 @@
+#include "WebSocket.h"
+
+#include <Poco/SHA1Engine.h>
+#include <sys/random.h>
+
+#include <algorithm>
+
+namespace matrixos::http {
+
+namespace {
+
+constexpr unsigned kMasked = 0x80;
+constexpr unsigned kLengthBits = 0x7F;
+
+/// Bytes of a header whose first two bytes are known.
+std::size_t headerSize(unsigned second) noexcept {
+  const unsigned length = second & kLengthBits;
+  return 2U + (length == 126 ? 2U : length == 127 ? 8U : 0U) + ((second & kMasked) != 0 ? 4U : 0U);
+}
+
+std::string base64(const std::vector<unsigned char> &bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
+    unsigned group = 0;
+    for (std::size_t j = 0; j < 3; ++j)
+      group = (group << 8U) | (j < have ? bytes[i + j] : 0U);
+    for (std::size_t j = 0; j < 4; ++j)
+      out += j <= have ? kDigits[(group >> (18 - 6 * j)) & 63U] : '=';
+  }
+  return out;
+}
+
+} // namespace
+
+std::string webSocketAccept(std::string_view key) {
+  static constexpr std::string_view kMagic = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  Poco::SHA1Engine engine;
+  engine.update(key.data(), key.size());
+  engine.update(kMagic.data(), kMagic.size());
+  return base64(engine.digest());
+}
+
+std::string webSocketClose(std::uint16_t code, bool masked) {
+  std::array<unsigned char, 4> key{};
+  // Guessing the key of two known bytes gains nothing; zeros would do as well.
+  if (masked) [[maybe_unused]]
+    const auto got = ::getrandom(key.data(), key.size(), GRND_NONBLOCK);
+  const auto byte = [](unsigned value) { return static_cast<char>(static_cast<unsigned char>(value)); };
+  std::string frame{byte(0x88), byte(masked ? kMasked | 2U : 2U)};
+  if (masked) frame.append(reinterpret_cast<const char *>(key.data()), key.size());
+  frame += byte((code >> 8U) ^ key[0]);
+  frame += byte((code & 0xFFU) ^ key[1]);
+  return frame;
+}
+
+std::uint64_t FrameCounter::feed(std::string_view bytes) noexcept {
+  found_ = 0;
+  while (!bytes.empty() && !lost_)
+    bytes.remove_prefix(step(bytes));
+  return found_;
+}
+
+std::size_t FrameCounter::feedToBoundary(std::string_view bytes) noexcept {
+  std::size_t taken = 0;
+  while (taken < bytes.size() && !lost_ && !atBoundary())
+    taken += step(bytes.substr(taken));
+  return taken;
+}
+
+/// Takes a piece of a payload, or one byte of a header.
+std::size_t FrameCounter::step(std::string_view bytes) noexcept {
+  if (skip_ != 0) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
+    skip_ -= piece;
+    return piece;
+  }
+  header_[have_++] = static_cast<unsigned char>(bytes.front());
+  if (have_ >= 2 && have_ == headerSize(header_[1])) lost_ = !takeHeader();
+  return 1;
+}
+
+bool FrameCounter::takeHeader() noexcept {
+  have_ = 0;
+  const unsigned opcode = header_[0] & 0x0FU;
+  const bool control = (opcode & 0x8U) != 0;
+  const unsigned length = header_[1] & kLengthBits;
+  if ((opcode > 2 && opcode < 8) || opcode > 10) return false;
+  if (control && length > 125) return false;
+  closed_ = closed_ || opcode == 8;
+  skip_ = length;
+  if (length >= 126) {
+    skip_ = 0;
+    const std::size_t size = length == 126 ? 2 : 8;
+    for (std::size_t i = 0; i < size; ++i)
+      skip_ = (skip_ << 8U) | header_[2 + i];
+    if ((skip_ >> 63U) != 0) return false;
+  }
+  if (!control) ++found_;
+  return true;
+}
+
+} // namespace matrixos::http

@@ -1,0 +1,131 @@
+/// http/engine/Connection.h: one client connection; internal.
+#pragma once
+
+#include "Buffer.h"
+#include "Forward.h"
+#include "ProxyHeader.h"
+#include "Session.h"
+#include "Socket.h"
+#include "Timers.h"
+
+#include <http/codec/BodyDecoder.h>
+#include <http/codec/RequestParser.h>
+
+#include <exception>
+#include <memory>
+#include <string>
+
+namespace matrixos::http {
+
+/// Reads requests one after the other, lets the session decide, answers or forwards, and ends in good order. It is
+/// owned by its loop and destroyed after close(), once the stack has unwound.
+class Connection final : public SocketEvents, public Timer, public Exchange {
+public:
+  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory);
+  ~Connection() override;
+
+  void start();
+  /// Instead of start(): answers 503, whatever the client asks for, and ends.
+  void turnAway();
+  bool isTurnedAway() const noexcept { return turnedAway_; }
+  /// Ends at once, whatever is going on.
+  void close();
+  /// Ends now when idle, else after the exchange.
+  void drain();
+
+  // Exchange
+  RequestHead &request() noexcept override;
+  const Address &peer() const noexcept override { return peer_; }
+  bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }
+  Loop &loop() noexcept override { return loop_; }
+  void respond(LocalResponse response) override;
+  void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) override;
+  std::uint64_t hold(std::chrono::milliseconds most) override;
+
+  // For Forward
+  Session &session() noexcept { return *session_; }
+  Socket &socket() noexcept { return *socket_; }
+  Buffer &input() noexcept { return in_; }
+  Summary &summary() noexcept { return summary_; }
+  bool mayKeepAlive() const noexcept;
+  /// Sets the timer to the present deadline, if that is sooner than what it is set to.
+  void arm();
+  /// From here on the client is only watched: for its end, and for the next request.
+  void watch();
+  /// Body bytes have left the buffer; `done`: all of them.
+  void bodyPassed(bool done) noexcept;
+  void forwardFailed(ForwardFailure failure);
+  void refuse(int status, const char *reason);
+  void becomeTunnel();
+  /// The answer has been sent.
+  void finish(bool keepAlive);
+  /// The exchange cannot be completed: the client sees its connection break.
+  void abort(const char *reason);
+  /// Entry of every event: what it throws ends this connection and no other.
+  template <typename Event>
+  void shielded(Event &&event) noexcept {
+    try {
+      event();
+    } catch (const std::exception &) {
+      abort("internal failure");
+    }
+  }
+
+  /// The exchange that belongs to a ticket still waits.
+  bool holding() const noexcept { return state_ == State::Holding; }
+
+  void onReadable() override;
+  void onWritable() override;
+  void onTimer() override;
+
+private:
+  enum class State : std::uint8_t { Preface, Head, Deciding, Holding, Forwarding, Answering, Lingering, Closed };
+
+  void handleReadable();
+  void handleWritable();
+  bool takePreface();
+  void peekPreface();
+  void welcome(const ProxyHeader &header);
+  void processInput();
+  void beginExchange();
+  void readInput();
+  void readWhileBusy();
+  void readNoMore();
+  void sendAnswer(const LocalResponse &response, bool keepAlive);
+  void flushAnswer();
+  bool skipBufferedBody();
+  void endExchange();
+  void linger();
+  void readLingering();
+  void leaveHold() noexcept;
+  std::int64_t deadline() const;
+  void onDeadline();
+
+  Loop &loop_;
+  std::shared_ptr<Socket> socket_;
+  Address peer_;
+  SessionFactory &factory_;
+  std::unique_ptr<Session> session_; // none before the preface
+  Buffer in_;
+  RequestParser parser_;
+  std::unique_ptr<RequestHead> head_;
+  std::unique_ptr<Forward> forward_;
+  std::string answer_;
+  std::size_t answered_ = 0;
+  Summary summary_;
+  std::int64_t startedNs_ = 0;
+  std::int64_t sinceMs_ = 0; // what the present deadline counts from
+  std::int64_t holdUntilMs_ = 0;
+  std::uint64_t ticket_ = 0;
+  std::size_t lingered_ = 0;
+  State state_ = State::Head;
+  bool keepAlive_ = true;
+  bool bodyStarted_ = false; // some of the body has left the buffer
+  bool complete_ = true;     // nothing of the request is left on the wire
+  bool inputEnded_ = false;
+  bool processing_ = false;
+  bool exchange_ = false; // between onRequest and onFinished
+  bool turnedAway_ = false;
+};
+
+} // namespace matrixos::http

@@ -1,0 +1,525 @@
+#include "Forward.h"
+
+#include "Connection.h"
+#include "Loop.h"
+
+#include <http/codec/HopByHop.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace matrixos::http {
+
+namespace {
+
+constexpr std::uint8_t kMostInterims = 16;
+constexpr std::uint16_t kGoingAway = 1001; // RFC 6455 §7.4.1
+
+/// How often a stream looks whether its address was retired. Nobody keeps a list of streams for that: it would cost
+/// every request, and this costs a timer per second and stream.
+constexpr std::int64_t kLookEveryMs = 1'000;
+
+} // namespace
+
+Forward::Forward(Connection &client)
+    : client_(client), buffer_(client.loop().blocks()), request_(*this), response_(*this) {}
+
+Forward::~Forward() {
+  cancel();
+}
+
+void Forward::touch() {
+  sinceMs_ = client_.loop().nowMs();
+}
+
+void Forward::cancel() noexcept {
+  phase_ = Phase::Idle;
+  request_.stop();
+  response_.stop();
+  if (socket_) socket_->close();
+  socket_.reset();
+  buffer_.drop();
+  upstream_.reset();
+}
+
+// ------------------------------------------------------------------------------------------------------ connecting
+
+void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
+  upstream_ = std::move(upstream);
+  maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
+  candidate_ = 0;
+  interims_ = 0;
+  retried_ = requestDone_ = clientEnded_ = oneSideDone_ = false;
+  closing_ = closeToClient_ = closeToUpstream_ = false;
+  response_.setDestination(client_.socket());
+  connectNext(true);
+}
+
+void Forward::connectNext(bool fromPool) {
+  parser_.reset();
+  reused_ = sawByte_ = false;
+  touch();
+  for (; candidate_ < upstream_->candidates.size(); ++candidate_) {
+    const Upstream::Candidate &candidate = upstream_->candidates[candidate_];
+    if (fromPool && candidate.key != 0) socket_ = client_.loop().upstreams().take(candidate.key);
+    if (socket_) {
+      reused_ = client_.summary().reusedUpstream = true;
+      socket_->setUser(this);
+      return sendRequest();
+    }
+    try {
+      socket_ = Socket::connect(client_.loop(), candidate.address);
+    } catch (const std::system_error &) {
+      continue; // refused at once: a UNIX socket nobody listens on, no route
+    }
+    phase_ = Phase::Connecting;
+    socket_->setUser(this);
+    socket_->waitWritable();
+    client_.arm();
+    return;
+  }
+  fail(ForwardFailure::Unreachable);
+}
+
+void Forward::onWritable() {
+  client_.shielded([this] { handleWritable(); });
+}
+
+void Forward::handleWritable() {
+  if (phase_ != Phase::Connecting) {
+    request_.run();
+    return endIfClosed();
+  }
+  if (socket_->finishConnect() == 0) {
+    // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
+    return client_.session().isCurrent(client_, *upstream_) ? sendRequest() : fail(ForwardFailure::Moved);
+  }
+  socket_->close();
+  socket_.reset();
+  ++candidate_;
+  connectNext(true);
+}
+
+// --------------------------------------------------------------------------------------------------------- request
+
+void Forward::sendRequest() {
+  RequestHead &head = client_.request();
+  phase_ = Phase::AwaitHead;
+  touch();
+  sentAtMs_ = sinceMs_;
+  HeadWriter writer(request_.ahead());
+  client_.session().writeRequest(client_, writer);
+  writer.framing(head.body);
+  if (head.upgradeWebSocket) {
+    writer.field("Connection", "Upgrade");
+    writer.field("Upgrade", "websocket");
+  } else if (!upstream_->reuse) {
+    writer.field("Connection", "close");
+  }
+  if (head.expectContinue) writer.field("Expect", "100-continue");
+  writer.end();
+  request_.start(
+      {client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false, maxBody_});
+  socket_->waitReadable();
+  client_.arm();
+  request_.run();
+}
+
+void Forward::clientReadable() {
+  // In a tunnel that has only one side left, the client's is done and nothing is expected any more.
+  request_.run();
+  endIfClosed();
+}
+
+void Forward::clientWritable() {
+  response_.run();
+  watchReader();
+  endIfClosed();
+}
+
+void Forward::onClientEnd() {
+  // A half-closed client may still want its answer (RFC 9112 §9.6 allows closing only one's own side).
+  clientEnded_ = true;
+  touch();
+  client_.arm();
+}
+
+// -------------------------------------------------------------------------------------------------------- response
+
+void Forward::onReadable() {
+  client_.shielded([this] {
+    if (phase_ == Phase::AwaitHead)
+      readHead();
+    else if (phase_ == Phase::Body || phase_ == Phase::Tunnel)
+      response_.run();
+    watchReader();
+    endIfClosed();
+  });
+}
+
+void Forward::readHead() {
+  buffer_.prepare();
+  const Io io = socket_->read(buffer_.writePointer(), buffer_.space());
+  switch (io.kind) {
+  case Io::Kind::WouldBlock:
+    return socket_->waitReadable();
+  case Io::Kind::End:
+  case Io::Kind::Failed:
+    return headMissing();
+  case Io::Kind::Bytes:
+    break;
+  }
+  sawByte_ = true;
+  buffer_.filled(io.bytes);
+  parseHead(); // its deadline does not move with each byte
+}
+
+void Forward::parseHead() {
+  ResponseHead &head = client_.loop().responseHead();
+  while (phase_ == Phase::AwaitHead) {
+    if (buffer_.empty()) return socket_->waitReadable();
+    const bool toHead = client_.request().isHead();
+    switch (parser_.parse(buffer_.view(), client_.loop().options().response, toHead, head)) {
+    case ParseResult::NeedMore:
+      return socket_->waitReadable();
+    case ParseResult::Failed:
+      client_.summary().reason = parser_.error().reason;
+      return fail(ForwardFailure::BadResponse);
+    case ParseResult::Complete:
+      break;
+    }
+    dropHopByHop(head.fields);
+    if (head.status == 101) return startTunnel(head);
+    if (!head.isInterim()) return startResponse(head);
+    relayInterim(head);
+  }
+}
+
+void Forward::headMissing() {
+  const RequestHead &head = client_.request();
+  const bool replayable = head.body.kind == BodyKind::None;
+  // RFC 9110 §9.2.2 and RFC 9112 §9.3.1: a connection may close just as it is used again.
+  if (reused_ && !sawByte_ && !retried_ && replayable && isIdempotent(head.method)) {
+    retried_ = true;
+    request_.stop();
+    socket_->close();
+    socket_.reset();
+    return connectNext(false);
+  }
+  if (sawByte_) {
+    client_.summary().reason = "the upstream closed its connection inside its answer";
+    return fail(ForwardFailure::BadResponse);
+  }
+  client_.summary().reason = "the upstream closed its connection without an answer";
+  fail(ForwardFailure::ClosedEarly);
+}
+
+void Forward::relayInterim(ResponseHead &head) {
+  if (++interims_ > kMostInterims) {
+    client_.summary().reason = "too many interim answers";
+    return fail(ForwardFailure::BadResponse);
+  }
+  // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
+  if (client_.request().minorVersion == 1) {
+    HeadWriter writer(response_.ahead());
+    writer.statusLine(head.status);
+    client_.session().writeResponse(client_, head, writer);
+    writer.end();
+  }
+  buffer_.consume(parser_.size());
+  parser_.reset();
+  touch();
+  response_.run();
+}
+
+void Forward::startResponse(ResponseHead &head) {
+  const RequestHead &request = client_.request();
+  const bool modern = request.minorVersion == 1;
+  const bool hasBody = head.body.kind != BodyKind::None;
+  const bool chunked = modern && (head.body.kind == BodyKind::Chunked || head.body.kind == BodyKind::UntilClose);
+  const bool delimited = !hasBody || head.body.kind == BodyKind::Length || chunked;
+  clientKeepAlive_ = client_.mayKeepAlive() && delimited;
+  upstreamKeepAlive_ = head.keepAlive && upstream_->reuse;
+  client_.summary().status = head.status;
+
+  HeadWriter writer(response_.ahead());
+  writer.statusLine(head.status);
+  client_.session().writeResponse(client_, head, writer);
+  if (chunked)
+    writer.framing({BodyKind::Chunked, 0});
+  else if (head.announced.kind == BodyKind::Length && head.status != 204)
+    writer.contentLength(head.announced.length);
+  if (!clientKeepAlive_) writer.field("Connection", "close");
+  writer.end();
+  const BodyFraming framing = head.body;
+  buffer_.consume(parser_.size());
+  phase_ = Phase::Body;
+  touch();
+  response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers});
+  readerWaitMs_ = readerSinceMs_ = 0;
+  client_.arm();
+  response_.run();
+  watchReader();
+}
+
+void Forward::responseDone() {
+  // Bytes behind the response were not asked for; a connection that sends them is not used again.
+  const bool retired = retirement() != nullptr && retirement()->isSet();
+  const bool reusable = upstreamKeepAlive_ && requestDone_ && buffer_.empty() && !retired;
+  const std::uint64_t key = upstream_->candidates[candidate_].key;
+  request_.stop();
+  phase_ = Phase::Idle;
+  auto socket = std::move(socket_);
+  socket->setUser(nullptr);
+  if (reusable)
+    client_.loop().upstreams().put(key, std::move(socket));
+  else
+    socket->close();
+  buffer_.drop();
+  upstream_.reset();
+  client_.finish(clientKeepAlive_);
+}
+
+// ---------------------------------------------------------------------------------------------------------- tunnel
+
+void Forward::startTunnel(ResponseHead &head) {
+  const RequestHead &request = client_.request();
+  const bool valid =
+      request.upgradeWebSocket && head.upgradeWebSocket && requestDone_ &&
+      head.fields.value(Name::SecWebSocketAccept) == webSocketAccept(request.fields.value(Name::SecWebSocketKey));
+  if (!valid) {
+    client_.summary().reason = "a 101 that answers no WebSocket handshake";
+    return fail(ForwardFailure::BadResponse);
+  }
+  HeadWriter writer(response_.ahead());
+  writer.statusLine(101);
+  client_.session().writeResponse(client_, head, writer);
+  writer.field("Connection", "Upgrade");
+  writer.field("Upgrade", "websocket");
+  writer.end();
+  buffer_.consume(parser_.size());
+  client_.becomeTunnel();
+  phase_ = Phase::Tunnel;
+  touch();
+  fromClient_ = fromUpstream_ = {};
+  const BodyFraming raw{BodyKind::UntilClose, 0};
+  request_.start({client_.socket(), client_.input(), *socket_, raw});
+  response_.start({*socket_, buffer_, client_.socket(), raw});
+  response_.run();
+  if (phase_ == Phase::Tunnel) request_.run();
+  if (client_.loop().draining()) closeTunnel();
+}
+
+void Forward::tunnelSideDone(Pump &pump) {
+  if (oneSideDone_) return client_.close();
+  oneSideDone_ = true;
+  if (&pump == &request_)
+    socket_->shutdownWrite();
+  else
+    client_.socket().shutdownWrite();
+  touch();
+  client_.arm();
+}
+
+void Forward::closeTunnel() {
+  // A closing handshake that is under way comes to its end by itself.
+  if (phase_ != Phase::Tunnel || closing_ || oneSideDone_ || fromClient_.closed() || fromUpstream_.closed()) return;
+  closing_ = true;
+  for (Pump *pump : {&response_, &request_}) {
+    if (phase_ != Phase::Tunnel || !framesOf(*pump).atBoundary()) continue;
+    sendClose(*pump);
+    pump->run();
+  }
+}
+
+void Forward::sendClose(Pump &pump) {
+  closeSentBy(pump) = true;
+  pump.append(webSocketClose(kGoingAway, &pump == &request_));
+}
+
+/// How much of the payload passes: all, or what stands before our close frame.
+std::size_t Forward::relayFrames(Pump &pump, std::string_view payload) {
+  FrameCounter &counter = framesOf(pump);
+  if (!closing_) {
+    const std::uint64_t frames = counter.feed(payload);
+    if (frames != 0) client_.session().onFrames(client_, frames);
+    return payload.size();
+  }
+  std::size_t passes = 0;
+  if (!closeSentBy(pump)) {
+    passes = counter.feedToBoundary(payload);
+    if (!counter.atBoundary()) return payload.size();
+    sendClose(pump);
+  }
+  counter.feed(payload.substr(passes)); // for the close frame that answers ours
+  return passes;
+}
+
+void Forward::endIfClosed() {
+  if (!closing_ || phase_ != Phase::Tunnel || !fromClient_.closed() || !fromUpstream_.closed()) return;
+  if (!request_.writing() && !response_.writing()) client_.close();
+}
+
+// ---------------------------------------------------------------------------------------------------------- events
+
+std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
+  Summary &summary = client_.summary();
+  if (&pump == &request_) {
+    client_.bodyPassed(false);
+    summary.bytesIn += payload.size();
+  } else {
+    summary.bytesOut += payload.size();
+    if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
+  }
+  return tunnel() ? relayFrames(pump, payload) : payload.size();
+}
+
+void Forward::onPumpDone(Pump &pump) {
+  if (tunnel()) return tunnelSideDone(pump);
+  if (&pump == &response_) return responseDone();
+  requestDone_ = true;
+  touch();
+  client_.bodyPassed(true);
+  client_.watch();
+}
+
+void Forward::onPumpFailed(Pump &pump, PumpFailure failure) {
+  if (tunnel()) return client_.close();
+  if (&pump == &response_) {
+    if (failure == PumpFailure::DestinationFailed) return client_.abort("the client closed its connection");
+    return client_.abort(failure == PumpFailure::BadFraming ? "bad chunk syntax in the answer"
+                                                            : "the upstream broke off its answer");
+  }
+  switch (failure) {
+  case PumpFailure::DestinationFailed:
+    // The upstream may have answered before it stopped reading; what it said is still to be read.
+    return socket_->waitReadable();
+  case PumpFailure::BadFraming:
+    if (phase_ == Phase::Body || response_.writing()) return client_.abort("bad chunk syntax in the request");
+    cancel();
+    return client_.refuse(400, "bad chunk syntax");
+  case PumpFailure::TooLarge:
+    if (phase_ == Phase::Body || response_.writing()) return client_.abort("the request body is too large");
+    cancel();
+    return client_.refuse(413, "the request body is too large");
+  case PumpFailure::SourceEnded:
+  case PumpFailure::SourceFailed:
+    return client_.abort("the client closed its connection inside a request");
+  }
+}
+
+/// Until when the request body may stand still, and from when on it has to have brought its rate.
+std::int64_t Forward::bodyDeadline() const noexcept {
+  const ServerOptions &options = client_.loop().options();
+  const std::int64_t patience = options.timeouts.requestBody.count();
+  const std::int64_t standsStill =
+      sinceMs_ + (clientEnded_ ? std::min(patience, options.timeouts.halfClosed.count()) : patience);
+  // What the upstream does not take is not the client's fault.
+  if (options.minBodyRate == 0 || request_.writing()) return standsStill;
+  const auto earned = static_cast<std::int64_t>(request_.passed() / options.minBodyRate) * 1000;
+  return std::min(standsStill, sentAtMs_ + patience + earned);
+}
+
+/// Only what waits for the client counts: an upstream that brings nothing is not its fault.
+void Forward::watchReader() noexcept {
+  if (phase_ != Phase::Body || response_.writing() == (readerSinceMs_ != 0)) return;
+  const std::int64_t now = client_.loop().nowMs();
+  if (readerSinceMs_ != 0) readerWaitMs_ += now - readerSinceMs_;
+  readerSinceMs_ = readerSinceMs_ != 0 ? 0 : now;
+}
+
+/// Until when the client has to have read at its rate what waited for it.
+std::int64_t Forward::readerDeadline() const noexcept {
+  const ServerOptions &options = client_.loop().options();
+  if (options.minReadRate == 0 || readerSinceMs_ == 0) return INT64_MAX;
+  const auto earned = static_cast<std::int64_t>(response_.passed() / options.minReadRate) * 1000;
+  return readerSinceMs_ - readerWaitMs_ + options.timeouts.requestBody.count() + earned;
+}
+
+std::int64_t Forward::deadline() const {
+  if (phase_ == Phase::Idle) return INT64_MAX;
+  std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
+  if (phase_ == Phase::Body) at = std::min(at, readerDeadline());
+  return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
+}
+
+void Forward::look() {
+  if (phase_ == Phase::Tunnel && retirement() != nullptr && retirement()->isSet()) closeTunnel();
+}
+
+void Forward::onRetired() {
+  client_.summary().reason = "the instance has gone";
+  switch (phase_) {
+  case Phase::Idle:
+    return;
+  case Phase::Connecting:
+    return fail(ForwardFailure::Moved);
+  case Phase::AwaitHead:
+    return fail(ForwardFailure::ClosedEarly);
+  case Phase::Body:
+    return client_.abort("the instance has gone");
+  case Phase::Tunnel:
+    return client_.close();
+  }
+}
+
+std::int64_t Forward::phaseDeadline() const {
+  const Timeouts &limit = client_.loop().options().timeouts;
+  Timeouts::Ms wait{};
+  switch (phase_) {
+  case Phase::Idle:
+    return INT64_MAX;
+  case Phase::Connecting:
+    wait = limit.connect;
+    break;
+  case Phase::AwaitHead:
+    if (!requestDone_) return bodyDeadline();
+    wait = limit.firstByte;
+    break;
+  case Phase::Body:
+    wait = response_.writing() ? limit.requestBody : limit.responseBody;
+    break;
+  case Phase::Tunnel:
+    wait = limit.tunnel;
+    break;
+  }
+  if (clientEnded_ || oneSideDone_) wait = std::min(wait, limit.halfClosed);
+  return sinceMs_ + wait.count();
+}
+
+void Forward::onDeadline() {
+  if (phase_ != Phase::Idle && retirement() != nullptr && retirement()->isDue(client_.loop().nowMs()))
+    return onRetired();
+  switch (phase_) {
+  case Phase::Idle:
+    return;
+  case Phase::Connecting:
+    socket_->close();
+    socket_.reset();
+    if (++candidate_ == upstream_->candidates.size()) return fail(ForwardFailure::ConnectTimeout);
+    return connectNext(true);
+  case Phase::AwaitHead:
+    if (requestDone_) {
+      client_.summary().reason = "no answer in time";
+      return fail(ForwardFailure::Timeout);
+    }
+    if (response_.writing() || request_.writing()) return client_.abort("the request body stands still");
+    cancel();
+    return client_.refuse(408, "the request body took too long");
+  case Phase::Body:
+    if (client_.loop().nowMs() >= readerDeadline()) return client_.abort("the client reads too slowly");
+    return client_.abort("the answer stands still");
+  case Phase::Tunnel:
+    return client_.close();
+  }
+}
+
+void Forward::fail(ForwardFailure failure) {
+  // Half an interim answer cannot be followed by anything.
+  const bool torn = response_.writing();
+  cancel();
+  if (torn) return client_.abort("the client reads too slowly");
+  client_.forwardFailed(failure);
+}
+
+} // namespace matrixos::http

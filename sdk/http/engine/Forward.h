@@ -1,0 +1,105 @@
+/// http/engine/Forward.h: the upstream half of an exchange; internal.
+#pragma once
+
+#include "Pump.h"
+#include "Session.h"
+
+#include <http/codec/ResponseParser.h>
+#include <http/codec/WebSocket.h>
+
+#include <memory>
+
+namespace matrixos::http {
+
+class Connection;
+
+/// Sends a request to the first candidate that takes it and brings the response back, or becomes a tunnel after a
+/// valid 101. It is kept by its connection and used for one exchange after the other.
+class Forward final : public SocketEvents, public PumpOwner {
+public:
+  explicit Forward(Connection &client);
+  ~Forward();
+
+  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody);
+  void clientReadable();
+  void clientWritable();
+  /// True while bytes from the client belong to this exchange.
+  bool wantsInput() const noexcept { return tunnel() || (phase_ != Phase::Idle && request_.started()); }
+  bool tunnel() const noexcept { return phase_ == Phase::Tunnel; }
+  std::int64_t deadline() const;
+  void onDeadline();
+  void onClientEnd();
+  /// A WebSocket is asked to end: both sides get a close frame, at the next boundary between two frames, and what they
+  /// send after that is only read. It is over once both have answered with theirs.
+  void closeTunnel();
+  /// Now and then: the address may have been retired.
+  void look();
+  /// Lets go of the upstream.
+  void cancel() noexcept;
+
+  void onReadable() override;
+  void onWritable() override;
+  void onPumpProgress() override { touch(); }
+  std::size_t onPumpBytes(Pump &pump, std::string_view payload) override;
+  void onPumpDone(Pump &pump) override;
+  void onPumpFailed(Pump &pump, PumpFailure failure) override;
+
+private:
+  enum class Phase : std::uint8_t { Idle, Connecting, AwaitHead, Body, Tunnel };
+
+  void handleWritable();
+  void connectNext(bool fromPool);
+  void sendRequest();
+  void readHead();
+  void parseHead();
+  void headMissing();
+  void relayInterim(ResponseHead &head);
+  void startResponse(ResponseHead &head);
+  void startTunnel(ResponseHead &head);
+  void responseDone();
+  void tunnelSideDone(Pump &pump);
+  std::size_t relayFrames(Pump &pump, std::string_view payload);
+  FrameCounter &framesOf(const Pump &pump) noexcept { return &pump == &request_ ? fromClient_ : fromUpstream_; }
+  bool &closeSentBy(const Pump &pump) noexcept { return &pump == &request_ ? closeToUpstream_ : closeToClient_; }
+  void sendClose(Pump &pump);
+  void endIfClosed();
+  const Retirement *retirement() const noexcept { return upstream_->candidates[candidate_].retirement.get(); }
+  void onRetired();
+  std::int64_t phaseDeadline() const;
+  std::int64_t bodyDeadline() const noexcept;
+  std::int64_t readerDeadline() const noexcept;
+  void watchReader() noexcept;
+  void fail(ForwardFailure failure);
+  void touch();
+
+  Connection &client_;
+  std::shared_ptr<const Upstream> upstream_;
+  std::shared_ptr<Socket> socket_;
+  Buffer buffer_;
+  ResponseParser parser_;
+  Pump request_;
+  Pump response_;
+  FrameCounter fromClient_;
+  FrameCounter fromUpstream_;
+  std::size_t candidate_ = 0;
+  std::uint64_t maxBody_ = UINT64_MAX;
+  std::int64_t sinceMs_ = 0;       // last progress
+  std::int64_t sentAtMs_ = 0;      // the head of the request
+  std::int64_t readerWaitMs_ = 0;  // how long the client has let its answer wait, before the present wait
+  std::int64_t readerSinceMs_ = 0; // the present wait; 0: none
+  Phase phase_ = Phase::Idle;
+  std::uint8_t interims_ = 0;
+  bool reused_ = false;
+  bool retried_ = false;
+  bool sawByte_ = false;
+  bool requestDone_ = false;
+  bool upstreamKeepAlive_ = false;
+  bool clientKeepAlive_ = false;
+  bool clientEnded_ = false;
+  bool oneSideDone_ = false;
+  bool closing_ = false; // a WebSocket that was asked to end
+  bool closeToClient_ = false;
+  bool closeToUpstream_ = false;
+};
+
+} // namespace matrixos::http

@@ -1,0 +1,73 @@
+/// http/engine/Listener.h: one address that clients connect to; internal.
+#pragma once
+
+#include "Address.h"
+#include "Reactor.h"
+#include "Timers.h"
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace matrixos::http {
+
+class Loop;
+
+/// Takes what a listener accepts. On the listener's loop.
+class Acceptor {
+public:
+  virtual void accepted(int fd, const Address &peer, bool encrypted) noexcept = 0;
+
+protected:
+  ~Acceptor() = default;
+};
+
+/// Binds and listens at once, or shares a socket that does so already; accepts from wait() on. The descriptor is bound
+/// on the thread that constructs it, the rest happens on the loop.
+class Listener final : public Pollable, public Timer {
+public:
+  /// `asked` is the address as it was configured. Throws matrixos::Error that names it and the reason. See
+  /// ServerOptions for `inherited` and `unixMode`.
+  Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted, const std::vector<int> &inherited,
+           mode_t unixMode);
+  ~Listener() override;
+
+  /// Throws std::system_error.
+  void wait();
+  /// Takes what already waits in the backlog, then no longer listens. A UNIX socket's file goes with it, unless another
+  /// process has put its own there. Of a shared socket the backlog stays where it is. One that never waited may be
+  /// closed on any thread.
+  void close() noexcept;
+
+  const Address &asked() const noexcept { return asked_; }
+  /// The port resolved.
+  const Address &bound() const noexcept { return bound_; }
+  /// For the connections that come from now on.
+  void change(bool encrypted, mode_t unixMode) noexcept;
+
+  void onEvents(unsigned) override { accept(); }
+  void onTimer() override { accept(); }
+
+private:
+  bool share(const std::vector<int> &inherited);
+  void bindAndListen(mode_t unixMode);
+  void accept();
+  /// True: there may be more.
+  bool acceptSome() noexcept;
+  bool ownsFile() const noexcept;
+  void removeFile() noexcept;
+
+  Acceptor &acceptor_;
+  Loop &loop_;
+  const Address asked_;
+  Address bound_;
+  int fd_ = -1;
+  bool encrypted_;
+  bool waiting_ = false;
+  bool shared_ = false;
+  dev_t fileDevice_ = 0; // of a UNIX socket's file
+  ino_t fileNumber_ = 0;
+};
+
+} // namespace matrixos::http

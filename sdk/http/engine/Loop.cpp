@@ -1,0 +1,147 @@
+#include "Loop.h"
+
+#include "Connection.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+
+namespace matrixos::http {
+
+namespace {
+
+constexpr std::size_t kKeptHeads = 128;
+constexpr std::int64_t kStillMs = 500; // between two rounds that are a tick apart at most
+
+std::int64_t coarseNow() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+
+} // namespace
+
+Loop::Loop(unsigned index, std::shared_ptr<const ServerOptions> options)
+    : index_(index), options_(std::move(options)), blocks_(options_->bufferSize), upstreams_(*this) {
+  nowMs_ = coarseNow();
+}
+
+void Loop::use(std::shared_ptr<const ServerOptions> options) {
+  options_ = std::move(options);
+  for (const auto &[key, connection] : live_)
+    key->arm();
+}
+
+Loop::~Loop() {
+  stop();
+}
+
+void Loop::start() {
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(index_)).c_str());
+    run();
+  });
+}
+
+void Loop::run() {
+  // OpenSSL writes with write(2), which says it with a signal that the peer has gone.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+  while (running_) {
+    reactor_.wait(patience());
+    turn(coarseNow());
+  }
+}
+
+void Loop::turn(std::int64_t nowMs) {
+  const bool stoodStill = nowMs - nowMs_ > kStillMs;
+  nowMs_ = nowMs;
+  reactor_.dispatch();
+  if (stoodStill) {
+    // The process was stopped, or the machine was: what has come meanwhile was not late, so it counts before deadlines.
+    reactor_.wait(0);
+    reactor_.dispatch();
+  }
+  timers_.advance(nowMs_);
+  retired_.clear();
+}
+
+int Loop::patience() const noexcept {
+  if (timers_.empty()) return -1;
+  constexpr std::int64_t kLongest = 60'000;
+  return static_cast<int>(std::clamp<std::int64_t>(timers_.nextMs() - nowMs_, 1, kLongest));
+}
+
+void Loop::stop() {
+  if (!thread_.joinable()) return;
+  post([this] {
+    closeAll();
+    upstreams_.clear();
+    running_ = false;
+  });
+  thread_.join();
+}
+
+void Loop::post(std::function<void()> task) {
+  reactor_.post(std::move(task));
+}
+
+void Loop::resume(std::uint64_t ticket, std::function<void(Exchange &)> then) {
+  post([this, ticket, then = std::move(then)] {
+    const auto found = held_.find(ticket);
+    if (found != held_.end()) found->second->shielded([&] { then(*found->second); });
+  });
+}
+
+std::unique_ptr<RequestHead> Loop::takeRequestHead() {
+  if (heads_.empty()) return std::make_unique<RequestHead>();
+  auto head = std::move(heads_.back());
+  heads_.pop_back();
+  return head;
+}
+
+void Loop::giveRequestHead(std::unique_ptr<RequestHead> head) {
+  if (heads_.size() < kKeptHeads) heads_.push_back(std::move(head));
+}
+
+void Loop::adopt(std::unique_ptr<Connection> connection, bool full) {
+  Connection &added = *connection;
+  live_.emplace(&added, std::move(connection));
+  full ? added.turnAway() : added.start();
+}
+
+void Loop::retire(Connection &connection) {
+  const auto found = live_.find(&connection);
+  if (found == live_.end()) return;
+  retired_.push_back(std::move(found->second));
+  live_.erase(found);
+  (connection.isTurnedAway() ? turnedAway_ : connections_).fetch_sub(1, std::memory_order_relaxed);
+}
+
+std::uint64_t Loop::hold(Connection &connection) {
+  held_.emplace(++lastTicket_, &connection);
+  return lastTicket_;
+}
+
+void Loop::drain() {
+  draining_ = true;
+  std::vector<Connection *> all;
+  for (const auto &[key, connection] : live_)
+    all.push_back(key);
+  for (Connection *connection : all)
+    connection->drain();
+  upstreams_.clear();
+}
+
+void Loop::closeAll() {
+  draining_ = true;
+  while (!live_.empty())
+    live_.begin()->first->close();
+}
+
+} // namespace matrixos::http

@@ -1,0 +1,106 @@
+/// http/engine/Loop.h: one event loop with all that its connections share.
+#pragma once
+
+#include "Buffer.h"
+#include "Options.h"
+#include "Reactor.h"
+#include "Timers.h"
+#include "UpstreamPool.h"
+
+#include <http/codec/Head.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace matrixos::http {
+
+class Connection;
+class Exchange;
+
+/// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
+class Loop : public std::enable_shared_from_this<Loop> {
+public:
+  Loop(unsigned index, std::shared_ptr<const ServerOptions> options);
+  ~Loop();
+  Loop(const Loop &) = delete;
+  Loop &operator=(const Loop &) = delete;
+
+  void start();
+  /// Ends the thread and waits for it. Connections are closed first. Any thread but the loop's own.
+  void stop();
+
+  unsigned index() const noexcept { return index_; }
+  /// Valid until the stack has unwound: from one event to the next it may be replaced.
+  const ServerOptions &options() const noexcept { return *options_; }
+  /// From now on these count, also for the deadlines of open connections.
+  void use(std::shared_ptr<const ServerOptions> options);
+
+  /// [any-thread] Runs `task` on the loop; after stop() it is destroyed unrun.
+  void post(std::function<void()> task);
+  /// [any-thread] Runs `then` with the held exchange on the loop, or not at all when that has ended.
+  void resume(std::uint64_t ticket, std::function<void(Exchange &)> then);
+
+  /// CLOCK_MONOTONIC as of the present round of events, and coarse.
+  std::int64_t nowMs() const noexcept { return nowMs_; }
+
+  TimerWheel &timers() noexcept { return timers_; }
+  BlockPool &blocks() noexcept { return blocks_; }
+  UpstreamPool &upstreams() noexcept { return upstreams_; }
+  ResponseHead &responseHead() noexcept { return responseHead_; }
+  RequestHead &emptyHead() noexcept { return emptyHead_; }
+  std::unique_ptr<RequestHead> takeRequestHead();
+  void giveRequestHead(std::unique_ptr<RequestHead> head);
+
+  /// full: it is only told to come again later.
+  void adopt(std::unique_ptr<Connection> connection, bool full = false);
+  /// Destroys the connection once the stack has unwound.
+  void retire(Connection &connection);
+  std::uint64_t hold(Connection &connection);
+  void unhold(std::uint64_t ticket) noexcept { held_.erase(ticket); }
+
+  /// [any-thread] Connections of this loop, those on their way to it included.
+  std::atomic<std::size_t> &connections() noexcept { return connections_; }
+  /// [any-thread] Those that are only told to come again later; not among connections().
+  std::atomic<std::size_t> &turnedAway() noexcept { return turnedAway_; }
+  /// See Server::drain().
+  void drain();
+  bool draining() const noexcept { return draining_; }
+  void closeAll();
+
+  Reactor &reactor() noexcept { return reactor_; }
+  /// Passes on what the reactor's wait() brought, at that time, and then the deadlines that have passed. The thread
+  /// does nothing else; who never calls start() may do it in its place, with a clock of its own.
+  void turn(std::int64_t nowMs);
+
+private:
+  void run();
+  int patience() const noexcept;
+
+  unsigned index_;
+  std::shared_ptr<const ServerOptions> options_;
+  Reactor reactor_;
+  std::thread thread_;
+  TimerWheel timers_;
+  BlockPool blocks_;
+  UpstreamPool upstreams_;
+  ResponseHead responseHead_;
+  RequestHead emptyHead_;
+  std::vector<std::unique_ptr<RequestHead>> heads_;
+  std::unordered_map<Connection *, std::unique_ptr<Connection>> live_;
+  std::vector<std::unique_ptr<Connection>> retired_;
+  std::unordered_map<std::uint64_t, Connection *> held_;
+  std::uint64_t lastTicket_ = 0;
+  std::int64_t nowMs_ = 0;
+  std::atomic<std::size_t> connections_{0};
+  std::atomic<std::size_t> turnedAway_{0};
+  bool running_ = true;
+  bool draining_ = false;
+};
+
+} // namespace matrixos::http

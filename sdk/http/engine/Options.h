@@ -1,0 +1,64 @@
+/// http/engine/Options.h: limits and timeouts of a server. The defaults suit a public listener behind a tunnel.
+#pragma once
+
+#include "Tls.h"
+
+#include <http/codec/Head.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace matrixos::http {
+
+struct Timeouts {
+  using Ms = std::chrono::milliseconds;
+  Ms header{10'000};        ///< whole request head, from its first byte: 408
+  Ms keepAlive{95'000};     ///< idle client connection; longer than the 90 s of cloudflared's own idle pool
+  Ms requestBody{30'000};   ///< between two pieces of a request body, or of a response the client reads
+  Ms connect{2'000};        ///< to one upstream address
+  Ms firstByte{120'000};    ///< from the whole request, or the last interim answer, to the whole response head: 504
+  Ms responseBody{300'000}; ///< between two pieces of a response body
+  Ms tunnel{3'600'000};     ///< WebSocket without any byte
+  Ms halfClosed{30'000};    ///< progress after the client closed its sending side
+  Ms linger{2'000};         ///< for what a client still sends after an answer that ends its connection
+  Ms upstreamIdle{4'000};   ///< pooled upstream connection; Node closes its own after 5 s
+};
+
+/// All but `loops` and `bufferSize` may change while the server runs, see Server::reconfigure().
+struct ServerOptions {
+  /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
+  std::vector<std::string> listen;
+  /// The same, for listeners that speak TLS with this certificate.
+  std::vector<std::string> tlsListen;
+  std::shared_ptr<TlsContext> tls;
+  /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
+  /// not bound but taken from there, and who connects meanwhile waits. They stay the caller's.
+  std::vector<int> inherited;
+  /// File mode of UNIX sockets: whoever may write to the file may connect.
+  mode_t unixMode = 0660;
+  unsigned loops = 0; ///< event loops; 0: one per core
+  HeadLimits request{};
+  HeadLimits response{};
+  /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
+  std::size_t bufferSize = 32 * 1024;
+  std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed; one that speaks TLS closed
+  std::uint64_t maxBody = UINT64_MAX;  ///< of a request: 413
+  /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
+  /// sends a byte now and then would otherwise hold its place for ever.
+  std::uint64_t minBodyRate = 0;
+  /// Bytes per second that a client has to read of an answer while some of it waits for the client, once that has
+  /// waited for Timeouts::requestBody in all; 0: any. WebSockets are not concerned.
+  std::uint64_t minReadRate = 0;
+  /// Each connection has to begin with a header of the PROXY protocol, whose address then is the peer's; before the
+  /// handshake where TLS is spoken.
+  bool proxyProtocol = false;
+  std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
+  Timeouts timeouts{};
+};
+
+} // namespace matrixos::http

@@ -1,0 +1,66 @@
+/// http/engine/Tls.h: TLS on client connections, by OpenSSL.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace matrixos::http {
+
+/// A certificate with its key, read from PEM files. Thread-safe.
+class TlsContext {
+public:
+  /// Reads both. Throws matrixos::Error that names the file and the reason.
+  TlsContext(std::string certificateFile, std::string keyFile);
+
+  /// Reads the files anew when they have changed, for the connections that come from now on: true when it did. When it
+  /// throws, all is as before, and the next call tries again. One thread at a time.
+  bool refresh();
+
+  const std::string &certificateFile() const noexcept { return certificateFile_; }
+  const std::string &keyFile() const noexcept { return keyFile_; }
+
+private:
+  friend class TlsStream;
+  using Stamp = std::pair<std::filesystem::file_time_type, std::filesystem::file_time_type>;
+  Stamp stamp() const noexcept;
+  void load();
+  std::shared_ptr<ssl_ctx_st> current() const;
+
+  const std::string certificateFile_;
+  const std::string keyFile_;
+  Stamp loaded_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<ssl_ctx_st> context_;
+};
+
+/// The encrypted side of one socket. It does not own the descriptor, and never blocks.
+class TlsStream {
+public:
+  enum class Result { Bytes, WantMore, End, Failed };
+
+  /// Throws matrixos::Error when there is no memory for it.
+  TlsStream(const TlsContext &context, int fd);
+  ~TlsStream();
+  TlsStream(const TlsStream &) = delete;
+  TlsStream &operator=(const TlsStream &) = delete;
+
+  /// The handshake happens in the first calls. WantMore: try again after the next event of the descriptor, whichever.
+  Result read(char *to, std::size_t size, std::size_t &got) noexcept;
+  Result write(const char *from, std::size_t size, std::size_t &put) noexcept;
+  /// Tells the peer that nothing follows.
+  void finish() noexcept;
+  bool established() const noexcept;
+
+private:
+  Result resultOf(int code) noexcept;
+  ssl_st *ssl_;
+};
+
+} // namespace matrixos::http
