@@ -124,7 +124,7 @@ http::LocalResponse errorResponse(bool asPage, int status, std::string_view sent
     response.fields.emplace_back("Content-Security-Policy",
                                  "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
   } else {
-    response = http::problem(status, sentence);
+    response = http::problemResponse(status, sentence);
   }
   response.fields.emplace_back("Cache-Control", "no-store");
   if (retryAfterSeconds > 0) response.fields.emplace_back("Retry-After", std::to_string(retryAfterSeconds));

@@ -134,10 +134,13 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.accessLog = config_.getBool("access_log");
 
   http::ServerOptions &server = out.server;
-  server.listen = config_.getList("listen");
+  const auto listen = config_.getList("listen");
+  const auto tlsListen = config_.getList("tls_listen");
+  server.listen.assign(listen.begin(), listen.end());
+  server.tlsListen.assign(tlsListen.begin(), tlsListen.end());
+  server.threadName = "proxy";
   server.inherited = inheritedSockets();
   server.unixMode = parseMode(config_.getString("unix_mode"));
-  server.tlsListen = config_.getList("tls_listen");
   if (!server.tlsListen.empty()) server.tls = readCertificate();
   server.proxyProtocol = config_.getBool("proxy_protocol");
   server.loops = static_cast<unsigned>(config_.getInt("loops"));

@@ -14,6 +14,7 @@ struct HeadLimits {
   std::size_t bytes = 16 * 1024; ///< whole head, from the first byte to the empty line
   std::size_t fields = 100;
   std::size_t target = 8 * 1024; ///< request line, without method and version
+  bool hostOptional = false;     ///< an HTTP/1.0 request may come without Host (RFC 9112 §3.2)
 };
 
 /// How the body's end is found (RFC 9112 §6.3).

@@ -70,7 +70,7 @@ ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits
   if (const char *reason = parseFields(text.substr(lineEnd + 2), limits.fields, head.fields)) {
     return fail(head.fields.size() >= limits.fields ? 431 : 400, reason);
   }
-  return checkFields(head);
+  return checkFields(limits, head);
 }
 
 ParseResult RequestParser::parseLine(std::string_view line, RequestHead &head) {
@@ -112,12 +112,13 @@ ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &hea
   return ParseResult::Complete;
 }
 
-ParseResult RequestParser::checkFields(RequestHead &head) {
+ParseResult RequestParser::checkFields(const HeadLimits &limits, RequestHead &head) {
   const std::size_t hosts = head.fields.count(Name::Host);
-  if (hosts == 0) return fail(400, "the Host header is missing");
+  const bool hostless = hosts == 0 && limits.hostOptional && head.minorVersion == 0;
+  if (hosts == 0 && !hostless) return fail(400, "the Host header is missing");
   if (hosts > 1) return fail(400, "more than one Host header");
   head.host = head.fields.value(Name::Host);
-  if (!isHost(head.host)) return fail(400, "the Host header is malformed");
+  if (!hostless && !isHost(head.host)) return fail(400, "the Host header is malformed");
   if (!authority_.empty() && !sameText(authority_, head.host)) return fail(400, "the target and Host name two hosts");
 
   if (const char *reason = parseFraming(head.fields, head.minorVersion, head.body)) return fail(400, reason);

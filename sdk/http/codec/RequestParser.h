@@ -30,7 +30,7 @@ private:
   ParseResult fail(int status, const char *reason) noexcept;
   ParseResult parseLine(std::string_view line, RequestHead &head);
   ParseResult parseTarget(std::string_view target, RequestHead &head);
-  ParseResult checkFields(RequestHead &head);
+  ParseResult checkFields(const HeadLimits &limits, RequestHead &head);
   ParseResult checkUpgrade(RequestHead &head, bool connectionUpgrade);
 
   HeadScanner scanner_;

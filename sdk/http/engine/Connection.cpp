@@ -17,14 +17,14 @@ namespace {
 /// with a reset, which would destroy the answer on its way (RFC 9112 §9.6).
 constexpr std::size_t kMostLingering = 64 * 1024;
 
-/// A client that has just been served, or has just connected, may be sending its next request already. While the server
-/// drains it gets this long to bring it, and an answer that says it is the last.
-constexpr std::int64_t kLastCallMs = 1'000;
+constexpr int kMostPieces = 16; // of a body, then others have their turn
 
 } // namespace
 
-Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory)
-    : loop_(loop), socket_(std::move(socket)), peer_(peer), factory_(factory), in_(loop.blocks()) {
+Connection::Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag,
+                       SessionFactory &factory)
+    : loop_(loop), socket_(std::move(socket)), peer_(peer), factory_(factory), in_(loop.blocks()),
+      listenerTag_(listenerTag) {
   if (loop.options().proxyProtocol)
     state_ = State::Preface;
   else
@@ -38,6 +38,7 @@ Connection::~Connection() {
 
 void Connection::start() {
   sinceMs_ = loop_.nowMs();
+  loop_.idle().add(idle_);
   arm();
   socket_->waitReadable();
 }
@@ -72,7 +73,10 @@ void Connection::handleReadable() {
     return isEncrypted() ? peekPreface() : readInput();
   case State::Head:
     return readInput();
+  case State::Reading:
+    return takeBody();
   case State::Holding:
+  case State::Streaming:
     return readWhileBusy();
   case State::Forwarding:
     return forward_->wantsInput() ? forward_->clientReadable() : readWhileBusy();
@@ -86,8 +90,10 @@ void Connection::handleReadable() {
 }
 
 void Connection::handleWritable() {
-  if (state_ == State::Answering)
+  if (state_ == State::Answering || state_ == State::Streaming)
     flushAnswer();
+  else if (state_ == State::Reading)
+    expectBody();
   else if (state_ == State::Forwarding)
     forward_->clientWritable();
 }
@@ -110,6 +116,7 @@ void Connection::readInput() {
   }
   in_.filled(io.bytes);
   if (first) {
+    idle_.unlink();
     sinceMs_ = loop_.nowMs();
     arm();
   }
@@ -180,6 +187,7 @@ void Connection::processInput() {
   if (in_.empty()) {
     in_.releaseIfEmpty();
     if (inputEnded_) return close();
+    loop_.idle().add(idle_);
   }
   socket_->waitReadable();
 }
@@ -207,29 +215,37 @@ void Connection::readWhileBusy() {
   }
   if (io.kind == Io::Kind::WouldBlock) return socket_->waitReadable();
   inputEnded_ = true;
-  if (state_ == State::Holding) {
-    leaveHold();
-    session_->onGone(*this);
-    return close();
-  }
+  if (state_ == State::Holding || state_ == State::Streaming) return onClientEnd(io.kind == Io::Kind::Failed);
   if (io.kind == Io::Kind::Failed) return abort("the client closed its connection");
   forward_->onClientEnd();
 }
 
-/// As much is here as is kept for a request that waits. A client that leaves waits no longer all the same.
-void Connection::readNoMore() {
-  if (state_ != State::Holding) return;
-  if (!socket_->ended()) return socket_->waitEnd();
+/// A client that has ended its side may still wait for its answer, and most have left (RFC 9112 §9.6).
+void Connection::onClientEnd(bool failed) {
+  const auto patience = loop_.options().timeouts.halfClosedHold;
+  if (failed || state_ == State::Streaming || patience.count() == 0) return clientGone();
+  holdUntilMs_ = std::min(holdUntilMs_, loop_.nowMs() + patience.count());
+  arm();
+}
+
+void Connection::clientGone(const char *reason) {
   leaveHold();
   session_->onGone(*this);
-  close();
+  abort(reason);
+}
+
+/// As much is here as is kept for a request that waits. A client that leaves waits no longer all the same.
+void Connection::readNoMore() {
+  if (state_ != State::Holding && state_ != State::Streaming) return;
+  if (!socket_->ended()) return socket_->waitEnd();
+  clientGone();
 }
 
 void Connection::watch() {
   if (inputEnded_) return;
   if (in_.space() != 0)
     socket_->waitReadable();
-  else if (state_ == State::Holding)
+  else if (state_ == State::Holding || state_ == State::Streaming)
     socket_->waitEnd();
 }
 
@@ -246,16 +262,19 @@ void Connection::bodyPassed(bool done) noexcept {
 // --------------------------------------------------------------------------------------------------------- answers
 
 void Connection::respond(LocalResponse response) {
-  if (state_ == State::Closed || !exchange_) return;
+  if (!undecided()) return;
   leaveHold();
-  if (!complete_ && !bodyStarted_) complete_ = skipBufferedBody();
+  if (!complete_ && (!bodyStarted_ || intake_)) complete_ = skipBufferedBody();
   sendAnswer(response, mayKeepAlive());
 }
 
 bool Connection::skipBufferedBody() {
-  BodyDecoder body;
-  body.start(head_->body);
+  if (!intake_) {
+    intake_ = std::make_unique<Intake>();
+    intake_->decoder.start(head_->body);
+  }
   bodyStarted_ = true;
+  BodyDecoder &body = intake_->decoder;
   const auto step = body.decode(in_.data(), in_.size());
   in_.consume(step.consumed);
   return body.done();
@@ -268,40 +287,85 @@ void Connection::refuse(int status, const char *reason) {
   sendAnswer(session_->refusal(status, reason), false);
 }
 
-void Connection::sendAnswer(const LocalResponse &response, bool keepAlive) {
-  summary_.status = response.status;
-  summary_.bytesOut = response.body.size();
+void Connection::startAnswer(int status, std::string_view contentType, const FieldPairs &fields, BodyFraming framing,
+                             bool keepAlive) {
+  summary_.status = status;
   keepAlive_ = keepAlive;
-  answer_.clear();
-  answered_ = 0;
-  HeadWriter writer(answer_);
-  writer.statusLine(response.status);
-  if (!response.contentType.empty()) writer.field("Content-Type", response.contentType);
-  for (const auto &[name, value] : response.fields)
+  std::string &text = writer_.start(framing, head_ && head_->isHead());
+  const std::size_t before = text.size();
+  HeadWriter writer(text);
+  writer.statusLine(status);
+  if (!contentType.empty()) writer.field("Content-Type", contentType);
+  for (const auto &[name, value] : fields)
     writer.field(name, value);
-  if (response.status != 204 && response.status != 304) writer.contentLength(response.body.size());
+  if (status != 204 && status != 304) writer.framing(framing);
   if (!keepAlive) writer.field("Connection", "close");
   writer.end();
-  if (!head_ || !head_->isHead()) answer_ += response.body;
-  state_ = State::Answering;
+  summary_.headBytes = static_cast<std::uint32_t>(text.size() - before);
   sinceMs_ = loop_.nowMs();
+}
+
+void Connection::sendAnswer(const LocalResponse &response, bool keepAlive) {
+  summary_.bytesOut = response.body.size();
+  startAnswer(response.status, response.contentType, response.fields, {BodyKind::Length, response.body.size()},
+              keepAlive);
+  writer_.add(response.body);
+  writer_.end();
+  state_ = State::Answering;
+  flushAnswer();
+}
+
+void Connection::begin(const StreamHead &head) {
+  if (!undecided()) return;
+  if (!complete_ && (!bodyStarted_ || intake_)) complete_ = skipBufferedBody();
+  BodyFraming framing{BodyKind::UntilClose, 0};
+  if (head.length)
+    framing = {BodyKind::Length, *head.length};
+  else if (head_->minorVersion == 1)
+    framing = {BodyKind::Chunked, 0};
+  startAnswer(head.status, head.contentType, head.fields, framing,
+              mayKeepAlive() && framing.kind != BodyKind::UntilClose);
+  state_ = State::Streaming;
+  blocked_ = false;
+  watch();
+  flushAnswer();
+}
+
+bool Connection::write(std::string_view piece) {
+  if (state_ != State::Streaming) return false;
+  summary_.bytesOut += piece.size();
+  if (writer_.unsent() == 0) sinceMs_ = loop_.nowMs();
+  writer_.add(piece);
+  flushAnswer();
+  blocked_ = writer_.unsent() != 0;
+  return !blocked_ && state_ == State::Streaming;
+}
+
+void Connection::end() {
+  if (state_ != State::Streaming) return;
+  writer_.end();
+  leaveHold();
+  state_ = State::Answering;
   flushAnswer();
 }
 
 void Connection::flushAnswer() {
-  while (answered_ < answer_.size()) {
-    const iovec part{answer_.data() + answered_, answer_.size() - answered_};
-    const Io io = socket_->write(&part, 1);
-    if (io.kind == Io::Kind::WouldBlock) {
-      arm();
-      return socket_->waitWritable();
-    }
-    if (io.kind != Io::Kind::Bytes) return abort("the client closed its connection");
-    answered_ += io.bytes;
-    sinceMs_ = loop_.nowMs();
+  const std::size_t waiting = writer_.unsent();
+  const auto result = writer_.flush(*socket_);
+  if (writer_.unsent() != waiting) sinceMs_ = loop_.nowMs();
+  switch (result) {
+  case ResponseWriter::Flush::Failed:
+    return state_ == State::Streaming ? clientGone() : abort("the client closed its connection");
+  case ResponseWriter::Flush::Blocked:
+    arm();
+    return socket_->waitWritable();
+  case ResponseWriter::Flush::Done:
+    break;
   }
-  answer_ = {};
-  finish(keepAlive_);
+  if (state_ == State::Answering) return finish(keepAlive_);
+  if (!blocked_) return;
+  blocked_ = false;
+  session_->onWritable(*this);
 }
 
 void Connection::finish(bool keepAlive) {
@@ -324,6 +388,9 @@ void Connection::endExchange() {
     session_->onFinished(*this, summary_);
   }
   if (head_) loop_.giveRequestHead(std::move(head_));
+  intake_.reset();
+  interim_ = {};
+  leaveHold();
   in_.unkeep();
 }
 
@@ -349,10 +416,112 @@ void Connection::readLingering() {
   close();
 }
 
+// ------------------------------------------------------------------------------------------------- taking the body
+
+/// The exchange still waits for an answer, and for nothing else.
+bool Connection::undecided() const noexcept {
+  return exchange_ && (state_ == State::Deciding || state_ == State::Holding || state_ == State::Reading);
+}
+
+void Connection::readBody(std::uint64_t maxBody) {
+  if (!undecided()) return;
+  leaveHold();
+  if (!intake_) {
+    intake_ = std::make_unique<Intake>();
+    intake_->most = std::min(maxBody, loop_.options().maxBody);
+    intake_->startedMs = loop_.nowMs();
+    intake_->decoder.start(head_->body);
+    bodyStarted_ = true;
+    if (head_->body.length > intake_->most) return refuse(413, "the request body is too large");
+    // A client that sends at once does not wait for it (RFC 9110 §10.1.1).
+    if (head_->expectContinue && in_.empty() && !complete_) interim_ = "HTTP/1.1 100 Continue\r\n\r\n";
+  }
+  sinceMs_ = loop_.nowMs();
+  state_ = State::Reading;
+  expectBody();
+}
+
+/// Sends what is left of the interim answer, then takes the body.
+void Connection::expectBody() {
+  while (!interim_.empty()) {
+    const iovec part{const_cast<char *>(interim_.data()), interim_.size()};
+    const Io io = socket_->write(&part, 1);
+    if (io.kind == Io::Kind::WouldBlock) {
+      arm();
+      return socket_->waitWritable();
+    }
+    if (io.kind != Io::Kind::Bytes) return abort("the client closed its connection");
+    interim_.remove_prefix(io.bytes);
+  }
+  takeBody();
+}
+
+void Connection::takeBody() {
+  if (taking_) return; // a session that goes on inside onBody() comes back here; the loop below goes on
+  taking_ = true;
+  for (int round = 0; state_ == State::Reading; ++round) {
+    if (!in_.empty() || intake_->decoder.done()) {
+      takePiece();
+    } else if (round >= kMostPieces || !socket_->mayRead()) {
+      socket_->waitReadable();
+      break;
+    } else if (!readBodyBytes()) {
+      break;
+    }
+  }
+  taking_ = false;
+  if (state_ == State::Reading) arm();
+}
+
+bool Connection::readBodyBytes() {
+  in_.prepare();
+  const Io io = socket_->read(in_.writePointer(), in_.space());
+  switch (io.kind) {
+  case Io::Kind::Bytes:
+    in_.filled(io.bytes);
+    sinceMs_ = loop_.nowMs();
+    return true;
+  case Io::Kind::WouldBlock:
+    return true;
+  case Io::Kind::End:
+    inputEnded_ = true;
+    refuse(400, "the request body ended early");
+    return false;
+  case Io::Kind::Failed:
+    abort("the client closed its connection inside a request");
+    return false;
+  }
+  return false;
+}
+
+void Connection::takePiece() {
+  BodyDecoder &body = intake_->decoder;
+  const auto step = body.decode(in_.data(), in_.size());
+  const std::string_view piece(in_.data(), step.produced);
+  // The piece stays where it is until something is read again.
+  in_.consume(step.consumed);
+  summary_.bytesIn = intake_->taken += step.produced;
+  if (body.failed()) return refuse(400, body.reason());
+  if (intake_->taken > intake_->most) return refuse(413, "the request body is too large");
+  if (body.done()) {
+    complete_ = true;
+    state_ = State::Deciding;
+  }
+  if (!piece.empty() || complete_) session_->onBody(*this, piece, complete_);
+}
+
+std::int64_t Connection::intakeDeadline() const noexcept {
+  const ServerOptions &options = loop_.options();
+  const std::int64_t patience = options.timeouts.requestBody.count();
+  if (options.minBodyRate == 0) return sinceMs_ + patience;
+  const auto earned = static_cast<std::int64_t>(intake_->taken / options.minBodyRate) * 1000;
+  return std::min(sinceMs_ + patience, intake_->startedMs + patience + earned);
+}
+
 // ------------------------------------------------------------------------------------------------------ forwarding
 
 void Connection::forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
-  if (state_ == State::Closed || !exchange_) return;
+  if (!undecided() || intake_) return;
   leaveHold();
   if (head_->body.length > maxBody) return refuse(413, "the request body is too large");
   state_ = State::Forwarding;
@@ -376,6 +545,7 @@ void Connection::becomeTunnel() {
 }
 
 std::uint64_t Connection::hold(std::chrono::milliseconds most) {
+  if (!undecided()) return 0;
   state_ = State::Holding;
   holdUntilMs_ = loop_.nowMs() + most.count();
   if (ticket_ == 0) ticket_ = loop_.hold(*this);
@@ -402,7 +572,9 @@ void Connection::drain() {
     case State::Forwarding:
       return forward_->closeTunnel();
     case State::Deciding:
+    case State::Reading:
     case State::Answering:
+    case State::Streaming:
     case State::Lingering:
     case State::Closed:
       return;
@@ -422,8 +594,10 @@ void Connection::abort(const char *reason) {
 void Connection::close() {
   if (state_ == State::Closed) return;
   // Half an answer that ends in good order could be taken for a whole one (RFC 9112 §8).
-  if (exchange_ && state_ == State::Forwarding && summary_.status >= 200) socket_->resetOnClose();
+  const bool sending = state_ == State::Forwarding || state_ == State::Streaming || state_ == State::Answering;
+  if (exchange_ && sending && summary_.status >= 200) socket_->resetOnClose();
   state_ = State::Closed;
+  idle_.unlink();
   leaveHold();
   if (forward_) forward_->cancel();
   if (exchange_) summary_.aborted = true;
@@ -437,16 +611,20 @@ std::int64_t Connection::deadline() const {
   const Timeouts &limit = loop_.options().timeouts;
   switch (state_) {
   case State::Preface:
-    return sinceMs_ + (loop_.draining() && in_.empty() ? kLastCallMs : limit.header.count());
+    return sinceMs_ + (loop_.draining() && in_.empty() ? limit.lastCall.count() : limit.header.count());
   case State::Head:
-    if (loop_.draining() && in_.empty()) return sinceMs_ + std::min(kLastCallMs, limit.keepAlive.count());
+    if (loop_.draining() && in_.empty()) return sinceMs_ + std::min(limit.lastCall, limit.keepAlive).count();
     return sinceMs_ + (in_.empty() && socket_->established() ? limit.keepAlive : limit.header).count();
   case State::Holding:
     return holdUntilMs_;
   case State::Forwarding:
     return forward_->deadline();
+  case State::Reading:
+    return intakeDeadline();
   case State::Answering:
     return sinceMs_ + limit.requestBody.count();
+  case State::Streaming:
+    return writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.requestBody.count();
   case State::Lingering:
     return sinceMs_ + limit.linger.count();
   case State::Deciding:
@@ -480,14 +658,19 @@ void Connection::onDeadline() {
     return refuse(408, "the request header took too long");
   case State::Holding:
     // Leaves the hold by answering; if it does not, the exchange ends with its client.
+    if (inputEnded_) return clientGone();
     holdUntilMs_ = INT64_MAX;
     return session_->onHoldTimeout(*this);
+  case State::Reading:
+    return refuse(408, "the request body took too long");
   case State::Forwarding:
     forward_->onDeadline();
     if (state_ != State::Closed) arm();
     return;
   case State::Answering:
     return abort("the client reads too slowly");
+  case State::Streaming:
+    return clientGone("the client reads too slowly");
   case State::Lingering:
     return close();
   case State::Deciding:

@@ -3,7 +3,9 @@
 
 #include "Buffer.h"
 #include "Forward.h"
+#include "IdleList.h"
 #include "ProxyHeader.h"
+#include "ResponseWriter.h"
 #include "Session.h"
 #include "Socket.h"
 #include "Timers.h"
@@ -21,7 +23,8 @@ namespace matrixos::http {
 /// owned by its loop and destroyed after close(), once the stack has unwound.
 class Connection final : public SocketEvents, public Timer, public Exchange {
 public:
-  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, SessionFactory &factory);
+  /// `listenerTag`: see Exchange::listenerTag().
+  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag, SessionFactory &factory);
   ~Connection() override;
 
   void start();
@@ -37,10 +40,18 @@ public:
   RequestHead &request() noexcept override;
   const Address &peer() const noexcept override { return peer_; }
   bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }
+  int listenerTag() const noexcept override { return listenerTag_; }
+  std::optional<uid_t> peerUid() const noexcept override { return socket_->peerUid(); }
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
   void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) override;
   std::uint64_t hold(std::chrono::milliseconds most) override;
+  void readBody(std::uint64_t maxBody) override;
+  void begin(const StreamHead &head) override;
+  bool write(std::string_view piece) override;
+  std::size_t unsent() const noexcept override { return writer_.unsent(); }
+  void end() override;
+  void abort(const char *reason) override;
 
   // For Forward
   Session &session() noexcept { return *session_; }
@@ -59,8 +70,6 @@ public:
   void becomeTunnel();
   /// The answer has been sent.
   void finish(bool keepAlive);
-  /// The exchange cannot be completed: the client sees its connection break.
-  void abort(const char *reason);
   /// Entry of every event: what it throws ends this connection and no other.
   template <typename Event>
   void shielded(Event &&event) noexcept {
@@ -71,15 +80,30 @@ public:
     }
   }
 
-  /// The exchange that belongs to a ticket still waits.
-  bool holding() const noexcept { return state_ == State::Holding; }
-
   void onReadable() override;
   void onWritable() override;
   void onTimer() override;
 
 private:
-  enum class State : std::uint8_t { Preface, Head, Deciding, Holding, Forwarding, Answering, Lingering, Closed };
+  enum class State : std::uint8_t {
+    Preface,
+    Head,
+    Deciding,
+    Holding,
+    Reading, ///< the session takes the body
+    Forwarding,
+    Answering, ///< a whole answer, or the rest of one in pieces
+    Streaming, ///< an answer in pieces
+    Lingering,
+    Closed
+  };
+  /// A body on its way to the session.
+  struct Intake {
+    BodyDecoder decoder;
+    std::uint64_t most = UINT64_MAX;
+    std::uint64_t taken = 0;
+    std::int64_t startedMs = 0;
+  };
 
   void handleReadable();
   void handleWritable();
@@ -91,6 +115,17 @@ private:
   void readInput();
   void readWhileBusy();
   void readNoMore();
+  void onClientEnd(bool failed);
+  void clientGone(const char *reason = "the client closed its connection");
+  bool undecided() const noexcept;
+  std::int64_t intakeDeadline() const noexcept;
+  void takeBody();
+  /// False: nothing more to be done now.
+  bool readBodyBytes();
+  void takePiece();
+  void expectBody();
+  void startAnswer(int status, std::string_view contentType, const FieldPairs &fields, BodyFraming framing,
+                   bool keepAlive);
   void sendAnswer(const LocalResponse &response, bool keepAlive);
   void flushAnswer();
   bool skipBufferedBody();
@@ -110,20 +145,25 @@ private:
   RequestParser parser_;
   std::unique_ptr<RequestHead> head_;
   std::unique_ptr<Forward> forward_;
-  std::string answer_;
-  std::size_t answered_ = 0;
+  IdleLink idle_{this};
+  std::unique_ptr<Intake> intake_;
+  std::string_view interim_; // 100 Continue, as much of it as is not sent
+  ResponseWriter writer_;
   Summary summary_;
   std::int64_t startedNs_ = 0;
   std::int64_t sinceMs_ = 0; // what the present deadline counts from
   std::int64_t holdUntilMs_ = 0;
   std::uint64_t ticket_ = 0;
   std::size_t lingered_ = 0;
+  int listenerTag_;
   State state_ = State::Head;
   bool keepAlive_ = true;
   bool bodyStarted_ = false; // some of the body has left the buffer
   bool complete_ = true;     // nothing of the request is left on the wire
   bool inputEnded_ = false;
   bool processing_ = false;
+  bool taking_ = false;   // inside takeBody()
+  bool blocked_ = false;  // the session waits for onWritable
   bool exchange_ = false; // between onRequest and onFinished
   bool turnedAway_ = false;
 };

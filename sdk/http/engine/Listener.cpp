@@ -34,7 +34,11 @@ std::string pathOf(const Address &address) {
 void removeStale(const Address &address) {
   const std::string path = pathOf(address);
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
+  if (::lstat(path.c_str(), &info) != 0) return;
+  if (!S_ISSOCK(info.st_mode)) {
+    throw Error(Status::FailedPrecondition, path + " exists and is no socket; remove it or choose another path",
+                "LISTEN");
+  }
   const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0) return;
   // Only this answer says that nobody is there; one whose backlog is full (EAGAIN) is alive.
@@ -52,15 +56,15 @@ Address boundOf(int fd) {
 
 } // namespace
 
-Listener::Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted,
-                   const std::vector<int> &inherited, mode_t unixMode)
-    : acceptor_(acceptor), loop_(loop), asked_(asked), encrypted_(encrypted) {
+Listener::Listener(Acceptor &acceptor, Loop &loop, const Address &asked, const Manner &manner,
+                   const std::vector<int> &inherited)
+    : acceptor_(acceptor), loop_(loop), asked_(asked), manner_(manner) {
   if (share(inherited)) return;
   if (asked_.isUnix()) removeStale(asked_);
   fd_ = ::socket(asked_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) throwListen(asked_, errno);
   try {
-    bindAndListen(unixMode);
+    bindAndListen();
   } catch (...) {
     ::close(fd_);
     throw;
@@ -86,7 +90,7 @@ bool Listener::share(const std::vector<int> &inherited) {
   return shared_ = true;
 }
 
-void Listener::bindAndListen(mode_t unixMode) {
+void Listener::bindAndListen() {
   const int on = 1;
   ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (asked_.family() == AF_INET6) ::setsockopt(fd_, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
@@ -95,7 +99,7 @@ void Listener::bindAndListen(mode_t unixMode) {
     struct stat info {};
     // Nobody can connect before listen(), so there is no moment at which the umask's mode counts.
     const std::string path = pathOf(asked_);
-    if (::chmod(path.c_str(), unixMode) != 0 || ::lstat(path.c_str(), &info) != 0) throwListen(asked_, errno);
+    if (::chmod(path.c_str(), manner_.unixMode) != 0 || ::lstat(path.c_str(), &info) != 0) throwListen(asked_, errno);
     fileDevice_ = info.st_dev;
     fileNumber_ = info.st_ino;
   }
@@ -129,9 +133,9 @@ void Listener::close() noexcept {
   ::close(std::exchange(fd_, -1));
 }
 
-void Listener::change(bool encrypted, mode_t unixMode) noexcept {
-  encrypted_ = encrypted;
-  if (ownsFile()) ::chmod(pathOf(asked_).c_str(), unixMode);
+void Listener::change(const Manner &manner) noexcept {
+  manner_ = manner;
+  if (ownsFile()) ::chmod(pathOf(asked_).c_str(), manner_.unixMode);
 }
 
 bool Listener::ownsFile() const noexcept {
@@ -154,7 +158,7 @@ bool Listener::acceptSome() noexcept {
     socklen_t size = sizeof peer;
     const int fd = ::accept4(fd_, reinterpret_cast<sockaddr *>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      acceptor_.accepted(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size), encrypted_);
+      acceptor_.accepted(fd, Address::fromSystem(reinterpret_cast<sockaddr *>(&peer), size), *this);
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return false;

@@ -12,12 +12,13 @@
 
 namespace matrixos::http {
 
+class Listener;
 class Loop;
 
 /// Takes what a listener accepts. On the listener's loop.
 class Acceptor {
 public:
-  virtual void accepted(int fd, const Address &peer, bool encrypted) noexcept = 0;
+  virtual void accepted(int fd, const Address &peer, const Listener &listener) noexcept = 0;
 
 protected:
   ~Acceptor() = default;
@@ -27,10 +28,17 @@ protected:
 /// on the thread that constructs it, the rest happens on the loop.
 class Listener final : public Pollable, public Timer {
 public:
+  /// How its clients are served; may change while it listens.
+  struct Manner {
+    bool encrypted = false;
+    mode_t unixMode = 0660;
+    int tag = 0;
+  };
+
   /// `asked` is the address as it was configured. Throws matrixos::Error that names it and the reason. See
-  /// ServerOptions for `inherited` and `unixMode`.
-  Listener(Acceptor &acceptor, Loop &loop, const Address &asked, bool encrypted, const std::vector<int> &inherited,
-           mode_t unixMode);
+  /// ServerOptions for `inherited`.
+  Listener(Acceptor &acceptor, Loop &loop, const Address &asked, const Manner &manner,
+           const std::vector<int> &inherited);
   ~Listener() override;
 
   /// Throws std::system_error.
@@ -44,14 +52,15 @@ public:
   /// The port resolved.
   const Address &bound() const noexcept { return bound_; }
   /// For the connections that come from now on.
-  void change(bool encrypted, mode_t unixMode) noexcept;
+  void change(const Manner &manner) noexcept;
+  const Manner &manner() const noexcept { return manner_; }
 
   void onEvents(unsigned) override { accept(); }
   void onTimer() override { accept(); }
 
 private:
   bool share(const std::vector<int> &inherited);
-  void bindAndListen(mode_t unixMode);
+  void bindAndListen();
   void accept();
   /// True: there may be more.
   bool acceptSome() noexcept;
@@ -63,7 +72,7 @@ private:
   const Address asked_;
   Address bound_;
   int fd_ = -1;
-  bool encrypted_;
+  Manner manner_;
   bool waiting_ = false;
   bool shared_ = false;
   dev_t fileDevice_ = 0; // of a UNIX socket's file

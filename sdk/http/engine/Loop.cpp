@@ -41,7 +41,7 @@ Loop::~Loop() {
 
 void Loop::start() {
   thread_ = std::thread([this] {
-    ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(index_)).c_str());
+    ::pthread_setname_np(::pthread_self(), (options_->threadName + "-" + std::to_string(index_)).substr(0, 15).c_str());
     run();
   });
 }
@@ -112,6 +112,12 @@ void Loop::giveRequestHead(std::unique_ptr<RequestHead> head) {
 void Loop::adopt(std::unique_ptr<Connection> connection, bool full) {
   Connection &added = *connection;
   live_.emplace(&added, std::move(connection));
+  if (full && options_->shedIdle && idle_.oldest() != nullptr) {
+    idle_.oldest()->close();
+    turnedAway_.fetch_sub(1, std::memory_order_relaxed);
+    connections_.fetch_add(1, std::memory_order_relaxed);
+    full = false;
+  }
   full ? added.turnAway() : added.start();
 }
 

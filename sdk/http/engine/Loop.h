@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Buffer.h"
+#include "IdleList.h"
 #include "Options.h"
 #include "Reactor.h"
 #include "Timers.h"
@@ -57,10 +58,11 @@ public:
   std::unique_ptr<RequestHead> takeRequestHead();
   void giveRequestHead(std::unique_ptr<RequestHead> head);
 
-  /// full: it is only told to come again later.
+  /// full: it is only told to come again later, unless an idle connection makes room.
   void adopt(std::unique_ptr<Connection> connection, bool full = false);
   /// Destroys the connection once the stack has unwound.
   void retire(Connection &connection);
+  IdleList &idle() noexcept { return idle_; }
   std::uint64_t hold(Connection &connection);
   void unhold(std::uint64_t ticket) noexcept { held_.erase(ticket); }
 
@@ -92,6 +94,7 @@ private:
   ResponseHead responseHead_;
   RequestHead emptyHead_;
   std::vector<std::unique_ptr<RequestHead>> heads_;
+  IdleList idle_; // outlives the connections
   std::unordered_map<Connection *, std::unique_ptr<Connection>> live_;
   std::vector<std::unique_ptr<Connection>> retired_;
   std::unordered_map<std::uint64_t, Connection *> held_;

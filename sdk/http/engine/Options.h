@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace matrixos::http {
@@ -25,16 +27,32 @@ struct Timeouts {
   Ms responseBody{300'000}; ///< between two pieces of a response body
   Ms tunnel{3'600'000};     ///< WebSocket without any byte
   Ms halfClosed{30'000};    ///< progress after the client closed its sending side
-  Ms linger{2'000};         ///< for what a client still sends after an answer that ends its connection
-  Ms upstreamIdle{4'000};   ///< pooled upstream connection; Node closes its own after 5 s
+  /// For a request that is held, after the client closed its sending side; 0: such a client is taken to have left.
+  Ms halfClosedHold{0};
+  /// While the server drains: for the next request of a client that has just been served, or has just connected. The
+  /// answer says that it is the last.
+  Ms lastCall{1'000};
+  Ms linger{2'000};       ///< for what a client still sends after an answer that ends its connection
+  Ms upstreamIdle{4'000}; ///< pooled upstream connection; Node closes its own after 5 s
+};
+
+/// Where to listen: "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
+struct ListenAddress {
+  ListenAddress(std::string text) : address(std::move(text)) {} // NOLINT(google-explicit-constructor): a text is one
+  ListenAddress(const char *text) : address(text) {}            // NOLINT(google-explicit-constructor)
+
+  std::string address;
+  /// File mode of its UNIX socket; else ServerOptions::unixMode.
+  std::optional<mode_t> unixMode{};
+  /// What Exchange::listenerTag() says of the clients that come here.
+  int tag = 0;
 };
 
 /// All but `loops` and `bufferSize` may change while the server runs, see Server::reconfigure().
 struct ServerOptions {
-  /// "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
-  std::vector<std::string> listen;
-  /// The same, for listeners that speak TLS with this certificate.
-  std::vector<std::string> tlsListen;
+  std::vector<ListenAddress> listen;
+  /// Those that speak TLS with this certificate.
+  std::vector<ListenAddress> tlsListen;
   std::shared_ptr<TlsContext> tls;
   /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
   /// not bound but taken from there, and who connects meanwhile waits. They stay the caller's.
@@ -47,7 +65,9 @@ struct ServerOptions {
   /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
   std::size_t bufferSize = 32 * 1024;
   std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed; one that speaks TLS closed
-  std::uint64_t maxBody = UINT64_MAX;  ///< of a request: 413
+  /// Above maxConnections, the connection that has been idle for longest makes room for the new one.
+  bool shedIdle = false;
+  std::uint64_t maxBody = UINT64_MAX; ///< of a request: 413
   /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that
   /// sends a byte now and then would otherwise hold its place for ever.
   std::uint64_t minBodyRate = 0;
@@ -59,6 +79,8 @@ struct ServerOptions {
   bool proxyProtocol = false;
   std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};
+  /// Names the threads: this and the number of the loop, 15 characters at most (pthread_setname_np(3)).
+  std::string threadName = "http";
 };
 
 } // namespace matrixos::http

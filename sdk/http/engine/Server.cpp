@@ -31,7 +31,7 @@ std::size_t blockFor(const ServerOptions &options) {
 struct Server::Change {
   struct Kept {
     std::shared_ptr<Listener> listener;
-    bool encrypted;
+    Listener::Manner manner;
   };
   std::vector<std::shared_ptr<Listener>> all; // as they will be
   std::vector<std::shared_ptr<Listener>> opened;
@@ -58,27 +58,27 @@ Server::Change Server::planListeners(const ServerOptions &options) {
   Change change;
   change.gone = listeners_;
   Acceptor &self = *this;
-  const auto plan = [&](const std::string &text, bool encrypted) {
-    const Address address = Address::parse(text);
-    const auto same = [wanted = address.text()](const auto &listener) {
-      return listener->asked().text() == wanted || listener->bound().text() == wanted;
+  const auto plan = [&](const ListenAddress &wanted, bool encrypted) {
+    const Address address = Address::parse(wanted.address);
+    const Listener::Manner manner{encrypted, wanted.unixMode.value_or(options.unixMode), wanted.tag};
+    const auto same = [text = address.text()](const auto &listener) {
+      return listener->asked().text() == text || listener->bound().text() == text;
     };
     const auto known = std::find_if(change.gone.begin(), change.gone.end(), same);
     if (known != change.gone.end()) {
-      change.kept.push_back({*known, encrypted});
+      change.kept.push_back({*known, manner});
       change.all.push_back(*known);
       change.gone.erase(known);
       return;
     }
-    auto made =
-        std::make_shared<Listener>(self, *loops_.front(), address, encrypted, options.inherited, options.unixMode);
+    auto made = std::make_shared<Listener>(self, *loops_.front(), address, manner, options.inherited);
     change.opened.push_back(made);
     change.all.push_back(std::move(made));
   };
-  for (const std::string &text : options.listen)
-    plan(text, false);
-  for (const std::string &text : options.tlsListen)
-    plan(text, true);
+  for (const ListenAddress &wanted : options.listen)
+    plan(wanted, false);
+  for (const ListenAddress &wanted : options.tlsListen)
+    plan(wanted, true);
   return change;
 }
 
@@ -118,7 +118,7 @@ void Server::start() {
 }
 
 void Server::reconfigure(ServerOptions options, const std::function<void(Loop &)> &also) {
-  if (!started_) throw Error(Status::FailedPrecondition, "the server does not run", "EDGE");
+  if (!started_) throw Error(Status::FailedPrecondition, "the server does not run", "HTTP");
   if (blockFor(options) > options_->bufferSize) {
     throw Error(Status::FailedPrecondition,
                 "a header of " + std::to_string(blockFor(options) / 2) +
@@ -145,8 +145,8 @@ void Server::reconfigure(ServerOptions options, const std::function<void(Loop &)
     }
     for (const auto &listener : change.gone)
       listener->close();
-    for (const auto &[listener, encrypted] : change.kept)
-      listener->change(encrypted, next->unixMode);
+    for (const auto &[listener, manner] : change.kept)
+      listener->change(manner);
     switchOver(*loops_.front());
   });
   for (const auto &loop : loops_) {
@@ -157,21 +157,22 @@ void Server::reconfigure(ServerOptions options, const std::function<void(Loop &)
   noteAddresses();
 }
 
-void Server::accepted(int fd, const Address &peer, bool encrypted) noexcept {
+void Server::accepted(int fd, const Address &peer, const Listener &listener) noexcept {
   try {
-    place(fd, peer, encrypted);
+    place(fd, peer, listener);
   } catch (const std::exception &) {
     ::close(fd); // out of memory: this client is lost, the others are not
   }
 }
 
-void Server::place(int fd, const Address &peer, bool encrypted) {
+void Server::place(int fd, const Address &peer, const Listener &listener) {
   const auto fewer = [](const auto &a, const auto &b) { return a->connections().load() < b->connections().load(); };
   const auto &loop = *std::min_element(loops_.begin(), loops_.end(), fewer);
   const ServerOptions &options = loops_.front()->options();
   const bool full = connections() >= options.maxConnections;
+  const auto [encrypted, mode, tag] = listener.manner();
   // A client that waits for a handshake would not understand an answer.
-  if (full && (encrypted || loop->turnedAway().load() >= kMostTurnedAway)) {
+  if (full && ((encrypted && !options.shedIdle) || loop->turnedAway().load() >= kMostTurnedAway)) {
     ::close(fd);
     return;
   }
@@ -179,7 +180,7 @@ void Server::place(int fd, const Address &peer, bool encrypted) {
   auto tls = encrypted ? options.tls : nullptr;
   auto &count = full ? loop->turnedAway() : loop->connections();
   count.fetch_add(1);
-  const auto adopt = [this, &loop = *loop, &count, fd, peer, full, tls = std::move(tls)] {
+  const auto adopt = [this, &loop = *loop, &count, fd, peer, tag = tag, full, tls = std::move(tls)] {
     if (loop.draining()) {
       ::close(fd);
       count.fetch_sub(1);
@@ -187,7 +188,7 @@ void Server::place(int fd, const Address &peer, bool encrypted) {
     }
     try {
       auto socket = Socket::adopt(loop, fd, tls.get());
-      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, factory_), full);
+      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, tag, factory_), full);
     } catch (const std::exception &) {
       count.fetch_sub(1); // out of memory or descriptors
     }

@@ -59,8 +59,8 @@ public:
 
 private:
   struct Change;
-  void accepted(int fd, const Address &peer, bool encrypted) noexcept override;
-  void place(int fd, const Address &peer, bool encrypted);
+  void accepted(int fd, const Address &peer, const Listener &listener) noexcept override;
+  void place(int fd, const Address &peer, const Listener &listener);
   Change planListeners(const ServerOptions &options);
   void noteAddresses();
   void run(Loop &loop, const std::function<void()> &task);

@@ -2,29 +2,12 @@
 
 namespace matrixos::http {
 
-std::string jsonString(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      out.append(1, '\\').append(1, c);
-    else if (byte < 0x20)
-      out.append("\\u00").append(1, kHex[byte >> 4U]).append(1, kHex[byte & 15U]);
-    else
-      out += c;
-  }
-  return out += '"';
+LocalResponse problemResponse(const Problem &problem, std::string_view requestId) {
+  return {problem.status, kProblemType, problemJson(problem, requestId), problemFields(problem)};
 }
 
-LocalResponse problem(int status, std::string_view sentence) {
-  const std::string text = jsonString(sentence);
-  LocalResponse response;
-  response.status = status;
-  response.contentType = "application/problem+json";
-  response.body = "{\"type\":\"about:blank\",\"title\":" + jsonString(reasonPhrase(status)) +
-                  ",\"status\":" + std::to_string(status) + ",\"detail\":" + text + ",\"error\":" + text + "}";
-  return response;
+LocalResponse problemResponse(int status, std::string_view sentence) {
+  return problemResponse(Problem{status, std::string(sentence), {}, 0});
 }
 
 void Session::writeRequest(Exchange &exchange, HeadWriter &writer) {
@@ -39,22 +22,20 @@ void Session::writeResponse(Exchange &, ResponseHead &head, HeadWriter &writer) 
 
 void Session::onForwardFailed(Exchange &exchange, ForwardFailure failure) {
   const bool late = failure == ForwardFailure::Timeout || failure == ForwardFailure::ConnectTimeout;
-  exchange.respond(late ? problem(504, "the upstream did not answer in time")
-                        : problem(502, "the upstream did not answer"));
+  exchange.respond(late ? problemResponse(504, "the upstream did not answer in time")
+                        : problemResponse(502, "the upstream did not answer"));
 }
 
 void Session::onHoldTimeout(Exchange &exchange) {
-  exchange.respond(problem(504, "the request waited too long"));
+  exchange.respond(problemResponse(504, "the request waited too long"));
 }
 
 void Session::onDrain(Exchange &exchange) {
-  LocalResponse response = problem(503, "the server is stopping");
-  response.fields.emplace_back("Retry-After", "1");
-  exchange.respond(std::move(response));
+  exchange.respond(problemResponse(Problem{503, "the server is stopping", "STOPPING", 1000}));
 }
 
 LocalResponse Session::refusal(int status, const char *reason) {
-  return problem(status, reason);
+  return problemResponse(status, reason);
 }
 
 } // namespace matrixos::http

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "Address.h"
+#include "Exchange.h"
 
 #include <http/codec/Head.h>
 #include <http/codec/HeadWriter.h>
+#include <http/codec/Problem.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,8 +18,6 @@
 #include <vector>
 
 namespace matrixos::http {
-
-class Loop;
 
 /// From when on nothing may run on an address any more. Any thread sets it, loops read it.
 class Retirement {
@@ -46,14 +46,6 @@ struct Upstream {
   bool reuse = true;                 ///< false: "Connection: close" after each request
 };
 
-/// An answer of our own.
-struct LocalResponse {
-  int status = 200;
-  std::string_view contentType; ///< static; empty without a body
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> fields;
-};
-
 enum class ForwardFailure : std::uint8_t {
   Unreachable, ///< no candidate took a connection; nothing was sent
   ConnectTimeout,
@@ -61,40 +53,6 @@ enum class ForwardFailure : std::uint8_t {
   BadResponse, ///< a malformed, ambiguous or incomplete response head
   Timeout,     ///< no response head in time
   Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
-};
-
-/// How an exchange went, for logs and metrics.
-struct Summary {
-  int status = 0; ///< 0: the client went away before an answer began
-  std::uint64_t bytesIn = 0;
-  std::uint64_t bytesOut = 0; ///< payload
-  std::int64_t tookMicros = 0;
-  bool upgraded = false;
-  bool reusedUpstream = false;
-  bool aborted = false;    ///< broken off after the answer had begun
-  const char *reason = ""; ///< static text on what went wrong
-};
-
-/// One request, to be answered exactly once with respond() or forward(), now or after hold(). Loop thread only.
-class Exchange {
-public:
-  /// Spans into the connection's buffer, valid until the exchange ends or becomes a tunnel.
-  virtual RequestHead &request() noexcept = 0;
-  virtual const Address &peer() const noexcept = 0;
-  /// The client's connection is encrypted.
-  virtual bool isEncrypted() const noexcept = 0;
-  virtual Loop &loop() noexcept = 0;
-
-  virtual void respond(LocalResponse response) = 0;
-  /// Session::writeRequest is called once a connection stands; again if the request has to be sent once more. A body of
-  /// more than `maxBody` bytes, or than ServerOptions::maxBody, is refused: 413.
-  virtual void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody = UINT64_MAX) = 0;
-  /// Waits for respond() or forward(), which Loop::resume(ticket, …) brings back to this thread. Meanwhile the body
-  /// is read into the connection's buffer and no further. Session::onHoldTimeout after `most`.
-  virtual std::uint64_t hold(std::chrono::milliseconds most) = 0;
-
-protected:
-  ~Exchange() = default;
 };
 
 /// The policy behind one client connection; it sees its requests one after the other, on one thread. The defaults pass
@@ -120,8 +78,13 @@ public:
   virtual void onHoldTimeout(Exchange &exchange);
   /// The server stops while the request is held: answer. Default: 503 with Retry-After.
   virtual void onDrain(Exchange &exchange);
-  /// The client left while its request was held. onFinished follows.
+  /// The client left while its request was held, or inside an answer in pieces. onFinished follows.
   virtual void onGone(Exchange &) {}
+  /// A piece of the body that readBody() asked for; `last` comes once, with the final piece, which may be empty. The
+  /// piece is valid until this returns or the exchange is answered.
+  virtual void onBody(Exchange &, std::string_view /*piece*/, bool /*last*/) {}
+  /// The client has taken what waited of an answer in pieces.
+  virtual void onWritable(Exchange &) {}
   /// The exchange became a WebSocket; from here on request() is empty.
   virtual void onUpgraded(Exchange &) {}
   /// Bytes of a response body passed by.
@@ -144,9 +107,9 @@ public:
   virtual std::unique_ptr<Session> makeSession(Loop &loop, const Address &peer) = 0;
 };
 
-/// {"error": reason, …} as RFC 9457 problem details.
-LocalResponse problem(int status, std::string_view sentence);
-/// JSON text in quotes.
-std::string jsonString(std::string_view text);
+/// The problem as an answer; `requestId` may be empty.
+LocalResponse problemResponse(const Problem &problem, std::string_view requestId = {});
+/// The same for a sentence alone.
+LocalResponse problemResponse(int status, std::string_view sentence);
 
 } // namespace matrixos::http

@@ -56,6 +56,18 @@ std::shared_ptr<Socket> Socket::connect(Loop &loop, const Address &to) {
   return std::shared_ptr<Socket>(new Socket(loop, fd, false));
 }
 
+std::optional<uid_t> Socket::peerUid() const noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  int family = 0;
+  socklen_t familySize = sizeof family;
+  if (!open_ || ::getsockopt(fd_, SOL_SOCKET, SO_DOMAIN, &family, &familySize) != 0 || family != AF_UNIX ||
+      ::getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return std::nullopt;
+  }
+  return peer.uid;
+}
+
 void Socket::waitReadable() {
   if (readWait_ || !open_) return;
   readWait_ = true;

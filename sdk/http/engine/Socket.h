@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace matrixos::http {
 
@@ -69,6 +70,8 @@ public:
   int finishConnect() noexcept;
   void shutdownWrite() noexcept;
   bool isOpen() const noexcept { return open_; }
+  /// See Exchange::peerUid().
+  std::optional<uid_t> peerUid() const noexcept;
   bool isEncrypted() const noexcept { return tls_ != nullptr; }
   /// True unless a TLS handshake is still to be completed.
   bool established() const noexcept { return !tls_ || tls_->established(); }

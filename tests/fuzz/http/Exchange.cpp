@@ -235,7 +235,7 @@ void World::addClient() {
   clients_.back().fd = pair[0];
   loop_->connections().fetch_add(1);
   auto socket = Socket::adopt(*loop_, pair[1]);
-  loop_->adopt(std::make_unique<Connection>(*loop_, std::move(socket), Address(), *this));
+  loop_->adopt(std::make_unique<Connection>(*loop_, std::move(socket), Address(), 0, *this));
   turn(2);
 }
 

@@ -1,0 +1,49 @@
+#include "ResponseWriter.h"
+
+#include <http/codec/HeadWriter.h>
+
+#include <stdexcept>
+
+namespace matrixos::http {
+
+std::string &ResponseWriter::start(BodyFraming framing, bool bodyless) {
+  kind_ = framing.kind;
+  left_ = framing.kind == BodyKind::Length ? framing.length : 0;
+  bodyless_ = bodyless;
+  ended_ = false;
+  return text_;
+}
+
+void ResponseWriter::add(std::string_view piece) {
+  if (ended_ || piece.empty()) return;
+  if (kind_ == BodyKind::Length) {
+    if (piece.size() > left_) throw std::logic_error("an answer is longer than it was announced");
+    left_ -= piece.size();
+  }
+  if (bodyless_) return;
+  if (kind_ == BodyKind::Chunked) appendChunkStart(text_, piece.size());
+  text_ += piece;
+  if (kind_ == BodyKind::Chunked) text_ += "\r\n";
+}
+
+void ResponseWriter::end() {
+  if (ended_) return;
+  if (left_ != 0 && !bodyless_) throw std::logic_error("an answer is shorter than it was announced");
+  ended_ = true;
+  if (kind_ == BodyKind::Chunked && !bodyless_) appendLastChunk(text_, nullptr);
+}
+
+ResponseWriter::Flush ResponseWriter::flush(Socket &to) noexcept {
+  while (sent_ < text_.size()) {
+    const iovec part{text_.data() + sent_, text_.size() - sent_};
+    const Io io = to.write(&part, 1);
+    if (io.kind == Io::Kind::WouldBlock) return Flush::Blocked;
+    if (io.kind != Io::Kind::Bytes) return Flush::Failed;
+    sent_ += io.bytes;
+  }
+  text_ = {};
+  sent_ = 0;
+  return Flush::Done;
+}
+
+} // namespace matrixos::http
