@@ -13,7 +13,6 @@ namespace matrixos::http {
 namespace {
 
 constexpr std::uint8_t kMostInterims = 16;
-constexpr std::uint16_t kGoingAway = 1001; // RFC 6455 §7.4.1
 
 /// How often a stream looks whether its address was retired. Nobody keeps a list of streams for that: it would cost
 /// every request, and this costs a timer per second and stream.
@@ -49,8 +48,7 @@ void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxB
   maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
   candidate_ = 0;
   interims_ = 0;
-  retried_ = requestDone_ = clientEnded_ = oneSideDone_ = false;
-  closing_ = closeToClient_ = closeToUpstream_ = false;
+  retried_ = requestDone_ = clientEnded_ = false;
   response_.setDestination(client_.socket());
   connectNext(true);
 }
@@ -283,11 +281,7 @@ void Forward::responseDone() {
 // ---------------------------------------------------------------------------------------------------------- tunnel
 
 void Forward::startTunnel(ResponseHead &head) {
-  const RequestHead &request = client_.request();
-  const bool valid =
-      request.upgradeWebSocket && head.upgradeWebSocket && requestDone_ &&
-      head.fields.value(Name::SecWebSocketAccept) == webSocketAccept(request.fields.value(Name::SecWebSocketKey));
-  if (!valid) {
+  if (!requestDone_ || !Tunnel::isAgreed(client_.request(), head)) {
     client_.summary().reason = "a 101 that answers no WebSocket handshake";
     return fail(ForwardFailure::BadResponse);
   }
@@ -301,63 +295,16 @@ void Forward::startTunnel(ResponseHead &head) {
   client_.becomeTunnel();
   phase_ = Phase::Tunnel;
   touch();
-  fromClient_ = fromUpstream_ = {};
-  const BodyFraming raw{BodyKind::UntilClose, 0};
-  request_.start({client_.socket(), client_.input(), *socket_, raw});
-  response_.start({*socket_, buffer_, client_.socket(), raw});
-  response_.run();
-  if (phase_ == Phase::Tunnel) request_.run();
-  if (client_.loop().draining()) closeTunnel();
-}
-
-void Forward::tunnelSideDone(Pump &pump) {
-  if (oneSideDone_) return client_.close();
-  oneSideDone_ = true;
-  if (&pump == &request_)
-    socket_->shutdownWrite();
-  else
-    client_.socket().shutdownWrite();
-  touch();
-  client_.arm();
+  tunnel_ = std::make_unique<Tunnel>(client_, *socket_, request_, response_);
+  tunnel_->start(buffer_);
 }
 
 void Forward::closeTunnel() {
-  // A closing handshake that is under way comes to its end by itself.
-  if (phase_ != Phase::Tunnel || closing_ || oneSideDone_ || fromClient_.closed() || fromUpstream_.closed()) return;
-  closing_ = true;
-  for (Pump *pump : {&response_, &request_}) {
-    if (phase_ != Phase::Tunnel || !framesOf(*pump).atBoundary()) continue;
-    sendClose(*pump);
-    pump->run();
-  }
-}
-
-void Forward::sendClose(Pump &pump) {
-  closeSentBy(pump) = true;
-  pump.append(webSocketClose(kGoingAway, &pump == &request_));
-}
-
-/// How much of the payload passes: all, or what stands before our close frame.
-std::size_t Forward::relayFrames(Pump &pump, std::string_view payload) {
-  FrameCounter &counter = framesOf(pump);
-  if (!closing_) {
-    const std::uint64_t frames = counter.feed(payload);
-    if (frames != 0) client_.session().onFrames(client_, frames);
-    return payload.size();
-  }
-  std::size_t passes = 0;
-  if (!closeSentBy(pump)) {
-    passes = counter.feedToBoundary(payload);
-    if (!counter.atBoundary()) return payload.size();
-    sendClose(pump);
-  }
-  counter.feed(payload.substr(passes)); // for the close frame that answers ours
-  return passes;
+  if (tunnel()) tunnel_->close();
 }
 
 void Forward::endIfClosed() {
-  if (!closing_ || phase_ != Phase::Tunnel || !fromClient_.closed() || !fromUpstream_.closed()) return;
-  if (!request_.writing() && !response_.writing()) client_.close();
+  if (tunnel()) tunnel_->endIfClosed();
 }
 
 // ---------------------------------------------------------------------------------------------------------- events
@@ -371,11 +318,15 @@ std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
     summary.bytesOut += payload.size();
     if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
   }
-  return tunnel() ? relayFrames(pump, payload) : payload.size();
+  return tunnel() ? tunnel_->relay(pump, payload) : payload.size();
 }
 
 void Forward::onPumpDone(Pump &pump) {
-  if (tunnel()) return tunnelSideDone(pump);
+  if (tunnel()) {
+    touch();
+    tunnel_->onSideDone(pump);
+    return client_.arm();
+  }
   if (&pump == &response_) return responseDone();
   requestDone_ = true;
   touch();
@@ -444,7 +395,7 @@ std::int64_t Forward::deadline() const {
 }
 
 void Forward::look() {
-  if (phase_ == Phase::Tunnel && retirement() != nullptr && retirement()->isSet()) closeTunnel();
+  if (tunnel() && retirement() != nullptr && retirement()->isSet()) tunnel_->close();
 }
 
 void Forward::onRetired() {
@@ -483,7 +434,7 @@ std::int64_t Forward::phaseDeadline() const {
     wait = limit.tunnel;
     break;
   }
-  if (clientEnded_ || oneSideDone_) wait = std::min(wait, limit.halfClosed);
+  if (clientEnded_ || (tunnel() && tunnel_->isOneSided())) wait = std::min(wait, limit.halfClosed);
   return sinceMs_ + wait.count();
 }
 

@@ -3,9 +3,9 @@
 
 #include "Pump.h"
 #include "Session.h"
+#include "Tunnel.h"
 
 #include <http/codec/ResponseParser.h>
-#include <http/codec/WebSocket.h>
 
 #include <memory>
 
@@ -29,8 +29,7 @@ public:
   std::int64_t deadline() const;
   void onDeadline();
   void onClientEnd();
-  /// A WebSocket is asked to end: both sides get a close frame, at the next boundary between two frames, and what they
-  /// send after that is only read. It is over once both have answered with theirs.
+  /// Asks a WebSocket to end, see Tunnel::close().
   void closeTunnel();
   /// Now and then: the address may have been retired.
   void look();
@@ -57,11 +56,6 @@ private:
   void startResponse(ResponseHead &head);
   void startTunnel(ResponseHead &head);
   void responseDone();
-  void tunnelSideDone(Pump &pump);
-  std::size_t relayFrames(Pump &pump, std::string_view payload);
-  FrameCounter &framesOf(const Pump &pump) noexcept { return &pump == &request_ ? fromClient_ : fromUpstream_; }
-  bool &closeSentBy(const Pump &pump) noexcept { return &pump == &request_ ? closeToUpstream_ : closeToClient_; }
-  void sendClose(Pump &pump);
   void endIfClosed();
   const Retirement *retirement() const noexcept { return upstream_->candidates[candidate_].retirement.get(); }
   void onRetired();
@@ -79,8 +73,7 @@ private:
   ResponseParser parser_;
   Pump request_;
   Pump response_;
-  FrameCounter fromClient_;
-  FrameCounter fromUpstream_;
+  std::unique_ptr<Tunnel> tunnel_; // kept to the end: it may be at work when its exchange is cancelled
   std::size_t candidate_ = 0;
   std::uint64_t maxBody_ = UINT64_MAX;
   std::int64_t sinceMs_ = 0;       // last progress
@@ -96,10 +89,6 @@ private:
   bool upstreamKeepAlive_ = false;
   bool clientKeepAlive_ = false;
   bool clientEnded_ = false;
-  bool oneSideDone_ = false;
-  bool closing_ = false; // a WebSocket that was asked to end
-  bool closeToClient_ = false;
-  bool closeToUpstream_ = false;
 };
 
 } // namespace matrixos::http

@@ -3,12 +3,12 @@
 
 #include "Address.h"
 #include "Exchange.h"
+#include "Upstream.h"
 
 #include <http/codec/Head.h>
 #include <http/codec/HeadWriter.h>
 #include <http/codec/Problem.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -18,42 +18,6 @@
 #include <vector>
 
 namespace matrixos::http {
-
-/// From when on nothing may run on an address any more. Any thread sets it, loops read it.
-class Retirement {
-public:
-  /// On the clock of Loop::nowMs().
-  void setAt(std::int64_t ms) noexcept { atMs_.store(ms, std::memory_order_relaxed); }
-  std::int64_t atMs() const noexcept { return atMs_.load(std::memory_order_relaxed); }
-  bool isDue(std::int64_t nowMs) const noexcept { return nowMs >= atMs(); }
-  bool isSet() const noexcept { return atMs() != INT64_MAX; }
-
-private:
-  std::atomic<std::int64_t> atMs_{INT64_MAX};
-};
-
-/// Where requests can be sent to. Immutable; a stream keeps the one it started with.
-struct Upstream {
-  struct Candidate {
-    Address address;
-    /// Names this upstream for the connection pool. Numbers are never used again for another one, so that a port or
-    /// address that passed to somebody else never gets bytes of the one before. 0: not pooled.
-    std::uint64_t key = 0;
-    /// Set by Server::retire(); null: it stays for ever.
-    std::shared_ptr<Retirement> retirement{};
-  };
-  std::vector<Candidate> candidates; ///< best first
-  bool reuse = true;                 ///< false: "Connection: close" after each request
-};
-
-enum class ForwardFailure : std::uint8_t {
-  Unreachable, ///< no candidate took a connection; nothing was sent
-  ConnectTimeout,
-  ClosedEarly, ///< the connection ended before the first byte of a response
-  BadResponse, ///< a malformed, ambiguous or incomplete response head
-  Timeout,     ///< no response head in time
-  Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
-};
 
 /// The policy behind one client connection; it sees its requests one after the other, on one thread. The defaults pass
 /// everything through. What a callback throws ends the connection.

@@ -1,0 +1,50 @@
+/// http/engine/Upstream.h: where requests are sent to, and what can come of it.
+#pragma once
+
+#include "Address.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace matrixos::http {
+
+/// From when on nothing may run on an address any more. Any thread sets it, loops read it.
+class Retirement {
+public:
+  /// On the clock of Loop::nowMs().
+  void setAt(std::int64_t ms) noexcept { atMs_.store(ms, std::memory_order_relaxed); }
+  std::int64_t atMs() const noexcept { return atMs_.load(std::memory_order_relaxed); }
+  bool isDue(std::int64_t nowMs) const noexcept { return nowMs >= atMs(); }
+  bool isSet() const noexcept { return atMs() != INT64_MAX; }
+
+private:
+  std::atomic<std::int64_t> atMs_{INT64_MAX};
+};
+
+/// Where requests can be sent to. Immutable; a stream keeps the one it started with.
+struct Upstream {
+  struct Candidate {
+    Address address;
+    /// Names this upstream for the connection pool. Numbers are never used again for another one, so that a port or
+    /// address that passed to somebody else never gets bytes of the one before. 0: not pooled.
+    std::uint64_t key = 0;
+    /// Set by Server::retire(); null: it stays for ever.
+    std::shared_ptr<Retirement> retirement{};
+  };
+  std::vector<Candidate> candidates; ///< best first
+  bool reuse = true;                 ///< false: "Connection: close" after each request
+};
+
+/// Why a forwarded request brought no answer.
+enum class ForwardFailure : std::uint8_t {
+  Unreachable, ///< no candidate took a connection; nothing was sent
+  ConnectTimeout,
+  ClosedEarly, ///< the connection ended before the first byte of a response
+  BadResponse, ///< a malformed, ambiguous or incomplete response head
+  Timeout,     ///< no response head in time
+  Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
+};
+
+} // namespace matrixos::http
