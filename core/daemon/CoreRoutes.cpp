@@ -3,7 +3,7 @@
 #include "daemon/Daemon.h"
 #include "daemon/PluginRoutes.h"
 #include "daemon/Version.h"
-#include "http/Exchange.h"
+#include "http/ApiExchange.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/json.hpp>
@@ -14,7 +14,7 @@ namespace matrixos::daemon {
 
 namespace {
 
-using ExchangePtr = std::shared_ptr<api::Exchange>;
+using ExchangePtr = std::shared_ptr<api::ApiExchange>;
 
 void answer(const ExchangePtr &exchange, int status, const json::Value &value) {
   exchange->respond(status, "application/json", {}, json::dump(value));

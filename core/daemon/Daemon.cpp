@@ -165,7 +165,7 @@ void Daemon::startApi() {
   options.reserve = options.workers / 8;
   options.perOwner = options.workers * 7 / 8;
   options.maxConnections = static_cast<std::size_t>(config->getInt("api", "max_connections"));
-  options.limits.maxHead = static_cast<std::size_t>(config->getSize("api", "max_header"));
+  options.maxHead = static_cast<std::size_t>(config->getSize("api", "max_header"));
   options.headTimeout = std::chrono::milliseconds{milliseconds(*config, "header_timeout")};
   options.idleTimeout = std::chrono::milliseconds{milliseconds(*config, "idle_timeout")};
   options.bodyTimeout = std::chrono::milliseconds{milliseconds(*config, "body_timeout")};

@@ -1,7 +1,7 @@
 #include "daemon/PluginRoutes.h"
 
 #include "daemon/Daemon.h"
-#include "http/Exchange.h"
+#include "http/ApiExchange.h"
 #include "plugin/ManifestJson.h"
 
 #include <matrixos/abi/host.h>
@@ -11,7 +11,7 @@ namespace matrixos::daemon {
 
 namespace {
 
-using ExchangePtr = std::shared_ptr<api::Exchange>;
+using ExchangePtr = std::shared_ptr<api::ApiExchange>;
 
 std::string idOf(const ExchangePtr &exchange) {
   return std::string(exchange->param("id").value_or(""));

@@ -1,8 +1,7 @@
 #pragma once
 
 #include "auth/Authenticator.h"
-#include "http/Exchange.h"
-#include "http/RequestGate.h"
+#include "http/ApiExchange.h"
 #include "http/Router.h"
 
 #include <chrono>
@@ -25,43 +24,43 @@ struct AccessRecord {
   std::string principal;
 };
 
-/// Where the API listens: `unix:<path>` or `host:port`.
-struct ListenAddress {
+/// Where the API listens: `unix:<path>` or `address:port`.
+struct ApiListener {
   std::string address;
   auth::Door door = auth::Door::Api;
 };
 
 struct ApiServerOptions {
-  std::vector<ListenAddress> listen;
+  std::vector<ApiListener> listen;
   std::shared_ptr<const auth::Authenticator> authenticator;
-  int workers = 64;    ///< threads that run handlers and wait for late answers
-  int reserve = 0;     ///< workers on top, which only routes of the daemon itself can hold
-  int perOwner = 0;    ///< workers that the routes of one owner can hold; 0: all. The daemon's own are not counted
-  int backlog = 64;    ///< admitted requests that wait for a worker; beyond them 503
-  int maxStreams = 32; ///< answers that stream at once, each of them holding a worker
+  int workers = 64; ///< threads that run handlers
+  int reserve = 0;  ///< workers on top, which only routes of the daemon itself can hold
+  int perOwner = 0; ///< requests of one owner's routes that are handled at once; 0: any. The daemon's own do not count
+  int backlog = 64; ///< requests beyond the workers; above both 503
+  int maxStreams = 32; ///< answers that stream at once
   std::size_t maxConnections = 2048;
-  GateLimits limits;
-  std::chrono::milliseconds headTimeout{10000};      ///< a whole request head, from its first byte
-  std::chrono::milliseconds idleTimeout{15000};      ///< a connection without any byte
-  std::chrono::milliseconds bodyTimeout{10000};      ///< between two pieces of a body; the whole has six times that
-  std::chrono::milliseconds sendTimeout{30000};      ///< a client that takes nothing
+  std::size_t maxHead = 32 * 1024;              ///< bytes of a request head: 431
+  std::chrono::milliseconds headTimeout{10000}; ///< a whole request head, from its first byte
+  std::chrono::milliseconds idleTimeout{15000}; ///< a connection without any byte
+  std::chrono::milliseconds bodyTimeout{10000}; ///< between two pieces of a body, and of an answer the client reads
   std::chrono::milliseconds exchangeTimeout{900000}; ///< a handler that does not answer; then 504
-  /// Called after each request, on the thread that served it. Must not block for long; may be empty.
+  /// Called after each request, on the loop. Must not block; may be empty.
   std::function<void(const AccessRecord &)> onAccess;
   /// Told what a handler threw that is no Error: the client only sees a 500 with the request id. May be empty.
   std::function<void(const std::string &what, const AccessRecord &)> onFault;
 };
 
-/// The daemon's API: Poco::Net::HTTPServer behind one strict gate (RequestGate), on TCP and unix sockets.
+/// The daemon's API on the HTTP engine: one loop for connections, a bounded pool of workers for handlers.
 ///
-/// A request passes: lobby (accepts, reads and judges the head) → admission (full: 503) → worker: path, route (404,
-/// 405), permission (401, 403), body (413, 400, 408), handler. A
-/// plugin whose handlers hang holds its share of the workers and no more: beyond it, 503 after a short wait. Every
-/// answer carries X-Request-Id, `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`; every failure is
-/// application/problem+json. All methods: any thread, but start() and stop() are called once each, in this order.
+/// A request passes: the engine's strict parser → ApiSession on the loop: path, route (404, 405), permission (401,
+/// 403), body (413, 400, 408) → Dispatcher: a place in its owner's share, a worker (503) → handler. A plugin whose
+/// handlers hang holds its share and no more: beyond it, 503 after a short wait. Every answer carries X-Request-Id,
+/// `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`; every failure is application/problem+json. All
+/// methods: any thread, but start() and stop() are called once each, in this order.
 class ApiServer {
 public:
-  /// Binds all listeners, so that wrong addresses fail at start. Throws what Listener throws.
+  /// Binds all listeners, so that wrong addresses fail at start; who connects before start() waits. Throws
+  /// matrixos::Error that names the address and the reason.
   explicit ApiServer(ApiServerOptions options);
   /// Stops at once if stop() was not called.
   ~ApiServer();
@@ -90,7 +89,7 @@ public:
   std::vector<RouteInfo> listRoutes() const;
 
   /// The exchange behind a number, or null when it is stale.
-  std::shared_ptr<Exchange> findExchange(std::uint64_t id) const;
+  std::shared_ptr<ApiExchange> findExchange(std::uint64_t id) const;
   /// Makes the number of an answered exchange stale.
   void forgetExchange(std::uint64_t id);
 

@@ -7,10 +7,10 @@ constexpr std::chrono::minutes kAbandonedFor{10};
 constexpr std::uint64_t kIndexMask = 0xFFFFFFFF;
 } // namespace
 
-void ExchangeTable::add(const std::shared_ptr<Exchange> &exchange) {
-  std::vector<std::shared_ptr<Exchange>> expired; // destroyed after the lock
+void ExchangeTable::add(const std::shared_ptr<ApiExchange> &exchange) {
+  std::vector<std::shared_ptr<ApiExchange>> expired; // destroyed after the lock
   const std::lock_guard lock(mutex_);
-  while (!abandoned_.empty() && Clock::now() - abandoned_.front().since > kAbandonedFor) {
+  while (!abandoned_.empty() && std::chrono::steady_clock::now() - abandoned_.front().since > kAbandonedFor) {
     expired.push_back(release(abandoned_.front().id));
     abandoned_.pop_front();
   }
@@ -33,13 +33,13 @@ ExchangeTable::Slot *ExchangeTable::slotOf(std::uint64_t id) {
   return slot.generation == id >> 32U && slot.exchange ? &slot : nullptr;
 }
 
-std::shared_ptr<Exchange> ExchangeTable::find(std::uint64_t id) const {
+std::shared_ptr<ApiExchange> ExchangeTable::find(std::uint64_t id) const {
   const std::lock_guard lock(mutex_);
   const Slot *slot = const_cast<ExchangeTable *>(this)->slotOf(id);
   return slot != nullptr ? slot->exchange : nullptr;
 }
 
-std::shared_ptr<Exchange> ExchangeTable::release(std::uint64_t id) {
+std::shared_ptr<ApiExchange> ExchangeTable::release(std::uint64_t id) {
   Slot *slot = slotOf(id);
   if (slot == nullptr) return nullptr;
   ++slot->generation;
@@ -50,52 +50,18 @@ std::shared_ptr<Exchange> ExchangeTable::release(std::uint64_t id) {
 }
 
 void ExchangeTable::forget(std::uint64_t id) {
-  std::shared_ptr<Exchange> last;
+  std::shared_ptr<ApiExchange> last;
   const std::lock_guard lock(mutex_);
   last = release(id);
 }
 
 void ExchangeTable::abandon(std::uint64_t id) {
   const std::lock_guard lock(mutex_);
-  if (slotOf(id) != nullptr) abandoned_.push_back({Clock::now(), id});
-}
-
-bool ExchangeTable::mayEnter(OwnerId owner) const {
-  if (owner == 0) return true;
-  if (limits_.all > 0 && busyForOwners_ >= static_cast<std::size_t>(limits_.all)) return false;
-  if (limits_.perOwner <= 0) return true;
-  const auto entry = busy_.find(owner);
-  return entry == busy_.end() || entry->second < static_cast<std::size_t>(limits_.perOwner);
-}
-
-bool ExchangeTable::enter(OwnerId owner, Clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  if (!mayEnter(owner)) {
-    // Somebody has waited in vain and nothing has ended since: more of them would fill the workers with waiting.
-    if (stuck_.count(owner) != 0) return false;
-    if (!idle_.wait_until(lock, deadline, [&] { return mayEnter(owner); })) {
-      stuck_.insert(owner);
-      return false;
-    }
-  }
-  ++busy_[owner];
-  if (owner != 0) ++busyForOwners_;
-  return true;
-}
-
-void ExchangeTable::exit(OwnerId owner) {
-  const std::lock_guard lock(mutex_);
-  const auto entry = busy_.find(owner);
-  if (--entry->second == 0) busy_.erase(entry);
-  if (owner != 0) {
-    --busyForOwners_;
-    stuck_.clear();
-  }
-  idle_.notify_all();
+  if (slotOf(id) != nullptr) abandoned_.push_back({std::chrono::steady_clock::now(), id});
 }
 
 void ExchangeTable::cancel(const OwnerId *owner, const Problem &problem) {
-  std::vector<std::shared_ptr<Exchange>> chosen;
+  std::vector<std::shared_ptr<ApiExchange>> chosen;
   {
     const std::lock_guard lock(mutex_);
     for (const Slot &slot : slots_) {
@@ -108,13 +74,8 @@ void ExchangeTable::cancel(const OwnerId *owner, const Problem &problem) {
     exchange->cancel(problem);
 }
 
-bool ExchangeTable::waitIdle(OwnerId owner, Clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  return idle_.wait_until(lock, deadline, [&] { return busy_.find(owner) == busy_.end(); });
-}
-
 void ExchangeTable::purge(OwnerId owner) {
-  std::vector<std::shared_ptr<Exchange>> last;
+  std::vector<std::shared_ptr<ApiExchange>> last;
   const std::lock_guard lock(mutex_);
   std::deque<Abandoned> kept;
   for (const Abandoned &item : abandoned_) {

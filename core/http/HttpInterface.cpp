@@ -14,10 +14,10 @@ std::string text(mos_str from) {
   return std::string(fromAbi(from));
 }
 
-std::vector<Field> fieldsOf(const mos_pair *headers, std::uint32_t count) {
-  std::vector<Field> fields;
+http::FieldPairs fieldsOf(const mos_pair *headers, std::uint32_t count) {
+  http::FieldPairs fields;
   for (std::uint32_t i = 0; i < count; ++i)
-    fields.push_back({text(headers[i].key), text(headers[i].value)});
+    fields.emplace_back(text(headers[i].key), text(headers[i].value));
   return fields;
 }
 
@@ -40,14 +40,14 @@ struct HttpInterface::Calls {
     return interface;
   }
 
-  static std::shared_ptr<Exchange> find(HttpInterface &interface, std::uint64_t id) {
+  static std::shared_ptr<ApiExchange> find(HttpInterface &interface, std::uint64_t id) {
     auto exchange = interface.server_.findExchange(id);
     if (!exchange || exchange->data().route->owner != interface.options_.owner) throwOver();
     return exchange;
   }
 
   /// Only while it is open, so that what is handed out stays valid until the plugin answers.
-  static std::shared_ptr<Exchange> findOpen(HttpInterface &interface, std::uint64_t id) {
+  static std::shared_ptr<ApiExchange> findOpen(HttpInterface &interface, std::uint64_t id) {
     auto exchange = find(interface, id);
     if (!exchange->open()) throwOver();
     return exchange;
@@ -84,7 +84,7 @@ struct HttpInterface::Calls {
     route.summary = text(from.summary);
     route.maxBody = from.max_body;
     route.handle = [around = interface.options_.around, handle = from.handle,
-                    ctx = from.ctx](const std::shared_ptr<Exchange> &exchange) {
+                    ctx = from.ctx](const std::shared_ptr<ApiExchange> &exchange) {
       const std::uint64_t id = exchange->id();
       const auto call = [&] { handle(ctx, id); };
       if (around)
@@ -108,12 +108,12 @@ struct HttpInterface::Calls {
   static mos_status request(void *self, std::uint64_t id, mos_http_request *out, mos_error *error) {
     return guarded(error, [&] {
       const auto exchange = findOpen(of(self), id);
-      const ExchangeData &data = exchange->data();
+      const ApiRequest &data = exchange->data();
       mos_http_request full{};
       full.struct_size = out->struct_size;
-      full.method = toAbi(data.head.method);
+      full.method = toAbi(data.copy->head().method);
       full.path = toAbi(data.path);
-      full.query = toAbi(data.head.query());
+      full.query = toAbi(data.copy->query());
       full.body = toAbi(data.body);
       full.principal = toAbi(data.principal);
       full.request_id = toAbi(data.requestId);
@@ -153,13 +153,13 @@ struct HttpInterface::Calls {
 
   static mos_status respond(void *self, std::uint64_t id, std::uint32_t status, mos_str contentType,
                             const mos_pair *headers, std::uint32_t count, mos_str body, mos_error *error) {
-    return answering(self, id, error, [&](Exchange &exchange) {
+    return answering(self, id, error, [&](ApiExchange &exchange) {
       exchange.respond(static_cast<int>(status), text(contentType), fieldsOf(headers, count), text(body));
     });
   }
 
   static mos_status fail(void *self, std::uint64_t id, const mos_error *what, mos_error *error) {
-    return answering(self, id, error, [&](Exchange &exchange) { exchange.fail(problemOf(what)); });
+    return answering(self, id, error, [&](ApiExchange &exchange) { exchange.fail(problemOf(what)); });
   }
 
   static mos_status begin(void *self, std::uint64_t id, std::uint32_t status, mos_str contentType,
@@ -174,7 +174,7 @@ struct HttpInterface::Calls {
   }
 
   static mos_status end(void *self, std::uint64_t id, mos_error *error) {
-    return answering(self, id, error, [](Exchange &exchange) { exchange.end(); });
+    return answering(self, id, error, [](ApiExchange &exchange) { exchange.end(); });
   }
 };
 

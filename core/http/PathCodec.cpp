@@ -24,6 +24,13 @@ bool isCleanUtf8(std::string_view text) {
   return true;
 }
 
+/// Characters that RFC 3986 allows nowhere in a path or query: above all `\\`, which some servers read as a slash.
+void checkRaw(std::string_view raw, const char *what) {
+  if (raw.find_first_of("\"#<>\\^`{|}") == std::string_view::npos) return;
+  throw ProblemException(400, std::string("the ") + what + " holds a character that has to be percent-encoded",
+                         "BAD_REQUEST");
+}
+
 } // namespace
 
 std::size_t utf8Length(std::string_view text) noexcept {
@@ -68,6 +75,7 @@ std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace
 }
 
 std::vector<std::string> decodePath(std::string_view rawPath) {
+  checkRaw(rawPath, "path");
   std::vector<std::string> segments;
   if (rawPath == "/") return segments;
   while (!rawPath.empty()) {
@@ -85,6 +93,7 @@ std::vector<std::string> decodePath(std::string_view rawPath) {
 }
 
 std::vector<std::pair<std::string, std::string>> decodeQuery(std::string_view rawQuery) {
+  checkRaw(rawQuery, "query");
   std::vector<std::pair<std::string, std::string>> pairs;
   while (!rawQuery.empty()) {
     const std::size_t end = rawQuery.find('&');

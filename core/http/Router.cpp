@@ -1,8 +1,8 @@
 #include "http/Router.h"
 
-#include "http/RequestHead.h"
-
 #include <matrixos/status.hpp>
+
+#include <http/codec/Grammar.h>
 
 #include <algorithm>
 #include <map>
@@ -37,7 +37,7 @@ std::vector<std::string> splitPattern(const Route &route) {
 std::vector<std::string> checkRoute(const Route &route) {
   const bool upper =
       std::none_of(route.method.begin(), route.method.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-  if (!isToken(route.method) || !upper) badRoute(route, "the method has to be an upper-case token");
+  if (!http::isToken(route.method) || !upper) badRoute(route, "the method has to be an upper-case token");
   if (route.permission.empty()) badRoute(route, "a permission is missing");
   if (!route.handle) badRoute(route, "a handler is missing");
   std::vector<std::string> names;
@@ -48,7 +48,7 @@ std::vector<std::string> checkRoute(const Route &route) {
     if (segment.front() != ':' && segment.front() != '*') continue;
     if (segment.front() == '*' && i + 1 != segments.size()) badRoute(route, "*name has to be the last segment");
     std::string name = segment.substr(1);
-    if (!isToken(name)) badRoute(route, "a parameter has no well-formed name");
+    if (!http::isToken(name)) badRoute(route, "a parameter has no well-formed name");
     if (std::find(names.begin(), names.end(), name) != names.end()) badRoute(route, "a parameter stands twice in it");
     names.push_back(std::move(name));
   }
@@ -187,7 +187,7 @@ std::size_t Router::remove(OwnerId owner) {
     // What stays in its place is a copy: the handler leads into its owner, who goes.
     auto retired = std::make_shared<RouteEntry>();
     retired->route = entry->route;
-    retired->route.handle = [](const std::shared_ptr<Exchange> &) {};
+    retired->route.handle = [](const std::shared_ptr<ApiExchange> &) {};
     retired->names = entry->names;
     retired->owner = owner;
     retired->removed = true;

@@ -14,7 +14,7 @@ namespace matrixos::api {
 /// Who added routes. 0 is the daemon itself; the plugin host numbers its plugins.
 using OwnerId = std::uint64_t;
 
-class Exchange;
+class ApiExchange;
 
 /// One route of the API.
 struct Route {
@@ -29,7 +29,7 @@ struct Route {
   std::uint64_t maxBody = 0;
   /// Answers the exchange now, or later from any thread. Called on a worker, where blocking is allowed. An exception
   /// becomes an answer: an Error by its status, anything else 500.
-  std::function<void(const std::shared_ptr<Exchange> &)> handle;
+  std::function<void(const std::shared_ptr<ApiExchange> &)> handle;
 };
 
 /// A route as it stands in the table.

@@ -1,38 +1,30 @@
 #pragma once
 
-#include "http/Admission.h"
 #include "http/ApiServer.h"
+#include "http/Dispatcher.h"
 #include "http/ExchangeTable.h"
 
-#include <Poco/Net/HTTPServer.h>
-#include <Poco/ThreadPool.h>
+#include <http/engine/Server.h>
 
-#include <set>
+#include <atomic>
 #include <shared_mutex>
 
 namespace matrixos::api {
 
-/// What the parts of the server share. Outlives the ApiServer while an abandoned worker still runs.
-class ApiServer::Core {
+/// What the parts of the server share. Outlives the ApiServer while a handler hangs.
+class ApiServer::Core final : public http::SessionFactory, public std::enable_shared_from_this<Core> {
 public:
   explicit Core(ApiServerOptions given);
 
-  ApiServerOptions options;
+  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const http::Address &peer) override;
+
+  const ApiServerOptions options;
   Router router;
   ExchangeTable exchanges;
-  std::shared_ptr<StreamBudget> streams;
-  std::shared_ptr<AdmissionQueue> queue;
-  std::shared_ptr<Lobby> lobby;
-  std::vector<std::string> addresses;
-  std::vector<std::uint16_t> ports;
-  std::unique_ptr<Poco::ThreadPool> pool;
-  std::unique_ptr<Poco::Net::HTTPServer> server;
+  const std::shared_ptr<StreamBudget> streams;
+  const std::shared_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<http::Server> server;
   std::atomic<bool> stopping{false};
-
-  /// Connections that workers are busy with, for stop().
-  void enter(Connection &connection);
-  void exit(Connection &connection);
-  void abortAll();
 
   /// Calls the hooks of the options, until silence().
   void report(const AccessRecord &record);
@@ -43,11 +35,6 @@ public:
 private:
   std::shared_mutex hooks_;
   bool silent_ = false;
-  std::mutex mutex_;
-  std::set<Connection *> active_;
 };
-
-/// Serves one admitted request on the calling worker thread, and says what becomes of the connection. Throws nothing.
-After serveRequest(ApiServer::Core &core, Connection &connection);
 
 } // namespace matrixos::api

@@ -223,8 +223,9 @@ void Connection::readWhileBusy() {
 /// A client that has ended its side may still wait for its answer, and most have left (RFC 9112 §9.6).
 void Connection::onClientEnd(bool failed) {
   const auto patience = loop_.options().timeouts.halfClosedHold;
-  if (failed || state_ == State::Streaming || patience.count() == 0) return clientGone();
-  holdUntilMs_ = std::min(holdUntilMs_, loop_.nowMs() + patience.count());
+  if (failed || patience.count() == 0) return clientGone();
+  const std::int64_t until = loop_.nowMs() + patience.count();
+  holdUntilMs_ = state_ == State::Streaming ? until : std::min(holdUntilMs_, until);
   arm();
 }
 
@@ -298,6 +299,7 @@ void Connection::startAnswer(int status, std::string_view contentType, const Fie
   if (!contentType.empty()) writer.field("Content-Type", contentType);
   for (const auto &[name, value] : fields)
     writer.field(name, value);
+  session_->writeOwnFields(*this, fields, writer);
   if (status != 204 && status != 304) writer.framing(framing);
   if (!keepAlive) writer.field("Connection", "close");
   writer.end();
@@ -329,6 +331,7 @@ void Connection::begin(const StreamHead &head) {
   blocked_ = false;
   watch();
   flushAnswer();
+  arm();
 }
 
 bool Connection::write(std::string_view piece) {
@@ -501,8 +504,8 @@ void Connection::takePiece() {
   // The piece stays where it is until something is read again.
   in_.consume(step.consumed);
   summary_.bytesIn = intake_->taken += step.produced;
-  if (body.failed()) return refuse(400, body.reason());
   if (intake_->taken > intake_->most) return refuse(413, "the request body is too large");
+  if (body.failed()) return refuse(400, body.reason());
   if (body.done()) {
     complete_ = true;
     state_ = State::Deciding;
@@ -624,7 +627,8 @@ std::int64_t Connection::deadline() const {
   case State::Answering:
     return sinceMs_ + limit.requestBody.count();
   case State::Streaming:
-    return writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.requestBody.count();
+    return std::min(writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.requestBody.count(),
+                    inputEnded_ ? holdUntilMs_ : INT64_MAX);
   case State::Lingering:
     return sinceMs_ + limit.linger.count();
   case State::Deciding:
@@ -670,7 +674,7 @@ void Connection::onDeadline() {
   case State::Answering:
     return abort("the client reads too slowly");
   case State::Streaming:
-    return clientGone("the client reads too slowly");
+    return clientGone(inputEnded_ ? "the client closed its connection" : "the client reads too slowly");
   case State::Lingering:
     return close();
   case State::Deciding:

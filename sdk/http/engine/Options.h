@@ -27,7 +27,8 @@ struct Timeouts {
   Ms responseBody{300'000}; ///< between two pieces of a response body
   Ms tunnel{3'600'000};     ///< WebSocket without any byte
   Ms halfClosed{30'000};    ///< progress after the client closed its sending side
-  /// For a request that is held, after the client closed its sending side; 0: such a client is taken to have left.
+  /// For a request that is held, or answered in pieces, after the client closed its sending side; 0: such a client is
+  /// taken to have left.
   Ms halfClosedHold{0};
   /// While the server drains: for the next request of a client that has just been served, or has just connected. The
   /// answer says that it is the last.

@@ -58,6 +58,8 @@ public:
   /// Last call for this exchange.
   virtual void onFinished(Exchange &, const Summary &) {}
 
+  /// Writes what every answer of our own carries besides `given`, the fields that it brings along.
+  virtual void writeOwnFields(Exchange &, const FieldPairs & /*given*/, HeadWriter &) {}
   /// The body for what the engine itself refuses: a malformed head, an exceeded limit. Default: problem+json.
   virtual LocalResponse refusal(int status, const char *reason);
   /// A refusal outside of any exchange; the connection will be closed.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <sstream>
+#include <thread>
 
 using namespace httptest;
 using namespace matrixos;
@@ -49,12 +50,18 @@ TEST_CASE("paths, methods and bodies are refused with a problem that says why") 
     int status;
   };
   const std::string host = " HTTP/1.1\r\nHost: api\r\n\r\n";
-  const Case cases[] = {
-      {"GET /none" + host, 404},           {"GET /hello/" + host, 404},     {"GET //hello" + host, 404},
-      {"DELETE /hello" + host, 405},       {"BREW /hello" + host, 405},     {"TRACE /hello" + host, 405},
-      {"GET /%2e%2e/hello" + host, 400},   {"GET /a/../hello" + host, 400}, {"GET /hello%00" + host, 400},
-      {"GET /hello%0d%0aX:y" + host, 400}, {"GET /%zz" + host, 400},        {"GET /hello?a=%zz" + host, 400},
-      {"GET /hello?a=%00" + host, 400},    {"GET /%ff" + host, 400},        {"GET /admin-only" + host, 401}};
+  const Case cases[] = {{"GET /none" + host, 404},         {"GET /hello/" + host, 404},
+                        {"GET //hello" + host, 404},       {"DELETE /hello" + host, 405},
+                        {"BREW /hello" + host, 405},       {"GET /\\hello" + host, 400},
+                        {"GET /%2e%2e/hello" + host, 400}, {"GET /a/../hello" + host, 400},
+                        {"GET /hello%00" + host, 400},     {"GET /hello%0d%0aX:y" + host, 400},
+                        {"GET /%zz" + host, 400},          {"GET /hello?a=%zz" + host, 400},
+                        {"GET /hello?a=%00" + host, 400},  {"GET /%ff" + host, 400},
+                        {"GET /\"hello" + host, 400},      {"GET /<hello>" + host, 400},
+                        {"GET /{hello}" + host, 400},      {"GET /a|b" + host, 400},
+                        {"GET /a^b" + host, 400},          {"GET /hello?a=\\" + host, 400},
+                        {"GET http://api" + host, 404},    {"\r\nGET /none" + host, 404},
+                        {"GET /admin-only" + host, 401}};
   RawClient client(server.apiPath());
   for (const Case &item : cases) {
     CAPTURE(item.request);
@@ -193,19 +200,42 @@ TEST_CASE("request ids: a sane one is taken, any other replaced") {
   CHECK(client.next().field("X-Request-Id").size() == 26);
 }
 
-TEST_CASE("HTTP/1.0 is answered and closed, or kept on demand") {
+TEST_CASE("HTTP/1.0 is answered and closed, with and without Host, whatever it asks for") {
   TestServer server;
-  RawClient once(server.port());
-  once.send("GET /hello HTTP/1.0\r\n\r\n");
-  const Answer answer = once.next();
-  CHECK(answer.body == "hello");
-  CHECK(answer.field("Connection") == "close");
-  CHECK(once.closed());
-  RawClient kept(server.port());
-  for (int i = 0; i < 2; ++i) {
-    kept.send("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    CHECK(kept.next().field("Connection") == "keep-alive");
+  for (const char *fields : {"", "Host: api\r\n", "Connection: keep-alive\r\n"}) {
+    CAPTURE(fields);
+    RawClient once(server.port());
+    once.send(std::string("GET /hello HTTP/1.0\r\n") + fields + "\r\n");
+    const Answer answer = once.next();
+    CHECK(answer.body == "hello");
+    CHECK(answer.field("Connection") == "close");
+    CHECK(once.closed());
   }
+}
+
+TEST_CASE("what is served nowhere is 405, and ends the connection") {
+  TestServer server;
+  RawClient client(server.port());
+  client.send("TRACE /hello HTTP/1.1\r\nHost: api\r\n\r\n" + get("/hidden"));
+  const Answer answer = client.next();
+  CHECK(answer.status == 405);
+  CHECK(answer.field("Allow").find("GET") != std::string::npos);
+  client.finishSending();
+  CHECK(statusesIn(client.rest()).empty());
+  CHECK(server.hidden == 0);
+}
+
+TEST_CASE("a client that has ended its side still gets an answer that comes soon") {
+  TestServer server;
+  server.server().addRoutes(1, {route("GET", "/soon", [](const auto &x) {
+                              std::this_thread::sleep_for(20ms);
+                              x->respond(200, "text/plain", {}, "soon");
+                            })});
+  RawClient client(server.apiPath());
+  client.send(get("/soon"));
+  client.finishSending();
+  CHECK(client.next().body == "soon");
+  CHECK(client.closed());
 }
 
 TEST_CASE("an exception in a handler becomes a problem; one that is no Error says nothing of itself") {

@@ -24,7 +24,7 @@ bool concernsProxiesOnly(std::string_view what) {
 } // namespace
 
 TEST_CASE("what the edge takes for malformed, the API server refuses too, and executes nothing behind it") {
-  TestServer server([](auto &options) { options.limits.maxHead = 16 * 1024; });
+  TestServer server([](auto &options) { options.maxHead = 16 * 1024; });
   std::size_t count = 0;
   for (const auto &row : edgetest::malformedRequests()) {
     if (concernsProxiesOnly(row.what)) continue;

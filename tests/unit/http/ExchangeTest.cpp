@@ -18,13 +18,13 @@ namespace {
 class Later {
 public:
   auto handler() {
-    return [this](const std::shared_ptr<Exchange> &exchange) {
+    return [this](const std::shared_ptr<ApiExchange> &exchange) {
       const std::lock_guard lock(mutex_);
       waiting_.push_back(exchange);
     };
   }
-  std::shared_ptr<Exchange> take() {
-    std::shared_ptr<Exchange> exchange;
+  std::shared_ptr<ApiExchange> take() {
+    std::shared_ptr<ApiExchange> exchange;
     REQUIRE(eventually([&] {
       const std::lock_guard lock(mutex_);
       if (waiting_.empty()) return false;
@@ -37,7 +37,7 @@ public:
 
 private:
   std::mutex mutex_;
-  std::vector<std::shared_ptr<Exchange>> waiting_;
+  std::vector<std::shared_ptr<ApiExchange>> waiting_;
 };
 
 template <typename Call>
@@ -155,7 +155,7 @@ TEST_CASE("a streamed answer arrives part by part, and the connection is kept") 
 
 TEST_CASE("writing waits for a slow client, and gives up on one that takes nothing") {
   Later later;
-  TestServer server([](ApiServerOptions &options) { options.sendTimeout = 400ms; });
+  TestServer server([](ApiServerOptions &options) { options.bodyTimeout = 400ms; });
   server.server().addRoutes(1, {route("GET", "/stream", later.handler())});
   const std::string part(64 * 1024, 'x');
   RawClient slow(server.apiPath());
@@ -224,7 +224,7 @@ TEST_CASE("streams have a budget below the workers, so that others are still ser
   });
   server.server().addRoutes(1, {route("GET", "/stream", later.handler())});
   RawClient clients[] = {RawClient(server.port()), RawClient(server.port()), RawClient(server.port())};
-  std::vector<std::shared_ptr<Exchange>> open;
+  std::vector<std::shared_ptr<ApiExchange>> open;
   for (RawClient &client : clients) {
     client.send(get("/stream"));
     open.push_back(later.take());
@@ -378,12 +378,12 @@ TEST_CASE("an owner whose handlers hang holds its share of the workers, and ever
     options.perOwner = 3;
   });
   Later stuck;
-  const auto hello = [](const std::shared_ptr<Exchange> &exchange) { exchange->respond(200, "", {}, ""); };
+  const auto hello = [](const std::shared_ptr<ApiExchange> &exchange) { exchange->respond(200, "", {}, ""); };
   server.server().addRoutes(0, {route("GET", "/own", hello)});
   server.server().addRoutes(1, {route("GET", "/stuck", stuck.handler())});
   server.server().addRoutes(2, {route("GET", "/other", hello)});
   std::vector<std::unique_ptr<RawClient>> clients;
-  std::vector<std::shared_ptr<Exchange>> hanging;
+  std::vector<std::shared_ptr<ApiExchange>> hanging;
   for (int i = 0; i < 3; ++i) {
     clients.push_back(std::make_unique<RawClient>(server.port()));
     clients.back()->send(get("/stuck"));

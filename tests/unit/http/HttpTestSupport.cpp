@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <http/codec/Grammar.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ std::string Answer::field(const std::string &name) const {
   for (std::size_t at = head.find("\r\n"); at != std::string::npos; at = head.find("\r\n", at + 2)) {
     const std::size_t colon = head.find(':', at + 2);
     if (colon == std::string::npos) break;
-    if (!equalsIgnoreCase(std::string_view(head).substr(at + 2, colon - at - 2), name)) continue;
+    if (!http::sameText(std::string_view(head).substr(at + 2, colon - at - 2), name)) continue;
     return head.substr(colon + 2, head.find("\r\n", colon) - colon - 2);
   }
   return {};
@@ -177,7 +178,7 @@ std::string bearer() {
 }
 
 Route route(const std::string &method, const std::string &pattern,
-            std::function<void(const std::shared_ptr<Exchange> &)> handle, std::uint64_t maxBody,
+            std::function<void(const std::shared_ptr<ApiExchange> &)> handle, std::uint64_t maxBody,
             const std::string &permission) {
   return {method, pattern, permission, "test", maxBody, std::move(handle)};
 }

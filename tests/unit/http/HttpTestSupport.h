@@ -12,6 +12,7 @@
 namespace httptest {
 
 using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
 
 /// How long a test waits for something that has to happen.
 inline constexpr std::chrono::milliseconds kPatience{10000};
@@ -106,7 +107,7 @@ private:
 };
 
 matrixos::api::Route route(const std::string &method, const std::string &pattern,
-                           std::function<void(const std::shared_ptr<matrixos::api::Exchange> &)> handle,
+                           std::function<void(const std::shared_ptr<matrixos::api::ApiExchange> &)> handle,
                            std::uint64_t maxBody = 65536, const std::string &permission = "public");
 
 } // namespace httptest

@@ -1,4 +1,3 @@
-#include "http/Listener.h"
 #include "unit/http/HttpTestSupport.h"
 
 #include <matrixos/status.hpp>
@@ -20,9 +19,22 @@ using namespace matrixos::api;
 
 namespace {
 
+ApiServerOptions listeningOn(const std::string &address, auth::Door door) {
+  ApiServerOptions options;
+  options.listen = {{address, door}};
+  options.authenticator = std::make_shared<auth::Authenticator>(auth::Authenticator::Options{});
+  return options;
+}
+
+/// A server that is bound, and serves nobody.
+struct Bound {
+  explicit Bound(const std::string &address, auth::Door door = auth::Door::Api) : server(listeningOn(address, door)) {}
+  ApiServer server;
+};
+
 Status listenOutcome(const std::string &address) {
   try {
-    const Listener listener(address, auth::Door::Api);
+    const Bound listener(address);
     return Status::Ok;
   } catch (const Error &e) {
     return e.status();
@@ -166,7 +178,7 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     return ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777U : 0U;
   };
   {
-    const Listener admin("unix:" + path, auth::Door::Admin);
+    const Bound admin("unix:" + path, auth::Door::Admin);
     CHECK(modeOf() == 0600);
     CHECK(listenOutcome("unix:" + path) == Status::AlreadyExists);
     CHECK(modeOf() == 0600);
@@ -180,12 +192,12 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     std::memcpy(address.sun_path, path.data(), path.size());
     REQUIRE(::bind(orphan, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0);
     ::close(orphan);
-    Listener api("unix:" + path, auth::Door::Api);
+    auto api = std::make_unique<Bound>("unix:" + path);
     CHECK(modeOf() == 0660);
     // A successor's file in the same place is not ours to remove.
     std::filesystem::remove(path);
-    const Listener successor("unix:" + path, auth::Door::Api);
-    api.close();
+    const Bound successor("unix:" + path);
+    api.reset();
     CHECK(std::filesystem::exists(path));
   }
   std::ofstream(path) << "a file";
@@ -198,8 +210,9 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     CAPTURE(address);
     CHECK(listenOutcome(address) == Status::InvalidArgument);
   }
-  const Listener tcp("127.0.0.1:0", auth::Door::Api);
-  CHECK(tcp.port() != 0);
-  CHECK(tcp.address() == "127.0.0.1:" + std::to_string(tcp.port()));
-  CHECK(listenOutcome(tcp.address()) == Status::AlreadyExists);
+  const Bound tcp("127.0.0.1:0");
+  CHECK(tcp.server.port() != 0);
+  const std::string address = tcp.server.addresses().front();
+  CHECK(address == "127.0.0.1:" + std::to_string(tcp.server.port()));
+  CHECK(listenOutcome(address) == Status::AlreadyExists);
 }

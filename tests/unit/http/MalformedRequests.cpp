@@ -115,8 +115,7 @@ void addChunks(List &list) {
 
 void addLines(List &list) {
   const std::string host = "Host: api\r\n\r\n";
-  list.insert(list.end(), {{"empty line first", "\r\n" + getWith(""), 400},
-                           {"LF first", "\n" + getWith(""), 400},
+  list.insert(list.end(), {{"LF first", "\n" + getWith(""), 400},
                            {"space first", " GET /hello HTTP/1.1\r\n" + host, 400},
                            {"no target", "GET HTTP/1.1\r\n" + host, 400},
                            {"empty target", "GET  HTTP/1.1\r\n" + host, 400},
@@ -145,19 +144,12 @@ void addLines(List &list) {
                            {"method too long", std::string(33, 'A') + " /hello HTTP/1.1\r\n" + host, 400},
                            {"TLS hello", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11), 400},
                            {"target relative", "GET hello HTTP/1.1\r\n" + host, 400},
-                           {"target authority", "CONNECT api:80 HTTP/1.1\r\n" + host, 400},
+                           {"target authority", "CONNECT api:80 HTTP/1.1\r\n" + host, 405},
                            {"target star", "GET * HTTP/1.1\r\n" + host, 400},
                            {"target fragment", "GET /hello#x HTTP/1.1\r\n" + host, 400},
-                           {"target backslash", "GET /\\hello HTTP/1.1\r\n" + host, 400},
-                           {"target quote", "GET /\"hello HTTP/1.1\r\n" + host, 400},
-                           {"target angle", "GET /<hello> HTTP/1.1\r\n" + host, 400},
-                           {"target brace", "GET /{hello} HTTP/1.1\r\n" + host, 400},
-                           {"target pipe", "GET /a|b HTTP/1.1\r\n" + host, 400},
-                           {"target caret", "GET /a^b HTTP/1.1\r\n" + host, 400},
                            {"target not ASCII", "GET /h\xC3\xA9llo HTTP/1.1\r\n" + host, 400},
                            {"target of another scheme", "GET ftp://api/hello HTTP/1.1\r\n" + host, 400},
                            {"target of another host", "GET http://other/hello HTTP/1.1\r\n" + host, 400},
-                           {"target absolute without path", "GET http://api HTTP/1.1\r\n" + host, 400},
                            {"target absolute with user", "GET http://me@api/hello HTTP/1.1\r\n" + host, 400},
                            {"line too long", "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n" + host, 414},
                            {"line without end", "GET /" + std::string(9000, 'a'), 414}});

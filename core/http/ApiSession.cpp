@@ -1,0 +1,272 @@
+#include "http/ApiSession.h"
+
+#include "http/PathCodec.h"
+
+#include <matrixos/ulid.hpp>
+
+#include <Poco/DateTimeFormat.h>
+#include <Poco/DateTimeFormatter.h>
+#include <Poco/Timestamp.h>
+#include <http/codec/Grammar.h>
+#include <http/engine/Loop.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+namespace matrixos::api {
+
+namespace {
+
+constexpr std::size_t kMaxRequestId = 64;
+/// How long a request waits for its turn when the owner of its route holds all the places it may have.
+constexpr std::chrono::milliseconds kTurnTime{1000};
+
+/// The client's own id when it is fit for logs, else a new one.
+std::string chooseRequestId(const http::RequestHead &head) {
+  const std::string_view given = head.fields.value(http::Name::XRequestId);
+  const bool sane = !given.empty() && given.size() <= kMaxRequestId && head.fields.count(http::Name::XRequestId) == 1 &&
+                    std::all_of(given.begin(), given.end(), [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+                             c == '_' || c == '-';
+                    });
+  return sane ? std::string(given) : makeUlid();
+}
+
+std::string join(const std::vector<std::string> &items, std::string_view separator) {
+  std::string text;
+  for (const std::string &item : items) {
+    if (!text.empty()) text += separator;
+    text += item;
+  }
+  return text;
+}
+
+/// RFC 9110 §5.6.7, made once a second.
+const std::string &httpDate() {
+  thread_local std::time_t second = 0;
+  thread_local std::string text;
+  const std::time_t now = std::time(nullptr);
+  if (now != second) {
+    text = Poco::DateTimeFormatter::format(Poco::Timestamp::fromEpochTime(now), Poco::DateTimeFormat::HTTP_FORMAT);
+    second = now;
+  }
+  return text;
+}
+
+Problem tooLarge(std::uint64_t maxBytes) {
+  return {413,
+          maxBytes == 0 ? std::string("this route takes no body")
+                        : "the body is larger than the " + std::to_string(maxBytes) + " bytes that this route takes",
+          "BODY_TOO_LARGE"};
+}
+
+Problem busyProblem() {
+  return {
+      503,
+      "the part of the platform that serves this route is busy with as many requests as it may be, and none of them "
+      "ends; try again later",
+      "ROUTE_BUSY", 1000};
+}
+
+/// On a worker.
+void runHandler(ApiServer::Core &core, const std::shared_ptr<ApiExchange> &exchange) {
+  const ApiRequest &data = exchange->data();
+  const auto fault = [&](const std::string &what) {
+    AccessRecord record;
+    record.method = data.copy->head().method;
+    record.route = data.route->route.pattern;
+    record.requestId = data.requestId;
+    record.principal = data.principal;
+    core.reportFault(what, record);
+    exchange->handlerFailed(internalProblem());
+  };
+  if (!exchange->open()) {
+    core.exchanges.forget(exchange->id());
+  } else if (data.route->removed) {
+    exchange->handlerFailed(routeRemovedProblem());
+  } else {
+    try {
+      data.route->route.handle(exchange);
+    } catch (const Error &e) {
+      exchange->handlerFailed(toProblem(e));
+    } catch (const std::exception &e) {
+      fault(e.what());
+    } catch (...) {
+      fault("an exception that is no std::exception");
+    }
+  }
+  exchange->handlerReturned();
+}
+
+} // namespace
+
+void ApiSession::onRequest(http::Exchange &exchange) {
+  const http::RequestHead &head = exchange.request();
+  record_ = {};
+  record_.method = head.method;
+  record_.requestId = chooseRequestId(head);
+  try {
+    dispatch(exchange);
+  } catch (const ProblemException &e) {
+    answer(exchange, e.problem());
+  } catch (const std::exception &e) {
+    core_->reportFault(e.what(), record_);
+    answer(exchange, internalProblem());
+  }
+}
+
+void ApiSession::dispatch(http::Exchange &exchange) {
+  const http::RequestHead &head = exchange.request();
+  if (core_->stopping) throw ProblemException(stoppingProblem());
+  if (head.target == "*") return answerOptions(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
+  request_ = std::make_unique<ApiRequest>();
+  const auto segments = decodePath(head.path());
+  const std::size_t mark = head.target.find('?');
+  if (mark != std::string_view::npos) request_->query = decodeQuery(head.target.substr(mark + 1));
+  RouteMatch match = core_->router.find(head.method, segments);
+  if (!match.entry) {
+    if (match.allow.empty()) throw ProblemException(404, "there is nothing at this path", "NO_ROUTE");
+    if (head.method == "OPTIONS") return answerOptions(exchange, match.allow);
+    throw ProblemException(Problem{405,
+                                   "this path does not know the method " + std::string(head.method),
+                                   "METHOD_NOT_ALLOWED",
+                                   0,
+                                   {{"Allow", join(match.allow, ", ")}}});
+  }
+  record_.route = match.entry->route.pattern;
+  if (match.entry->removed) throw ProblemException(routeRemovedProblem());
+  request_->path = "/" + join(segments, "/");
+  request_->params = std::move(match.values);
+  request_->route = std::move(match.entry);
+  authenticate(exchange);
+  takeBody(exchange);
+}
+
+void ApiSession::authenticate(http::Exchange &exchange) {
+  auth::Credentials credentials;
+  credentials.door = static_cast<auth::Door>(exchange.listenerTag());
+  credentials.peerUid = exchange.peerUid();
+  for (const http::Field &field : exchange.request().fields) {
+    if (field.id == http::Name::Authorization) credentials.authorization.push_back(field.value);
+  }
+  auth::Decision decision = core_->options.authenticator->check(request_->route->route.permission, credentials);
+  if (decision.allowed()) {
+    record_.principal = std::move(decision.principal);
+    return;
+  }
+  Problem problem{decision.status, decision.message, decision.reason};
+  if (decision.status == 401) problem.fields.emplace_back("WWW-Authenticate", "Bearer");
+  throw ProblemException(std::move(problem));
+}
+
+void ApiSession::takeBody(http::Exchange &exchange) {
+  const http::BodyFraming body = exchange.request().body;
+  const std::uint64_t most = request_->route->route.maxBody;
+  if (body.length > most) throw ProblemException(tooLarge(most));
+  if (body.kind == http::BodyKind::None) return submit(exchange);
+  request_->body.reserve(body.length);
+  exchange.readBody(most);
+}
+
+void ApiSession::onBody(http::Exchange &exchange, std::string_view piece, bool last) {
+  request_->body += piece;
+  if (last) submit(exchange);
+}
+
+void ApiSession::submit(http::Exchange &exchange) {
+  request_->copy = std::make_shared<RequestCopy>(exchange.request());
+  request_->principal = record_.principal;
+  request_->requestId = record_.requestId;
+  const OwnerId owner = request_->route->owner;
+  auto made = std::make_shared<ApiExchange>(std::move(*request_), exchange.loop().shared_from_this(), core_->streams);
+  request_.reset();
+  core_->exchanges.add(made);
+  const std::uint64_t id = made->id();
+  made->onHandled([dispatcher = core_->dispatcher, id] { dispatcher->release(id); });
+  made->setTicket(exchange.hold(core_->options.exchangeTimeout));
+  const auto outcome = core_->dispatcher->submit(id, owner, [core = core_, made] { runHandler(*core, made); });
+  if (outcome == Dispatcher::Outcome::Full || outcome == Dispatcher::Outcome::Stuck) {
+    core_->exchanges.forget(id);
+    const bool full = outcome == Dispatcher::Outcome::Full;
+    return answer(exchange, full ? Problem{503, "all workers are busy; try again", "OVERLOADED", 1000} : busyProblem());
+  }
+  exchange_ = std::move(made);
+  waitsForPlace_ = outcome == Dispatcher::Outcome::Waits;
+  if (waitsForPlace_) exchange.hold(kTurnTime);
+}
+
+void ApiSession::onHoldTimeout(http::Exchange &exchange) {
+  if (!std::exchange(waitsForPlace_, false)) {
+    return exchange_->cancel({504, "the platform did not answer in time", "TIMEOUT"});
+  }
+  if (core_->dispatcher->giveUp(exchange_->id()))
+    exchange_->handlerFailed(busyProblem());
+  else
+    exchange.hold(core_->options.exchangeTimeout);
+}
+
+void ApiSession::onWritable(http::Exchange &) {
+  if (exchange_) exchange_->drained();
+}
+
+void ApiSession::onFinished(http::Exchange &, const http::Summary &summary) {
+  if (exchange_) {
+    const std::uint64_t id = exchange_->id();
+    if (waitsForPlace_) core_->dispatcher->withdraw(id);
+    if (exchange_->finished())
+      core_->exchanges.abandon(id);
+    else
+      core_->exchanges.forget(id);
+    core_->dispatcher->leave();
+    exchange_.reset();
+  }
+  waitsForPlace_ = false;
+  request_.reset();
+  record_.status = summary.status;
+  record_.duration = std::chrono::microseconds(summary.tookMicros);
+  record_.bytes = summary.headBytes + summary.bytesOut;
+  core_->report(record_);
+  record_ = {};
+}
+
+void ApiSession::answerOptions(http::Exchange &exchange, const std::vector<std::string> &methods) {
+  exchange.respond({204, {}, {}, {{"Allow", join(methods, ", ")}}});
+}
+
+void ApiSession::answer(http::Exchange &exchange, const Problem &problem) {
+  exchange.respond(http::problemResponse(problem, record_.requestId));
+}
+
+void ApiSession::writeOwnFields(http::Exchange &, const http::FieldPairs &given, http::HeadWriter &writer) {
+  const bool cached = std::any_of(given.begin(), given.end(),
+                                  [](const auto &field) { return http::sameText(field.first, "Cache-Control"); });
+  writer.field("Date", httpDate());
+  if (!cached) writer.field("Cache-Control", "no-store");
+  writer.field("X-Content-Type-Options", "nosniff");
+  writer.field("X-Request-Id", record_.requestId);
+}
+
+http::LocalResponse ApiSession::refusal(int status, const char *reason) {
+  Problem problem{status, reason, "BAD_REQUEST"};
+  if (request_ && status == 413)
+    problem = tooLarge(request_->route->route.maxBody);
+  else if (request_)
+    problem.reason = status == 408 ? "BODY_TIMEOUT" : "BAD_BODY";
+  else if (status == 408)
+    problem.reason = "HEAD_TIMEOUT";
+  else if (status == 503)
+    problem.reason = "TOO_MANY_CONNECTIONS";
+  // RFC 9110 §15.5.6; CONNECT and TRACE are served nowhere.
+  if (status == 405) problem.fields.emplace_back("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  return http::problemResponse(problem, record_.requestId);
+}
+
+void ApiSession::onRefused(int status, const char *) {
+  record_ = {};
+  record_.status = status;
+  record_.requestId = makeUlid();
+  core_->report(record_);
+}
+
+} // namespace matrixos::api

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "http/ServerCore.h"
+
+#include <http/engine/Session.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::api {
+
+/// A client connection of the API, on the loop: judges each request by path, route, permission and body, and hands it
+/// to a worker. Silent, slow and malformed clients cost no worker.
+class ApiSession final : public http::Session {
+public:
+  explicit ApiSession(std::shared_ptr<ApiServer::Core> core) : core_(std::move(core)) {}
+
+  void onRequest(http::Exchange &exchange) override;
+  void onBody(http::Exchange &exchange, std::string_view piece, bool last) override;
+  void onWritable(http::Exchange &exchange) override;
+  void onHoldTimeout(http::Exchange &exchange) override;
+  /// What is open gets its answer still; ApiServer::stop() says when patience ends.
+  void onDrain(http::Exchange &) override {}
+  void onFinished(http::Exchange &exchange, const http::Summary &summary) override;
+  void writeOwnFields(http::Exchange &exchange, const http::FieldPairs &given, http::HeadWriter &writer) override;
+  http::LocalResponse refusal(int status, const char *reason) override;
+  void onRefused(int status, const char *reason) override;
+
+private:
+  void dispatch(http::Exchange &exchange);
+  void route(const http::RequestHead &head);
+  void authenticate(http::Exchange &exchange);
+  void takeBody(http::Exchange &exchange);
+  void submit(http::Exchange &exchange);
+  void answerOptions(http::Exchange &exchange, const std::vector<std::string> &methods);
+  void answer(http::Exchange &exchange, const Problem &problem);
+
+  const std::shared_ptr<ApiServer::Core> core_;
+  // Of the present request:
+  std::unique_ptr<ApiRequest> request_;   ///< until then
+  std::shared_ptr<ApiExchange> exchange_; ///< once it is with the handlers
+  bool waitsForPlace_ = false;
+  AccessRecord record_;
+};
+
+} // namespace matrixos::api
