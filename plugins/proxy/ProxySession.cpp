@@ -335,6 +335,8 @@ void ProxySession::onForwardFailed(http::Exchange &exchange, http::ForwardFailur
   case http::ForwardFailure::Moved:
     return followRoute(exchange);
   case http::ForwardFailure::BadResponse:
+  case http::ForwardFailure::NameUnknown:
+  case http::ForwardFailure::Untrusted:
     break;
   }
   if (api) return fail(exchange, 503, "the API is not available", 1);

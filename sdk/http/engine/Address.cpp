@@ -96,6 +96,13 @@ std::uint16_t Address::port() const noexcept {
   return 0;
 }
 
+Address Address::withPort(std::uint16_t port) const noexcept {
+  Address out = *this;
+  if (family() == AF_INET) out.storage_.v4.sin_port = htons(port);
+  if (family() == AF_INET6) out.storage_.v6.sin6_port = htons(port);
+  return out;
+}
+
 std::string Address::text() const {
   if (isUnix()) return "unix:" + std::string(storage_.local.sun_path);
   const std::string name = ip();

@@ -25,6 +25,8 @@ public:
   const sockaddr *data() const noexcept { return reinterpret_cast<const sockaddr *>(&storage_); }
   socklen_t size() const noexcept { return size_; }
   int family() const noexcept { return storage_.any.sa_family; }
+  /// The same IP address with another port.
+  Address withPort(std::uint16_t port) const noexcept;
   bool isUnix() const noexcept { return family() == AF_UNIX; }
 
   /// As parse() reads it.

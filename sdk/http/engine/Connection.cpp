@@ -523,13 +523,13 @@ std::int64_t Connection::intakeDeadline() const noexcept {
 
 // ------------------------------------------------------------------------------------------------------ forwarding
 
-void Connection::forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
+void Connection::forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) {
   if (!undecided() || intake_) return;
   leaveHold();
   if (head_->body.length > maxBody) return refuse(413, "the request body is too large");
   state_ = State::Forwarding;
   if (!forward_) forward_ = std::make_unique<Forward>(*this);
-  forward_->begin(std::move(upstream), maxBody);
+  forward_->begin(std::move(upstream), maxBody, observer);
 }
 
 void Connection::forwardFailed(ForwardFailure failure) {

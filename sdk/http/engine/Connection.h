@@ -44,7 +44,7 @@ public:
   std::optional<uid_t> peerUid() const noexcept override { return socket_->peerUid(); }
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
-  void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) override;
+  void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) override;
   std::uint64_t hold(std::chrono::milliseconds most) override;
   void readBody(std::uint64_t maxBody) override;
   void begin(const StreamHead &head) override;

@@ -17,6 +17,7 @@
 
 namespace matrixos::http {
 
+class BodyObserver;
 class Loop;
 struct Upstream;
 
@@ -71,7 +72,9 @@ public:
   virtual void respond(LocalResponse response) = 0;
   /// Session::writeRequest is called once a connection stands; again if the request has to be sent once more. A body of
   /// more than `maxBody` bytes, or than ServerOptions::maxBody, is refused: 413.
-  virtual void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody = UINT64_MAX) = 0;
+  /// `observer`, if there is one, sees the bodies pass and lives until Session::onFinished or the next forward().
+  virtual void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody = UINT64_MAX,
+                       BodyObserver *observer = nullptr) = 0;
   /// Waits for an answer, which Loop::resume(ticket, …) brings back to this thread; the ticket is good until the answer
   /// is given, and through an answer in pieces until its end. Meanwhile the body is read into the connection's buffer
   /// and no further. Session::onHoldTimeout after `most`; hold() again goes on waiting under the same ticket.

@@ -6,7 +6,7 @@
 #include <http/codec/HopByHop.h>
 
 #include <algorithm>
-#include <system_error>
+#include <utility>
 
 namespace matrixos::http {
 
@@ -21,7 +21,7 @@ constexpr std::int64_t kLookEveryMs = 1'000;
 } // namespace
 
 Forward::Forward(Connection &client)
-    : client_(client), buffer_(client.loop().blocks()), request_(*this), response_(*this) {}
+    : client_(client), connector_(client, *this), buffer_(client.loop().blocks()), request_(*this), response_(*this) {}
 
 Forward::~Forward() {
   cancel();
@@ -32,7 +32,9 @@ void Forward::touch() {
 }
 
 void Forward::cancel() noexcept {
+  endObservation(false);
   phase_ = Phase::Idle;
+  connector_.cancel();
   request_.stop();
   response_.stop();
   if (socket_) socket_->close();
@@ -43,59 +45,40 @@ void Forward::cancel() noexcept {
 
 // ------------------------------------------------------------------------------------------------------ connecting
 
-void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody) {
+void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) {
   upstream_ = std::move(upstream);
+  observer_ = observer;
   maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
-  candidate_ = 0;
   interims_ = 0;
   retried_ = requestDone_ = clientEnded_ = false;
   response_.setDestination(client_.socket());
-  connectNext(true);
+  connect(false);
 }
 
-void Forward::connectNext(bool fromPool) {
+/// again: because a reused connection was closed before it said anything.
+void Forward::connect(bool again) {
   parser_.reset();
-  reused_ = sawByte_ = false;
+  sawByte_ = false;
+  again ? connector_.again() : connector_.begin(*upstream_);
+}
+
+void Forward::onConnecting() {
+  phase_ = Phase::Connecting;
   touch();
-  for (; candidate_ < upstream_->candidates.size(); ++candidate_) {
-    const Upstream::Candidate &candidate = upstream_->candidates[candidate_];
-    if (fromPool && candidate.key != 0) socket_ = client_.loop().upstreams().take(candidate.key);
-    if (socket_) {
-      reused_ = client_.summary().reusedUpstream = true;
-      socket_->setUser(this);
-      return sendRequest();
-    }
-    try {
-      socket_ = Socket::connect(client_.loop(), candidate.address);
-    } catch (const std::system_error &) {
-      continue; // refused at once: a UNIX socket nobody listens on, no route
-    }
-    phase_ = Phase::Connecting;
-    socket_->setUser(this);
-    socket_->waitWritable();
-    client_.arm();
-    return;
-  }
-  fail(ForwardFailure::Unreachable);
+  client_.arm();
 }
 
-void Forward::onWritable() {
-  client_.shielded([this] { handleWritable(); });
+void Forward::onConnected(std::shared_ptr<Socket> socket, bool reused) {
+  socket_ = std::move(socket);
+  socket_->setUser(this);
+  reused_ = reused;
+  client_.summary().reusedUpstream |= reused;
+  sendRequest();
 }
 
-void Forward::handleWritable() {
-  if (phase_ != Phase::Connecting) {
-    request_.run();
-    return endIfClosed();
-  }
-  if (socket_->finishConnect() == 0) {
-    // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
-    return client_.session().isCurrent(client_, *upstream_) ? sendRequest() : fail(ForwardFailure::Moved);
-  }
-  socket_->close();
-  socket_.reset();
-  ++candidate_;
-  connectNext(true);
+void Forward::onConnectFailed(ForwardFailure failure, const char *reason) {
+  if (*reason != '\0') client_.summary().reason = reason;
+  fail(failure);
 }
 
 // --------------------------------------------------------------------------------------------------------- request
@@ -143,6 +126,13 @@ void Forward::onClientEnd() {
 }
 
 // -------------------------------------------------------------------------------------------------------- response
+
+void Forward::onWritable() {
+  client_.shielded([this] {
+    request_.run();
+    endIfClosed();
+  });
+}
 
 void Forward::onReadable() {
   client_.shielded([this] {
@@ -202,7 +192,7 @@ void Forward::headMissing() {
     request_.stop();
     socket_->close();
     socket_.reset();
-    return connectNext(false);
+    return connect(true);
   }
   if (sawByte_) {
     client_.summary().reason = "the upstream closed its connection inside its answer";
@@ -264,13 +254,13 @@ void Forward::responseDone() {
   // Bytes behind the response were not asked for; a connection that sends them is not used again.
   const bool retired = retirement() != nullptr && retirement()->isSet();
   const bool reusable = upstreamKeepAlive_ && requestDone_ && buffer_.empty() && !retired;
-  const std::uint64_t key = upstream_->candidates[candidate_].key;
+  endObservation(true);
   request_.stop();
   phase_ = Phase::Idle;
   auto socket = std::move(socket_);
   socket->setUser(nullptr);
   if (reusable)
-    client_.loop().upstreams().put(key, std::move(socket));
+    client_.loop().upstreams().put(connector_.poolKey(), std::move(socket));
   else
     socket->close();
   buffer_.drop();
@@ -314,11 +304,18 @@ std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
   if (&pump == &request_) {
     client_.bodyPassed(false);
     summary.bytesIn += payload.size();
+    if (observer_ != nullptr && !tunnel()) observer_->onRequestBytes(payload);
   } else {
     summary.bytesOut += payload.size();
     if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
+    if (observer_ != nullptr && !tunnel()) observer_->onResponseBytes(payload);
   }
   return tunnel() ? tunnel_->relay(pump, payload) : payload.size();
+}
+
+void Forward::endObservation(bool complete) noexcept {
+  BodyObserver *observer = std::exchange(observer_, nullptr);
+  if (observer != nullptr && phase_ == Phase::Body) observer->onResponseEnd(complete);
 }
 
 void Forward::onPumpDone(Pump &pump) {
@@ -445,10 +442,7 @@ void Forward::onDeadline() {
   case Phase::Idle:
     return;
   case Phase::Connecting:
-    socket_->close();
-    socket_.reset();
-    if (++candidate_ == upstream_->candidates.size()) return fail(ForwardFailure::ConnectTimeout);
-    return connectNext(true);
+    return connector_.onDeadline();
   case Phase::AwaitHead:
     if (requestDone_) {
       client_.summary().reason = "no answer in time";

@@ -1,6 +1,7 @@
 /// http/engine/Forward.h: the upstream half of an exchange; internal.
 #pragma once
 
+#include "Connector.h"
 #include "Pump.h"
 #include "Session.h"
 #include "Tunnel.h"
@@ -13,14 +14,14 @@ namespace matrixos::http {
 
 class Connection;
 
-/// Sends a request to the first candidate that takes it and brings the response back, or becomes a tunnel after a
+/// Sends a request over the connection that a Connector finds and brings the response back, or becomes a tunnel after a
 /// valid 101. It is kept by its connection and used for one exchange after the other.
 class Forward final : public SocketEvents, public PumpOwner {
 public:
   explicit Forward(Connection &client);
   ~Forward();
 
-  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody);
+  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer);
   void clientReadable();
   void clientWritable();
   /// True while bytes from the client belong to this exchange.
@@ -36,6 +37,13 @@ public:
   /// Lets go of the upstream.
   void cancel() noexcept;
 
+  // For Connector
+  /// An attempt begins; its time runs from now on.
+  void onConnecting();
+  void onConnected(std::shared_ptr<Socket> socket, bool reused);
+  /// `reason`: static text, perhaps empty.
+  void onConnectFailed(ForwardFailure failure, const char *reason);
+
   void onReadable() override;
   void onWritable() override;
   void onPumpProgress() override { touch(); }
@@ -46,8 +54,7 @@ public:
 private:
   enum class Phase : std::uint8_t { Idle, Connecting, AwaitHead, Body, Tunnel };
 
-  void handleWritable();
-  void connectNext(bool fromPool);
+  void connect(bool again);
   void sendRequest();
   void readHead();
   void parseHead();
@@ -57,7 +64,8 @@ private:
   void startTunnel(ResponseHead &head);
   void responseDone();
   void endIfClosed();
-  const Retirement *retirement() const noexcept { return upstream_->candidates[candidate_].retirement.get(); }
+  void endObservation(bool complete) noexcept;
+  const Retirement *retirement() const noexcept { return connector_.candidate().retirement.get(); }
   void onRetired();
   std::int64_t phaseDeadline() const;
   std::int64_t bodyDeadline() const noexcept;
@@ -67,14 +75,15 @@ private:
   void touch();
 
   Connection &client_;
+  Connector connector_;
   std::shared_ptr<const Upstream> upstream_;
+  BodyObserver *observer_ = nullptr; // until it has seen the end
   std::shared_ptr<Socket> socket_;
   Buffer buffer_;
   ResponseParser parser_;
   Pump request_;
   Pump response_;
   std::unique_ptr<Tunnel> tunnel_; // kept to the end: it may be at work when its exchange is cancelled
-  std::size_t candidate_ = 0;
   std::uint64_t maxBody_ = UINT64_MAX;
   std::int64_t sinceMs_ = 0;       // last progress
   std::int64_t sentAtMs_ = 0;      // the head of the request

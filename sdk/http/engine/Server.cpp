@@ -211,7 +211,7 @@ std::size_t Server::connections() const noexcept {
 void Server::retire(const Upstream::Candidate &gone, std::chrono::milliseconds grace) {
   if (gone.retirement) gone.retirement->setAt(monotonicNanos() / 1'000'000 + grace.count());
   for (const auto &loop : loops_)
-    loop->post([&loop = *loop, key = gone.key] { loop.upstreams().drop(key); });
+    loop->post([&loop = *loop, gone] { loop.upstreams().drop(gone); });
 }
 
 bool Server::drain(std::chrono::milliseconds deadline) {

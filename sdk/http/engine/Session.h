@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Address.h"
+#include "BodyObserver.h"
 #include "Exchange.h"
 #include "Upstream.h"
 
@@ -27,9 +28,9 @@ public:
 
   virtual void onRequest(Exchange &exchange) = 0;
 
-  /// Asked whenever a new connection to a candidate stands, before anything is sent on it: false when this upstream is
-  /// no longer where the request belongs. Its address may have passed to somebody else since it was looked up; who has
-  /// it published before it passes on is safe from that. onForwardFailed with Moved follows.
+  /// Asked whenever a new connection to a candidate stands, TLS included, before the request is sent on it: false when
+  /// this upstream is no longer where the request belongs. Its address may have passed to somebody else since it was
+  /// looked up; who has it published before it passes on is safe from that. onForwardFailed with Moved follows.
   virtual bool isCurrent(Exchange &, const Upstream &) { return true; }
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.

@@ -204,6 +204,25 @@ int Socket::finishConnect() noexcept {
   return ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
+void Socket::startTls(std::shared_ptr<TlsPeer> peer) {
+  tls_ = std::make_unique<TlsStream>(std::move(peer), fd_);
+}
+
+Io Socket::handshake() noexcept {
+  switch (tls_->handshake()) {
+  case TlsStream::Result::Bytes:
+    readable_ = writable_ = true; // what came behind the handshake may have been taken from the kernel with it
+    return {Io::Kind::Bytes, 0, 0};
+  case TlsStream::Result::WantMore:
+    readable_ = writable_ = false; // any event may be the one that it waits for
+    return {Io::Kind::WouldBlock, 0, 0};
+  case TlsStream::Result::End:
+  case TlsStream::Result::Failed:
+    break;
+  }
+  return {Io::Kind::Failed, 0, EPROTO};
+}
+
 void Socket::shutdownWrite() noexcept {
   if (tls_) tls_->finish();
   ::shutdown(fd_, SHUT_WR);

@@ -68,6 +68,12 @@ public:
   Io write(const iovec *parts, int count) noexcept;
   /// 0, or the errno of a failed connect.
   int finishConnect() noexcept;
+  /// From now on it speaks TLS, as the client of that server. Throws matrixos::Error.
+  void startTls(std::shared_ptr<TlsPeer> peer);
+  /// Goes on with the handshake that startTls() asked for. Bytes: it is complete. WouldBlock: again when readable.
+  Io handshake() noexcept;
+  /// Why it failed; static text.
+  const char *tlsFailure() const noexcept { return tls_->failure(); }
   void shutdownWrite() noexcept;
   bool isOpen() const noexcept { return open_; }
   /// See Exchange::peerUid().

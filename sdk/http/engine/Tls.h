@@ -1,4 +1,4 @@
-/// http/engine/Tls.h: TLS on client connections, by OpenSSL.
+/// http/engine/Tls.h: TLS by OpenSSL: a certificate for client connections, and one encrypted connection.
 #pragma once
 
 #include <cstddef>
@@ -40,18 +40,28 @@ private:
   std::shared_ptr<ssl_ctx_st> context_;
 };
 
-/// The encrypted side of one socket. It does not own the descriptor, and never blocks.
+class TlsPeer;
+
+/// Our side of one encrypted connection. It does not own the descriptor, and never blocks.
 class TlsStream {
 public:
   enum class Result { Bytes, WantMore, End, Failed };
 
-  /// Throws matrixos::Error when there is no memory for it.
+  /// As the server. Throws matrixos::Error when there is no memory for it.
   TlsStream(const TlsContext &context, int fd);
+  /// As the client, of that server and no other. Throws likewise.
+  TlsStream(std::shared_ptr<TlsPeer> peer, int fd);
   ~TlsStream();
   TlsStream(const TlsStream &) = delete;
   TlsStream &operator=(const TlsStream &) = delete;
 
-  /// The handshake happens in the first calls. WantMore: try again after the next event of the descriptor, whichever.
+  /// A client begins with it, before anything else. Bytes: it is complete, and the server has proven its name. Failed:
+  /// failure() says why.
+  Result handshake() noexcept;
+  /// Static text.
+  const char *failure() const noexcept { return failure_; }
+  /// A server's handshake happens in the first calls. WantMore: try again after the next event of the descriptor,
+  /// whichever.
   Result read(char *to, std::size_t size, std::size_t &got) noexcept;
   Result write(const char *from, std::size_t size, std::size_t &put) noexcept;
   /// Tells the peer that nothing follows.
@@ -60,7 +70,10 @@ public:
 
 private:
   Result resultOf(int code) noexcept;
+  const char *reasonOf(int code) const noexcept;
+  std::shared_ptr<TlsPeer> peer_; // of a client; a session may reach it as long as ssl_ lives
   ssl_st *ssl_;
+  const char *failure_ = "";
 };
 
 } // namespace matrixos::http

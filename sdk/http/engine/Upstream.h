@@ -2,6 +2,8 @@
 #pragma once
 
 #include "Address.h"
+#include "HostName.h"
+#include "TlsPeer.h"
 
 #include <atomic>
 #include <cstdint>
@@ -26,12 +28,16 @@ private:
 /// Where requests can be sent to. Immutable; a stream keeps the one it started with.
 struct Upstream {
   struct Candidate {
-    Address address;
+    Address address; ///< unless it has a name
     /// Names this upstream for the connection pool. Numbers are never used again for another one, so that a port or
     /// address that passed to somebody else never gets bytes of the one before. 0: not pooled.
     std::uint64_t key = 0;
     /// Set by Server::retire(); null: it stays for ever.
     std::shared_ptr<Retirement> retirement{};
+    /// Null: TLS is not spoken. Otherwise nothing is sent to who does not prove to be that peer.
+    std::shared_ptr<TlsPeer> tls{};
+    /// Where to connect to, in place of `address`; all its addresses are tried.
+    std::shared_ptr<HostName> host{};
   };
   std::vector<Candidate> candidates; ///< best first
   bool reuse = true;                 ///< false: "Connection: close" after each request
@@ -45,6 +51,8 @@ enum class ForwardFailure : std::uint8_t {
   BadResponse, ///< a malformed, ambiguous or incomplete response head
   Timeout,     ///< no response head in time
   Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
+  NameUnknown, ///< the name of the last candidate led nowhere; Summary::reason says why, as it does from here on
+  Untrusted,   ///< the TLS handshake failed: the certificate, or something else; nothing was sent
 };
 
 } // namespace matrixos::http

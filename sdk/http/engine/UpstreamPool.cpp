@@ -16,7 +16,7 @@ class UpstreamPool::Idle final : public SocketEvents, public Timer {
 public:
   explicit Idle(UpstreamPool &pool) : pool_(pool) {}
 
-  void keep(std::uint64_t key, std::shared_ptr<Socket> socket, std::int64_t nowMs) {
+  void keep(const PoolKey &key, std::shared_ptr<Socket> socket, std::int64_t nowMs) {
     key_ = key;
     sinceMs_ = nowMs;
     socket_ = std::move(socket);
@@ -24,26 +24,34 @@ public:
     socket_->waitReadable();
   }
 
-  std::uint64_t key() const noexcept { return key_; }
+  const PoolKey &key() const noexcept { return key_; }
   /// Any byte here is one that no request asked for; treating it as the next answer would cross two users. Of a
   /// connection that became idle in this very moment the loop would have heard.
   bool usable(std::int64_t nowMs) noexcept {
     if (sinceMs_ == nowMs && !socket_->mayRead()) return true;
-    char byte = 0;
-    return socket_->read(&byte, 1).kind == Io::Kind::WouldBlock;
+    return isSilent();
   }
   std::shared_ptr<Socket> release() noexcept {
     socket_->setUser(nullptr);
     return std::exchange(socket_, nullptr);
   }
 
-  void onReadable() override { pool_.remove(*this); }
+  void onReadable() override {
+    // TLS has things of its own to say, new sessions above all (RFC 8446 §4.6).
+    if (socket_->isEncrypted() && isSilent()) return socket_->waitReadable();
+    pool_.remove(*this);
+  }
   void onWritable() override {}
   void onTimer() override { pool_.remove(*this); }
 
 private:
+  bool isSilent() noexcept {
+    char byte = 0;
+    return socket_->read(&byte, 1).kind == Io::Kind::WouldBlock;
+  }
+
   UpstreamPool &pool_;
-  std::uint64_t key_ = 0;
+  PoolKey key_;
   std::int64_t sinceMs_ = 0;
   std::shared_ptr<Socket> socket_;
 };
@@ -54,7 +62,7 @@ UpstreamPool::~UpstreamPool() {
   clear();
 }
 
-std::shared_ptr<Socket> UpstreamPool::take(std::uint64_t key) {
+std::shared_ptr<Socket> UpstreamPool::take(const PoolKey &key) {
   const auto found = byKey_.find(key);
   if (found == byKey_.end()) return nullptr;
   std::shared_ptr<Socket> socket;
@@ -72,9 +80,9 @@ std::shared_ptr<Socket> UpstreamPool::take(std::uint64_t key) {
   return socket;
 }
 
-void UpstreamPool::put(std::uint64_t key, std::shared_ptr<Socket> socket) {
+void UpstreamPool::put(const PoolKey &key, std::shared_ptr<Socket> socket) {
   const ServerOptions &options = loop_.options();
-  if (key == 0 || loop_.draining() || options.idleUpstreams == 0) return socket->close();
+  if (key.upstream == 0 || loop_.draining() || options.idleUpstreams == 0) return socket->close();
   auto &list = byKey_[key];
   if (list.size() >= options.idleUpstreams) return socket->close();
   if (spare_.empty()) spare_.push_back(std::make_unique<Idle>(*this));
@@ -105,13 +113,29 @@ void UpstreamPool::giveBack(std::unique_ptr<Idle> idle) {
   if (spare_.size() < kSpare) spare_.push_back(std::move(idle));
 }
 
-void UpstreamPool::drop(std::uint64_t key) noexcept {
-  const auto found = byKey_.find(key);
-  if (found == byKey_.end()) return;
-  for (auto &idle : found->second)
+void UpstreamPool::drop(const Upstream::Candidate &gone) noexcept {
+  if (!gone.host) {
+    const auto found = byKey_.find({gone.key, 0, gone.tls ? gone.tls->id() : 0});
+    if (found == byKey_.end()) return;
+    discard(found->second);
+    byKey_.erase(found);
+    return;
+  }
+  // A name may have led to several places.
+  for (auto at = byKey_.begin(); at != byKey_.end();) {
+    if (at->first.upstream != gone.key) {
+      ++at;
+      continue;
+    }
+    discard(at->second);
+    at = byKey_.erase(at);
+  }
+}
+
+void UpstreamPool::discard(std::vector<std::unique_ptr<Idle>> &list) noexcept {
+  for (auto &idle : list)
     idle->release()->close();
-  size_ -= found->second.size();
-  byKey_.erase(found);
+  size_ -= list.size();
 }
 
 void UpstreamPool::clear() noexcept {

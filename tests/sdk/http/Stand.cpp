@@ -1,0 +1,165 @@
+#include "Stand.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <support/Wait.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+namespace stand {
+
+using namespace matrixos::http;
+
+Peer::Peer(Script script, std::uint16_t port, const std::string &ip)
+    : script_(std::move(script)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const int on = 1;
+  ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const Address wanted = Address::fromIp(ip, port);
+  sockaddr_in bound{};
+  socklen_t size = sizeof bound;
+  if (::bind(fd_, wanted.data(), wanted.size()) != 0 || ::listen(fd_, 64) != 0 ||
+      ::getsockname(fd_, reinterpret_cast<sockaddr *>(&bound), &size) != 0)
+    throw std::runtime_error("cannot listen");
+  port_ = ntohs(bound.sin_port);
+  acceptor_ = std::thread([this] { run(); });
+}
+
+Peer::~Peer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    ::shutdown(fd_, SHUT_RDWR);
+    for (const int fd : open_)
+      ::shutdown(fd, SHUT_RDWR);
+  }
+  acceptor_.join();
+  for (std::thread &thread : threads_)
+    thread.join();
+  ::close(fd_);
+}
+
+void Peer::run() {
+  for (;;) {
+    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) return;
+    ++accepted_;
+    const timeval most{20, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      ::close(fd);
+      continue;
+    }
+    open_.insert(fd);
+    threads_.emplace_back([this, fd] { serve(fd); });
+  }
+}
+
+void Peer::serve(int fd) {
+  script_(fd);
+  const std::lock_guard lock(mutex_);
+  open_.erase(fd);
+  ::close(fd);
+}
+
+std::string readHead(int fd) {
+  std::string head;
+  char byte = 0;
+  while (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0) {
+    if (::recv(fd, &byte, 1, 0) != 1) return {};
+    head += byte;
+  }
+  return head;
+}
+
+void sendAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (put <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+}
+
+void serve(int fd, const std::string &body) {
+  while (!readHead(fd).empty())
+    sendAll(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+}
+
+/// The session of each client: forwards, and notes how it went.
+class Stand::Forwarding final : public Session, private BodyObserver {
+public:
+  explicit Forwarding(Stand &stand) : stand_(stand) {}
+
+  void onRequest(Exchange &exchange) override {
+    note_ = {};
+    const bool second = exchange.request().target.substr(0, 2) == "/2";
+    exchange.forward(second ? stand_.options_.second : stand_.upstream_, UINT64_MAX,
+                     stand_.options_.observe ? this : nullptr);
+  }
+  void onForwardFailed(Exchange &exchange, ForwardFailure failure) override {
+    note_.failures.push_back(failure);
+    Session::onForwardFailed(exchange, failure);
+  }
+  void onFinished(Exchange &, const Summary &summary) override {
+    note_.summary = summary;
+    const std::lock_guard lock(stand_.mutex_);
+    stand_.notes_.push_back(std::move(note_));
+  }
+
+private:
+  void onRequestBytes(std::string_view bytes) override { note_.seen.request += bytes; }
+  void onResponseBytes(std::string_view bytes) override {
+    if (stand_.options_.observerThrows) throw std::runtime_error("an observer that fails");
+    note_.seen.response += bytes;
+    ++note_.seen.pieces;
+  }
+  void onResponseEnd(bool complete) noexcept override { ++(complete ? note_.seen.complete : note_.seen.broken); }
+
+  Stand &stand_;
+  Note note_;
+};
+
+Stand::Stand(Upstream upstream, StandOptions options)
+    : upstream_(std::make_shared<Upstream>(std::move(upstream))), options_(std::move(options)) {
+  ServerOptions server = options_.server;
+  server.listen = {"127.0.0.1:0"};
+  server.loops = 1;
+  server_ = std::make_unique<Server>(server, *this);
+  server_->start();
+}
+
+Stand::~Stand() {
+  server_->stop();
+}
+
+matrixos::test::Response Stand::get(const std::string &path) const {
+  return matrixos::test::request(port(), "GET", path);
+}
+
+std::vector<Note> Stand::notes(std::size_t count) {
+  matrixos::test::eventually([&] {
+    const std::lock_guard lock(mutex_);
+    return notes_.size() >= count;
+  });
+  const std::lock_guard lock(mutex_);
+  return notes_;
+}
+
+std::unique_ptr<Session> Stand::makeSession(Loop &, const Address &) {
+  return std::make_unique<Forwarding>(*this);
+}
+
+std::uint64_t freshKey() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+Upstream::Candidate at(std::uint16_t port) {
+  return {Address::fromIp("127.0.0.1", port), freshKey()};
+}
+
+} // namespace stand

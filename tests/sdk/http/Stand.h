@@ -1,0 +1,103 @@
+/// A server of the engine that forwards everything to one upstream, and small upstreams that do what a test tells them.
+#pragma once
+
+#include <http/engine/Server.h>
+#include <support/HttpClient.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace stand {
+
+/// Listens and runs the script for each connection on a thread of its own; the descriptor is closed then.
+class Peer {
+public:
+  using Script = std::function<void(int fd)>;
+  explicit Peer(Script script, std::uint16_t port = 0, const std::string &ip = "127.0.0.1");
+  ~Peer();
+  Peer(const Peer &) = delete;
+  Peer &operator=(const Peer &) = delete;
+
+  std::uint16_t port() const noexcept { return port_; }
+  int accepted() const noexcept { return accepted_; }
+
+private:
+  void run();
+  void serve(int fd);
+
+  Script script_;
+  int fd_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<int> accepted_{0};
+  std::mutex mutex_;
+  std::set<int> open_;
+  std::vector<std::thread> threads_;
+  bool stopping_ = false;
+  std::thread acceptor_;
+};
+
+/// Reads a head from a blocking connection; "" if it ends first.
+std::string readHead(int fd);
+void sendAll(int fd, std::string_view bytes);
+/// Answers each request on the connection with that body until the client leaves.
+void serve(int fd, const std::string &body);
+
+/// What an observer saw.
+struct Seen {
+  std::string request;
+  std::string response;
+  std::size_t pieces = 0; ///< of the response
+  int complete = 0;       ///< ends of each kind
+  int broken = 0;
+};
+
+/// How the exchanges went, in their order.
+struct Note {
+  matrixos::http::Summary summary;
+  std::vector<matrixos::http::ForwardFailure> failures;
+  Seen seen;
+};
+
+struct StandOptions {
+  matrixos::http::ServerOptions server{};
+  std::shared_ptr<const matrixos::http::Upstream> second{}; ///< for paths that begin with /2
+  bool observe = false;
+  bool observerThrows = false;
+};
+
+class Stand final : public matrixos::http::SessionFactory {
+public:
+  explicit Stand(matrixos::http::Upstream upstream, StandOptions options = {});
+  ~Stand() override;
+
+  std::uint16_t port() const { return server_->addresses().front().port(); }
+  matrixos::test::Response get(const std::string &path = "/") const;
+  /// Waits until so many exchanges have ended.
+  std::vector<Note> notes(std::size_t count);
+  matrixos::http::Server &server() noexcept { return *server_; }
+
+  std::unique_ptr<matrixos::http::Session> makeSession(matrixos::http::Loop &,
+                                                       const matrixos::http::Address &) override;
+
+private:
+  class Forwarding;
+  const std::shared_ptr<const matrixos::http::Upstream> upstream_;
+  const StandOptions options_;
+  std::mutex mutex_;
+  std::vector<Note> notes_;
+  std::unique_ptr<matrixos::http::Server> server_; // last: its sessions use the rest
+};
+
+/// A pool key that no other test has.
+std::uint64_t freshKey();
+/// One candidate at 127.0.0.1.
+matrixos::http::Upstream::Candidate at(std::uint16_t port);
+
+} // namespace stand
