@@ -56,7 +56,7 @@ int status(const Invocation &invocation) {
 }
 
 int containersList(const Invocation &invocation) {
-  const std::string query = invocation.has("status") ? "?status=" + encoded(invocation.get("status")) : "";
+  const std::string query = invocation.has("status") ? "?status=" + http::percentEncode(invocation.get("status")) : "";
   const std::string body = DaemonClient(invocation).call("GET", "/containers" + query);
   if (printedJson(invocation, body)) return 0;
   const auto list = objects(json::parse(body));
@@ -75,7 +75,8 @@ int containersList(const Invocation &invocation) {
 }
 
 int containersShow(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/containers/" + encoded(invocation.arguments[0]));
+  const std::string body =
+      DaemonClient(invocation).call("GET", "/containers/" + http::percentEncode(invocation.arguments[0]));
   if (!printedJson(invocation, body)) printFields(*json::parseObject(body));
   return 0;
 }
@@ -99,7 +100,8 @@ int containersProvision(const Invocation &invocation) {
 Action containersPower(const std::string &verb, const std::string &done) {
   return [verb, done](const Invocation &invocation) {
     const std::string &handle = invocation.arguments[0];
-    const std::string body = DaemonClient(invocation).call("POST", "/containers/" + encoded(handle) + "/" + verb);
+    const std::string body =
+        DaemonClient(invocation).call("POST", "/containers/" + http::percentEncode(handle) + "/" + verb);
     if (!printedJson(invocation, body)) std::cout << handle << ' ' << done << '\n';
     return 0;
   };
@@ -112,7 +114,7 @@ int containersDestroy(const Invocation &invocation) {
     std::string typed;
     if (!std::getline(std::cin, typed) || typed != handle) throw Failure(1, "not confirmed; nothing was changed");
   }
-  const std::string body = DaemonClient(invocation).call("DELETE", "/containers/" + encoded(handle));
+  const std::string body = DaemonClient(invocation).call("DELETE", "/containers/" + http::percentEncode(handle));
   if (!printedJson(invocation, body)) std::cout << handle << " destroyed\n";
   return 0;
 }

@@ -13,6 +13,8 @@ namespace matrixos::ctl {
 
 namespace {
 
+/// A list of 100,000 instances fits.
+constexpr std::size_t kMaxAnswer = 64U * 1024 * 1024;
 constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
 
 /// The admin socket of the configuration. Only the core's sections matter here, so plugins are not asked.
@@ -46,27 +48,28 @@ std::string adminSocket(const std::string &file) {
 } // namespace
 
 DaemonClient::DaemonClient(const Invocation &invocation)
-    : endpoint_(invocation.has("api") ? invocation.get("api") : adminSocket(invocation.get("config"))) {
+    : url_(
+          http::BaseUrl::parse(invocation.has("api") ? invocation.get("api") : adminSocket(invocation.get("config")))) {
   if (invocation.has("secret-file")) secret_ = auth::loadSecret(invocation.get("secret-file"));
-  client_ = std::make_unique<api::UnixHttpClient>(endpoint_);
 }
 
 std::string DaemonClient::call(const std::string &method, const std::string &path, const std::string &body,
                                std::chrono::milliseconds patience) const {
-  api::UnixHttpClient::Request request;
+  http::ClientRequest request;
   request.method = method;
-  request.path = path;
+  request.target = path;
   request.body = body;
   request.timeout = patience;
+  request.maxBody = kMaxAnswer;
   if (!body.empty()) request.fields.push_back({"Content-Type", "application/json"});
   if (!secret_.empty()) request.fields.push_back({"Authorization", "Bearer " + secret_});
-  api::UnixHttpClient::Response response;
+  http::ClientResponse response;
   try {
-    response = client_->request(request);
+    response = client_.send(Call(nullptr), url_, request);
   } catch (const Error &error) {
-    unreachable(error, endpoint_);
+    unreachable(error, url_.text());
   }
-  if (response.status / 100 == 2) return response.body;
+  if (response.isSuccess()) return response.body;
   std::string sentence = "HTTP status " + std::to_string(response.status);
   try {
     sentence = json::getString(*json::parseObject(response.body), "error");
@@ -75,20 +78,6 @@ std::string DaemonClient::call(const std::string &method, const std::string &pat
   }
   if (response.status == 401) sentence += "; give the secret with --secret-file=FILE";
   throw Failure(response.status == 401 || response.status == 403 ? EX_NOPERM : 1, sentence);
-}
-
-std::string encoded(const std::string &segment) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string text;
-  for (const char c : segment) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.') {
-      text += c;
-    } else {
-      text += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
-    }
-  }
-  return text;
 }
 
 } // namespace matrixos::ctl

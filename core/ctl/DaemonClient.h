@@ -1,11 +1,12 @@
 #pragma once
 
 #include "ctl/CommandLine.h"
-#include "http/UnixHttpClient.h"
 
 #include <matrixos/json.hpp>
 
-#include <memory>
+#include <http/client/HttpClient.h>
+#include <http/client/PercentEncoding.h>
+
 #include <string>
 
 namespace matrixos::ctl {
@@ -31,15 +32,12 @@ public:
                    std::chrono::milliseconds patience = std::chrono::minutes{2}) const;
   json::Value get(const std::string &path) const { return json::parse(call("GET", path)); }
 
-  const std::string &endpoint() const noexcept { return endpoint_; }
+  const std::string &endpoint() const noexcept { return url_.text(); }
 
 private:
-  std::string endpoint_;
+  const http::BaseUrl url_;
   std::string secret_;
-  std::unique_ptr<api::UnixHttpClient> client_;
+  mutable http::HttpClient client_;
 };
-
-/// One segment of a path, percent-encoded.
-std::string encoded(const std::string &segment);
 
 } // namespace matrixos::ctl

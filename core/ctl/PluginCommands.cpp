@@ -151,7 +151,8 @@ int pluginsList(const Invocation &invocation) {
 }
 
 int pluginsInfo(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/plugins/" + encoded(invocation.arguments[0]));
+  const std::string body =
+      DaemonClient(invocation).call("GET", "/plugins/" + http::percentEncode(invocation.arguments[0]));
   if (printedJson(invocation, body)) return 0;
   const json::Object::Ptr plugin = json::parseObject(body);
   Sheet sheet;
@@ -179,7 +180,7 @@ int pluginsInfo(const Invocation &invocation) {
 
 int pluginsSwitch(const Invocation &invocation, const std::string &verb, const std::string &done) {
   const std::string &id = invocation.arguments[0];
-  const std::string body = DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/" + verb);
+  const std::string body = DaemonClient(invocation).call("POST", "/plugins/" + http::percentEncode(id) + "/" + verb);
   if (!printedJson(invocation, body)) std::cout << id << ' ' << done << '\n';
   return 0;
 }
@@ -188,7 +189,8 @@ int pluginsReload(const Invocation &invocation) {
   const std::string &id = invocation.arguments[0];
   // Stopping and starting have their own limits, each up to plugins.stop_timeout and start_timeout.
   const std::string body =
-      DaemonClient(invocation).call("POST", "/plugins/" + encoded(id) + "/reload", {}, std::chrono::milliseconds{0});
+      DaemonClient(invocation)
+          .call("POST", "/plugins/" + http::percentEncode(id) + "/reload", {}, std::chrono::milliseconds{0});
   if (printedJson(invocation, body)) return 0;
   const json::Object::Ptr now = json::parseObject(body);
   const json::Object::Ptr before = json::findObject(*now, "previous");

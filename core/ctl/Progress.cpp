@@ -36,8 +36,8 @@ void Progress::run() {
 
 std::string Progress::line() const {
   try {
-    const auto instance =
-        json::parseObject(client_.call("GET", "/containers/" + encoded(handle_), {}, std::chrono::seconds{5}));
+    const auto instance = json::parseObject(
+        client_.call("GET", "/containers/" + http::percentEncode(handle_), {}, std::chrono::seconds{5}));
     const auto progress = json::findObject(*instance, "progress");
     if (!progress) return handle_ + ": " + printable(json::getString(*instance, "phase"));
     const auto current = json::getInt(*progress, "current", 0), total = json::getInt(*progress, "total", 0);

@@ -5,6 +5,8 @@
 
 #include <matrixos/abi/runtime.h>
 
+#include <http/client/PercentEncoding.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -12,6 +14,8 @@
 namespace matrixos::docker {
 
 namespace {
+
+using http::percentEncode;
 
 constexpr int kApiMajor = 1;
 constexpr int kApiMinor = 41;
@@ -58,7 +62,7 @@ bool vanished(const EngineRefusal &refusal) {
   return refusal.httpStatus() == 500 && refusal.says("no such container");
 }
 
-[[noreturn]] void refuse(const EngineRequest &what, const EngineResponse &answer) {
+[[noreturn]] void refuse(const EngineRequest &what, const http::ClientResponse &answer) {
   if (answer.status < 400) {
     throw Error(Status::Unavailable,
                 "the engine answers " + what.title() + " with the unexpected status " + std::to_string(answer.status),
@@ -106,10 +110,10 @@ EngineVersion DockerApi::version(const Call &call) {
 EngineVersion DockerApi::negotiate(const Call &call) {
   EngineRequest what;
   what.method = "GET";
-  what.path = "/version";
+  what.target = "/version";
   what.timeout = settings_.timeout;
-  what.maxBytes = 1U << 20U;
-  const EngineResponse answer = send(call, what);
+  what.maxBody = 1U << 20U;
+  const http::ClientResponse answer = send(call, what);
   int theirs = 0;
   int oldest = 0;
   EngineVersion version = readReply(what.title(), [&] {
@@ -155,15 +159,15 @@ void DockerApi::forgetVersion() noexcept {
 EngineRequest DockerApi::request(const Call &call, std::string method, const std::string &path, std::string body) {
   EngineRequest what;
   what.method = std::move(method);
-  what.path = prefix(call) + path;
+  what.target = prefix(call) + path;
   what.body = std::move(body);
   what.timeout = settings_.timeout;
-  what.maxBytes = settings_.maxReply;
+  what.maxBody = settings_.maxReply;
   return what;
 }
 
-EngineResponse DockerApi::send(const Call &call, const EngineRequest &what, std::initializer_list<int> alsoFine) {
-  EngineResponse answer;
+http::ClientResponse DockerApi::send(const Call &call, const EngineRequest &what, std::initializer_list<int> alsoFine) {
+  http::ClientResponse answer;
   try {
     answer = http_.send(call, what);
   } catch (const Error &e) {
@@ -171,15 +175,8 @@ EngineResponse DockerApi::send(const Call &call, const EngineRequest &what, std:
     if (e.reason() == MOS_REASON_ENGINE_UNREACHABLE) forgetVersion();
     throw;
   }
-  const bool fine = (answer.status >= 200 && answer.status < 300) ||
-                    std::find(alsoFine.begin(), alsoFine.end(), answer.status) != alsoFine.end();
+  const bool fine = answer.isSuccess() || std::find(alsoFine.begin(), alsoFine.end(), answer.status) != alsoFine.end();
   if (!fine) refuse(what, answer);
-  return answer;
-}
-
-EngineResponse DockerApi::streamLines(const Call &call, const EngineRequest &what, JsonLines &lines) {
-  EngineResponse answer = http_.stream(call, what, [&](std::string_view bytes) { return lines.feed(bytes); });
-  if (answer.status >= 200 && answer.status < 300 && !answer.stopped && !lines.finish()) answer.stopped = true;
   return answer;
 }
 
@@ -187,7 +184,7 @@ EngineResponse DockerApi::streamLines(const Call &call, const EngineRequest &wha
 
 std::optional<ImageInfo> DockerApi::inspectImage(const Call &call, const std::string &name) {
   const EngineRequest what = request(call, "GET", "/images/" + percentEncode(name) + "/json");
-  const EngineResponse answer = send(call, what, {404});
+  const http::ClientResponse answer = send(call, what, {404});
   if (answer.status == 404) return std::nullopt;
   return readReply(what.title(), [&] { return readImage(answer.body); });
 }
@@ -197,12 +194,12 @@ bool DockerApi::pullImage(const Call &call, const ImageName &image, const std::s
   EngineRequest what = request(call, "POST",
                                "/images/create?fromImage=" + percentEncode(image.repository) +
                                    "&tag=" + percentEncode(image.reference()));
-  if (!registryAuth.empty()) what.headers.push_back("X-Registry-Auth: " + registryAuth);
+  if (!registryAuth.empty()) what.fields.push_back({"X-Registry-Auth", registryAuth});
   what.timeout = std::chrono::milliseconds{0};
   what.maxSilence = settings_.pullSilence;
-  JsonLines lines(
-      [&](std::string_view line) { return step(readReply(what.title(), [&] { return readPullStep(line, image); })); });
-  const EngineResponse answer = readReply(what.title(), [&] { return streamLines(call, what, lines); });
+  const http::ClientResponse answer = http_.streamLines(call, what, [&](std::string_view line) {
+    return step(readReply(what.title(), [&] { return readPullStep(line, image); }));
+  });
   if (answer.status >= 400) throw pullError(image, answer.status, engineWords(answer.body));
   if (answer.status >= 300) refuse(what, answer);
   return !answer.stopped;
@@ -212,14 +209,14 @@ bool DockerApi::pullImage(const Call &call, const ImageName &image, const std::s
 
 std::optional<NetworkInfo> DockerApi::inspectNetwork(const Call &call, const std::string &name) {
   const EngineRequest what = request(call, "GET", "/networks" + part(name));
-  const EngineResponse answer = send(call, what, {404});
+  const http::ClientResponse answer = send(call, what, {404});
   if (answer.status == 404) return std::nullopt;
   return readReply(what.title(), [&] { return readNetwork(*json::parseObject(answer.body)); });
 }
 
 std::vector<NetworkInfo> DockerApi::listNetworksBy(const Call &call, const std::string &filters) {
   const EngineRequest what = request(call, "GET", "/networks?filters=" + filters);
-  const EngineResponse answer = send(call, what);
+  const http::ClientResponse answer = send(call, what);
   return readReply(what.title(), [&] {
     std::vector<NetworkInfo> networks;
     for (const json::Object::Ptr &object : readObjects(answer.body))
@@ -254,7 +251,7 @@ std::string DockerApi::createNetwork(const Call &call, const std::string &name, 
     list->set(key, value);
   body.set("Labels", list);
   const EngineRequest what = request(call, "POST", "/networks/create", json::dump(body));
-  const EngineResponse answer = send(call, what);
+  const http::ClientResponse answer = send(call, what);
   return readReply(what.title(), [&] { return readId(answer.body); });
 }
 
@@ -280,7 +277,7 @@ void DockerApi::disconnectNetwork(const Call &call, const std::string &network, 
 std::string DockerApi::createContainer(const Call &call, const std::string &name, const std::string &body) {
   part(name);
   const EngineRequest what = request(call, "POST", "/containers/create?name=" + name, body);
-  const EngineResponse answer = send(call, what);
+  const http::ClientResponse answer = send(call, what);
   return readReply(what.title(), [&] { return readId(answer.body); });
 }
 
@@ -316,7 +313,7 @@ void DockerApi::unpauseContainer(const Call &call, const std::string &container)
 std::optional<ContainerInfo> DockerApi::inspectContainer(const Call &call, const std::string &container) {
   const EngineRequest what = request(call, "GET", "/containers" + part(container) + "/json");
   try {
-    const EngineResponse answer = send(call, what, {404});
+    const http::ClientResponse answer = send(call, what, {404});
     if (answer.status == 404) return std::nullopt;
     return readReply(what.title(), [&] { return readContainer(answer.body); });
   } catch (const EngineRefusal &e) {
@@ -330,7 +327,7 @@ std::vector<std::string> DockerApi::listContainersBy(const Call &call, const std
   constexpr int kTries = 20;
   for (int attempt = 1;; ++attempt) {
     try {
-      const EngineResponse answer = send(call, what);
+      const http::ClientResponse answer = send(call, what);
       return readReply(what.title(), [&] { return readIds(answer.body); });
     } catch (const EngineRefusal &e) {
       if (!vanished(e) || attempt == kTries) throw;
@@ -356,8 +353,8 @@ void DockerApi::containerLogs(const Call &call, const std::string &container, st
   what.timeout = std::chrono::milliseconds{0};
   if (!follow) what.maxSilence = settings_.timeout;
   LogDemuxer demuxer(line);
-  const EngineResponse answer = readReply(what.title(), [&] {
-    EngineResponse got = http_.stream(call, what, [&](std::string_view bytes) { return demuxer.feed(bytes); });
+  const http::ClientResponse answer = readReply(what.title(), [&] {
+    http::ClientResponse got = http_.stream(call, what, [&](std::string_view bytes) { return demuxer.feed(bytes); });
     if (got.status == 200 && !got.stopped) demuxer.finish();
     return got;
   });
@@ -367,7 +364,7 @@ void DockerApi::containerLogs(const Call &call, const std::string &container, st
 ContainerStats DockerApi::containerStats(const Call &call, const std::string &container) {
   const EngineRequest what =
       request(call, "GET", "/containers" + part(container) + "/stats?stream=false&one-shot=true");
-  const EngineResponse answer = send(call, what);
+  const http::ClientResponse answer = send(call, what);
   return readReply(what.title(), [&] { return readStats(answer.body); });
 }
 
@@ -376,12 +373,11 @@ bool DockerApi::containerEvents(const Call &call, const std::map<std::string, st
   EngineRequest what = request(
       call, "GET", "/events?since=" + std::to_string(sinceSeconds) + "&filters=" + labelFilters(labels, "container"));
   what.timeout = std::chrono::milliseconds{0};
-  JsonLines lines([&](std::string_view line) {
+  const http::ClientResponse answer = http_.streamLines(call, what, [&](std::string_view line) {
     ContainerEvent item;
     const bool known = readReply(what.title(), [&] { return readEvent(line, item); });
     return !known || event(item);
   });
-  const EngineResponse answer = readReply(what.title(), [&] { return streamLines(call, what, lines); });
   if (answer.status != 200) refuse(what, answer);
   return !answer.stopped;
 }

@@ -2,8 +2,8 @@
 
 #include "EngineHttp.h"
 #include "ImageName.h"
+#include "LogDemuxer.h"
 #include "Settings.h"
-#include "StreamDecoders.h"
 
 #include <cstdint>
 #include <functional>
@@ -167,8 +167,7 @@ public:
 private:
   EngineRequest request(const Call &call, std::string method, const std::string &path, std::string body = {});
   /// Sends and throws EngineRefusal unless the status is 2xx, or one of `alsoFine`.
-  EngineResponse send(const Call &call, const EngineRequest &what, std::initializer_list<int> alsoFine = {});
-  EngineResponse streamLines(const Call &call, const EngineRequest &what, JsonLines &lines);
+  http::ClientResponse send(const Call &call, const EngineRequest &what, std::initializer_list<int> alsoFine = {});
   std::vector<std::string> listContainersBy(const Call &call, const std::string &filters);
   std::vector<NetworkInfo> listNetworksBy(const Call &call, const std::string &filters);
   EngineVersion negotiate(const Call &call);

@@ -8,9 +8,6 @@
 
 namespace matrixos::docker {
 
-/// Percent-encodes everything but RFC 3986 §2.3 unreserved characters.
-std::string percentEncode(std::string_view text);
-
 /// Base64 of RFC 4648: the standard alphabet with padding, or with `urlSafe` that of §5, also padded, as the engine's
 /// X-Registry-Auth wants it.
 std::string base64Encode(std::string_view bytes, bool urlSafe);

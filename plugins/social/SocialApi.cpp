@@ -1,6 +1,5 @@
 #include "SocialApi.h"
 
-#include "HttpFetch.h"
 #include "Message.h"
 
 #include <matrixos/handle.hpp>
@@ -57,11 +56,6 @@ std::vector<std::string> gatewaysOf(const OrchestratorClient &orchestrator, std:
   return urls;
 }
 
-void append(std::vector<std::string> &urls, std::string_view path) {
-  for (std::string &url : urls)
-    url += path;
-}
-
 bool isJsonType(std::string_view contentType) {
   std::string type(contentType.substr(0, contentType.find(';')));
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t'))
@@ -71,12 +65,13 @@ bool isJsonType(std::string_view contentType) {
 }
 
 /// The body, if the answer may be passed on.
-std::string accept(FetchReply reply, bool mayBeEmpty) {
-  if (reply.status < 200 || reply.status > 299) {
+std::string accept(http::ClientResponse reply, bool mayBeEmpty) {
+  if (!reply.isSuccess()) {
     throw BadGateway("the instance answered with status " + std::to_string(reply.status));
   }
   if (mayBeEmpty && reply.body.empty()) return R"({"ok":true})";
-  if (!isJsonType(reply.contentType)) throw BadGateway("the instance's answer is not application/json");
+  if (!isJsonType(reply.find("Content-Type").value_or("")))
+    throw BadGateway("the instance's answer is not application/json");
   try {
     json::parse(reply.body);
   } catch (const Error &error) {
@@ -85,13 +80,23 @@ std::string accept(FetchReply reply, bool mayBeEmpty) {
   return std::move(reply.body);
 }
 
+http::ClientRequest requestFor(std::string target, std::string message) {
+  http::ClientRequest request;
+  request.target = std::move(target);
+  request.fields = {{"Accept", "application/json"}, {"User-Agent", "matrixos-social"}};
+  if (!message.empty()) {
+    request.method = "POST";
+    request.body = std::move(message);
+    request.fields.push_back({"Content-Type", "application/json"});
+  }
+  return request;
+}
+
 SocialApi::Settings checked(SocialApi::Settings settings) {
-  while (!settings.proxyUrl.empty() && settings.proxyUrl.back() == '/')
-    settings.proxyUrl.pop_back();
   if (settings.proxyUrl.empty()) return settings;
-  const std::string fault = checkBaseUrl(settings.proxyUrl);
-  if (!fault.empty()) {
-    throw Error(Status::InvalidArgument, "[social] proxy_url is no base URL like http://proxy:8080: " + fault);
+  const http::BaseUrl url = http::BaseUrl::parse(settings.proxyUrl);
+  if (url.isTls() || !url.socketPath().empty()) {
+    throw Error(Status::InvalidArgument, "\"" + settings.proxyUrl + "\" does not begin with http://");
   }
   return settings;
 }
@@ -127,24 +132,20 @@ std::string SocialApi::users() const {
 }
 
 std::string SocialApi::profile(std::string_view handle, bool ai) {
-  std::vector<std::string> urls = gatewaysOf(orchestrator_, handle);
-  append(urls, ai ? "/api/ai-profile" : "/api/profile");
-  return exchange(handle, urls, {}, settings());
+  return exchange(handle, gatewaysOf(orchestrator_, handle), requestFor(ai ? "/api/ai-profile" : "/api/profile", {}),
+                  settings());
 }
 
 std::string SocialApi::send(std::string_view handle, std::string_view body) {
   const std::string message = canonicalMessage(body);
-  std::vector<std::string> urls = gatewaysOf(orchestrator_, handle);
+  const std::vector<std::string> gateways = gatewaysOf(orchestrator_, handle);
   const Settings now = settings();
-  if (now.proxyUrl.empty())
-    append(urls, "/api/message");
-  else
-    urls = {now.proxyUrl + "/send/" + std::string(handle)};
-  return exchange(handle, urls, message, now);
+  if (now.proxyUrl.empty()) return exchange(handle, gateways, requestFor("/api/message", message), now);
+  return exchange(handle, {now.proxyUrl}, requestFor("/send/" + std::string(handle), message), now);
 }
 
-std::string SocialApi::exchange(std::string_view handle, const std::vector<std::string> &urls, const std::string &body,
-                                const Settings &settings) {
+std::string SocialApi::exchange(std::string_view handle, const std::vector<std::string> &urls,
+                                const http::ClientRequest &request, const Settings &settings) {
   const InFlight::Place place = places_.enter(handle, settings.maxInFlight, settings.maxPerInstance);
   if (!place) {
     throw Error(Status::Unavailable, "too many requests to instances are under way; try again", "BUSY", kBusyRetryMs);
@@ -152,12 +153,12 @@ std::string SocialApi::exchange(std::string_view handle, const std::vector<std::
   const auto began = std::chrono::steady_clock::now();
   FetchResult result = FetchResult::BadAnswer;
   try {
-    std::string answer = fetchFirst(urls, body, settings);
+    std::string answer = fetchFirst(urls, request, settings);
     result = FetchResult::Ok;
     observer_(result, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began));
     return answer;
-  } catch (const FetchError &error) {
-    result = error.connected() ? FetchResult::BadAnswer : FetchResult::Unreachable;
+  } catch (const http::ClientError &error) {
+    result = error.sent() ? FetchResult::BadAnswer : FetchResult::Unreachable;
     observer_(result, std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began));
     throw BadGateway(std::string("the instance could not be asked: ") + error.what());
   } catch (const BadGateway &) {
@@ -166,20 +167,23 @@ std::string SocialApi::exchange(std::string_view handle, const std::vector<std::
   }
 }
 
-std::string SocialApi::fetchFirst(const std::vector<std::string> &urls, const std::string &body,
+std::string SocialApi::fetchFirst(const std::vector<std::string> &urls, http::ClientRequest request,
                                   const Settings &settings) {
+  request.connectTimeout = settings.connectTimeout;
+  request.maxBody = settings.maxResponse;
   const auto end = std::chrono::steady_clock::now() + settings.timeout;
   for (std::size_t i = 0; i < urls.size(); ++i) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) break;
+    request.timeout = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (request.timeout.count() <= 0) break;
     try {
-      return accept(fetch({urls[i], body, settings.connectTimeout, left, settings.maxResponse}), !body.empty());
-    } catch (const FetchError &error) {
+      return accept(client_.send(Call(nullptr), http::BaseUrl::parse(urls[i]), request), !request.body.empty());
+    } catch (const http::ClientError &error) {
       // Nothing was sent, so the instance's next address may be asked, also with a message.
-      if (error.connected() || i + 1 == urls.size()) throw;
+      if (error.sent() || i + 1 == urls.size()) throw;
     }
   }
-  throw FetchError("it has no gateway address that can be reached", false);
+  throw http::ClientError(http::ClientError::Cause::Unreachable, "it has no gateway address that can be reached",
+                          false);
 }
 
 } // namespace matrixos::social

@@ -4,6 +4,8 @@
 
 #include <matrixos/orchestrator.hpp>
 
+#include <http/client/HttpClient.h>
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -59,14 +61,16 @@ public:
   std::size_t inFlight() const { return places_.inAll(); }
 
 private:
-  std::string exchange(std::string_view handle, const std::vector<std::string> &urls, const std::string &body,
-                       const Settings &settings);
-  std::string fetchFirst(const std::vector<std::string> &urls, const std::string &body, const Settings &settings);
+  std::string exchange(std::string_view handle, const std::vector<std::string> &urls,
+                       const http::ClientRequest &request, const Settings &settings);
+  std::string fetchFirst(const std::vector<std::string> &urls, http::ClientRequest request, const Settings &settings);
   Settings settings() const;
 
   const OrchestratorClient orchestrator_;
   const Observer observer_;
   InFlight places_;
+  /// Keeps no connections: the address of an instance that stops may pass to another.
+  http::HttpClient client_;
   mutable std::mutex mutex_;
   Settings settings_;
 };

@@ -118,7 +118,7 @@ TEST_CASE("what the spec says is what the engine has") {
   EngineHttp http(engine().endpoint());
   EngineRequest request;
   request.method = "GET";
-  request.path = "/v1.41/containers/" + ref + "/json";
+  request.target = "/v1.41/containers/" + ref + "/json";
   const auto raw = json::parseObject(http.send(Call(call.abi()), request).body);
   const auto host = raw->getObject("HostConfig");
   CHECK(host->getValue<Poco::Int64>("Memory") == 268435456);

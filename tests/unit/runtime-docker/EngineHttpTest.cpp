@@ -18,7 +18,7 @@ namespace {
 EngineRequest get(const std::string &path) {
   EngineRequest request;
   request.method = "GET";
-  request.path = path;
+  request.target = path;
   return request;
 }
 
@@ -43,7 +43,7 @@ TEST_CASE("requests are written as they should be, on one kept connection") {
   EngineRequest post = get("/v1.41/x?a=b");
   post.method = "POST";
   post.body = "{\"k\":\"v\"}";
-  post.headers = {"X-Registry-Auth: secret"};
+  post.fields = {{"X-Registry-Auth", "secret"}};
   for (int i = 0; i < 5; ++i)
     CHECK(f.http.send(Call(scope.abi()), post).body == post.body);
   post.body.clear();
@@ -167,11 +167,30 @@ TEST_CASE("a receiver may stop a stream, or throw") {
   CHECK(thrown.status() == Status::DataLoss);
 }
 
+TEST_CASE("lines of a stream arrive whole however they are cut, blank ones not at all") {
+  Fixture f;
+  const std::string text = "{\"a\":1}\r\n\n  \n{\"b\":2}\n{\"c\":3}";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    f.engine.on("GET", "/stream", chunked(200, {text.substr(0, cut), text.substr(cut)}));
+    std::vector<std::string> lines;
+    const http::ClientResponse response = f.http.streamLines(Call(nullptr), get("/stream"), [&](std::string_view line) {
+      lines.emplace_back(line);
+      return true;
+    });
+    CHECK_FALSE(response.stopped);
+    CHECK(lines == std::vector<std::string>{"{\"a\":1}", "{\"b\":2}", "{\"c\":3}"});
+  }
+  f.engine.on("GET", "/stream", chunked(200, {std::string(http::LineCutter::kMaxLine + 1, 'x')}));
+  const Error tooLong =
+      failure([&] { f.http.streamLines(Call(nullptr), get("/stream"), [](std::string_view) { return true; }); });
+  CHECK(tooLong.reason() == MOS_REASON_ENGINE_REPLY);
+}
+
 TEST_CASE("an error's body is not streamed, and only its start is read") {
   Fixture f;
   f.engine.on("GET", "/stream", flood(500, 10U << 20U));
   bool called = false;
-  const EngineResponse response = f.http.stream(Call(nullptr), get("/stream"), [&](std::string_view) {
+  const http::ClientResponse response = f.http.stream(Call(nullptr), get("/stream"), [&](std::string_view) {
     called = true;
     return true;
   });

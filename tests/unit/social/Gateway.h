@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -23,6 +24,24 @@ class Peer {
 public:
   Peer(int fd, const std::atomic<bool> &stopping) : fd_(fd), stopping_(stopping) {}
 
+  /// The next request on this connection; empty when there is none, because the client has gone or the gateway ends.
+  std::string receive() const {
+    std::string request;
+    std::size_t need = std::string::npos;
+    char bytes[4096];
+    while (request.size() < need && !stopping_) {
+      pollfd waiting{fd_, POLLIN, 0};
+      if (::poll(&waiting, 1, 20) <= 0) continue;
+      const ssize_t count = ::recv(fd_, bytes, sizeof bytes, 0);
+      if (count <= 0) break;
+      request.append(bytes, static_cast<std::size_t>(count));
+      const std::size_t end = request.find("\r\n\r\n");
+      if (end == std::string::npos) continue;
+      const std::size_t at = request.find("Content-Length: ");
+      need = end + 4 + (at < end ? std::stoul(request.substr(at + 16)) : 0);
+    }
+    return request;
+  }
   void say(const std::string &text) const {
     std::size_t sent = 0;
     while (sent < text.size()) {
@@ -35,6 +54,8 @@ public:
     say("HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
         "\r\n\r\n" + body);
   }
+  /// Closes in good order, at once.
+  void finish() const { ::shutdown(fd_, SHUT_RDWR); }
   /// Closes with a reset instead of an orderly end.
   void reset() const {
     const linger now{1, 0};
@@ -55,11 +76,12 @@ private:
   const std::atomic<bool> &stopping_;
 };
 
-/// An HTTP server on a loopback port of its own that does to each request what the test says. Keeps the requests.
+/// An HTTP server that does to each connection's first request what the test says. Keeps these requests.
 class Gateway {
 public:
   using Serve = std::function<void(const Peer &peer)>;
 
+  /// On a loopback port of its own.
   explicit Gateway(Serve serve) : serve_(std::move(serve)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -67,9 +89,18 @@ public:
     socklen_t length = sizeof address;
     REQUIRE(::bind(fd_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
     REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &length) == 0);
-    REQUIRE(::listen(fd_, 64) == 0);
     port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { run(); });
+    begin();
+  }
+  /// On a unix socket.
+  Gateway(Serve serve, const std::string &path)
+      : serve_(std::move(serve)), fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof address.sun_path);
+    path.copy(address.sun_path, path.size());
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+    begin();
   }
   Gateway(const Gateway &) = delete;
   Gateway &operator=(const Gateway &) = delete;
@@ -89,37 +120,28 @@ public:
   }
 
 private:
+  void begin() {
+    REQUIRE(::listen(fd_, 64) == 0);
+    thread_ = std::thread([this] { run(); });
+  }
+
   void run() {
     while (!stopping_) {
       pollfd waiting{fd_, POLLIN, 0};
       if (::poll(&waiting, 1, 20) <= 0) continue;
-      const int peer = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (peer < 0) continue;
-      connections_.emplace_back([this, peer] {
-        readRequest(peer);
-        serve_(Peer(peer, stopping_));
-        ::close(peer);
+      const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) continue;
+      connections_.emplace_back([this, fd] {
+        const Peer peer(fd, stopping_);
+        std::string request = peer.receive();
+        {
+          const std::lock_guard lock(mutex_);
+          requests_.push_back(std::move(request));
+        }
+        serve_(peer);
+        ::close(fd);
       });
     }
-  }
-
-  void readRequest(int peer) {
-    std::string request;
-    std::size_t need = std::string::npos;
-    char bytes[4096];
-    while (request.size() < need && !stopping_) {
-      pollfd waiting{peer, POLLIN, 0};
-      if (::poll(&waiting, 1, 20) <= 0) continue;
-      const ssize_t count = ::recv(peer, bytes, sizeof bytes, 0);
-      if (count <= 0) break;
-      request.append(bytes, static_cast<std::size_t>(count));
-      const std::size_t end = request.find("\r\n\r\n");
-      if (end == std::string::npos) continue;
-      const std::size_t at = request.find("Content-Length: ");
-      need = end + 4 + (at < end ? std::stoul(request.substr(at + 16)) : 0);
-    }
-    const std::lock_guard lock(mutex_);
-    requests_.push_back(std::move(request));
   }
 
   Serve serve_;

@@ -1,4 +1,4 @@
-#include "StreamDecoders.h"
+#include "LogDemuxer.h"
 
 #include <matrixos/status.hpp>
 
@@ -20,29 +20,6 @@ std::string frame(int stream, const std::string &text) {
 }
 
 } // namespace
-
-TEST_CASE("JSON lines arrive whole however they are cut") {
-  const std::string text = "{\"a\":1}\r\n\n  \n{\"b\":2}\n{\"c\":3}";
-  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
-    std::vector<std::string> lines;
-    JsonLines decoder([&](std::string_view line) {
-      lines.emplace_back(line);
-      return true;
-    });
-    CHECK(decoder.feed(text.substr(0, cut)));
-    CHECK(decoder.feed(text.substr(cut)));
-    CHECK(decoder.finish());
-    CHECK(lines == std::vector<std::string>{"{\"a\":1}\r", "{\"b\":2}", "{\"c\":3}"});
-  }
-}
-
-TEST_CASE("JSON lines: a receiver stops, a line has a limit") {
-  JsonLines stopping([](std::string_view) { return false; });
-  CHECK_FALSE(stopping.feed("{}\n{}\n"));
-  JsonLines limited([](std::string_view) { return true; });
-  CHECK(limited.feed(std::string(JsonLines::kMaxLine, 'x')));
-  CHECK_THROWS_AS(limited.feed("x"), Error);
-}
 
 TEST_CASE("log frames become lines however they are cut, streams apart") {
   const std::string text =

@@ -8,24 +8,6 @@
 
 namespace matrixos::docker {
 
-/// Cuts a stream of JSON documents, one a line (pull progress, events), into documents. Not thread-safe.
-class JsonLines {
-public:
-  /// Answers false to stop.
-  using LineFn = std::function<bool(std::string_view)>;
-  static constexpr std::size_t kMaxLine = 1U << 20U;
-
-  explicit JsonLines(LineFn line) : line_(std::move(line)) {}
-  /// False once the receiver stopped. Throws Error(InvalidArgument, BAD_JSON) for a line beyond kMaxLine.
-  bool feed(std::string_view bytes);
-  /// The stream has ended: hands out a last line without its line feed.
-  bool finish();
-
-private:
-  LineFn line_;
-  std::string rest_;
-};
-
 /// Cuts the engine's multiplexed log stream (Engine API, "Attach to a container", stream format) into lines.
 /// Not thread-safe.
 class LogDemuxer {

@@ -1,4 +1,4 @@
-#include "StreamDecoders.h"
+#include "LogDemuxer.h"
 
 #include <matrixos/status.hpp>
 
@@ -10,30 +10,7 @@ Error broken(const char *text) {
   return Error(Status::InvalidArgument, text, "BAD_JSON");
 }
 
-bool isBlank(std::string_view text) {
-  return text.find_first_not_of(" \t\r") == std::string_view::npos;
-}
-
 } // namespace
-
-bool JsonLines::feed(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const std::size_t end = bytes.find('\n');
-    const std::string_view part = bytes.substr(0, end);
-    if (rest_.size() + part.size() > kMaxLine) throw broken("a document of the stream exceeds 1 MiB");
-    rest_ += part;
-    if (end == std::string_view::npos) return true;
-    bytes.remove_prefix(end + 1);
-    const std::string line = std::exchange(rest_, {});
-    if (!isBlank(line) && !line_(line)) return false;
-  }
-  return true;
-}
-
-bool JsonLines::finish() {
-  const std::string line = std::exchange(rest_, {});
-  return isBlank(line) || line_(line);
-}
 
 bool LogDemuxer::feed(std::string_view bytes) {
   while (!bytes.empty()) {

@@ -1,0 +1,91 @@
+#include <doctest/doctest.h>
+#include <http/client/BaseUrl.h>
+#include <http/client/ClientError.h>
+#include <http/client/LineCutter.h>
+#include <http/client/PercentEncoding.h>
+
+#include <vector>
+
+using namespace matrixos;
+using namespace matrixos::http;
+
+TEST_CASE("base URLs: what is read, and as what") {
+  const BaseUrl plain = BaseUrl::parse("http://proxy:8080");
+  CHECK(plain.origin() == "http://proxy:8080");
+  CHECK(plain.prefix().empty());
+  CHECK_FALSE(plain.isTls());
+  const BaseUrl based = BaseUrl::parse("https://[::1]:8443/base/v1//");
+  CHECK(based.origin() == "https://[::1]:8443");
+  CHECK(based.prefix() == "/base/v1");
+  CHECK(based.text() == "https://[::1]:8443/base/v1");
+  CHECK(based.isTls());
+  const BaseUrl socket = BaseUrl::parse("unix:/run/a b%20?#.sock");
+  CHECK(socket.socketPath() == "/run/a b%20?#.sock");
+  CHECK(socket.origin() == "http://localhost");
+  CHECK(BaseUrl::unixSocket("/x", "engine").origin() == "http://engine");
+  for (const char *good : {"http://10.0.0.1", "https://api.example.com", "http://[::1]", "http://h:65535/"}) {
+    CAPTURE(good);
+    CHECK_NOTHROW(BaseUrl::parse(good));
+  }
+}
+
+TEST_CASE("base URLs: what is refused") {
+  for (const std::string &bad : {std::string("proxy:8080"),
+                                 std::string(),
+                                 std::string("http://"),
+                                 std::string("http:///x"),
+                                 std::string("http://u:p@proxy"),
+                                 std::string("http://proxy?x=1"),
+                                 std::string("http://proxy/a?x=1"),
+                                 std::string("http://proxy#x"),
+                                 std::string("http://pro xy"),
+                                 std::string("http://proxy/a b"),
+                                 std::string("http://proxy:0"),
+                                 std::string("http://proxy:65536"),
+                                 std::string("http://proxy:"),
+                                 std::string("http://proxy/\r\nX: y"),
+                                 std::string("file:///etc"),
+                                 std::string("ftp://127.0.0.1"),
+                                 std::string("gopher://127.0.0.1"),
+                                 std::string("HTTP://proxy"),
+                                 std::string("unix:"),
+                                 "unix:/" + std::string(107, 'a'),
+                                 std::string("unix:/a\0b", 9)}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(BaseUrl::parse(bad), Error);
+  }
+  CHECK_NOTHROW(BaseUrl::parse("unix:/" + std::string(106, 'a')));
+}
+
+TEST_CASE("percent-encoding leaves nothing that ends a segment or a value") {
+  CHECK(percentEncode("a/b:c d") == "a%2Fb%3Ac%20d");
+  CHECK(percentEncode("AZaz09-._~") == "AZaz09-._~");
+  CHECK(percentEncode("?&=#%+") == "%3F%26%3D%23%25%2B");
+  CHECK(percentEncode(std::string("\0\xff\n", 3)) == "%00%FF%0A");
+}
+
+TEST_CASE("lines arrive whole however the stream is cut") {
+  const std::string text = "{\"a\":1}\r\n\n  \n{\"b\":2}\n{\"c\":3}";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    std::vector<std::string> lines;
+    LineCutter cutter([&](std::string_view line) {
+      lines.emplace_back(line);
+      return true;
+    });
+    CHECK(cutter.feed(text.substr(0, cut)));
+    CHECK(cutter.feed(text.substr(cut)));
+    CHECK(cutter.finish());
+    CHECK(lines == std::vector<std::string>{"{\"a\":1}", "", "  ", "{\"b\":2}", "{\"c\":3}"});
+  }
+}
+
+TEST_CASE("lines: a receiver stops, a line has a limit") {
+  LineCutter stopping([](std::string_view) { return false; });
+  CHECK_FALSE(stopping.feed("{}\n{}\n"));
+  CHECK_FALSE(LineCutter([](std::string_view) { return false; }).feed("\n"));
+  LineCutter limited([](std::string_view) { return true; });
+  CHECK(limited.feed(std::string(LineCutter::kMaxLine, 'x')));
+  CHECK_THROWS_AS(limited.feed("x"), ClientError);
+  LineCutter atOnce([](std::string_view) { return true; });
+  CHECK_THROWS_AS(atOnce.feed(std::string(LineCutter::kMaxLine + 1, 'x') + "\n"), ClientError);
+}
