@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # the API with 10,000 instances under load, beside nginx   [INSTANCES [SECONDS [CONNECTIONS]]]
+# needs: curl sqlite3 wrk nginx
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD_DIR:-$here/../../build/release}

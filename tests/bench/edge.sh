@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # the proxy beside a blind relay, nginx, HAProxy, Caddy and configurable-http-proxy   [ROUNDS [MILLISECONDS [WHICH…]]]
+# needs: curl nginx haproxy caddy nodejs npm
 # shellcheck disable=SC2034,SC2154 # words that the contenders share
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

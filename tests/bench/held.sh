@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # what 5,000 kept connections, 2,000 WebSockets and 2,000 slow clients cost the others   [ROUNDS [MILLISECONDS [WHICH…]]]
+# needs: curl nginx haproxy
 # shellcheck disable=SC2034,SC2154 # words that the contenders share
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

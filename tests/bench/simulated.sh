@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # the daemon with 100,000 running instances on the simulated engine   [INSTANCES]
+# needs: curl sqlite3
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD_DIR:-$here/../../build/release}

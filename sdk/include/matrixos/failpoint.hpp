@@ -31,7 +31,7 @@ inline void failpoint(std::string_view name, std::atomic<unsigned long> &reached
 } // namespace matrixos
 
 /// Marks a place: MATRIXOS_FAILPOINT("db.backup_mid"). Nothing at all unless the source is compiled with
-/// MATRIXOS_FAILPOINTS, which builds with tests do and releases do not.
+/// MATRIXOS_FAILPOINTS, as builds with the option MATRIXOS_TEST_HOOKS do and releases do not.
 #define MATRIXOS_FAILPOINT(name)                                                                                       \
   do {                                                                                                                 \
     static std::atomic<unsigned long> matrixosReached{0};                                                              \
