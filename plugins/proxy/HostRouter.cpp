@@ -1,4 +1,4 @@
-#include "Router.h"
+#include "HostRouter.h"
 
 #include <matrixos/handle.hpp>
 
@@ -20,9 +20,9 @@ bool isGatewayPath(std::string_view path) {
   return false;
 }
 
-Decision toInstance(std::string handle, std::string_view target, bool byPath) {
-  Decision out;
-  out.kind = Decision::Kind::Instance;
+RoutingDecision toInstance(std::string handle, std::string_view target, bool byPath) {
+  RoutingDecision out;
+  out.kind = RoutingDecision::Kind::Instance;
   out.handle = std::move(handle);
   out.gateway = isGatewayPath(pathOf(target));
   out.byPath = byPath;
@@ -32,9 +32,9 @@ Decision toInstance(std::string handle, std::string_view target, bool byPath) {
 
 } // namespace
 
-Decision Router::route(const http::RequestHead &head) const {
+RoutingDecision HostRouter::route(const http::RequestHead &head) const {
   HostMatch host = hosts_.match(head.host);
-  Decision out;
+  RoutingDecision out;
   switch (host.kind) {
   case HostMatch::Kind::Foreign:
     return out;
@@ -44,7 +44,7 @@ Decision Router::route(const http::RequestHead &head) const {
     break;
   }
   if (head.target.substr(0, kPrefix.size()) != kPrefix) {
-    out.kind = Decision::Kind::Api;
+    out.kind = RoutingDecision::Kind::Api;
     out.target = head.target;
     return out;
   }
@@ -52,7 +52,7 @@ Decision Router::route(const http::RequestHead &head) const {
   const std::size_t end = rest.find_first_of("/?");
   const std::string_view handle = rest.substr(0, end);
   if (!isHandle(handle)) {
-    out.kind = Decision::Kind::UnknownHandle;
+    out.kind = RoutingDecision::Kind::UnknownHandle;
     return out;
   }
   out = toInstance(std::string(handle), end == std::string_view::npos ? std::string_view{} : rest.substr(end), true);

@@ -1,4 +1,4 @@
-/// Router.h: the route stage, from a request to what shall serve it.
+/// HostRouter.h: the route stage, from a request to what shall serve it.
 #pragma once
 
 #include "HostTable.h"
@@ -10,7 +10,7 @@
 
 namespace matrixos::proxy {
 
-struct Decision {
+struct RoutingDecision {
   enum class Kind { Instance, Api, UnknownHandle, Misdirected };
   Kind kind = Kind::Misdirected;
   std::string handle;        ///< for Instance
@@ -22,10 +22,10 @@ struct Decision {
 
 /// Routing as the architecture states it. Paths are compared as they came: nothing is decoded or normalised, so what
 /// is routed is what the upstream sees.
-class Router {
+class HostRouter {
 public:
-  explicit Router(std::string_view domain) : hosts_(domain) {}
-  Decision route(const http::RequestHead &head) const;
+  explicit HostRouter(std::string_view domain) : hosts_(domain) {}
+  RoutingDecision route(const http::RequestHead &head) const;
 
 private:
   HostTable hosts_;
