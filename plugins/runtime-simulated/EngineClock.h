@@ -17,17 +17,17 @@ namespace matrixos::simulated {
 /// Real: the wall clock; waiting is waiting. Virtual: begins where it is told; a wait moves the time and returns at
 /// once. Virtual and paused: waits until advance() brings the time; whoever is due goes on one at a time, in the order
 /// of their time and then of their arrival, each to its call's end before the next.
-class Clock {
+class EngineClock {
 public:
   enum class Mode { Real, Virtual };
 
   /// Where virtual time begins: 2024-01-01T00:00:00Z.
   static constexpr std::int64_t kVirtualStartMs = 1'704'067'200'000;
 
-  explicit Clock(Mode mode, std::int64_t virtualStartMs = kVirtualStartMs);
-  ~Clock();
-  Clock(const Clock &) = delete;
-  Clock &operator=(const Clock &) = delete;
+  explicit EngineClock(Mode mode, std::int64_t virtualStartMs = kVirtualStartMs);
+  ~EngineClock();
+  EngineClock(const EngineClock &) = delete;
+  EngineClock &operator=(const EngineClock &) = delete;
 
   Mode mode() const noexcept { return mode_; }
   /// Milliseconds since 1970.
@@ -61,13 +61,13 @@ public:
   /// Spans a call: its end gives the turn to the next who is due.
   class Turn {
   public:
-    explicit Turn(Clock &clock) noexcept : clock_(clock) {}
+    explicit Turn(EngineClock &clock) noexcept : clock_(clock) {}
     Turn(const Turn &) = delete;
     Turn &operator=(const Turn &) = delete;
     ~Turn() { clock_.endTurn(); }
 
   private:
-    Clock &clock_;
+    EngineClock &clock_;
   };
 
 private:

@@ -11,30 +11,30 @@
 namespace matrixos::docker {
 
 /// Keeps a network from being removed as unused while somebody is about to attach a container to it. Users of a
-/// network share a lease; a removal needs it alone, and gives up rather than wait. No lock is held while a lease is.
-class NetworkLeases {
+/// network share its lock; a removal needs it alone, and gives up rather than wait. No mutex is held meanwhile.
+class NetworkLocks {
 public:
-  /// Shared leases on several networks, given back at its end.
+  /// Shared locks on several networks, given back at its end.
   class Use {
   public:
     Use() = default;
-    Use(NetworkLeases *owner, std::vector<std::string> names) noexcept : owner_(owner), names_(std::move(names)) {}
+    Use(NetworkLocks *owner, std::vector<std::string> names) noexcept : owner_(owner), names_(std::move(names)) {}
     Use(Use &&other) noexcept : owner_(std::exchange(other.owner_, nullptr)), names_(std::move(other.names_)) {}
     Use &operator=(Use &&) = delete;
     ~Use() { end(); }
     void end() noexcept {
-      if (NetworkLeases *owner = std::exchange(owner_, nullptr)) owner->endUse(names_);
+      if (NetworkLocks *owner = std::exchange(owner_, nullptr)) owner->endUse(names_);
     }
 
   private:
-    NetworkLeases *owner_ = nullptr;
+    NetworkLocks *owner_ = nullptr;
     std::vector<std::string> names_;
   };
 
-  /// The lease of a removal.
+  /// The lock of a removal.
   class Removal {
   public:
-    Removal(NetworkLeases *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
+    Removal(NetworkLocks *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
     Removal(const Removal &) = delete;
     Removal &operator=(const Removal &) = delete;
     ~Removal() {
@@ -44,20 +44,20 @@ public:
     explicit operator bool() const noexcept { return owner_ != nullptr; }
 
   private:
-    NetworkLeases *owner_;
+    NetworkLocks *owner_;
     std::string name_;
   };
 
   /// The turn to look for a network and create it when it is missing: the engine itself would make two of one name.
   class Creation {
   public:
-    Creation(NetworkLeases *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
+    Creation(NetworkLocks *owner, std::string name) noexcept : owner_(owner), name_(std::move(name)) {}
     Creation(const Creation &) = delete;
     Creation &operator=(const Creation &) = delete;
     ~Creation() { owner_->endCreation(name_); }
 
   private:
-    NetworkLeases *owner_;
+    NetworkLocks *owner_;
     std::string name_;
   };
 

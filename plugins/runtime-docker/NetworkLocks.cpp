@@ -1,10 +1,10 @@
-#include "NetworkLeases.h"
+#include "NetworkLocks.h"
 
 #include <algorithm>
 
 namespace matrixos::docker {
 
-NetworkLeases::Use NetworkLeases::use(const Call &call, std::vector<std::string> names) {
+NetworkLocks::Use NetworkLocks::use(const Call &call, std::vector<std::string> names) {
   const auto removing = [&] {
     return std::any_of(names.begin(), names.end(), [&](const std::string &name) {
       const auto found = states_.find(name);
@@ -22,7 +22,7 @@ NetworkLeases::Use NetworkLeases::use(const Call &call, std::vector<std::string>
   return Use(this, std::move(names));
 }
 
-NetworkLeases::Creation NetworkLeases::createTurn(const Call &call, const std::string &name) {
+NetworkLocks::Creation NetworkLocks::createTurn(const Call &call, const std::string &name) {
   std::unique_lock lock(mutex_);
   while (states_[name].creating) {
     call.throwIfDone();
@@ -32,7 +32,7 @@ NetworkLeases::Creation NetworkLeases::createTurn(const Call &call, const std::s
   return Creation(this, name);
 }
 
-void NetworkLeases::endCreation(const std::string &name) noexcept {
+void NetworkLocks::endCreation(const std::string &name) noexcept {
   {
     const std::lock_guard lock(mutex_);
     states_[name].creating = false;
@@ -40,7 +40,7 @@ void NetworkLeases::endCreation(const std::string &name) noexcept {
   changed_.notify_all();
 }
 
-NetworkLeases::Removal NetworkLeases::tryRemove(const std::string &name) {
+NetworkLocks::Removal NetworkLocks::tryRemove(const std::string &name) {
   const std::lock_guard lock(mutex_);
   State &state = states_[name];
   if (state.users != 0 || state.removing) return Removal(nullptr, {});
@@ -48,7 +48,7 @@ NetworkLeases::Removal NetworkLeases::tryRemove(const std::string &name) {
   return Removal(this, name);
 }
 
-NetworkLeases::Removal NetworkLeases::removeTurn(const Call &call, const std::string &name) {
+NetworkLocks::Removal NetworkLocks::removeTurn(const Call &call, const std::string &name) {
   std::unique_lock lock(mutex_);
   // The other one may have looked before our container was gone; if both gave way, nobody would remove it.
   while (states_[name].removing) {
@@ -59,7 +59,7 @@ NetworkLeases::Removal NetworkLeases::removeTurn(const Call &call, const std::st
   return tryRemove(name);
 }
 
-void NetworkLeases::endUse(const std::vector<std::string> &names) noexcept {
+void NetworkLocks::endUse(const std::vector<std::string> &names) noexcept {
   const std::lock_guard lock(mutex_);
   for (const std::string &name : names) {
     const auto found = states_.find(name);
@@ -67,7 +67,7 @@ void NetworkLeases::endUse(const std::vector<std::string> &names) noexcept {
   }
 }
 
-void NetworkLeases::endRemoval(const std::string &name) noexcept {
+void NetworkLocks::endRemoval(const std::string &name) noexcept {
   {
     const std::lock_guard lock(mutex_);
     states_.erase(name);

@@ -36,17 +36,17 @@ TEST_CASE("virtual time: a wait moves it and takes none") {
   const std::string ref = rig.made("matrixos-a");
   CallScope patient(std::chrono::hours{2});
   rig.client.start(patient.abi(), ref);
-  CHECK(rig.clock.nowMs() == Clock::kVirtualStartMs + 3'600'000);
+  CHECK(rig.clock.nowMs() == EngineClock::kVirtualStartMs + 3'600'000);
   CHECK(json::getInt(*rig.inspect(ref), "startedAt", 0) == rig.clock.nowMs());
   rig.client.stop(rig.call(), ref, 1s);
   // Longer than the caller has: the deadline passes, and nothing has happened.
   CHECK(ending([&] { rig.client.start(rig.call(), ref); }) == "DEADLINE_EXCEEDED");
   CHECK(rig.state(ref) == "exited");
-  CHECK(rig.clock.nowMs() == Clock::kVirtualStartMs + 3'600'000 + 30'000);
+  CHECK(rig.clock.nowMs() == EngineClock::kVirtualStartMs + 3'600'000 + 30'000);
 }
 
 TEST_CASE("real time: a wait ends by cancellation, deadline and shutdown") {
-  Clock clock(Clock::Mode::Real);
+  EngineClock clock(EngineClock::Mode::Real);
   CallScope brief(20ms);
   CHECK(ending([&] { clock.sleep(Call(brief.abi()), 1h); }) == "DEADLINE_EXCEEDED");
   CallScope cancelled(1h);
@@ -105,7 +105,7 @@ TEST_CASE("paused: nobody moves before it is advanced, then one at a time in the
   for (std::thread &thread : threads)
     thread.join();
   CHECK(names() == "matrixos-idle new ");
-  CHECK(rig.clock.nowMs() == Clock::kVirtualStartMs + 30);
+  CHECK(rig.clock.nowMs() == EngineClock::kVirtualStartMs + 30);
   CHECK(order.size() == 3);
 
   later("pause", [&](const mos_call *call) { rig.client.start(call, "new"); });

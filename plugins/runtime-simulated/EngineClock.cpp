@@ -1,4 +1,4 @@
-#include "Clock.h"
+#include "EngineClock.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -34,16 +34,16 @@ std::chrono::milliseconds wholeSecondsLeft(const Call &call) {
 
 } // namespace
 
-Clock::Clock(Mode mode, std::int64_t virtualStartMs)
+EngineClock::EngineClock(Mode mode, std::int64_t virtualStartMs)
     : mode_(mode), stopFd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), nowMs_(virtualStartMs) {
   if (stopFd_ < 0) throw Error(Status::ResourceExhausted, "no descriptor for the simulated engine's clock");
 }
 
-Clock::~Clock() {
+EngineClock::~EngineClock() {
   ::close(stopFd_);
 }
 
-std::int64_t Clock::nowMs() const {
+std::int64_t EngineClock::nowMs() const {
   if (mode_ == Mode::Real) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -52,7 +52,7 @@ std::int64_t Clock::nowMs() const {
   return nowMs_;
 }
 
-void Clock::sleep(const Call &call, std::chrono::milliseconds time) {
+void EngineClock::sleep(const Call &call, std::chrono::milliseconds time) {
   call.throwIfDone();
   if (mode_ == Mode::Real) return sleepReal(call, time);
   endTurn();
@@ -64,7 +64,7 @@ void Clock::sleep(const Call &call, std::chrono::milliseconds time) {
   if (time > left) outOfTime();
 }
 
-void Clock::sleepReal(const Call &call, std::chrono::milliseconds time) {
+void EngineClock::sleepReal(const Call &call, std::chrono::milliseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
@@ -78,7 +78,7 @@ void Clock::sleepReal(const Call &call, std::chrono::milliseconds time) {
   }
 }
 
-void Clock::sleepPaused(const Call &call, std::unique_lock<std::mutex> &lock, std::int64_t until) {
+void EngineClock::sleepPaused(const Call &call, std::unique_lock<std::mutex> &lock, std::int64_t until) {
   const Due mine{until, ++arrivals_};
   waiting_.insert(mine);
   changed_.notify_all();
@@ -97,7 +97,7 @@ void Clock::sleepPaused(const Call &call, std::unique_lock<std::mutex> &lock, st
   changed_.notify_all();
 }
 
-void Clock::hang(const Call &call) {
+void EngineClock::hang(const Call &call) {
   if (mode_ == Mode::Virtual && !paused() && call.deadlineNanos() != MOS_NO_DEADLINE) {
     sleep(call, std::chrono::milliseconds::max());
     outOfTime();
@@ -106,7 +106,7 @@ void Clock::hang(const Call &call) {
     sleepReal(call, std::chrono::hours{1});
 }
 
-void Clock::hangForever() {
+void EngineClock::hangForever() {
   std::unique_lock lock(mutex_);
   ++hanging_;
   const std::uint64_t before = releases_;
@@ -115,21 +115,21 @@ void Clock::hangForever() {
   throw Error(Status::Unavailable, "the simulated engine hung and was let go", "RELEASED");
 }
 
-std::size_t Clock::release() {
+std::size_t EngineClock::release() {
   const std::lock_guard lock(mutex_);
   ++releases_;
   changed_.notify_all();
   return hanging_;
 }
 
-void Clock::requireVirtual() const {
+void EngineClock::requireVirtual() const {
   if (mode_ == Mode::Virtual) return;
   throw Error(Status::FailedPrecondition,
               "real time cannot be moved; set [runtime-simulated] clock=virtual to move the engine's own",
               "REAL_CLOCK");
 }
 
-void Clock::advance(std::chrono::milliseconds time) {
+void EngineClock::advance(std::chrono::milliseconds time) {
   requireVirtual();
   if (time.count() < 0) throw Error(Status::InvalidArgument, "time only goes forward", "BAD_FIELD");
   const std::lock_guard turn(advancing_);
@@ -137,7 +137,7 @@ void Clock::advance(std::chrono::milliseconds time) {
   releaseDue(lock, nowMs_ + time.count());
 }
 
-void Clock::releaseDue(std::unique_lock<std::mutex> &lock, std::int64_t until) {
+void EngineClock::releaseDue(std::unique_lock<std::mutex> &lock, std::int64_t until) {
   while (!waiting_.empty() && waiting_.begin()->first <= until && !stopped_) {
     const Due next = *waiting_.begin();
     waiting_.erase(waiting_.begin());
@@ -152,7 +152,7 @@ void Clock::releaseDue(std::unique_lock<std::mutex> &lock, std::int64_t until) {
   nowMs_ = std::max(nowMs_, until);
 }
 
-void Clock::endTurn() noexcept {
+void EngineClock::endTurn() noexcept {
   if (mode_ == Mode::Real) return;
   const std::lock_guard lock(mutex_);
   if (turnOwner_ != std::this_thread::get_id()) return;
@@ -160,7 +160,7 @@ void Clock::endTurn() noexcept {
   changed_.notify_all();
 }
 
-void Clock::setPaused(bool paused) {
+void EngineClock::setPaused(bool paused) {
   requireVirtual();
   const std::lock_guard turn(advancing_);
   std::unique_lock lock(mutex_);
@@ -169,27 +169,27 @@ void Clock::setPaused(bool paused) {
     releaseDue(lock, waiting_.rbegin()->first);
 }
 
-bool Clock::paused() const {
+bool EngineClock::paused() const {
   const std::lock_guard lock(mutex_);
   return paused_;
 }
 
-void Clock::raise(std::int64_t ms) {
+void EngineClock::raise(std::int64_t ms) {
   const std::lock_guard lock(mutex_);
   nowMs_ = std::max(nowMs_, ms);
 }
 
-std::size_t Clock::sleepers() const {
+std::size_t EngineClock::sleepers() const {
   const std::lock_guard lock(mutex_);
   return waiting_.size();
 }
 
-std::size_t Clock::hanging() const {
+std::size_t EngineClock::hanging() const {
   const std::lock_guard lock(mutex_);
   return hanging_;
 }
 
-void Clock::shutdown() {
+void EngineClock::shutdown() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;

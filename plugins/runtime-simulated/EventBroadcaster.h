@@ -15,7 +15,7 @@
 namespace matrixos::simulated {
 
 /// Something that happened to a container.
-struct EngineEvent {
+struct SimulatedEvent {
   std::string_view type; ///< static: created, started, stopped, died, paused, unpaused, removed, oom
   std::string ref;
   std::string name;
@@ -30,7 +30,7 @@ struct EngineEvent {
 
 /// Hands events to those who listen, to each in order and all of them. Who listens too slowly is cut off rather than
 /// told half. Any thread.
-class EventHub {
+class EventBroadcaster {
 public:
   /// One listener. Destroy it before the hub.
   class Stream {
@@ -41,25 +41,25 @@ public:
 
     /// Waits for the next events. Throws Error(Cancelled), Error(DeadlineExceeded), or Error(Unavailable) when the
     /// engine stops, interrupted its streams, or has cut this one off. `stopFd`: readable when the engine stops.
-    std::vector<EngineEvent> next(const Call &call, int stopFd);
+    std::vector<SimulatedEvent> next(const Call &call, int stopFd);
 
   private:
-    friend class EventHub;
-    Stream(EventHub &hub, LabelFilter filter, std::uint64_t serial);
-    void push(const EngineEvent &event);
+    friend class EventBroadcaster;
+    Stream(EventBroadcaster &hub, LabelFilter filter, std::uint64_t serial);
+    void push(const SimulatedEvent &event);
     void end(const char *why);
 
-    EventHub &hub_;
+    EventBroadcaster &hub_;
     const LabelFilter filter_;
     const std::uint64_t serial_; ///< of the only container that matters; 0: all
     const int fd_;
-    std::deque<EngineEvent> waiting_; ///< under the hub's lock, as is what follows
+    std::deque<SimulatedEvent> waiting_; ///< under the hub's lock, as is what follows
     const char *ended_ = nullptr;
   };
 
   /// The filter's numbers have to be real: a name that no label has yet may still come.
   std::unique_ptr<Stream> listen(LabelFilter filter, std::uint64_t serial = 0);
-  void publish(EngineEvent event, const Container &container);
+  void publish(SimulatedEvent event, const Container &container);
   /// Ends all present streams with Error(Unavailable), as an engine does that restarts.
   std::size_t interrupt();
   std::uint64_t lastSequence() const;

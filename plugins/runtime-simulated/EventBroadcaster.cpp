@@ -1,4 +1,4 @@
-#include "EventHub.h"
+#include "EventBroadcaster.h"
 
 #include <matrixos/abi/runtime.h>
 #include <matrixos/json_text.hpp>
@@ -19,18 +19,18 @@ constexpr std::chrono::milliseconds kLongWait{60'000};
 
 } // namespace
 
-std::string EngineEvent::json() const {
+std::string SimulatedEvent::json() const {
   JsonObject object(192);
   object.add("type", type).add("ref", ref).add("name", name).add("time", timeMs).add("exitCode", exitCode);
   return std::move(object).str();
 }
 
-EventHub::Stream::Stream(EventHub &hub, LabelFilter filter, std::uint64_t serial)
+EventBroadcaster::Stream::Stream(EventBroadcaster &hub, LabelFilter filter, std::uint64_t serial)
     : hub_(hub), filter_(std::move(filter)), serial_(serial), fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (fd_ < 0) throw Error(Status::ResourceExhausted, "no descriptor for another stream of events");
 }
 
-EventHub::Stream::~Stream() {
+EventBroadcaster::Stream::~Stream() {
   {
     const std::lock_guard lock(hub_.mutex_);
     hub_.streams_.erase(std::remove(hub_.streams_.begin(), hub_.streams_.end(), this), hub_.streams_.end());
@@ -38,7 +38,7 @@ EventHub::Stream::~Stream() {
   ::close(fd_);
 }
 
-void EventHub::Stream::push(const EngineEvent &event) {
+void EventBroadcaster::Stream::push(const SimulatedEvent &event) {
   if (ended_ != nullptr) return;
   if (waiting_.size() == kMostWaiting) return end("events come faster than they are taken; list, and listen again");
   waiting_.push_back(event);
@@ -47,21 +47,21 @@ void EventHub::Stream::push(const EngineEvent &event) {
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
 }
 
-void EventHub::Stream::end(const char *why) {
+void EventBroadcaster::Stream::end(const char *why) {
   ended_ = why;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
 }
 
-std::vector<EngineEvent> EventHub::Stream::next(const Call &call, int stopFd) {
+std::vector<SimulatedEvent> EventBroadcaster::Stream::next(const Call &call, int stopFd) {
   for (;;) {
     {
       std::uint64_t count = 0;
       const std::lock_guard lock(hub_.mutex_);
       [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
       if (!waiting_.empty()) {
-        std::vector<EngineEvent> events(std::make_move_iterator(waiting_.begin()),
-                                        std::make_move_iterator(waiting_.end()));
+        std::vector<SimulatedEvent> events(std::make_move_iterator(waiting_.begin()),
+                                           std::make_move_iterator(waiting_.end()));
         waiting_.clear();
         return events;
       }
@@ -75,14 +75,14 @@ std::vector<EngineEvent> EventHub::Stream::next(const Call &call, int stopFd) {
   }
 }
 
-std::unique_ptr<EventHub::Stream> EventHub::listen(LabelFilter filter, std::uint64_t serial) {
+std::unique_ptr<EventBroadcaster::Stream> EventBroadcaster::listen(LabelFilter filter, std::uint64_t serial) {
   std::unique_ptr<Stream> stream(new Stream(*this, std::move(filter), serial));
   const std::lock_guard lock(mutex_);
   streams_.push_back(stream.get());
   return stream;
 }
 
-void EventHub::publish(EngineEvent event, const Container &container) {
+void EventBroadcaster::publish(SimulatedEvent event, const Container &container) {
   const std::lock_guard lock(mutex_);
   event.sequence = ++sequence_;
   for (Stream *stream : streams_) {
@@ -91,19 +91,19 @@ void EventHub::publish(EngineEvent event, const Container &container) {
   }
 }
 
-std::size_t EventHub::interrupt() {
+std::size_t EventBroadcaster::interrupt() {
   const std::lock_guard lock(mutex_);
   for (Stream *stream : streams_)
     stream->end("the engine ended its stream of events; it may be restarting");
   return streams_.size();
 }
 
-std::uint64_t EventHub::lastSequence() const {
+std::uint64_t EventBroadcaster::lastSequence() const {
   const std::lock_guard lock(mutex_);
   return sequence_;
 }
 
-std::size_t EventHub::listeners() const {
+std::size_t EventBroadcaster::listeners() const {
   const std::lock_guard lock(mutex_);
   return streams_.size();
 }

@@ -1,4 +1,4 @@
-#include "Description.h"
+#include "ContainerDescription.h"
 
 #include <charconv>
 
