@@ -1,4 +1,4 @@
-#include "Session.h"
+#include "CaseSession.h"
 
 #include <matrixos/ulid.hpp>
 
@@ -60,16 +60,16 @@ bool Pending::wait(std::chrono::milliseconds limit) {
   return changed_.wait_for(lock, limit, [&] { return done_; });
 }
 
-Session::Session(std::shared_ptr<Client> client, const Options &options, const Case &theCase)
-    : client_(std::move(client)), options_(options), case_(theCase), mark_(word("mark")) {
-  client_->beginCase();
+CaseSession::CaseSession(std::shared_ptr<CheckedRuntime> runtime, const Options &options, const Case &theCase)
+    : runtime_(std::move(runtime)), options_(options), case_(theCase), mark_(word("mark")) {
+  runtime_->beginCase();
 }
 
-Session::~Session() {
+CaseSession::~CaseSession() {
   close();
 }
 
-void Session::close() {
+void CaseSession::close() {
   if (closed_) return;
   closed_ = true;
   for (const auto &pending : pending_)
@@ -80,31 +80,32 @@ void Session::close() {
   if (!options_.keep && !abandoned_) cleanUp();
 }
 
-void Session::cleanUp() {
-  // Not through the recording client: what is done here is no part of the case.
-  Client quiet(client_->table(), options_.viaHost);
+void CaseSession::cleanUp() {
+  // Not through the recording runtime: what is done here is no part of the case.
+  CheckedRuntime quiet(runtime_->table(), options_.viaHost);
   for (const std::string &name : names_)
     quiet.remove(name, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS, How{operation()});
 }
 
-void Session::fail(const std::string &expected, const std::string &got, const std::string &rule) const {
-  throw Failure{expected, got, rule};
+void CaseSession::fail(const std::string &expected, const std::string &got, const std::string &rule) const {
+  throw Violation{expected, got, rule};
 }
-void Session::skip(const std::string &reason) const {
+void CaseSession::skip(const std::string &reason) const {
   throw Skipped{reason};
 }
 
-void Session::expect(bool holds, const std::string &expected, const std::string &got, const std::string &rule) const {
+void CaseSession::expect(bool holds, const std::string &expected, const std::string &got,
+                         const std::string &rule) const {
   if (!holds) fail(expected, got, rule);
 }
 
-const Answer &Session::ok(const Answer &answer, const std::string &what, const std::string &rule) const {
+const Answer &CaseSession::ok(const Answer &answer, const std::string &what, const std::string &rule) const {
   if (!answer.ok()) fail("OK from " + what, answer.text(), rule);
   return answer;
 }
 
-const Answer &Session::refused(const Answer &answer, const std::vector<mos_status> &statuses, const std::string &what,
-                               const std::string &rule) const {
+const Answer &CaseSession::refused(const Answer &answer, const std::vector<mos_status> &statuses,
+                                   const std::string &what, const std::string &rule) const {
   if (std::find(statuses.begin(), statuses.end(), answer.status) != statuses.end()) return answer;
   std::string wanted;
   for (const mos_status status : statuses)
@@ -112,9 +113,9 @@ const Answer &Session::refused(const Answer &answer, const std::vector<mos_statu
   fail(wanted + " from " + what, answer.text(), rule);
 }
 
-const Json &Session::capabilities() {
+const Json &CaseSession::capabilities() {
   if (capabilities_.is_null()) {
-    const Answer answer = client_->capabilities(how());
+    const Answer answer = runtime_->capabilities(how());
     ok(answer, "capabilities()");
     expect(answer.json.is_object(), "capabilities() gives a JSON object", answer.text());
     capabilities_ = answer.json;
@@ -122,17 +123,17 @@ const Json &Session::capabilities() {
   return capabilities_;
 }
 
-bool Session::can(const std::string &capability, bool otherwise) {
+bool CaseSession::can(const std::string &capability, bool otherwise) {
   const Json &all = capabilities();
   const auto found = all.find(capability);
   return found != all.end() && found->is_boolean() ? found->get<bool>() : otherwise;
 }
 
-void Session::need(const std::string &capability) {
+void CaseSession::need(const std::string &capability) {
   if (!can(capability)) skip("the capabilities say \"" + capability + "\": false");
 }
 
-void Session::unlessUnimplemented(const Answer &answer, const std::string &function, const std::string &promised) {
+void CaseSession::unlessUnimplemented(const Answer &answer, const std::string &function, const std::string &promised) {
   if (answer.status != MOS_UNIMPLEMENTED) return;
   if (!promised.empty() && can(promised)) {
     fail("an answer from " + function + "(), since the capabilities say \"" + promised + "\": true", answer.text(),
@@ -141,31 +142,31 @@ void Session::unlessUnimplemented(const Answer &answer, const std::string &funct
   skip("the runtime has no " + function + "()");
 }
 
-std::string Session::word(const std::string &hint) const {
+std::string CaseSession::word(const std::string &hint) const {
   return "mosconf-" + options_.runId + "-" + hint + "-" + std::to_string(++lastName);
 }
 
-std::string Session::name(const std::string &hint) {
+std::string CaseSession::name(const std::string &hint) {
   names_.push_back(word(hint));
   return names_.back();
 }
 
-std::string Session::marked() const {
+std::string CaseSession::marked() const {
   return Json{{mark().first, mark().second}}.dump();
 }
 
-std::string Session::operation() const {
+std::string CaseSession::operation() const {
   return lower(makeUlid());
 }
 
-How Session::how(std::string operationId) const {
+How CaseSession::how(std::string operationId) const {
   How how;
   how.operationId = std::move(operationId);
   how.timeout = options_.callTimeout;
   return how;
 }
 
-Json Session::spec(const std::string &name, const std::string &variant) const {
+Json CaseSession::spec(const std::string &name, const std::string &variant) const {
   Json spec{{"name", name}, {"image", options_.image}, {"memoryBytes", 128 * 1024 * 1024},
             {"cpus", 0.5},  {"pidsLimit", 128},        {"restart", "no"}};
   spec["labels"] = {{MOS_LABEL_MANAGED, "true"},
@@ -190,46 +191,47 @@ Json Session::spec(const std::string &name, const std::string &variant) const {
   return spec;
 }
 
-How Session::creating(const Json &spec) const {
+How CaseSession::creating(const Json &spec) const {
   return how(textOf(spec.value("labels", Json::object()), MOS_LABEL_OPERATION));
 }
 
-std::string Session::create(const Json &spec) {
-  const Answer answer = client_->create(spec.dump(), creating(spec));
+std::string CaseSession::create(const Json &spec) {
+  const Answer answer = runtime_->create(spec.dump(), creating(spec));
   ok(answer, "create() of a fresh name", "runtime.h create(): creates, does not start; returns {\"ref\": text}");
   const std::string ref = textOf(answer.json, "ref");
   expect(!ref.empty(), "{\"ref\": text} from create()", answer.text(), "runtime.h create(): returns {\"ref\": text}");
   return ref;
 }
 
-std::string Session::running(const Json &spec) {
+std::string CaseSession::running(const Json &spec) {
   const std::string ref = create(spec);
   start(ref);
   return ref;
 }
 
-void Session::start(const std::string &ref) {
-  ok(client_->start(ref, how(operation())), "start() of a created instance");
+void CaseSession::start(const std::string &ref) {
+  ok(runtime_->start(ref, how(operation())), "start() of a created instance");
 }
-void Session::stop(const std::string &ref) {
-  ok(client_->stop(ref, std::chrono::seconds{2}, how(operation())), "stop() of an instance");
+void CaseSession::stop(const std::string &ref) {
+  ok(runtime_->stop(ref, std::chrono::seconds{2}, how(operation())), "stop() of an instance");
 }
-void Session::remove(const std::string &ref, std::uint32_t flags) {
-  ok(client_->remove(ref, flags, how(operation())), "remove() of an instance");
+void CaseSession::remove(const std::string &ref, std::uint32_t flags) {
+  ok(runtime_->remove(ref, flags, how(operation())), "remove() of an instance");
 }
 
-Json Session::inspect(const std::string &ref) {
-  const Answer answer = client_->inspect(ref, how());
+Json CaseSession::inspect(const std::string &ref) {
+  const Answer answer = runtime_->inspect(ref, how());
   ok(answer, "inspect() of an instance that is there");
   expect(answer.json.is_object(), "a JSON object from inspect()", answer.text());
   return answer.json;
 }
 
-std::string Session::stateOf(const std::string &ref) {
+std::string CaseSession::stateOf(const std::string &ref) {
   return textOf(inspect(ref), "state");
 }
 
-void Session::expectState(const std::string &ref, const std::vector<std::string> &states, const std::string &after) {
+void CaseSession::expectState(const std::string &ref, const std::vector<std::string> &states,
+                              const std::string &after) {
   const std::string state = stateOf(ref);
   std::string wanted;
   for (const std::string &one : states)
@@ -238,24 +240,24 @@ void Session::expectState(const std::string &ref, const std::vector<std::string>
          "state " + (state.empty() ? "missing" : state));
 }
 
-std::vector<Json> Session::list(const std::string &labels) {
-  const Answer answer = client_->list(labels, {}, how());
+std::vector<Json> CaseSession::list(const std::string &labels) {
+  const Answer answer = runtime_->list(labels, {}, how());
   ok(answer, "list()", "runtime.h list(): complete, or a failure");
   return answer.items;
 }
 
-void Session::expectGone(const std::string &ref, const std::string &after) {
-  refused(client_->inspect(ref, how()), {MOS_NOT_FOUND}, "inspect() after " + after,
+void CaseSession::expectGone(const std::string &ref, const std::string &after) {
+  refused(runtime_->inspect(ref, how()), {MOS_NOT_FOUND}, "inspect() after " + after,
           "runtime.h inspect(): MOS_NOT_FOUND when the engine surely has none");
 }
 
-std::shared_ptr<Pending> Session::async(std::function<Answer(Client &, How)> call) {
+std::shared_ptr<Pending> CaseSession::async(std::function<Answer(CheckedRuntime &, How)> call) {
   auto pending = std::make_shared<Pending>();
   pending_.push_back(pending);
   How context = how();
   context.cancel = pending->cancel_;
-  std::thread([pending, context, call = std::move(call), client = client_] {
-    Answer answer = call(*client, context);
+  std::thread([pending, context, call = std::move(call), runtime = runtime_] {
+    Answer answer = call(*runtime, context);
     const std::lock_guard lock(pending->mutex_);
     pending->answer_ = std::move(answer);
     pending->done_ = true;
@@ -264,8 +266,8 @@ std::shared_ptr<Pending> Session::async(std::function<Answer(Client &, How)> cal
   return pending;
 }
 
-const Answer &Session::await(const std::shared_ptr<Pending> &pending, std::chrono::milliseconds limit,
-                             const std::string &what) {
+const Answer &CaseSession::await(const std::shared_ptr<Pending> &pending, std::chrono::milliseconds limit,
+                                 const std::string &what) {
   if (!pending->wait(limit)) {
     fail(what + " to return within " + std::to_string(limit.count()) + " ms", "it is still inside the runtime",
          "base.h mos_call: the callee stops early when deadline_ns has passed or cancelled() answers 1");
@@ -273,10 +275,10 @@ const Answer &Session::await(const std::shared_ptr<Pending> &pending, std::chron
   return pending->answer();
 }
 
-std::vector<Answer> Session::parallel(int count, const std::function<Answer(Client &, int)> &call) {
+std::vector<Answer> CaseSession::parallel(int count, const std::function<Answer(CheckedRuntime &, int)> &call) {
   std::vector<std::shared_ptr<Pending>> all;
   for (int i = 0; i < count; ++i)
-    all.push_back(async([call, i](Client &client, const How &) { return call(client, i); }));
+    all.push_back(async([call, i](CheckedRuntime &runtime, const How &) { return call(runtime, i); }));
   std::vector<Answer> answers;
   for (const auto &pending : all)
     answers.push_back(
@@ -284,10 +286,10 @@ std::vector<Answer> Session::parallel(int count, const std::function<Answer(Clie
   return answers;
 }
 
-Events::Events(Session &session, const std::string &labels) : session_(session) {
-  pending_ = session.async([log = log_, labels](Client &client, How how) {
+EventSubscription::EventSubscription(CaseSession &session, const std::string &labels) : session_(session) {
+  pending_ = session.async([log = log_, labels](CheckedRuntime &runtime, How how) {
     how.timeout = std::chrono::hours{1};
-    return client.events(
+    return runtime.events(
         labels,
         [log](const std::string &item) {
           const std::lock_guard lock(log->mutex);
@@ -314,7 +316,8 @@ Events::Events(Session &session, const std::string &labels) : session_(session) 
   session.fail("an event for an instance that was created while events() listens", "none within 10 s");
 }
 
-bool Events::waitFor(const std::string &name, const std::string &type, std::chrono::milliseconds limit) const {
+bool EventSubscription::waitFor(const std::string &name, const std::string &type,
+                                std::chrono::milliseconds limit) const {
   std::unique_lock lock(log_->mutex);
   return log_->changed.wait_for(lock, limit, [&] {
     return std::any_of(log_->items.begin(), log_->items.end(),
@@ -322,7 +325,7 @@ bool Events::waitFor(const std::string &name, const std::string &type, std::chro
   });
 }
 
-std::vector<std::string> Events::typesOf(const std::string &name) const {
+std::vector<std::string> EventSubscription::typesOf(const std::string &name) const {
   std::vector<std::string> types;
   for (const Json &item : all()) {
     if (textOf(item, "name") == name) types.push_back(textOf(item, "type"));
@@ -330,12 +333,12 @@ std::vector<std::string> Events::typesOf(const std::string &name) const {
   return types;
 }
 
-std::vector<Json> Events::all() const {
+std::vector<Json> EventSubscription::all() const {
   const std::lock_guard lock(log_->mutex);
   return log_->items;
 }
 
-const Answer &Events::end() {
+const Answer &EventSubscription::end() {
   pending_->cancel()->trigger();
   return session_.await(pending_, session_.options().promptness, "events() that was cancelled");
 }

@@ -1,4 +1,4 @@
-#include "Client.h"
+#include "CheckedRuntime.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -90,20 +90,20 @@ std::string Answer::text() const {
          (message.empty() ? " without a message" : ": " + message);
 }
 
-void Client::beginCase() {
+void CheckedRuntime::beginCase() {
   const std::lock_guard lock(mutex_);
   calls_.clear();
   dropped_ = 0;
 }
 
-std::vector<std::string> Client::calls() const {
+std::vector<std::string> CheckedRuntime::calls() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> lines = calls_;
   if (dropped_ != 0) lines.insert(lines.begin(), "(" + std::to_string(dropped_) + " calls before)");
   return lines;
 }
 
-std::vector<std::string> Client::broken(Duty duty) const {
+std::vector<std::string> CheckedRuntime::broken(Duty duty) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> lines;
   for (const auto &[which, line] : broken_) {
@@ -112,7 +112,7 @@ std::vector<std::string> Client::broken(Duty duty) const {
   return lines;
 }
 
-void Client::note(const std::string &line) {
+void CheckedRuntime::note(const std::string &line) {
   const std::lock_guard lock(mutex_);
   calls_.push_back(line);
   if (calls_.size() <= kMaxRecorded) return;
@@ -120,13 +120,13 @@ void Client::note(const std::string &line) {
   ++dropped_;
 }
 
-void Client::blame(Duty duty, const std::string &line) {
+void CheckedRuntime::blame(Duty duty, const std::string &line) {
   const std::lock_guard lock(mutex_);
   if (broken_.size() < 1000) broken_.emplace_back(duty, line);
 }
 
-void Client::checkFailure(const std::string &what, const How &how, Answer &answer, const mos_error &error,
-                          const mos_buf &out) {
+void CheckedRuntime::checkFailure(const std::string &what, const How &how, Answer &answer, const mos_error &error,
+                                  const mos_buf &out) {
   const std::size_t reason = ::strnlen(error.reason, MOS_REASON_SIZE);
   const std::size_t message = ::strnlen(error.message, MOS_MESSAGE_SIZE);
   answer.reason.assign(error.reason, reason);
@@ -146,7 +146,7 @@ void Client::checkFailure(const std::string &what, const How &how, Answer &answe
     blame(Duty::Buffer, came + " and touched the out buffer");
 }
 
-void Client::checkSuccess(const std::string &what, Answer &answer, mos_buf &out, bool hasOut) {
+void CheckedRuntime::checkSuccess(const std::string &what, Answer &answer, mos_buf &out, bool hasOut) {
   if (!hasOut) return;
   if (out.len != 0 && out.ptr == nullptr) {
     blame(Duty::Document, what + " answered OK with a buffer of " + std::to_string(out.len) + " bytes at NULL");
@@ -159,7 +159,7 @@ void Client::checkSuccess(const std::string &what, Answer &answer, mos_buf &out,
     blame(Duty::Document, what + " answered OK with what is no JSON: " + inQuotes(answer.out));
 }
 
-Answer Client::perform(const std::string &what, const How &how, bool hasOut, const Invoke &invoke) {
+Answer CheckedRuntime::perform(const std::string &what, const How &how, bool hasOut, const Invoke &invoke) {
   Answer answer;
   const Context context(how);
   mos_buf out{};
@@ -179,7 +179,7 @@ Answer Client::perform(const std::string &what, const How &how, bool hasOut, con
 }
 
 /// What stands behind a mos_sink.
-struct Client::Stream {
+struct CheckedRuntime::Stream {
   const ItemFn &item;
   Answer result{};
   std::thread::id thread{}; ///< that has to call; the first one that does, when none is known
@@ -207,8 +207,9 @@ struct Client::Stream {
   }
 };
 
-Answer Client::stream(const std::string &what, const How &how, bool hasOut, const ItemFn &item,
-                      const std::function<mos_status(const mos_call *, mos_sink, mos_buf *, mos_error *)> &invoke) {
+Answer
+CheckedRuntime::stream(const std::string &what, const How &how, bool hasOut, const ItemFn &item,
+                       const std::function<mos_status(const mos_call *, mos_sink, mos_buf *, mos_error *)> &invoke) {
   Stream stream{item};
   if (!anyThread_) stream.thread = std::this_thread::get_id();
   Answer answer = perform(what, how, hasOut, [&](const mos_call *call, mos_buf *out, mos_error *error) {
@@ -233,67 +234,67 @@ mos_status missing(mos_error *error, const char *name) {
 
 } // namespace
 
-Answer Client::byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
-                     const std::string &ref, const How &how) {
+Answer CheckedRuntime::byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
+                             const std::string &ref, const How &how) {
   return perform(name + ("(" + inQuotes(ref) + ")"), how, false,
                  [&](const mos_call *call, mos_buf *, mos_error *error) {
                    return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), error);
                  });
 }
 
-Answer Client::textByRef(const char *name,
-                         mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
-                         const std::string &ref, const How &how) {
+Answer CheckedRuntime::textByRef(const char *name,
+                                 mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
+                                 const std::string &ref, const How &how) {
   return perform(
       name + ("(" + inQuotes(ref) + ")"), how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
         return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), out, error);
       });
 }
 
-Answer Client::capabilities(const How &how) {
+Answer CheckedRuntime::capabilities(const How &how) {
   return perform("capabilities()", how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
     return table_->capabilities == nullptr ? missing(error, "capabilities")
                                            : table_->capabilities(table_->self, call, out, error);
   });
 }
-Answer Client::pull(const std::string &request, const ItemFn &progress, const How &how) {
+Answer CheckedRuntime::pull(const std::string &request, const ItemFn &progress, const How &how) {
   return stream("pull(" + shown(request) + ")", how, true, progress,
                 [&](const mos_call *call, mos_sink sink, mos_buf *out, mos_error *error) {
                   return table_->pull == nullptr ? missing(error, "pull")
                                                  : table_->pull(table_->self, call, toAbi(request), sink, out, error);
                 });
 }
-Answer Client::create(const std::string &spec, const How &how) {
+Answer CheckedRuntime::create(const std::string &spec, const How &how) {
   return textByRef("create", table_->create, spec, how);
 }
-Answer Client::start(const std::string &ref, const How &how) {
+Answer CheckedRuntime::start(const std::string &ref, const How &how) {
   return byRef("start", table_->start, ref, how);
 }
-Answer Client::stop(const std::string &ref, std::chrono::milliseconds grace, const How &how) {
+Answer CheckedRuntime::stop(const std::string &ref, std::chrono::milliseconds grace, const How &how) {
   return perform("stop(" + inQuotes(ref) + ", " + std::to_string(grace.count()) + " ms)", how, false,
                  [&](const mos_call *call, mos_buf *, mos_error *error) {
                    return table_->stop == nullptr ? missing(error, "stop")
                                                   : table_->stop(table_->self, call, toAbi(ref), grace.count(), error);
                  });
 }
-Answer Client::remove(const std::string &ref, std::uint32_t flags, const How &how) {
+Answer CheckedRuntime::remove(const std::string &ref, std::uint32_t flags, const How &how) {
   return perform("remove(" + inQuotes(ref) + ", flags " + std::to_string(flags) + ")", how, false,
                  [&](const mos_call *call, mos_buf *, mos_error *error) {
                    return table_->remove == nullptr ? missing(error, "remove")
                                                     : table_->remove(table_->self, call, toAbi(ref), flags, error);
                  });
 }
-Answer Client::inspect(const std::string &ref, const How &how) {
+Answer CheckedRuntime::inspect(const std::string &ref, const How &how) {
   return textByRef("inspect", table_->inspect, ref, how);
 }
-Answer Client::list(const std::string &labels, const ItemFn &item, const How &how) {
+Answer CheckedRuntime::list(const std::string &labels, const ItemFn &item, const How &how) {
   return stream("list(" + shown(labels) + ")", how, false, item,
                 [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
                   return table_->list == nullptr ? missing(error, "list")
                                                  : table_->list(table_->self, call, toAbi(labels), sink, error);
                 });
 }
-Answer Client::logs(const std::string &ref, const std::string &options, const ItemFn &line, const How &how) {
+Answer CheckedRuntime::logs(const std::string &ref, const std::string &options, const ItemFn &line, const How &how) {
   return stream("logs(" + inQuotes(ref) + ", " + options + ")", how, false, line,
                 [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
                   return table_->logs == nullptr
@@ -301,26 +302,26 @@ Answer Client::logs(const std::string &ref, const std::string &options, const It
                              : table_->logs(table_->self, call, toAbi(ref), toAbi(options), sink, error);
                 });
 }
-Answer Client::stats(const std::string &ref, const How &how) {
+Answer CheckedRuntime::stats(const std::string &ref, const How &how) {
   return textByRef("stats", table_->stats, ref, how);
 }
-Answer Client::pause(const std::string &ref, const How &how) {
+Answer CheckedRuntime::pause(const std::string &ref, const How &how) {
   return byRef("pause", table_->pause, ref, how);
 }
-Answer Client::unpause(const std::string &ref, const How &how) {
+Answer CheckedRuntime::unpause(const std::string &ref, const How &how) {
   return byRef("unpause", table_->unpause, ref, how);
 }
-Answer Client::events(const std::string &labels, const ItemFn &item, const How &how) {
+Answer CheckedRuntime::events(const std::string &labels, const ItemFn &item, const How &how) {
   return stream("events(" + shown(labels) + ")", how, false, item,
                 [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
                   return table_->events == nullptr ? missing(error, "events")
                                                    : table_->events(table_->self, call, toAbi(labels), sink, error);
                 });
 }
-Answer Client::volumeEnsure(const std::string &request, const How &how) {
+Answer CheckedRuntime::volumeEnsure(const std::string &request, const How &how) {
   return textByRef("volume_ensure", table_->volume_ensure, request, how);
 }
-Answer Client::volumeTrash(const std::string &volume, const std::string &as, const How &how) {
+Answer CheckedRuntime::volumeTrash(const std::string &volume, const std::string &as, const How &how) {
   return perform("volume_trash(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
                  [&](const mos_call *call, mos_buf *, mos_error *error) {
                    return table_->volume_trash == nullptr
@@ -328,7 +329,7 @@ Answer Client::volumeTrash(const std::string &volume, const std::string &as, con
                               : table_->volume_trash(table_->self, call, toAbi(volume), toAbi(as), error);
                  });
 }
-Answer Client::volumeSnapshot(const std::string &volume, const std::string &as, const How &how) {
+Answer CheckedRuntime::volumeSnapshot(const std::string &volume, const std::string &as, const How &how) {
   return perform("volume_snapshot(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
                  [&](const mos_call *call, mos_buf *, mos_error *error) {
                    return table_->volume_snapshot == nullptr
@@ -336,7 +337,7 @@ Answer Client::volumeSnapshot(const std::string &volume, const std::string &as, 
                               : table_->volume_snapshot(table_->self, call, toAbi(volume), toAbi(as), error);
                  });
 }
-Answer Client::endpoints(const std::string &ref, const How &how) {
+Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
   return textByRef("endpoints", table_->endpoints, ref, how);
 }
 

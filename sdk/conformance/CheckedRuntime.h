@@ -69,10 +69,10 @@ struct Answer {
 enum class Duty { Status, Message, Reason, Buffer, Document, Sink };
 
 /// A runtime whose every call is recorded and checked for its duties. Thread-safe.
-class Client {
+class CheckedRuntime {
 public:
   /// With `anyThread` sinks may be called on another thread than the call's, though on one alone.
-  explicit Client(const mos_runtime_v1 *table, bool anyThread = false) : table_(table), anyThread_(anyThread) {}
+  explicit CheckedRuntime(const mos_runtime_v1 *table, bool anyThread = false) : table_(table), anyThread_(anyThread) {}
 
   Answer capabilities(const How &how = {});
   Answer pull(const std::string &request, const ItemFn &progress, const How &how = {});

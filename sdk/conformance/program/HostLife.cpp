@@ -1,4 +1,4 @@
-#include "MiniHost.h"
+#include "HostLife.h"
 
 #include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
@@ -22,7 +22,7 @@ mos_status HostLife::enter(void *self, const char *name, mos_error *error, Body 
   return guarded(error, [&] { return body(life); });
 }
 
-HostLife::HostLife(Work &work, PluginConfig config, HostFacts facts)
+HostLife::HostLife(HostWork &work, PluginConfig config, HostFacts facts)
     : work_(work), config_(std::move(config)), facts_(std::move(facts)), bootId_(makeUlid()) {
   host_.struct_size = sizeof host_;
   host_.minor = MOS_HOST_MINOR;

@@ -1,4 +1,4 @@
-#include "Work.h"
+#include "HostWork.h"
 
 #include <algorithm>
 
@@ -8,13 +8,13 @@ namespace {
 constexpr int kWorkers = 4;
 }
 
-Work::Work() {
+HostWork::HostWork() {
   for (int i = 0; i < kWorkers; ++i)
     threads_.emplace_back([this] { serve(); });
   threads_.emplace_back([this] { tick(); });
 }
 
-Work::~Work() {
+HostWork::~HostWork() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -24,14 +24,14 @@ Work::~Work() {
     thread.join();
 }
 
-void Work::submit(std::function<void()> run) {
+void HostWork::submit(std::function<void()> run) {
   const std::lock_guard lock(mutex_);
   queue_.push_back(std::move(run));
   changed_.notify_all();
 }
 
-std::uint64_t Work::schedule(std::chrono::milliseconds delay, std::chrono::milliseconds period,
-                             std::function<void()> fire) {
+std::uint64_t HostWork::schedule(std::chrono::milliseconds delay, std::chrono::milliseconds period,
+                                 std::function<void()> fire) {
   const std::lock_guard lock(mutex_);
   timers_[++lastHandle_] =
       std::make_shared<Timer>(Timer{std::chrono::steady_clock::now() + delay, period, std::move(fire)});
@@ -39,7 +39,7 @@ std::uint64_t Work::schedule(std::chrono::milliseconds delay, std::chrono::milli
   return lastHandle_;
 }
 
-bool Work::cancel(std::uint64_t handle) {
+bool HostWork::cancel(std::uint64_t handle) {
   std::unique_lock lock(mutex_);
   const auto found = timers_.find(handle);
   if (found == timers_.end()) return false;
@@ -50,13 +50,13 @@ bool Work::cancel(std::uint64_t handle) {
   return true;
 }
 
-bool Work::drain(std::chrono::milliseconds limit) {
+bool HostWork::drain(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
   timers_.clear();
   return changed_.wait_for(lock, limit, [&] { return queue_.empty() && busy_ == 0; });
 }
 
-void Work::serve() {
+void HostWork::serve() {
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
@@ -72,7 +72,7 @@ void Work::serve() {
   }
 }
 
-void Work::runTimer(std::uint64_t handle, const std::shared_ptr<Timer> &timer) {
+void HostWork::runTimer(std::uint64_t handle, const std::shared_ptr<Timer> &timer) {
   {
     const std::lock_guard lock(mutex_);
     if (timers_.count(handle) == 0 || timer->running != std::thread::id{}) return;
@@ -85,7 +85,7 @@ void Work::runTimer(std::uint64_t handle, const std::shared_ptr<Timer> &timer) {
   changed_.notify_all();
 }
 
-void Work::tick() {
+void HostWork::tick() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     auto next = std::chrono::steady_clock::now() + std::chrono::hours{1};

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "HostWork.h"
 #include "PluginConfig.h"
-#include "Work.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -30,7 +30,7 @@ struct HostFacts {
 /// Never freed: a plugin that keeps calling after its end finds a table that refuses, and that remembers the call.
 class HostLife {
 public:
-  HostLife(Work &work, PluginConfig config, HostFacts facts);
+  HostLife(HostWork &work, PluginConfig config, HostFacts facts);
 
   const mos_host_v1 *abi() const noexcept { return &host_; }
   /// Of this instance; null when it was not provided. An empty name takes the only one.
@@ -66,7 +66,7 @@ private:
   const PluginConfig::Value &value(mos_str key) const;
   void writeLog(std::uint32_t level, const std::string &text);
 
-  Work &work_;
+  HostWork &work_;
   const PluginConfig config_;
   const HostFacts facts_;
   std::string bootId_;

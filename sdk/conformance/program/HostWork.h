@@ -15,12 +15,12 @@ namespace matrixos::conformance {
 
 /// The executor and the timers of the small host. Its threads live as long as it does, so that the count of the
 /// process's threads before a plugin's life and after it can be compared.
-class Work {
+class HostWork {
 public:
-  Work();
-  ~Work();
-  Work(const Work &) = delete;
-  Work &operator=(const Work &) = delete;
+  HostWork();
+  ~HostWork();
+  HostWork(const HostWork &) = delete;
+  HostWork &operator=(const HostWork &) = delete;
 
   void submit(std::function<void()> run);
   std::uint64_t schedule(std::chrono::milliseconds delay, std::chrono::milliseconds period, std::function<void()> fire);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "Client.h"
+#include "CheckedRuntime.h"
 #include "Conformance.h"
 
 #include <condition_variable>
@@ -11,7 +11,7 @@
 namespace matrixos::conformance {
 
 /// Thrown by a case that found the contract broken.
-struct Failure {
+struct Violation {
   std::string expected;
   std::string got;
   std::string rule; ///< empty: the case's own
@@ -31,7 +31,7 @@ public:
   const std::shared_ptr<Cancel> &cancel() const { return cancel_; }
 
 private:
-  friend class Session;
+  friend class CaseSession;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool done_ = false;
@@ -40,14 +40,14 @@ private:
 };
 
 /// What one case works with. Everything it makes has a name of this run and is removed with the session.
-class Session {
+class CaseSession {
 public:
-  Session(std::shared_ptr<Client> client, const Options &options, const Case &theCase);
-  ~Session();
-  Session(const Session &) = delete;
-  Session &operator=(const Session &) = delete;
+  CaseSession(std::shared_ptr<CheckedRuntime> runtime, const Options &options, const Case &theCase);
+  ~CaseSession();
+  CaseSession(const CaseSession &) = delete;
+  CaseSession &operator=(const CaseSession &) = delete;
 
-  Client &rt() { return *client_; }
+  CheckedRuntime &rt() { return *runtime_; }
   const Options &options() const { return options_; }
 
   /// Ends the case. Without a rule, the case's own is cited.
@@ -101,12 +101,12 @@ public:
   std::string operation() const;
 
   /// Runs a call on a thread of its own, under a context that pending->cancel() ends.
-  std::shared_ptr<Pending> async(std::function<Answer(Client &, How)> call);
+  std::shared_ptr<Pending> async(std::function<Answer(CheckedRuntime &, How)> call);
   /// Waits; the case fails, and its thread is given up, when the call is not back within `limit`.
   const Answer &await(const std::shared_ptr<Pending> &pending, std::chrono::milliseconds limit,
                       const std::string &what);
   /// `count` calls at the same time; all answers.
-  std::vector<Answer> parallel(int count, const std::function<Answer(Client &, int)> &call);
+  std::vector<Answer> parallel(int count, const std::function<Answer(CheckedRuntime &, int)> &call);
 
   /// Ends what still runs and removes what was made; also done at destruction.
   void close();
@@ -116,7 +116,7 @@ public:
 private:
   void cleanUp();
 
-  std::shared_ptr<Client> client_;
+  std::shared_ptr<CheckedRuntime> runtime_;
   const Options &options_;
   const Case &case_;
   std::string mark_;
@@ -128,11 +128,11 @@ private:
 };
 
 /// A subscription to events that is known to be listening.
-class Events {
+class EventSubscription {
 public:
   /// Subscribes and waits until an event of an instance made for the purpose has arrived. Skips the case when the
   /// runtime has no events.
-  Events(Session &session, const std::string &labels);
+  EventSubscription(CaseSession &session, const std::string &labels);
 
   /// Waits until an event of `type` about `name` has come.
   bool waitFor(const std::string &name, const std::string &type, std::chrono::milliseconds limit) const;
@@ -150,7 +150,7 @@ private:
     std::vector<Json> items;
   };
 
-  Session &session_;
+  CaseSession &session_;
   std::shared_ptr<Log> log_ = std::make_shared<Log>();
   std::shared_ptr<Pending> pending_;
 };

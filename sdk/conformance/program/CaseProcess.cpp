@@ -1,4 +1,4 @@
-#include "Judge.h"
+#include "CaseProcess.h"
 
 #include "Child.h"
 #include "HostCases.h"
@@ -16,10 +16,10 @@ namespace matrixos::conformance {
 namespace {
 
 /// Sends what happens to the supervisor.
-Progress reporting() {
-  Progress progress;
+CaseObserver reporting() {
+  CaseObserver progress;
   progress.begins = [](const Case &one) { sendLine(Child::kSocket, nlohmann::json{{"begin", one.id}}.dump()); };
-  progress.ends = [](const Result &result) {
+  progress.ends = [](const CaseResult &result) {
     sendLine(Child::kSocket, "{\"result\": " + encode(result) + "}");
     // Its thread is still inside the plugin, which nothing more can be asked of in this process.
     if (result.abandoned) ::_exit(kAgain);
@@ -40,7 +40,8 @@ const mos_runtime_v1 *noTable() {
   return &none;
 }
 
-void runInProcess(const Settings &settings, const LoadedPlugin &plugin, Work &work, const std::vector<Case> &selected) {
+void runInProcess(const Settings &settings, const LoadedPlugin &plugin, HostWork &work,
+                  const std::vector<Case> &selected) {
   if (selected.empty()) return;
   PluginLife life(plugin, work, settings.config, settings.facts());
   life.create();
@@ -59,14 +60,14 @@ std::vector<Case> allCases(const Settings &settings) {
   return all;
 }
 
-int judge(const Settings &settings) {
+int runCases(const Settings &settings) {
   std::vector<std::string> ids;
   std::string buffer;
   for (auto line = receiveLine(Child::kSocket, buffer); line && !line->empty();
        line = receiveLine(Child::kSocket, buffer))
     ids.push_back(*line);
   try {
-    Work work;
+    HostWork work;
     const LoadedPlugin plugin(settings.plugin);
     run(noTable(), settings.options, chosen(hostCases(settings, &plugin, &work), ids), reporting());
     runInProcess(settings, plugin, work, chosen(cases(), ids));
