@@ -28,7 +28,7 @@ struct AccessRecord {
 /// Where the API listens: `unix:<path>` or `host:port`.
 struct ListenAddress {
   std::string address;
-  auth::Door door = auth::Door::Api;
+  auth::ApiSocket door = auth::ApiSocket::Api;
 };
 
 struct ApiServerOptions {

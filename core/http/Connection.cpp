@@ -21,7 +21,7 @@ int pollTimeout(Clock::time_point deadline) {
 
 } // namespace
 
-Connection::Connection(int fd, auth::Door door, bool unixSocket, std::optional<uid_t> peerUid)
+Connection::Connection(int fd, auth::ApiSocket door, bool unixSocket, std::optional<uid_t> peerUid)
     : fd_(fd), door_(door), unixSocket_(unixSocket), peerUid_(peerUid) {}
 
 Connection::~Connection() {

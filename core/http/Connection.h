@@ -25,13 +25,13 @@ public:
   enum class Read { Data, End, TimedOut, Aborted };
 
   /// Takes over the descriptor. `peerUid` comes from SO_PEERCRED; nothing on TCP.
-  Connection(int fd, auth::Door door, bool unixSocket, std::optional<uid_t> peerUid);
+  Connection(int fd, auth::ApiSocket door, bool unixSocket, std::optional<uid_t> peerUid);
   ~Connection();
   Connection(const Connection &) = delete;
   Connection &operator=(const Connection &) = delete;
 
   int fd() const { return fd_; }
-  auth::Door door() const { return door_; }
+  auth::ApiSocket door() const { return door_; }
   std::optional<uid_t> peerUid() const { return peerUid_; }
 
   /// Received bytes that nobody has consumed.
@@ -62,7 +62,7 @@ public:
 
 private:
   const int fd_;
-  const auth::Door door_;
+  const auth::ApiSocket door_;
   const bool unixSocket_;
   const std::optional<uid_t> peerUid_;
   std::string input_;

@@ -101,7 +101,7 @@ std::uint16_t boundPort(int fd) {
 
 } // namespace
 
-Listener::Listener(const std::string &address, auth::Door door) : door_(door), address_(address) {
+Listener::Listener(const std::string &address, auth::ApiSocket door) : door_(door), address_(address) {
   try {
     if (address.compare(0, kUnixPrefix.size(), kUnixPrefix) == 0)
       bindUnix(address.substr(kUnixPrefix.size()));
@@ -133,7 +133,7 @@ void Listener::bindUnix(const std::string &path) {
     inode_ = info.st_ino;
   }
   // Nobody can connect before listen(), so there is no moment at which the umask's mode counts.
-  if (::chmod(path.c_str(), door_ == auth::Door::Admin ? kAdminMode : kApiMode) != 0) {
+  if (::chmod(path.c_str(), door_ == auth::ApiSocket::Admin ? kAdminMode : kApiMode) != 0) {
     throw systemError("cannot set the mode of " + path, errno);
   }
 }

@@ -22,13 +22,13 @@ public:
   /// Binds and listens. Throws Error: InvalidArgument for a malformed address or a path longer than a socket address
   /// can hold (107 bytes), AlreadyExists when somebody listens there, FailedPrecondition when a foreign file is in
   /// the way, Unavailable for what else the kernel says.
-  Listener(const std::string &address, auth::Door door);
+  Listener(const std::string &address, auth::ApiSocket door);
   ~Listener();
   Listener(const Listener &) = delete;
   Listener &operator=(const Listener &) = delete;
 
   int fd() const { return fd_; }
-  auth::Door door() const { return door_; }
+  auth::ApiSocket door() const { return door_; }
   /// The address with the port that was bound, e.g. "127.0.0.1:40001".
   const std::string &address() const { return address_; }
   /// 0 for a unix socket.
@@ -45,7 +45,7 @@ private:
   void bindTcp(const std::string &address);
 
   int fd_ = -1;
-  auth::Door door_;
+  auth::ApiSocket door_;
   std::string address_;
   std::uint16_t port_ = 0;
   std::string path_;

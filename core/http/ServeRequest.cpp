@@ -169,7 +169,7 @@ private:
 
   std::string authenticate(const std::string &permission) {
     auth::Credentials credentials;
-    credentials.door = connection_.door();
+    credentials.socket = connection_.door();
     credentials.peerUid = connection_.peerUid();
     credentials.authorization = head_.findAll("Authorization");
     auth::Decision decision = core_.options.authenticator->check(permission, credentials);

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLong{60'000};
 
 std::unique_ptr<Connection> connection() {
-  return std::make_unique<Connection>(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), auth::Door::Api, true,
+  return std::make_unique<Connection>(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), auth::ApiSocket::Api, true,
                                       std::nullopt);
 }
 

@@ -22,7 +22,7 @@ namespace {
 
 Status listenOutcome(const std::string &address) {
   try {
-    const Listener listener(address, auth::Door::Api);
+    const Listener listener(address, auth::ApiSocket::Api);
     return Status::Ok;
   } catch (const Error &e) {
     return e.status();
@@ -166,7 +166,7 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     return ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777U : 0U;
   };
   {
-    const Listener admin("unix:" + path, auth::Door::Admin);
+    const Listener admin("unix:" + path, auth::ApiSocket::Admin);
     CHECK(modeOf() == 0600);
     CHECK(listenOutcome("unix:" + path) == Status::AlreadyExists);
     CHECK(modeOf() == 0600);
@@ -180,11 +180,11 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     std::memcpy(address.sun_path, path.data(), path.size());
     REQUIRE(::bind(orphan, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0);
     ::close(orphan);
-    Listener api("unix:" + path, auth::Door::Api);
+    Listener api("unix:" + path, auth::ApiSocket::Api);
     CHECK(modeOf() == 0660);
     // A successor's file in the same place is not ours to remove.
     std::filesystem::remove(path);
-    const Listener successor("unix:" + path, auth::Door::Api);
+    const Listener successor("unix:" + path, auth::ApiSocket::Api);
     api.close();
     CHECK(std::filesystem::exists(path));
   }
@@ -198,7 +198,7 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     CAPTURE(address);
     CHECK(listenOutcome(address) == Status::InvalidArgument);
   }
-  const Listener tcp("127.0.0.1:0", auth::Door::Api);
+  const Listener tcp("127.0.0.1:0", auth::ApiSocket::Api);
   CHECK(tcp.port() != 0);
   CHECK(tcp.address() == "127.0.0.1:" + std::to_string(tcp.port()));
   CHECK(listenOutcome(tcp.address()) == Status::AlreadyExists);

@@ -1,4 +1,4 @@
-#include "storage/Connection.h"
+#include "storage/SqliteConnection.h"
 
 #include "storage/SqliteError.h"
 
@@ -71,23 +71,23 @@ bool isBlank(std::string_view text) {
 
 /// Switches the guard off for the platform's own statements. Statements may be prepared anew while they run, so it
 /// lasts until they are done.
-class Connection::Trust {
+class SqliteConnection::Trust {
 public:
-  explicit Trust(Connection &connection, bool trusted = true)
+  explicit Trust(SqliteConnection &connection, bool trusted = true)
       : connection_(connection), before_(std::exchange(connection.trusted_, trusted)) {}
   ~Trust() { connection_.trusted_ = before_; }
   Trust(const Trust &) = delete;
   Trust &operator=(const Trust &) = delete;
 
 private:
-  Connection &connection_;
+  SqliteConnection &connection_;
   bool before_;
 };
 
 /// A prepared statement out of the cache, for one use.
-class Connection::Lease {
+class SqliteConnection::StatementUse {
 public:
-  Lease(Connection &connection, std::string_view sql) : connection_(connection) {
+  StatementUse(SqliteConnection &connection, std::string_view sql) : connection_(connection) {
     if (const auto found = connection.bySql_.find(sql); found != connection.bySql_.end()) {
       const auto at = found->second;
       connection.bySql_.erase(found);
@@ -104,22 +104,23 @@ public:
       throw Error(Status::InvalidArgument, nameOf(sql) + ": exactly one statement is expected", "BAD_SQL");
     }
   }
-  ~Lease() {
+  ~StatementUse() {
     sqlite3_reset(cached_.statement);
     sqlite3_clear_bindings(cached_.statement);
     connection_.keep(std::move(cached_));
   }
-  Lease(const Lease &) = delete;
-  Lease &operator=(const Lease &) = delete;
+  StatementUse(const StatementUse &) = delete;
+  StatementUse &operator=(const StatementUse &) = delete;
 
   sqlite3_stmt *get() const { return cached_.statement; }
 
 private:
-  Connection &connection_;
+  SqliteConnection &connection_;
   Cached cached_;
 };
 
-Connection::Connection(const std::filesystem::path &file, Role role, std::chrono::milliseconds busyTimeout) {
+SqliteConnection::SqliteConnection(const std::filesystem::path &file, Role role,
+                                   std::chrono::milliseconds busyTimeout) {
   static std::once_flag registered;
   std::call_once(registered, [] { Poco::Data::SQLite::Connector::registerConnector(); });
   try {
@@ -135,16 +136,16 @@ Connection::Connection(const std::filesystem::path &file, Role role, std::chrono
   configure(role, busyTimeout);
 }
 
-Connection::~Connection() {
+SqliteConnection::~SqliteConnection() {
   for (Cached &cached : cache_)
     sqlite3_finalize(cached.statement);
 }
 
-void Connection::configure(Role role, std::chrono::milliseconds busyTimeout) {
+void SqliteConnection::configure(Role role, std::chrono::milliseconds busyTimeout) {
   sqlite3_busy_timeout(db_, static_cast<int>(std::min<std::int64_t>(busyTimeout.count(), 3'600'000)));
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_set_authorizer(db_, &Connection::authorize, this);
+  sqlite3_set_authorizer(db_, &SqliteConnection::authorize, this);
   run("PRAGMA foreign_keys=ON");
   run("PRAGMA temp_store=MEMORY");
   if (role == Role::Reader) {
@@ -166,7 +167,7 @@ void Connection::configure(Role role, std::chrono::milliseconds busyTimeout) {
   run("PRAGMA journal_size_limit=67108864");
 }
 
-sqlite3_stmt *Connection::prepare(std::string_view sql, const char **rest, unsigned flags) {
+sqlite3_stmt *SqliteConnection::prepare(std::string_view sql, const char **rest, unsigned flags) {
   if (sql.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
     throw Error(Status::InvalidArgument, "the SQL text is too long", "BAD_SQL");
   }
@@ -179,7 +180,7 @@ sqlite3_stmt *Connection::prepare(std::string_view sql, const char **rest, unsig
 }
 
 /// Puts a statement back; one that cannot be kept is freed.
-void Connection::keep(Cached cached) noexcept {
+void SqliteConnection::keep(Cached cached) noexcept {
   sqlite3_stmt *const statement = cached.statement;
   if (bySql_.count(cached.sql) != 0) { // used twice at once: one copy is enough
     sqlite3_finalize(statement);
@@ -204,7 +205,7 @@ void Connection::keep(Cached cached) noexcept {
   cache_.pop_back();
 }
 
-void Connection::bind(sqlite3_stmt *statement, const Params &params) {
+void SqliteConnection::bind(sqlite3_stmt *statement, const Params &params) {
   const std::string name = nameOf(sqlite3_sql(statement));
   if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) != params.size()) {
     throw Error(Status::InvalidArgument,
@@ -234,7 +235,7 @@ void Connection::bind(sqlite3_stmt *statement, const Params &params) {
   }
 }
 
-void Connection::readRows(sqlite3_stmt *statement, const RowFn &row) {
+void SqliteConnection::readRows(sqlite3_stmt *statement, const RowFn &row) {
   std::vector<Column> columns(static_cast<std::size_t>(sqlite3_column_count(statement)));
   for (;;) {
     const int code = sqlite3_step(statement);
@@ -267,12 +268,12 @@ void Connection::readRows(sqlite3_stmt *statement, const RowFn &row) {
   }
 }
 
-void Connection::run(const char *sql) {
+void SqliteConnection::run(const char *sql) {
   const Trust trust(*this);
   checkSqlite(db_, sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), nameOf(sql));
 }
 
-void Connection::runScript(std::string_view sql) {
+void SqliteConnection::runScript(std::string_view sql) {
   const Trust guest(*this, false);
   while (!isBlank(sql)) {
     const char *rest = nullptr;
@@ -286,53 +287,54 @@ void Connection::runScript(std::string_view sql) {
   }
 }
 
-std::int64_t Connection::exec(const Statement &statement) {
+std::int64_t SqliteConnection::exec(const Statement &statement) {
   const Trust guest(*this, false);
-  const Lease lease(*this, statement.sql);
-  bind(lease.get(), statement.params);
+  const StatementUse use(*this, statement.sql);
+  bind(use.get(), statement.params);
   // sqlite3_changes64() keeps its value over statements that change no rows, such as CREATE TABLE.
   const auto before = sqlite3_total_changes64(db_);
-  readRows(lease.get(), [](const Row &) { return true; });
+  readRows(use.get(), [](const Row &) { return true; });
   return sqlite3_total_changes64(db_) == before ? 0 : sqlite3_changes64(db_);
 }
 
-void Connection::query(std::string_view sql, const Params &params, const RowFn &row) {
+void SqliteConnection::query(std::string_view sql, const Params &params, const RowFn &row) {
   const Trust guest(*this, false);
-  const Lease lease(*this, sql);
-  if (sqlite3_stmt_readonly(lease.get()) == 0) {
+  const StatementUse use(*this, sql);
+  if (sqlite3_stmt_readonly(use.get()) == 0) {
     throw Error(Status::InvalidArgument, nameOf(sql) + ": a query only reads; write with a batch", "BAD_SQL");
   }
-  bind(lease.get(), params);
-  readRows(lease.get(), row);
+  bind(use.get(), params);
+  readRows(use.get(), row);
 }
 
-void Connection::queryTrusted(std::string_view sql, const Params &params, const RowFn &row) {
+void SqliteConnection::queryTrusted(std::string_view sql, const Params &params, const RowFn &row) {
   const Trust trust(*this);
-  const Lease lease(*this, sql);
-  bind(lease.get(), params);
-  readRows(lease.get(), row);
+  const StatementUse use(*this, sql);
+  bind(use.get(), params);
+  readRows(use.get(), row);
 }
 
-void Connection::execTrusted(const Statement &statement) {
+void SqliteConnection::execTrusted(const Statement &statement) {
   const Trust trust(*this);
-  const Lease lease(*this, statement.sql);
-  bind(lease.get(), statement.params);
-  readRows(lease.get(), [](const Row &) { return true; });
+  const StatementUse use(*this, statement.sql);
+  bind(use.get(), statement.params);
+  readRows(use.get(), [](const Row &) { return true; });
 }
 
-bool Connection::inTransaction() const {
+bool SqliteConnection::inTransaction() const {
   return sqlite3_get_autocommit(db_) == 0;
 }
 
-void Connection::rollback() noexcept {
+void SqliteConnection::rollback() noexcept {
   if (!inTransaction()) return;
   const Trust trust(*this);
   // A failure means that SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html).
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
-int Connection::authorize(void *self, int action, const char *first, const char *second, const char *, const char *) {
-  auto &connection = *static_cast<Connection *>(self);
+int SqliteConnection::authorize(void *self, int action, const char *first, const char *second, const char *,
+                                const char *) {
+  auto &connection = *static_cast<SqliteConnection *>(self);
   if (connection.trusted_ || isAllowed(action, first != nullptr ? first : "", second != nullptr ? second : "")) {
     return SQLITE_OK;
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "plugin/PluginMark.h"
+#include "plugin/PluginScope.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -32,7 +32,7 @@ struct CrashReport {
 /// that what is written into it survives the process however it ends; a handler for fatal signals names the plugin
 /// there and on standard error, and passes the signal on to whoever was there before, for core dumps and sanitizers.
 /// One per process; the functions without a comment on threads may be called from any.
-class Breadcrumb {
+class CrashRecord {
 public:
   /// Takes the file for this process and gives what the last one left, if it crashed or vanished. Nothing, and no
   /// handler, when another process has the file. Throws Error when it cannot be made. Call it once, before any plugin
@@ -48,12 +48,12 @@ public:
 
   /// While it lives the page says that this lifecycle call is in progress. One at a time; of nested ones the first
   /// counts. `what`: static text.
-  class Lifecycle {
+  class LifecycleCall {
   public:
-    Lifecycle(const PluginTag *plugin, const char *what) noexcept;
-    ~Lifecycle();
-    Lifecycle(const Lifecycle &) = delete;
-    Lifecycle &operator=(const Lifecycle &) = delete;
+    LifecycleCall(const PluginTag *plugin, const char *what) noexcept;
+    ~LifecycleCall();
+    LifecycleCall(const LifecycleCall &) = delete;
+    LifecycleCall &operator=(const LifecycleCall &) = delete;
 
   private:
     bool first_ = false;

@@ -1,7 +1,8 @@
 /// One connection to SQLite. Internal to core/storage.
 #pragma once
 
-#include "storage/Value.h"
+#include "storage/Row.h"
+#include "storage/Statement.h"
 
 #include <chrono>
 #include <cstdint>
@@ -22,15 +23,15 @@ namespace matrixos::storage {
 
 /// A Poco session with our settings, prepared statements kept by their text, and a guard that keeps plugins' SQL from
 /// taking over the transaction or the connection. One thread at a time.
-class Connection {
+class SqliteConnection {
 public:
   enum class Role { Writer, Reader };
 
   /// Opens the database; a writer creates it. Throws Error.
-  Connection(const std::filesystem::path &file, Role role, std::chrono::milliseconds busyTimeout);
-  ~Connection();
-  Connection(const Connection &) = delete;
-  Connection &operator=(const Connection &) = delete;
+  SqliteConnection(const std::filesystem::path &file, Role role, std::chrono::milliseconds busyTimeout);
+  ~SqliteConnection();
+  SqliteConnection(const SqliteConnection &) = delete;
+  SqliteConnection &operator=(const SqliteConnection &) = delete;
 
   /// The platform's own statement: no parameters, no rows, no guard.
   void run(const char *sql);
@@ -57,7 +58,7 @@ private:
     std::string sql;
     sqlite3_stmt *statement = nullptr;
   };
-  class Lease;
+  class StatementUse;
   class Trust;
 
   void configure(Role role, std::chrono::milliseconds busyTimeout);

@@ -1,57 +1,17 @@
-/// What goes into SQL statements and what comes out of them.
+/// What comes out of the database.
 #pragma once
 
 #include <matrixos/abi/host.h>
 #include <matrixos/status.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
-#include <vector>
 
 namespace matrixos::storage {
-
-/// Bytes that are no text.
-struct Blob {
-  std::string bytes;
-};
-
-/// A bound parameter. Owns its text.
-struct Value {
-  std::variant<std::nullptr_t, std::int64_t, double, std::string, Blob> data;
-
-  Value(std::nullptr_t = nullptr) : data(nullptr) {}
-  template <std::integral Number>
-  Value(Number number) : data(static_cast<std::int64_t>(number)) {}
-  Value(double number) : data(number) {}
-  Value(std::string text) : data(std::move(text)) {}
-  Value(std::string_view text) : data(std::string(text)) {}
-  Value(const char *text) : data(std::string(text)) {}
-  Value(Blob blob) : data(std::move(blob)) {}
-  /// NULL when there is nothing in it.
-  template <typename Inner>
-  Value(std::optional<Inner> maybe) : Value(maybe ? Value(*std::move(maybe)) : Value(nullptr)) {}
-};
-
-using Params = std::vector<Value>;
-
-/// Accept whatever the statement changes.
-constexpr std::int64_t kAnyRows = MOS_SQL_ANY_ROWS;
-
-/// One statement of a batch, with `?` parameters.
-struct Statement {
-  std::string sql;
-  Params params;
-  /// Rows it has to change, else the whole batch is undone.
-  std::int64_t expectedRows = kAnyRows;
-};
 
 /// One value of a row. Text and blobs are borrowed until the row callback returns.
 struct Column {
@@ -101,12 +61,5 @@ private:
 
 /// Receives rows; false ends the query.
 using RowFn = std::function<bool(const Row &row)>;
-
-/// One schema step. Applied steps are never edited: their text is checked against what was applied.
-struct Migration {
-  std::uint32_t version = 0; ///< 1, 2, 3, … without gaps
-  std::string name;
-  std::string sql; ///< one or more statements, separated by ;
-};
 
 } // namespace matrixos::storage

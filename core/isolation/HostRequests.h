@@ -15,9 +15,9 @@ namespace matrixos::isolation {
 
 /// Does for a plugin's process what it asks of its host, on the host's side. All functions but degraded() are called
 /// by one thread, and none of them blocks. Throws Error("PROTOCOL") for what an honest process does not send.
-class HostDesk {
+class HostRequests {
 public:
-  HostDesk(const mos_host_v1 *host, const std::string &plugin);
+  HostRequests(const mos_host_v1 *host, const std::string &plugin);
 
   /// A new process knows nothing of what the one before it said.
   void newProcess();

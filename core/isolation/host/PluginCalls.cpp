@@ -1,7 +1,7 @@
-#include "isolation/host/CallDesk.h"
+#include "isolation/host/PluginCalls.h"
 
 #include "common/CallContext.h"
-#include "isolation/host/CrashNote.h"
+#include "isolation/host/CrashReporter.h"
 #include "isolation/host/PluginLibrary.h"
 
 #include <matrixos/abi/runtime.h>
@@ -9,7 +9,7 @@
 
 #include <condition_variable>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 namespace {
 
@@ -61,7 +61,7 @@ constexpr std::array<const char *, kFunctions.size()> kNotes{"start() of the plu
 } // namespace
 
 /// A call from its frame to its answer. Its texts are copies, since the plugin may take its time.
-struct CallDesk::Call {
+struct PluginCalls::Call {
   explicit Call(const CallFrame &frame)
       : id(frame.id), function(static_cast<Function>(frame.function)), slot(frame.slot), first(frame.first),
         second(frame.second), number(frame.number), context(contextOf(frame)) {}
@@ -117,12 +117,12 @@ struct CallDesk::Call {
   }
 };
 
-CallDesk::CallDesk(DaemonLink &link, std::string file, std::string id)
+PluginCalls::PluginCalls(DaemonLink &link, std::string file, std::string id)
     : link_(link), file_(std::move(file)), id_(std::move(id)), threads_(threadOptions()) {}
 
-CallDesk::~CallDesk() = default;
+PluginCalls::~PluginCalls() = default;
 
-void CallDesk::onFrame(FrameType type, std::string_view payload) {
+void PluginCalls::onFrame(FrameType type, std::string_view payload) {
   if (type == FrameType::Call) return onCall(payload);
   if (type == FrameType::Cancel) {
     const auto frame = decode<CancelFrame>(payload);
@@ -134,13 +134,13 @@ void CallDesk::onFrame(FrameType type, std::string_view payload) {
   if (const auto call = find(frame.id)) call->allow(frame.cost);
 }
 
-std::shared_ptr<CallDesk::Call> CallDesk::find(std::uint64_t id) {
+std::shared_ptr<PluginCalls::Call> PluginCalls::find(std::uint64_t id) {
   const std::lock_guard lock(mutex_);
   const auto at = calls_.find(id);
   return at == calls_.end() ? nullptr : at->second;
 }
 
-void CallDesk::onCall(std::string_view payload) {
+void PluginCalls::onCall(std::string_view payload) {
   const auto frame = decode<CallFrame>(payload);
   if (frame.function >= kFunctions.size()) refuseFrame("there is no function " + std::to_string(frame.function));
   auto call = std::make_shared<Call>(frame);
@@ -151,7 +151,7 @@ void CallDesk::onCall(std::string_view payload) {
   threads_.submit(common::kCoreOwner, [this, call] { work(call); });
 }
 
-void CallDesk::work(const std::shared_ptr<Call> &call) {
+void PluginCalls::work(const std::shared_ptr<Call> &call) {
   ResultFrame result;
   result.id = call->id;
   std::string json;
@@ -167,7 +167,7 @@ void CallDesk::work(const std::shared_ptr<Call> &call) {
                       " bytes, and isolation carries at most " + std::to_string(kMaxText));
     json.clear();
   }
-  result.failure = Failure::of(status, error);
+  result.failure = FrameError::of(status, error);
   if (status == MOS_OK) result.json = json;
   {
     const std::lock_guard lock(mutex_);
@@ -177,25 +177,25 @@ void CallDesk::work(const std::shared_ptr<Call> &call) {
   link_.sendEncoded(call->batch + encode(result));
 }
 
-mos_status CallDesk::run(Call &call, std::string &json, mos_error *error) {
-  const CrashNote note(kNotes[static_cast<std::size_t>(call.function)]);
+mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
+  const CrashReporter::Scope scope(kNotes[static_cast<std::size_t>(call.function)]);
   if (call.function == Function::Start) return start(error);
   if (plugin_.stop == nullptr) return fail(error, Status::Unavailable, "the plugin was not started", "STOPPED");
   if (call.function == Function::Stop) return stop(error);
   if (call.function == Function::Reconfigure) {
     return plugin_.reconfigure == nullptr ? MOS_OK : plugin_.reconfigure(plugin_.self, error);
   }
-  const HostTables::Lease lease(*tables_, call.slot);
-  if (lease.table() == nullptr) {
+  const HostTables::RuntimeUse use(*tables_, call.slot);
+  if (use.table() == nullptr) {
     return fail(error, Status::Unavailable, "the plugin does not provide it at the moment", "SERVICE_UNAVAILABLE");
   }
   Buffer out;
-  const mos_status status = runRuntime(call, *lease.table(), out.out(), error);
+  const mos_status status = runRuntime(call, *use.table(), out.out(), error);
   if (status == MOS_OK) json = out.str();
   return status;
 }
 
-mos_status CallDesk::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *out, mos_error *error) {
+mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *out, mos_error *error) {
   const mos_str first = toAbi(call.first), second = toAbi(call.second);
   const mos_call *context = call.context.abi();
   SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
@@ -243,7 +243,7 @@ mos_status CallDesk::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *ou
   }
 }
 
-bool CallDesk::sendItem(Call &call, std::string_view item) {
+bool PluginCalls::sendItem(Call &call, std::string_view item) {
   if (!call.batch.empty() && call.mustWait(item)) {
     if (!link_.sendEncoded(call.batch)) return false; // nothing is allowed anew before it has been seen
     call.batch.clear();
@@ -261,13 +261,13 @@ bool CallDesk::sendItem(Call &call, std::string_view item) {
   return sent;
 }
 
-void CallDesk::enterPhase(const char *name) {
+void PluginCalls::enterPhase(const char *name) {
   PhaseFrame frame;
   frame.name = name;
   link_.send(frame);
 }
 
-mos_status CallDesk::start(mos_error *error) {
+mos_status PluginCalls::start(mos_error *error) {
   enterPhase("loading");
   const mos_descriptor_v1 *descriptor = loadPlugin(file_);
   checkDescriptor(descriptor, id_);
@@ -285,7 +285,7 @@ mos_status CallDesk::start(mos_error *error) {
   return plugin_.start(plugin_.self, error);
 }
 
-mos_status CallDesk::stop(mos_error *error) {
+mos_status PluginCalls::stop(mos_error *error) {
   const mos_status status = plugin_.stop(plugin_.self, error);
   tables_->close();
   bool alone = false;
@@ -298,4 +298,4 @@ mos_status CallDesk::stop(mos_error *error) {
   return status;
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

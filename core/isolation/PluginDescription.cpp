@@ -1,9 +1,9 @@
-#include "isolation/Description.h"
+#include "isolation/PluginDescription.h"
 
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 #include "isolation/ChildProcess.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
@@ -78,13 +78,14 @@ std::string readAll(int from, ChildProcess &process, std::chrono::milliseconds t
 
 } // namespace
 
-std::shared_ptr<const Description> Description::ask(const std::filesystem::path &program,
-                                                    const std::filesystem::path &file, const std::string &name,
-                                                    std::chrono::milliseconds timeout) {
+std::shared_ptr<const PluginDescription> PluginDescription::ask(const std::filesystem::path &program,
+                                                                const std::filesystem::path &file,
+                                                                const std::string &name,
+                                                                std::chrono::milliseconds timeout) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) common::throwErrno(errno, "asking a plugin what it is");
-  const common::UniqueFd reading(ends[0]);
-  common::UniqueFd writing(ends[1]);
+  const FileDescriptor reading(ends[0]);
+  FileDescriptor writing(ends[1]);
   ChildProcess process = ChildProcess::spawn(program, {"--describe", file.string(), "--fd=3"}, {writing.get()});
   writing.reset();
   const std::string said = readAll(reading.get(), process, timeout, name);
@@ -110,7 +111,7 @@ std::shared_ptr<const Description> Description::ask(const std::filesystem::path 
   }
 }
 
-std::string Description::toJson(const mos_descriptor_v1 *descriptor) {
+std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   json::Object object;
   if (descriptor == nullptr) {
     object.set("none", true);
@@ -164,13 +165,13 @@ std::string Description::toJson(const mos_descriptor_v1 *descriptor) {
   return json::dump(object);
 }
 
-const char *Description::keep(std::string value) {
+const char *PluginDescription::keep(std::string value) {
   return texts_.emplace_back(std::move(value)).c_str();
 }
 
-std::shared_ptr<const Description> Description::fromJson(std::string_view json) {
+std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string_view json) {
   const json::Object::Ptr object = json::parseObject(json);
-  auto made = std::make_shared<Description>();
+  auto made = std::make_shared<PluginDescription>();
   made->null_ = json::getBool(*object, "none", false);
   mos_descriptor_v1 &d = made->descriptor_;
   d.magic = number(*object, "magic");

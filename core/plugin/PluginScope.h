@@ -13,13 +13,13 @@ struct PluginTag {
 /// Marks the current thread as being inside a plugin's code while it lives: set wherever the host calls a plugin, read
 /// by the crash handler. Costs a few nanoseconds; the first one on a thread also gives it a stack for signals, so that
 /// a plugin that overflows the thread's own stack can be named. They nest.
-class PluginMark {
+class PluginScope {
 public:
   /// `what`: static text such as "start()".
-  PluginMark(const PluginTag *plugin, const char *what) noexcept;
-  ~PluginMark();
-  PluginMark(const PluginMark &) = delete;
-  PluginMark &operator=(const PluginMark &) = delete;
+  PluginScope(const PluginTag *plugin, const char *what) noexcept;
+  ~PluginScope();
+  PluginScope(const PluginScope &) = delete;
+  PluginScope &operator=(const PluginScope &) = delete;
 
   struct Where {
     const PluginTag *plugin = nullptr;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "plugin/PluginFaults.h"
-#include "plugin/PluginMark.h"
+#include "plugin/PluginScope.h"
 
 #include <matrixos/status.hpp>
 
@@ -16,8 +16,8 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
 /// Runs `body`, which calls into the plugin and gives a mos_status: the thread is marked, and an exception, which the
 /// interface forbids but nothing prevents, becomes an answer. `what` is static text such as "start()".
 template <typename Body>
-mos_status contained(const PluginTag *plugin, const char *what, mos_error *error, Body &&body) noexcept {
-  const PluginMark mark(plugin, what);
+mos_status callPlugin(const PluginTag *plugin, const char *what, mos_error *error, Body &&body) noexcept {
+  const PluginScope scope(plugin, what);
   try {
     return body();
   } catch (const std::exception &e) {
@@ -29,8 +29,8 @@ mos_status contained(const PluginTag *plugin, const char *what, mos_error *error
 
 /// The same for callbacks without an answer.
 template <typename Body>
-void containedCallback(const PluginTag *plugin, const char *what, Body &&body) noexcept {
-  contained(plugin, what, nullptr, [&] {
+void callBackPlugin(const PluginTag *plugin, const char *what, Body &&body) noexcept {
+  callPlugin(plugin, what, nullptr, [&] {
     body();
     return MOS_OK;
   });

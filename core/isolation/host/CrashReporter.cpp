@@ -1,4 +1,6 @@
-#include "isolation/host/CrashNote.h"
+#include "isolation/host/CrashReporter.h"
+
+#include "common/SignalStack.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -6,7 +8,7 @@
 #include <array>
 #include <cstring>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 namespace {
 
@@ -34,25 +36,9 @@ void onFatal(int signal) {
   ::raise(signal); // SA_RESETHAND: the default action, once this returns
 }
 
-/// Freed with the thread.
-struct SignalStack {
-  char bytes[16384];
-  SignalStack() {
-    stack_t stack{};
-    stack.ss_sp = bytes;
-    stack.ss_size = sizeof bytes;
-    ::sigaltstack(&stack, nullptr);
-  }
-  ~SignalStack() {
-    stack_t none{};
-    none.ss_flags = SS_DISABLE;
-    ::sigaltstack(&none, nullptr);
-  }
-};
-
 } // namespace
 
-void CrashNote::install(int fd) noexcept {
+void CrashReporter::install(int fd) noexcept {
   if (kSanitized) return;
   noteFd = fd;
   struct sigaction action {};
@@ -62,16 +48,13 @@ void CrashNote::install(int fd) noexcept {
     ::sigaction(signal, &action, nullptr);
 }
 
-CrashNote::CrashNote(const char *function) noexcept : before_(here) {
-  if (!kSanitized) {
-    thread_local SignalStack stack;
-    static_cast<void>(stack);
-  }
+CrashReporter::Scope::Scope(const char *function) noexcept : before_(here) {
+  common::ensureSignalStack();
   here = function;
 }
 
-CrashNote::~CrashNote() {
+CrashReporter::Scope::~Scope() {
   here = before_;
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 /// The plugin's metrics on their way to the daemon: additions to one counter or gauge are summed up, observations of
 /// histograms queue, and all of it leaves every tenth of a second. What a process has not sent when it dies is lost.
-class SampleBook {
+class MetricsBuffer {
 public:
-  explicit SampleBook(DaemonLink &link) : link_(link) {}
+  explicit MetricsBuffer(DaemonLink &link) : link_(link) {}
 
   /// The handle of a series, never 0. Asks the daemon the first time. Throws Error.
   std::uint64_t series(const SeriesFrame &frame);
@@ -42,4 +42,4 @@ private:
   bool dirty_ = false;
 };
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

@@ -1,4 +1,4 @@
-#include "isolation/Connection.h"
+#include "isolation/FrameChannel.h"
 
 #include "common/SystemError.h"
 
@@ -16,13 +16,13 @@ constexpr std::size_t kReadSize = 64U * 1024U;
 
 } // namespace
 
-Connection::Connection(common::UniqueFd socket, WhenFull whenFull, std::size_t mostQueued)
+FrameChannel::FrameChannel(FileDescriptor socket, WhenFull whenFull, std::size_t mostQueued)
     : socket_(std::move(socket)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), whenFull_(whenFull),
       mostQueued_(mostQueued), progress_(std::chrono::steady_clock::now()) {
   if (!wake_) common::throwErrno(errno, "making an eventfd for a plugin's process");
 }
 
-bool Connection::sendNow(std::string_view bytes) {
+bool FrameChannel::sendNow(std::string_view bytes) {
   const bool wasEmpty = queue_.empty();
   while (wasEmpty && !bytes.empty()) {
     const ssize_t put = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -42,7 +42,7 @@ bool Connection::sendNow(std::string_view bytes) {
   return true;
 }
 
-bool Connection::send(std::string_view frame) {
+bool FrameChannel::send(std::string_view frame) {
   std::unique_lock lock(mutex_);
   const auto full = [&] { return !broken_ && !queue_.empty() && queue_.size() - sent_ + frame.size() > mostQueued_; };
   if (full() && whenFull_ == WhenFull::Wait) room_.wait(lock, [&] { return !full(); });
@@ -53,18 +53,18 @@ bool Connection::send(std::string_view frame) {
   return !broken_ && sendNow(frame);
 }
 
-bool Connection::sendIfRoom(std::string_view frame, std::size_t mostQueued) {
+bool FrameChannel::sendIfRoom(std::string_view frame, std::size_t mostQueued) {
   const std::lock_guard lock(mutex_);
   if (broken_ || queue_.size() - sent_ + frame.size() > mostQueued) return false;
   return sendNow(frame);
 }
 
-short Connection::events() const {
+short FrameChannel::events() const {
   const std::lock_guard lock(mutex_);
   return static_cast<short>(queue_.empty() ? POLLIN : POLLIN | POLLOUT);
 }
 
-bool Connection::flush() {
+bool FrameChannel::flush() {
   std::uint64_t ignored = 0;
   ::eventfd_read(wake_.get(), &ignored);
   const std::lock_guard lock(mutex_);
@@ -91,7 +91,7 @@ bool Connection::flush() {
   return !broken_;
 }
 
-Connection::Received Connection::receive(const std::function<void(FrameType, std::string_view payload)> &frame) {
+FrameChannel::Received FrameChannel::receive(const std::function<void(FrameType, std::string_view payload)> &frame) {
   const std::size_t before = in_.size();
   in_.resize(before + kReadSize);
   const ssize_t got = ::recv(socket_.get(), in_.data() + before, kReadSize, MSG_DONTWAIT);
@@ -112,14 +112,14 @@ Connection::Received Connection::receive(const std::function<void(FrameType, std
   return Received::Some;
 }
 
-void Connection::close() noexcept {
+void FrameChannel::close() noexcept {
   const std::lock_guard lock(mutex_);
   broken_ = true;
   ::shutdown(socket_.get(), SHUT_RDWR);
   room_.notify_all();
 }
 
-bool Connection::stalled(std::chrono::nanoseconds limit) const {
+bool FrameChannel::stalled(std::chrono::nanoseconds limit) const {
   const std::lock_guard lock(mutex_);
   return !queue_.empty() && std::chrono::steady_clock::now() - progress_ > limit;
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "common/UniqueFd.h"
 #include "isolation/Frame.h"
+
+#include <matrixos/file_descriptor.hpp>
 
 #include <condition_variable>
 #include <functional>
@@ -15,7 +16,7 @@ namespace matrixos::isolation {
 ///
 /// The socket is a stream: a message socket (SOCK_SEQPACKET) would bound a frame by the socket's buffer, so that long
 /// specs and answers had to be cut and joined anyway, and many small frames could not be read at once.
-class Connection {
+class FrameChannel {
 public:
   enum class WhenFull {
     Fail, ///< the daemon: never waits for the other side
@@ -23,9 +24,9 @@ public:
   };
 
   /// `mostQueued`: bytes that wait for the other side to read.
-  Connection(common::UniqueFd socket, WhenFull whenFull, std::size_t mostQueued);
-  Connection(const Connection &) = delete;
-  Connection &operator=(const Connection &) = delete;
+  FrameChannel(FileDescriptor socket, WhenFull whenFull, std::size_t mostQueued);
+  FrameChannel(const FrameChannel &) = delete;
+  FrameChannel &operator=(const FrameChannel &) = delete;
 
   /// Sends a whole frame, see encode(). False when the other side has gone or does not read. Any thread.
   bool send(std::string_view frame);
@@ -53,8 +54,8 @@ private:
   /// Sends what the socket takes; what is left joins the queue. Under mutex_.
   bool sendNow(std::string_view bytes);
 
-  common::UniqueFd socket_;
-  common::UniqueFd wake_;
+  FileDescriptor socket_;
+  FileDescriptor wake_;
   const WhenFull whenFull_;
   const std::size_t mostQueued_;
   mutable std::mutex mutex_;

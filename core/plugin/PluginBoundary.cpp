@@ -1,4 +1,4 @@
-#include "plugin/Contain.h"
+#include "plugin/PluginBoundary.h"
 
 namespace matrixos::plugin {
 
@@ -17,7 +17,8 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
   return guarded(error, [&]() -> mos_status {
     const std::string says = text != nullptr ? text : "";
     if (plugin != nullptr) {
-      PluginFaults::instance().report(plugin->id, Fault::Threw, std::string("an exception left ") + what + ": " + says);
+      PluginFaults::instance().report(plugin->id, PluginFault::Threw,
+                                      std::string("an exception left ") + what + ": " + says);
     }
     return fail(error, Status::Internal, sentence(plugin, what, "threw an exception") + ": " + says, "PLUGIN_THREW");
   });

@@ -1,4 +1,4 @@
-#include "isolation/HostDesk.h"
+#include "isolation/HostRequests.h"
 
 #include <matrixos/status.hpp>
 
@@ -22,7 +22,7 @@ std::vector<mos_pair> toPairs(const std::vector<Pair> &list) {
 
 } // namespace
 
-HostDesk::HostDesk(const mos_host_v1 *host, const std::string &plugin)
+HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
     : config_(host), platform_(host), log_(host), metrics_(host),
       logTable_(detail::hostTable<mos_host_log_v1>(host, MOS_HOST_LOG_1)),
       metricsTable_(detail::hostTable<mos_host_metrics_v1>(host, MOS_HOST_METRICS_1)),
@@ -37,14 +37,14 @@ HostDesk::HostDesk(const mos_host_v1 *host, const std::string &plugin)
   repeats_.add(0);
 }
 
-void HostDesk::newProcess() {
+void HostRequests::newProcess() {
   series_.clear();
   const std::lock_guard lock(mutex_);
   theirs_.clear();
   showDegraded();
 }
 
-void HostDesk::log(const LogFrame &frame) {
+void HostRequests::log(const LogFrame &frame) {
   const auto now = std::chrono::steady_clock::now();
   if (now - logSecond_ >= std::chrono::seconds{1}) {
     if (logDropped_ > 0)
@@ -62,7 +62,7 @@ void HostDesk::log(const LogFrame &frame) {
                    toAbi(frame.message), fields.data(), static_cast<std::uint32_t>(fields.size()));
 }
 
-void HostDesk::samples(const SamplesFrame &frame) {
+void HostRequests::samples(const SamplesFrame &frame) {
   for (const Sample &sample : frame.list) {
     if (sample.series >= series_.size()) refuseFrame("a sample of a series that was not named");
     const auto change = sample.sets != 0 ? metricsTable_->set : metricsTable_->add;
@@ -70,7 +70,7 @@ void HostDesk::samples(const SamplesFrame &frame) {
   }
 }
 
-std::string HostDesk::answer(const SeriesFrame &frame) {
+std::string HostRequests::answer(const SeriesFrame &frame) {
   if (frame.number != series_.size()) refuseFrame("series are not numbered in turn");
   if (series_.size() >= kMostSeries) refuseFrame("it has more than " + std::to_string(kMostSeries) + " series");
   const std::vector<mos_pair> labels = toPairs(frame.labels);
@@ -83,25 +83,25 @@ std::string HostDesk::answer(const SeriesFrame &frame) {
   series_.push_back(handle);
   AnswerFrame answer;
   answer.id = frame.id;
-  answer.failure = Failure::of(status, error);
+  answer.failure = FrameError::of(status, error);
   return encode(answer);
 }
 
-std::string HostDesk::answer(const AskFrame &frame) {
+std::string HostRequests::answer(const AskFrame &frame) {
   AnswerFrame answer;
   answer.id = frame.id;
   mos_error error{};
   const mos_status status = guarded(&error, [&] { answerQuestion(frame, answer); });
-  answer.failure = Failure::of(status, error);
+  answer.failure = FrameError::of(status, error);
   std::string bytes;
   if (guarded(&error, [&] { bytes = encode(answer); }) == MOS_OK) return bytes;
   AnswerFrame tooLong;
   tooLong.id = frame.id;
-  tooLong.failure = Failure::of(error.status, error);
+  tooLong.failure = FrameError::of(error.status, error);
   return encode(tooLong);
 }
 
-void HostDesk::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
+void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
   switch (static_cast<Question>(frame.question)) {
   case Question::ConfigString:
     text_ = config_.getString(frame.first);
@@ -134,20 +134,20 @@ void HostDesk::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
   refuseFrame("there is no question " + std::to_string(frame.question));
 }
 
-std::uint32_t HostDesk::logLevel() const noexcept {
+std::uint32_t HostRequests::logLevel() const noexcept {
   std::uint32_t level = MOS_LOG_ERROR;
   while (level < MOS_LOG_DEBUG && log_.enabled(level + 1))
     ++level;
   return level;
 }
 
-void HostDesk::degraded(const std::string &why) {
+void HostRequests::degraded(const std::string &why) {
   const std::lock_guard lock(mutex_);
   ours_ = why;
   showDegraded();
 }
 
-void HostDesk::showDegraded() const {
+void HostRequests::showDegraded() const {
   platform_.setDegraded(ours_.empty() ? theirs_ : ours_);
 }
 

@@ -1,9 +1,9 @@
-#include "plugin/Breadcrumb.h"
+#include "plugin/CrashRecord.h"
 
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 #include "plugin/CodeRanges.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 
 #include <fcntl.h>
@@ -124,7 +124,7 @@ void write(const char *text) noexcept {
 }
 
 void noteCulprit(const PluginTag *plugin, const char *evidence) noexcept {
-  const PluginMark::Where where = PluginMark::here();
+  const PluginScope::Where where = PluginScope::here();
   const bool inside = where.plugin != nullptr && std::strcmp(where.plugin->id, plugin->id) == 0;
   page->plugin = inside ? *where.plugin : *plugin;
   copyText(page->what, inside ? where.what : "a thread of its own");
@@ -133,7 +133,7 @@ void noteCulprit(const PluginTag *plugin, const char *evidence) noexcept {
 
 void findCulprit(const Registers &registers) noexcept {
   if (const PluginTag *plugin = CodeRanges::find(registers.instruction)) return noteCulprit(plugin, "code");
-  if (const PluginTag *plugin = PluginMark::here().plugin) return noteCulprit(plugin, "call");
+  if (const PluginTag *plugin = PluginScope::here().plugin) return noteCulprit(plugin, "call");
   if (registers.stack == 0 || memoryFd < 0) return;
   if (const PluginTag *plugin = searchStack(registers.stack)) noteCulprit(plugin, "stack");
 }
@@ -271,11 +271,11 @@ std::string CrashReport::sentence() const {
   return text;
 }
 
-std::optional<CrashReport> Breadcrumb::open(const std::filesystem::path &folder) {
+std::optional<CrashReport> CrashRecord::open(const std::filesystem::path &folder) {
   if (armed) return std::nullopt;
   std::filesystem::create_directories(folder);
   const std::string file = (folder / "breadcrumb").string();
-  common::UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  FileDescriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) common::throwErrno(errno, "opening " + file);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
   std::optional<CrashReport> last = readPage(fd.get());
@@ -295,20 +295,20 @@ std::optional<CrashReport> Breadcrumb::open(const std::filesystem::path &folder)
   return last;
 }
 
-void Breadcrumb::stopping() noexcept {
+void CrashRecord::stopping() noexcept {
   if (armed) page->stopping = 1;
 }
 
-void Breadcrumb::close() noexcept {
+void CrashRecord::close() noexcept {
   if (!armed.exchange(false)) return;
   page->running = 0;
 }
 
-void Breadcrumb::noteCode(const PluginTag *plugin, const void *address) noexcept {
+void CrashRecord::noteCode(const PluginTag *plugin, const void *address) noexcept {
   CodeRanges::add(plugin, address);
 }
 
-Breadcrumb::Lifecycle::Lifecycle(const PluginTag *plugin, const char *what) noexcept {
+CrashRecord::LifecycleCall::LifecycleCall(const PluginTag *plugin, const char *what) noexcept {
   if (!armed) return;
   std::uint32_t none = kNothing;
   first_ = page->inLifecycle.compare_exchange_strong(none, kWriting);
@@ -318,7 +318,7 @@ Breadcrumb::Lifecycle::Lifecycle(const PluginTag *plugin, const char *what) noex
   page->inLifecycle = kInside;
 }
 
-Breadcrumb::Lifecycle::~Lifecycle() {
+CrashRecord::LifecycleCall::~LifecycleCall() {
   if (first_) page->inLifecycle = kNothing;
 }
 

@@ -1,10 +1,10 @@
-#include "isolation/host/SampleBook.h"
+#include "isolation/host/MetricsBuffer.h"
 
 #include <matrixos/abi/host.h>
 
 #include <algorithm>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 namespace {
 
@@ -13,7 +13,7 @@ constexpr std::size_t kMostObserved = 10'000;
 
 } // namespace
 
-std::uint64_t SampleBook::series(const SeriesFrame &asked) {
+std::uint64_t MetricsBuffer::series(const SeriesFrame &asked) {
   SeriesFrame frame = asked;
   std::sort(frame.labels.begin(), frame.labels.end());
   std::string key(frame.name);
@@ -31,7 +31,7 @@ std::uint64_t SampleBook::series(const SeriesFrame &asked) {
   return names_[key] = frame.number + std::uint64_t{1};
 }
 
-void SampleBook::add(std::uint64_t handle, double value) {
+void MetricsBuffer::add(std::uint64_t handle, double value) {
   const std::lock_guard lock(mutex_);
   if (handle == 0 || handle > entries_.size()) return;
   Entry &entry = entries_[handle - 1];
@@ -42,7 +42,7 @@ void SampleBook::add(std::uint64_t handle, double value) {
   touched();
 }
 
-void SampleBook::set(std::uint64_t handle, double value) {
+void MetricsBuffer::set(std::uint64_t handle, double value) {
   const std::lock_guard lock(mutex_);
   if (handle == 0 || handle > entries_.size() || entries_[handle - 1].type != MOS_METRIC_GAUGE) return;
   Entry &entry = entries_[handle - 1];
@@ -52,11 +52,11 @@ void SampleBook::set(std::uint64_t handle, double value) {
   touched();
 }
 
-void SampleBook::touched() {
+void MetricsBuffer::touched() {
   if (!std::exchange(dirty_, true)) link_.wakeSoon();
 }
 
-void SampleBook::flush() {
+void MetricsBuffer::flush() {
   SamplesFrame frame;
   const auto put = [&](Sample sample) {
     frame.list.push_back(sample);
@@ -77,4 +77,4 @@ void SampleBook::flush() {
   if (!frame.list.empty()) link_.sendIfRoom(frame);
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

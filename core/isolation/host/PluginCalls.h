@@ -11,16 +11,16 @@
 #include <mutex>
 #include <string>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 /// Makes the daemon's calls into the plugin, each on a thread of its own, and sends what they give.
-class CallDesk {
+class PluginCalls {
 public:
   /// `file`: what to load at the first call, which is the plugin's start.
-  CallDesk(DaemonLink &link, std::string file, std::string id);
-  ~CallDesk();
-  CallDesk(const CallDesk &) = delete;
-  CallDesk &operator=(const CallDesk &) = delete;
+  PluginCalls(DaemonLink &link, std::string file, std::string id);
+  ~PluginCalls();
+  PluginCalls(const PluginCalls &) = delete;
+  PluginCalls &operator=(const PluginCalls &) = delete;
 
   /// On the receiving thread; never waits. Throws Error("PROTOCOL").
   void onFrame(FrameType type, std::string_view payload);
@@ -48,4 +48,4 @@ private:
   common::Executor threads_;
 };
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host
