@@ -55,7 +55,7 @@ Authenticator::Authenticator(Options options) : options_(std::move(options)) {}
 
 Decision Authenticator::check(std::string_view permission, const Credentials &credentials) const {
   const Proof proof = proofOf(credentials);
-  const bool trustedPeer = credentials.door == Door::Admin && credentials.peerUid &&
+  const bool trustedPeer = credentials.socket == ApiSocket::Admin && credentials.peerUid &&
                            (*credentials.peerUid == 0 || *credentials.peerUid == options_.ownUid);
   std::string principal;
   if (proof == Proof::Right)
@@ -69,7 +69,7 @@ Decision Authenticator::check(std::string_view permission, const Credentials &cr
   }
   if (!principal.empty()) return allow(std::move(principal));
   if (proof == Proof::Wrong) noteWrongSecret();
-  if (credentials.door == Door::Admin) {
+  if (credentials.socket == ApiSocket::Admin) {
     return refuse(403, "the admin socket serves root and the daemon's own user only; run the command as one of them",
                   "WRONG_PEER");
   }

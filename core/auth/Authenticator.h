@@ -13,15 +13,15 @@
 
 namespace matrixos::auth {
 
-/// Which of the two doors of the API a connection came through.
-enum class Door {
+/// Which socket of the API a connection came through.
+enum class ApiSocket {
   Admin, ///< the admin socket, mode 0600, where peer credentials count
   Api    ///< every other listener: the api socket and TCP
 };
 
 /// What one request brings along to prove who sent it.
 struct Credentials {
-  Door door = Door::Api;
+  ApiSocket socket = ApiSocket::Api;
   /// User of the peer from SO_PEERCRED; nothing on TCP.
   std::optional<uid_t> peerUid;
   /// Values of all Authorization fields. More than one proves nothing, because it is unclear which one counts.

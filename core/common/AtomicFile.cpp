@@ -1,8 +1,8 @@
 #include "common/AtomicFile.h"
 
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
 
@@ -35,7 +35,7 @@ void writeAll(int fd, std::string_view bytes, const std::string &what) {
 } // namespace
 
 void syncDirectory(const std::filesystem::path &directory) {
-  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) throwErrno(errno, "opening the folder " + directory.string());
   if (::fsync(fd.get()) != 0) throwErrno(errno, "syncing the folder " + directory.string());
 }
@@ -43,7 +43,7 @@ void syncDirectory(const std::filesystem::path &directory) {
 void writeFileAtomically(const std::filesystem::path &path, std::string_view bytes, mode_t mode) {
   const std::string temporary = path.string() + ".tmp-" + makeUlid();
   const std::string what = "writing " + path.string();
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) throwErrno(errno, what);
   try {
     // The umask may have taken bits away that the caller asked for.
@@ -60,7 +60,7 @@ void writeFileAtomically(const std::filesystem::path &path, std::string_view byt
 }
 
 void publishFile(const std::filesystem::path &from, const std::filesystem::path &to) {
-  const UniqueFd fd(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throwErrno(errno, "opening " + from.string());
   if (::fsync(fd.get()) != 0) throwErrno(errno, "syncing " + from.string());
   if (::rename(from.c_str(), to.c_str()) != 0) throwErrno(errno, "renaming " + from.string() + " to " + to.string());
@@ -68,7 +68,7 @@ void publishFile(const std::filesystem::path &from, const std::filesystem::path 
 }
 
 std::string readFile(const std::filesystem::path &path, std::size_t limit) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throwErrno(errno, "opening " + path.string());
   std::string bytes;
   char chunk[16384];

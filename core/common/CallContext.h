@@ -1,9 +1,8 @@
 /// The caller's side of mos_call.
 #pragma once
 
-#include "common/UniqueFd.h"
-
 #include <matrixos/abi/base.h>
+#include <matrixos/file_descriptor.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -47,7 +46,7 @@ private:
 
   std::string operationId_;
   std::string traceId_;
-  UniqueFd cancelFd_;
+  FileDescriptor cancelFd_;
   std::atomic<bool> cancelled_{false};
   mos_call call_{};
 };

@@ -18,7 +18,7 @@ std::string nameOf(std::string_view section, std::string_view key) {
   return "[" + std::string(section) + "] " + std::string(key);
 }
 
-void expectType(const Entry &entry, std::string_view section, std::initializer_list<ValueType> types) {
+void expectType(const ConfigEntry &entry, std::string_view section, std::initializer_list<ValueType> types) {
   if (std::find(types.begin(), types.end(), entry.spec.type) != types.end()) return;
   throw Error(Status::InvalidArgument,
               nameOf(section, entry.spec.name) + " is of type " + std::string(typeName(entry.spec.type)), "WRONG_TYPE");
@@ -32,12 +32,12 @@ std::string written(const std::string &text) {
   return mark + text + mark;
 }
 
-std::string shown(const Entry *entry) {
+std::string shown(const ConfigEntry *entry) {
   if (entry == nullptr) return kAbsent;
   return entry->spec.isSecret() && !entry->value.text.empty() ? kSecret : entry->value.text;
 }
 
-void dumpEntry(std::string &out, const std::string &key, const Entry &entry, Config::Detail detail) {
+void dumpEntry(std::string &out, const std::string &key, const ConfigEntry &entry, Config::Detail detail) {
   if (detail == Config::Detail::ValuesAndOrigins) {
     out += "; " + entry.origin.toString();
     if (!entry.secretFile.empty()) out += ", read from " + entry.secretFile;
@@ -52,8 +52,8 @@ void dumpEntry(std::string &out, const std::string &key, const Entry &entry, Con
 }
 
 /// Compares one section; `from` or `to` may be null.
-void diffSection(std::vector<Change> &changes, const std::string &name, const Section *from, const Section *to) {
-  std::map<std::string, std::pair<const Entry *, const Entry *>> keys;
+void diffSection(std::vector<KeyChange> &changes, const std::string &name, const Section *from, const Section *to) {
+  std::map<std::string, std::pair<const ConfigEntry *, const ConfigEntry *>> keys;
   if (from != nullptr) {
     for (const auto &[key, entry] : from->entries)
       keys[key].first = &entry;
@@ -72,22 +72,22 @@ void diffSection(std::vector<Change> &changes, const std::string &name, const Se
 
 } // namespace
 
-std::string Change::toString() const {
+std::string KeyChange::toString() const {
   return nameOf(section, key) + ": " + from + " → " + to;
 }
 
 Config::Config(Sections sections, std::vector<std::string> files, std::vector<std::string> warnings)
     : sections_(std::move(sections)), files_(std::move(files)), warnings_(std::move(warnings)) {}
 
-const Entry *Config::find(std::string_view section, std::string_view key) const noexcept {
+const ConfigEntry *Config::find(std::string_view section, std::string_view key) const noexcept {
   const auto found = sections_.find(section);
   if (found == sections_.end()) return nullptr;
   const auto entry = found->second.entries.find(key);
   return entry != found->second.entries.end() ? &entry->second : nullptr;
 }
 
-const Entry &Config::get(std::string_view section, std::string_view key) const {
-  const Entry *entry = find(section, key);
+const ConfigEntry &Config::get(std::string_view section, std::string_view key) const {
+  const ConfigEntry *entry = find(section, key);
   if (entry == nullptr) throw Error(Status::NotFound, nameOf(section, key) + " is not declared", "UNKNOWN_KEY");
   return *entry;
 }
@@ -97,43 +97,43 @@ const std::string &Config::getString(std::string_view section, std::string_view 
 }
 
 std::int64_t Config::getInt(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Int, ValueType::Bool, ValueType::Duration, ValueType::Size});
   return entry.value.integer;
 }
 
 double Config::getNumber(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Number, ValueType::Int});
   return entry.value.number;
 }
 
 bool Config::getBool(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Bool});
   return entry.value.integer != 0;
 }
 
 std::chrono::milliseconds Config::getDuration(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Duration});
   return std::chrono::milliseconds(entry.value.integer);
 }
 
 std::uint64_t Config::getSize(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Size});
   return static_cast<std::uint64_t>(entry.value.integer);
 }
 
 const std::vector<std::string> &Config::getList(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::List, ValueType::Listen});
   return entry.value.items;
 }
 
 const std::vector<ListenAddress> &Config::getListen(std::string_view section, std::string_view key) const {
-  const Entry &entry = get(section, key);
+  const ConfigEntry &entry = get(section, key);
   expectType(entry, section, {ValueType::Listen});
   return entry.value.addresses;
 }
@@ -147,8 +147,8 @@ bool Config::isPluginEnabled(std::string_view id) const {
   return std::find(enabled.begin(), enabled.end(), id) != enabled.end();
 }
 
-std::vector<Listener> Config::listeners() const {
-  std::vector<Listener> result;
+std::vector<ConfiguredListener> Config::listeners() const {
+  std::vector<ConfiguredListener> result;
   for (const auto &[name, section] : sections_) {
     if (!section.isEnabled) continue;
     for (const auto &[key, entry] : section.entries) {
@@ -171,13 +171,13 @@ std::string Config::dump(Detail detail) const {
   return out;
 }
 
-std::vector<Change> diff(const Config &from, const Config &to) {
+std::vector<KeyChange> diff(const Config &from, const Config &to) {
   std::map<std::string, std::pair<const Section *, const Section *>> names;
   for (const auto &[name, section] : from.sections())
     names[name].first = &section;
   for (const auto &[name, section] : to.sections())
     names[name].second = &section;
-  std::vector<Change> changes;
+  std::vector<KeyChange> changes;
   for (const auto &[name, pair] : names)
     diffSection(changes, name, pair.first, pair.second);
   return changes;

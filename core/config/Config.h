@@ -16,9 +16,9 @@
 namespace matrixos::config {
 
 /// A key's effective value, what it had to fit, and where it came from.
-struct Entry {
+struct ConfigEntry {
   KeySpec spec;
-  Value value;
+  ConfigValue value;
   Origin origin;
   /// The file that a secret was read from, through its `_file` twin; empty otherwise.
   std::string secretFile;
@@ -29,18 +29,18 @@ struct Section {
   bool isPlugin = false;
   /// A plugin's section counts only while plugins.enabled names the plugin; the core's always do.
   bool isEnabled = true;
-  std::map<std::string, Entry, std::less<>> entries;
+  std::map<std::string, ConfigEntry, std::less<>> entries;
 };
 
 /// A listener that an enabled part of the daemon opens.
-struct Listener {
+struct ConfiguredListener {
   std::string section;
   std::string key;
   ListenAddress address;
 };
 
 /// One key whose value differs between two configurations.
-struct Change {
+struct KeyChange {
   std::string section;
   std::string key;
   /// Canonical texts; "(secret)" for secrets, "(absent)" where the key does not exist.
@@ -82,13 +82,13 @@ public:
   /// True unless the value is empty.
   bool isSet(std::string_view section, std::string_view key) const;
   /// Null when there is no such key.
-  const Entry *find(std::string_view section, std::string_view key) const noexcept;
+  const ConfigEntry *find(std::string_view section, std::string_view key) const noexcept;
   const Sections &sections() const noexcept { return sections_; }
   /// The ids in plugins.enabled.
   const std::vector<std::string> &enabledPlugins() const { return getList("plugins", "enabled"); }
   bool isPluginEnabled(std::string_view id) const;
   /// Of the core and all enabled plugins.
-  std::vector<Listener> listeners() const;
+  std::vector<ConfiguredListener> listeners() const;
 
   /// Files that were read, in order.
   const std::vector<std::string> &files() const noexcept { return files_; }
@@ -102,7 +102,7 @@ public:
   std::string dump(Detail detail = Detail::ValuesAndOrigins) const;
 
 private:
-  const Entry &get(std::string_view section, std::string_view key) const;
+  const ConfigEntry &get(std::string_view section, std::string_view key) const;
 
   Sections sections_;
   std::vector<std::string> files_;
@@ -111,6 +111,6 @@ private:
 
 /// What differs between two configurations, by section and key. A section that only one of them has counts as
 /// changed, key by key.
-std::vector<Change> diff(const Config &from, const Config &to);
+std::vector<KeyChange> diff(const Config &from, const Config &to);
 
 } // namespace matrixos::config

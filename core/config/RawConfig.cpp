@@ -27,7 +27,7 @@ std::string Origin::toString() const {
   return name;
 }
 
-std::string Problem::toString() const {
+std::string ConfigProblem::toString() const {
   return origin.source == Origin::Source::Default ? text : origin.toString() + ": " + text;
 }
 

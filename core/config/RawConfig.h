@@ -29,7 +29,7 @@ struct Origin {
 };
 
 /// One thing that is wrong with the configuration, for the operator.
-struct Problem {
+struct ConfigProblem {
   Origin origin;
   std::string text;
 
@@ -76,7 +76,7 @@ struct RawConfig {
   std::vector<RawValue> values;
   /// The variables that start with MATRIXOS_.
   std::map<std::string, std::string> environment;
-  std::vector<Problem> problems;
+  std::vector<ConfigProblem> problems;
   std::vector<std::string> warnings;
 
   void addProblem(Origin origin, std::string text) { problems.push_back({std::move(origin), std::move(text)}); }

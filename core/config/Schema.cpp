@@ -53,7 +53,7 @@ void readBounds(KeySpec &key) {
   unbounded.type = key.type;
   const auto read = [&](const std::string &text, std::optional<std::int64_t> &whole, std::optional<double> &number) {
     if (text.empty()) return;
-    const Value value = parseValue(unbounded, text);
+    const ConfigValue value = parseValue(unbounded, text);
     if (key.type == ValueType::Number)
       number = value.number;
     else

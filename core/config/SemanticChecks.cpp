@@ -13,22 +13,22 @@ std::string nameOf(const std::string &section, const std::string &key) {
   return "[" + section + "] " + key;
 }
 
-const Origin &originOf(const Config &config, const Listener &listener) {
+const Origin &originOf(const Config &config, const ConfiguredListener &listener) {
   return config.find(listener.section, listener.key)->origin;
 }
 
 /// "[proxy] listen (etc/matrixosd.ini:9)"
-std::string placed(const Config &config, const Listener &listener) {
+std::string placed(const Config &config, const ConfiguredListener &listener) {
   return nameOf(listener.section, listener.key) + " (" + originOf(config, listener).toString() + ")";
 }
 
 /// The api section is absent in schemas of single plugins, e.g. in their tests.
-const Entry *apiKey(const Config &config, std::string_view key) {
+const ConfigEntry *apiKey(const Config &config, std::string_view key) {
   return config.find("api", key);
 }
 
-void checkOpenApi(const Config &config, std::vector<Problem> &problems) {
-  const Entry *auth = apiKey(config, "auth");
+void checkOpenApi(const Config &config, std::vector<ConfigProblem> &problems) {
+  const ConfigEntry *auth = apiKey(config, "auth");
   if (auth == nullptr || auth->value.text != "none") return;
   const std::string refused = "[api] auth: \"none\" is refused, because ";
   for (const auto &listener : config.listeners()) {
@@ -49,15 +49,15 @@ void checkOpenApi(const Config &config, std::vector<Problem> &problems) {
   }
 }
 
-void checkApiSockets(const Config &config, std::vector<Problem> &problems) {
-  if (const Entry *admin = apiKey(config, "admin"); admin != nullptr) {
+void checkApiSockets(const Config &config, std::vector<ConfigProblem> &problems) {
+  if (const ConfigEntry *admin = apiKey(config, "admin"); admin != nullptr) {
     const auto &addresses = admin->value.addresses;
     if (addresses.size() != 1 || addresses.front().kind != ListenAddress::Kind::Unix) {
       problems.push_back({admin->origin, "[api] admin: " + quote(admin->value.text) +
                                              " is not one unix socket; write one like unix:<data_dir>/run/admin.sock"});
     }
   }
-  const Entry *listen = apiKey(config, "listen");
+  const ConfigEntry *listen = apiKey(config, "listen");
   if (listen == nullptr) return;
   for (const auto &address : listen->value.addresses) {
     if (address.isLocal()) continue;
@@ -68,7 +68,7 @@ void checkApiSockets(const Config &config, std::vector<Problem> &problems) {
   }
 }
 
-void checkCollisions(const Config &config, std::vector<Problem> &problems) {
+void checkCollisions(const Config &config, std::vector<ConfigProblem> &problems) {
   const auto listeners = config.listeners();
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
@@ -82,9 +82,9 @@ void checkCollisions(const Config &config, std::vector<Problem> &problems) {
   }
 }
 
-void checkPlugins(const Config &config, std::vector<Problem> &problems) {
-  const Entry *enabled = config.find("plugins", "enabled");
-  const Entry *required = config.find("plugins", "required");
+void checkPlugins(const Config &config, std::vector<ConfigProblem> &problems) {
+  const ConfigEntry *enabled = config.find("plugins", "enabled");
+  const ConfigEntry *required = config.find("plugins", "required");
   if (enabled == nullptr || required == nullptr) return;
   std::set<std::string> ids;
   for (const auto &id : enabled->value.items) {
@@ -108,7 +108,7 @@ void checkPlugins(const Config &config, std::vector<Problem> &problems) {
 
 } // namespace
 
-void checkCombinations(const Config &config, std::vector<Problem> &problems) {
+void checkCombinations(const Config &config, std::vector<ConfigProblem> &problems) {
   checkOpenApi(config, problems);
   checkApiSockets(config, problems);
   checkCollisions(config, problems);

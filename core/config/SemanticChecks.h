@@ -15,6 +15,6 @@ namespace matrixos::config {
 ///    server behind it is not built to face strangers;
 ///  - no two listeners on one address;
 ///  - plugins.enabled names each plugin once, and every plugin of plugins.required.
-void checkCombinations(const Config &config, std::vector<Problem> &problems);
+void checkCombinations(const Config &config, std::vector<ConfigProblem> &problems);
 
 } // namespace matrixos::config

@@ -2,6 +2,7 @@
 
 #include "config/ValueParser.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 
 #include <fcntl.h>
@@ -17,20 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxSecretBytes = 64UL * 1024;
 
-class Descriptor {
-public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor &) = delete;
-  Descriptor &operator=(const Descriptor &) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-
-private:
-  int fd_;
-};
-
 Error systemError(const std::string &what, int code) {
   const Status status = code == ENOENT   ? Status::NotFound
                         : code == EACCES ? Status::PermissionDenied
@@ -42,7 +29,7 @@ Error systemError(const std::string &what, int code) {
 
 TextFile TextFile::read(const std::filesystem::path &path, std::size_t maxBytes) {
   // O_NONBLOCK: opening a FIFO nobody writes to would otherwise wait forever.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0) throw systemError("cannot be opened", errno);
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) throw systemError("cannot be examined", errno);

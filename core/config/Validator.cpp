@@ -71,18 +71,18 @@ public:
   }
 
   /// In the order of files and lines, then the environment, then the command line.
-  std::vector<Problem> takeProblems() {
-    const auto rank = [](const Problem &problem) {
+  std::vector<ConfigProblem> takeProblems() {
+    const auto rank = [](const ConfigProblem &problem) {
       const Origin &o = problem.origin;
       const int source = o.source == Origin::Source::Default ? 9 : static_cast<int>(o.source);
       return std::make_tuple(source, o.fileNumber, o.line);
     };
     std::stable_sort(problems_.begin(), problems_.end(),
-                     [&](const Problem &a, const Problem &b) { return rank(a) < rank(b); });
+                     [&](const ConfigProblem &a, const ConfigProblem &b) { return rank(a) < rank(b); });
     return std::move(problems_);
   }
 
-  std::vector<Problem> &problems() noexcept { return problems_; }
+  std::vector<ConfigProblem> &problems() noexcept { return problems_; }
 
   ConfigPtr takeConfig() {
     std::vector<std::string> warnings = raw_.warnings;
@@ -122,15 +122,16 @@ private:
     Section section;
     section.isPlugin = spec.isPlugin;
     for (const auto &key : spec.keys) {
-      Entry entry = key.isSecret() ? readSecret(spec.name, key) : readEntry(spec.name, key, inForce(spec.name, key));
+      ConfigEntry entry =
+          key.isSecret() ? readSecret(spec.name, key) : readEntry(spec.name, key, inForce(spec.name, key));
       section.entries.emplace(key.name, std::move(entry));
     }
     sections_.emplace(spec.name, std::move(section));
   }
 
   /// A value that cannot be read counts as a problem, and as its default, so that the rest can be checked.
-  Entry readEntry(const std::string &section, const KeySpec &key, const Written &written) {
-    Entry entry{key, {}, written.origin, {}};
+  ConfigEntry readEntry(const std::string &section, const KeySpec &key, const Written &written) {
+    ConfigEntry entry{key, {}, written.origin, {}};
     try {
       entry.value = parse(key, written);
     } catch (const Error &e) {
@@ -142,7 +143,7 @@ private:
     return entry;
   }
 
-  Value fallback(const KeySpec &key) const {
+  ConfigValue fallback(const KeySpec &key) const {
     try {
       return parse(key, {key.defaultValue, {}});
     } catch (const Error &) {
@@ -151,7 +152,7 @@ private:
     }
   }
 
-  Entry readSecret(const std::string &section, const KeySpec &key) {
+  ConfigEntry readSecret(const std::string &section, const KeySpec &key) {
     KeySpec twin;
     twin.name = key.name + std::string(kTwinSuffix);
     const Written direct = inForce(section, key);
@@ -170,21 +171,21 @@ private:
       addProblem(file.origin, section, twin.name, quote(path) + " " + e.what());
       unreadable_.insert({section, key.name});
     }
-    Entry entry = readEntry(section, key, content);
+    ConfigEntry entry = readEntry(section, key, content);
     entry.secretFile = path;
     return entry;
   }
 
-  Value parse(const KeySpec &key, const Written &written) const {
+  ConfigValue parse(const KeySpec &key, const Written &written) const {
     // A secret is taken byte for byte.
-    Value value = parseValue(key, key.isSecret() ? written.text : expand(written.text));
+    ConfigValue value = parseValue(key, key.isSecret() ? written.text : expand(written.text));
     if (written.text.empty() && !key.emptyMeans.empty()) value = parseValue(key, key.emptyMeans);
     if (key.type == ValueType::Path) value.text = resolvePath(value.text, written.origin);
     if (key.type == ValueType::Listen) resolveSockets(value, written.origin);
     return value;
   }
 
-  void resolveSockets(Value &value, const Origin &origin) const {
+  void resolveSockets(ConfigValue &value, const Origin &origin) const {
     for (std::size_t i = 0; i < value.addresses.size(); ++i) {
       ListenAddress &address = value.addresses[i];
       if (address.kind != ListenAddress::Kind::Unix) continue;
@@ -316,7 +317,7 @@ private:
 
   const RawConfig &raw_;
   const Schema &schema_;
-  std::vector<Problem> problems_;
+  std::vector<ConfigProblem> problems_;
   std::vector<std::string> warnings_;
   std::map<std::pair<std::string, std::string>, const RawValue *> latest_;
   /// Variable → the keys it stands for.
@@ -343,7 +344,7 @@ ConfigPtr validate(const RawConfig &raw, const Schema &schema) {
   evaluation.checkRequired();
   ConfigPtr config = evaluation.takeConfig();
   checkCombinations(*config, evaluation.problems());
-  const std::vector<Problem> problems = evaluation.takeProblems();
+  const std::vector<ConfigProblem> problems = evaluation.takeProblems();
   if (problems.empty()) return config;
   std::vector<std::string> texts;
   texts.reserve(problems.size());

@@ -117,31 +117,31 @@ std::optional<bool> parseBool(std::string_view text) {
   return std::nullopt;
 }
 
-Value whole(const KeySpec &key, std::string_view text, std::int64_t amount, std::string canonical) {
+ConfigValue whole(const KeySpec &key, std::string_view text, std::int64_t amount, std::string canonical) {
   if ((key.minimum && amount < *key.minimum) || (key.maximum && amount > *key.maximum)) refuseRange(key, text);
   return {std::move(canonical), amount, static_cast<double>(amount), {}, {}};
 }
 
-Value parseInt(const KeySpec &key, std::string_view text) {
+ConfigValue parseInt(const KeySpec &key, std::string_view text) {
   const auto amount = parseNumber<std::int64_t>(text);
   if (!amount) refuse(key, text, "a whole number", "one like " + example(key, "10"));
   return whole(key, text, *amount, std::to_string(*amount));
 }
 
-Value parseDuration(const KeySpec &key, std::string_view text) {
+ConfigValue parseDuration(const KeySpec &key, std::string_view text) {
   const auto amount = parseQuantity(text, kDurations);
   if (!amount) refuse(key, text, "a duration", "a number with ms, s, m or h, like " + example(key, "30m"));
   return whole(key, text, *amount, formatDuration(*amount));
 }
 
-Value parseSize(const KeySpec &key, std::string_view text) {
+ConfigValue parseSize(const KeySpec &key, std::string_view text) {
   const auto amount = parseQuantity(text, kSizes);
   if (!amount)
     refuse(key, text, "a size", "a number of bytes, or one with KB, MB or GB, like " + example(key, "256MB"));
   return whole(key, text, *amount, formatSize(*amount));
 }
 
-Value parseFloat(const KeySpec &key, std::string_view text) {
+ConfigValue parseFloat(const KeySpec &key, std::string_view text) {
   const auto amount = parseNumber<double>(text);
   if (!amount || !std::isfinite(*amount)) refuse(key, text, "a number", "one like " + example(key, "0.5"));
   if ((key.minimumNumber && *amount < *key.minimumNumber) || (key.maximumNumber && *amount > *key.maximumNumber)) {
@@ -150,13 +150,13 @@ Value parseFloat(const KeySpec &key, std::string_view text) {
   return {formatNumber(*amount), 0, *amount, {}, {}};
 }
 
-Value parseSwitch(const KeySpec &key, std::string_view text) {
+ConfigValue parseSwitch(const KeySpec &key, std::string_view text) {
   const auto on = parseBool(text);
   if (!on) refuse(key, text, "a switch", "true or false");
   return {*on ? "true" : "false", *on ? 1 : 0, *on ? 1.0 : 0.0, {}, {}};
 }
 
-Value parseEnum(const KeySpec &key, std::string_view text) {
+ConfigValue parseEnum(const KeySpec &key, std::string_view text) {
   if (std::find(key.words.begin(), key.words.end(), text) == key.words.end()) {
     std::string choices;
     for (std::size_t i = 0; i < key.words.size(); ++i) {
@@ -167,7 +167,7 @@ Value parseEnum(const KeySpec &key, std::string_view text) {
   return {std::string(text), 0, 0, {}, {}};
 }
 
-Value parseList(const KeySpec &key, std::string_view text) {
+ConfigValue parseList(const KeySpec &key, std::string_view text) {
   std::vector<std::string> items = splitList(text);
   if (std::find(items.begin(), items.end(), "") != items.end()) {
     refuse(key, text, "a list", "words with one comma between them, like " + example(key, "a, b"));
@@ -176,8 +176,8 @@ Value parseList(const KeySpec &key, std::string_view text) {
   return {std::move(canonical), 0, 0, std::move(items), {}};
 }
 
-Value parseListen(const KeySpec &key, std::string_view text) {
-  Value value = parseList(key, text);
+ConfigValue parseListen(const KeySpec &key, std::string_view text) {
+  ConfigValue value = parseList(key, text);
   for (std::string &item : value.items) {
     value.addresses.push_back(ListenAddress::parse(item));
     item = value.addresses.back().toString();
@@ -200,7 +200,7 @@ bool mayBeEmpty(const KeySpec &key) {
 
 } // namespace
 
-Value parseValue(const KeySpec &key, std::string_view text) {
+ConfigValue parseValue(const KeySpec &key, std::string_view text) {
   if (text.empty() && mayBeEmpty(key)) return {};
   switch (key.type) {
   case ValueType::Int:

@@ -11,7 +11,7 @@
 namespace matrixos::config {
 
 /// A value that fits its key's type and range.
-struct Value {
+struct ConfigValue {
   /// Canonical text: "30m", "256MB", "true", "a, b".
   std::string text;
   /// int; bool as 0 or 1; duration in milliseconds; size in bytes.
@@ -27,7 +27,7 @@ struct Value {
 /// Reads one value. An empty text is fine for text types and wherever the default is empty, and reads as zero.
 /// Throws Error(InvalidArgument) with half a sentence that quotes the value (a secret's never) and says what is
 /// expected: `"30 minutes" is not a duration; write a number with ms, s, m or h, like 30m, from 1m to 24h`.
-Value parseValue(const KeySpec &key, std::string_view text);
+ConfigValue parseValue(const KeySpec &key, std::string_view text);
 
 /// The largest unit that divides it: 1800000 is "30m".
 std::string formatDuration(std::int64_t milliseconds);

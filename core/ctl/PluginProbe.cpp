@@ -1,7 +1,8 @@
 #include "ctl/PluginProbe.h"
 
-#include "common/UniqueFd.h"
 #include "plugin/ManifestJson.h"
+
+#include <matrixos/file_descriptor.hpp>
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -126,7 +127,7 @@ ProbedPlugin probePlugin(const plugin::FileFacts &facts, const plugin::ElfFile &
     retreat(parent);
     probeHere(ends[1], facts, elf, id);
   }
-  const common::UniqueFd in(ends[0]);
+  const FileDescriptor in(ends[0]);
   ::close(ends[1]);
   if (child < 0) throw std::runtime_error("no process can be made to look at the plugin in");
   std::string answer;

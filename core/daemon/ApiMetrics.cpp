@@ -76,16 +76,16 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
 }
 
 plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics) {
-  return [&metrics](const std::string &plugin, plugin::Fault fault) {
+  return [&metrics](const std::string &plugin, plugin::PluginFault fault) {
     const auto count = [&](const char *name, const char *help) {
       metrics.add(metrics.series(common::kCoreOwner, metrics::Type::Counter, name, help, {{"plugin", plugin}}), 1);
     };
     switch (fault) {
-    case plugin::Fault::Abandoned:
+    case plugin::PluginFault::Abandoned:
       return count("matrixos_plugin_calls_abandoned_total", "Calls into the plugin that were given up.");
-    case plugin::Fault::Stray:
+    case plugin::PluginFault::Stray:
       return count("matrixos_plugin_stray_answers_total", "Answers of the plugin that came twice or too late.");
-    case plugin::Fault::Threw:
+    case plugin::PluginFault::Threw:
       return count("matrixos_plugin_exceptions_total", "Exceptions that left the plugin.");
     }
   };

@@ -13,7 +13,7 @@ namespace matrixos::daemon {
 namespace fs = std::filesystem;
 
 CrashWatch::~CrashWatch() {
-  plugin::Breadcrumb::close();
+  plugin::CrashRecord::close();
   if (made_.empty()) return;
   for (const char *file : {"run/breadcrumb", "lock"})
     ::unlink((made_ / file).c_str());
@@ -30,7 +30,7 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     if (!fs::exists(dataDir)) made_ = dataDir;
     // Makes the folder as it has to be, and fails when another daemon works there.
     { const storage::DataDirectory claim(dataDir); }
-    last_ = plugin::Breadcrumb::open(dataDir / "run");
+    last_ = plugin::CrashRecord::open(dataDir / "run");
     if (last_) judge(config);
   } catch (const std::exception &) {
     // The daemon is about to say the same when it opens the data directory, or runs without a breadcrumb.

@@ -2,7 +2,7 @@
 
 #include "config/Config.h"
 #include "metrics/Metrics.h"
-#include "plugin/Breadcrumb.h"
+#include "plugin/CrashRecord.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
 
@@ -30,7 +30,7 @@ public:
   /// held against a plugin.
   void report(metrics::Metrics &metrics);
   /// The daemon was told to end: what still happens is a plugin's doing only if it leaves a signal.
-  static void stopping() noexcept { plugin::Breadcrumb::stopping(); }
+  static void stopping() noexcept { plugin::CrashRecord::stopping(); }
   /// It has run long enough, or ended as it should: single crashes are forgiven.
   void survived() noexcept;
 

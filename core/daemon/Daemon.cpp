@@ -152,10 +152,10 @@ void Daemon::startApi() {
 
   api::ApiServerOptions options;
   for (const auto &address : config->getListen("api", "admin")) {
-    options.listen.push_back({address.toString(), auth::Door::Admin});
+    options.listen.push_back({address.toString(), auth::ApiSocket::Admin});
   }
   for (const auto &address : config->getListen("api", "listen")) {
-    options.listen.push_back({address.toString(), auth::Door::Api});
+    options.listen.push_back({address.toString(), auth::ApiSocket::Api});
   }
   options.authenticator = std::make_shared<const auth::Authenticator>(std::move(auth));
   options.workers = static_cast<int>(config->getInt("api", "threads"));
@@ -242,7 +242,7 @@ ReloadReport Daemon::reload() {
   ReloadReport report;
   // What was refused is asked for again: perhaps the address is free by now.
   std::set<std::string> touched = std::exchange(unsettled_, {});
-  for (const config::Change &change : config::diff(*before, *loaded.config)) {
+  for (const config::KeyChange &change : config::diff(*before, *loaded.config)) {
     const bool pluginSet = change.section == "plugins" && change.key == "enabled";
     (change.isLive || pluginSet ? report.applied : report.restart).push_back(change.toString());
     if (change.isLive) touched.insert(change.section);
@@ -273,7 +273,7 @@ PluginReloadReport Daemon::reloadPlugin(const std::string &id) {
   const std::lock_guard one(reloading_);
   const config::ConfigPtr before = config();
   PluginReloadReport report{plugins_->reload(id), {}};
-  for (const config::Change &change : config::diff(*before, *config()))
+  for (const config::KeyChange &change : config::diff(*before, *config()))
     report.config.push_back(change.toString());
   return report;
 }
@@ -318,7 +318,7 @@ std::string Daemon::platformInfo() const {
   info.set("apiSocket", socket);
   info.set("apiAddress", address);
   json::Array listeners;
-  for (const config::Listener &listener : config->listeners())
+  for (const config::ConfiguredListener &listener : config->listeners())
     listeners.add(listener.address.toString());
   info.set("listeners", listeners);
   return json::dump(info);

@@ -1,7 +1,7 @@
 #include "daemon/PluginFinder.h"
 
-#include "isolation/Description.h"
 #include "isolation/IsolatedPlugin.h"
+#include "isolation/PluginDescription.h"
 
 #include <matrixos/status.hpp>
 
@@ -38,13 +38,13 @@ plugin::DiscoveredPlugin PluginFinder::findIsolated(const std::filesystem::path 
   try {
     found.facts = plugin::PluginFile::prepare(folder, id, files_);
     found.path = found.facts.path;
-    isolation::Settings settings;
+    isolation::ProcessSettings settings;
     settings.program = program_;
     settings.file = found.facts.copy;
     settings.startTimeout = partOf(timeouts.start);
     settings.stopTimeout = partOf(timeouts.stop);
     const auto description =
-        isolation::Description::ask(program_, settings.file, found.path.string(), settings.startTimeout);
+        isolation::PluginDescription::ask(program_, settings.file, found.path.string(), settings.startTimeout);
     plugin::Manifest manifest = plugin::Manifest::read(description->descriptor(), id);
     const std::string whyNot = isolation::whyNotIsolated(*description->descriptor());
     if (!whyNot.empty()) {

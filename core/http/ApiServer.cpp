@@ -21,8 +21,8 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
   http::ServerOptions engine;
   for (const ApiListener &listener : options.listen) {
     http::ListenAddress address(listener.address);
-    address.tag = static_cast<int>(listener.door);
-    if (listener.door == auth::Door::Admin) address.unixMode = kAdminMode;
+    address.tag = static_cast<int>(listener.socket);
+    if (listener.socket == auth::ApiSocket::Admin) address.unixMode = kAdminMode;
     engine.listen.push_back(std::move(address));
   }
   engine.loops = 1;

@@ -27,7 +27,7 @@ struct AccessRecord {
 /// Where the API listens: `unix:<path>` or `address:port`.
 struct ApiListener {
   std::string address;
-  auth::Door door = auth::Door::Api;
+  auth::ApiSocket socket = auth::ApiSocket::Api;
 };
 
 struct ApiServerOptions {

@@ -2,9 +2,9 @@
 
 #include "common/CallContext.h"
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 
 #include <poll.h>
@@ -26,7 +26,7 @@ constexpr std::int64_t kCancelPollNs = 20'000'000;
 
 /// One per thread that calls; a thread waits for one thing at a time.
 int waitFd() {
-  thread_local common::UniqueFd fd;
+  thread_local FileDescriptor fd;
   if (!fd) fd.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) common::throwErrno(errno, "making an eventfd to wait for a plugin's process");
   return fd.get();
@@ -42,7 +42,7 @@ struct CallTable::Call {
   enum class State { Held, Sent, Done };
 
   std::uint64_t id = 0;
-  Invocation what;
+  CallRequest what;
   CallFrame frame;
   int wake = -1;
 
@@ -70,34 +70,34 @@ struct CallTable::Call {
   std::int64_t leftNs() const { return endless() ? INT64_MAX : frame.deadlineNs - common::monotonicNs(); }
 };
 
-mos_status CallTable::run(const Invocation &invocation, const mos_call *context, mos_error *error) noexcept {
-  return guarded(error, [&] { return runCall(invocation, context, error); });
+mos_status CallTable::run(const CallRequest &request, const mos_call *context, mos_error *error) noexcept {
+  return guarded(error, [&] { return runCall(request, context, error); });
 }
 
-mos_status CallTable::runCall(const Invocation &invocation, const mos_call *context, mos_error *error) {
+mos_status CallTable::runCall(const CallRequest &request, const mos_call *context, mos_error *error) {
   auto call = std::make_shared<Call>();
   call->id = ++lastId_;
-  call->what = invocation;
+  call->what = request;
   call->wake = waitFd();
   CallFrame &frame = call->frame;
   frame.id = call->id;
-  frame.function = static_cast<std::uint8_t>(invocation.function);
-  frame.slot = invocation.slot;
+  frame.function = static_cast<std::uint8_t>(request.function);
+  frame.slot = request.slot;
   frame.deadlineNs = context != nullptr ? context->deadline_ns : MOS_NO_DEADLINE;
   if (context != nullptr) {
     frame.operationId = fromAbi(context->operation_id);
     frame.traceId = fromAbi(context->trace_id);
   }
-  frame.first = invocation.first;
-  frame.second = invocation.second;
-  frame.number = invocation.number;
+  frame.first = request.first;
+  frame.second = request.second;
+  frame.number = request.number;
   const std::string bytes = encode(frame); // refuses what is too long
 
-  std::shared_ptr<Connection> connection;
+  std::shared_ptr<FrameChannel> channel;
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return matrixos::fail(error, Status::Unavailable, why_, "PLUGIN_PROCESS");
-    const bool lifecycle = invocation.function <= Function::Reconfigure;
+    const bool lifecycle = request.function <= Function::Reconfigure;
     if (calls_.size() >= limits_.calls && !lifecycle) {
       return matrixos::fail(error, Status::ResourceExhausted,
                             "the plugin's process has " + std::to_string(calls_.size()) +
@@ -105,8 +105,8 @@ mos_status CallTable::runCall(const Invocation &invocation, const mos_call *cont
                             "PLUGIN_BUSY", 100);
     }
     calls_.emplace(call->id, call);
-    connection = connection_;
-    if (connection) call->state = Call::State::Sent;
+    channel = channel_;
+    if (channel) call->state = Call::State::Sent;
   }
   // Whatever happens, the table forgets the call before its borrowed texts go.
   struct Forget {
@@ -119,7 +119,7 @@ mos_status CallTable::runCall(const Invocation &invocation, const mos_call *cont
       table.calls_.erase(call.id);
     }
   } const forget{*this, *call};
-  if (connection) connection->send(bytes); // if it fails the process is done for, and the call waits for the next one
+  if (channel) channel->send(bytes); // if it fails the process is done for, and the call waits for the next one
   return wait(*call, context, error);
 }
 
@@ -195,7 +195,7 @@ void CallTable::handOn(Call &call, const std::deque<std::string> &items, int pro
     call.patience = Clock::now() + kStopGrace;
     cancel(call, true);
   }
-  std::shared_ptr<Connection> connection;
+  std::shared_ptr<FrameChannel> channel;
   CreditFrame credit;
   credit.id = call.id;
   {
@@ -206,22 +206,22 @@ void CallTable::handOn(Call &call, const std::deque<std::string> &items, int pro
     if (call.taken < kStreamWindow / 2) return;
     call.outstanding -= call.taken;
     credit.cost = std::exchange(call.taken, 0);
-    connection = connection_;
+    channel = channel_;
   }
-  if (connection) connection->send(encode(credit));
+  if (channel) channel->send(encode(credit));
 }
 
 void CallTable::cancel(Call &call, bool stopSink) {
-  std::shared_ptr<Connection> connection;
+  std::shared_ptr<FrameChannel> channel;
   {
     const std::lock_guard lock(mutex_);
     call.unwanted = true;
-    if (call.state == Call::State::Sent) connection = connection_;
+    if (call.state == Call::State::Sent) channel = channel_;
   }
   CancelFrame frame;
   frame.id = call.id;
   frame.stopSink = stopSink ? 1 : 0;
-  if (connection) connection->send(encode(frame));
+  if (channel) channel->send(encode(frame));
 }
 
 mos_status CallTable::giveUp(Call &call, mos_error *error) {
@@ -268,19 +268,19 @@ mos_status CallTable::finish(Call &call, mos_error *error) {
   return call.status;
 }
 
-void CallTable::attach(std::shared_ptr<Connection> connection) {
+void CallTable::attach(std::shared_ptr<FrameChannel> channel) {
   const std::lock_guard lock(mutex_);
-  connection_ = std::move(connection);
+  channel_ = std::move(channel);
   for (auto &[id, call] : calls_) {
-    if (call->state == Call::State::Held) send(*call, connection_);
+    if (call->state == Call::State::Held) send(*call, channel_);
   }
 }
 
-void CallTable::send(Call &call, const std::shared_ptr<Connection> &connection) {
+void CallTable::send(Call &call, const std::shared_ptr<FrameChannel> &channel) {
   call.state = Call::State::Sent;
   call.outstanding = 0;
   call.taken = 0;
-  connection->send(encode(call.frame));
+  channel->send(encode(call.frame));
 }
 
 bool CallTable::mayRepeat(const Call &call) const {
@@ -299,7 +299,7 @@ bool CallTable::mayRepeat(const Call &call) const {
 
 std::size_t CallTable::detach(const std::string &why) {
   const std::lock_guard lock(mutex_);
-  connection_.reset();
+  channel_.reset();
   overdue_.clear();
   why_ = why;
   std::size_t repeats = 0;
@@ -339,7 +339,7 @@ void CallTable::fail(Call &call, Status status, const std::string &message) {
 void CallTable::end(const std::string &why) {
   const std::lock_guard lock(mutex_);
   ended_ = true;
-  connection_.reset();
+  channel_.reset();
   why_ = why;
   for (auto &[id, call] : calls_) {
     if (call->state == Call::State::Done) continue;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "isolation/Connection.h"
 #include "isolation/Frame.h"
+#include "isolation/FrameChannel.h"
 #include "isolation/Functions.h"
 
 #include <matrixos/abi/base.h>
@@ -18,7 +18,7 @@
 namespace matrixos::isolation {
 
 /// One call as its caller makes it. Texts are borrowed for the call.
-struct Invocation {
+struct CallRequest {
   Function function = Function::Capabilities;
   std::uint16_t slot = 0;
   std::string_view first, second;
@@ -45,10 +45,10 @@ public:
   CallTable(Limits limits, std::function<void()> nudge) : limits_(limits), nudge_(std::move(nudge)) {}
 
   /// Makes the call and waits for its end: answer, deadline, cancellation. Never throws.
-  mos_status run(const Invocation &invocation, const mos_call *context, mos_error *error) noexcept;
+  mos_status run(const CallRequest &request, const mos_call *context, mos_error *error) noexcept;
 
   /// A process is ready: what waits is sent to it.
-  void attach(std::shared_ptr<Connection> connection);
+  void attach(std::shared_ptr<FrameChannel> channel);
   /// The process has gone, for the reason `why` ("its process died with SIGSEGV in start()"). Gives how many calls will
   /// be made again.
   std::size_t detach(const std::string &why);
@@ -69,7 +69,7 @@ private:
   struct Call;
   using Clock = std::chrono::steady_clock;
 
-  mos_status runCall(const Invocation &invocation, const mos_call *context, mos_error *error);
+  mos_status runCall(const CallRequest &request, const mos_call *context, mos_error *error);
   mos_status wait(Call &call, const mos_call *context, mos_error *error);
   void sleep(Call &call, bool held, Clock::time_point heldSince, const mos_call *context);
   void stopWaiting(Call &call, Status why, bool held);
@@ -77,7 +77,7 @@ private:
   void cancel(Call &call, bool stopSink);
   mos_status giveUp(Call &call, mos_error *error);
   mos_status finish(Call &call, mos_error *error);
-  void send(Call &call, const std::shared_ptr<Connection> &connection);
+  void send(Call &call, const std::shared_ptr<FrameChannel> &channel);
   static void fail(Call &call, Status status, const std::string &message);
   bool mayRepeat(const Call &call) const;
 
@@ -85,7 +85,7 @@ private:
   const std::function<void()> nudge_;
   std::atomic<std::uint64_t> lastId_{0};
   mutable std::mutex mutex_;
-  std::shared_ptr<Connection> connection_; ///< null while no process is ready
+  std::shared_ptr<FrameChannel> channel_; ///< null while no process is ready
   std::map<std::uint64_t, std::shared_ptr<Call>> calls_;
   std::map<std::uint64_t, Function> overdue_;
   std::size_t queuedBytes_ = 0;

@@ -82,13 +82,13 @@ ChildProcess ChildProcess::spawn(const std::filesystem::path &program, const std
   auto *list = const_cast<posix_spawn_file_actions_t *>(&actions.value);
   ::posix_spawn_file_actions_addopen(list, 0, "/dev/null", O_RDONLY, 0);
   // Moved out of the way first, so that placing one does not overwrite another.
-  std::vector<common::UniqueFd> aside;
+  std::vector<FileDescriptor> aside;
   for (const int fd : pass) {
     aside.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 64));
     if (!aside.back()) common::throwErrno(errno, "passing a descriptor to " + path);
   }
   int next = 3;
-  for (const common::UniqueFd &fd : aside)
+  for (const FileDescriptor &fd : aside)
     ::posix_spawn_file_actions_adddup2(list, fd.get(), next++);
   ::posix_spawn_file_actions_addclosefrom_np(list, next);
   const Attributes attributes;
@@ -96,7 +96,7 @@ ChildProcess ChildProcess::spawn(const std::filesystem::path &program, const std
   pid_t pid = -1;
   const int error = ::posix_spawn(&pid, path.c_str(), list, &attributes.value, argv.data(), environment.data());
   if (error != 0) common::throwErrno(error, "starting " + path);
-  common::UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  FileDescriptor fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) {
     const int why = errno;
     ::kill(pid, SIGKILL);

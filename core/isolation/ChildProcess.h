@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/UniqueFd.h"
+#include <matrixos/file_descriptor.hpp>
 
 #include <sys/types.h>
 
@@ -43,10 +43,10 @@ public:
   std::optional<Ending> wait(std::chrono::milliseconds limit);
 
 private:
-  ChildProcess(pid_t pid, common::UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
+  ChildProcess(pid_t pid, FileDescriptor fd) : pid_(pid), fd_(std::move(fd)) {}
 
   pid_t pid_;
-  common::UniqueFd fd_;
+  FileDescriptor fd_;
   std::optional<Ending> ending_;
 };
 

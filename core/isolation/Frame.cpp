@@ -42,8 +42,8 @@ void FrameReader::end() const {
   if (!rest_.empty()) refuseFrame("a frame has " + std::to_string(rest_.size()) + " bytes too many");
 }
 
-Failure Failure::of(mos_status status, const mos_error &error) noexcept {
-  Failure failure;
+FrameError FrameError::of(mos_status status, const mos_error &error) noexcept {
+  FrameError failure;
   failure.status = status;
   if (status == MOS_OK) return failure;
   failure.retryAfterMs = error.retry_after_ms;
@@ -52,7 +52,7 @@ Failure Failure::of(mos_status status, const mos_error &error) noexcept {
   return failure;
 }
 
-mos_status Failure::give(mos_error *error) const noexcept {
+mos_status FrameError::give(mos_error *error) const noexcept {
   if (status == MOS_OK) return MOS_OK;
   const bool known = status > MOS_OK && status <= MOS_UNAUTHENTICATED;
   return fail(error, known ? static_cast<Status>(status) : Status::Unknown, message, reason,

@@ -183,7 +183,7 @@ struct CreditFrame {
 };
 
 /// All of mos_error.
-struct Failure {
+struct FrameError {
   std::int32_t status = MOS_OK;
   std::int64_t retryAfterMs = 0;
   std::string_view reason, message;
@@ -192,7 +192,7 @@ struct Failure {
     a(f.status), a(f.retryAfterMs), a(f.reason, MOS_REASON_SIZE - 1), a(f.message, MOS_MESSAGE_SIZE - 1);
   }
   /// Of a call's status and error; views into `error`.
-  static Failure of(mos_status status, const mos_error &error) noexcept;
+  static FrameError of(mos_status status, const mos_error &error) noexcept;
   /// Writes itself into `error`, which may be null, and gives the status; MOS_UNKNOWN for numbers that are none.
   mos_status give(mos_error *error) const noexcept;
 };
@@ -200,11 +200,11 @@ struct Failure {
 struct ResultFrame {
   static constexpr FrameType kType = FrameType::Result;
   std::uint64_t id = 0;
-  Failure failure;
+  FrameError failure;
   std::string_view json;
   template <typename Self, typename Archive>
   static void fields(Self &f, Archive &a) {
-    a(f.id), Failure::fields(f.failure, a), a(f.json, kMaxText);
+    a(f.id), FrameError::fields(f.failure, a), a(f.json, kMaxText);
   }
 };
 
@@ -309,14 +309,14 @@ struct AskFrame {
 struct AnswerFrame {
   static constexpr FrameType kType = FrameType::Answer;
   std::uint64_t id = 0;
-  Failure failure;
+  FrameError failure;
   std::int64_t integer = 0;
   double number = 0;
   std::string_view text;
   std::vector<std::string_view> list;
   template <typename Self, typename Archive>
   static void fields(Self &f, Archive &a) {
-    a(f.id), Failure::fields(f.failure, a), a(f.integer), a(f.number), a(f.text, kMaxText);
+    a(f.id), FrameError::fields(f.failure, a), a(f.integer), a(f.number), a(f.text, kMaxText);
     a(f.list, kMaxEntries, [](auto &item, Archive &to) { to(item, kMaxWord); });
   }
 };

@@ -17,7 +17,7 @@ namespace {
 /// Stands in the daemon for a plugin that runs elsewhere.
 class IsolatedPlugin {
 public:
-  IsolatedPlugin(const Settings &settings, std::vector<std::string> instances, const mos_host_v1 *host)
+  IsolatedPlugin(const ProcessSettings &settings, std::vector<std::string> instances, const mos_host_v1 *host)
       : services_(host), startTimeout_(settings.startTimeout), offers_(instances.size()),
         supervisor_(std::make_shared<Supervisor>(
             settings, host, [this](std::uint16_t slot, std::uint32_t minor) { onProvided(slot, minor); })) {
@@ -101,7 +101,7 @@ std::string whyNotIsolated(const mos_descriptor_v1 &descriptor) {
   return {};
 }
 
-CreateFunction isolated(Settings settings, const mos_descriptor_v1 &descriptor) {
+CreateFunction isolated(ProcessSettings settings, const mos_descriptor_v1 &descriptor) {
   settings.id = descriptor.id;
   settings.slots = static_cast<std::uint16_t>(descriptor.provides_count);
   std::vector<std::string> instances;

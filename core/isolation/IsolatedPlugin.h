@@ -17,6 +17,6 @@ using CreateFunction = std::function<mos_status(const mos_host_v1 *, mos_plugin_
 
 /// A create() as of a descriptor, for the plugin in `settings.file` without loading it here: start() starts its process
 /// and provides its runtimes, stop() ends both. To the host it looks like any plugin. `descriptor` is copied.
-CreateFunction isolated(Settings settings, const mos_descriptor_v1 &descriptor);
+CreateFunction isolated(ProcessSettings settings, const mos_descriptor_v1 &descriptor);
 
 } // namespace matrixos::isolation

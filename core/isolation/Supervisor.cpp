@@ -28,8 +28,8 @@ constexpr std::size_t kMostQueued = 32U << 20U;
 constexpr std::chrono::milliseconds kFarewell{1000};
 constexpr std::chrono::milliseconds kTick{1000};
 
-common::UniqueFd makeEventFd() {
-  common::UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+FileDescriptor makeEventFd() {
+  FileDescriptor fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) common::throwErrno(errno, "making an eventfd for a plugin's process");
   return fd;
 }
@@ -57,9 +57,9 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
 
 } // namespace
 
-Supervisor::Supervisor(Settings settings, const mos_host_v1 *host,
+Supervisor::Supervisor(ProcessSettings settings, const mos_host_v1 *host,
                        std::function<void(std::uint16_t, std::uint32_t)> provided)
-    : settings_(std::move(settings)), desk_(host, settings_.id), calls_(settings_.limits, [this] { nudge(); }),
+    : settings_(std::move(settings)), requests_(host, settings_.id), calls_(settings_.limits, [this] { nudge(); }),
       provided_(std::move(provided)), wake_(makeEventFd()) {}
 
 void Supervisor::nudge() const noexcept {
@@ -142,9 +142,9 @@ void Supervisor::work() {
     }
     if (ending()) break;
     deaths = wasHealthy ? 1 : deaths + 1;
-    desk_.countRepeats(repeats);
+    requests_.countRepeats(repeats);
     if (!pauseBefore(deaths, why)) break;
-    desk_.countRestart();
+    requests_.countRestart();
   }
   calls_.end("the plugin was stopped");
   const std::lock_guard lock(mutex_);
@@ -159,9 +159,9 @@ bool Supervisor::pauseBefore(int restart, const std::string &why) {
   pause = jittered(std::min(pause, settings_.mostBackoff));
   const std::string text = "its process " + why + ", restarting in " + duration(pause) +
                            (restart > 1 ? ", " + ordinal(restart) + " time" : "");
-  desk_.degraded(text);
-  desk_.ownLog().error("the plugin's process " + why,
-                       {{"restartInMs", std::to_string(pause.count())}, {"restarts", std::to_string(restart)}});
+  requests_.degraded(text);
+  requests_.ownLog().error("the plugin's process " + why,
+                           {{"restartInMs", std::to_string(pause.count())}, {"restarts", std::to_string(restart)}});
   const auto end = Clock::now() + pause;
   while (!ending()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
@@ -189,13 +189,13 @@ std::string Supervisor::runOnce(bool &wasHealthy) {
 void Supervisor::launch(Run &run) {
   int sockets[2], note[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) common::throwErrno(errno, "making a socket");
-  common::UniqueFd ours(sockets[0]);
-  const common::UniqueFd theirs(sockets[1]);
+  FileDescriptor ours(sockets[0]);
+  const FileDescriptor theirs(sockets[1]);
   if (::pipe2(note, O_CLOEXEC | O_NONBLOCK) != 0) common::throwErrno(errno, "making a pipe");
   run.crashNote.reset(note[0]);
-  const common::UniqueFd noteEnd(note[1]);
-  desk_.newProcess();
-  run.connection = std::make_shared<Connection>(std::move(ours), Connection::WhenFull::Fail, kMostQueued);
+  const FileDescriptor noteEnd(note[1]);
+  requests_.newProcess();
+  run.channel = std::make_shared<FrameChannel>(std::move(ours), FrameChannel::WhenFull::Fail, kMostQueued);
   run.process = std::make_unique<ChildProcess>(
       ChildProcess::spawn(settings_.program, {"--run", settings_.id, "--parent=" + std::to_string(::getpid())},
                           {theirs.get(), file_.get(), noteEnd.get()}));
@@ -203,26 +203,26 @@ void Supervisor::launch(Run &run) {
   HelloFrame hello;
   hello.abiMajor = MOS_ABI_MAJOR;
   hello.hostMinor = MOS_HOST_MINOR;
-  run.connection->send(encode(hello));
+  run.channel->send(encode(hello));
   LogLevelFrame level;
-  level.level = run.logLevel = desk_.logLevel();
-  run.connection->send(encode(level));
+  level.level = run.logLevel = requests_.logLevel();
+  run.channel->send(encode(level));
   CallFrame start; // number 0, which no other call has
   start.function = static_cast<std::uint8_t>(Function::Start);
   start.deadlineNs = MOS_NO_DEADLINE;
-  run.connection->send(encode(start));
+  run.channel->send(encode(start));
 }
 
 void Supervisor::turn(Run &run) {
   std::array<pollfd, 4> entries{pollfd{run.process->fd(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},
-                                pollfd{run.connection->wakeFd(), POLLIN, 0}, pollfd{-1, 0, 0}};
-  if (run.open) entries[3] = {run.connection->fd(), run.connection->events(), 0};
+                                pollfd{run.channel->wakeFd(), POLLIN, 0}, pollfd{-1, 0, 0}};
+  if (run.open) entries[3] = {run.channel->fd(), run.channel->events(), 0};
   ::poll(entries.data(), entries.size(), static_cast<int>(run.open ? kTick.count() : 50));
   if (entries[1].revents != 0) {
     std::uint64_t ignored = 0;
     ::eventfd_read(wake_.get(), &ignored);
   }
-  if (run.open && !run.connection->flush()) kill(run, "was killed, since it does not read");
+  if (run.open && !run.channel->flush()) kill(run, "was killed, since it does not read");
   if (run.open && (entries[3].revents & (POLLIN | POLLHUP | POLLERR)) != 0) receive(run);
   check(run);
 }
@@ -230,11 +230,11 @@ void Supervisor::turn(Run &run) {
 bool Supervisor::receive(Run &run) {
   try {
     const auto received =
-        run.connection->receive([&](FrameType type, std::string_view payload) { onFrame(run, type, payload); });
-    run.open = received != Connection::Received::End;
+        run.channel->receive([&](FrameType type, std::string_view payload) { onFrame(run, type, payload); });
+    run.open = received != FrameChannel::Received::End;
     // It hangs up when it dies; the process itself is not always gone yet.
     if (!run.open) run.dieBy = std::min(run.dieBy, Clock::now() + kFarewell);
-    return received == Connection::Received::Some;
+    return received == FrameChannel::Received::Some;
   } catch (const std::exception &e) {
     run.open = false;
     kill(run, std::string("was killed, since it sent nonsense (") + e.what() + ")");
@@ -266,14 +266,14 @@ void Supervisor::onFrame(Run &run, FrameType type, std::string_view payload) {
     return provided_(frame.slot, frame.minor);
   }
   case FrameType::Log:
-    return desk_.log(decode<LogFrame>(payload));
+    return requests_.log(decode<LogFrame>(payload));
   case FrameType::Series:
-    run.connection->send(desk_.answer(decode<SeriesFrame>(payload)));
+    run.channel->send(requests_.answer(decode<SeriesFrame>(payload)));
     return;
   case FrameType::Samples:
-    return desk_.samples(decode<SamplesFrame>(payload));
+    return requests_.samples(decode<SamplesFrame>(payload));
   case FrameType::Ask:
-    run.connection->send(desk_.answer(decode<AskFrame>(payload)));
+    run.channel->send(requests_.answer(decode<AskFrame>(payload)));
     return;
   case FrameType::Phase:
     run.phase = decode<PhaseFrame>(payload).name;
@@ -304,15 +304,15 @@ void Supervisor::onStarted(Run &run, const ResultFrame &frame) {
     up_ = started_ = true;
     changed_.notify_all();
   }
-  desk_.degraded("");
-  if (again) desk_.ownLog().info("the plugin's process runs again", {{"pid", std::to_string(run.process->pid())}});
-  calls_.attach(run.connection);
+  requests_.degraded("");
+  if (again) requests_.ownLog().info("the plugin's process runs again", {{"pid", std::to_string(run.process->pid())}});
+  calls_.attach(run.channel);
 }
 
 void Supervisor::check(Run &run) {
   const auto now = Clock::now();
   if (ending() && run.killed.empty() && run.dieBy == Clock::time_point::max()) {
-    run.connection->close();
+    run.channel->close();
     run.open = false;
     run.dieBy = now + kFarewell;
   }
@@ -321,15 +321,15 @@ void Supervisor::check(Run &run) {
   if (!run.up && now >= run.startBy) {
     return kill(run, "was killed, since it did not start within " + duration(settings_.startTimeout));
   }
-  if (run.connection->stalled(settings_.stall)) return kill(run, "was killed, since it does not read");
+  if (run.channel->stalled(settings_.stall)) return kill(run, "was killed, since it does not read");
   if (calls_.hung()) {
     return kill(run, "was killed, since it hung: " + calls_.givenUp() + " did not return by their deadlines");
   }
-  const std::uint32_t level = desk_.logLevel();
+  const std::uint32_t level = requests_.logLevel();
   if (run.open && level != run.logLevel) {
     LogLevelFrame frame;
     frame.level = run.logLevel = level;
-    run.connection->send(encode(frame));
+    run.channel->send(encode(frame));
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "isolation/CallTable.h"
 #include "isolation/ChildProcess.h"
-#include "isolation/HostDesk.h"
+#include "isolation/HostRequests.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -16,7 +16,7 @@
 namespace matrixos::isolation {
 
 /// How an isolated plugin is run.
-struct Settings {
+struct ProcessSettings {
   std::string id;
   std::filesystem::path program; ///< matrixos-plugin-host
   std::filesystem::path file;    ///< the plugin's shared object
@@ -38,7 +38,8 @@ struct Settings {
 class Supervisor : public std::enable_shared_from_this<Supervisor> {
 public:
   /// `provided`: told that the plugin provides one of its services, with its minor; on the supervisor's thread.
-  Supervisor(Settings settings, const mos_host_v1 *host, std::function<void(std::uint16_t, std::uint32_t)> provided);
+  Supervisor(ProcessSettings settings, const mos_host_v1 *host,
+             std::function<void(std::uint16_t, std::uint32_t)> provided);
 
   /// Starts the first process and waits until the plugin runs in it. Throws Error with the plugin's own failure, or
   /// with what became of the process.
@@ -53,9 +54,9 @@ private:
 
   /// One process, from its start to its end.
   struct Run {
-    std::shared_ptr<Connection> connection;
+    std::shared_ptr<FrameChannel> channel;
     std::unique_ptr<ChildProcess> process;
-    common::UniqueFd crashNote;
+    FileDescriptor crashNote;
     bool greeted = false;
     bool up = false;
     bool open = true; ///< the connection has not ended
@@ -83,13 +84,13 @@ private:
   void nudge() const noexcept;
   bool ending() const;
 
-  const Settings settings_;
-  HostDesk desk_;
+  const ProcessSettings settings_;
+  HostRequests requests_;
   CallTable calls_;
   const std::function<void(std::uint16_t, std::uint32_t)> provided_;
-  const common::UniqueFd wake_;
+  const FileDescriptor wake_;
   /// Held, so that every process gets the same code, whatever becomes of the file's name.
-  common::UniqueFd file_;
+  FileDescriptor file_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -168,7 +168,7 @@ bool appendJsonField(std::string &line, const Field &field, const std::vector<st
   return true;
 }
 
-std::string buildJson(const Entry &entry, const std::vector<std::string> &secrets) {
+std::string buildJson(const LogEntry &entry, const std::vector<std::string> &secrets) {
   std::string line = "{\"time\":\"" + timeText(entry.timeMs) + "\",\"level\":\"" + levelName(entry.level) + "\"";
   const std::size_t limit = kLongestLine - kTail;
   bool cut = false;
@@ -209,7 +209,7 @@ bool appendHumanField(std::string &line, std::string_view key, const std::string
   return whole;
 }
 
-std::string buildHuman(const Entry &entry, const std::vector<std::string> &secrets) {
+std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &secrets) {
   constexpr std::size_t kLevelColumn = 25;
   constexpr std::size_t kNameColumn = 33;
   constexpr std::size_t kMessageColumn = 50;
@@ -235,7 +235,7 @@ std::string buildHuman(const Entry &entry, const std::vector<std::string> &secre
 
 } // namespace
 
-std::string buildLine(const Entry &entry, Format format, const std::vector<std::string> &secrets) {
+std::string buildLine(const LogEntry &entry, Format format, const std::vector<std::string> &secrets) {
   return format == Format::Json ? buildJson(entry, secrets) : buildHuman(entry, secrets);
 }
 

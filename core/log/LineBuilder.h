@@ -11,7 +11,7 @@
 namespace matrixos::log {
 
 /// What a line is made of.
-struct Entry {
+struct LogEntry {
   Level level = Level::Info;
   std::int64_t timeMs = 0; ///< since the epoch
   std::string_view logger;
@@ -22,6 +22,6 @@ struct Entry {
 
 /// The line with its newline, at most kLongestLine bytes, valid UTF-8 without control bytes whatever is put in.
 /// Secrets are taken out of texts before they are cut, so that no part of one is left at an edge.
-std::string buildLine(const Entry &entry, Format format, const std::vector<std::string> &secrets);
+std::string buildLine(const LogEntry &entry, Format format, const std::vector<std::string> &secrets);
 
 } // namespace matrixos::log

@@ -89,7 +89,7 @@ public:
     secrets_ = std::move(next);
   }
 
-  void write(const Entry &entry) {
+  void write(const LogEntry &entry) {
     Format format{};
     std::shared_ptr<const std::vector<std::string>> secrets;
     {

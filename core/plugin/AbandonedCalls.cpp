@@ -22,7 +22,7 @@ void AbandonedCalls::gaveUp(const char *function, const std::string &why) {
     if (count == 1) sinceNs_ = common::monotonicNs();
     last_ = function;
   }
-  PluginFaults::instance().report(plugin_, Fault::Abandoned,
+  PluginFaults::instance().report(plugin_, PluginFault::Abandoned,
                                   std::string(function) + " " + why + " and was given up with its thread (" +
                                       std::to_string(count) + " of the " + std::to_string(kMost) +
                                       " with which the plugin is not called any more)");
@@ -33,8 +33,9 @@ void AbandonedCalls::returned(const char *function) {
     const std::lock_guard lock(mutex_);
     count_.fetch_sub(1, std::memory_order_acq_rel);
   }
-  PluginFaults::instance().report(
-      plugin_, Fault::Stray, std::string(function) + " returned after it had been given up; its answer was dropped");
+  PluginFaults::instance().report(plugin_, PluginFault::Stray,
+                                  std::string(function) +
+                                      " returned after it had been given up; its answer was dropped");
 }
 
 std::string AbandonedCalls::reason() const {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "plugin/PluginMark.h"
+#include "plugin/PluginScope.h"
 
 #include <cstdint>
 

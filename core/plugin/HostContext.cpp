@@ -1,5 +1,6 @@
 #include "plugin/HostContext.h"
 
+#include "common/HostTable.h"
 #include "plugin/PendingCalls.h"
 
 #include <deque>
@@ -17,7 +18,7 @@ constexpr std::chrono::milliseconds kRequestPatience{2000};
 /// A handler's exception is for the log; who asked is told whose it was.
 void handleRequest(const PluginTag *tag, const std::function<void()> &call) {
   mos_error error{};
-  const mos_status status = contained(tag, "handle()", &error, [&] {
+  const mos_status status = callPlugin(tag, "handle()", &error, [&] {
     call();
     return MOS_OK;
   });
@@ -34,11 +35,9 @@ std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreSer
 }
 
 HostContext::HostContext(const Manifest &manifest, CoreServices &core)
-    : manifest_(manifest), core_(core), tag_(PluginMark::tagOf(manifest.id, manifest.version)),
+    : manifest_(manifest), core_(core), tag_(PluginScope::tagOf(manifest.id, manifest.version)),
       http_(core.api, {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); }}) {
-  host_.struct_size = sizeof host_;
-  host_.minor = MOS_HOST_MINOR;
-  host_.self = this;
+  host_ = common::hostTable<mos_host_v1>(this);
   host_.get_interface = &HostContext::getInterface;
   config_ = hostConfigTable(this);
   platform_ = hostPlatformTable(this);
@@ -67,7 +66,7 @@ const void *HostContext::getInterface(void *self, const char *id) {
   return nullptr;
 }
 
-void HostContext::closeDoors() {
+void HostContext::stopAccepting() {
   core_.services.closeProvider(consumerName());
   core_.api.removeRoutes(owner_, kRequestPatience);
 }

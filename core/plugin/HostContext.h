@@ -3,9 +3,9 @@
 #include "common/Owner.h"
 #include "http/HttpInterface.h"
 #include "plugin/CallGate.h"
-#include "plugin/Contain.h"
 #include "plugin/CoreServices.h"
 #include "plugin/Manifest.h"
+#include "plugin/PluginBoundary.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -32,7 +32,7 @@ public:
   const mos_host_v1 *host() const noexcept { return &host_; }
 
   /// Refuses new requests and calls: routes go, provided services are empty. The plugin itself may still use the host.
-  void closeDoors();
+  void stopAccepting();
   /// After stop(): from now on the host's functions answer MOS_UNAVAILABLE; routes, timers, tasks, subscriptions,
   /// services and pending calls are swept. Gives what is still running after `timeout`, or "".
   std::string sweep(std::chrono::milliseconds timeout);
@@ -95,15 +95,18 @@ mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
   return guarded(error, [&] { return body(context); });
 }
 
-// One table each, in the file of its name; `self` is the context.
+// One table each; `self` is the context. In HostData.cpp:
 mos_host_config_v1 hostConfigTable(HostContext *context);
 mos_host_platform_v1 hostPlatformTable(HostContext *context);
+mos_host_sql_v1 hostSqlTable(HostContext *context);
+// In HostTelemetry.cpp:
 mos_host_log_v1 hostLogTable(HostContext *context);
 mos_host_metrics_v1 hostMetricsTable(HostContext *context);
-mos_host_sql_v1 hostSqlTable(HostContext *context);
+// In HostCallbacks.cpp:
 mos_host_events_v1 hostEventsTable(HostContext *context);
 mos_host_timers_v1 hostTimersTable(HostContext *context);
 mos_host_executor_v1 hostExecutorTable(HostContext *context);
+// In HostServices.cpp:
 mos_host_services_v1 hostServicesTable(HostContext *context);
 
 } // namespace matrixos::plugin

@@ -1,5 +1,10 @@
+#include "common/HostTable.h"
 #include "plugin/HostContext.h"
 
+#include <chrono>
+#include <string>
+
+/// What a plugin offers to others and uses of them: services.
 namespace matrixos::plugin {
 
 namespace {
@@ -27,10 +32,7 @@ const void *acquire(HostContext &context, mos_str service, mos_str instance) {
 } // namespace
 
 mos_host_services_v1 hostServicesTable(HostContext *context) {
-  mos_host_services_v1 table{};
-  table.struct_size = sizeof table;
-  table.minor = MOS_HOST_MINOR;
-  table.self = context;
+  auto table = common::hostTable<mos_host_services_v1>(context);
   table.provide = [](void *self, mos_str service, mos_str instance, const void *provided, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) { provide(c, service, instance, provided); });
   };

@@ -2,7 +2,7 @@
 
 #include "common/CallContext.h"
 #include "plugin/CallPool.h"
-#include "plugin/Contain.h"
+#include "plugin/PluginBoundary.h"
 
 #include <matrixos/status.hpp>
 
@@ -69,14 +69,14 @@ void PendingCalls::stray(std::uint64_t id) {
     if (swept_.erase(id) != 0) return;
   }
   stray_.fetch_add(1, std::memory_order_relaxed);
-  const PluginTag *by = PluginMark::here().plugin;
-  PluginFaults::instance().report(by != nullptr ? by->id : "unknown", Fault::Stray,
+  const PluginTag *by = PluginScope::here().plugin;
+  PluginFaults::instance().report(by != nullptr ? by->id : "unknown", PluginFault::Stray,
                                   "a call was answered twice, or too late; the answer was dropped");
 }
 
 void PendingCalls::deliver(const Entry &entry, mos_status status, mos_str json, const mos_error *error) {
-  containedCallback(entry.consumer.tag, "a completion",
-                    [&] { entry.original.done(entry.original.ctx, status, json, error); });
+  callBackPlugin(entry.consumer.tag, "a completion",
+                 [&] { entry.original.done(entry.original.ctx, status, json, error); });
 }
 
 void PendingCalls::answered(void *ctx, mos_status status, mos_str json, const mos_error *error) {
@@ -88,7 +88,7 @@ void PendingCalls::answered(void *ctx, mos_status status, mos_str json, const mo
   if (!pass) return;
   mos_error checked{};
   if (error != nullptr) checked = *error;
-  const PluginTag *provider = PluginMark::tagOf(pluginOf(entry.provider));
+  const PluginTag *provider = PluginScope::tagOf(pluginOf(entry.provider));
   status = checkedStatus(provider, entry.function, status, &checked);
   if (status == MOS_OK && json.len != 0 && json.ptr == nullptr) {
     status = fail(&checked, Status::Internal,
@@ -172,7 +172,7 @@ void PendingCalls::answerLate(const Entry &entry) {
     }
     const Entry entry;
   };
-  PluginFaults::instance().report(pluginOf(entry.provider), Fault::Abandoned,
+  PluginFaults::instance().report(pluginOf(entry.provider), PluginFault::Abandoned,
                                   std::string(entry.function) + " was not answered by its deadline");
   const auto job = std::make_shared<LateAnswer>(entry);
   if (guarded(nullptr, [&] { CallPool::instance().run(job); }) != MOS_OK) job->run();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "plugin/ServiceRegistry.h"
+#include "plugin/ServiceProxy.h"
 
 #include <matrixos/abi/base.h>
 

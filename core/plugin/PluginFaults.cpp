@@ -30,7 +30,7 @@ void PluginFaults::observe(Observer observer) {
   observer_.swap(observer);
 }
 
-void PluginFaults::report(const std::string &plugin, Fault fault, const std::string &what) noexcept {
+void PluginFaults::report(const std::string &plugin, PluginFault fault, const std::string &what) noexcept {
   try {
     std::uint64_t silent = 0;
     bool say = false;
@@ -58,7 +58,7 @@ void PluginFaults::report(const std::string &plugin, Fault fault, const std::str
   }
 }
 
-std::uint64_t PluginFaults::count(const std::string &plugin, Fault fault) const {
+std::uint64_t PluginFaults::count(const std::string &plugin, PluginFault fault) const {
   const std::shared_lock lock(mutex_);
   const auto at = entries_.find({plugin, fault});
   return at == entries_.end() ? 0 : at->second.count;

@@ -9,7 +9,7 @@
 namespace matrixos::plugin {
 
 /// What a plugin does that it must not, short of crashing.
-enum class Fault {
+enum class PluginFault {
   Abandoned, ///< a call into it was given up
   Stray,     ///< it answered twice, or after it had been given up
   Threw,     ///< an exception left it
@@ -23,12 +23,12 @@ public:
 
   /// Told of every fault, on the thread where it was seen; must not block. An empty one ends it, and after observe()
   /// returns the one before is not called any more.
-  using Observer = std::function<void(const std::string &plugin, Fault fault)>;
+  using Observer = std::function<void(const std::string &plugin, PluginFault fault)>;
   void observe(Observer observer);
 
   /// `what`: a sentence for the log; the same fault of the same plugin is logged every few seconds at most.
-  void report(const std::string &plugin, Fault fault, const std::string &what) noexcept;
-  std::uint64_t count(const std::string &plugin, Fault fault) const;
+  void report(const std::string &plugin, PluginFault fault, const std::string &what) noexcept;
+  std::uint64_t count(const std::string &plugin, PluginFault fault) const;
 
 private:
   struct Entry {
@@ -40,7 +40,7 @@ private:
   mutable std::shared_mutex observing_;
   Observer observer_;
   mutable std::shared_mutex mutex_;
-  std::map<std::pair<std::string, Fault>, Entry> entries_;
+  std::map<std::pair<std::string, PluginFault>, Entry> entries_;
 };
 
 } // namespace matrixos::plugin

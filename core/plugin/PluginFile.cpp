@@ -70,7 +70,7 @@ OpenPluginFile openPlugin(const fs::path &folder, const std::string &id) {
   std::error_code error;
   const fs::path home = fs::canonical(folder, error);
   if (error) throwAbsent(folder, id);
-  const common::UniqueFd folderFd(::open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor folderFd(::open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat info {};
   if (!folderFd || ::fstat(folderFd.get(), &info) != 0) common::throwErrno(errno, "opening " + home.string());
   checkOwnership(info, home, "the plugin folder");
@@ -166,7 +166,7 @@ FileFacts copyPluginFile(const OpenPluginFile &file, const std::string &id, Plug
   facts.sha256 = copy.sha256;
   try {
     checkUnchanged(file);
-    const common::UniqueFd fd(::open(facts.copy.c_str(), O_RDONLY | O_CLOEXEC));
+    const FileDescriptor fd(::open(facts.copy.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) common::throwErrno(errno, "opening " + facts.copy.string());
     elf = ElfFile::read(fd.get(), facts.path.string());
     // Asked before any of the file's code runs, since loading a library that is no plugin is not harmless: a second
@@ -189,7 +189,7 @@ const mos_descriptor_v1 *loadPluginCopy(const FileFacts &facts, const ElfFile &e
     const boost::dll::shared_library library(facts.copy, mode);
     auto &entry = library.get<const mos_descriptor_v1 *(void)>(MOS_ENTRY_NAME);
     checkEntry(reinterpret_cast<const void *>(&entry), facts);
-    CodeRanges::add(PluginMark::tagOf(facts.path.stem().string()), reinterpret_cast<const void *>(&entry));
+    CodeRanges::add(PluginScope::tagOf(facts.path.stem().string()), reinterpret_cast<const void *>(&entry));
     return entry();
   } catch (const Error &) {
     throw;

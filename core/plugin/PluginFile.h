@@ -1,9 +1,9 @@
 #pragma once
 
-#include "common/UniqueFd.h"
 #include "plugin/ElfFile.h"
 
 #include <matrixos/abi/plugin.h>
+#include <matrixos/file_descriptor.hpp>
 
 #include <sys/stat.h>
 
@@ -37,7 +37,7 @@ struct FileFacts {
 /// A plugin's file, open. What is said of it is said of the open file, whatever is put in its place meanwhile.
 struct OpenPluginFile {
   std::filesystem::path path;
-  common::UniqueFd fd;
+  FileDescriptor fd;
   struct stat info {};
 };
 

@@ -1,8 +1,8 @@
 #include "plugin/PluginFiles.h"
 
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 
 #include <Poco/SHA2Engine.h>
@@ -92,14 +92,14 @@ void checkPrivate(const fs::path &folder) {
 }
 
 /// The lock of a process's folder; none when it is held, or when the folder is not there any more.
-common::UniqueFd lockFolder(const fs::path &folder) {
-  common::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+FileDescriptor lockFolder(const fs::path &folder) {
+  FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return {};
   // Between open and lock, another process may have taken it for an abandoned one.
   struct stat held {
   }, there{};
   const bool same = ::fstat(fd.get(), &held) == 0 && ::stat(folder.c_str(), &there) == 0 && held.st_ino == there.st_ino;
-  return same ? std::move(fd) : common::UniqueFd();
+  return same ? std::move(fd) : FileDescriptor();
 }
 
 void removeContent(const fs::path &folder) {
@@ -114,7 +114,7 @@ void removeAbandoned(const fs::path &folder) {
   std::error_code error;
   for (const auto &entry : fs::directory_iterator(folder, error)) {
     if (entry.path().filename().string().rfind(kPrefix, 0) != 0) continue;
-    const common::UniqueFd lock = lockFolder(entry.path());
+    const FileDescriptor lock = lockFolder(entry.path());
     if (!lock) continue;
     removeContent(entry.path());
     ::rmdir(entry.path().c_str());
@@ -156,7 +156,7 @@ PluginFiles::Copy PluginFiles::copy(int from, const std::string &id) {
   if (own_.empty()) prepare();
   const fs::path path = own_ / (id + "." + std::to_string(++count_[id]) + ".so");
   const std::string what = "copying the plugin " + id + " to " + path.string();
-  const common::UniqueFd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const FileDescriptor to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) common::throwErrno(errno, what);
   try {
     return {path, copyContent(from, to.get(), what)};

@@ -1,8 +1,9 @@
 #pragma once
 
-#include "common/UniqueFd.h"
 #include "plugin/PluginFile.h"
 #include "plugin/Quarantine.h"
+
+#include <matrixos/file_descriptor.hpp>
 
 #include <filesystem>
 #include <map>
@@ -55,7 +56,7 @@ private:
   std::mutex mutex_;
   const std::filesystem::path folder_;
   std::filesystem::path own_;               ///< empty before the first copy
-  common::UniqueFd lock_;                   ///< on own_: this process lives
+  FileDescriptor lock_;                     ///< on own_: this process lives
   std::vector<std::filesystem::path> made_; ///< folders, in the order they were made
   std::map<std::string, unsigned> count_;   ///< copies so far, by id
   std::map<std::filesystem::path, PluginFile> loaded_;

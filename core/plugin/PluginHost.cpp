@@ -1,7 +1,7 @@
 #include "plugin/PluginHost.h"
 
 #include "log/Log.h"
-#include "plugin/Breadcrumb.h"
+#include "plugin/CrashRecord.h"
 #include "plugin/HostContext.h"
 #include "plugin/StartOrder.h"
 
@@ -36,9 +36,9 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
     if (files.quarantine() != nullptr) plugin.error = files.quarantine()->refusal(id, plugin.path);
     plugin.quarantined = !plugin.error.empty();
     if (plugin.quarantined) return plugin;
-    const PluginTag *tag = PluginMark::tagOf(id);
-    const PluginMark mark(tag, kLoading);
-    const Breadcrumb::Lifecycle lifecycle(tag, kLoading);
+    const PluginTag *tag = PluginScope::tagOf(id);
+    const PluginScope scope(tag, kLoading);
+    const CrashRecord::LifecycleCall lifecycle(tag, kLoading);
     const PluginFile file = anew ? files.loadAnew(folder, id) : files.load(folder, id);
     plugin.path = file.path();
     plugin.manifest = Manifest::read(file.descriptor(), id);

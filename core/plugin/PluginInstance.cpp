@@ -1,6 +1,6 @@
 #include "plugin/PluginInstance.h"
 
-#include "plugin/Breadcrumb.h"
+#include "plugin/CrashRecord.h"
 #include "plugin/HostContext.h"
 #include "plugin/Watchdog.h"
 
@@ -59,10 +59,10 @@ struct PluginInstance::Life {
 template <typename Body>
 WatchedResult PluginInstance::call(const std::shared_ptr<Life> &life, const char *what,
                                    std::chrono::milliseconds timeout, Body body) {
-  const Breadcrumb::Lifecycle lifecycle(life->context->tag(), what);
+  const CrashRecord::LifecycleCall lifecycle(life->context->tag(), what);
   return runWatched(life->context->manifest().id, timeout, [life, what, body](mos_error *error) {
     const PluginTag *tag = life->context->tag();
-    const mos_status status = contained(tag, what, error, [&] { return body(*life, error); });
+    const mos_status status = callPlugin(tag, what, error, [&] { return body(*life, error); });
     return checkedStatus(tag, what, status, error);
   });
 }
@@ -159,7 +159,7 @@ void PluginInstance::stop(const PluginTimeouts &timeouts) {
   if (!life) return;
   mark(PluginState::Stopping, "");
   // New requests and calls are refused first; what is inside ends while the plugin stops.
-  life->context->closeDoors();
+  life->context->stopAccepting();
   const WatchedResult stopped = call(life, "stop()", timeouts.stop, [](Life &running, mos_error *error) {
     return running.plugin.stop(running.plugin.self, error);
   });
@@ -173,7 +173,7 @@ void PluginInstance::stop(const PluginTimeouts &timeouts) {
 }
 
 std::string PluginInstance::sweep(Life &life, const PluginTimeouts &timeouts) {
-  life.context->closeDoors();
+  life.context->stopAccepting();
   return life.context->sweep(timeouts.stop);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "plugin/Breadcrumb.h"
+#include "plugin/CrashRecord.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "common/CallContext.h"
-#include "plugin/Contain.h"
 #include "plugin/PendingCalls.h"
-#include "plugin/ServiceRegistry.h"
+#include "plugin/PluginBoundary.h"
+#include "plugin/ServiceProxy.h"
 #include "plugin/WatchedCall.h"
 
 #include <matrixos/call.hpp>
@@ -35,21 +35,21 @@ protected:
 };
 
 /// One call on the caller's thread: the provider and its pass, or none.
-struct Lease {
+struct ProviderUse {
   std::shared_ptr<ServiceProvider> provider;
   CallGate::Pass pass;
 
-  explicit Lease(const ServicePoint &point) : provider(point.provider()) {
+  explicit ProviderUse(const ServicePoint &point) : provider(point.provider()) {
     if (provider) pass = provider->gate.enter();
   }
 };
 
 /// Text as a template argument: the function's name, "create()", for messages, and "create" for metrics.
 template <std::size_t Size>
-struct Name {
+struct FunctionName {
   char call[Size + 2]{};
   char text[Size]{};
-  constexpr Name(const char (&from)[Size]) { // NOLINT: implicit on purpose
+  constexpr FunctionName(const char (&from)[Size]) { // NOLINT: implicit on purpose
     std::copy_n(from, Size, text);
     std::copy_n(from, Size - 1, call);
     call[Size - 1] = '(';
@@ -129,7 +129,7 @@ public:
     mos_error *error = argumentOf<mos_error *>(args...);
     std::uint64_t completion = 0;
     const mos_completion done = wrap(completion, args...);
-    mos_status status = contained(provider_.tag, name_, error, [&] {
+    mos_status status = callPlugin(provider_.tag, name_, error, [&] {
       return callTable<Table, Member>(provider_, name_, error, replace(args, done)...);
     });
     status = checkedStatus(provider_.tag, name_, status, error);
@@ -175,11 +175,11 @@ private:
 template <typename Table>
 constexpr bool kBlocks = false;
 
-template <auto Member, Name Text>
+template <auto Member, FunctionName Text>
 struct Forward;
 
 /// Forwards one function of a table to the present provider: refuses when there is none, and reports to the observer.
-template <typename Table, typename... Args, mos_status (*Table::*Member)(void *, Args...), Name Text>
+template <typename Table, typename... Args, mos_status (*Table::*Member)(void *, Args...), FunctionName Text>
 struct Forward<Member, Text> {
   static mos_status call(void *self, Args... args) {
     auto *proxy = static_cast<ProxyBase *>(self);
@@ -196,9 +196,9 @@ private:
       if (!provider) return unavailable(proxy.point(), error);
       status = watched(proxy, std::move(provider), error, args...);
     } else {
-      const Lease lease(proxy.point());
-      if (!lease.pass) return unavailable(proxy.point(), error);
-      status = DirectFunction<Table, Member, Args...>(proxy, *lease.provider, Text.call).run(args...);
+      const ProviderUse use(proxy.point());
+      if (!use.pass) return unavailable(proxy.point(), error);
+      status = DirectFunction<Table, Member, Args...>(proxy, *use.provider, Text.call).run(args...);
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     if (proxy.point().observer()) {

@@ -1,5 +1,5 @@
 #include "plugin/ServiceForward.h"
-#include "plugin/ServiceRegistry.h"
+#include "plugin/ServiceProxy.h"
 
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/orchestrator.h>
@@ -139,8 +139,8 @@ private:
   }
 
   mos_status establish(std::uint64_t id, std::uint64_t since, mos_error *error) {
-    const Lease lease(point_);
-    if (!lease.pass) return MOS_OK;
+    const ProviderUse use(point_);
+    if (!use.pass) return MOS_OK;
     mos_instance_watcher watcher{};
     {
       const std::lock_guard lock(mutex_);
@@ -148,10 +148,10 @@ private:
       if (at == watches_.end()) return MOS_OK;
       watcher = at->second.watcher;
     }
-    const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
+    const auto *provider = static_cast<const mos_orchestrator_v1 *>(use.provider->table);
     std::uint64_t providerId = 0;
-    const PluginTag *tag = lease.provider->tag;
-    const mos_status status = contained(
+    const PluginTag *tag = use.provider->tag;
+    const mos_status status = callPlugin(
         tag, "watch()", error, [&] { return provider->watch(provider->self, since, watcher, &providerId, error); });
     const std::lock_guard lock(mutex_);
     if (status != MOS_OK)
@@ -175,11 +175,11 @@ private:
 
   /// A provider that has gone has no watches left: nothing to end is success.
   mos_status end(std::uint64_t providerId, mos_error *error) {
-    const Lease lease(point_);
-    if (!lease.pass || providerId == 0) return MOS_OK;
-    const auto *provider = static_cast<const mos_orchestrator_v1 *>(lease.provider->table);
-    return contained(lease.provider->tag, "unwatch()", error,
-                     [&] { return provider->unwatch(provider->self, providerId, error); });
+    const ProviderUse use(point_);
+    if (!use.pass || providerId == 0) return MOS_OK;
+    const auto *provider = static_cast<const mos_orchestrator_v1 *>(use.provider->table);
+    return callPlugin(use.provider->tag, "unwatch()", error,
+                      [&] { return provider->unwatch(provider->self, providerId, error); });
   }
 
   mos_orchestrator_v1 table_{};

@@ -6,20 +6,6 @@
 
 namespace matrixos::plugin {
 
-std::string pluginOf(const std::string &life) {
-  return life.substr(0, life.find('#'));
-}
-
-std::shared_ptr<ServiceProvider> ServicePoint::provider() const {
-  const std::lock_guard lock(mutex_);
-  return provider_;
-}
-
-void ServicePoint::set(std::shared_ptr<ServiceProvider> provider) {
-  const std::lock_guard lock(mutex_);
-  provider_.swap(provider);
-}
-
 ServicePoint &ServiceRegistry::point(const std::string &service, const std::string &instance) {
   auto &place = points_[{service, instance}];
   if (!place) place = std::make_unique<ServicePoint>(service, instance, observer_, limits_);
@@ -39,7 +25,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
   auto provider = std::make_shared<ServiceProvider>();
   provider->plugin = plugin;
   provider->table = table;
-  provider->tag = PluginMark::tagOf(pluginOf(plugin));
+  provider->tag = PluginScope::tagOf(pluginOf(plugin));
   std::vector<std::shared_ptr<ServiceProxy>> proxies;
   {
     const std::lock_guard lock(mutex_);

@@ -2,7 +2,7 @@
 
 #include "common/CallContext.h"
 #include "plugin/AbandonedCalls.h"
-#include "plugin/Contain.h"
+#include "plugin/PluginBoundary.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -102,13 +102,13 @@ void WatchedCall::run() noexcept {
 }
 
 mos_status WatchedCall::callProvider() noexcept {
-  const mos_status status = contained(provider_->tag, function_, &error_, [&] { return invoke(*provider_); });
+  const mos_status status = callPlugin(provider_->tag, function_, &error_, [&] { return invoke(*provider_); });
   return checkedStatus(provider_->tag, function_, status, &error_);
 }
 
 /// Copies the answer, so that the consumer never touches the provider's memory, and releases it.
 mos_status WatchedCall::takeBuffer(mos_status status) noexcept {
-  return contained(provider_->tag, function_, &error_, [&]() -> mos_status {
+  return callPlugin(provider_->tag, function_, &error_, [&]() -> mos_status {
     if (status == MOS_OK && !checkBuffer(provider_->tag, function_, buffer_, &error_)) return MOS_INTERNAL;
     if (status == MOS_OK && buffer_.len != 0) answer_.assign(buffer_.ptr, buffer_.len);
     if (buffer_.release != nullptr) buffer_.release(&buffer_);
@@ -157,8 +157,8 @@ mos_sink WatchedCall::lendSink(mos_sink sink) {
 
 std::int32_t WatchedCall::item(void *ctx, mos_str item) {
   if (const auto self = Sinks::instance().find(reinterpret_cast<std::uint64_t>(ctx))) return self->passOn(item);
-  const PluginTag *by = PluginMark::here().plugin;
-  PluginFaults::instance().report(by != nullptr ? by->id : "unknown", Fault::Stray,
+  const PluginTag *by = PluginScope::here().plugin;
+  PluginFaults::instance().report(by != nullptr ? by->id : "unknown", PluginFault::Stray,
                                   "an item came for a call that had returned; it was dropped");
   return MOS_SINK_STOP;
 }
@@ -168,7 +168,7 @@ std::int32_t WatchedCall::passOn(mos_str item) noexcept {
   if (!borrowed_ || sink_.item == nullptr) return MOS_SINK_STOP;
   if (item.ptr == nullptr) item.len = 0;
   std::int32_t answer = MOS_SINK_STOP;
-  containedCallback(consumer_, "a sink", [&] { answer = sink_.item(sink_.ctx, item); });
+  callBackPlugin(consumer_, "a sink", [&] { answer = sink_.item(sink_.ctx, item); });
   borrowEndedNs_ = common::monotonicNs();
   return answer;
 }

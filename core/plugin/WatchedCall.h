@@ -1,11 +1,11 @@
 #pragma once
 
-#include "common/UniqueFd.h"
 #include "plugin/CallGate.h"
 #include "plugin/CallPool.h"
-#include "plugin/ServiceRegistry.h"
+#include "plugin/ServiceProxy.h"
 
 #include <matrixos/abi/base.h>
+#include <matrixos/file_descriptor.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -78,7 +78,7 @@ private:
 
   // Lent to the provider.
   std::string operationId_, traceId_;
-  common::UniqueFd cancelFd_;
+  FileDescriptor cancelFd_;
   mos_call call_{};
   mos_buf buffer_{};
   mos_error error_{};

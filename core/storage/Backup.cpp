@@ -2,11 +2,11 @@
 
 #include "common/AtomicFile.h"
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
-#include "storage/Connection.h"
+#include "storage/SqliteConnection.h"
 #include "storage/SqliteError.h"
 
 #include <matrixos/failpoint.hpp>
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <fcntl.h>
@@ -68,7 +68,7 @@ void requireIntact(sqlite3 *db, const std::string &file) {
 class Temporary {
 public:
   explicit Temporary(const std::filesystem::path &target) : path_(target.string() + ".tmp-" + makeUlid()) {
-    const common::UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    const FileDescriptor fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd) common::throwErrno(errno, "writing " + path_);
   }
   ~Temporary() {
@@ -113,14 +113,14 @@ void foldLog(const std::string &file) {
 
 } // namespace
 
-void writeBackup(Connection &from, const std::filesystem::path &to) {
+void writeBackup(SqliteConnection &from, const std::filesystem::path &to) {
   Temporary temporary(to);
   copyVerified(from.handle(), temporary);
   MATRIXOS_FAILPOINT("db.backup_prerename");
   temporary.publish(to);
 }
 
-void checkDatabase(Connection &connection) {
+void checkDatabase(SqliteConnection &connection) {
   const char *const name = sqlite3_db_filename(connection.handle(), "main");
   std::string problem;
   connection.queryTrusted("PRAGMA integrity_check(1)", {}, [&](const Row &row) {

@@ -5,14 +5,14 @@
 
 namespace matrixos::storage {
 
-class Connection;
+class SqliteConnection;
 
 /// Copies the connection's database with SQLite's online backup (https://sqlite.org/backup.html) into a temporary file,
 /// checks that copy, syncs it and renames it to `to`. Internal to core/storage; use Database::backup().
-void writeBackup(Connection &from, const std::filesystem::path &to);
+void writeBackup(SqliteConnection &from, const std::filesystem::path &to);
 
 /// Integrity and foreign keys. Throws Error(DataLoss). Internal to core/storage; use Database::checkIntegrity().
-void checkDatabase(Connection &connection);
+void checkDatabase(SqliteConnection &connection);
 
 /// Puts a backup in the place of the database `file`, which nobody may have open: take the DataDirectory's lock first.
 /// The backup is checked and copied before anything is touched; the old database stays beside it as the returned path

@@ -1,7 +1,7 @@
 /// The folder that belongs to one daemon.
 #pragma once
 
-#include "common/UniqueFd.h"
+#include <matrixos/file_descriptor.hpp>
 
 #include <filesystem>
 
@@ -20,7 +20,7 @@ public:
 
 private:
   std::filesystem::path path_;
-  common::UniqueFd lock_;
+  FileDescriptor lock_;
 };
 
 } // namespace matrixos::storage

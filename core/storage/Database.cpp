@@ -2,11 +2,12 @@
 
 #include "common/AtomicFile.h"
 #include "common/SystemError.h"
-#include "common/UniqueFd.h"
 #include "storage/Backup.h"
-#include "storage/Connection.h"
 #include "storage/Migrator.h"
+#include "storage/SqliteConnection.h"
 #include "storage/Writer.h"
+
+#include <matrixos/file_descriptor.hpp>
 
 #include <fcntl.h>
 
@@ -21,9 +22,9 @@ constexpr std::size_t kIdleReaders = 16;
 
 /// Makes the file with our mode, so that SQLite gives its log the same one, and finds out early why it cannot be.
 void makeFile(const std::filesystem::path &file) {
-  const common::UniqueFd existing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  const FileDescriptor existing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
   if (existing) return;
-  const common::UniqueFd made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const FileDescriptor made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!made) common::throwErrno(errno, "opening the database " + file.string());
   common::syncDirectory(file.parent_path().empty() ? "." : file.parent_path());
 }
@@ -43,8 +44,8 @@ public:
       }
     }
     if (connection_) return;
-    connection_ =
-        std::make_unique<Connection>(database.options_.file, Connection::Role::Reader, database.options_.busyTimeout);
+    connection_ = std::make_unique<SqliteConnection>(database.options_.file, SqliteConnection::Role::Reader,
+                                                     database.options_.busyTimeout);
   }
   ~Reader() {
     const std::lock_guard lock(database_.mutex_);
@@ -53,12 +54,12 @@ public:
   Reader(const Reader &) = delete;
   Reader &operator=(const Reader &) = delete;
 
-  Connection *operator->() const { return connection_.get(); }
-  Connection &operator*() const { return *connection_; }
+  SqliteConnection *operator->() const { return connection_.get(); }
+  SqliteConnection &operator*() const { return *connection_; }
 
 private:
   const Database &database_;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<SqliteConnection> connection_;
 };
 
 Database::Database(DatabaseOptions options) : options_(std::move(options)) {
@@ -104,7 +105,7 @@ std::int64_t Database::exec(std::string_view sql, Params params, std::int64_t ex
 }
 
 void Database::migrate(std::string_view owner, std::span<const Migration> steps) {
-  writer_->run([&](Connection &connection) { Migrator(connection, options_.file, owner).run(steps); });
+  writer_->run([&](SqliteConnection &connection) { Migrator(connection, options_.file, owner).run(steps); });
 }
 
 void Database::backup(const std::filesystem::path &to) const {
@@ -116,8 +117,7 @@ void Database::checkIntegrity() const {
 }
 
 Database::Counts Database::counts() const {
-  const Writer::Counts counts = writer_->counts();
-  return {counts.batches, counts.transactions, counts.checkpoints};
+  return writer_->counts();
 }
 
 } // namespace matrixos::storage

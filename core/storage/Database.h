@@ -1,7 +1,8 @@
 /// The platform's database: reads, atomic batches, migrations, backups.
 #pragma once
 
-#include "storage/Value.h"
+#include "storage/Row.h"
+#include "storage/Statement.h"
 
 #include <chrono>
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace matrixos::storage {
 
-class Connection;
+class SqliteConnection;
 class Writer;
 
 struct DatabaseOptions {
@@ -86,7 +87,7 @@ private:
   DatabaseOptions options_;
   std::unique_ptr<Writer> writer_;
   mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Connection>> readers_; ///< not in use now
+  mutable std::vector<std::unique_ptr<SqliteConnection>> readers_; ///< not in use now
 };
 
 } // namespace matrixos::storage

@@ -1,7 +1,7 @@
 #include "storage/Migrator.h"
 
 #include "storage/Backup.h"
-#include "storage/Connection.h"
+#include "storage/SqliteConnection.h"
 
 #include <matrixos/failpoint.hpp>
 
@@ -34,7 +34,7 @@ void checkNumbers(const std::string &owner, std::span<const Migration> steps) {
 
 } // namespace
 
-Migrator::Migrator(Connection &connection, std::filesystem::path file, std::string_view owner)
+Migrator::Migrator(SqliteConnection &connection, std::filesystem::path file, std::string_view owner)
     : connection_(connection), file_(std::move(file)), owner_(owner) {}
 
 void Migrator::run(std::span<const Migration> steps) {
@@ -115,7 +115,7 @@ void Migrator::apply(std::span<const Migration> steps) {
   // Foreign keys cannot be switched inside a transaction.
   connection_.run("PRAGMA foreign_keys=OFF");
   struct Restore {
-    Connection &connection;
+    SqliteConnection &connection;
     ~Restore() {
       connection.rollback();
       connection.run("PRAGMA foreign_keys=ON");

@@ -1,7 +1,7 @@
 /// Numbered schema steps. Internal to core/storage.
 #pragma once
 
-#include "storage/Value.h"
+#include "storage/Statement.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -12,12 +12,12 @@
 
 namespace matrixos::storage {
 
-class Connection;
+class SqliteConnection;
 
 /// Brings one owner's tables up to date; see Database::migrate(). Lives on the writer's thread, outside a transaction.
 class Migrator {
 public:
-  Migrator(Connection &connection, std::filesystem::path file, std::string_view owner);
+  Migrator(SqliteConnection &connection, std::filesystem::path file, std::string_view owner);
   void run(std::span<const Migration> steps);
 
 private:
@@ -35,7 +35,7 @@ private:
   void applyStep(const Migration &step);
   void checkForeignKeys() const;
 
-  Connection &connection_;
+  SqliteConnection &connection_;
   std::filesystem::path file_;
   std::string owner_;
 };

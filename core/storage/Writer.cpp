@@ -1,6 +1,6 @@
 #include "storage/Writer.h"
 
-#include "storage/Connection.h"
+#include "storage/SqliteConnection.h"
 
 #include <matrixos/failpoint.hpp>
 
@@ -21,7 +21,7 @@ constexpr int kCheckpointPages = 1000;
 } // namespace
 
 Writer::Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout)
-    : connection_(std::make_unique<Connection>(file, Connection::Role::Writer, busyTimeout)),
+    : connection_(std::make_unique<SqliteConnection>(file, SqliteConnection::Role::Writer, busyTimeout)),
       checkpointAt_(kCheckpointPages) {
   // Replaces SQLite's automatic checkpoint, which would run inside COMMIT while the caller waits.
   sqlite3_wal_hook(
@@ -50,13 +50,13 @@ std::vector<std::int64_t> Writer::exec(std::span<const Statement> statements) {
   return std::move(request.changed);
 }
 
-void Writer::run(const std::function<void(Connection &)> &job) {
+void Writer::run(const std::function<void(SqliteConnection &)> &job) {
   Request request;
   request.job = &job;
   submit(request);
 }
 
-Writer::Counts Writer::counts() const {
+Database::Counts Writer::counts() const {
   const std::lock_guard lock(mutex_);
   return counts_;
 }

@@ -1,7 +1,8 @@
 /// The one connection that writes. Internal to core/storage.
 #pragma once
 
-#include "storage/Value.h"
+#include "storage/Database.h"
+#include "storage/Statement.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -18,19 +19,13 @@
 
 namespace matrixos::storage {
 
-class Connection;
+class SqliteConnection;
 
 /// Owns the writing connection and its thread. Batches that arrive while another is being synced to disk share the next
 /// transaction and its sync, each apart in a savepoint; callers return when their batch is durable. Checkpoints run on
 /// the same thread, after the callers were answered.
 class Writer {
 public:
-  struct Counts {
-    std::uint64_t batches = 0;
-    std::uint64_t transactions = 0;
-    std::uint64_t checkpoints = 0;
-  };
-
   Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout);
   /// Ends what is queued, checkpoints and closes.
   ~Writer();
@@ -40,14 +35,14 @@ public:
   /// Runs the statements as one atomic batch and returns the rows that each changed. Blocks until it is durable.
   std::vector<std::int64_t> exec(std::span<const Statement> statements);
   /// Runs work on the writer's thread, outside a transaction, with nothing else going on. Throws what it throws.
-  void run(const std::function<void(Connection &)> &job);
+  void run(const std::function<void(SqliteConnection &)> &job);
 
-  Counts counts() const;
+  Database::Counts counts() const;
 
 private:
   struct Request {
     std::span<const Statement> statements;
-    const std::function<void(Connection &)> *job = nullptr;
+    const std::function<void(SqliteConnection &)> *job = nullptr;
     std::vector<std::int64_t> changed;
     std::exception_ptr error;
     bool done = false;
@@ -66,13 +61,13 @@ private:
   void answer(const Group &group);
   void checkpointIfDue();
 
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<SqliteConnection> connection_;
   int walPages_ = 0;
   int checkpointAt_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Request *> queue_;
-  Counts counts_;
+  Database::Counts counts_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -1,7 +1,7 @@
 /// Policy.h: the policy stage, who may pass.
 #pragma once
 
-#include "Router.h"
+#include "HostRouter.h"
 
 #include <http/codec/Head.h>
 
@@ -9,14 +9,14 @@
 
 namespace matrixos::proxy {
 
-enum class Verdict { Allow, Deny, Pending };
+enum class PolicyVerdict { Allow, Deny, Pending };
 
 /// A request that waits for its verdict.
 class Later {
 public:
   /// The function that brings the verdict: Allow or Deny, once, on any thread. To be asked for once, and only by who
   /// answers Pending.
-  virtual std::function<void(Verdict)> promise() = 0;
+  virtual std::function<void(PolicyVerdict)> promise() = 0;
 
 protected:
   ~Later() = default;
@@ -27,13 +27,15 @@ class Policy {
 public:
   virtual ~Policy() = default;
   /// The arguments are borrowed for the call.
-  virtual Verdict check(const http::RequestHead &head, const Decision &decision, Later &later) = 0;
+  virtual PolicyVerdict check(const http::RequestHead &head, const RoutingDecision &decision, Later &later) = 0;
 };
 
 /// Lets everybody pass.
 class AllowAll final : public Policy {
 public:
-  Verdict check(const http::RequestHead &, const Decision &, Later &) override { return Verdict::Allow; }
+  PolicyVerdict check(const http::RequestHead &, const RoutingDecision &, Later &) override {
+    return PolicyVerdict::Allow;
+  }
 };
 
 } // namespace matrixos::proxy

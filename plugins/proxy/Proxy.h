@@ -3,9 +3,9 @@
 
 #include "AllowedOrigins.h"
 #include "HeaderPolicy.h"
+#include "HostRouter.h"
 #include "Policy.h"
 #include "RouteTable.h"
-#include "Router.h"
 #include "Telemetry.h"
 #include "Waker.h"
 
@@ -54,7 +54,7 @@ struct Settings {
 struct Shared {
   Shared(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
 
-  const Router router;
+  const HostRouter router;
   RouteTable &routes;
   Policy &policy;
   Waker *const waker;                        ///< null: nobody starts instances

@@ -51,9 +51,9 @@ class ProxySession::Pending final : public Later {
 public:
   Pending(ProxySession &session, http::Exchange &exchange) : session_(session), exchange_(exchange) {}
 
-  std::function<void(Verdict)> promise() override {
+  std::function<void(PolicyVerdict)> promise() override {
     ticket_ = exchange_.hold(session_.options().wakeDeadline);
-    return [weak = exchange_.loop().weak_from_this(), ticket = ticket_, session = &session_](Verdict verdict) {
+    return [weak = exchange_.loop().weak_from_this(), ticket = ticket_, session = &session_](PolicyVerdict verdict) {
       // The session lives as long as the held exchange does.
       const auto loop = weak.lock();
       if (loop)
@@ -69,7 +69,7 @@ private:
 
 ProxySession::~ProxySession() {
   stopWaiting();
-  leaveDoor();
+  leaveThrottle();
 }
 
 // ------------------------------------------------------------------------------------------------- route and policy
@@ -88,31 +88,31 @@ void ProxySession::onRequest(http::Exchange &exchange) {
   }
   HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
   switch (decision_.kind) {
-  case Decision::Kind::Misdirected:
+  case RoutingDecision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");
-  case Decision::Kind::UnknownHandle:
+  case RoutingDecision::Kind::UnknownHandle:
     return fail(exchange, 404, "there is no such handle");
-  case Decision::Kind::Instance:
+  case RoutingDecision::Kind::Instance:
     route_ = loop_.routes.find(decision_.handle);
     if (route_) break;
     if (!shared_.routes.isSynced()) return fail(exchange, 503, "the platform is still starting; try again", 1);
     return fail(exchange, 404, "there is no such handle");
-  case Decision::Kind::Api:
+  case RoutingDecision::Kind::Api:
     break;
   }
-  if (!loop_.settings->origins.admits(head, decision_.kind == Decision::Kind::Api)) {
+  if (!loop_.settings->origins.admits(head, decision_.kind == RoutingDecision::Kind::Api)) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
   Pending pending(*this, exchange);
-  const Verdict verdict = shared_.policy.check(head, decision_, pending);
-  if (verdict != Verdict::Pending) applyVerdict(exchange, verdict);
+  const PolicyVerdict verdict = shared_.policy.check(head, decision_, pending);
+  if (verdict != PolicyVerdict::Pending) applyVerdict(exchange, verdict);
 }
 
-void ProxySession::applyVerdict(http::Exchange &exchange, Verdict verdict) {
-  if (verdict != Verdict::Allow) return fail(exchange, 403, "you may not do this");
+void ProxySession::applyVerdict(http::Exchange &exchange, PolicyVerdict verdict) {
+  if (verdict != PolicyVerdict::Allow) return fail(exchange, 403, "you may not do this");
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
-  if (decision_.kind == Decision::Kind::Instance) return toInstance(exchange);
+  if (decision_.kind == RoutingDecision::Kind::Instance) return toInstance(exchange);
   if (!shared_.api) return fail(exchange, 503, "the API is not served here");
   forwardTo(exchange, shared_.api);
 }
@@ -214,14 +214,14 @@ void ProxySession::woken(http::Exchange &exchange, const WakeResult &result) {
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
-  goToDoor(exchange);
+  enterThrottle(exchange);
 }
 
-void ProxySession::goToDoor(http::Exchange &exchange) {
-  atDoor_ = route_->activity;
-  const std::uint64_t held = exchange.hold(Door::kPatience);
+void ProxySession::enterThrottle(http::Exchange &exchange) {
+  throttled_ = route_->activity;
+  const std::uint64_t held = exchange.hold(StartupThrottle::kPatience);
   const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
-  const bool in = atDoor_->door.knock(this, [weak, held, this] {
+  const bool in = throttled_->throttle.enter(this, [weak, held, this] {
     // `this` lives as long as the held exchange does.
     if (const auto loop = weak.lock()) loop->resume(held, [this](http::Exchange &e) { goIn(e); });
   });
@@ -235,8 +235,8 @@ void ProxySession::goIn(http::Exchange &exchange) {
   forwardTo(exchange, upstream());
 }
 
-void ProxySession::leaveDoor() noexcept {
-  if (const auto cell = std::exchange(atDoor_, nullptr)) cell->door.leave(this);
+void ProxySession::leaveThrottle() noexcept {
+  if (const auto cell = std::exchange(throttled_, nullptr)) cell->throttle.leave(this);
 }
 
 void ProxySession::stopWaiting() noexcept {
@@ -268,8 +268,8 @@ void ProxySession::showProgress(http::Exchange &exchange, int reloadSeconds) {
 
 void ProxySession::onHoldTimeout(http::Exchange &exchange) {
   if (waiting_ && pageDue_) return showProgress(exchange, kReload);
-  if (atDoor_ && std::chrono::steady_clock::now() < waitEnds_) {
-    const std::chrono::milliseconds more = atDoor_->door.knockAgain(this);
+  if (throttled_ && std::chrono::steady_clock::now() < waitEnds_) {
+    const std::chrono::milliseconds more = throttled_->throttle.enterAnyway(this);
     if (more.count() == 0) return goIn(exchange);
     exchange.hold(more);
     return;
@@ -298,7 +298,7 @@ void ProxySession::forwardTo(http::Exchange &exchange, const std::shared_ptr<con
 }
 
 bool ProxySession::isCurrent(http::Exchange &, const http::Upstream &to) {
-  if (decision_.kind != Decision::Kind::Instance) return true;
+  if (decision_.kind != RoutingDecision::Kind::Instance) return true;
   const auto now = loop_.routes.find(decision_.handle);
   return now && (decision_.gateway ? now->gateway : now->shell).get() == &to;
 }
@@ -313,7 +313,7 @@ void ProxySession::followRoute(http::Exchange &exchange) {
 }
 
 void ProxySession::onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) {
-  const bool api = decision_.kind == Decision::Kind::Api;
+  const bool api = decision_.kind == RoutingDecision::Kind::Api;
   const http::RequestHead &head = exchange.request();
   if (!api && failure != http::ForwardFailure::BadResponse) noteReady(false);
   switch (failure) {
@@ -351,13 +351,13 @@ void ProxySession::writeRequest(http::Exchange &exchange, http::HeadWriter &writ
     writer.requestLine(head.method, "/" + std::string(decision_.target));
   else
     writer.requestLine(head.method, decision_.target);
-  loop_.settings->headers.writeRequest(head, client_, decision_.kind == Decision::Kind::Instance, writer);
+  loop_.settings->headers.writeRequest(head, client_, decision_.kind == RoutingDecision::Kind::Instance, writer);
 }
 
 void ProxySession::writeResponse(http::Exchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
-  const bool tenant = decision_.kind == Decision::Kind::Instance;
+  const bool tenant = decision_.kind == RoutingDecision::Kind::Instance;
   if (tenant) noteReady(true);
-  if (atDoor_ && !head.isInterim()) leaveDoor();
+  if (throttled_ && !head.isInterim()) leaveThrottle();
   eventStream_ =
       tenant && http::sameText(head.fields.value(http::Name::ContentType).substr(0, 17), "text/event-stream");
   // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
@@ -400,14 +400,14 @@ void ProxySession::onUpgraded(http::Exchange &exchange) {
 
 RouteClass ProxySession::routeClass() const noexcept {
   switch (decision_.kind) {
-  case Decision::Kind::Api:
+  case RoutingDecision::Kind::Api:
     return RouteClass::Api;
-  case Decision::Kind::Instance:
+  case RoutingDecision::Kind::Instance:
     // Names that nobody has must not look like traffic to somebody.
     if (!route_) return RouteClass::None;
     return decision_.gateway ? RouteClass::Gateway : RouteClass::Shell;
-  case Decision::Kind::UnknownHandle:
-  case Decision::Kind::Misdirected:
+  case RoutingDecision::Kind::UnknownHandle:
+  case RoutingDecision::Kind::Misdirected:
     break;
   }
   return RouteClass::None;
@@ -415,8 +415,8 @@ RouteClass ProxySession::routeClass() const noexcept {
 
 void ProxySession::onFinished(http::Exchange &exchange, const http::Summary &summary) {
   stopWaiting();
-  leaveDoor();
-  const Outcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};
+  leaveThrottle();
+  const RequestOutcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};
   loop_.telemetry.finished(outcome);
   if (loop_.telemetry.logs()) {
     if (!summary.upgraded) noteRequest(exchange.request());
@@ -426,8 +426,8 @@ void ProxySession::onFinished(http::Exchange &exchange, const http::Summary &sum
   route_.reset();
 }
 
-void ProxySession::logRequest(const Outcome &outcome, const http::Summary &summary) {
-  AccessRecord record;
+void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary &summary) {
+  AccessLogLine record;
   record.atMs = wallMs();
   if (route_) record.handle = decision_.handle;
   record.method = std::move(method_);
@@ -442,10 +442,10 @@ void ProxySession::logRequest(const Outcome &outcome, const http::Summary &summa
 }
 
 void ProxySession::onRefused(int status, const char *reason) {
-  const Outcome outcome{RouteClass::None, status, 0, 0, 0};
+  const RequestOutcome outcome{RouteClass::None, status, 0, 0, 0};
   loop_.telemetry.finished(outcome);
   if (!loop_.telemetry.logs()) return;
-  AccessRecord record;
+  AccessLogLine record;
   record.atMs = wallMs();
   record.outcome = outcome;
   record.reason = reason;

@@ -35,16 +35,16 @@ public:
 
 private:
   class Pending;
-  void applyVerdict(http::Exchange &exchange, Verdict verdict);
+  void applyVerdict(http::Exchange &exchange, PolicyVerdict verdict);
   void toInstance(http::Exchange &exchange);
   bool takePlace(const http::RequestHead &head);
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
   void wake(http::Exchange &exchange);
   void woken(http::Exchange &exchange, const WakeResult &result);
-  void goToDoor(http::Exchange &exchange);
+  void enterThrottle(http::Exchange &exchange);
   void goIn(http::Exchange &exchange);
-  void leaveDoor() noexcept;
+  void leaveThrottle() noexcept;
   void forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
   void followRoute(http::Exchange &exchange);
   void fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
@@ -54,9 +54,9 @@ private:
   void showProgress(http::Exchange &exchange, int reloadSeconds);
   void stopWaiting() noexcept;
   void noteRequest(const http::RequestHead &head);
-  void logRequest(const Outcome &outcome, const http::Summary &summary);
+  void logRequest(const RequestOutcome &outcome, const http::Summary &summary);
   std::uint64_t maxBody() const noexcept {
-    return decision_.kind == Decision::Kind::Api ? options().maxApiBody : options().maxInstanceBody;
+    return decision_.kind == RoutingDecision::Kind::Api ? options().maxApiBody : options().maxInstanceBody;
   }
   const ProxyOptions &options() const noexcept { return loop_.settings->options; }
   const std::shared_ptr<const http::Upstream> &upstream() const noexcept;
@@ -66,17 +66,17 @@ private:
   LoopState &loop_;
   PeerFacts peer_;
   std::uint64_t generation_; // of the settings that peer_ rests on
-  Decision decision_;
+  RoutingDecision decision_;
   ClientFacts client_;
-  std::shared_ptr<const Route> route_;
+  std::shared_ptr<const InstanceRoute> route_;
   InstancePlace place_;
   std::string serverTiming_; // phases of a wake
   std::chrono::steady_clock::time_point wokenAt_;
   std::string method_; // kept for the log once the head has gone
   std::string path_;
   std::uint64_t wakeTicket_ = 0;
-  std::shared_ptr<WakeClaim> claim_;     // while the request waits
-  std::shared_ptr<ActivityCell> atDoor_; // from the end of its wait to its answer
+  std::shared_ptr<WakeClaim> claim_;        // while the request waits
+  std::shared_ptr<ActivityCell> throttled_; // from the end of its wait to its answer
   std::chrono::steady_clock::time_point waitEnds_;
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait

@@ -56,7 +56,7 @@ void Reporter::report(Proxy &proxy) noexcept {
 }
 
 void Reporter::writeLog(const Batch &batch) const {
-  for (const AccessRecord &record : batch.access) {
+  for (const AccessLogLine &record : batch.access) {
     log_.info("request", {{"endedAt", timeOf(record.atMs)},
                           {"route", kRouteClassNames[static_cast<std::size_t>(record.outcome.route)]},
                           {"handle", record.handle},

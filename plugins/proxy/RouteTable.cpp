@@ -88,7 +88,7 @@ void RouteTable::take(const InstanceRecord &record, bool mayBeNew) {
     Slot &slot = slots_[shardOf(record.handle)];
     const std::lock_guard lock(slot.mutex);
     const auto found = slot.shard->find(record.handle);
-    const std::shared_ptr<const Route> before = found == slot.shard->end() ? nullptr : found->second;
+    const std::shared_ptr<const InstanceRoute> before = found == slot.shard->end() ? nullptr : found->second;
     // Watch and wake both deliver records; whichever is older loses.
     if (before && before->id == record.id && before->rev > record.rev) return;
     if (!before && (record.status == "deleted" || !mayBeNew)) return;
@@ -97,7 +97,7 @@ void RouteTable::take(const InstanceRecord &record, bool mayBeNew) {
       return;
 
     auto next = std::make_shared<Shard>(*slot.shard);
-    std::shared_ptr<const Route> after;
+    std::shared_ptr<const InstanceRoute> after;
     if (record.status == "deleted")
       next->erase(record.handle);
     else
@@ -124,8 +124,8 @@ void RouteTable::tellRetired(const Candidates &gone) {
     retired_(candidate);
 }
 
-std::shared_ptr<const Route> RouteTable::makeRoute(const InstanceRecord &record, const Route *before) {
-  auto route = std::make_shared<Route>();
+std::shared_ptr<const InstanceRoute> RouteTable::makeRoute(const InstanceRecord &record, const InstanceRoute *before) {
+  auto route = std::make_shared<InstanceRoute>();
   route->id = record.id;
   route->handle = record.handle;
   route->status = record.status;
@@ -173,7 +173,7 @@ std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRec
   return made;
 }
 
-std::shared_ptr<const Route> RouteCache::find(const std::string &handle) {
+std::shared_ptr<const InstanceRoute> RouteCache::find(const std::string &handle) {
   const std::size_t index = RouteTable::shardOf(handle);
   const RouteTable::Slot &slot = table_.slots_[index];
   Entry &entry = entries_[index];

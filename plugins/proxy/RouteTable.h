@@ -1,7 +1,7 @@
 /// RouteTable.h: who can be reached where.
 #pragma once
 
-#include "Door.h"
+#include "StartupThrottle.h"
 
 #include <http/engine/Session.h>
 
@@ -31,7 +31,7 @@ struct ActivityCell {
   std::atomic<std::uint64_t> shellReady{0};
   std::atomic<std::uint64_t> gatewayReady{0};
 
-  Door door;
+  StartupThrottle throttle;
 
   std::atomic<std::uint64_t> &ready(bool gateway) noexcept { return gateway ? gatewayReady : shellReady; }
 };
@@ -70,7 +70,7 @@ private:
 };
 
 /// One instance as the data plane sees it. Immutable.
-struct Route {
+struct InstanceRoute {
   std::string id;
   std::string handle;
   std::string status;
@@ -108,7 +108,7 @@ InstanceRecord parseInstance(std::string_view json);
 /// shard, not the table. apply() and synced() may be called on any thread; readers use a RouteCache each.
 class RouteTable {
 public:
-  using Shard = std::unordered_map<std::string, std::shared_ptr<const Route>>;
+  using Shard = std::unordered_map<std::string, std::shared_ptr<const InstanceRoute>>;
   static constexpr std::size_t kShards = 256;
 
   /// Takes a record in; one that is older than what is known is ignored.
@@ -137,7 +137,7 @@ private:
   using Candidates = std::vector<http::Upstream::Candidate>;
   void take(const InstanceRecord &record, bool mayBeNew);
   static std::size_t shardOf(std::string_view handle) noexcept;
-  std::shared_ptr<const Route> makeRoute(const InstanceRecord &record, const Route *before);
+  std::shared_ptr<const InstanceRoute> makeRoute(const InstanceRecord &record, const InstanceRoute *before);
   std::shared_ptr<const http::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
                                                      const std::shared_ptr<const http::Upstream> &known);
   void tellRetired(const Candidates &gone);
@@ -153,7 +153,7 @@ private:
 class RouteCache {
 public:
   explicit RouteCache(const RouteTable &table) : table_(table) {}
-  std::shared_ptr<const Route> find(const std::string &handle);
+  std::shared_ptr<const InstanceRoute> find(const std::string &handle);
 
 private:
   struct Entry {

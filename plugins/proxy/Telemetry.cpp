@@ -5,7 +5,7 @@
 
 namespace matrixos::proxy {
 
-void LoopTelemetry::finished(const Outcome &outcome) {
+void LoopTelemetry::finished(const RequestOutcome &outcome) {
   const double seconds = static_cast<double>(outcome.tookMicros) / 1e6;
   const auto bucket = static_cast<std::size_t>(std::lower_bound(kTookSeconds.begin(), kTookSeconds.end(), seconds) -
                                                kTookSeconds.begin());
@@ -19,7 +19,7 @@ void LoopTelemetry::finished(const Outcome &outcome) {
   batch_.bytesOut += outcome.bytesOut;
 }
 
-void LoopTelemetry::log(AccessRecord record) {
+void LoopTelemetry::log(AccessLogLine record) {
   const std::lock_guard lock(mutex_);
   if (batch_.access.size() < kMostRecords)
     batch_.access.push_back(std::move(record));

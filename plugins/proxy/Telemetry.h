@@ -19,7 +19,7 @@ enum class RouteClass : std::uint8_t { Shell, Gateway, Api, None };
 inline constexpr std::array<const char *, 4> kRouteClassNames{"shell", "gateway", "api", "none"};
 
 /// What is counted of a request.
-struct Outcome {
+struct RequestOutcome {
   RouteClass route = RouteClass::None;
   int status = 0;
   std::uint64_t bytesIn = 0;
@@ -28,14 +28,14 @@ struct Outcome {
 };
 
 /// One line of the access log.
-struct AccessRecord {
+struct AccessLogLine {
   std::int64_t atMs = 0; ///< wall clock, ms since the epoch, when it ended
   std::string handle;
   std::string method;
   std::string path; ///< without the query, which may hold secrets
   std::string peer;
   std::string requestId;
-  Outcome outcome;
+  RequestOutcome outcome;
   bool upgraded = false;
   bool woken = false;
   std::string reason;
@@ -61,7 +61,7 @@ struct Batch {
   std::uint64_t wakes = 0;
   std::uint64_t bytesIn = 0;
   std::uint64_t bytesOut = 0;
-  std::vector<AccessRecord> access;
+  std::vector<AccessLogLine> access;
   std::uint64_t accessDropped = 0;
   std::vector<std::pair<std::string, std::uint64_t>> activity; ///< handle, uses
 };
@@ -71,11 +71,11 @@ class LoopTelemetry {
 public:
   explicit LoopTelemetry(bool accessLog) : accessLog_(accessLog) {}
 
-  void finished(const Outcome &outcome);
+  void finished(const RequestOutcome &outcome);
   /// A line is wanted for each request. The loop's thread.
   bool logs() const noexcept { return accessLog_; }
   void setLogs(bool wanted) noexcept { accessLog_ = wanted; }
-  void log(AccessRecord record);
+  void log(AccessLogLine record);
   void woke();
   void used(const std::shared_ptr<ActivityCell> &cell, std::uint64_t count);
   /// Adds what has come together to `out` and forgets it.

@@ -1,6 +1,6 @@
 #include "DockerRuntime.h"
 
-#include "Description.h"
+#include "ContainerDescription.h"
 #include "PullProgress.h"
 #include "RegistryAuth.h"
 #include "Text.h"

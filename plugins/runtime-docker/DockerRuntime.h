@@ -3,7 +3,7 @@
 #include "DockerApi.h"
 #include "HostVolumes.h"
 #include "InstanceSpec.h"
-#include "NetworkLeases.h"
+#include "NetworkLocks.h"
 #include "Settings.h"
 
 #include <matrixos/runtime.hpp>
@@ -67,7 +67,7 @@ private:
   const Settings &settings_;
   DockerApi api_;
   HostVolumes volumes_;
-  NetworkLeases leases_;
+  NetworkLocks locks_;
 };
 
 } // namespace matrixos::docker

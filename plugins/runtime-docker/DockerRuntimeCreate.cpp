@@ -57,7 +57,7 @@ std::string DockerRuntime::create(const Call &call, std::string_view specJson) {
     volumes_.check(volume.volume);
   addLabels(call, spec);
   std::vector<InstanceSpec::Network> made;
-  NetworkLeases::Use use = leases_.use(call, namesOf(spec.networks));
+  NetworkLocks::Use use = locks_.use(call, namesOf(spec.networks));
   try {
     for (const InstanceSpec::Network &network : spec.networks) {
       if (ensureNetwork(call, network)) made.push_back(network);
@@ -187,7 +187,7 @@ bool DockerRuntime::hasNetwork(const Call &call, const std::string &name) {
 
 bool DockerRuntime::ensureNetwork(const Call &call, const InstanceSpec::Network &network) {
   if (network.name == "bridge") return false;
-  const NetworkLeases::Creation turn = leases_.createTurn(call, network.name);
+  const NetworkLocks::Creation turn = locks_.createTurn(call, network.name);
   if (hasNetwork(call, network.name)) return false;
   std::map<std::string, std::string> labels;
   if (!settings_.installId.empty()) labels.emplace(label::kInstallId, settings_.installId);
@@ -207,8 +207,8 @@ bool DockerRuntime::ensureNetwork(const Call &call, const InstanceSpec::Network 
 }
 
 void DockerRuntime::removeIfUnused(const Call &call, const NetworkInfo &network) {
-  const NetworkLeases::Removal lease = leases_.removeTurn(call, network.name);
-  if (!lease || api_.networkHasContainers(call, network.name)) return;
+  const NetworkLocks::Removal removal = locks_.removeTurn(call, network.name);
+  if (!removal || api_.networkHasContainers(call, network.name)) return;
   try {
     api_.removeNetwork(call, network.id);
   } catch (const EngineRefusal &) {
@@ -230,7 +230,7 @@ void DockerRuntime::repairNetworks(const Call &call, const std::string &ref) {
   for (const Attachment &attachment : info.networks) {
     if (isUserNetwork(attachment.network)) networks.push_back({attachment.network});
   }
-  const NetworkLeases::Use use = leases_.use(call, namesOf(networks));
+  const NetworkLocks::Use use = locks_.use(call, namesOf(networks));
   for (const InstanceSpec::Network &network : networks) {
     ensureNetwork(call, network);
     try {

@@ -12,7 +12,7 @@
 
 namespace matrixos::simulated {
 
-enum class State : std::uint8_t { Created, Running, Paused, Exited };
+enum class ContainerState : std::uint8_t { Created, Running, Paused, Exited };
 constexpr std::array<std::string_view, 4> kStateNames{"created", "running", "paused", "exited"};
 
 /// What was said of an instance's health from outside; `Own` is what the configuration makes of it.
@@ -37,11 +37,11 @@ struct Life {
   std::uint32_t address = 0; ///< 0 while it does not run
   std::uint32_t starts = 0;
   std::int32_t exitCode = 0;
-  State state = State::Created;
+  ContainerState state = ContainerState::Created;
   Health health = Health::Own;
   bool oomKilled = false;
 
-  bool isUp() const noexcept { return state == State::Running || state == State::Paused; }
+  bool isUp() const noexcept { return state == ContainerState::Running || state == ContainerState::Paused; }
 };
 
 /// One simulated container. Kept small: there are 100,000 of them.

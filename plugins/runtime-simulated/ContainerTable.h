@@ -32,7 +32,7 @@ public:
   Container *findBySerial(std::uint64_t serial);
   Container *findByName(std::string_view name);
   std::size_t size() const noexcept { return bySerial_.size(); }
-  std::size_t count(State state) const noexcept { return counts_[static_cast<std::size_t>(state)]; }
+  std::size_t count(ContainerState state) const noexcept { return counts_[static_cast<std::size_t>(state)]; }
   /// The one way to change a life, so that the counts are right.
   void setLife(Container &container, const Life &life) noexcept;
 

@@ -60,9 +60,9 @@ ControlRoutes::ControlRoutes(const mos_host_v1 *host, SimulatedEngine &engine, S
 }
 
 std::string ControlRoutes::clockJson() const {
-  Clock &clock = engine_.clock();
+  EngineClock &clock = engine_.clock();
   JsonObject object;
-  object.add("mode", clock.mode() == Clock::Mode::Real ? "real" : "virtual").add("nowMs", clock.nowMs());
+  object.add("mode", clock.mode() == EngineClock::Mode::Real ? "real" : "virtual").add("nowMs", clock.nowMs());
   object.add("paused", clock.paused()).add("waiting", static_cast<std::uint64_t>(clock.sleepers()));
   object.add("hanging", static_cast<std::uint64_t>(clock.hanging()));
   return std::move(object).str();
@@ -127,7 +127,7 @@ void ControlRoutes::addFaults() {
 void ControlRoutes::addClock() {
   routes_.add("POST", "/simulated/clock", kAdmin, "Moves, stops or restarts virtual time", [this](Exchange &exchange) {
     const json::Object::Ptr body = bodyOf(exchange);
-    Clock &clock = engine_.clock();
+    EngineClock &clock = engine_.clock();
     if (body->has("paused")) clock.setPaused(json::getBool(*body, "paused", false));
     if (body->has("advanceMs")) clock.advance(std::chrono::milliseconds(json::getInt(*body, "advanceMs", 0)));
     exchange.json(200, clockJson());

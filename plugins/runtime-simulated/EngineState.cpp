@@ -61,7 +61,7 @@ std::string EngineState::dropRecord(const Container &container) {
   return record(Kind::Drop, ByteWriter().number(container.serial));
 }
 
-std::string EngineState::volumeRecord(const std::string &ref, const Volume &volume) {
+std::string EngineState::volumeRecord(const std::string &ref, const SimulatedVolume &volume) {
   return record(Kind::Volume, ByteWriter().text(ref).number(volume.data).number(volume.operation));
 }
 
@@ -137,7 +137,7 @@ void EngineState::replayLife(std::string_view bytes) {
   Container *container = containers.findBySerial(in.number());
   if (container == nullptr) throw Error(Status::DataLoss, "a state belongs to no container", "BAD_RECORD");
   Life life;
-  life.state = static_cast<State>(std::min<std::uint64_t>(in.number(), kStateNames.size() - 1));
+  life.state = static_cast<ContainerState>(std::min<std::uint64_t>(in.number(), kStateNames.size() - 1));
   life.health = static_cast<Health>(std::min<std::uint64_t>(in.number(), 2));
   life.oomKilled = in.number() != 0;
   life.exitCode = in.as<std::int32_t>();

@@ -14,7 +14,7 @@
 namespace matrixos::simulated {
 
 /// A volume's content is a number: the same number is the same data, wherever it was moved or copied to.
-struct Volume {
+struct SimulatedVolume {
   std::uint64_t data = 0;
   std::uint64_t operation = 0; ///< hash of the operation id it was made by
 };
@@ -32,8 +32,8 @@ struct EngineState {
 
   std::uint64_t seed;
   ContainerTable containers;
-  std::unordered_map<std::string, Volume> volumes; ///< by ref
-  std::map<std::string, VolumeCopy> trash;         ///< by the name they were given
+  std::unordered_map<std::string, SimulatedVolume> volumes; ///< by ref
+  std::map<std::string, VolumeCopy> trash;                  ///< by the name they were given
   std::map<std::string, VolumeCopy> snapshots;
   std::map<std::string, std::string> images;         ///< present ones, with their digest
   std::map<std::string, std::uint64_t> publications; ///< how often the registry's image was replaced by a newer one
@@ -46,7 +46,7 @@ struct EngineState {
   std::string putRecord(const Container &container) const;
   static std::string lifeRecord(const Container &container, const Life &life);
   static std::string dropRecord(const Container &container);
-  static std::string volumeRecord(const std::string &ref, const Volume &volume);
+  static std::string volumeRecord(const std::string &ref, const SimulatedVolume &volume);
   static std::string volumeGoneRecord(const std::string &ref);
   static std::string trashRecord(const std::string &as, const VolumeCopy &copy);
   static std::string snapshotRecord(const std::string &as, const VolumeCopy &copy);

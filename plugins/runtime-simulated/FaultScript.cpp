@@ -209,8 +209,8 @@ bool FaultScript::strikes(Entry &entry) const {
   return rule.probability >= 1 || fractionAt(seed_, entry.stream, entry.matched) < rule.probability;
 }
 
-std::optional<Fault> FaultScript::decide(CallKind call, std::string_view subject) {
-  std::optional<Fault> fault;
+std::optional<InjectedFault> FaultScript::decide(CallKind call, std::string_view subject) {
+  std::optional<InjectedFault> fault;
   const std::lock_guard lock(mutex_);
   for (std::vector<Entry> &list : entries_) {
     for (Entry &entry : list) {
@@ -220,7 +220,7 @@ std::optional<Fault> FaultScript::decide(CallKind call, std::string_view subject
       // Every rule counts every call, so that one does not shift the other's count.
       if (!strikes(entry) || fault) continue;
       ++entry.struck;
-      fault = Fault{rule.effect, rule.delay, rule.message};
+      fault = InjectedFault{rule.effect, rule.delay, rule.message};
     }
   }
   return fault;

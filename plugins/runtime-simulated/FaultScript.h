@@ -56,7 +56,7 @@ struct FaultRule {
 };
 
 /// What a rule decided for one call.
-struct Fault {
+struct InjectedFault {
   Effect effect;
   std::chrono::milliseconds delay;
   std::string message;
@@ -73,7 +73,7 @@ public:
   void replace(Source source, std::vector<FaultRule> rules);
   void append(Source source, std::vector<FaultRule> rules);
   /// `subject`: name of the container, image or volume that the call is about; empty when it is about none.
-  std::optional<Fault> decide(CallKind call, std::string_view subject);
+  std::optional<InjectedFault> decide(CallKind call, std::string_view subject);
   /// Array of rules with "source", "matched" and "struck".
   std::string json() const;
 

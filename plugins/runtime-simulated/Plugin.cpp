@@ -140,8 +140,8 @@ public:
     const EngineOptions options = readOptions(config_);
     const Pace pace = readPace(config_);
     auto rules = readFaults(config_);
-    clock_ =
-        std::make_unique<Clock>(config_.getString("clock") == "virtual" ? Clock::Mode::Virtual : Clock::Mode::Real);
+    clock_ = std::make_unique<EngineClock>(config_.getString("clock") == "virtual" ? EngineClock::Mode::Virtual
+                                                                                   : EngineClock::Mode::Real);
     engine_ = std::make_unique<SimulatedEngine>(options, *clock_);
     faults_ = std::make_unique<FaultScript>(options.seed);
     faults_->replace(FaultScript::Source::Config, std::move(rules));
@@ -221,7 +221,7 @@ private:
   Metrics metrics_;
   Services services_;
   std::vector<Series> calls_, failures_, struck_, instances_;
-  std::unique_ptr<Clock> clock_;
+  std::unique_ptr<EngineClock> clock_;
   std::unique_ptr<SimulatedEngine> engine_;
   std::unique_ptr<FaultScript> faults_;
   std::unique_ptr<FaultFile> file_;

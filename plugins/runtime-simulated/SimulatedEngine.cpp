@@ -34,7 +34,7 @@ Error notRunning(const Container &container) {
 
 } // namespace
 
-SimulatedEngine::SimulatedEngine(EngineOptions options, Clock &clock)
+SimulatedEngine::SimulatedEngine(EngineOptions options, EngineClock &clock)
     : options_(std::move(options)), clock_(clock), state_(options_.seed), addresses_(options_.addresses) {
   if (!options_.stateDir.empty()) load();
   for (const std::string &image : options_.images) {
@@ -260,7 +260,7 @@ void SimulatedEngine::startLocked(Container &container) {
   Life life = container.life;
   try {
     life.address = addresses_.take();
-    life.state = State::Running;
+    life.state = ContainerState::Running;
     life.health = Health::Own;
     life.oomKilled = false;
     life.exitCode = 0;
@@ -277,7 +277,7 @@ void SimulatedEngine::startLocked(Container &container) {
 
 void SimulatedEngine::endLocked(Container &container, std::int32_t exitCode, bool outOfMemory) {
   Life life = container.life;
-  life.state = State::Exited;
+  life.state = ContainerState::Exited;
   life.exitCode = exitCode;
   life.oomKilled = outOfMemory;
   life.finishedAt = clock_.nowMs();
@@ -292,7 +292,7 @@ void SimulatedEngine::endLocked(Container &container, std::int32_t exitCode, boo
 
 void SimulatedEngine::resumeLocked(Container &container) {
   Life life = container.life;
-  life.state = State::Running;
+  life.state = ContainerState::Running;
   change(container, life);
   tell("unpaused", container);
 }
@@ -300,8 +300,8 @@ void SimulatedEngine::resumeLocked(Container &container) {
 void SimulatedEngine::start(std::string_view ref) {
   const std::lock_guard lock(mutex_);
   Container &container = require(ref);
-  if (container.life.state == State::Running) return;
-  if (container.life.state == State::Paused) return resumeLocked(container);
+  if (container.life.state == ContainerState::Running) return;
+  if (container.life.state == ContainerState::Paused) return resumeLocked(container);
   startLocked(container);
 }
 
@@ -310,7 +310,7 @@ void SimulatedEngine::stop(std::string_view ref, bool killed) {
   Container *container = find(ref);
   if (container == nullptr || !container->life.isUp()) return;
   // What is frozen cannot end in good order.
-  if (container->life.state == State::Paused) resumeLocked(*container);
+  if (container->life.state == ContainerState::Paused) resumeLocked(*container);
   endLocked(*container, killed ? kKilled : 0, false);
   tell("stopped", *container, container->life.exitCode);
 }
@@ -346,10 +346,10 @@ void SimulatedEngine::removeUnusedNetworks() {
 void SimulatedEngine::pause(std::string_view ref) {
   const std::lock_guard lock(mutex_);
   Container &container = require(ref);
-  if (container.life.state == State::Paused) return;
-  if (container.life.state != State::Running) throw notRunning(container);
+  if (container.life.state == ContainerState::Paused) return;
+  if (container.life.state != ContainerState::Running) throw notRunning(container);
   Life life = container.life;
-  life.state = State::Paused;
+  life.state = ContainerState::Paused;
   change(container, life);
   tell("paused", container);
 }
@@ -357,8 +357,8 @@ void SimulatedEngine::pause(std::string_view ref) {
 void SimulatedEngine::unpause(std::string_view ref) {
   const std::lock_guard lock(mutex_);
   Container &container = require(ref);
-  if (container.life.state == State::Running) return;
-  if (container.life.state != State::Paused) throw notRunning(container);
+  if (container.life.state == ContainerState::Running) return;
+  if (container.life.state != ContainerState::Paused) throw notRunning(container);
   resumeLocked(container);
 }
 
@@ -376,7 +376,7 @@ std::pair<std::string, bool> SimulatedEngine::ensureVolume(const std::string &na
   const auto found = state_.volumes.find(ref);
   // Said again to whoever made it and lost the answer, who would otherwise not know that it is theirs to take back.
   if (found != state_.volumes.end()) return {ref, operation != 0 && found->second.operation == operation};
-  const Volume volume{state_.nextData, operation};
+  const SimulatedVolume volume{state_.nextData, operation};
   write({EngineState::volumeRecord(ref, volume)});
   ++state_.nextData;
   state_.volumes.emplace(ref, volume);

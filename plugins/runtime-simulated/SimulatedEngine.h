@@ -1,8 +1,8 @@
 #pragma once
 
-#include "Clock.h"
+#include "EngineClock.h"
 #include "EngineState.h"
-#include "EventHub.h"
+#include "EventBroadcaster.h"
 #include "Journal.h"
 #include "Spec.h"
 
@@ -45,10 +45,10 @@ struct EngineOptions {
 class SimulatedEngine {
 public:
   /// Takes up what stateDir holds. The clock outlives the engine.
-  SimulatedEngine(EngineOptions options, Clock &clock);
+  SimulatedEngine(EngineOptions options, EngineClock &clock);
 
   const EngineOptions &options() const noexcept { return options_; }
-  Clock &clock() noexcept { return clock_; }
+  EngineClock &clock() noexcept { return clock_; }
 
   std::string capabilities() const;
 
@@ -131,13 +131,13 @@ private:
   std::uint64_t identity(const Container &container) const noexcept;
 
   const EngineOptions options_;
-  Clock &clock_;
+  EngineClock &clock_;
   mutable std::mutex mutex_;
   EngineState state_;
   AddressPool addresses_;
   std::set<std::uint16_t> occupied_;
   std::unordered_map<std::uint16_t, std::uint64_t> boundPorts_; ///< to the serial that has it
-  EventHub hub_;
+  EventBroadcaster hub_;
   Journal journal_;
 };
 

@@ -160,7 +160,7 @@ std::vector<std::string> SimulatedEngine::endLines(const Container &container) c
 }
 
 void SimulatedEngine::logs(const Call &call, std::string_view ref, std::int64_t tail, bool follow, const ItemFn &line) {
-  std::unique_ptr<EventHub::Stream> stream;
+  std::unique_ptr<EventBroadcaster::Stream> stream;
   std::vector<std::string> lines;
   std::uint64_t serial = 0, known = 0;
   {
@@ -180,7 +180,7 @@ void SimulatedEngine::logs(const Call &call, std::string_view ref, std::int64_t 
     if (!line(lines[at])) return;
   }
   while (stream) {
-    for (const EngineEvent &event : stream->next(call, clock_.shutdownFd())) {
+    for (const SimulatedEvent &event : stream->next(call, clock_.shutdownFd())) {
       if (event.sequence <= known || (event.type != "died" && event.type != "removed")) continue;
       if (event.type == "died")
         line(logLine("stderr", event.timeMs, "ended with exit code " + std::to_string(event.exitCode)));
@@ -190,13 +190,13 @@ void SimulatedEngine::logs(const Call &call, std::string_view ref, std::int64_t 
 }
 
 void SimulatedEngine::events(const Call &call, const Labels &labels, const ItemFn &item) {
-  std::unique_ptr<EventHub::Stream> stream;
+  std::unique_ptr<EventBroadcaster::Stream> stream;
   {
     const std::lock_guard lock(mutex_);
     stream = hub_.listen(state_.containers.filterOfFuture(labels));
   }
   for (;;) {
-    for (const EngineEvent &event : stream->next(call, clock_.shutdownFd())) {
+    for (const SimulatedEvent &event : stream->next(call, clock_.shutdownFd())) {
       if (!item(event.json())) return;
     }
   }
@@ -214,7 +214,7 @@ std::array<std::size_t, kStateNames.size()> SimulatedEngine::counts() const {
   const std::lock_guard lock(mutex_);
   std::array<std::size_t, kStateNames.size()> counts{};
   for (std::size_t state = 0; state < counts.size(); ++state)
-    counts[state] = state_.containers.count(static_cast<State>(state));
+    counts[state] = state_.containers.count(static_cast<ContainerState>(state));
   return counts;
 }
 
@@ -228,7 +228,8 @@ std::string SimulatedEngine::summary() const {
   JsonObject instances;
   instances.add("total", static_cast<std::uint64_t>(state_.containers.size()));
   for (std::size_t state = 0; state < kStateNames.size(); ++state)
-    instances.add(kStateNames[state], static_cast<std::uint64_t>(state_.containers.count(static_cast<State>(state))));
+    instances.add(kStateNames[state],
+                  static_cast<std::uint64_t>(state_.containers.count(static_cast<ContainerState>(state))));
   JsonObject images, networks, trash, snapshots;
   for (const auto &[name, digest] : state_.images)
     images.add(name, digest);

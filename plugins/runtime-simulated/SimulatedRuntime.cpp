@@ -14,12 +14,12 @@ namespace {
 /// A pull reports about five times a second.
 constexpr std::chrono::milliseconds kProgressPause{200};
 
-std::string words(const Fault &fault, CallKind kind, const char *what) {
+std::string words(const InjectedFault &fault, CallKind kind, const char *what) {
   if (!fault.message.empty()) return fault.message;
   return std::string(what) + " (a fault of " + std::string(nameOf(kind)) + " that the script asks for)";
 }
 
-Error lostReply(const Fault &fault, CallKind kind) {
+Error lostReply(const InjectedFault &fault, CallKind kind) {
   return Error(Status::Unavailable, words(fault, kind, "the engine's answer was lost"), MOS_REASON_ENGINE_UNREACHABLE);
 }
 
@@ -29,7 +29,7 @@ Error cutShort(const std::string &what) {
 }
 
 /// Throws what the fault does to a call in place of its effect; returns for those that let it have its effect.
-void refuse(const Fault &fault, CallKind kind, Clock &clock, const Call &call) {
+void refuse(const InjectedFault &fault, CallKind kind, EngineClock &clock, const Call &call) {
   const bool pull = kind == CallKind::Pull;
   switch (fault.effect) {
   case Effect::NotFound:
@@ -86,7 +86,7 @@ std::string SimulatedRuntime::countersJson() const {
   return std::move(all).str();
 }
 
-std::optional<Fault> SimulatedRuntime::meet(CallKind kind, const Call &call, std::string_view subject) {
+std::optional<InjectedFault> SimulatedRuntime::meet(CallKind kind, const Call &call, std::string_view subject) {
   if (file_ != nullptr) file_->refresh();
   auto fault = faults_.decide(kind, subject);
   if (!fault) return fault;
@@ -99,7 +99,7 @@ std::optional<Fault> SimulatedRuntime::meet(CallKind kind, const Call &call, std
 /// The way of every call. `effect` gets a Step and gives the reply, or nothing.
 template <typename Body>
 auto SimulatedRuntime::perform(CallKind kind, const Call &call, std::string_view subject, Wait wait, Body effect) {
-  const Clock::Turn turn(clock_);
+  const EngineClock::Turn turn(clock_);
   Counter &counter = counters_[indexOf(kind)];
   const std::uint64_t number = ++counter.calls;
   ++counter.running;

@@ -78,13 +78,13 @@ private:
   auto perform(CallKind kind, const Call &call, std::string_view subject, Effect effect) {
     return perform(kind, call, subject, Wait::Before, std::move(effect));
   }
-  std::optional<Fault> meet(CallKind kind, const Call &call, std::string_view subject);
+  std::optional<InjectedFault> meet(CallKind kind, const Call &call, std::string_view subject);
   Pace pace() const;
   std::string subjectOf(std::string_view ref);
   std::string fetch(const Call &call, const std::string &image, const Step &step, const ItemFn &progress);
 
   SimulatedEngine &engine_;
-  Clock &clock_;
+  EngineClock &clock_;
   FaultScript &faults_;
   FaultFile *file_;
   const CallObserver observer_;

@@ -15,7 +15,7 @@
 
 namespace matrixos::conformance {
 
-class Session;
+class CaseSession;
 
 /// What the cases may use, and what they are to know of the runtime. The defaults suit a runtime that takes any image.
 struct Options {
@@ -41,13 +41,13 @@ struct Options {
   bool keep = false;                             ///< leave what the cases made
 };
 
-enum class Outcome { Pass, Fail, Skip };
+enum class CaseOutcome { Pass, Fail, Skip };
 
 /// How one case went.
-struct Result {
+struct CaseResult {
   std::string id;
   std::string group;
-  Outcome outcome = Outcome::Pass;
+  CaseOutcome outcome = CaseOutcome::Pass;
   std::string reason;   ///< of a skip; of a failure in one sentence
   std::string expected; ///< failures only, as the three below
   std::string got;
@@ -63,7 +63,7 @@ struct Case {
   std::string title; ///< what holds when it passes
   std::string rule;  ///< where that is promised
   bool core = false; ///< part of what every runtime has to pass, whatever it is made of
-  std::function<void(Session &)> run;
+  std::function<void(CaseSession &)> run;
 
   std::string group() const { return id.substr(0, id.find('.')); }
 };
@@ -72,27 +72,27 @@ struct Case {
 const std::vector<Case> &cases();
 
 /// Called before and after a case.
-struct Progress {
+struct CaseObserver {
   std::function<void(const Case &)> begins;
-  std::function<void(const Result &)> ends;
+  std::function<void(const CaseResult &)> ends;
 };
 
 /// Runs `selected` one after the other against `runtime` and removes what they made. Blocks; any thread. The table has
 /// to stay valid for as long as a result says abandoned. Throws nothing but std::bad_alloc.
-std::vector<Result> run(const mos_runtime_v1 *runtime, Options options, const std::vector<Case> &selected,
-                        const Progress &progress = {});
+std::vector<CaseResult> run(const mos_runtime_v1 *runtime, Options options, const std::vector<Case> &selected,
+                            const CaseObserver &progress = {});
 
 /// The cases whose id or group matches `pattern` (`*` and `?`, several by comma; empty: all), optionally core only.
 std::vector<Case> select(const std::vector<Case> &all, const std::string &pattern, bool coreOnly);
 
 /// The whole as JSON: {"plugin", "version", "abi", "cases": [{"id", "group", "result", "reason", "ms", …}], "summary"}.
-std::string toJson(const std::string &plugin, const std::string &version, const std::vector<Result> &results);
+std::string toJson(const std::string &plugin, const std::string &version, const std::vector<CaseResult> &results);
 /// "N passed, N failed, N skipped".
-std::string summary(const std::vector<Result> &results);
+std::string summary(const std::vector<CaseResult> &results);
 /// A result for people: one line, and for a failure what was expected, what came, the rule and the calls.
-std::string describe(const Result &result, bool colour);
+std::string describe(const CaseResult &result, bool colour);
 /// One result as a line of JSON and back; for results that cross a process boundary.
-std::string encode(const Result &result);
-Result decode(const std::string &line);
+std::string encode(const CaseResult &result);
+CaseResult decode(const std::string &line);
 
 } // namespace matrixos::conformance

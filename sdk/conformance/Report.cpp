@@ -1,5 +1,5 @@
 /// Results as text and JSON, and which cases are run.
-#include "Client.h"
+#include "CheckedRuntime.h"
 #include "Conformance.h"
 
 #include <fnmatch.h>
@@ -10,13 +10,13 @@ namespace matrixos::conformance {
 
 namespace {
 
-const char *wordOf(Outcome outcome) {
+const char *wordOf(CaseOutcome outcome) {
   switch (outcome) {
-  case Outcome::Pass:
+  case CaseOutcome::Pass:
     return "pass";
-  case Outcome::Fail:
+  case CaseOutcome::Fail:
     return "fail";
-  case Outcome::Skip:
+  case CaseOutcome::Skip:
     return "skip";
   }
   return "fail";
@@ -26,13 +26,13 @@ std::string safe(const Json &json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-Json toObject(const Result &result) {
+Json toObject(const CaseResult &result) {
   Json object{{"id", result.id},
               {"group", result.group},
               {"result", wordOf(result.outcome)},
               {"reason", result.reason},
               {"ms", result.ms}};
-  if (result.outcome == Outcome::Fail) {
+  if (result.outcome == CaseOutcome::Fail) {
     object["expected"] = result.expected;
     object["got"] = result.got;
     object["rule"] = result.rule;
@@ -42,9 +42,9 @@ Json toObject(const Result &result) {
   return object;
 }
 
-int count(const std::vector<Result> &results, Outcome outcome) {
+int count(const std::vector<CaseResult> &results, CaseOutcome outcome) {
   return static_cast<int>(
-      std::count_if(results.begin(), results.end(), [&](const Result &r) { return r.outcome == outcome; }));
+      std::count_if(results.begin(), results.end(), [&](const CaseResult &r) { return r.outcome == outcome; }));
 }
 
 } // namespace
@@ -66,38 +66,39 @@ std::vector<Case> select(const std::vector<Case> &all, const std::string &patter
   return chosen;
 }
 
-std::string summary(const std::vector<Result> &results) {
-  return std::to_string(count(results, Outcome::Pass)) + " passed, " + std::to_string(count(results, Outcome::Fail)) +
-         " failed, " + std::to_string(count(results, Outcome::Skip)) + " skipped";
+std::string summary(const std::vector<CaseResult> &results) {
+  return std::to_string(count(results, CaseOutcome::Pass)) + " passed, " +
+         std::to_string(count(results, CaseOutcome::Fail)) + " failed, " +
+         std::to_string(count(results, CaseOutcome::Skip)) + " skipped";
 }
 
-std::string toJson(const std::string &plugin, const std::string &version, const std::vector<Result> &results) {
+std::string toJson(const std::string &plugin, const std::string &version, const std::vector<CaseResult> &results) {
   Json all = Json::array();
-  for (const Result &result : results)
+  for (const CaseResult &result : results)
     all.push_back(toObject(result));
   return safe({{"plugin", plugin},
                {"version", version},
                {"abi", MOS_RUNTIME_1},
                {"cases", all},
                {"summary",
-                {{"passed", count(results, Outcome::Pass)},
-                 {"failed", count(results, Outcome::Fail)},
-                 {"skipped", count(results, Outcome::Skip)},
+                {{"passed", count(results, CaseOutcome::Pass)},
+                 {"failed", count(results, CaseOutcome::Fail)},
+                 {"skipped", count(results, CaseOutcome::Skip)},
                  {"text", summary(results)}}}},
               2);
 }
 
-std::string encode(const Result &result) {
+std::string encode(const CaseResult &result) {
   return safe(toObject(result));
 }
 
-Result decode(const std::string &line) {
+CaseResult decode(const std::string &line) {
   const Json object = Json::parse(line);
-  Result result;
+  CaseResult result;
   result.id = object.value("id", "");
   result.group = object.value("group", "");
   const std::string word = object.value("result", "fail");
-  result.outcome = word == "pass" ? Outcome::Pass : word == "skip" ? Outcome::Skip : Outcome::Fail;
+  result.outcome = word == "pass" ? CaseOutcome::Pass : word == "skip" ? CaseOutcome::Skip : CaseOutcome::Fail;
   result.reason = object.value("reason", "");
   result.expected = object.value("expected", "");
   result.got = object.value("got", "");
@@ -108,18 +109,18 @@ Result decode(const std::string &line) {
   return result;
 }
 
-std::string describe(const Result &result, bool colour) {
+std::string describe(const CaseResult &result, bool colour) {
   const auto paint = [&](const char *code, const std::string &text) {
     return colour ? std::string("\x1b[") + code + "m" + text + "\x1b[0m" : text;
   };
   std::string name = result.id;
   name.resize(std::max<std::size_t>(name.size(), 34), ' ');
   switch (result.outcome) {
-  case Outcome::Pass:
+  case CaseOutcome::Pass:
     return paint("32", "pass") + "  " + name + "  " + std::to_string(static_cast<long>(result.ms)) + " ms\n";
-  case Outcome::Skip:
+  case CaseOutcome::Skip:
     return paint("33", "skip") + "  " + name + "  " + result.reason + "\n";
-  case Outcome::Fail:
+  case CaseOutcome::Fail:
     break;
   }
   std::string text = paint("31;1", "FAIL") + "  " + name + "  " + result.reason + "\n";

@@ -1,5 +1,5 @@
 /// Runs cases one after the other.
-#include "Session.h"
+#include "CaseSession.h"
 #include "cases/Cases.h"
 
 #include <matrixos/ulid.hpp>
@@ -10,31 +10,31 @@ namespace matrixos::conformance {
 
 namespace {
 
-void fill(Result &result, const Failure &failure, const Case &one, const Client &client) {
-  result.outcome = Outcome::Fail;
+void fill(CaseResult &result, const Violation &failure, const Case &one, const CheckedRuntime &checked) {
+  result.outcome = CaseOutcome::Fail;
   result.expected = failure.expected;
   result.got = failure.got;
   result.rule = failure.rule.empty() ? one.rule : failure.rule;
   result.reason = "not so: " + one.title;
-  result.calls = client.calls();
+  result.calls = checked.calls();
 }
 
-Result runCase(const Case &one, const std::shared_ptr<Client> &client, const Options &options) {
-  Result result;
+CaseResult runCase(const Case &one, const std::shared_ptr<CheckedRuntime> &checked, const Options &options) {
+  CaseResult result;
   result.id = one.id;
   result.group = one.group();
   const auto began = std::chrono::steady_clock::now();
   {
-    Session session(client, options, one);
+    CaseSession session(checked, options, one);
     try {
       one.run(session);
-    } catch (const Failure &failure) {
-      fill(result, failure, one, *client);
+    } catch (const Violation &failure) {
+      fill(result, failure, one, *checked);
     } catch (const Skipped &skipped) {
-      result.outcome = Outcome::Skip;
+      result.outcome = CaseOutcome::Skip;
       result.reason = skipped.reason;
     } catch (const std::exception &e) {
-      fill(result, Failure{"documents of the shape that runtime.h describes", e.what(), {}}, one, *client);
+      fill(result, Violation{"documents of the shape that runtime.h describes", e.what(), {}}, one, *checked);
     }
     session.close();
     result.abandoned = session.abandoned();
@@ -47,11 +47,11 @@ Result runCase(const Case &one, const std::shared_ptr<Client> &client, const Opt
 /// see for themselves.
 void prepare(const mos_runtime_v1 *runtime, Options &options) {
   if (runtime->capabilities == nullptr) return;
-  Client client(runtime, options.viaHost);
-  const Answer answer = client.capabilities();
+  CheckedRuntime checked(runtime, options.viaHost);
+  const Answer answer = checked.capabilities();
   if (answer.ok() && answer.json.is_object() && answer.json.value("publishesPorts", false))
     options.hostPorts = options.hostPorts || textOf(answer.json, "isolation") == "process";
-  client.pull(Json{{"image", options.image}, {"policy", "missing"}}.dump(), {});
+  checked.pull(Json{{"image", options.image}, {"policy", "missing"}}.dump(), {});
 }
 
 std::string freshRunId() {
@@ -74,15 +74,15 @@ const std::vector<Case> &cases() {
   return all;
 }
 
-std::vector<Result> run(const mos_runtime_v1 *runtime, Options options, const std::vector<Case> &selected,
-                        const Progress &progress) {
+std::vector<CaseResult> run(const mos_runtime_v1 *runtime, Options options, const std::vector<Case> &selected,
+                            const CaseObserver &progress) {
   if (options.runId.empty()) options.runId = freshRunId();
-  const auto client = std::make_shared<Client>(runtime, options.viaHost);
+  const auto checked = std::make_shared<CheckedRuntime>(runtime, options.viaHost);
   prepare(runtime, options);
-  std::vector<Result> results;
+  std::vector<CaseResult> results;
   for (const Case &one : selected) {
     if (progress.begins) progress.begins(one);
-    results.push_back(runCase(one, client, options));
+    results.push_back(runCase(one, checked, options));
     if (progress.ends) progress.ends(results.back());
   }
   return results;

@@ -40,7 +40,7 @@ class IsolatedRuntime {
 public:
   IsolatedRuntime() {
     const auto build = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
-    isolation::Settings settings;
+    isolation::ProcessSettings settings;
     settings.program = build / "bin/matrixos-plugin-host";
     settings.file = build / "bench/bench-runtime.so";
     static constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, "bench", 0, 0}};

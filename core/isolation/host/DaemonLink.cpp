@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 namespace {
 
@@ -18,8 +18,8 @@ constexpr int kGatherMs = 100;
 
 } // namespace
 
-DaemonLink::DaemonLink(common::UniqueFd socket)
-    : connection_(std::move(socket), Connection::WhenFull::Wait, kMostQueued),
+DaemonLink::DaemonLink(FileDescriptor socket)
+    : channel_(std::move(socket), FrameChannel::WhenFull::Wait, kMostQueued),
       soon_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!soon_) common::throwErrno(errno, "making an eventfd");
 }
@@ -36,8 +36,7 @@ void DaemonLink::run(const std::function<void(FrameType, std::string_view payloa
   };
   bool gathering = false;
   for (;;) {
-    std::array<pollfd, 3> entries{pollfd{connection_.fd(), connection_.events(), 0},
-                                  pollfd{connection_.wakeFd(), POLLIN, 0},
+    std::array<pollfd, 3> entries{pollfd{channel_.fd(), channel_.events(), 0}, pollfd{channel_.wakeFd(), POLLIN, 0},
                                   pollfd{gathering ? -1 : soon_.get(), POLLIN, 0}};
     const int ready = ::poll(entries.data(), entries.size(), gathering ? kGatherMs : -1);
     if (ready == 0 && gathering) {
@@ -48,10 +47,10 @@ void DaemonLink::run(const std::function<void(FrameType, std::string_view payloa
     }
     if (entries[2].revents != 0) gathering = true;
     if ((entries[0].revents & POLLOUT) != 0 || entries[1].revents != 0) {
-      if (!connection_.flush()) break;
+      if (!channel_.flush()) break;
     }
     if ((entries[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-        connection_.receive(onFrame) == Connection::Received::End) {
+        channel_.receive(onFrame) == FrameChannel::Received::End) {
       break;
     }
   }
@@ -59,7 +58,7 @@ void DaemonLink::run(const std::function<void(FrameType, std::string_view payloa
 }
 
 void DaemonLink::hangUp() {
-  connection_.close();
+  channel_.close();
   const std::lock_guard lock(mutex_);
   gone_ = true;
   answered_.notify_all();
@@ -71,7 +70,7 @@ void DaemonLink::askEncoded(std::uint64_t id, const std::string &bytes,
     const std::lock_guard lock(mutex_);
     waiting_[id];
   }
-  const bool sent = connection_.send(bytes);
+  const bool sent = channel_.send(bytes);
   std::unique_lock lock(mutex_);
   answered_.wait(lock, [&] { return !sent || gone_ || waiting_[id].answered; });
   const Waiting waiting = std::move(waiting_[id]);
@@ -97,4 +96,4 @@ void DaemonLink::onAnswer(std::string_view payload) {
   answered_.notify_all();
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

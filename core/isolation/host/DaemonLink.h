@@ -1,7 +1,7 @@
 #pragma once
 
-#include "isolation/Connection.h"
 #include "isolation/Frame.h"
+#include "isolation/FrameChannel.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 /// The plugin process's end of the connection: questions that wait for an answer, and what is told without one.
 class DaemonLink {
 public:
-  explicit DaemonLink(common::UniqueFd socket);
+  explicit DaemonLink(FileDescriptor socket);
 
   /// Reads until the daemon ends the connection, and hands calls, cancellations and credits to `frame`. Throws
   /// Error("PROTOCOL").
@@ -25,13 +25,13 @@ public:
   /// Waits while the daemon does not read. False once it has gone. Not from within run().
   template <typename Frame>
   bool send(const Frame &frame) {
-    return connection_.send(encode(frame));
+    return channel_.send(encode(frame));
   }
   /// The same with frames that are encoded already.
-  bool sendEncoded(std::string_view frames) { return connection_.send(frames); }
+  bool sendEncoded(std::string_view frames) { return channel_.send(frames); }
   template <typename Frame>
   void sendIfRoom(const Frame &frame) {
-    connection_.sendIfRoom(encode(frame), kMostPending);
+    channel_.sendIfRoom(encode(frame), kMostPending);
   }
 
   /// The daemon's answer to an AskFrame or SeriesFrame, whose id is set here; `read` is given it while its texts are
@@ -61,8 +61,8 @@ private:
   void onAnswer(std::string_view payload);
   void hangUp();
 
-  Connection connection_;
-  common::UniqueFd soon_;
+  FrameChannel channel_;
+  FileDescriptor soon_;
   std::function<void()> gathered_;
   std::atomic<std::uint32_t> logLevel_{MOS_OK};
   std::atomic<std::uint64_t> lastQuestion_{0};
@@ -72,4 +72,4 @@ private:
   bool gone_ = false;
 };
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

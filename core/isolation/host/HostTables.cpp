@@ -1,6 +1,7 @@
 #include "isolation/host/HostTables.h"
 
-#include "isolation/host/CrashNote.h"
+#include "common/HostTable.h"
+#include "isolation/host/CrashReporter.h"
 
 #include <matrixos/call.hpp>
 
@@ -8,20 +9,13 @@
 #include <cstring>
 #include <string_view>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 namespace {
 
 constexpr std::size_t kMaxLogText = 64U * 1024U;
 constexpr std::chrono::seconds kSweepTimeout{2};
 constexpr std::chrono::seconds kWithdrawTimeout{5};
-
-template <typename Table>
-void head(Table &table, HostTables *self) {
-  table.struct_size = sizeof table;
-  table.minor = MOS_HOST_MINOR;
-  table.self = self;
-}
 
 std::vector<Pair> toPairs(const mos_pair *pairs, std::uint32_t count) {
   std::vector<Pair> list;
@@ -42,9 +36,7 @@ AskFrame question(Question what, std::string_view first = {}, std::string_view s
 
 HostTables::HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor)
     : link_(link), descriptor_(descriptor), timers_(tasks_), samples_(link), provided_(descriptor.provides_count) {
-  host_.struct_size = sizeof host_;
-  host_.minor = MOS_HOST_MINOR;
-  host_.self = this;
+  host_ = common::hostTable<mos_host_v1>(this);
   host_.get_interface = &HostTables::getInterface;
   fillConfig();
   fillPlatform();
@@ -69,14 +61,14 @@ const void *HostTables::getInterface(void *self, const char *id) {
   return nullptr;
 }
 
-HostTables::Lease::Lease(HostTables &tables, std::size_t slot) : tables_(tables), slot_(slot) {
+HostTables::RuntimeUse::RuntimeUse(HostTables &tables, std::size_t slot) : tables_(tables), slot_(slot) {
   const std::lock_guard lock(tables.mutex_);
   if (slot >= tables.provided_.size()) return;
   table_ = tables.provided_[slot].table;
   if (table_ != nullptr) ++tables.provided_[slot].inside;
 }
 
-HostTables::Lease::~Lease() {
+HostTables::RuntimeUse::~RuntimeUse() {
   if (table_ == nullptr) return;
   const std::lock_guard lock(tables_.mutex_);
   --tables_.provided_[slot_].inside;
@@ -92,7 +84,7 @@ void HostTables::close() {
 }
 
 void HostTables::fillConfig() {
-  head(config_, this);
+  config_ = common::hostTable<decltype(config_)>(this);
   config_.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       t.link_.ask(question(Question::ConfigString, fromAbi(key)),
@@ -123,7 +115,7 @@ void HostTables::fillConfig() {
 }
 
 void HostTables::fillPlatform() {
-  head(platform_, this);
+  platform_ = common::hostTable<decltype(platform_)>(this);
   platform_.info = [](void *self, mos_buf *out, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       t.link_.ask(question(Question::PlatformInfo),
@@ -138,7 +130,7 @@ void HostTables::fillPlatform() {
 }
 
 void HostTables::fillLog() {
-  head(log_, this);
+  log_ = common::hostTable<decltype(log_)>(this);
   log_.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
     guarded(nullptr, [&] {
       LogFrame frame;
@@ -158,7 +150,7 @@ void HostTables::fillLog() {
 }
 
 void HostTables::fillMetrics() {
-  head(metrics_, this);
+  metrics_ = common::hostTable<decltype(metrics_)>(this);
   metrics_.series = [](void *self, std::uint32_t type, mos_str name, mos_str help, const mos_pair *labels,
                        std::uint32_t labelCount, const double *buckets, std::uint32_t bucketCount, std::uint64_t *out,
                        mos_error *error) {
@@ -177,7 +169,7 @@ void HostTables::fillMetrics() {
 }
 
 void HostTables::fillEvents() {
-  head(events_, this);
+  events_ = common::hostTable<decltype(events_)>(this);
   events_.publish = [](void *self, mos_str topic, mos_str json, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       t.link_.ask(question(Question::Publish, fromAbi(topic), fromAbi(json)), [](const AnswerFrame &) {});
@@ -193,13 +185,13 @@ void HostTables::fillEvents() {
 }
 
 void HostTables::fillWork() {
-  head(timersTable_, this);
+  timersTable_ = common::hostTable<decltype(timersTable_)>(this);
   timersTable_.schedule = [](void *self, std::int64_t delay, std::int64_t period, void (*fire)(void *), void *ctx,
                              std::uint64_t *out, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       *out = t.timers_.schedule(t.owner_, std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
                                 [fire, ctx] {
-                                  const CrashNote note("a timer");
+                                  const CrashReporter::Scope scope("a timer");
                                   fire(ctx);
                                 });
     });
@@ -207,13 +199,13 @@ void HostTables::fillWork() {
   timersTable_.cancel = [](void *self, std::uint64_t handle, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) { t.timers_.cancel(t.owner_, handle); });
   };
-  head(executorTable_, this);
+  executorTable_ = common::hostTable<decltype(executorTable_)>(this);
   executorTable_.submit = [](void *self, void (*run)(void *), void (*drop)(void *), void *ctx, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       t.tasks_.submit(
           t.owner_,
           [run, ctx] {
-            const CrashNote note("a task");
+            const CrashReporter::Scope scope("a task");
             run(ctx);
           },
           [drop, ctx] {
@@ -234,7 +226,7 @@ std::size_t HostTables::slotOf(mos_str service, mos_str instance) const {
 }
 
 void HostTables::fillServices() {
-  head(services_, this);
+  services_ = common::hostTable<decltype(services_)>(this);
   services_.provide = [](void *self, mos_str service, mos_str instance, const void *table, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       const std::size_t slot = t.slotOf(service, instance);
@@ -267,4 +259,4 @@ void HostTables::fillServices() {
   services_.release = [](void *, const void *, mos_error *) -> mos_status { return MOS_OK; };
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

@@ -3,7 +3,7 @@
 #include "common/Executor.h"
 #include "common/Timers.h"
 #include "isolation/host/DaemonLink.h"
-#include "isolation/host/SampleBook.h"
+#include "isolation/host/MetricsBuffer.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -14,7 +14,7 @@
 #include <mutex>
 #include <vector>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 /// The host as the plugin sees it in its own process. Config, platform, log, metrics and publishing go to the daemon;
 /// timers and executor are of this process; a runtime that is provided is called by it. There is no sql and no http,
@@ -28,12 +28,12 @@ public:
   const mos_host_v1 *host() const noexcept { return &host_; }
 
   /// One call into a runtime: withdraw() waits for it.
-  class Lease {
+  class RuntimeUse {
   public:
-    Lease(HostTables &tables, std::size_t slot);
-    ~Lease();
-    Lease(const Lease &) = delete;
-    Lease &operator=(const Lease &) = delete;
+    RuntimeUse(HostTables &tables, std::size_t slot);
+    ~RuntimeUse();
+    RuntimeUse(const RuntimeUse &) = delete;
+    RuntimeUse &operator=(const RuntimeUse &) = delete;
     /// What the plugin provides in this slot now, or null.
     const mos_runtime_v1 *table() const noexcept { return table_; }
 
@@ -43,7 +43,7 @@ public:
     const mos_runtime_v1 *table_ = nullptr;
   };
 
-  SampleBook &samples() noexcept { return samples_; }
+  MetricsBuffer &samples() noexcept { return samples_; }
 
   /// After stop(): the functions answer MOS_UNAVAILABLE, timers and tasks end.
   void close();
@@ -75,7 +75,7 @@ private:
   const common::Owner owner_ = common::makeOwner();
   common::Executor tasks_;
   common::Timers timers_;
-  SampleBook samples_;
+  MetricsBuffer samples_;
   std::atomic<bool> open_{true};
   struct Provided {
     const mos_runtime_v1 *table = nullptr;
@@ -95,4 +95,4 @@ private:
   mos_host_services_v1 services_{};
 };
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

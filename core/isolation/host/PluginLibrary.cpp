@@ -7,7 +7,7 @@
 
 #include <string_view>
 
-namespace matrixos::isolation {
+namespace matrixos::isolation::host {
 
 const mos_descriptor_v1 *loadPlugin(const std::string &file) {
   void *library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -39,4 +39,4 @@ void checkDescriptor(const mos_descriptor_v1 *descriptor, const std::string &id)
   throw Error(Status::FailedPrecondition, "the plugin's file was exchanged for one that is not " + id, "PLUGIN_FILE");
 }
 
-} // namespace matrixos::isolation
+} // namespace matrixos::isolation::host

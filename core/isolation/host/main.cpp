@@ -2,12 +2,11 @@
 //
 //   matrixos-plugin-host --describe FILE [--fd=N]   prints what the plugin says of itself, as JSON
 //   matrixos-plugin-host --run ID --parent=PID      started by matrixosd: descriptor 3 is a socket to it, 4 the
-//   plugin's
-//                                                   file, 5 takes a note when the plugin crashes
-#include "isolation/Description.h"
-#include "isolation/host/CallDesk.h"
-#include "isolation/host/CrashNote.h"
+//                                                   plugin's file, 5 takes a note when the plugin crashes
+#include "isolation/PluginDescription.h"
+#include "isolation/host/CrashReporter.h"
 #include "isolation/host/DaemonLink.h"
+#include "isolation/host/PluginCalls.h"
 #include "isolation/host/PluginLibrary.h"
 
 #include <matrixos/json.hpp>
@@ -27,6 +26,7 @@ namespace {
 
 using namespace matrixos;
 using namespace matrixos::isolation;
+using namespace matrixos::isolation::host;
 
 constexpr int kSocketFd = 3, kFileFd = 4, kNoteFd = 5;
 
@@ -80,7 +80,7 @@ int describe(const std::string &file, int fd) {
   std::string answer;
   int code = EX_OK;
   try {
-    answer = Description::toJson(loadPlugin(file));
+    answer = PluginDescription::toJson(loadPlugin(file));
   } catch (const std::exception &e) {
     json::Object object;
     object.set("error", std::string(e.what()));
@@ -96,13 +96,13 @@ int run(const std::string &id, long parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) return EX_UNAVAILABLE;
   ::signal(SIGPIPE, SIG_IGN); // the daemon blocks it, so that plugins may write to whom has gone
-  CrashNote::install(kNoteFd);
-  DaemonLink link{common::UniqueFd(kSocketFd)};
-  CallDesk desk(link, "/proc/self/fd/" + std::to_string(kFileFd), id);
+  CrashReporter::install(kNoteFd);
+  DaemonLink link{FileDescriptor(kSocketFd)};
+  PluginCalls calls(link, "/proc/self/fd/" + std::to_string(kFileFd), id);
   bool greeted = false;
   try {
     link.run([&](FrameType type, std::string_view payload) {
-      if (type != FrameType::Hello) return greeted ? desk.onFrame(type, payload) : refuseFrame("no greeting");
+      if (type != FrameType::Hello) return greeted ? calls.onFrame(type, payload) : refuseFrame("no greeting");
       const auto hello = decode<HelloFrame>(payload);
       if (hello.magic != kHelloMagic) refuseFrame("a wrong greeting");
       greeted = true;

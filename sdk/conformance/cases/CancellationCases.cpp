@@ -12,13 +12,13 @@ constexpr const char *kDeadline =
     "deadline_ns has passed or cancelled() answers 1";
 constexpr const char *kNothing = "runtime.h create(): on failure nothing stays behind";
 
-How late(Session &t) {
+How late(CaseSession &t) {
   How how = t.how(t.operation());
   how.timeout = std::chrono::milliseconds{-1000};
   return how;
 }
 
-How cancelled(Session &t) {
+How cancelled(CaseSession &t) {
   How how = t.how(t.operation());
   how.cancel = std::make_shared<Cancel>();
   how.cancel->trigger();
@@ -26,7 +26,7 @@ How cancelled(Session &t) {
 }
 
 /// Mutations under a context that is over: refused, and nothing has happened.
-void overBefore(Session &t, const std::function<How(Session &)> &over, mos_status wanted) {
+void overBefore(CaseSession &t, const std::function<How(CaseSession &)> &over, mos_status wanted) {
   const Json fresh = t.spec(t.name());
   t.refused(t.rt().create(fresh.dump(), over(t)), {wanted}, "create() whose context is over");
   t.refused(t.rt().inspect(textOf(fresh, "name"), t.how()), {MOS_NOT_FOUND},
@@ -39,7 +39,7 @@ void overBefore(Session &t, const std::function<How(Session &)> &over, mos_statu
   t.expectState(ref, {"running"}, "a stop() that was refused");
 }
 
-void readsInThePast(Session &t) {
+void readsInThePast(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   for (const auto &[what, answer] :
        std::vector<std::pair<std::string, Answer>>{{"inspect()", t.rt().inspect(ref, late(t))},
@@ -52,11 +52,11 @@ void readsInThePast(Session &t) {
   }
 }
 
-std::shared_ptr<Pending> openEvents(Session &t, bool withFd) {
-  const auto pending = t.async([labels = t.marked(), withFd](Client &client, How how) {
+std::shared_ptr<Pending> openEvents(CaseSession &t, bool withFd) {
+  const auto pending = t.async([labels = t.marked(), withFd](CheckedRuntime &runtime, How how) {
     how.timeout = std::chrono::minutes{10};
     how.withFd = withFd;
-    return client.events(labels, {}, how);
+    return runtime.events(labels, {}, how);
   });
   if (pending->wait(std::chrono::milliseconds{200})) {
     t.unlessUnimplemented(pending->answer(), "events");
@@ -65,7 +65,7 @@ std::shared_ptr<Pending> openEvents(Session &t, bool withFd) {
   return pending;
 }
 
-void eventsCancelled(Session &t) {
+void eventsCancelled(CaseSession &t) {
   const auto pending = openEvents(t, true);
   pending->cancel()->trigger();
   t.refused(t.await(pending, t.options().promptness, "events() that was cancelled"), {MOS_CANCELLED},
@@ -73,7 +73,7 @@ void eventsCancelled(Session &t) {
 }
 
 /// -1 in cancel_fd means that cancelled() has to be asked.
-void eventsWithoutFd(Session &t) {
+void eventsWithoutFd(CaseSession &t) {
   const auto pending = openEvents(t, false);
   pending->cancel()->trigger();
   t.refused(t.await(pending, t.options().promptness, "events() that was cancelled, without a cancel_fd"),
@@ -81,24 +81,24 @@ void eventsWithoutFd(Session &t) {
             "base.h mos_call.cancel_fd: -1: none, poll cancelled() instead");
 }
 
-void eventsDeadline(Session &t) {
+void eventsDeadline(CaseSession &t) {
   openEvents(t, true)->cancel()->trigger();
-  const auto pending = t.async([labels = t.marked()](Client &client, How how) {
+  const auto pending = t.async([labels = t.marked()](CheckedRuntime &runtime, How how) {
     how.timeout = std::chrono::milliseconds{300};
-    return client.events(labels, {}, how);
+    return runtime.events(labels, {}, how);
   });
   t.refused(t.await(pending, t.options().promptness, "events() whose deadline passes"), {MOS_DEADLINE_EXCEEDED},
             "events() whose deadline passes");
 }
 
 /// Whatever moment the cancellation comes at: an instance is there only when create() said so.
-void createAtAnyMoment(Session &t) {
+void createAtAnyMoment(CaseSession &t) {
   for (const int delay : {0, 1, 2, 5, 10, 20, 50}) {
     const Json spec = t.spec(t.name());
     const How creating = t.creating(spec);
-    const auto pending = t.async([spec, creating](Client &client, How how) {
+    const auto pending = t.async([spec, creating](CheckedRuntime &runtime, How how) {
       how.operationId = creating.operationId;
-      return client.create(spec.dump(), how);
+      return runtime.create(spec.dump(), how);
     });
     pending->wait(std::chrono::milliseconds{delay});
     pending->cancel()->trigger();
@@ -111,10 +111,10 @@ void createAtAnyMoment(Session &t) {
   }
 }
 
-void startAtAnyMoment(Session &t) {
+void startAtAnyMoment(CaseSession &t) {
   for (const int delay : {0, 2, 10, 50}) {
     const std::string ref = t.create(t.spec(t.name()));
-    const auto pending = t.async([ref](Client &client, const How &how) { return client.start(ref, how); });
+    const auto pending = t.async([ref](CheckedRuntime &runtime, const How &how) { return runtime.start(ref, how); });
     pending->wait(std::chrono::milliseconds{delay});
     pending->cancel()->trigger();
     const Answer &answer = t.await(pending, t.options().callTimeout, "start() that was cancelled");
@@ -125,13 +125,13 @@ void startAtAnyMoment(Session &t) {
 }
 
 /// A stop that waits for its grace period is back long before when nobody wants it.
-void slowStop(Session &t) {
+void slowStop(CaseSession &t) {
   if (t.options().stubbornCommand.empty()) t.skip("no stubborn_command was given: an instance that ignores SIGTERM");
   Json spec = t.spec(t.name());
   spec["command"] = t.options().stubbornCommand;
   const std::string ref = t.running(spec);
-  const auto pending =
-      t.async([ref](Client &client, const How &how) { return client.stop(ref, std::chrono::minutes{5}, how); });
+  const auto pending = t.async(
+      [ref](CheckedRuntime &runtime, const How &how) { return runtime.stop(ref, std::chrono::minutes{5}, how); });
   if (pending->wait(std::chrono::milliseconds{500})) t.skip("the stubborn_command ended at once");
   pending->cancel()->trigger();
   t.refused(t.await(pending, t.options().promptness, "stop() that was cancelled"), {MOS_CANCELLED},
@@ -145,9 +145,9 @@ void slowStop(Session &t) {
 
 void addCancellation(CaseList &list) {
   list.push_back({"cancel.deadline-past", "nothing is done after the deadline", kDeadline, kOptional,
-                  [](Session &t) { overBefore(t, late, MOS_DEADLINE_EXCEEDED); }});
+                  [](CaseSession &t) { overBefore(t, late, MOS_DEADLINE_EXCEEDED); }});
   list.push_back({"cancel.cancelled-before", "nothing is done for who has cancelled", kDeadline, kOptional,
-                  [](Session &t) { overBefore(t, cancelled, MOS_CANCELLED); }});
+                  [](CaseSession &t) { overBefore(t, cancelled, MOS_CANCELLED); }});
   list.push_back({"cancel.reads-past", "reads after the deadline answer or say that it is over", kDeadline, kOptional,
                   readsInThePast});
   list.push_back(

@@ -9,19 +9,19 @@ namespace {
 
 constexpr const char *kConcurrent = "runtime.h: calls are synchronous, [executor], concurrent";
 
-void manyInstances(Session &t) {
+void manyInstances(CaseSession &t) {
   std::vector<Json> specs;
   for (int i = 0; i < t.options().threads; ++i)
     specs.push_back(t.spec(t.name()));
-  const std::vector<Answer> answers = t.parallel(t.options().threads, [&t, specs](Client &client, int i) {
+  const std::vector<Answer> answers = t.parallel(t.options().threads, [&t, specs](CheckedRuntime &runtime, int i) {
     const Json &spec = specs[static_cast<std::size_t>(i)];
     const std::string name = textOf(spec, "name");
-    Answer answer = client.create(spec.dump(), t.creating(spec));
-    if (answer.ok()) answer = client.start(name, t.how(t.operation()));
-    if (answer.ok()) answer = client.inspect(name, t.how());
+    Answer answer = runtime.create(spec.dump(), t.creating(spec));
+    if (answer.ok()) answer = runtime.start(name, t.how(t.operation()));
+    if (answer.ok()) answer = runtime.inspect(name, t.how());
     if (answer.ok() && textOf(answer.json, "state") != "running") answer.status = MOS_UNKNOWN;
-    if (answer.ok()) answer = client.stop(name, std::chrono::seconds{1}, t.how(t.operation()));
-    if (answer.ok()) answer = client.remove(name, 0, t.how(t.operation()));
+    if (answer.ok()) answer = runtime.stop(name, std::chrono::seconds{1}, t.how(t.operation()));
+    if (answer.ok()) answer = runtime.remove(name, 0, t.how(t.operation()));
     return answer;
   });
   for (const Answer &answer : answers)
@@ -29,30 +29,30 @@ void manyInstances(Session &t) {
   t.expect(t.list(t.marked()).empty(), "nothing left of lives that ended", std::to_string(t.list(t.marked()).size()));
 }
 
-void sameInstance(Session &t) {
+void sameInstance(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   const int threads = t.options().threads;
-  for (const Answer &answer :
-       t.parallel(threads, [&t, ref](Client &client, int) { return client.start(ref, t.how(t.operation())); }))
+  for (const Answer &answer : t.parallel(
+           threads, [&t, ref](CheckedRuntime &runtime, int) { return runtime.start(ref, t.how(t.operation())); }))
     t.ok(answer, "start() of one instance by several at once");
   t.expectState(ref, {"running"}, "several start() at once");
-  for (const Answer &answer : t.parallel(threads, [&t, ref](Client &client, int) {
-         return client.stop(ref, std::chrono::seconds{1}, t.how(t.operation()));
+  for (const Answer &answer : t.parallel(threads, [&t, ref](CheckedRuntime &runtime, int) {
+         return runtime.stop(ref, std::chrono::seconds{1}, t.how(t.operation()));
        }))
     t.ok(answer, "stop() of one instance by several at once");
   t.expectState(ref, {"exited", "dead"}, "several stop() at once");
-  for (const Answer &answer :
-       t.parallel(threads, [&t, ref](Client &client, int) { return client.remove(ref, 0, t.how(t.operation())); }))
+  for (const Answer &answer : t.parallel(
+           threads, [&t, ref](CheckedRuntime &runtime, int) { return runtime.remove(ref, 0, t.how(t.operation())); }))
     t.ok(answer, "remove() of one instance by several at once");
   t.expectGone(ref, "several remove() at once");
 }
 
 /// Every caller gives the same spec, as two daemons after a split would: one instance, and everybody knows it.
-void createRace(Session &t) {
+void createRace(CaseSession &t) {
   const Json spec = t.spec(t.name());
   std::set<std::string> refs;
-  for (const Answer &answer : t.parallel(t.options().threads, [&t, spec](Client &client, int) {
-         return client.create(spec.dump(), t.creating(spec));
+  for (const Answer &answer : t.parallel(t.options().threads, [&t, spec](CheckedRuntime &runtime, int) {
+         return runtime.create(spec.dump(), t.creating(spec));
        })) {
     t.ok(answer, "create() of one spec and operation by several at once");
     refs.insert(textOf(answer.json, "ref"));
@@ -61,15 +61,15 @@ void createRace(Session &t) {
   t.expect(t.list(t.marked()).size() == 1, "one instance", std::to_string(t.list(t.marked()).size()));
 }
 
-void nameRace(Session &t) {
+void nameRace(CaseSession &t) {
   const std::string name = t.name();
   std::vector<Json> specs;
   for (int i = 0; i < t.options().threads; ++i)
     specs.push_back(t.spec(name, "v" + std::to_string(i)));
   int won = 0;
-  for (const Answer &answer : t.parallel(t.options().threads, [&t, specs](Client &client, int i) {
+  for (const Answer &answer : t.parallel(t.options().threads, [&t, specs](CheckedRuntime &runtime, int i) {
          const Json &spec = specs[static_cast<std::size_t>(i)];
-         return client.create(spec.dump(), t.creating(spec));
+         return runtime.create(spec.dump(), t.creating(spec));
        })) {
     if (answer.ok())
       ++won;
@@ -81,19 +81,19 @@ void nameRace(Session &t) {
 }
 
 /// Whatever the order was, the instance can be used afterwards, and no answer is a puzzle.
-void storm(Session &t) {
+void storm(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
-  for (const Answer &answer : t.parallel(t.options().threads, [&t, ref](Client &client, int i) {
+  for (const Answer &answer : t.parallel(t.options().threads, [&t, ref](CheckedRuntime &runtime, int i) {
          Answer answer;
          for (int round = 0;
               round < 3 && (answer.ok() || answer.status == MOS_ABORTED || answer.status == MOS_FAILED_PRECONDITION);
               ++round) {
            if (i % 3 == 0)
-             answer = client.start(ref, t.how(t.operation()));
+             answer = runtime.start(ref, t.how(t.operation()));
            else if (i % 3 == 1)
-             answer = client.stop(ref, std::chrono::milliseconds{100}, t.how(t.operation()));
+             answer = runtime.stop(ref, std::chrono::milliseconds{100}, t.how(t.operation()));
            else
-             answer = client.inspect(ref, t.how());
+             answer = runtime.inspect(ref, t.how());
          }
          return answer;
        })) {

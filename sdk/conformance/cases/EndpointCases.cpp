@@ -14,14 +14,14 @@ namespace {
 
 constexpr const char *kEndpoint = "runtime.h: endpoint: best first; empty while the instance does not run";
 
-std::vector<Json> endpointsOf(Session &t, const std::string &ref) {
+std::vector<Json> endpointsOf(CaseSession &t, const std::string &ref) {
   const Answer answer = t.rt().endpoints(ref, t.how());
   t.ok(answer, "endpoints()");
   t.expect(answer.json.is_array(), "an array from endpoints()", answer.text());
   return answer.json.get<std::vector<Json>>();
 }
 
-void onlyWhileRunning(Session &t) {
+void onlyWhileRunning(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   t.expect(endpointsOf(t, ref).empty(), "no endpoint before start()", Json(endpointsOf(t, ref)).dump(), kEndpoint);
   t.start(ref);
@@ -31,7 +31,7 @@ void onlyWhileRunning(Session &t) {
   t.expect(!running.empty(), "an endpoint for the spec's port while it runs", "none", kEndpoint);
 }
 
-void shape(Session &t) {
+void shape(CaseSession &t) {
   const std::string ref = t.running(t.spec(t.name()));
   const std::vector<Json> endpoints = endpointsOf(t, ref);
   for (const Json &endpoint : endpoints) {
@@ -47,7 +47,7 @@ void shape(Session &t) {
            "runtime.h endpoints(): as in the description");
 }
 
-void epoch(Session &t) {
+void epoch(CaseSession &t) {
   const std::string ref = t.running(t.spec(t.name()));
   const std::vector<Json> before = endpointsOf(t, ref);
   t.stop(ref);
@@ -82,7 +82,7 @@ std::string statusLine(const Json &endpoint) {
   return answer.substr(0, answer.find('\r'));
 }
 
-void answers(Session &t) {
+void answers(CaseSession &t) {
   if (!t.options().realProcesses) t.skip("real_processes is not set: instances are not known to answer HTTP");
   const std::string ref = t.running(t.spec(t.name()));
   const std::vector<Json> endpoints = endpointsOf(t, ref);

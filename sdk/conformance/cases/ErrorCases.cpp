@@ -7,7 +7,7 @@ namespace {
 
 constexpr const char *kNotFound = "runtime.h inspect(): MOS_NOT_FOUND when the engine surely has none";
 
-void unknownRef(Session &t) {
+void unknownRef(CaseSession &t) {
   const std::string nobody = t.word("nobody");
   const auto check = [&](const char *function, const Answer &answer) {
     if (answer.status != MOS_UNIMPLEMENTED)
@@ -22,7 +22,7 @@ void unknownRef(Session &t) {
   check("unpause", t.rt().unpause(nobody, t.how(t.operation())));
 }
 
-void badJson(Session &t) {
+void badJson(CaseSession &t) {
   constexpr const char *kRule = "runtime.h: specs are JSON objects in UTF-8; base.h MOS_INVALID_ARGUMENT";
   for (const char *text : {"", "{", "[]", "null", "\"text\"", "{\"name\": }", "{} trailing", "{'name': 'x'}"}) {
     t.refused(t.rt().create(text, t.how(t.operation())), {MOS_INVALID_ARGUMENT},
@@ -34,7 +34,7 @@ void badJson(Session &t) {
   }
 }
 
-void badSpec(Session &t) {
+void badSpec(CaseSession &t) {
   constexpr const char *kRule = "runtime.h: instance spec, the argument of create()";
   const auto refuse = [&](const char *what, const std::function<void(Json &)> &spoil) {
     Json spec = t.spec(t.name());
@@ -53,7 +53,7 @@ void badSpec(Session &t) {
   refuse("a port beyond 65535", [](Json &spec) { spec["ports"][0]["containerPort"] = 70000; });
 }
 
-void nothingLeft(Session &t) {
+void nothingLeft(CaseSession &t) {
   Json spec = t.spec(t.name());
   spec["ports"] = "all of them";
   const Answer answer = t.rt().create(spec.dump(), t.creating(spec));
@@ -66,7 +66,7 @@ void nothingLeft(Session &t) {
 }
 
 /// The error's memory is the caller's, who may not want to know.
-void noErrorWanted(Session &t) {
+void noErrorWanted(CaseSession &t) {
   How quiet = t.how();
   quiet.nullError = true;
   const Answer answer = t.rt().inspect(t.word("nobody"), quiet);
@@ -78,7 +78,7 @@ void noErrorWanted(Session &t) {
 
 /// Fails in the ways that are at hand, so that this case judges something when it runs alone, then judges how every
 /// call so far has failed.
-void duty(Session &t, Duty which, const char *expected) {
+void duty(CaseSession &t, Duty which, const char *expected) {
   t.rt().inspect(t.word("nobody"), t.how());
   t.rt().create("{", t.how());
   t.rt().list("7", {}, t.how());
@@ -94,7 +94,7 @@ void duty(Session &t, Duty which, const char *expected) {
 }
 
 Case dutyCase(const char *id, const char *title, const char *rule, Duty which) {
-  return {id, title, rule, kCore, [which, title](Session &t) { duty(t, which, title); }};
+  return {id, title, rule, kCore, [which, title](CaseSession &t) { duty(t, which, title); }};
 }
 
 } // namespace

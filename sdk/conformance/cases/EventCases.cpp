@@ -10,13 +10,13 @@ namespace {
 constexpr const char *kEvents = "runtime.h events(): reports what happens to containers with these labels";
 constexpr std::chrono::seconds kLimit{10};
 
-void expectEvent(Session &t, const Events &events, const std::string &name, const std::string &type) {
+void expectEvent(CaseSession &t, const EventSubscription &events, const std::string &name, const std::string &type) {
   t.expect(events.waitFor(name, type, kLimit), "the event " + type + " of " + name,
            "within 10 s only " + joined(events.typesOf(name)), kEvents);
 }
 
 /// An instance's whole life; gives its name.
-std::string live(Session &t, Events &events, const Json &spec) {
+std::string live(CaseSession &t, EventSubscription &events, const Json &spec) {
   const std::string name = textOf(spec, "name");
   const std::string ref = t.running(spec);
   t.stop(ref);
@@ -25,8 +25,8 @@ std::string live(Session &t, Events &events, const Json &spec) {
   return name;
 }
 
-void inOrder(Session &t) {
-  Events events(t, t.marked());
+void inOrder(CaseSession &t) {
+  EventSubscription events(t, t.marked());
   const std::string name = live(t, events, t.spec(t.name()));
   const std::vector<std::string> types = events.typesOf(name);
   const auto at = [&](const char *type) { return std::find(types.begin(), types.end(), type) - types.begin(); };
@@ -41,8 +41,8 @@ void inOrder(Session &t) {
            "created, started and removed once each", joined(types), kEvents);
 }
 
-void items(Session &t) {
-  Events events(t, t.marked());
+void items(CaseSession &t) {
+  EventSubscription events(t, t.marked());
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   expectEvent(t, events, textOf(spec, "name"), "created");
@@ -54,9 +54,9 @@ void items(Session &t) {
   }
 }
 
-void filter(Session &t) {
+void filter(CaseSession &t) {
   const std::string word = t.word("wanted");
-  Events events(t, Json{{t.mark().first, t.mark().second}, {"wanted", word}}.dump());
+  EventSubscription events(t, Json{{t.mark().first, t.mark().second}, {"wanted", word}}.dump());
   const std::string other = t.name();
   t.remove(t.create(t.spec(other)));
   Json spec = t.spec(t.name());
@@ -67,9 +67,9 @@ void filter(Session &t) {
            kEvents);
 }
 
-void twoSubscribers(Session &t) {
-  Events one(t, t.marked());
-  Events two(t, t.marked());
+void twoSubscribers(CaseSession &t) {
+  EventSubscription one(t, t.marked());
+  EventSubscription two(t, t.marked());
   const std::string name = live(t, one, t.spec(t.name()));
   expectEvent(t, two, name, "removed");
   t.expect(one.typesOf(name) == two.typesOf(name), "both hear the same: " + joined(one.typesOf(name)),
@@ -79,15 +79,15 @@ void twoSubscribers(Session &t) {
   t.expect(one.typesOf(later).empty(), "nothing for who has cancelled", joined(one.typesOf(later)), kEvents);
 }
 
-void manyAtOnce(Session &t) {
-  Events events(t, t.marked());
+void manyAtOnce(CaseSession &t) {
+  EventSubscription events(t, t.marked());
   std::vector<Json> specs;
   for (int i = 0; i < 6; ++i)
     specs.push_back(t.spec(t.name()));
-  t.parallel(static_cast<int>(specs.size()), [&t, specs](Client &client, int i) {
+  t.parallel(static_cast<int>(specs.size()), [&t, specs](CheckedRuntime &runtime, int i) {
     const Json &spec = specs[static_cast<std::size_t>(i)];
-    Answer answer = client.create(spec.dump(), t.creating(spec));
-    return answer.ok() ? client.remove(textOf(spec, "name"), MOS_REMOVE_FORCE, t.how(t.operation())) : answer;
+    Answer answer = runtime.create(spec.dump(), t.creating(spec));
+    return answer.ok() ? runtime.remove(textOf(spec, "name"), MOS_REMOVE_FORCE, t.how(t.operation())) : answer;
   });
   for (const Json &spec : specs) {
     const std::string name = textOf(spec, "name");
@@ -98,10 +98,10 @@ void manyAtOnce(Session &t) {
   }
 }
 
-void sinkStop(Session &t) {
-  const auto pending = t.async([labels = t.marked()](Client &client, How how) {
+void sinkStop(CaseSession &t) {
+  const auto pending = t.async([labels = t.marked()](CheckedRuntime &runtime, How how) {
     how.timeout = std::chrono::minutes{5};
-    return client.events(
+    return runtime.events(
         labels, [](const std::string &) { return false; }, how);
   });
   const auto end = std::chrono::steady_clock::now() + kLimit;
@@ -114,9 +114,9 @@ void sinkStop(Session &t) {
            answer.itemAfterStop ? "another item" : std::to_string(answer.items.size()) + " items");
 }
 
-void died(Session &t) {
+void died(CaseSession &t) {
   if (t.options().exitCommand.empty()) t.skip("no exit_command was given: an instance that ends by itself");
-  Events events(t, t.marked());
+  EventSubscription events(t, t.marked());
   Json spec = t.spec(t.name());
   spec["command"] = t.options().exitCommand;
   const std::string ref = t.create(spec);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char *kPause = "runtime.h pause(): freeze and thaw; paused or running already is success";
 
-void pauseCycle(Session &t) {
+void pauseCycle(CaseSession &t) {
   t.need("pause");
   const std::string ref = t.running(t.spec(t.name()));
   const Answer answer = t.rt().pause(ref, t.how(t.operation()));
@@ -24,7 +24,7 @@ void pauseCycle(Session &t) {
   t.ok(t.rt().unpause(ref, t.how(t.operation())), "unpause() of what runs", kPause);
 }
 
-void stopPaused(Session &t) {
+void stopPaused(CaseSession &t) {
   t.need("pause");
   const std::string ref = t.running(t.spec(t.name()));
   t.ok(t.rt().pause(ref, t.how(t.operation())), "pause()");
@@ -32,7 +32,7 @@ void stopPaused(Session &t) {
   t.expectState(ref, {"exited", "dead"}, "stop() of what was paused");
 }
 
-void pauseOfWhatDoesNotRun(Session &t) {
+void pauseOfWhatDoesNotRun(CaseSession &t) {
   t.need("pause");
   const std::string ref = t.create(t.spec(t.name()));
   const Answer answer = t.rt().pause(ref, t.how(t.operation()));
@@ -40,7 +40,7 @@ void pauseOfWhatDoesNotRun(Session &t) {
             "base.h MOS_FAILED_PRECONDITION; runtime.h pause()");
 }
 
-void noPause(Session &t) {
+void noPause(CaseSession &t) {
   if (t.can("pause")) t.skip("the capabilities say \"pause\": true");
   const std::string ref = t.running(t.spec(t.name()));
   t.refused(t.rt().pause(ref, t.how(t.operation())), {MOS_UNIMPLEMENTED}, "pause()",
@@ -49,7 +49,7 @@ void noPause(Session &t) {
             "runtime.h pause(): MOS_UNIMPLEMENTED where capabilities say so");
 }
 
-void statistics(Session &t) {
+void statistics(CaseSession &t) {
   t.need("stats");
   const std::string ref = t.running(t.spec(t.name()));
   const Answer answer = t.rt().stats(ref, t.how());
@@ -62,7 +62,7 @@ void statistics(Session &t) {
   }
 }
 
-std::string writer(Session &t) {
+std::string writer(CaseSession &t) {
   if (t.options().exitCommand.empty()) t.skip("no exit_command was given: an instance that writes a line and ends");
   Json spec = t.spec(t.name());
   spec["command"] = t.options().exitCommand;
@@ -71,7 +71,7 @@ std::string writer(Session &t) {
   return ref;
 }
 
-void logLines(Session &t) {
+void logLines(CaseSession &t) {
   const std::string ref = writer(t);
   Answer answer = t.rt().logs(ref, "{\"tail\": 100}", {}, t.how());
   t.unlessUnimplemented(answer, "logs");
@@ -90,11 +90,11 @@ void logLines(Session &t) {
   }
 }
 
-void logFollow(Session &t) {
+void logFollow(CaseSession &t) {
   const std::string ref = t.running(t.spec(t.name()));
-  const auto pending = t.async([ref](Client &client, How how) {
+  const auto pending = t.async([ref](CheckedRuntime &runtime, How how) {
     how.timeout = std::chrono::minutes{5};
-    return client.logs(ref, "{\"follow\": true}", {}, how);
+    return runtime.logs(ref, "{\"follow\": true}", {}, how);
   });
   if (pending->wait(std::chrono::milliseconds{300})) {
     t.unlessUnimplemented(pending->answer(), "logs");
@@ -105,7 +105,7 @@ void logFollow(Session &t) {
             "logs() that was cancelled", "base.h mos_call: the callee stops early when cancelled() answers 1");
 }
 
-void badLogOptions(Session &t) {
+void badLogOptions(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   for (const char *options : {"{", "[]", "{\"tail\": \"all\"}", "{\"follow\": 1}"}) {
     const Answer answer = t.rt().logs(ref, options, {}, t.how());

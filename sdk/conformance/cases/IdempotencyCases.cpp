@@ -11,13 +11,13 @@ constexpr const char *kRefuse = "runtime.h create(): … else MOS_ALREADY_EXISTS
 constexpr const char *kRepeat = "runtime.h: a mutation repeated with the same operation id, or on something already in "
                                 "the wanted state, succeeds again";
 
-std::string createAgain(Session &t, const Json &spec, const How &how, const std::string &what) {
+std::string createAgain(CaseSession &t, const Json &spec, const How &how, const std::string &what) {
   const Answer again = t.rt().create(spec.dump(), how);
   t.ok(again, what, kAdopt);
   return textOf(again.json, "ref");
 }
 
-void sameOperation(Session &t) {
+void sameOperation(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   const std::string again = createAgain(t, spec, t.creating(spec), "create() repeated with the same operation id");
@@ -26,7 +26,7 @@ void sameOperation(Session &t) {
 }
 
 /// Only the operation's label tells that it is the same: spec and hash are another's.
-void operationLabel(Session &t) {
+void operationLabel(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   Json changed = t.spec(textOf(spec, "name"), "b");
@@ -35,7 +35,7 @@ void operationLabel(Session &t) {
   t.expect(again == ref, "the same ref again: " + ref, again);
 }
 
-void sameHash(Session &t) {
+void sameHash(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   Json later = spec;
@@ -45,7 +45,7 @@ void sameHash(Session &t) {
   t.expect(again == ref, "the same ref again: " + ref, again);
 }
 
-void lostAnswer(Session &t) {
+void lostAnswer(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.running(spec);
   const std::string again = createAgain(t, spec, t.creating(spec), "create() repeated after start()");
@@ -53,7 +53,7 @@ void lostAnswer(Session &t) {
   t.expectState(ref, {"running"}, "a repeated create(), which leaves it alone");
 }
 
-void nameInUse(Session &t) {
+void nameInUse(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.running(spec);
   const Json other = t.spec(textOf(spec, "name"), "b");
@@ -66,7 +66,7 @@ void nameInUse(Session &t) {
 }
 
 /// No operation id and no hash: nothing is equal to nothing.
-void emptyIds(Session &t) {
+void emptyIds(CaseSession &t) {
   const auto plain = [&](const std::string &name, const char *variant) {
     Json spec = t.spec(name, variant);
     spec["labels"].erase(MOS_LABEL_OPERATION);
@@ -80,7 +80,7 @@ void emptyIds(Session &t) {
   t.refused(answer, {MOS_ALREADY_EXISTS}, "create() of another spec, both without operation id and hash", kRefuse);
 }
 
-void repeated(Session &t) {
+void repeated(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   const auto twice = [&](const char *what, const std::function<Answer(const How &)> &call, const std::string &state) {
     const How same = t.how(t.operation());
@@ -98,7 +98,7 @@ void repeated(Session &t) {
   t.expectGone(ref, "remove() three times");
 }
 
-void absent(Session &t) {
+void absent(CaseSession &t) {
   const std::string nobody = t.word("nobody");
   t.ok(t.rt().stop(nobody, std::chrono::seconds{1}, t.how(t.operation())), "stop() of what is absent",
        "runtime.h stop(): stopped or absent already is success");
@@ -108,7 +108,7 @@ void absent(Session &t) {
        "runtime.h remove(): absent already is success");
 }
 
-void stopBeforeStart(Session &t) {
+void stopBeforeStart(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   t.ok(t.rt().stop(ref, std::chrono::seconds{1}, t.how(t.operation())), "stop() of what was never started",
        "runtime.h stop(): stopped or absent already is success");

@@ -9,18 +9,18 @@ constexpr const char *kRule =
     "runtime.h: specs are JSON objects in UTF-8; a stale or strange argument is an error, not a crash";
 
 /// Afterwards the runtime still does its work.
-void stillWorks(Session &t) {
+void stillWorks(CaseSession &t) {
   const std::string ref = t.create(t.spec(t.name()));
   t.expectState(ref, {"created"}, "strange input, and an ordinary create()");
 }
 
-void refuse(Session &t, const std::string &spec, const std::string &what) {
+void refuse(CaseSession &t, const std::string &spec, const std::string &what) {
   How how = t.how(t.operation());
   how.notUtf8 = true; // of some; what is quoted of them may be so, too
   t.refused(t.rt().create(spec, how), {MOS_INVALID_ARGUMENT}, "create() of " + what, kRule);
 }
 
-void deep(Session &t) {
+void deep(CaseSession &t) {
   const std::string arrays(100'000, '[');
   refuse(t, arrays, "100,000 open brackets");
   refuse(t, R"({"name": "x", "image": "x", "labels": )" + arrays + std::string(100'000, ']') + "}",
@@ -33,7 +33,7 @@ void deep(Session &t) {
   stillWorks(t);
 }
 
-void notUtf8(Session &t) {
+void notUtf8(CaseSession &t) {
   const Json spec = t.spec(t.name());
   std::string text = spec.dump();
   const auto with = [&](const std::string &bytes) {
@@ -46,7 +46,7 @@ void notUtf8(Session &t) {
   stillWorks(t);
 }
 
-void nul(Session &t) {
+void nul(CaseSession &t) {
   const Json spec = t.spec(t.name());
   refuse(t, spec.dump() + std::string(1, '\0'), "a document with a NUL behind it");
   Json named = spec;
@@ -58,7 +58,7 @@ void nul(Session &t) {
   stillWorks(t);
 }
 
-void strangeRefs(Session &t) {
+void strangeRefs(CaseSession &t) {
   for (const std::string &ref :
        {std::string(), std::string("../../etc/passwd"), std::string("a/b?c=d#e"), std::string("%2e%2e"),
         std::string("\xff\xfe"), std::string(100'000, 'x'), std::string("-rf"), std::string("a b\r\nHost: x")}) {
@@ -73,7 +73,7 @@ void strangeRefs(Session &t) {
   stillWorks(t);
 }
 
-void huge(Session &t) {
+void huge(CaseSession &t) {
   Json spec = t.spec(t.name());
   spec["env"]["BIG"] = std::string(8'000'000, 'x');
   const Answer answer = t.rt().create(spec.dump(), t.creating(spec));
@@ -85,7 +85,7 @@ void huge(Session &t) {
   stillWorks(t);
 }
 
-void wrongTypes(Session &t) {
+void wrongTypes(CaseSession &t) {
   const std::vector<Json> values{
       7, -1.5, "text", true, Json::array(), Json::array({1}), Json::object(), Json{{"a", 1}}};
   const std::map<std::string, std::string> members{
@@ -103,7 +103,7 @@ void wrongTypes(Session &t) {
   stillWorks(t);
 }
 
-void strangeNumbers(Session &t) {
+void strangeNumbers(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string text = spec.dump();
   const auto with = [&](const char *member) { return text.substr(0, 1) + member + "," + text.substr(1); };
@@ -124,7 +124,7 @@ void strangeNumbers(Session &t) {
   stillWorks(t);
 }
 
-void strangeLabels(Session &t) {
+void strangeLabels(CaseSession &t) {
   const Answer answer = t.rt().list("{\"" + std::string(50'000, 'k') + "\": \"v\"}", {}, t.how());
   if (!answer.ok())
     t.refused(answer, {MOS_INVALID_ARGUMENT, MOS_RESOURCE_EXHAUSTED}, "list() with a label of 50,000 characters",

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char *kAll = "runtime.h list(): descriptions of all with these labels";
 
-std::string withLabels(Session &t, const std::map<std::string, std::string> &labels) {
+std::string withLabels(CaseSession &t, const std::map<std::string, std::string> &labels) {
   Json spec = t.spec(t.name());
   for (const auto &[key, value] : labels)
     spec["labels"][key] = value;
@@ -17,7 +17,7 @@ std::string withLabels(Session &t, const std::map<std::string, std::string> &lab
   return textOf(spec, "name");
 }
 
-std::vector<std::string> named(Session &t, const std::map<std::string, std::string> &labels) {
+std::vector<std::string> named(CaseSession &t, const std::map<std::string, std::string> &labels) {
   Json filter{{t.mark().first, t.mark().second}};
   for (const auto &[key, value] : labels)
     filter[key] = value;
@@ -28,13 +28,13 @@ std::vector<std::string> named(Session &t, const std::map<std::string, std::stri
   return names;
 }
 
-void expectNames(Session &t, std::vector<std::string> wanted, const std::map<std::string, std::string> &labels) {
+void expectNames(CaseSession &t, std::vector<std::string> wanted, const std::map<std::string, std::string> &labels) {
   std::sort(wanted.begin(), wanted.end());
   const std::vector<std::string> got = named(t, labels);
   t.expect(got == wanted, joined(wanted) + " for the labels " + Json(labels).dump(), joined(got), kAll);
 }
 
-void allMatch(Session &t) {
+void allMatch(CaseSession &t) {
   const std::string red = withLabels(t, {{"colour", "red"}, {"size", "big"}});
   const std::string blue = withLabels(t, {{"colour", "blue"}, {"size", "big"}});
   const std::string plain = withLabels(t, {});
@@ -45,7 +45,7 @@ void allMatch(Session &t) {
   expectNames(t, {}, {{"colour", "red"}, {"size", "small"}});
 }
 
-void exact(Session &t) {
+void exact(CaseSession &t) {
   const std::string one = withLabels(t, {{"colour", "red"}});
   withLabels(t, {{"colour", "redder"}});
   withLabels(t, {{"colour", "Red"}});
@@ -55,7 +55,7 @@ void exact(Session &t) {
   expectNames(t, {}, {{"colour", "*"}});
 }
 
-void kept(Session &t) {
+void kept(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   const Json labels = t.inspect(ref).value("labels", Json::object());
@@ -66,7 +66,7 @@ void kept(Session &t) {
 }
 
 /// Values that a filter built from text by joining would break on.
-void quoting(Session &t) {
+void quoting(CaseSession &t) {
   const std::vector<std::string> values{"a,b",           "x=y",          "say \"hi\"", "back\\slash",
                                         "{\"k\":\"v\"}", "50 % of 'it'", " spaces "};
   std::vector<std::string> names;
@@ -76,7 +76,7 @@ void quoting(Session &t) {
     expectNames(t, {names[i]}, {{"quoted", values[i]}});
 }
 
-void unicode(Session &t) {
+void unicode(CaseSession &t) {
   const std::string name = withLabels(t, {{"greeting", "Grüße, 世界 🎈"}});
   withLabels(t, {{"greeting", "Grüsse"}});
   expectNames(t, {name}, {{"greeting", "Grüße, 世界 🎈"}});
@@ -85,7 +85,7 @@ void unicode(Session &t) {
            "runtime.h: specs and descriptions are JSON objects in UTF-8");
 }
 
-void escaped(Session &t) {
+void escaped(CaseSession &t) {
   const std::string name = t.name();
   Json spec = t.spec(name);
   spec["labels"]["greeting"] = "Grüße 🎈";
@@ -93,7 +93,7 @@ void escaped(Session &t) {
   expectNames(t, {name}, {{"greeting", "Grüße 🎈"}});
 }
 
-void emptyValue(Session &t) {
+void emptyValue(CaseSession &t) {
   const std::string empty = withLabels(t, {{"flag", ""}});
   withLabels(t, {{"flag", "set"}});
   withLabels(t, {});

@@ -9,7 +9,7 @@ namespace {
 
 const std::vector<std::string> kStopped{"exited", "dead"};
 
-void wholeLife(Session &t, bool byName) {
+void wholeLife(CaseSession &t, bool byName) {
   const Json spec = t.spec(t.name());
   const std::string created = t.create(spec);
   const std::string ref = byName ? textOf(spec, "name") : created;
@@ -25,7 +25,7 @@ void wholeLife(Session &t, bool byName) {
   t.expectGone(ref, "remove()");
 }
 
-void capabilities(Session &t) {
+void capabilities(CaseSession &t) {
   const Json &all = t.capabilities();
   for (const char *key : {"engine", "isolation"})
     t.expect(!textOf(all, key).empty(), std::string("a text in \"") + key + "\"", all.dump());
@@ -38,7 +38,7 @@ void capabilities(Session &t) {
            "isolation container, process or simulated", isolation);
 }
 
-void description(Session &t) {
+void description(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   const Json before = t.inspect(ref);
@@ -64,7 +64,7 @@ void description(Session &t) {
            "health none, starting, healthy or unhealthy", health);
 }
 
-void removeRunning(Session &t) {
+void removeRunning(CaseSession &t) {
   const std::string ref = t.running(t.spec(t.name()));
   const Answer answer = t.rt().remove(ref, 0, t.how(t.operation()));
   t.expect(!answer.ok(), "a refusal of remove() without MOS_REMOVE_FORCE while it runs", answer.text());
@@ -73,14 +73,14 @@ void removeRunning(Session &t) {
   t.expectGone(ref, "remove() with MOS_REMOVE_FORCE");
 }
 
-void unknownMembers(Session &t) {
+void unknownMembers(CaseSession &t) {
   Json spec = t.spec(t.name());
   spec["fromTheFuture"] = {{"deep", {1, 2, 3}}};
   const std::string ref = t.create(spec);
   t.expectState(ref, {"created"}, "create() with a member nobody knows");
 }
 
-void nameIsFreeAgain(Session &t) {
+void nameIsFreeAgain(CaseSession &t) {
   const std::string name = t.name();
   t.remove(t.running(t.spec(name, "a")));
   const std::string ref = t.running(t.spec(name, "b"));
@@ -96,10 +96,10 @@ void addLifecycle(CaseList &list) {
                   capabilities});
   list.push_back({"lifecycle.by-ref", "create, start, stop, start, stop, remove, each seen by inspect()",
                   "runtime.h create(), start(), stop(), remove(), inspect()", kCore,
-                  [](Session &t) { wholeLife(t, false); }});
+                  [](CaseSession &t) { wholeLife(t, false); }});
   list.push_back({"lifecycle.by-name", "every call that takes a ref takes the name from the spec",
                   "runtime.h: every call that takes a ref also takes the name", kCore,
-                  [](Session &t) { wholeLife(t, true); }});
+                  [](CaseSession &t) { wholeLife(t, true); }});
   list.push_back({"lifecycle.description", "inspect() describes what was created",
                   "runtime.h: description, the answer of inspect()", kCore, description});
   list.push_back({"lifecycle.remove-running", "what runs is removed by force only",

@@ -7,7 +7,7 @@ namespace {
 
 constexpr const char *kSpec = "runtime.h: instance spec, \"memoryBytes\", \"cpus\", \"pidsLimit\", \"restart\"";
 
-void accepted(Session &t) {
+void accepted(CaseSession &t) {
   for (const char *restart : {"no", "always", "unless-stopped", "on-failure"}) {
     Json spec = t.spec(t.name());
     spec["memoryBytes"] = 96 * 1024 * 1024;
@@ -23,7 +23,7 @@ void accepted(Session &t) {
   t.expectState(ref, {"running"}, "start() of a spec without limits");
 }
 
-void visible(Session &t) {
+void visible(CaseSession &t) {
   t.need("stats");
   Json spec = t.spec(t.name());
   spec["memoryBytes"] = 96 * 1024 * 1024;
@@ -37,7 +37,7 @@ void visible(Session &t) {
            answer.text(), "runtime.h stats(): \"memoryLimitBytes\"");
 }
 
-void bad(Session &t) {
+void bad(CaseSession &t) {
   const auto refuse = [&](const char *key, const Json &value) {
     Json spec = t.spec(t.name());
     spec[key] = value;

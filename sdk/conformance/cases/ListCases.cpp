@@ -18,7 +18,7 @@ std::map<std::string, int> countNames(const std::vector<Json> &items) {
   return counts;
 }
 
-void expectEachOnce(Session &t, const std::vector<std::string> &names, const std::vector<Json> &items) {
+void expectEachOnce(CaseSession &t, const std::vector<std::string> &names, const std::vector<Json> &items) {
   const auto counts = countNames(items);
   for (const std::string &name : names) {
     const auto found = counts.find(name);
@@ -28,7 +28,7 @@ void expectEachOnce(Session &t, const std::vector<std::string> &names, const std
   }
 }
 
-std::vector<std::string> makeMany(Session &t, int count) {
+std::vector<std::string> makeMany(CaseSession &t, int count) {
   std::vector<std::string> names;
   for (int i = 0; i < count; ++i) {
     names.push_back(t.name());
@@ -37,20 +37,20 @@ std::vector<std::string> makeMany(Session &t, int count) {
   return names;
 }
 
-void complete(Session &t) {
+void complete(CaseSession &t) {
   const std::vector<std::string> names = makeMany(t, t.options().instances);
   expectEachOnce(t, names, t.list(t.marked()));
   const std::size_t listed = t.list(t.marked()).size();
   t.expect(listed == names.size(), std::to_string(names.size()) + " items", std::to_string(listed));
 }
 
-void everything(Session &t) {
+void everything(CaseSession &t) {
   const std::vector<std::string> names = makeMany(t, 3);
   expectEachOnce(t, names, t.list("{}"));
 }
 
 /// Those that stay are there in every listing, while others come and go.
-void whileOthersChange(Session &t) {
+void whileOthersChange(CaseSession &t) {
   const std::vector<std::string> names = makeMany(t, 4);
   const auto stop = std::make_shared<std::atomic<bool>>(false);
   std::vector<Json> passing;
@@ -59,11 +59,11 @@ void whileOthersChange(Session &t) {
   std::vector<std::shared_ptr<Pending>> churn;
   for (const Json &spec : passing) {
     const How creating = t.creating(spec);
-    churn.push_back(t.async([spec, creating, stop](Client &client, const How &how) {
+    churn.push_back(t.async([spec, creating, stop](CheckedRuntime &runtime, const How &how) {
       Answer answer;
       while (answer.ok() && !stop->load() && !how.cancel->triggered()) {
-        answer = client.create(spec.dump(), creating);
-        if (answer.ok()) answer = client.remove(textOf(spec, "name"), MOS_REMOVE_FORCE, How{});
+        answer = runtime.create(spec.dump(), creating);
+        if (answer.ok()) answer = runtime.remove(textOf(spec, "name"), MOS_REMOVE_FORCE, How{});
       }
       return answer;
     }));
@@ -81,7 +81,7 @@ void whileOthersChange(Session &t) {
   }
 }
 
-void stopped(Session &t) {
+void stopped(CaseSession &t) {
   makeMany(t, 3);
   const Answer answer = t.rt().list(
       t.marked(), [](const std::string &) { return false; }, t.how());
@@ -91,7 +91,7 @@ void stopped(Session &t) {
            "base.h mos_sink: after MOS_SINK_STOP the producer sends nothing more");
 }
 
-void sameAsInspect(Session &t) {
+void sameAsInspect(CaseSession &t) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.running(spec);
   const std::vector<Json> items = t.list(t.marked());
@@ -104,7 +104,7 @@ void sameAsInspect(Session &t) {
   }
 }
 
-void removedIsGone(Session &t) {
+void removedIsGone(CaseSession &t) {
   const std::vector<std::string> names = makeMany(t, 3);
   t.remove(names[1]);
   const auto counts = countNames(t.list(t.marked()));

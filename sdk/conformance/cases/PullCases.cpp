@@ -9,13 +9,13 @@ std::string request(const std::string &image, const char *policy) {
   return Json{{"image", image}, {"policy", policy}}.dump();
 }
 
-Answer pull(Session &t, const std::string &text, const ItemFn &progress = {}) {
+Answer pull(CaseSession &t, const std::string &text, const ItemFn &progress = {}) {
   const Answer answer = t.rt().pull(text, progress, t.how(t.operation()));
   t.unlessUnimplemented(answer, "pull");
   return answer;
 }
 
-void present(Session &t) {
+void present(CaseSession &t) {
   const Answer answer = pull(t, request(t.options().image, "missing"));
   t.ok(answer, "pull() of an image that is there");
   t.expect(answer.json.is_object() && answer.json.contains("digest"), "{\"digest\": text}", answer.text());
@@ -25,20 +25,20 @@ void present(Session &t) {
 }
 
 /// A process runtime has no images: whatever is asked for is "present", without a digest.
-void needImages(Session &t) {
+void needImages(CaseSession &t) {
   const Answer answer = pull(t, request(t.options().image, "missing"));
   if (answer.ok() && textOf(answer.json, "digest").empty())
     t.skip("the runtime has no images: pull() gives an empty digest");
 }
 
-void missing(Session &t) {
+void missing(CaseSession &t) {
   needImages(t);
   const Answer answer = pull(t, request(t.options().missingImage, "never"));
   t.refused(answer, {MOS_NOT_FOUND}, "pull() with the policy never of an image that is nowhere");
   t.expect(answer.reason == MOS_REASON_IMAGE_NOT_FOUND, "reason IMAGE_NOT_FOUND", answer.text());
 }
 
-void createMissing(Session &t) {
+void createMissing(CaseSession &t) {
   needImages(t);
   Json spec = t.spec(t.name());
   spec["image"] = t.options().missingImage;
@@ -49,22 +49,22 @@ void createMissing(Session &t) {
             "runtime.h create(): on failure nothing stays behind");
 }
 
-void badRequest(Session &t) {
+void badRequest(CaseSession &t) {
   for (const std::string &text : {request(t.options().image, "sometimes"), std::string("{"), std::string("{}"),
                                   std::string("{\"image\": 7}"), request("", "missing")})
     t.refused(pull(t, text), {MOS_INVALID_ARGUMENT}, "pull() of " + shown(text));
 }
 
-void concurrent(Session &t) {
+void concurrent(CaseSession &t) {
   pull(t, request(t.options().image, "missing"));
-  for (const Answer &answer : t.parallel(t.options().threads, [&t](Client &client, int) {
-         return client.pull(request(t.options().image, "missing"), {}, t.how(t.operation()));
+  for (const Answer &answer : t.parallel(t.options().threads, [&t](CheckedRuntime &runtime, int) {
+         return runtime.pull(request(t.options().image, "missing"), {}, t.how(t.operation()));
        }))
     t.ok(answer, "pull() of one image by several at once");
 }
 
 /// Slow, and stopped by whoever watches its progress: nothing is left half done, and the next pull does it.
-void stopSlow(Session &t) {
+void stopSlow(CaseSession &t) {
   if (t.options().pullImage.empty()) t.skip("no pull_image was given: one whose pull takes a while");
   int items = 0;
   const Answer answer =

@@ -31,7 +31,7 @@ struct Volume {
   }
 };
 
-Volume makeVolume(Session &t) {
+Volume makeVolume(CaseSession &t) {
   t.need("volumes");
   Volume volume;
   volume.handle = t.word("v");
@@ -45,7 +45,7 @@ Volume makeVolume(Session &t) {
   return volume;
 }
 
-void idempotent(Session &t) {
+void idempotent(CaseSession &t) {
   const Volume volume = makeVolume(t);
   const Answer again = t.rt().volumeEnsure(volume.request().dump(), t.how(t.operation()));
   t.ok(again, "volume_ensure() of a volume that is there");
@@ -71,7 +71,7 @@ bool foundUnder(const fs::path &root, const std::string &as, const std::string &
   return false;
 }
 
-void survives(Session &t) {
+void survives(CaseSession &t) {
   const Volume volume = makeVolume(t);
   if (!volume.onHost()) t.skip("the volume's data cannot be reached from here");
   write(volume.hostPath() / "kept.txt", "precious");
@@ -85,7 +85,7 @@ void survives(Session &t) {
            "it is gone", "runtime.h remove(): removes the container, never its volumes");
 }
 
-void trash(Session &t) {
+void trash(CaseSession &t) {
   const Volume volume = makeVolume(t);
   const std::string as = t.word("trash");
   if (volume.onHost()) write(volume.hostPath() / "kept.txt", "precious " + as);
@@ -104,7 +104,7 @@ void trash(Session &t) {
   t.expect(fresh.json.value("created", false), "\"created\": true after volume_trash()", fresh.text());
 }
 
-void snapshot(Session &t) {
+void snapshot(CaseSession &t) {
   const Volume volume = makeVolume(t);
   const std::string as = t.word("snapshot");
   if (volume.onHost()) write(volume.hostPath() / "kept.txt", "precious " + as);
@@ -121,7 +121,7 @@ void snapshot(Session &t) {
 }
 
 /// Names that would lead out of the place where volumes lie.
-void names(Session &t) {
+void names(CaseSession &t) {
   const Volume volume = makeVolume(t);
   for (const char *bad : {"../escape", "a/b", "..", ".", "", "/etc"}) {
     t.refused(t.rt().volumeTrash(volume.ref, bad, t.how(t.operation())), {MOS_INVALID_ARGUMENT},

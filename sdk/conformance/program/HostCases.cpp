@@ -1,6 +1,6 @@
 #include "HostCases.h"
 
-#include "../Session.h"
+#include "../CaseSession.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -31,7 +31,7 @@ std::size_t descriptors() {
 struct Bench {
   const Settings &settings;
   const LoadedPlugin &plugin;
-  Work &work;
+  HostWork &work;
 
   std::unique_ptr<PluginLife> life() const {
     return std::make_unique<PluginLife>(plugin, work, settings.config, settings.facts());
@@ -49,7 +49,7 @@ std::size_t settled(const std::function<std::size_t()> &count, std::size_t wante
   return now;
 }
 
-void exports(Session &t, const Bench &bench) {
+void exports(CaseSession &t, const Bench &bench) {
   std::string others;
   for (const std::string &name : bench.plugin.exports()) {
     if (name != MOS_ENTRY_NAME) others += (others.empty() ? "" : ", ") + name;
@@ -79,7 +79,7 @@ bool isSemanticVersion(std::string_view text) {
   return text.empty() || ((text.front() == '-' || text.front() == '+') && text.find_first_of("\r\n") == text.npos);
 }
 
-void descriptor(Session &t, const Bench &bench) {
+void descriptor(CaseSession &t, const Bench &bench) {
   const mos_descriptor_v1 &d = bench.plugin.descriptor();
   const std::string id = d.id;
   t.expect(isPluginId(id), "an id of the form [a-z][a-z0-9-]*", id);
@@ -107,7 +107,7 @@ void descriptor(Session &t, const Bench &bench) {
   bench.life(); // reads the defaults, and says which is none of its type
 }
 
-void createIsCheap(Session &t, const Bench &bench) {
+void createIsCheap(CaseSession &t, const Bench &bench) {
   bench.life()->create(); // once before, for what a library opens at its first use
   const auto life = bench.life();
   const std::size_t threadsBefore = threads();
@@ -118,7 +118,7 @@ void createIsCheap(Session &t, const Bench &bench) {
            std::to_string(descriptors() - descriptorsBefore) + " more");
 }
 
-void provides(Session &t, const Bench &bench) {
+void provides(CaseSession &t, const Bench &bench) {
   const auto life = bench.life();
   life->create();
   t.expect(life->host().provided().empty(), "no service before start()", joined(life->host().provided()));
@@ -135,14 +135,14 @@ void provides(Session &t, const Bench &bench) {
              "runtime.h: mos_runtime_v1");
 }
 
-void stopLeavesNothing(Session &t, const Bench &bench) {
+void stopLeavesNothing(CaseSession &t, const Bench &bench) {
   const std::size_t before = threads();
   const auto life = bench.life();
   life->create();
   life->start();
-  Client client(life->runtime(bench.settings.instance));
-  client.capabilities(t.how());
-  client.list("{}", {}, t.how());
+  CheckedRuntime runtime(life->runtime(bench.settings.instance));
+  runtime.capabilities(t.how());
+  runtime.list("{}", {}, t.how());
   life->stop();
   const std::size_t after = settled(threads, before);
   t.expect(after <= before, "as many threads after stop() as before create(): " + std::to_string(before),
@@ -157,18 +157,18 @@ void stopLeavesNothing(Session &t, const Bench &bench) {
 }
 
 /// Instances that run, a stream that is open: stop() comes in the middle of it.
-void stopEndsCalls(Session &t, const Bench &bench) {
+void stopEndsCalls(CaseSession &t, const Bench &bench) {
   const auto life = bench.life();
   life->create();
   life->start();
-  const auto client = std::make_shared<Client>(life->runtime(bench.settings.instance));
-  const auto events = t.async([client](Client &, How how) {
+  const auto runtime = std::make_shared<CheckedRuntime>(life->runtime(bench.settings.instance));
+  const auto events = t.async([runtime](CheckedRuntime &, How how) {
     how.timeout = std::chrono::minutes{10};
-    return client->events("{}", {}, how);
+    return runtime->events("{}", {}, how);
   });
   if (events->wait(std::chrono::milliseconds{300})) t.skip("events() does not block: " + events->answer().text());
   life->host().drainWith([events] { events->wait(std::chrono::seconds{10}); });
-  const auto stopping = t.async([&life](Client &, const How &) {
+  const auto stopping = t.async([&life](CheckedRuntime &, const How &) {
     life->stop();
     return Answer{};
   });
@@ -178,13 +178,13 @@ void stopEndsCalls(Session &t, const Bench &bench) {
   t.await(events, std::chrono::seconds{5}, "events() when the plugin stops");
 }
 
-void cycles(Session &t, const Bench &bench) {
+void cycles(CaseSession &t, const Bench &bench) {
   const auto cycle = [&] {
     const auto life = bench.life();
     life->create();
     life->start();
-    Client client(life->runtime(bench.settings.instance));
-    client.capabilities(t.how());
+    CheckedRuntime runtime(life->runtime(bench.settings.instance));
+    runtime.capabilities(t.how());
     life->stop();
   };
   for (int i = 0; i < 3; ++i)
@@ -205,7 +205,7 @@ void cycles(Session &t, const Bench &bench) {
            std::to_string(threads()));
 }
 
-void startFails(Session &t, const Bench &bench) {
+void startFails(CaseSession &t, const Bench &bench) {
   const auto life = bench.life();
   life->create();
   life->destroy(); // without start(): what a host does when another plugin that was needed has failed
@@ -214,10 +214,10 @@ void startFails(Session &t, const Bench &bench) {
 
 } // namespace
 
-std::vector<Case> hostCases(const Settings &settings, const LoadedPlugin *plugin, Work *work) {
+std::vector<Case> hostCases(const Settings &settings, const LoadedPlugin *plugin, HostWork *work) {
   std::vector<Case> list;
-  const auto add = [&](const char *id, const char *title, const char *rule, void (*run)(Session &, const Bench &)) {
-    list.push_back({id, title, rule, false, [&settings, plugin, work, run](Session &t) {
+  const auto add = [&](const char *id, const char *title, const char *rule, void (*run)(CaseSession &, const Bench &)) {
+    list.push_back({id, title, rule, false, [&settings, plugin, work, run](CaseSession &t) {
                       run(t, Bench{settings, *plugin, *work});
                     }});
   };

@@ -65,7 +65,7 @@ std::vector<std::string> LoadedPlugin::exports() const {
   return names;
 }
 
-PluginLife::PluginLife(const LoadedPlugin &plugin, Work &work, const IniFile &config, const HostFacts &facts)
+PluginLife::PluginLife(const LoadedPlugin &plugin, HostWork &work, const IniFile &config, const HostFacts &facts)
     : plugin_(plugin), work_(work), host_(*[&] {
         PluginConfig values(plugin.descriptor(), config.section(plugin.descriptor().id));
         values.add("platform.domain", "localhost");

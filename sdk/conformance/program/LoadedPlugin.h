@@ -1,6 +1,6 @@
 #pragma once
 
-#include "MiniHost.h"
+#include "HostLife.h"
 
 #include <filesystem>
 #include <string>
@@ -27,7 +27,7 @@ private:
 /// One life of it in this process. Create, start, stop and destroy throw std::runtime_error with the plugin's words.
 class PluginLife {
 public:
-  PluginLife(const LoadedPlugin &plugin, Work &work, const IniFile &config, const HostFacts &facts);
+  PluginLife(const LoadedPlugin &plugin, HostWork &work, const IniFile &config, const HostFacts &facts);
   /// Stops and destroys what is still alive.
   ~PluginLife();
   PluginLife(const PluginLife &) = delete;
@@ -43,7 +43,7 @@ public:
 
 private:
   const LoadedPlugin &plugin_;
-  Work &work_;
+  HostWork &work_;
   HostLife &host_;
   mos_plugin_v1 table_{};
   bool created_ = false;

@@ -1,6 +1,6 @@
 #include "RemoteRuntime.h"
 
-#include "../Client.h"
+#include "../CheckedRuntime.h"
 
 #include <csignal>
 #include <stdexcept>
@@ -102,20 +102,20 @@ void RemoteRuntime::fill() {
 }
 
 nlohmann::json carryOut(const mos_runtime_v1 &table, const nlohmann::json &request) {
-  Client client(&table);
+  CheckedRuntime runtime(&table);
   const std::string call = request.value("call", "");
   const std::string text = request.value("text", "");
   const auto number = request.value("number", std::int64_t{0});
   const How how{request.value("operation", "")};
   Answer answer;
-  if (call == "capabilities") answer = client.capabilities(how);
-  if (call == "create") answer = client.create(text, how);
-  if (call == "start") answer = client.start(text, how);
-  if (call == "stop") answer = client.stop(text, std::chrono::milliseconds{number}, how);
-  if (call == "remove") answer = client.remove(text, static_cast<std::uint32_t>(number), how);
-  if (call == "inspect") answer = client.inspect(text, how);
-  if (call == "list") answer = client.list(text, {}, how);
-  if (call == "endpoints") answer = client.endpoints(text, how);
+  if (call == "capabilities") answer = runtime.capabilities(how);
+  if (call == "create") answer = runtime.create(text, how);
+  if (call == "start") answer = runtime.start(text, how);
+  if (call == "stop") answer = runtime.stop(text, std::chrono::milliseconds{number}, how);
+  if (call == "remove") answer = runtime.remove(text, static_cast<std::uint32_t>(number), how);
+  if (call == "inspect") answer = runtime.inspect(text, how);
+  if (call == "list") answer = runtime.list(text, {}, how);
+  if (call == "endpoints") answer = runtime.endpoints(text, how);
   return {{"status", answer.status},
           {"reason", answer.reason},
           {"message", answer.message},

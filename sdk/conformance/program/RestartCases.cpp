@@ -1,6 +1,6 @@
 #include "RestartCases.h"
 
-#include "../Session.h"
+#include "../CaseSession.h"
 #include "Child.h"
 #include "LoadedPlugin.h"
 #include "RemoteRuntime.h"
@@ -18,14 +18,14 @@ constexpr const char *kFound =
 using End = void (RemoteRuntime::*)();
 
 /// Instances have to outlive the process, unless they are made of its memory.
-void needDurable(Session &t, const Settings &settings) {
+void needDurable(CaseSession &t, const Settings &settings) {
   if (settings.durable == "no") t.skip("[conformance] durable=no: instances end with the plugin's process");
   if (settings.durable == "auto" && textOf(t.capabilities(), "isolation") == "simulated")
     t.skip("isolation is \"simulated\": instances end with the plugin's process (set durable=yes when they do not)");
 }
 
 /// By ref, by name and in the list: the same instance, in the same state.
-void expectFound(Session &t, const std::string &ref, const Json &spec, const std::string &state) {
+void expectFound(CaseSession &t, const std::string &ref, const Json &spec, const std::string &state) {
   for (const std::string &key : {ref, textOf(spec, "name")}) {
     const Json found = t.inspect(key);
     t.expect(textOf(found, "ref") == ref && textOf(found, "state") == state,
@@ -40,7 +40,7 @@ void expectFound(Session &t, const std::string &ref, const Json &spec, const std
              "runtime.h: description, \"labels\"");
 }
 
-void afterCreate(Session &t, RemoteRuntime &remote, End end) {
+void afterCreate(CaseSession &t, RemoteRuntime &remote, End end) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.create(spec);
   (remote.*end)();
@@ -52,7 +52,7 @@ void afterCreate(Session &t, RemoteRuntime &remote, End end) {
   t.expectState(ref, {"running"}, "start() in the next process");
 }
 
-void afterStart(Session &t, RemoteRuntime &remote, End end) {
+void afterStart(CaseSession &t, RemoteRuntime &remote, End end) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.running(spec);
   const Json before = t.inspect(ref);
@@ -70,7 +70,7 @@ void afterStart(Session &t, RemoteRuntime &remote, End end) {
   t.expectGone(ref, "remove() in the next process");
 }
 
-void afterStop(Session &t, RemoteRuntime &remote, End end) {
+void afterStop(CaseSession &t, RemoteRuntime &remote, End end) {
   const Json spec = t.spec(t.name());
   const std::string ref = t.running(spec);
   t.stop(ref);
@@ -80,7 +80,7 @@ void afterStop(Session &t, RemoteRuntime &remote, End end) {
   t.expectState(ref, {"running"}, "start() in the next process");
 }
 
-void afterRemove(Session &t, RemoteRuntime &remote, End end) {
+void afterRemove(CaseSession &t, RemoteRuntime &remote, End end) {
   const Json spec = t.spec(t.name());
   t.remove(t.running(spec));
   (remote.*end)();
@@ -89,7 +89,7 @@ void afterRemove(Session &t, RemoteRuntime &remote, End end) {
 }
 
 /// Killed at any moment of create(): the name is free, or held by what create() made.
-void duringCreate(Session &t, RemoteRuntime &remote) {
+void duringCreate(CaseSession &t, RemoteRuntime &remote) {
   for (const int delay : {0, 3, 15}) {
     const Json spec = t.spec(t.name());
     remote.sendOnly({{"call", "create"}, {"text", spec.dump()}, {"operation", t.creating(spec).operationId}});
@@ -103,7 +103,7 @@ void duringCreate(Session &t, RemoteRuntime &remote) {
   }
 }
 
-void duringStart(Session &t, RemoteRuntime &remote) {
+void duringStart(CaseSession &t, RemoteRuntime &remote) {
   for (const int delay : {0, 5, 30}) {
     const Json spec = t.spec(t.name());
     const std::string ref = t.create(spec);
@@ -123,8 +123,8 @@ void duringStart(Session &t, RemoteRuntime &remote) {
 std::vector<Case> restartCases(const Settings &settings, RemoteRuntime *remote) {
   std::vector<Case> list;
   const auto add = [&](const std::string &id, const std::string &title,
-                       std::function<void(Session &, RemoteRuntime &)> run) {
-    list.push_back({"restart." + id, title, kFound, false, [&settings, remote, run](Session &t) {
+                       std::function<void(CaseSession &, RemoteRuntime &)> run) {
+    list.push_back({"restart." + id, title, kFound, false, [&settings, remote, run](CaseSession &t) {
                       needDurable(t, settings);
                       run(t, *remote);
                     }});
@@ -133,20 +133,20 @@ std::vector<Case> restartCases(const Settings &settings, RemoteRuntime *remote) 
                                                       {"killed", &RemoteRuntime::kill}};
   for (const auto &[how, end] : ends) {
     add(how + "-created", "what was created is found after its process was " + how,
-        [end = end](Session &t, RemoteRuntime &r) { afterCreate(t, r, end); });
+        [end = end](CaseSession &t, RemoteRuntime &r) { afterCreate(t, r, end); });
     add(how + "-running", "what runs goes on and is found after its process was " + how,
-        [end = end](Session &t, RemoteRuntime &r) { afterStart(t, r, end); });
+        [end = end](CaseSession &t, RemoteRuntime &r) { afterStart(t, r, end); });
     add(how + "-exited", "what was stopped is found after its process was " + how,
-        [end = end](Session &t, RemoteRuntime &r) { afterStop(t, r, end); });
+        [end = end](CaseSession &t, RemoteRuntime &r) { afterStop(t, r, end); });
     add(how + "-removed", "what was removed stays away after its process was " + how,
-        [end = end](Session &t, RemoteRuntime &r) { afterRemove(t, r, end); });
+        [end = end](CaseSession &t, RemoteRuntime &r) { afterRemove(t, r, end); });
   }
   add("killed-in-create", "create() cut short by a kill can be repeated", duringCreate);
   add("killed-in-start", "start() cut short by a kill can be repeated", duringStart);
   return list;
 }
 
-void runRestartCases(const Settings &settings, const std::vector<Case> &selected, const Progress &progress) {
+void runRestartCases(const Settings &settings, const std::vector<Case> &selected, const CaseObserver &progress) {
   if (selected.empty()) return;
   RemoteRuntime remote(settings);
   std::vector<Case> bound;
@@ -159,7 +159,7 @@ void runRestartCases(const Settings &settings, const std::vector<Case> &selected
 }
 
 int serve(const Settings &settings) {
-  Work work;
+  HostWork work;
   try {
     const LoadedPlugin plugin(settings.plugin);
     PluginLife life(plugin, work, settings.config, settings.facts());

@@ -2,6 +2,8 @@
 
 #include "PluginConfig.h"
 
+#include <matrixos/status.hpp>
+
 #include <cstdlib>
 #include <functional>
 #include <iostream>
@@ -86,14 +88,18 @@ const std::map<std::string, std::function<void(Settings &, const std::string &)>
   return all;
 }
 
+Error wrongUsage(const std::string &message) {
+  return Error(Status::InvalidArgument, message);
+}
+
 void applySection(Settings &settings) {
   for (const auto &[key, value] : settings.config.section("conformance")) {
     const auto found = keys().find(key);
-    if (found == keys().end()) throw UsageError{"[conformance] has no key \"" + key + "\"; --help lists them"};
+    if (found == keys().end()) throw wrongUsage("[conformance] has no key \"" + key + "\"; --help lists them");
     try {
       found->second(settings, value);
     } catch (const std::exception &e) {
-      throw UsageError{"[conformance] " + key + "=" + value + ": " + e.what()};
+      throw wrongUsage("[conformance] " + key + "=" + value + ": " + e.what());
     }
   }
 }
@@ -145,14 +151,14 @@ void readArguments(Settings &settings, int argc, char **argv) {
     } else if (word == "--keep") {
       settings.options.keep = true;
     } else if (const auto option = valueOptions().find(word); option != valueOptions().end()) {
-      if (!attached && ++i == argc) throw UsageError{word + " needs a value"};
+      if (!attached && ++i == argc) throw wrongUsage(word + " needs a value");
       option->second(settings, attached ? value : argv[i]);
     } else if (word.rfind('-', 0) == 0) {
-      throw UsageError{"there is no option " + word};
+      throw wrongUsage("there is no option " + word);
     } else if (settings.plugin.empty()) {
       settings.plugin = word;
     } else {
-      throw UsageError{"one plugin at a time: " + settings.plugin + ", " + word};
+      throw wrongUsage("one plugin at a time: " + settings.plugin + ", " + word);
     }
   }
 }
@@ -166,17 +172,17 @@ HostFacts Settings::facts() const {
 Settings readSettings(int argc, char **argv) {
   Settings settings;
   readArguments(settings, argc, argv);
-  if (settings.plugin.empty() && !settings.listOnly) throw UsageError{"name a plugin's file"};
+  if (settings.plugin.empty() && !settings.listOnly) throw wrongUsage("name a plugin's file");
   try {
     if (!settings.configFile.empty()) settings.config = IniFile::read(settings.configFile);
     for (const std::string &assignment : settings.overrides)
       settings.config.set(assignment);
   } catch (const std::runtime_error &e) {
-    throw UsageError{e.what()};
+    throw wrongUsage(e.what());
   }
   applySection(settings);
   if (settings.durable != "auto" && settings.durable != "yes" && settings.durable != "no")
-    throw UsageError{"[conformance] durable=" + settings.durable + ": it is auto, yes or no"};
+    throw wrongUsage("[conformance] durable=" + settings.durable + ": it is auto, yes or no");
   return settings;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "../Conformance.h"
+#include "HostLife.h"
 #include "IniFile.h"
-#include "MiniHost.h"
 
 #include <chrono>
 #include <string>
@@ -33,12 +33,8 @@ struct Settings {
   HostFacts facts() const;
 };
 
-/// Wrong usage; the program ends with 64.
-struct UsageError {
-  std::string message;
-};
-
-/// Reads arguments and configuration. Throws UsageError. Prints help or version and exits when asked to.
+/// Reads arguments and configuration. Throws Error(InvalidArgument) for wrong usage. Prints help or version and exits
+/// when asked to.
 Settings readSettings(int argc, char **argv);
 /// The arguments that give another process the same settings, without the program's name.
 std::vector<std::string> argumentsOf(const Settings &settings, const std::string &role);

@@ -1,5 +1,5 @@
+#include "CaseProcess.h"
 #include "Child.h"
-#include "Judge.h"
 #include "LoadedPlugin.h"
 
 #include <matrixos/ulid.hpp>
@@ -58,7 +58,7 @@ public:
   Run(const Settings &settings, std::ostream &out)
       : settings_(settings), out_(out), tty_(::isatty(STDERR_FILENO) == 1) {}
 
-  std::vector<Result> all(const std::vector<Case> &selected) {
+  std::vector<CaseResult> all(const std::vector<Case> &selected) {
     for (const Case &one : selected)
       open_.push_back(one.id);
     while (!open_.empty() && interrupted == 0) {
@@ -111,10 +111,10 @@ private:
   bool isOpen(const std::string &id) const { return std::find(open_.begin(), open_.end(), id) != open_.end(); }
 
   void fail(const std::string &id, const std::string &expected, const std::string &got) {
-    Result result;
+    CaseResult result;
     result.id = id;
     result.group = id.substr(0, id.find('.'));
-    result.outcome = Outcome::Fail;
+    result.outcome = CaseOutcome::Fail;
     result.reason = "it could not be judged";
     result.expected = expected;
     result.got = got;
@@ -122,7 +122,7 @@ private:
     done(result);
   }
 
-  void done(const Result &result) {
+  void done(const CaseResult &result) {
     open_.erase(std::remove(open_.begin(), open_.end(), result.id), open_.end());
     results_.push_back(result);
     if (tty_) std::cerr << "\r\x1b[K" << std::flush;
@@ -133,7 +133,7 @@ private:
   std::ostream &out_;
   const bool tty_;
   std::vector<std::string> open_;
-  std::vector<Result> results_;
+  std::vector<CaseResult> results_;
 };
 
 void printCases(const std::vector<Case> &selected) {
@@ -161,7 +161,8 @@ std::pair<std::string, std::string> identify(const Settings &settings) {
 
 int supervise(Settings settings) {
   const std::vector<Case> selected = select(allCases(settings), settings.pattern, settings.coreOnly);
-  if (selected.empty()) throw UsageError{"no case matches \"" + settings.pattern + "\"; --list shows them"};
+  if (selected.empty())
+    throw Error(Status::InvalidArgument, "no case matches \"" + settings.pattern + "\"; --list shows them");
   if (settings.listOnly) {
     printCases(selected);
     return 0;
@@ -174,7 +175,7 @@ int supervise(Settings settings) {
   const auto [id, version] = identify(settings);
   std::ostream &out = settings.jsonFile == "-" ? std::cerr : std::cout;
   out << id << " " << version << ", " MOS_RUNTIME_1 "\n";
-  const std::vector<Result> results = Run(settings, out).all(selected);
+  const std::vector<CaseResult> results = Run(settings, out).all(selected);
   if (!settings.options.keep) {
     Child cleaner(argumentsOf(settings, "clean"));
     cleaner.wait(std::chrono::seconds{30});
@@ -186,7 +187,7 @@ int supervise(Settings settings) {
     throw std::runtime_error("cannot write " + settings.jsonFile);
   out << summary(results) << (interrupted != 0 ? ", interrupted" : "") << std::endl;
   const bool failed =
-      std::any_of(results.begin(), results.end(), [](const Result &r) { return r.outcome == Outcome::Fail; });
+      std::any_of(results.begin(), results.end(), [](const CaseResult &r) { return r.outcome == CaseOutcome::Fail; });
   return failed || interrupted != 0 ? 1 : 0;
 }
 

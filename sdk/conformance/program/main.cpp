@@ -1,6 +1,6 @@
-#include "../Client.h"
+#include "../CheckedRuntime.h"
+#include "CaseProcess.h"
 #include "Child.h"
-#include "Judge.h"
 #include "LoadedPlugin.h"
 #include "RestartCases.h"
 
@@ -25,15 +25,15 @@ int identify(const Settings &settings) {
 
 /// Removes what cases of this run left, such as those that were killed for hanging.
 int clean(const Settings &settings) {
-  Work work;
+  HostWork work;
   const LoadedPlugin plugin(settings.plugin);
   PluginLife life(plugin, work, settings.config, settings.facts());
   life.create();
   life.start();
-  Client client(life.runtime(settings.instance));
-  const Answer left = client.list(Json{{"matrixos.conformance", settings.options.runId}}.dump(), {});
+  CheckedRuntime runtime(life.runtime(settings.instance));
+  const Answer left = runtime.list(Json{{"matrixos.conformance", settings.options.runId}}.dump(), {});
   for (const Json &item : left.items)
-    client.remove(item.value("ref", ""), MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
+    runtime.remove(item.value("ref", ""), MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
   return 0;
 }
 
@@ -43,13 +43,13 @@ int main(int argc, char **argv) {
   try {
     Settings settings = readSettings(argc, argv);
     settings.options.usersDirectory = settings.workDirectory + "/users";
-    if (settings.role == "cases") return judge(settings);
+    if (settings.role == "cases") return runCases(settings);
     if (settings.role == "serve") return serve(settings);
     if (settings.role == "identify") return identify(settings);
     if (settings.role == "clean") return clean(settings);
     return supervise(std::move(settings));
-  } catch (const UsageError &e) {
-    std::cerr << "matrixos-runtime-conformance: " << e.message << "\nTry --help.\n";
+  } catch (const matrixos::Error &e) { // wrong usage: nothing else throws it as far as here
+    std::cerr << "matrixos-runtime-conformance: " << e.what() << "\nTry --help.\n";
     return 64;
   } catch (const std::exception &e) {
     std::cerr << "matrixos-runtime-conformance: " << e.what() << "\n";

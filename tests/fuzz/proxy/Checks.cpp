@@ -7,7 +7,7 @@
 #include <http/codec/ResponseParser.h>
 #include <proxy/ErrorPage.h>
 #include <proxy/HeaderPolicy.h>
-#include <proxy/Router.h>
+#include <proxy/HostRouter.h>
 #include <proxy/WaitingPage.h>
 
 #include <algorithm>
@@ -75,12 +75,13 @@ void requireOne(const http::FieldList &fields, std::string_view lowerName, std::
   require(values.size() == 1 && values.front() == value, "a field that is not exactly ours");
 }
 
-void checkDecision(const Decision &decision, const http::RequestHead &head) {
-  if (decision.kind == Decision::Kind::Misdirected || decision.kind == Decision::Kind::UnknownHandle) return;
+void checkDecision(const RoutingDecision &decision, const http::RequestHead &head) {
+  if (decision.kind == RoutingDecision::Kind::Misdirected || decision.kind == RoutingDecision::Kind::UnknownHandle)
+    return;
   require(head.target.find(decision.target) != std::string_view::npos, "a target from elsewhere");
   const std::string target = (decision.slashMissing ? "/" : "") + std::string(decision.target);
   require(!target.empty() && (target.front() == '/' || target == "*"), "a target that is no path");
-  if (decision.kind != Decision::Kind::Instance) return;
+  if (decision.kind != RoutingDecision::Kind::Instance) return;
   require(isHandle(decision.handle), "a handle that is none");
   const std::string path = target.substr(0, target.find('?'));
   const bool gateway = path == "/api" || path.substr(0, 5) == "/api/" || path == "/ws" || path.substr(0, 4) == "/ws/";
@@ -138,7 +139,7 @@ void checkSetCookie(std::string_view value, std::string_view host) {
 } // namespace
 
 void checkPolicy(std::string_view input) {
-  static const Router router("matrix.test");
+  static const HostRouter router("matrix.test");
   static const HeaderPolicy policy(TrustedPeers({"10.0.0.0/8"}), kSecret);
   const unsigned choice = input.empty() ? 0 : static_cast<unsigned char>(input.front());
   if (!input.empty()) input.remove_prefix(1);
@@ -149,7 +150,7 @@ void checkPolicy(std::string_view input) {
   http::RequestParser parser;
   http::RequestHead head;
   if (parser.parse(request, http::HeadLimits{}, head) != http::ParseResult::Complete) return;
-  const Decision decision = router.route(head);
+  const RoutingDecision decision = router.route(head);
   checkDecision(decision, head);
   wantsPage(head);
   isNavigation(head);

@@ -44,8 +44,8 @@ Authenticator make(bool open = false) {
   return Authenticator(options);
 }
 
-Credentials from(Door door, std::optional<uid_t> uid, std::vector<std::string_view> authorization = {}) {
-  return {door, uid, std::move(authorization)};
+Credentials from(ApiSocket socket, std::optional<uid_t> uid, std::vector<std::string_view> authorization = {}) {
+  return {socket, uid, std::move(authorization)};
 }
 
 std::string file(const std::filesystem::path &path, const std::string &text, mode_t mode = 0600) {
@@ -65,7 +65,7 @@ bool refuses(const std::filesystem::path &path) {
 
 } // namespace
 
-TEST_CASE("every permission, door, peer and credential") {
+TEST_CASE("every permission, socket, peer and credential") {
   const std::string right = std::string("Bearer ") + kSecret;
   struct Peer {
     std::optional<uid_t> uid;
@@ -87,18 +87,18 @@ TEST_CASE("every permission, door, peer and credential") {
                         {{""}, false, true}};
   for (const bool open : {false, true}) {
     const Authenticator authenticator = make(open);
-    for (const Door door : {Door::Admin, Door::Api}) {
+    for (const ApiSocket socket : {ApiSocket::Admin, ApiSocket::Api}) {
       for (const Peer &peer : peers) {
         for (const Word &word : words) {
-          const Credentials credentials = from(door, peer.uid, word.fields);
+          const Credentials credentials = from(socket, peer.uid, word.fields);
           CHECK(authenticator.check("public", credentials).allowed());
           CHECK(authenticator.check("owner", credentials).status == 403);
           CHECK(authenticator.check("", credentials).status == 403);
           const Decision admin = authenticator.check("admin", credentials);
           int expected = 401;
-          if (word.right || (door == Door::Admin && peer.trusted))
+          if (word.right || (socket == ApiSocket::Admin && peer.trusted))
             expected = 0;
-          else if (door == Door::Admin)
+          else if (socket == ApiSocket::Admin)
             expected = 403;
           else if (open)
             expected = 0;
@@ -115,22 +115,22 @@ TEST_CASE("every permission, door, peer and credential") {
 TEST_CASE("the principal says who asks") {
   const Authenticator closed = make();
   const std::string right = std::string("bearer  ") + kSecret;
-  CHECK(closed.check("admin", from(Door::Api, 0, {right})).principal == "admin");
-  CHECK(closed.check("admin", from(Door::Admin, 0)).principal == "uid:0");
-  CHECK(closed.check("admin", from(Door::Admin, 500)).principal == "uid:500");
-  CHECK(closed.check("public", from(Door::Api, 0)).principal.empty());
-  CHECK(closed.check("public", from(Door::Api, 0, {right})).principal == "admin");
-  CHECK(make(true).check("admin", from(Door::Api, 0)).principal == "anonymous");
+  CHECK(closed.check("admin", from(ApiSocket::Api, 0, {right})).principal == "admin");
+  CHECK(closed.check("admin", from(ApiSocket::Admin, 0)).principal == "uid:0");
+  CHECK(closed.check("admin", from(ApiSocket::Admin, 500)).principal == "uid:500");
+  CHECK(closed.check("public", from(ApiSocket::Api, 0)).principal.empty());
+  CHECK(closed.check("public", from(ApiSocket::Api, 0, {right})).principal == "admin");
+  CHECK(make(true).check("admin", from(ApiSocket::Api, 0)).principal == "anonymous");
 }
 
 TEST_CASE("an empty secret opens nothing, and a new one takes the old one's place") {
   Authenticator authenticator({});
-  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer "})).status == 401);
-  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).status == 401);
+  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer "})).status == 401);
+  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).status == 401);
   authenticator.setSecret("x");
-  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).allowed());
+  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).allowed());
   authenticator.setSecret("y");
-  CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer x"})).status == 401);
+  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).status == 401);
 }
 
 TEST_CASE("wrong secrets are counted, told once per interval, and never slow anybody down") {
@@ -141,16 +141,16 @@ TEST_CASE("wrong secrets are counted, told once per interval, and never slow any
   options.onWrongSecret = [&](std::uint64_t attempts) { told.push_back(attempts); };
   const Authenticator authenticator(options);
   for (int i = 0; i < 1000; ++i)
-    CHECK(authenticator.check("admin", from(Door::Api, 0, {"Bearer no"})).status == 401);
-  CHECK(authenticator.check("admin", from(Door::Api, 0, {std::string_view("Bearer correct-horse-battery-staple")}))
+    CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer no"})).status == 401);
+  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {std::string_view("Bearer correct-horse-battery-staple")}))
             .allowed());
   CHECK(told == std::vector<std::uint64_t>{1});
   options.logInterval = std::chrono::milliseconds(0);
   const Authenticator eager(options);
   told.clear();
-  eager.check("admin", from(Door::Api, 0, {"Bearer no"}));
-  eager.check("admin", from(Door::Api, 0));
-  eager.check("admin", from(Door::Api, 0, {"Bearer no"}));
+  eager.check("admin", from(ApiSocket::Api, 0, {"Bearer no"}));
+  eager.check("admin", from(ApiSocket::Api, 0));
+  eager.check("admin", from(ApiSocket::Api, 0, {"Bearer no"}));
   CHECK(told == std::vector<std::uint64_t>{1, 1});
 }
 

@@ -1,7 +1,8 @@
 #include "common/AtomicFile.h"
 
-#include "common/UniqueFd.h"
 #include "unit/common/Fixtures.h"
+
+#include <matrixos/file_descriptor.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -73,8 +74,8 @@ TEST_CASE("a descriptor is closed once") {
   const int raw = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   REQUIRE(raw >= 0);
   {
-    UniqueFd first(raw);
-    UniqueFd second(std::move(first));
+    FileDescriptor first(raw);
+    FileDescriptor second(std::move(first));
     CHECK_FALSE(first);
     CHECK(second.get() == raw);
   }

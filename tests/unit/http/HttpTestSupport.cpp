@@ -185,9 +185,9 @@ Route route(const std::string &method, const std::string &pattern,
 
 TestServer::TestServer(std::function<void(ApiServerOptions &)> tune, bool start) {
   ApiServerOptions options;
-  options.listen = {{"127.0.0.1:0", auth::Door::Api},
-                    {"unix:" + apiPath(), auth::Door::Api},
-                    {"unix:" + adminPath(), auth::Door::Admin}};
+  options.listen = {{"127.0.0.1:0", auth::ApiSocket::Api},
+                    {"unix:" + apiPath(), auth::ApiSocket::Api},
+                    {"unix:" + adminPath(), auth::ApiSocket::Admin}};
   auth::Authenticator::Options login;
   login.secret = kSecret;
   login.ownUid = ::getuid();

@@ -19,16 +19,16 @@ using namespace matrixos::api;
 
 namespace {
 
-ApiServerOptions listeningOn(const std::string &address, auth::Door door) {
+ApiServerOptions listeningOn(const std::string &address, auth::ApiSocket socket) {
   ApiServerOptions options;
-  options.listen = {{address, door}};
+  options.listen = {{address, socket}};
   options.authenticator = std::make_shared<auth::Authenticator>(auth::Authenticator::Options{});
   return options;
 }
 
 /// A server that is bound, and serves nobody.
 struct Bound {
-  explicit Bound(const std::string &address, auth::Door door = auth::Door::Api) : server(listeningOn(address, door)) {}
+  explicit Bound(const std::string &address, auth::ApiSocket socket = auth::ApiSocket::Api) : server(listeningOn(address, socket)) {}
   ApiServer server;
 };
 
@@ -178,7 +178,7 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
     return ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777U : 0U;
   };
   {
-    const Bound admin("unix:" + path, auth::Door::Admin);
+    const Bound admin("unix:" + path, auth::ApiSocket::Admin);
     CHECK(modeOf() == 0600);
     CHECK(listenOutcome("unix:" + path) == Status::AlreadyExists);
     CHECK(modeOf() == 0600);

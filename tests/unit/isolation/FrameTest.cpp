@@ -88,13 +88,13 @@ TEST_CASE("what may not be sent is not written") {
 TEST_CASE("a failure carries all of mos_error, and no status that does not exist") {
   mos_error error{};
   fail(&error, Status::Aborted, "sentence", "REASON", 77);
-  const Failure failure = Failure::of(MOS_ABORTED, error);
+  const FrameError failure = FrameError::of(MOS_ABORTED, error);
   mos_error back{};
   CHECK(failure.give(&back) == MOS_ABORTED);
   CHECK(back.message == std::string("sentence"));
   CHECK(back.reason == std::string("REASON"));
   CHECK(back.retry_after_ms == 77);
-  Failure strange;
+  FrameError strange;
   strange.status = 1234;
   strange.retryAfterMs = -5;
   CHECK(strange.give(&back) == MOS_UNKNOWN);

@@ -2,7 +2,7 @@
 #include "isolation/IsolatedPlugin.h"
 
 #include "FakeHost.h"
-#include "isolation/Description.h"
+#include "isolation/PluginDescription.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
@@ -30,8 +30,8 @@ std::filesystem::path buildFolder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
 }
 
-Settings settingsFor(const std::string &id) {
-  Settings settings;
+ProcessSettings settingsFor(const std::string &id) {
+  ProcessSettings settings;
   settings.id = id;
   settings.program = buildFolder() / "bin/matrixos-plugin-host";
   settings.file = buildFolder() / "test-plugins" / (id + ".so");
@@ -42,7 +42,7 @@ Settings settingsFor(const std::string &id) {
 /// A plugin in its own process, and the host that it is given.
 class Isolated {
 public:
-  explicit Isolated(const Settings &settings) {
+  explicit Isolated(const ProcessSettings &settings) {
     static constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, "fake", 0, 0}};
     mos_descriptor_v1 descriptor{};
     descriptor.id = settings.id.c_str();
@@ -350,14 +350,14 @@ TEST_CASE("a plugin that does not start") {
     CHECK(contains(failureOf([&] { plugin.start(); }).what(), "died with SIGSEGV in"));
   }
   SUBCASE("it hangs") {
-    Settings settings = settingsFor("fake-isolated");
+    ProcessSettings settings = settingsFor("fake-isolated");
     settings.startTimeout = milliseconds{300};
     Isolated plugin(settings);
     plugin.host.set("start", "hang");
     CHECK(contains(failureOf([&] { plugin.start(); }).what(), "did not start within 300 ms"));
   }
   SUBCASE("its program is not there") {
-    Settings settings = settingsFor("fake-isolated");
+    ProcessSettings settings = settingsFor("fake-isolated");
     settings.program = "/nowhere/matrixos-plugin-host";
     Isolated plugin(settings);
     CHECK(contains(failureOf([&] { plugin.start(); }).what(), "/nowhere/matrixos-plugin-host"));
@@ -381,7 +381,7 @@ TEST_CASE("a restart that fails is tried again") {
 }
 
 TEST_CASE("a plugin that does not stop loses its process") {
-  Settings settings = settingsFor("fake-isolated");
+  ProcessSettings settings = settingsFor("fake-isolated");
   settings.stopTimeout = milliseconds{200};
   Isolated plugin(settings);
   plugin.start();
@@ -398,7 +398,7 @@ TEST_CASE("processes that misbehave are killed, and the daemon's side stays what
   for (const std::string mode :
        {"garbage-1", "garbage-2", "garbage-3", "random-1", "random-2", "future", "huge", "goes", "items"}) {
     CAPTURE(mode);
-    Settings settings = settingsFor("fake-isolated");
+    ProcessSettings settings = settingsFor("fake-isolated");
     settings.id = mode;
     settings.program = buildFolder() / "tests/fake-plugin-host";
     settings.stopTimeout = milliseconds{200};
@@ -426,7 +426,7 @@ TEST_CASE("processes that misbehave are killed, and the daemon's side stays what
 TEST_CASE("other misbehaviour before the start is over") {
   for (const std::string mode : {"silent", "other"}) {
     CAPTURE(mode);
-    Settings settings = settingsFor("fake-isolated");
+    ProcessSettings settings = settingsFor("fake-isolated");
     settings.id = mode;
     settings.program = buildFolder() / "tests/fake-plugin-host";
     settings.startTimeout = milliseconds{500};
@@ -437,7 +437,7 @@ TEST_CASE("other misbehaviour before the start is over") {
 }
 
 TEST_CASE("a process that does not read is killed") {
-  Settings settings = settingsFor("fake-isolated");
+  ProcessSettings settings = settingsFor("fake-isolated");
   settings.id = "deaf";
   settings.program = buildFolder() / "tests/fake-plugin-host";
   settings.stall = milliseconds{200};
@@ -452,8 +452,8 @@ TEST_CASE("a process that does not read is killed") {
 
 TEST_CASE("what a plugin says of itself without being loaded here") {
   const auto ask = [](const std::string &id, milliseconds timeout = seconds{20}) {
-    const Settings settings = settingsFor(id);
-    return Description::ask(settings.program, settings.file, id + ".so", timeout);
+    const ProcessSettings settings = settingsFor(id);
+    return PluginDescription::ask(settings.program, settings.file, id + ".so", timeout);
   };
   const auto description = ask("fake-isolated");
   REQUIRE(description->descriptor() != nullptr);

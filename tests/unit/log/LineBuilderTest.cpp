@@ -16,7 +16,7 @@ namespace {
 
 std::string line(Format format, std::string_view message, std::vector<Field> fields = {},
                  std::vector<std::string> secrets = {}, std::string_view requestId = {}) {
-  Entry entry;
+  LogEntry entry;
   entry.level = Level::Warning;
   entry.timeMs = 1'767'323'045'067; // 2026-01-02T03:04:05.067Z
   entry.logger = "core.test";

@@ -1,8 +1,8 @@
 #include "log/Log.h"
 
-#include "common/UniqueFd.h"
 #include "unit/common/Fixtures.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
 
 #include <Poco/Logger.h>
@@ -50,8 +50,8 @@ public:
   void closeReader() { read_.reset(); }
 
 private:
-  common::UniqueFd read_;
-  common::UniqueFd write_;
+  FileDescriptor read_;
+  FileDescriptor write_;
   Options options_;
   std::string text_;
 };

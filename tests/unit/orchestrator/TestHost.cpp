@@ -11,7 +11,7 @@ namespace matrixos::test {
 
 namespace {
 
-storage::Value valueOf(const mos_sql_value &value) {
+storage::SqlValue valueOf(const mos_sql_value &value) {
   switch (value.type) {
   case MOS_SQL_INT:
     return value.integer;

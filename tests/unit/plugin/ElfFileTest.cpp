@@ -21,7 +21,7 @@ namespace {
 std::optional<ElfFile> readBytes(const std::string &bytes, std::string *why = nullptr) {
   const TempDir dir;
   writeFile(dir / "file", bytes);
-  const common::UniqueFd fd(::open((dir / "file").c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::open((dir / "file").c_str(), O_RDONLY | O_CLOEXEC));
   try {
     return ElfFile::read(fd.get(), "the file");
   } catch (const Error &e) {

@@ -87,7 +87,7 @@ private:
 
   api::ApiServerOptions apiOptions() const {
     api::ApiServerOptions options;
-    options.listen.push_back({"unix:" + (dir / "api.sock").string(), auth::Door::Admin});
+    options.listen.push_back({"unix:" + (dir / "api.sock").string(), auth::ApiSocket::Admin});
     auth::Authenticator::Options auth;
     auth.ownUid = ::geteuid();
     options.authenticator = std::make_shared<const auth::Authenticator>(auth);

@@ -1,6 +1,6 @@
 #include "plugin/Quarantine.h"
 
-#include "plugin/PluginMark.h"
+#include "plugin/PluginScope.h"
 #include "support/TempDir.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +13,7 @@ using namespace matrixos;
 using namespace matrixos::test;
 namespace fs = std::filesystem;
 using plugin::CrashReport;
-using plugin::PluginMark;
+using plugin::PluginScope;
 using plugin::Quarantine;
 
 namespace {
@@ -83,21 +83,21 @@ TEST_CASE("a record that is damaged or is none does no harm") {
 }
 
 TEST_CASE("the mark of a thread nests and belongs to it alone") {
-  const auto *a = PluginMark::tagOf("mark-a", "1.0.0");
-  const auto *b = PluginMark::tagOf("mark-b", "2.0.0");
-  CHECK(PluginMark::tagOf("mark-a", "1.0.0") == a);
-  CHECK(PluginMark::tagOf("mark-b") == b);
+  const auto *a = PluginScope::tagOf("mark-a", "1.0.0");
+  const auto *b = PluginScope::tagOf("mark-b", "2.0.0");
+  CHECK(PluginScope::tagOf("mark-a", "1.0.0") == a);
+  CHECK(PluginScope::tagOf("mark-b") == b);
   CHECK(std::string(b->version) == "2.0.0");
-  CHECK(PluginMark::here().plugin == nullptr);
+  CHECK(PluginScope::here().plugin == nullptr);
   {
-    const PluginMark outer(a, "start()");
+    const PluginScope outer(a, "start()");
     {
-      const PluginMark inner(b, "create()");
-      CHECK(PluginMark::here().plugin == b);
-      std::thread([] { CHECK(PluginMark::here().plugin == nullptr); }).join();
+      const PluginScope inner(b, "create()");
+      CHECK(PluginScope::here().plugin == b);
+      std::thread([] { CHECK(PluginScope::here().plugin == nullptr); }).join();
     }
-    CHECK(PluginMark::here().plugin == a);
-    CHECK(std::string(PluginMark::here().what) == "start()");
+    CHECK(PluginScope::here().plugin == a);
+    CHECK(std::string(PluginScope::here().what) == "start()");
   }
-  CHECK(PluginMark::here().plugin == nullptr);
+  CHECK(PluginScope::here().plugin == nullptr);
 }

@@ -15,7 +15,7 @@
 
 using namespace matrixos;
 using namespace std::chrono_literals;
-using plugin::Fault;
+using plugin::PluginFault;
 using plugin::PluginFaults;
 using test::eventually;
 
@@ -65,7 +65,7 @@ struct Provider {
   const mos_runtime_v1 *raw() {
     return static_cast<const mos_runtime_v1 *>(registry.acquire({"consumer#1", gate}, MOS_RUNTIME_1, ""));
   }
-  std::uint64_t faults(Fault fault) const { return PluginFaults::instance().count(id, fault); }
+  std::uint64_t faults(PluginFault fault) const { return PluginFaults::instance().count(id, fault); }
 
   const std::string life, id;
   mos_runtime_v1 table{};
@@ -131,11 +131,11 @@ TEST_CASE("a call past its deadline comes back without the provider, whose late 
   std::string message;
   CHECK(statusOf([&] { provider.client().inspect(scope.abi(), "ref"); }, &message) == Status::DeadlineExceeded);
   CHECK(has(message, "the plugin hangs does not return from inspect()"));
-  CHECK(provider.faults(Fault::Abandoned) == 1);
+  CHECK(provider.faults(PluginFault::Abandoned) == 1);
   CHECK(has(provider.registry.hangs(provider.life), "1 call into it hangs"));
-  CHECK(provider.faults(Fault::Stray) == 0);
+  CHECK(provider.faults(PluginFault::Stray) == 0);
   provider.latch.open();
-  CHECK(eventually([&] { return provider.faults(Fault::Stray) == 1; }));
+  CHECK(eventually([&] { return provider.faults(PluginFault::Stray) == 1; }));
   CHECK(provider.registry.hangs(provider.life).empty());
   CHECK(buffersAlive == 0);
   CHECK(provider.registry.withdrawAll(provider.life, 20s));
@@ -246,7 +246,7 @@ TEST_CASE("a slow consumer is not held against the provider") {
             },
             &message) == Status::DeadlineExceeded);
   CHECK(message == "in time after all");
-  CHECK(provider.faults(Fault::Abandoned) == 0);
+  CHECK(provider.faults(PluginFault::Abandoned) == 0);
 }
 
 TEST_CASE("a deadline that has long passed leaves the provider its grace all the same") {
@@ -287,7 +287,7 @@ TEST_CASE("what a provider must not answer becomes a failure with its name") {
   };
   CHECK(raw->start(raw->self, nullptr, toAbi("ref"), &error) == MOS_INTERNAL);
   CHECK(has(error.message, "the plugin garbage threw an exception in start(): thrown on purpose"));
-  CHECK(provider.faults(Fault::Threw) == 1);
+  CHECK(provider.faults(PluginFault::Threw) == 1);
   provider.table.start = [](void *, const mos_call *, mos_str, mos_error *) -> mos_status { throw 42; };
   CHECK(raw->start(raw->self, nullptr, toAbi("ref"), nullptr) == MOS_INTERNAL);
 

@@ -276,13 +276,14 @@ public:
     for (std::thread &thread : threads_)
       thread.join();
   }
-  matrixos::proxy::Verdict check(const matrixos::http::RequestHead &head, const matrixos::proxy::Decision &,
-                                 matrixos::proxy::Later &later) override {
-    using matrixos::proxy::Verdict;
-    const Verdict verdict = head.target == "/denied" ? Verdict::Deny : Verdict::Allow;
+  matrixos::proxy::PolicyVerdict check(const matrixos::http::RequestHead &head,
+                                       const matrixos::proxy::RoutingDecision &,
+                                       matrixos::proxy::Later &later) override {
+    using matrixos::proxy::PolicyVerdict;
+    const PolicyVerdict verdict = head.target == "/denied" ? PolicyVerdict::Deny : PolicyVerdict::Allow;
     const std::lock_guard lock(mutex_);
     threads_.emplace_back([answer = later.promise(), verdict] { answer(verdict); });
-    return Verdict::Pending;
+    return PolicyVerdict::Pending;
   }
 
 private:

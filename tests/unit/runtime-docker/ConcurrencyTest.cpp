@@ -1,6 +1,6 @@
 #include "Fixture.h"
 #include "HealthProbe.h"
-#include "NetworkLeases.h"
+#include "NetworkLocks.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -11,36 +11,36 @@ using namespace matrixos::docker;
 using namespace matrixos::docker::test;
 
 TEST_CASE("a network in use is not removed; one being removed is waited for") {
-  NetworkLeases leases;
+  NetworkLocks locks;
   {
-    const auto first = leases.use(Call(nullptr), {"a", "b"});
-    auto second = leases.use(Call(nullptr), {"a"});
-    CHECK_FALSE(static_cast<bool>(leases.tryRemove("a")));
-    CHECK(static_cast<bool>(leases.tryRemove("c")));
+    const auto first = locks.use(Call(nullptr), {"a", "b"});
+    auto second = locks.use(Call(nullptr), {"a"});
+    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
+    CHECK(static_cast<bool>(locks.tryRemove("c")));
     second.end();
-    CHECK_FALSE(static_cast<bool>(leases.tryRemove("a")));
+    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
   }
   std::thread user;
   std::atomic<bool> used{false};
   {
-    const auto removal = leases.tryRemove("a");
+    const auto removal = locks.tryRemove("a");
     REQUIRE(static_cast<bool>(removal));
-    CHECK_FALSE(static_cast<bool>(leases.tryRemove("a")));
+    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
     user = std::thread([&] {
-      const auto use = leases.use(Call(nullptr), {"a"});
+      const auto use = locks.use(Call(nullptr), {"a"});
       used = true;
     });
     const CallScope late(std::chrono::milliseconds{5});
-    CHECK(failure([&] { leases.use(Call(late.abi()), {"a"}); }).status() == Status::DeadlineExceeded);
+    CHECK(failure([&] { locks.use(Call(late.abi()), {"a"}); }).status() == Status::DeadlineExceeded);
     CHECK_FALSE(used);
   }
   user.join();
   CHECK(used);
-  CHECK(static_cast<bool>(leases.tryRemove("a")));
+  CHECK(static_cast<bool>(locks.tryRemove("a")));
 }
 
-TEST_CASE("leases under load: never a user and a removal at once") {
-  NetworkLeases leases;
+TEST_CASE("locks under load: never a user and a removal at once") {
+  NetworkLocks locks;
   std::atomic<int> users{0};
   std::atomic<int> removing{0};
   std::atomic<bool> clash{false};
@@ -49,11 +49,11 @@ TEST_CASE("leases under load: never a user and a removal at once") {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 300; ++round) {
         if (i % 2 == 0) {
-          const auto use = leases.use(Call(nullptr), {"a"});
+          const auto use = locks.use(Call(nullptr), {"a"});
           ++users;
           if (removing != 0) clash = true;
           --users;
-        } else if (const auto removal = leases.tryRemove("a")) {
+        } else if (const auto removal = locks.tryRemove("a")) {
           ++removing;
           if (users != 0) clash = true;
           --removing;

@@ -90,7 +90,7 @@ TEST_CASE("events are only those of the wanted labels, also of labels that come 
 }
 
 TEST_CASE("events end by the sink, the deadline, an interruption and the engine's end") {
-  Rig rig(EngineOptions{}, Clock::Mode::Real);
+  Rig rig(EngineOptions{}, EngineClock::Mode::Real);
   Listener stopped(rig, "{}", 1);
   Listener interrupted(rig, "{}");
   REQUIRE(eventually([&] { return rig.engine.listeners() == 2; }));

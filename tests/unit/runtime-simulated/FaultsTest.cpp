@@ -148,7 +148,7 @@ TEST_CASE("exit: a start that ends at once") {
 }
 
 TEST_CASE("hang: for real it heeds cancellation; for ever it heeds nothing until it is let go") {
-  Rig rig(EngineOptions{}, Clock::Mode::Real);
+  Rig rig(EngineOptions{}, EngineClock::Mode::Real);
   furnish(rig);
   rig.faults.replace(FaultScript::Source::Control, {rule("stop hang"), rule("inspect hang_forever")});
   CallScope scope(std::chrono::minutes{5});

@@ -166,7 +166,7 @@ TEST_CASE("two engines of one seed and one history: the same events, refs, addre
   const auto history = [](std::uint64_t seed) {
     EngineOptions options = portsToo();
     options.seed = seed;
-    Rig rig(options, Clock::Mode::Virtual, seed);
+    Rig rig(options, EngineClock::Mode::Virtual, seed);
     Pace pace;
     for (Latency &latency : pace.latency)
       latency = Latency::parse("1ms..500ms");

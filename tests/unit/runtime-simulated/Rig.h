@@ -16,11 +16,12 @@ namespace matrixos::simulated::test {
 
 /// An engine with its runtime, used through the ABI's table as a consumer does.
 struct Rig {
-  explicit Rig(EngineOptions options = {}, Clock::Mode mode = Clock::Mode::Virtual, std::uint64_t faultSeed = 1)
+  explicit Rig(EngineOptions options = {}, EngineClock::Mode mode = EngineClock::Mode::Virtual,
+               std::uint64_t faultSeed = 1)
       : clock(mode), engine(std::move(options), clock), faults(faultSeed), runtime(engine, faults, nullptr),
         client(runtime.table()) {}
 
-  Clock clock;
+  EngineClock clock;
   SimulatedEngine engine;
   FaultScript faults;
   SimulatedRuntime runtime;

@@ -1,7 +1,7 @@
 /// This test program again, as another process that runs one of its test cases. Such cases are skipped otherwise.
 #pragma once
 
-#include "common/UniqueFd.h"
+#include <matrixos/file_descriptor.hpp>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ public:
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
     output_.reset(ends[0]);
-    const common::UniqueFd input(ends[1]);
+    const FileDescriptor input(ends[1]);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
@@ -89,7 +89,7 @@ public:
 
 private:
   pid_t pid_ = -1;
-  common::UniqueFd output_;
+  FileDescriptor output_;
 };
 
 /// In the child: what the parent passed.

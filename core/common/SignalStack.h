@@ -1,0 +1,10 @@
+#pragma once
+
+namespace matrixos::common {
+
+/// Gives the current thread a stack for signal handlers (sigaltstack(2)), so that one that overflowed its own stack can
+/// still be reported. Does nothing when the thread has such a stack already, as under a sanitizer, and nothing when
+/// there is no memory. The stack is freed with the thread.
+void ensureSignalStack() noexcept;
+
+} // namespace matrixos::common

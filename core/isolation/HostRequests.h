@@ -1,0 +1,64 @@
+#pragma once
+
+#include "isolation/Frame.h"
+
+#include <matrixos/abi/plugin.h>
+#include <matrixos/host.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace matrixos::isolation {
+
+/// Does for a plugin's process what it asks of its host, on the host's side. All functions but degraded() are called
+/// by one thread, and none of them blocks. Throws Error("PROTOCOL") for what an honest process does not send.
+class HostRequests {
+public:
+  HostRequests(const mos_host_v1 *host, const std::string &plugin);
+
+  /// A new process knows nothing of what the one before it said.
+  void newProcess();
+
+  void log(const LogFrame &frame);
+  void samples(const SamplesFrame &frame);
+  /// Their answers, encoded.
+  std::string answer(const AskFrame &frame);
+  std::string answer(const SeriesFrame &frame);
+
+  /// The least severe level that the log keeps.
+  std::uint32_t logLevel() const noexcept;
+  const Log &ownLog() const noexcept { return log_; }
+  /// What is wrong with the process; hides what the plugin itself says until it is empty again. Any thread.
+  void degraded(const std::string &why);
+  void countRestart() const noexcept { restarts_.add(); }
+  void countRepeats(std::size_t calls) const noexcept { repeats_.add(static_cast<double>(calls)); }
+
+private:
+  void answerQuestion(const AskFrame &frame, AnswerFrame &answer);
+  void showDegraded() const;
+
+  const Config config_;
+  const Platform platform_;
+  const Log log_;
+  const Metrics metrics_;
+  const mos_host_log_v1 *logTable_;
+  const mos_host_metrics_v1 *metricsTable_;
+  const mos_host_events_v1 *eventsTable_;
+  Series restarts_, repeats_;
+
+  std::mutex mutex_; ///< the two texts
+  std::string ours_, theirs_;
+
+  std::vector<std::uint64_t> series_; ///< the host's handles, by the process's numbers
+  std::chrono::steady_clock::time_point logSecond_;
+  std::uint32_t logLines_ = 0; ///< in this second
+  std::uint32_t logDropped_ = 0;
+  // What the views of an answer refer to.
+  std::string text_;
+  std::vector<std::string> list_;
+};
+
+} // namespace matrixos::isolation

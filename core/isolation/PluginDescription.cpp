@@ -1,0 +1,214 @@
+#include "isolation/PluginDescription.h"
+
+#include "common/SystemError.h"
+#include "isolation/ChildProcess.h"
+
+#include <matrixos/file_descriptor.hpp>
+#include <matrixos/json.hpp>
+#include <matrixos/status.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace matrixos::isolation {
+
+namespace {
+
+constexpr std::size_t kMostText = 1U << 20U;
+constexpr std::size_t kMostOf = 4096; ///< of one text; who reads the descriptor has a lower bound
+constexpr std::uint32_t kMostEntries = 256;
+
+std::string text(const char *value) {
+  return value == nullptr ? std::string() : std::string(value, ::strnlen(value, kMostOf));
+}
+
+/// Entries that may be read: a count without a list, or one that is absurd, is told by its number alone.
+std::uint32_t readable(const void *list, std::uint32_t count) {
+  return list != nullptr && count <= kMostEntries ? count : 0;
+}
+
+std::uint32_t number(const json::Object &object, const char *key) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(json::getInt(object, key, 0), 0, UINT32_MAX));
+}
+
+std::vector<json::Object::Ptr> objects(const json::Object &object, const char *key) {
+  std::vector<json::Object::Ptr> list;
+  const json::Array::Ptr array = json::findArray(object, key);
+  if (!array) return list;
+  if (array->size() > kMostEntries) throw Error(Status::InvalidArgument, std::string(key) + " has too many entries");
+  for (unsigned i = 0; i < array->size(); ++i) {
+    json::Object::Ptr entry = array->getObject(i);
+    if (!entry) throw Error(Status::InvalidArgument, std::string(key) + " holds something other than objects");
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+[[noreturn]] void refuse(const std::string &what, const char *reason) {
+  throw Error(Status::FailedPrecondition, what, reason);
+}
+
+/// Everything the process writes until it ends or the time is up.
+std::string readAll(int from, ChildProcess &process, std::chrono::milliseconds timeout, const std::string &file) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  std::string all;
+  std::array<char, 16384> buffer{};
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd entry{from, POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&entry, 1, static_cast<int>(left.count())) == 0) {
+      process.kill();
+      refuse(file + " did not say what it is within " + std::to_string(timeout.count()) +
+                 " ms: its constructors or its entry function hang",
+             "PLUGIN_LOAD");
+    }
+    const ssize_t got = ::read(from, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return all;
+    all.append(buffer.data(), static_cast<std::size_t>(got));
+    if (all.size() <= kMostText) continue;
+    process.kill();
+    refuse(file + " describes itself with more than 1 MB", "PLUGIN_DESCRIPTOR");
+  }
+}
+
+} // namespace
+
+std::shared_ptr<const PluginDescription> PluginDescription::ask(const std::filesystem::path &program,
+                                                                const std::filesystem::path &file,
+                                                                const std::string &name,
+                                                                std::chrono::milliseconds timeout) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) common::throwErrno(errno, "asking a plugin what it is");
+  const FileDescriptor reading(ends[0]);
+  FileDescriptor writing(ends[1]);
+  ChildProcess process = ChildProcess::spawn(program, {"--describe", file.string(), "--fd=3"}, {writing.get()});
+  writing.reset();
+  const std::string said = readAll(reading.get(), process, timeout, name);
+  const std::optional<Ending> ending = process.wait(timeout);
+  if (!ending) process.kill();
+  if (said.empty()) {
+    refuse(name + " cannot be loaded: the process that looked at it " +
+               (ending ? ending->toString() : std::string("did not end")),
+           "PLUGIN_LOAD");
+  }
+  try {
+    const json::Object::Ptr object = json::parseObject(said);
+    if (auto error = json::findString(*object, "error")) {
+      const std::string asked = file.string();
+      for (std::size_t at = error->find(asked); at != std::string::npos; at = error->find(asked, at + name.size()))
+        error->replace(at, asked.size(), name);
+      refuse(*error, "PLUGIN_LOAD");
+    }
+    return fromJson(said);
+  } catch (const Error &e) {
+    if (e.reason() == "PLUGIN_LOAD") throw;
+    refuse(name + " describes itself with nonsense: " + e.what(), "PLUGIN_DESCRIPTOR");
+  }
+}
+
+std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
+  json::Object object;
+  if (descriptor == nullptr) {
+    object.set("none", true);
+    return json::dump(object);
+  }
+  const mos_descriptor_v1 &d = *descriptor;
+  object.set("magic", d.magic);
+  object.set("structSize", d.struct_size);
+  object.set("abiMajor", d.abi_major);
+  object.set("minHostMinor", d.min_host_minor);
+  if (d.magic != MOS_MAGIC || d.abi_major != MOS_ABI_MAJOR || d.struct_size < sizeof d) return json::dump(object);
+  object.set("id", text(d.id));
+  object.set("name", text(d.name));
+  object.set("version", text(d.version));
+  object.set("vendor", text(d.vendor));
+  object.set("license", text(d.license));
+  object.set("description", text(d.description));
+  object.set("create", d.create != nullptr);
+  json::Array provides, needs, keys;
+  for (std::uint32_t i = 0; i < readable(d.provides, d.provides_count); ++i) {
+    json::Object entry;
+    entry.set("service", text(d.provides[i].service));
+    entry.set("instance", text(d.provides[i].instance));
+    entry.set("minor", d.provides[i].minor);
+    provides.add(entry);
+  }
+  for (std::uint32_t i = 0; i < readable(d.needs, d.needs_count); ++i) {
+    json::Object entry;
+    entry.set("service", text(d.needs[i].service));
+    entry.set("minMinor", d.needs[i].min_minor);
+    entry.set("flags", d.needs[i].flags);
+    needs.add(entry);
+  }
+  for (std::uint32_t i = 0; i < readable(d.config_keys, d.config_keys_count); ++i) {
+    const mos_config_key &key = d.config_keys[i];
+    json::Object entry;
+    entry.set("key", text(key.key));
+    entry.set("type", text(key.type));
+    entry.set("default", text(key.default_value));
+    entry.set("range", text(key.range));
+    entry.set("help", text(key.help));
+    entry.set("flags", key.flags);
+    keys.add(entry);
+  }
+  object.set("provides", provides);
+  object.set("providesCount", d.provides_count);
+  object.set("needs", needs);
+  object.set("needsCount", d.needs_count);
+  object.set("configKeys", keys);
+  object.set("configKeysCount", d.config_keys_count);
+  return json::dump(object);
+}
+
+const char *PluginDescription::keep(std::string value) {
+  return texts_.emplace_back(std::move(value)).c_str();
+}
+
+std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string_view json) {
+  const json::Object::Ptr object = json::parseObject(json);
+  auto made = std::make_shared<PluginDescription>();
+  made->null_ = json::getBool(*object, "none", false);
+  mos_descriptor_v1 &d = made->descriptor_;
+  d.magic = number(*object, "magic");
+  d.struct_size = number(*object, "structSize");
+  d.abi_major = number(*object, "abiMajor");
+  d.min_host_minor = number(*object, "minHostMinor");
+  const auto word = [&](const json::Object &from, const char *key) {
+    return made->keep(json::findString(from, key).value_or(""));
+  };
+  d.id = word(*object, "id");
+  d.name = word(*object, "name");
+  d.version = word(*object, "version");
+  d.vendor = word(*object, "vendor");
+  d.license = word(*object, "license");
+  d.description = word(*object, "description");
+  for (const auto &entry : objects(*object, "provides"))
+    made->provides_.push_back({word(*entry, "service"), word(*entry, "instance"), number(*entry, "minor"), 0});
+  for (const auto &entry : objects(*object, "needs"))
+    made->needs_.push_back({word(*entry, "service"), number(*entry, "minMinor"), number(*entry, "flags")});
+  for (const auto &entry : objects(*object, "configKeys")) {
+    made->keys_.push_back({word(*entry, "key"), word(*entry, "type"), word(*entry, "default"), word(*entry, "range"),
+                           word(*entry, "help"), number(*entry, "flags"), 0});
+  }
+  const auto list = [&](const auto &entries, auto &to, std::uint32_t &count, const char *key) {
+    to = entries.empty() ? nullptr : entries.data();
+    // A count without its entries stays what it is, and is refused like that of a plugin that was loaded here.
+    count = entries.empty() ? number(*object, key) : static_cast<std::uint32_t>(entries.size());
+  };
+  list(made->provides_, d.provides, d.provides_count, "providesCount");
+  list(made->needs_, d.needs, d.needs_count, "needsCount");
+  list(made->keys_, d.config_keys, d.config_keys_count, "configKeysCount");
+  if (json::getBool(*object, "create", false)) {
+    d.create = [](const mos_host_v1 *, mos_plugin_v1 *, mos_error *error) -> mos_status {
+      return fail(error, Status::Internal, "the plugin is not in this process");
+    };
+  }
+  return made;
+}
+
+} // namespace matrixos::isolation

@@ -1,0 +1,34 @@
+/// HostRouter.h: the route stage, from a request to what shall serve it.
+#pragma once
+
+#include "HostTable.h"
+
+#include <http/codec/Head.h>
+
+#include <string>
+#include <string_view>
+
+namespace matrixos::proxy {
+
+struct RoutingDecision {
+  enum class Kind { Instance, Api, UnknownHandle, Misdirected };
+  Kind kind = Kind::Misdirected;
+  std::string handle;        ///< for Instance
+  bool gateway = false;      ///< for Instance: its gateway port, else its shell port
+  bool byPath = false;       ///< for Instance: named in the path of a platform host
+  std::string_view target;   ///< what to ask the upstream for: a part of the request's own target
+  bool slashMissing = false; ///< and a "/" belongs before it
+};
+
+/// Routing as the architecture states it. Paths are compared as they came: nothing is decoded or normalised, so what
+/// is routed is what the upstream sees.
+class HostRouter {
+public:
+  explicit HostRouter(std::string_view domain) : hosts_(domain) {}
+  RoutingDecision route(const http::RequestHead &head) const;
+
+private:
+  HostTable hosts_;
+};
+
+} // namespace matrixos::proxy

@@ -1,0 +1,344 @@
+#include "CheckedRuntime.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+namespace matrixos::conformance {
+
+namespace {
+
+constexpr std::size_t kMaxRecorded = 24;
+
+/// The ABI's context for one call.
+class Context {
+public:
+  explicit Context(const How &how) : how_(how), cancel_(how.cancel ? how.cancel : std::make_shared<Cancel>()) {
+    call_.struct_size = sizeof call_;
+    call_.cancel_fd = how_.withFd ? cancel_->fd() : -1;
+    call_.deadline_ns = monotonicNanos() + how_.timeout.count() * 1'000'000;
+    call_.operation_id = toAbi(how_.operationId);
+    call_.trace_id = toAbi("conformance");
+    call_.ctx = cancel_.get();
+    call_.cancelled = [](const mos_call *call) -> std::int32_t {
+      return static_cast<const Cancel *>(call->ctx)->triggered() ? 1 : 0;
+    };
+  }
+  const mos_call *abi() const noexcept { return &call_; }
+
+private:
+  const How how_;
+  const std::shared_ptr<Cancel> cancel_;
+  mos_call call_{};
+};
+
+bool isWord(const char *text, std::size_t length) {
+  return std::all_of(text, text + length,
+                     [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
+bool isUtf8(const std::string &text) {
+  try {
+    return !Json(text).dump().empty();
+  } catch (const Json::exception &) {
+    return false;
+  }
+}
+
+std::string inQuotes(const std::string &text) {
+  return "\"" + shown(text, 60) + "\"";
+}
+
+} // namespace
+
+Cancel::Cancel() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Cancel::~Cancel() {
+  if (fd_ >= 0) ::close(fd_);
+}
+void Cancel::trigger() noexcept {
+  if (flag_.exchange(true, std::memory_order_acq_rel) || fd_ < 0) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
+}
+
+std::string nameOf(mos_status status) {
+  if (status < MOS_OK || status > MOS_UNAUTHENTICATED) return "status " + std::to_string(status);
+  return statusName(static_cast<Status>(status));
+}
+
+std::string shown(std::string_view text, std::size_t limit) {
+  std::string out;
+  for (const char c : text.substr(0, limit)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      out += c;
+      continue;
+    }
+    static constexpr char kHex[] = "0123456789abcdef";
+    out += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
+  }
+  if (text.size() > limit) out += "… (" + std::to_string(text.size()) + " bytes)";
+  return out;
+}
+
+std::string Answer::text() const {
+  if (ok()) return out.empty() ? "OK" : "OK " + shown(out, 200);
+  return nameOf(status) + (reason.empty() ? "" : " / " + reason) +
+         (message.empty() ? " without a message" : ": " + message);
+}
+
+void CheckedRuntime::beginCase() {
+  const std::lock_guard lock(mutex_);
+  calls_.clear();
+  dropped_ = 0;
+}
+
+std::vector<std::string> CheckedRuntime::calls() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> lines = calls_;
+  if (dropped_ != 0) lines.insert(lines.begin(), "(" + std::to_string(dropped_) + " calls before)");
+  return lines;
+}
+
+std::vector<std::string> CheckedRuntime::broken(Duty duty) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> lines;
+  for (const auto &[which, line] : broken_) {
+    if (which == duty) lines.push_back(line);
+  }
+  return lines;
+}
+
+void CheckedRuntime::note(const std::string &line) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(line);
+  if (calls_.size() <= kMaxRecorded) return;
+  calls_.erase(calls_.begin());
+  ++dropped_;
+}
+
+void CheckedRuntime::blame(Duty duty, const std::string &line) {
+  const std::lock_guard lock(mutex_);
+  if (broken_.size() < 1000) broken_.emplace_back(duty, line);
+}
+
+void CheckedRuntime::checkFailure(const std::string &what, const How &how, Answer &answer, const mos_error &error,
+                                  const mos_buf &out) {
+  const std::size_t reason = ::strnlen(error.reason, MOS_REASON_SIZE);
+  const std::size_t message = ::strnlen(error.message, MOS_MESSAGE_SIZE);
+  answer.reason.assign(error.reason, reason);
+  answer.message.assign(error.message, message);
+  const std::string came = what + " answered " + nameOf(answer.status);
+  if (error.status != answer.status) blame(Duty::Status, came + ", but mos_error.status says " + nameOf(error.status));
+  if (message == 0) blame(Duty::Message, came + " with an empty message");
+  if (message == MOS_MESSAGE_SIZE || reason == MOS_REASON_SIZE)
+    blame(Duty::Message, came + " with a text that is not NUL-terminated");
+  if (!how.notUtf8 && !isUtf8(answer.message)) {
+    blame(Duty::Message,
+          came + " with a message that is not UTF-8 (cut within a character?): " + shown(answer.message));
+  }
+  if (!isWord(error.reason, reason)) blame(Duty::Reason, came + " with the reason " + inQuotes(answer.reason));
+  if (error.retry_after_ms < 0) blame(Duty::Reason, came + " with a negative retry_after_ms");
+  if (out.ptr != nullptr || out.len != 0 || out.owner != nullptr || out.release != nullptr)
+    blame(Duty::Buffer, came + " and touched the out buffer");
+}
+
+void CheckedRuntime::checkSuccess(const std::string &what, Answer &answer, mos_buf &out, bool hasOut) {
+  if (!hasOut) return;
+  if (out.len != 0 && out.ptr == nullptr) {
+    blame(Duty::Document, what + " answered OK with a buffer of " + std::to_string(out.len) + " bytes at NULL");
+  } else if (out.len != 0) {
+    answer.out.assign(out.ptr, static_cast<std::size_t>(out.len));
+  }
+  if (out.release != nullptr) out.release(&out);
+  answer.json = Json::parse(answer.out, nullptr, false);
+  if (answer.json.is_discarded())
+    blame(Duty::Document, what + " answered OK with what is no JSON: " + inQuotes(answer.out));
+}
+
+Answer CheckedRuntime::perform(const std::string &what, const How &how, bool hasOut, const Invoke &invoke) {
+  Answer answer;
+  const Context context(how);
+  mos_buf out{};
+  mos_error error{};
+  const auto began = std::chrono::steady_clock::now();
+  answer.status = invoke(context.abi(), &out, how.nullError ? nullptr : &error);
+  answer.took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+  if (answer.status < MOS_OK || answer.status > MOS_UNAUTHENTICATED)
+    blame(Duty::Status, what + " answered " + std::to_string(answer.status) + ", which is no status");
+  if (answer.ok())
+    checkSuccess(what, answer, out, hasOut);
+  else if (!how.nullError)
+    checkFailure(what, how, answer, error, out);
+  note(what + (how.operationId.empty() ? "" : " [operation " + how.operationId + "]") + " → " +
+       shown(answer.text(), 200) + "  (" + std::to_string(answer.took.count()) + " ms)");
+  return answer;
+}
+
+/// What stands behind a mos_sink.
+struct CheckedRuntime::Stream {
+  const ItemFn &item;
+  Answer result{};
+  std::thread::id thread{}; ///< that has to call; the first one that does, when none is known
+  bool stopped = false;
+  std::vector<std::string> notJson{};
+
+  static std::int32_t receive(void *ctx, mos_str text) {
+    auto *self = static_cast<Stream *>(ctx);
+    if (self->thread == std::thread::id{}) self->thread = std::this_thread::get_id();
+    // A second thread may be at work here against the rules: it must not corrupt what the first one notes.
+    if (std::this_thread::get_id() != self->thread) {
+      self->result.itemOnOtherThread = true;
+      return MOS_SINK_STOP;
+    }
+    if (self->stopped) {
+      self->result.itemAfterStop = true;
+      return MOS_SINK_STOP;
+    }
+    const std::string line(fromAbi(text));
+    Json parsed = Json::parse(line, nullptr, false);
+    if (parsed.is_discarded()) self->notJson.push_back(line);
+    self->result.items.push_back(std::move(parsed));
+    if (self->item && !self->item(line)) self->stopped = true;
+    return self->stopped ? MOS_SINK_STOP : MOS_SINK_CONTINUE;
+  }
+};
+
+Answer
+CheckedRuntime::stream(const std::string &what, const How &how, bool hasOut, const ItemFn &item,
+                       const std::function<mos_status(const mos_call *, mos_sink, mos_buf *, mos_error *)> &invoke) {
+  Stream stream{item};
+  if (!anyThread_) stream.thread = std::this_thread::get_id();
+  Answer answer = perform(what, how, hasOut, [&](const mos_call *call, mos_buf *out, mos_error *error) {
+    return invoke(call, mos_sink{&stream, &Stream::receive}, out, error);
+  });
+  answer.items = std::move(stream.result.items);
+  answer.itemAfterStop = stream.result.itemAfterStop;
+  answer.itemOnOtherThread = stream.result.itemOnOtherThread;
+  if (answer.itemAfterStop) blame(Duty::Sink, what + " sent an item after the sink had answered stop");
+  if (answer.itemOnOtherThread) blame(Duty::Sink, what + " called the sink on another thread than the call's");
+  for (const std::string &line : stream.notJson)
+    blame(Duty::Document, what + " sent an item that is no JSON: " + inQuotes(line));
+  note("    with " + std::to_string(answer.items.size()) + " items");
+  return answer;
+}
+
+namespace {
+
+mos_status missing(mos_error *error, const char *name) {
+  return fail(error, Status::Unimplemented, std::string("the table has NULL for ") + name, "NULL_FUNCTION");
+}
+
+} // namespace
+
+Answer CheckedRuntime::byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
+                             const std::string &ref, const How &how) {
+  return perform(name + ("(" + inQuotes(ref) + ")"), how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), error);
+                 });
+}
+
+Answer CheckedRuntime::textByRef(const char *name,
+                                 mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
+                                 const std::string &ref, const How &how) {
+  return perform(
+      name + ("(" + inQuotes(ref) + ")"), how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
+        return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), out, error);
+      });
+}
+
+Answer CheckedRuntime::capabilities(const How &how) {
+  return perform("capabilities()", how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
+    return table_->capabilities == nullptr ? missing(error, "capabilities")
+                                           : table_->capabilities(table_->self, call, out, error);
+  });
+}
+Answer CheckedRuntime::pull(const std::string &request, const ItemFn &progress, const How &how) {
+  return stream("pull(" + shown(request) + ")", how, true, progress,
+                [&](const mos_call *call, mos_sink sink, mos_buf *out, mos_error *error) {
+                  return table_->pull == nullptr ? missing(error, "pull")
+                                                 : table_->pull(table_->self, call, toAbi(request), sink, out, error);
+                });
+}
+Answer CheckedRuntime::create(const std::string &spec, const How &how) {
+  return textByRef("create", table_->create, spec, how);
+}
+Answer CheckedRuntime::start(const std::string &ref, const How &how) {
+  return byRef("start", table_->start, ref, how);
+}
+Answer CheckedRuntime::stop(const std::string &ref, std::chrono::milliseconds grace, const How &how) {
+  return perform("stop(" + inQuotes(ref) + ", " + std::to_string(grace.count()) + " ms)", how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return table_->stop == nullptr ? missing(error, "stop")
+                                                  : table_->stop(table_->self, call, toAbi(ref), grace.count(), error);
+                 });
+}
+Answer CheckedRuntime::remove(const std::string &ref, std::uint32_t flags, const How &how) {
+  return perform("remove(" + inQuotes(ref) + ", flags " + std::to_string(flags) + ")", how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return table_->remove == nullptr ? missing(error, "remove")
+                                                    : table_->remove(table_->self, call, toAbi(ref), flags, error);
+                 });
+}
+Answer CheckedRuntime::inspect(const std::string &ref, const How &how) {
+  return textByRef("inspect", table_->inspect, ref, how);
+}
+Answer CheckedRuntime::list(const std::string &labels, const ItemFn &item, const How &how) {
+  return stream("list(" + shown(labels) + ")", how, false, item,
+                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
+                  return table_->list == nullptr ? missing(error, "list")
+                                                 : table_->list(table_->self, call, toAbi(labels), sink, error);
+                });
+}
+Answer CheckedRuntime::logs(const std::string &ref, const std::string &options, const ItemFn &line, const How &how) {
+  return stream("logs(" + inQuotes(ref) + ", " + options + ")", how, false, line,
+                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
+                  return table_->logs == nullptr
+                             ? missing(error, "logs")
+                             : table_->logs(table_->self, call, toAbi(ref), toAbi(options), sink, error);
+                });
+}
+Answer CheckedRuntime::stats(const std::string &ref, const How &how) {
+  return textByRef("stats", table_->stats, ref, how);
+}
+Answer CheckedRuntime::pause(const std::string &ref, const How &how) {
+  return byRef("pause", table_->pause, ref, how);
+}
+Answer CheckedRuntime::unpause(const std::string &ref, const How &how) {
+  return byRef("unpause", table_->unpause, ref, how);
+}
+Answer CheckedRuntime::events(const std::string &labels, const ItemFn &item, const How &how) {
+  return stream("events(" + shown(labels) + ")", how, false, item,
+                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
+                  return table_->events == nullptr ? missing(error, "events")
+                                                   : table_->events(table_->self, call, toAbi(labels), sink, error);
+                });
+}
+Answer CheckedRuntime::volumeEnsure(const std::string &request, const How &how) {
+  return textByRef("volume_ensure", table_->volume_ensure, request, how);
+}
+Answer CheckedRuntime::volumeTrash(const std::string &volume, const std::string &as, const How &how) {
+  return perform("volume_trash(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return table_->volume_trash == nullptr
+                              ? missing(error, "volume_trash")
+                              : table_->volume_trash(table_->self, call, toAbi(volume), toAbi(as), error);
+                 });
+}
+Answer CheckedRuntime::volumeSnapshot(const std::string &volume, const std::string &as, const How &how) {
+  return perform("volume_snapshot(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
+                 [&](const mos_call *call, mos_buf *, mos_error *error) {
+                   return table_->volume_snapshot == nullptr
+                              ? missing(error, "volume_snapshot")
+                              : table_->volume_snapshot(table_->self, call, toAbi(volume), toAbi(as), error);
+                 });
+}
+Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
+  return textByRef("endpoints", table_->endpoints, ref, how);
+}
+
+} // namespace matrixos::conformance

@@ -1,0 +1,56 @@
+/// matrixos/host/config.hpp: the plugin's section of the configuration, abi/host.h mos_host_config_v1.
+#pragma once
+
+#include <matrixos/abi/host.h>
+#include <matrixos/call.hpp>
+#include <matrixos/host/table.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos {
+inline namespace v1 {
+
+/// The plugin's section of the configuration.
+class Config {
+public:
+  explicit Config(const mos_host_v1 *host) : table_(detail::hostTable<mos_host_config_v1>(host, MOS_HOST_CONFIG_1)) {}
+
+  std::string getString(std::string_view key) const {
+    Buffer out;
+    check([&](mos_error *e) { return table_->get_string(table_->self, toAbi(key), out.out(), e); });
+    return out.str();
+  }
+  /// int, bool, duration (milliseconds) and size (bytes) keys.
+  std::int64_t getInt(std::string_view key) const {
+    std::int64_t out = 0;
+    check([&](mos_error *e) { return table_->get_int(table_->self, toAbi(key), &out, e); });
+    return out;
+  }
+  bool getBool(std::string_view key) const { return getInt(key) != 0; }
+  std::chrono::milliseconds getDuration(std::string_view key) const { return std::chrono::milliseconds{getInt(key)}; }
+  double getNumber(std::string_view key) const {
+    double out = 0;
+    check([&](mos_error *e) { return table_->get_number(table_->self, toAbi(key), &out, e); });
+    return out;
+  }
+  std::vector<std::string> getList(std::string_view key) const {
+    std::vector<std::string> items;
+    SinkOf sink([&](std::string_view item) {
+      items.emplace_back(item);
+      return true;
+    });
+    check([&](mos_error *e) { return table_->get_list(table_->self, toAbi(key), sink.abi(), e); });
+    sink.rethrow();
+    return items;
+  }
+
+private:
+  const mos_host_config_v1 *table_;
+};
+
+} // namespace v1
+} // namespace matrixos

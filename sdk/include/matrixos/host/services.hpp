@@ -1,0 +1,38 @@
+/// matrixos/host/services.hpp: services of other plugins and the plugin's own, abi/host.h mos_host_services_v1.
+#pragma once
+
+#include <matrixos/abi/host.h>
+#include <matrixos/host/table.hpp>
+#include <matrixos/status.hpp>
+
+#include <string_view>
+
+namespace matrixos {
+inline namespace v1 {
+
+/// Services of other plugins, and the plugin's own.
+class Services {
+public:
+  explicit Services(const mos_host_v1 *host)
+      : table_(detail::hostTable<mos_host_services_v1>(host, MOS_HOST_SERVICES_1)) {}
+
+  void provide(std::string_view service, std::string_view instance, const void *table) const {
+    check([&](mos_error *e) { return table_->provide(table_->self, toAbi(service), toAbi(instance), table, e); });
+  }
+  void withdraw(std::string_view service, std::string_view instance) const noexcept {
+    table_->withdraw(table_->self, toAbi(service), toAbi(instance), nullptr);
+  }
+  /// The table, a proxy of the host. Throws Error(Unavailable) when nobody offers it now.
+  template <typename Table>
+  const Table *acquire(std::string_view service, std::string_view instance = {}) const {
+    const void *out = nullptr;
+    check([&](mos_error *e) { return table_->acquire(table_->self, toAbi(service), toAbi(instance), &out, e); });
+    return static_cast<const Table *>(out);
+  }
+
+private:
+  const mos_host_services_v1 *table_;
+};
+
+} // namespace v1
+} // namespace matrixos
