@@ -129,8 +129,8 @@ public:
   }
 
 private:
-  void onRequestBytes(std::string_view bytes) override;
-  void onResponseBytes(std::string_view bytes) override;
+  void onRequestPayload(std::string_view bytes) override;
+  void onResponsePayload(std::string_view bytes) override;
   void onResponseEnd(bool complete) noexcept override;
 
   World &world_;
@@ -221,11 +221,11 @@ void Guide::onRequest(Exchange &exchange) {
   forward(exchange, world_.upstream(head.target.substr(0, 2) == "/2"));
 }
 
-void Guide::onRequestBytes(std::string_view bytes) {
+void Guide::onRequestPayload(std::string_view bytes) {
   world_.client(client_).observed.back().request += bytes;
 }
 
-void Guide::onResponseBytes(std::string_view bytes) {
+void Guide::onResponsePayload(std::string_view bytes) {
   world_.client(client_).observed.back().response += bytes;
 }
 
