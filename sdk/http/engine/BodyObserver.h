@@ -11,9 +11,9 @@ namespace matrixos::http {
 class BodyObserver {
 public:
   /// Valid during the call.
-  virtual void onRequestBytes(std::string_view /*bytes*/) {}
+  virtual void onRequestPayload(std::string_view /*bytes*/) {}
   /// Follows Session::writeResponse, which has seen the head.
-  virtual void onResponseBytes(std::string_view /*bytes*/) {}
+  virtual void onResponsePayload(std::string_view /*bytes*/) {}
   /// Once for each response whose head was passed on. `complete`: it came whole, and was handed to the client's
   /// connection; otherwise it was broken off, by whichever side. Nothing follows.
   virtual void onResponseEnd(bool /*complete*/) noexcept {}

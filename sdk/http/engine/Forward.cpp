@@ -304,11 +304,11 @@ std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
   if (&pump == &request_) {
     client_.bodyPassed(false);
     summary.bytesIn += payload.size();
-    if (observer_ != nullptr && !tunnel()) observer_->onRequestBytes(payload);
+    if (observer_ != nullptr && !tunnel()) observer_->onRequestPayload(payload);
   } else {
     summary.bytesOut += payload.size();
     if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
-    if (observer_ != nullptr && !tunnel()) observer_->onResponseBytes(payload);
+    if (observer_ != nullptr && !tunnel()) observer_->onResponsePayload(payload);
   }
   return tunnel() ? tunnel_->relay(pump, payload) : payload.size();
 }

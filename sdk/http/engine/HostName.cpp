@@ -26,7 +26,7 @@ std::uint64_t nextId() noexcept {
 }
 
 bool same(const Address &a, const Address &b) {
-  return a.ip() == b.ip();
+  return a.text() == b.text();
 }
 
 std::shared_ptr<const HostAnswer> failed(const char *reason) {

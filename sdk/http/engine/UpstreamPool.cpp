@@ -2,6 +2,7 @@
 
 #include "Loop.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace matrixos::http {
@@ -76,13 +77,13 @@ std::shared_ptr<Socket> UpstreamPool::take(const PoolKey &key) {
     if (!usable) std::exchange(socket, nullptr)->close();
     giveBack(std::move(idle));
   }
-  if (found->second.empty()) byKey_.erase(found);
-  return socket;
+  return socket; // and with it most likely comes back
 }
 
 void UpstreamPool::put(const PoolKey &key, std::shared_ptr<Socket> socket) {
   const ServerOptions &options = loop_.options();
   if (key.upstream == 0 || loop_.draining() || options.idleUpstreams == 0) return socket->close();
+  if (byKey_.size() >= sweepAt_) sweep();
   auto &list = byKey_[key];
   if (list.size() >= options.idleUpstreams) return socket->close();
   if (spare_.empty()) spare_.push_back(std::make_unique<Idle>(*this));
@@ -91,6 +92,12 @@ void UpstreamPool::put(const PoolKey &key, std::shared_ptr<Socket> socket) {
   idle->keep(key, std::move(socket), loop_.nowMs());
   loop_.timers().set(*idle, loop_.nowMs() + options.timeouts.upstreamIdle.count());
   ++size_;
+}
+
+/// Upstreams without an idle connection are forgotten, now and then.
+void UpstreamPool::sweep() {
+  std::erase_if(byKey_, [](const auto &entry) { return entry.second.empty(); });
+  sweepAt_ = std::max(kLeastSweep, 2 * byKey_.size());
 }
 
 void UpstreamPool::remove(Idle &idle) {

@@ -46,12 +46,16 @@ public:
 
 private:
   class Idle;
+  void sweep();
   void remove(Idle &idle);
   void discard(std::vector<std::unique_ptr<Idle>> &list) noexcept;
   void giveBack(std::unique_ptr<Idle> idle);
 
   Loop &loop_;
+  static constexpr std::size_t kLeastSweep = 64;
+
   std::size_t size_ = 0;
+  std::size_t sweepAt_ = kLeastSweep; // entries of byKey_
   std::unordered_map<PoolKey, std::vector<std::unique_ptr<Idle>>, PoolKeyHash> byKey_;
   std::vector<std::unique_ptr<Idle>> spare_; // to be used again
 };

@@ -15,5 +15,8 @@ void checkPreface(std::string_view input);
 /// A script for whole exchanges: the first byte chooses the options, then come steps between 0xff bytes, each a letter
 /// and what it needs (Exchange.cpp says which there are). One thread only.
 void checkExchange(std::string_view input);
+/// What lies between a TLS server and our side as its client: the first byte chooses version and name, then come steps
+/// between 0xff bytes (Records.cpp says which there are). One thread only.
+void checkRecords(std::string_view input);
 
 } // namespace matrixos::http::fuzz

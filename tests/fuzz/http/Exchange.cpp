@@ -53,6 +53,14 @@ void closeFd(int &fd) {
   if (fd >= 0) ::close(std::exchange(fd, -1));
 }
 
+/// What the observer of a request was shown.
+struct Observed {
+  std::string request;
+  std::string response;
+  int ends = 0;
+  bool complete = false;
+};
+
 struct Client {
   int fd = -1;
   std::string sent;
@@ -60,8 +68,22 @@ struct Client {
   bool ended = false;               // by the engine
   std::vector<std::string> methods; // of its requests, as the engine saw them
   std::vector<std::string> targets;
+  std::vector<Observed> observed; // of each request
   std::size_t refused = 0;
   std::uint64_t held = 0;
+};
+
+/// Knows an address only when the script says so.
+class Names final : public Resolver {
+public:
+  void resolve(const std::string &, Done done) override { open_.push_back(std::move(done)); }
+  void answer(const Resolution &resolution) {
+    for (const Done &done : std::exchange(open_, {}))
+      done(resolution);
+  }
+
+private:
+  std::vector<Done> open_;
 };
 
 /// One end of a connection that the engine opened.
@@ -92,7 +114,7 @@ class World;
 
 /// /local is answered here, /held waits, what begins with /2 goes to the second upstream, the rest to the first. Each
 /// request that is sent on bears a name of its own.
-class Guide final : public Session {
+class Guide final : public Session, private BodyObserver {
 public:
   Guide(World &world, std::size_t client) : world_(world), client_(client) {}
 
@@ -102,8 +124,15 @@ public:
     writer.field("X-Seq", name_);
   }
   void onRefused(int, const char *) override;
+  void forward(Exchange &exchange, const std::shared_ptr<const Upstream> &upstream) {
+    exchange.forward(upstream, UINT64_MAX, this);
+  }
 
 private:
+  void onRequestPayload(std::string_view bytes) override;
+  void onResponsePayload(std::string_view bytes) override;
+  void onResponseEnd(bool complete) noexcept override;
+
   World &world_;
   std::size_t client_;
   std::string name_;
@@ -155,6 +184,7 @@ private:
   static std::vector<Message> checkRequests(const Client &client);
   static void checkUpstreams(const std::vector<Peer> &peers, const std::vector<Client> &clients,
                              const std::vector<std::vector<Message>> &said);
+  static void checkObserved(const Observed &observed, const Message &answer);
   void checkClient(std::size_t index, const Client &client) const;
 
   std::string folder_;
@@ -164,6 +194,7 @@ private:
   std::shared_ptr<Loop> loop_;
   std::int64_t now_ = 0;
   std::uint64_t lastKey_ = 0;
+  std::shared_ptr<Names> names_ = std::make_shared<Names>();
   std::shared_ptr<const Upstream> toFirst_;
   std::shared_ptr<const Upstream> toSecond_;
   std::vector<Client> clients_;
@@ -181,12 +212,27 @@ void Guide::onRequest(Exchange &exchange) {
   name_ = std::to_string(client_) + "." + std::to_string(client.methods.size());
   client.methods.emplace_back(head.method);
   client.targets.emplace_back(head.target);
+  client.observed.emplace_back();
   if (head.target == "/local") return exchange.respond({200, "text/plain", "here", {}});
   if (head.target == "/held") {
     client.held = exchange.hold(std::chrono::milliseconds(1500));
     return;
   }
-  exchange.forward(world_.upstream(head.target.substr(0, 2) == "/2"));
+  forward(exchange, world_.upstream(head.target.substr(0, 2) == "/2"));
+}
+
+void Guide::onRequestPayload(std::string_view bytes) {
+  world_.client(client_).observed.back().request += bytes;
+}
+
+void Guide::onResponsePayload(std::string_view bytes) {
+  world_.client(client_).observed.back().response += bytes;
+}
+
+void Guide::onResponseEnd(bool complete) noexcept {
+  Observed &observed = world_.client(client_).observed.back();
+  ++observed.ends;
+  observed.complete = complete;
 }
 
 void Guide::onRefused(int, const char *) {
@@ -213,6 +259,8 @@ void World::begin(unsigned variant) {
   const auto to = [&](const Address &address) {
     Upstream out{{{address, ++lastKey_}}, reuse};
     // One that cannot be reached comes first.
+    if ((variant & 32U) != 0)
+      out.candidates[0].host = HostName::parse("up.example:80", names_, [this] { return now_; });
     if ((variant & 16U) != 0) out.candidates.insert(out.candidates.begin(), {Address::parse("unix:/none"), ++lastKey_});
     return std::make_shared<Upstream>(std::move(out));
   };
@@ -334,7 +382,13 @@ void World::step(char op, std::string_view data) {
     if (!peers_.empty()) peer_ = (peer_ + 1) % peers_.size();
     return;
   case 'r': // what is held goes on
-    loop_->resume(client.held, [this](Exchange &held) { held.forward(toFirst_); });
+    loop_->resume(client.held, [this](Exchange &held) { held.forward(toFirst_, UINT64_MAX, nullptr); });
+    break;
+  case 'q': // the name of the first upstream is known, for a second
+    names_->answer({{first_.address()}, std::chrono::seconds(1)});
+    break;
+  case 'Q': // or it is not
+    names_->answer({{}, {}, "no such name", !data.empty()});
     break;
   case 'z': // clients stop reading, or begin again
     reading_ = !reading_;
@@ -365,6 +419,7 @@ void World::end() {
   }
   require(loop_->connections() == 0, "a connection that does not end");
   loop_->upstreams().clear();
+  names_->answer({{}, {}, "it is over"});
   turn(1);
   for (Peer &peer : peers_)
     closeFd(peer.fd);
@@ -377,6 +432,8 @@ std::vector<Message> World::checkRequests(const Client &client) {
   for (std::size_t i = 0; i < std::min(said.size(), client.targets.size()); ++i) {
     if (said[i].target.empty()) continue; // its first line has not come
     require(said[i].method == client.methods[i] && said[i].target == client.targets[i], "a request that nobody sent");
+    const std::string &shown = client.observed[i].request;
+    if (said[i].whole) require(said[i].body.compare(0, shown.size(), shown) == 0, "another body than was sent");
   }
   if (clean) require(client.targets.size() <= said.size(), "more requests than were sent");
   return said;
@@ -403,6 +460,14 @@ void World::checkUpstreams(const std::vector<Peer> &peers, const std::vector<Cli
   }
 }
 
+/// An observer has seen what came to the client, and perhaps more that did not reach it.
+void World::checkObserved(const Observed &observed, const Message &answer) {
+  require(observed.ends <= 1, "an answer that ended twice");
+  if (observed.ends == 0) return; // the answer was our own
+  require(observed.response.compare(0, answer.body.size(), answer.body) == 0, "a body that was not shown");
+  if (observed.complete && answer.whole) require(observed.response == answer.body, "more was shown than was sent");
+}
+
 void World::checkClient(std::size_t index, const Client &client) const {
   const auto answers = readResponses(client.received, client.methods, client.ended);
   std::size_t finals = 0;
@@ -413,6 +478,7 @@ void World::checkClient(std::size_t index, const Client &client) const {
     if (at != std::string::npos)
       require(expected.substr(0, answer.body.size() - at) == answer.body.substr(at, expected.size()),
               "somebody else's answer");
+    if (finals < client.observed.size()) checkObserved(client.observed[finals], answer);
     ++finals;
   }
   require(finals <= client.methods.size() + client.refused, "more answers than requests");

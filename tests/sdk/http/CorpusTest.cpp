@@ -12,5 +12,6 @@ TEST_CASE("the committed corpora and their mutants hold every invariant") {
   replay(corpus / "chunked", http::checkChunked, 10);
   replay(corpus / "frames", http::checkFrames, 5);
   replay(corpus / "preface", http::checkPreface, 6);
+  replay(corpus / "records", http::checkRecords, 15);
   replay(corpus / "exchange", http::checkExchange, 35);
 }

@@ -111,8 +111,8 @@ public:
   }
 
 private:
-  void onRequestBytes(std::string_view bytes) override { note_.seen.request += bytes; }
-  void onResponseBytes(std::string_view bytes) override {
+  void onRequestPayload(std::string_view bytes) override { note_.seen.request += bytes; }
+  void onResponsePayload(std::string_view bytes) override {
     if (stand_.options_.observerThrows) throw std::runtime_error("an observer that fails");
     note_.seen.response += bytes;
     ++note_.seen.pieces;

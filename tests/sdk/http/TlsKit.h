@@ -1,42 +1,16 @@
-/// An authority that signs what a test wants, and servers that show it.
+/// A TLS server that does what a test tells it to.
 #pragma once
 
+#include "Authority.h"
 #include "Stand.h"
-
-#include <openssl/ssl.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace stand {
-
-/// What stands in a certificate.
-struct CertificateText {
-  std::vector<std::string> names{"up.example"}; ///< subjectAltName; "IP:127.0.0.1" for an address
-  std::string commonName{};
-  long fromDays = -1;
-  long toDays = 1;
-};
-
-struct Certificate {
-  std::shared_ptr<X509> shown;
-  std::shared_ptr<EVP_PKEY> key;
-};
-
-class Authority {
-public:
-  Authority();
-  Certificate issue(const CertificateText &text = {}) const;
-  /// The certificate of the authority in PEM.
-  std::string pem() const;
-
-private:
-  Certificate own_;
-};
 
 /// A TLS server with that certificate. The script runs after the handshake; what fails before ends the connection.
 class TlsUpstream {
