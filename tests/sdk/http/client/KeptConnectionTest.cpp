@@ -1,6 +1,7 @@
 /// Connections that wait for their next exchange.
 #include "Exchanges.h"
 
+#include <support/TempDir.h>
 #include <support/Wait.h>
 
 #include <atomic>
@@ -9,6 +10,7 @@ using namespace matrixos;
 using namespace matrixos::http;
 using namespace matrixos::http::test;
 using matrixos::test::eventually;
+using matrixos::test::TempDir;
 
 namespace {
 
@@ -66,16 +68,21 @@ TEST_CASE("each server has its own, and the longest idle goes first") {
   CHECK(a.requests().size() == 2);
 }
 
+// What one end of a unix socket has done, the other end sees at once; over TCP it may take a moment.
 TEST_CASE("a connection that the server has closed is not used again") {
   std::atomic<int> closed{0};
-  const Gateway gateway([&](const Peer &peer) {
-    peer.say(answerOf("x"));
-    peer.finish();
-    ++closed;
-  });
+  const TempDir dir;
+  const std::string path = (dir / "sock").string();
+  const Gateway gateway(
+      [&](const Peer &peer) {
+        peer.say(answerOf("x"));
+        peer.finish();
+        ++closed;
+      },
+      path);
   HttpClient client({2, {}});
   for (int i = 1; i <= 5; ++i) {
-    CHECK(client.send(kCall, urlOf(gateway), post("{}")).body == "x");
+    CHECK(client.send(kCall, BaseUrl::parse("unix:" + path), post("{}")).body == "x");
     REQUIRE(eventually([&] { return closed == i; }));
   }
   CHECK(gateway.requests().size() == 5);
@@ -98,20 +105,26 @@ TEST_CASE("what came on an idle connection is not the next exchange's answer") {
   std::atomic<int> connections{0};
   std::atomic<bool> answered{false};
   std::atomic<bool> pushed{false};
-  const Gateway gateway([&](const Peer &peer) {
-    ++connections;
-    peer.say(answerOf("mine"));
-    if (connections > 1) return peer.hang();
-    eventually([&] { return answered || peer.stopping(); });
-    peer.say(answerOf("smuggled"));
-    pushed = true;
-    peer.hang();
-  });
+  const TempDir dir;
+  const std::string path = (dir / "sock").string();
+  const Gateway gateway(
+      [&](const Peer &peer) {
+        const bool first = ++connections == 1;
+        peer.say(answerOf("mine"));
+        if (first) {
+          eventually([&] { return answered || peer.stopping(); });
+          peer.say(answerOf("smuggled"));
+          pushed = true;
+        }
+        peer.hang();
+      },
+      path);
   HttpClient client({2, {}});
-  CHECK(client.send(kCall, urlOf(gateway), get()).body == "mine");
+  const BaseUrl url = BaseUrl::parse("unix:" + path);
+  CHECK(client.send(kCall, url, get()).body == "mine");
   answered = true;
   REQUIRE(eventually([&] { return pushed.load(); }));
-  CHECK(client.send(kCall, urlOf(gateway), get()).body == "mine");
+  CHECK(client.send(kCall, url, get()).body == "mine");
   CHECK(connections == 2);
 }
 

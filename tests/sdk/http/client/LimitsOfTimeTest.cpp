@@ -21,27 +21,59 @@ using matrixos::test::eventually;
 
 namespace {
 
-/// Stands before libc's getaddrinfo() for the whole program: "stuck.test" is looked up until the test lets go.
-struct StuckLookup {
+constexpr const char *kStuckName = "stuck.test";
+
+/// The lookups of kStuckName.
+struct Lookups {
   std::mutex mutex;
   std::condition_variable changed;
-  bool stuck = true;
-  std::atomic<int> waiting{0};
-} lookup;
+  bool stuck = false;
+  int waiting = 0;
+};
 
-constexpr const char *kStuckName = "stuck.test";
+Lookups &lookups() {
+  static auto *const kept = new Lookups; // outlives every thread that libcurl has left in it
+  return *kept;
+}
+
+int waitingLookups() {
+  const std::lock_guard lock(lookups().mutex);
+  return lookups().waiting;
+}
+
+/// As long as it lives, kStuckName is looked up.
+class StuckName {
+public:
+  StuckName() { set(true); }
+  StuckName(const StuckName &) = delete;
+  StuckName &operator=(const StuckName &) = delete;
+  ~StuckName() {
+    set(false);
+    eventually([] { return waitingLookups() == 0; });
+  }
+
+private:
+  static void set(bool stuck) {
+    {
+      const std::lock_guard lock(lookups().mutex);
+      lookups().stuck = stuck;
+    }
+    lookups().changed.notify_all();
+  }
+};
 
 } // namespace
 
+/// Stands before libc's function for the whole program.
 extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char *node, const char *service,
                                                                   const addrinfo *hints, addrinfo **result) {
   using Real = int (*)(const char *, const char *, const addrinfo *, addrinfo **);
   static const auto real = reinterpret_cast<Real>(::dlsym(RTLD_NEXT, "getaddrinfo"));
   if (node == nullptr || std::strcmp(node, kStuckName) != 0) return real(node, service, hints, result);
-  ++lookup.waiting;
-  std::unique_lock lock(lookup.mutex);
-  lookup.changed.wait(lock, [] { return !lookup.stuck; });
-  --lookup.waiting;
+  std::unique_lock lock(lookups().mutex);
+  ++lookups().waiting;
+  lookups().changed.wait(lock, [] { return !lookups().stuck; });
+  --lookups().waiting;
   return EAI_AGAIN;
 }
 
@@ -103,7 +135,8 @@ Phase served(std::string name, std::string said) {
 
 std::vector<Phase> phases() {
   std::vector<Phase> all;
-  all.push_back({"lookup", std::string("http://") + kStuckName, get(), false, [] { return lookup.waiting > 0; }, {}});
+  all.push_back({"lookup", std::string("http://") + kStuckName, get(), false, [] { return waitingLookups() > 0; },
+                 std::make_shared<StuckName>()});
   auto full = std::make_shared<Deaf>(0);
   full->fill();
   all.push_back({"connect", full->url(), get(), false, [] { return true; }, full});
@@ -305,16 +338,20 @@ TEST_CASE("a call that is over reaches nobody") {
   CHECK(gateway.requests().empty());
 }
 
-TEST_CASE("lookups that outlived their exchanges end by themselves") {
-  {
-    const std::lock_guard lock(lookup.mutex);
-    lookup.stuck = false;
-  }
-  lookup.changed.notify_all();
-  CHECK(eventually([] { return lookup.waiting == 0; }));
+TEST_CASE("a name that nobody knows") {
+  HttpClient client;
   const auto error =
-      failureOf([&] { HttpClient().send(Call(nullptr), BaseUrl::parse(std::string("http://") + kStuckName), get()); });
+      failureOf([&] { client.send(Call(nullptr), BaseUrl::parse(std::string("http://") + kStuckName), get()); });
   REQUIRE(error);
   CHECK(error->cause() == Cause::Unreachable);
   CHECK_FALSE(error->sent());
+}
+
+TEST_CASE("a lookup that outlived its exchange ends by itself") {
+  const StuckName stuck;
+  HttpClient client;
+  ClientRequest request = get();
+  request.connectTimeout = 50ms;
+  CHECK(failureOf([&] { client.send(Call(nullptr), BaseUrl::parse(std::string("http://") + kStuckName), request); }));
+  CHECK(waitingLookups() == 1);
 }
