@@ -54,14 +54,17 @@ cmd_check() {
 same_programs() {
   local file different=()
   for file in build/release/bin/* build/release/plugins/*.so; do
-    cmp -s <(shipped_bytes "$file") <(shipped_bytes "build/release-tests/${file#build/release/}") || different+=("$file")
+    is_same_program "$file" "build/release-tests/${file#build/release/}" || different+=("$file")
   done
   [ ${#different[@]} = 0 ] || die "these are not what build/release-tests tested: ${different[*]}"
 }
 
-shipped_bytes() {
-  local copy
-  copy=$(mktemp)
-  objcopy --strip-all --remove-section=.note.gnu.build-id --remove-section=.gnu_debuglink "$1" "$copy" && cat "$copy"
-  rm -f "$copy"
+is_same_program() {
+  local copies same=no
+  copies=$(mktemp -d)
+  if strip_debug "$1" "$copies/1" && strip_debug "$2" "$copies/2" && cmp -s "$copies/1" "$copies/2"; then same=yes; fi
+  rm -rf "$copies"
+  [ $same = yes ]
 }
+
+strip_debug() { objcopy --strip-all --remove-section=.note.gnu.build-id "$1" "$2"; }
