@@ -1,5 +1,6 @@
 #include "auth/Secret.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
 
@@ -20,29 +21,15 @@ namespace {
 constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kMaxSecretLength = 4096;
 
-class File {
-public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File &) = delete;
-  File &operator=(const File &) = delete;
-  int fd() const { return fd_; }
-
-private:
-  int fd_;
-};
-
 [[noreturn]] void failWith(Status status, const std::string &what, int code) {
   throw Error(status, what + ": " + std::strerror(code), "SECRET_FILE");
 }
 
-std::string readAll(const File &file, const std::string &name) {
+std::string readAll(const FileDescriptor &file, const std::string &name) {
   std::string text;
   std::array<char, 1024> buffer{};
   for (;;) {
-    const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) failWith(Status::FailedPrecondition, "cannot read the secret file " + name, errno);
     if (got == 0) return text;
@@ -53,9 +40,9 @@ std::string readAll(const File &file, const std::string &name) {
   }
 }
 
-void checkOwnership(const File &file, const std::string &name) {
+void checkOwnership(const FileDescriptor &file, const std::string &name) {
   struct stat info {};
-  if (::fstat(file.fd(), &info) != 0) failWith(Status::FailedPrecondition, "cannot examine " + name, errno);
+  if (::fstat(file.get(), &info) != 0) failWith(Status::FailedPrecondition, "cannot examine " + name, errno);
   if (!S_ISREG(info.st_mode)) {
     throw Error(Status::FailedPrecondition, "the secret file " + name + " is not a regular file", "SECRET_FILE");
   }
@@ -87,21 +74,22 @@ std::string makeSecret() {
 }
 
 void writeDurably(const std::filesystem::path &path, const std::string &text) {
-  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
-  if (file.fd() < 0) failWith(Status::Unavailable, "cannot create " + path.string(), errno);
+  const FileDescriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (!file) failWith(Status::Unavailable, "cannot create " + path.string(), errno);
   std::size_t done = 0;
   while (done < text.size()) {
-    const ssize_t put = ::write(file.fd(), text.data() + done, text.size() - done);
+    const ssize_t put = ::write(file.get(), text.data() + done, text.size() - done);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
     done += static_cast<std::size_t>(put);
   }
-  if (::fsync(file.fd()) != 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
+  if (::fsync(file.get()) != 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
 }
 
 void syncDirectory(const std::filesystem::path &directory) {
-  const File file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (file.fd() < 0 || ::fsync(file.fd()) != 0) {
+  const FileDescriptor file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0) {
     failWith(Status::Unavailable, "cannot write the directory " + directory.string(), errno);
   }
 }
@@ -110,8 +98,8 @@ void syncDirectory(const std::filesystem::path &directory) {
 
 std::string loadSecret(const std::filesystem::path &file) {
   const std::string name = file.string();
-  const File opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (opened.fd() < 0) failWith(Status::FailedPrecondition, "cannot open the secret file " + name, errno);
+  const FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!opened) failWith(Status::FailedPrecondition, "cannot open the secret file " + name, errno);
   checkOwnership(opened, name);
   std::string secret = trimmed(readAll(opened, name));
   if (secret.empty()) {

@@ -2,25 +2,19 @@
 
 #include "common/SystemError.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
 
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include <cerrno>
 #include <utility>
 
 namespace matrixos::common {
 
-std::int64_t monotonicNs() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
-}
-
 CallContext::CallContext(std::chrono::nanoseconds timeout, std::string operationId, std::string traceId)
     : operationId_(std::move(operationId)), traceId_(std::move(traceId)) {
-  const std::int64_t now = monotonicNs();
+  const std::int64_t now = monotonicNanos();
   const std::int64_t length = timeout.count() < 0 ? 0 : timeout.count();
   init(length > MOS_NO_DEADLINE - now ? MOS_NO_DEADLINE : now + length);
 }
@@ -53,7 +47,7 @@ void CallContext::cancel() noexcept {
 
 std::chrono::nanoseconds CallContext::remaining() const noexcept {
   if (call_.deadline_ns == MOS_NO_DEADLINE) return forever();
-  const std::int64_t left = call_.deadline_ns - monotonicNs();
+  const std::int64_t left = call_.deadline_ns - monotonicNanos();
   return std::chrono::nanoseconds(left > 0 ? left : 0);
 }
 

@@ -11,9 +11,6 @@
 
 namespace matrixos::common {
 
-/// Now on CLOCK_MONOTONIC, the clock of mos_call.deadline_ns.
-std::int64_t monotonicNs() noexcept;
-
 /// Owns a mos_call: its texts, its deadline and its cancel descriptor. It has to outlive the call, so a call that may
 /// be abandoned holds it by shared_ptr. The deadline does not cancel by itself: whoever waits calls cancel() when it
 /// gives up, so that cancelled() and cancel_fd agree.

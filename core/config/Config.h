@@ -1,6 +1,6 @@
 #pragma once
 
-#include "config/RawConfig.h"
+#include "config/ConfigError.h"
 #include "config/Schema.h"
 #include "config/ValueParser.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "config/Config.h"
-#include "config/RawConfig.h"
+#include "config/ConfigError.h"
 
 #include <vector>
 

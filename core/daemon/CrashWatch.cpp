@@ -33,7 +33,7 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     last_ = plugin::CrashRecord::open(dataDir / "run");
     if (last_) judge(config);
   } catch (const std::exception &) {
-    // The daemon is about to say the same when it opens the data directory, or runs without a breadcrumb.
+    // The daemon is about to say the same when it opens the data directory, or runs without a crash record.
   }
 }
 

@@ -22,9 +22,9 @@ public:
   CrashWatch(const CrashWatch &) = delete;
   CrashWatch &operator=(const CrashWatch &) = delete;
 
-  /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, takes the breadcrumb for
-  /// this run and judges by what the last one left. Never throws: a data directory that cannot be used is reported by
-  /// whoever needs it.
+  /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, opens the crash record
+  /// of this run and judges by what the last one left. Never throws: a data directory that cannot be used is reported
+  /// by whoever needs it.
   void begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept;
   /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
   /// held against a plugin.

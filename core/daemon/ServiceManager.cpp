@@ -1,8 +1,10 @@
 #include "daemon/ServiceManager.h"
 
+#include <matrixos/call.hpp>
+
 #include <systemd/sd-daemon.h>
 
-#include <ctime>
+#include <string>
 
 namespace matrixos::daemon {
 
@@ -16,10 +18,7 @@ void ServiceManager::status(const std::string &status) {
 
 void ServiceManager::reloading() {
   // Type=notify-reload wants the moment on CLOCK_MONOTONIC beside the word.
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const auto micros = static_cast<long long>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
-  ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(micros)).c_str());
+  ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonicNanos() / 1000)).c_str());
 }
 
 void ServiceManager::claimSockets() {

@@ -1,6 +1,5 @@
 #include "isolation/CallTable.h"
 
-#include "common/CallContext.h"
 #include "common/SystemError.h"
 
 #include <matrixos/call.hpp>
@@ -67,7 +66,7 @@ struct CallTable::Call {
   /// The caller waits for a last answer only.
   bool leaving() const { return stopped || ending != Status::Ok; }
   bool endless() const { return frame.deadlineNs == MOS_NO_DEADLINE; }
-  std::int64_t leftNs() const { return endless() ? INT64_MAX : frame.deadlineNs - common::monotonicNs(); }
+  std::int64_t leftNs() const { return endless() ? INT64_MAX : frame.deadlineNs - monotonicNanos(); }
 };
 
 mos_status CallTable::run(const CallRequest &request, const mos_call *context, mos_error *error) noexcept {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "isolation/Frame.h"
+#include "isolation/FrameCodec.h"
 
 #include <matrixos/file_descriptor.hpp>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "isolation/Frame.h"
+#include "isolation/Frames.h"
 
 #include <matrixos/abi/plugin.h>
 #include <matrixos/host.hpp>

@@ -1,8 +1,8 @@
 #include "plugin/AbandonedCalls.h"
 
-#include "common/CallContext.h"
 #include "plugin/PluginFaults.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
 
 namespace matrixos::plugin {
@@ -19,7 +19,7 @@ void AbandonedCalls::gaveUp(const char *function, const std::string &why) {
   {
     const std::lock_guard lock(mutex_);
     count = count_.fetch_add(1, std::memory_order_acq_rel) + 1;
-    if (count == 1) sinceNs_ = common::monotonicNs();
+    if (count == 1) sinceNs_ = monotonicNanos();
     last_ = function;
   }
   PluginFaults::instance().report(plugin_, PluginFault::Abandoned,
@@ -42,7 +42,7 @@ std::string AbandonedCalls::reason() const {
   const std::lock_guard lock(mutex_);
   const int count = count_.load(std::memory_order_acquire);
   if (count <= 0) return {}; // below while a call returns at the very moment it is given up
-  const std::int64_t seconds = (common::monotonicNs() - sinceNs_) / 1'000'000'000;
+  const std::int64_t seconds = (monotonicNanos() - sinceNs_) / 1'000'000'000;
   const std::string calls = count == 1 ? "1 call into it hangs" : std::to_string(count) + " calls into it hang";
   return calls + " since " + std::to_string(seconds) + " s, the last one " + last_;
 }

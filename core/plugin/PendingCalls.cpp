@@ -1,9 +1,9 @@
 #include "plugin/PendingCalls.h"
 
-#include "common/CallContext.h"
 #include "plugin/CallPool.h"
 #include "plugin/PluginBoundary.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
 
 #include <pthread.h>
@@ -141,7 +141,7 @@ void PendingCalls::watchDeadlines() {
       continue;
     }
     const auto [giveUpNs, id] = *deadlines_.begin();
-    if (common::monotonicNs() < giveUpNs) {
+    if (monotonicNanos() < giveUpNs) {
       // libstdc++: CLOCK_MONOTONIC
       sooner_.wait_until(lock, std::chrono::steady_clock::time_point{std::chrono::nanoseconds{giveUpNs}});
       continue;

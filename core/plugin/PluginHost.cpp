@@ -13,7 +13,7 @@ namespace matrixos::plugin {
 
 namespace {
 
-/// What runs of a plugin when its file is loaded, for the breadcrumb.
+/// What runs of a plugin when its file is loaded, for the crash record.
 constexpr const char *kLoading = "its constructors";
 
 void logPlugin(const std::string &id, const std::string &state, const std::string &reason) {

@@ -48,7 +48,7 @@ const PluginTag *intern(Tags &tags, const std::string &id, const std::string &ve
 PluginScope::PluginScope(const PluginTag *plugin, const char *what) noexcept : before_(where) {
   common::ensureSignalStack();
   where.what = what;
-  // A signal comes between any two instructions: the handler sees either mark, and never a text without a plugin.
+  // A signal comes between any two instructions: the handler sees either plugin, and never a text without a plugin.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   where.plugin = plugin;
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "common/CallContext.h"
 #include "plugin/PendingCalls.h"
 #include "plugin/PluginBoundary.h"
 #include "plugin/ServiceProxy.h"
@@ -153,7 +152,7 @@ private:
     const auto *call = argumentOf<const mos_call *>(args...);
     const std::int64_t grace = std::chrono::nanoseconds(proxy_.point().limits().grace).count();
     if (call != nullptr && call->deadline_ns <= MOS_NO_DEADLINE - grace) {
-      entry.giveUpNs = std::max(call->deadline_ns, common::monotonicNs()) + grace;
+      entry.giveUpNs = std::max(call->deadline_ns, monotonicNanos()) + grace;
     }
     return PendingCalls::instance().wrap(std::move(entry), id);
   }

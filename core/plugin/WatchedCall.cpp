@@ -1,8 +1,9 @@
 #include "plugin/WatchedCall.h"
 
-#include "common/CallContext.h"
 #include "plugin/AbandonedCalls.h"
 #include "plugin/PluginBoundary.h"
+
+#include <matrixos/call.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -169,7 +170,7 @@ std::int32_t WatchedCall::passOn(mos_str item) noexcept {
   if (item.ptr == nullptr) item.len = 0;
   std::int32_t answer = MOS_SINK_STOP;
   callBackPlugin(consumer_, "a sink", [&] { answer = sink_.item(sink_.ctx, item); });
-  borrowEndedNs_ = common::monotonicNs();
+  borrowEndedNs_ = monotonicNanos();
   return answer;
 }
 
@@ -189,7 +190,7 @@ std::int64_t WatchedCall::giveUpAt(std::int64_t cancelledNs, std::chrono::nanose
 
 WatchedCall::End WatchedCall::wait(std::chrono::nanoseconds grace) {
   std::int64_t cancelledNs = 0;
-  std::int64_t now = beganNs_ = common::monotonicNs();
+  std::int64_t now = beganNs_ = monotonicNanos();
   for (;;) {
     if (cancelledNs == 0 && callerCancelled()) cancelledNs = now;
     const std::int64_t limit = giveUpAt(cancelledNs, grace);
@@ -199,7 +200,7 @@ WatchedCall::End WatchedCall::wait(std::chrono::nanoseconds grace) {
       const std::chrono::steady_clock::time_point when{std::chrono::nanoseconds{until}}; // libstdc++: CLOCK_MONOTONIC
       if (ended_.wait_until(lock, when, [&] { return finished_; })) return End::Returned;
     }
-    now = common::monotonicNs();
+    now = monotonicNanos();
     const bool stopped = provider_->givenUp;
     if (!stopped && now < giveUpAt(cancelledNs, grace)) continue;
     if (!abandon()) continue;

@@ -1,5 +1,7 @@
 #include "ContainerDescription.h"
 
+#include "Settings.h"
+
 #include <charconv>
 
 namespace matrixos::docker {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "DockerApi.h"
+#include "EngineDocuments.h"
 
 #include <matrixos/json.hpp>
 

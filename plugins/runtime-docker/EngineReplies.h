@@ -1,6 +1,7 @@
 #pragma once
 
-#include "DockerApi.h"
+#include "EngineDocuments.h"
+#include "ImageName.h"
 
 #include <matrixos/json.hpp>
 

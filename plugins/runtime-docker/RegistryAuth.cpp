@@ -2,6 +2,7 @@
 
 #include "Text.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
 
 #include <fcntl.h>
@@ -21,19 +22,15 @@ Error badFile(const std::string &path, const std::string &why) {
 }
 
 std::string readPrivate(const std::string &path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw badFile(path, std::string("cannot be read: ") + ::strerror(errno));
-  struct Closer {
-    int fd;
-    ~Closer() { ::close(fd); }
-  } const closer{fd};
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) throw badFile(path, std::string("cannot be read: ") + ::strerror(errno));
   struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) throw badFile(path, "are no regular file");
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) throw badFile(path, "are no regular file");
   if ((info.st_mode & 0007U) != 0) throw badFile(path, "are open to every user of this machine: chmod 600 " + path);
   std::string text(kMaxAuthFile + 1, '\0');
   std::size_t filled = 0;
   while (filled < text.size()) {
-    const ssize_t got = ::read(fd, text.data() + filled, text.size() - filled);
+    const ssize_t got = ::read(file.get(), text.data() + filled, text.size() - filled);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw badFile(path, std::string("cannot be read: ") + ::strerror(errno));
     if (got == 0) break;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "isolation/Frame.h"
 #include "isolation/FrameChannel.h"
+#include "isolation/Frames.h"
 
 #include <atomic>
 #include <condition_variable>

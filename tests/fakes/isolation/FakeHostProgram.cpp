@@ -9,7 +9,7 @@
 //   silent       not even a greeting
 //   other        greets as another version
 //   goes         closes the connection, and lives on
-#include "isolation/Frame.h"
+#include "isolation/Frames.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #include "fuzz/isolation/Checks.h"
 
-#include "isolation/Frame.h"
+#include "isolation/Frames.h"
 
 #include <stdexcept>
 

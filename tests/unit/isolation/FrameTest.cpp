@@ -1,6 +1,5 @@
-#include "isolation/Frame.h"
-
 #include "fuzz/isolation/Checks.h"
+#include "isolation/Frames.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,9 @@
-#include "isolation/Frame.h"
+#include "isolation/FrameCodec.h"
 
-#include <algorithm>
+#include <matrixos/status.hpp>
+
+#include <array>
+#include <utility>
 
 namespace matrixos::isolation {
 
@@ -40,23 +43,6 @@ void FrameReader::operator()(std::string_view &text, std::size_t most) {
 
 void FrameReader::end() const {
   if (!rest_.empty()) refuseFrame("a frame has " + std::to_string(rest_.size()) + " bytes too many");
-}
-
-FrameError FrameError::of(mos_status status, const mos_error &error) noexcept {
-  FrameError failure;
-  failure.status = status;
-  if (status == MOS_OK) return failure;
-  failure.retryAfterMs = error.retry_after_ms;
-  failure.reason = {error.reason, ::strnlen(error.reason, MOS_REASON_SIZE - 1)};
-  failure.message = {error.message, ::strnlen(error.message, MOS_MESSAGE_SIZE - 1)};
-  return failure;
-}
-
-mos_status FrameError::give(mos_error *error) const noexcept {
-  if (status == MOS_OK) return MOS_OK;
-  const bool known = status > MOS_OK && status <= MOS_UNAUTHENTICATED;
-  return fail(error, known ? static_cast<Status>(status) : Status::Unknown, message, reason,
-              std::max<std::int64_t>(retryAfterMs, 0));
 }
 
 FrameHeader FrameHeader::read(std::string_view bytes) {

@@ -1,4 +1,6 @@
-#include "config/RawConfig.h"
+#include "config/ConfigError.h"
+
+#include <utility>
 
 namespace matrixos::config {
 
