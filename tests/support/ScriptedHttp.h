@@ -9,23 +9,15 @@
 
 namespace matrixos::test {
 
-/// An HTTP server on a loopback port of its own that reads one request on each connection, keeps it, and does to it
-/// what the test says.
+/// An HTTP server that reads the first request of each connection, keeps it, and does to it what the test says.
 class ScriptedHttp {
 public:
   using Serve = ScriptedServer::Script;
 
-  explicit ScriptedHttp(Serve serve)
-      : server_([this, serve = std::move(serve)](const Peer &peer) {
-          std::string request = peer.readRequest();
-          {
-            const std::lock_guard lock(mutex_);
-            requests_.push_back(std::move(request));
-          }
-          serve(peer);
-        }) {
-    server_.listen();
-  }
+  /// On a loopback port of its own.
+  explicit ScriptedHttp(Serve serve) : server_(keeping(std::move(serve))) { server_.listen(); }
+  /// At a unix socket.
+  ScriptedHttp(Serve serve, const std::filesystem::path &path) : server_(keeping(std::move(serve)), path) {}
 
   std::uint16_t port() const noexcept { return server_.port(); }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port()); }
@@ -36,6 +28,17 @@ public:
   }
 
 private:
+  Serve keeping(Serve serve) {
+    return [this, serve = std::move(serve)](const Peer &peer) {
+      std::string request = peer.readRequest();
+      {
+        const std::lock_guard lock(mutex_);
+        requests_.push_back(std::move(request));
+      }
+      serve(peer);
+    };
+  }
+
   mutable std::mutex mutex_;
   std::vector<std::string> requests_;
   ScriptedServer server_; // last: its threads end first

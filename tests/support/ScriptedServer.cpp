@@ -27,6 +27,10 @@ std::string Peer::readRequest() const {
   return request;
 }
 
+void Peer::finish() const {
+  ::shutdown(fd_, SHUT_RDWR);
+}
+
 void Peer::hang() const {
   std::array<char, 4096> bytes{};
   while (::recv(fd_, bytes.data(), bytes.size(), 0) > 0) {

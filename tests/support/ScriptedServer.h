@@ -33,6 +33,8 @@ public:
   std::string readRequest() const;
   /// Says nothing until the other side closes or the server ends.
   void hang() const;
+  /// Ends the connection in good order, at once.
+  void finish() const;
   /// The connection will end with a reset.
   void reset() const { resetOnClose(fd_); }
   /// The server is ending.
