@@ -2,6 +2,7 @@
 
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
+#include <matrixos/text/hex.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <fcntl.h>
@@ -60,17 +61,11 @@ std::string trimmed(std::string_view text) {
 }
 
 std::string makeSecret() {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::array<unsigned char, kSecretBytes> bytes{};
+  std::string bytes(kSecretBytes, '\0');
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     throw Error(Status::Internal, "the kernel gave no randomness for the secret");
   }
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text.push_back(kHex[byte >> 4U]);
-    text.push_back(kHex[byte & 15U]);
-  }
-  return text;
+  return toHex(bytes);
 }
 
 void writeDurably(const std::filesystem::path &path, const std::string &text) {

@@ -1,6 +1,7 @@
 #include "config/Text.h"
 
-#include <Poco/UTF8Encoding.h>
+#include <matrixos/text/hex.hpp>
+#include <matrixos/text/utf8.hpp>
 
 #include <algorithm>
 
@@ -12,22 +13,6 @@ constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::size_t kQuotedLimit = 80;
 /// Longer words are not compared: the matrix grows with the square, and nobody mistypes that much.
 constexpr std::size_t kLongestWord = 64;
-
-/// Length in bytes of the UTF-8 character at the front, 0 when it is malformed (RFC 3629 §4).
-std::size_t utf8Length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  if (lead < 0x80) return 1;
-  std::size_t length = 0;
-  if (lead >= 0xC2 && lead <= 0xDF)
-    length = 2;
-  else if ((lead & 0xF0U) == 0xE0U)
-    length = 3;
-  else if (lead >= 0xF0 && lead <= 0xF4)
-    length = 4;
-  if (length == 0 || text.size() < length) return 0;
-  const auto *bytes = reinterpret_cast<const unsigned char *>(text.data());
-  return Poco::UTF8Encoding::isLegal(bytes, static_cast<int>(length)) ? length : 0;
-}
 
 /// In lower case, so that a difference in case costs nothing.
 std::string lower(std::string_view text) {
@@ -76,17 +61,17 @@ std::string_view unquote(std::string_view text) noexcept {
 }
 
 std::string quote(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string out = "\"";
   while (!text.empty()) {
-    const std::size_t length = utf8Length(text);
+    const std::size_t length = characterLength(text);
     const auto byte = static_cast<unsigned char>(text.front());
     if (out.size() + length > kQuotedLimit) {
       out += "…";
       break;
     }
     if (length == 0 || byte < 0x20 || byte == 0x7F) {
-      out += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 0xFU]};
+      out += "\\x";
+      appendHex(out, byte, 2);
       text.remove_prefix(1);
     } else {
       out += text.substr(0, length);
@@ -100,7 +85,7 @@ std::optional<std::string> findBadCharacter(std::string_view text) {
   while (!text.empty()) {
     const auto byte = static_cast<unsigned char>(text.front());
     if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return "a control character";
-    const std::size_t length = utf8Length(text);
+    const std::size_t length = characterLength(text);
     if (length == 0) return "invalid UTF-8";
     text.remove_prefix(length);
   }

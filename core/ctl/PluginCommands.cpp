@@ -5,8 +5,8 @@
 #include "ctl/PluginDoctor.h"
 #include "ctl/Table.h"
 
-#include <Poco/DateTimeFormatter.h>
-#include <Poco/Timestamp.h>
+#include <matrixos/text/time.hpp>
+
 #include <unistd.h>
 
 #include <iostream>
@@ -37,7 +37,7 @@ private:
 std::string timeOf(const json::Object &object, const char *key) {
   const auto ms = object.optValue<Poco::Int64>(key, 0);
   if (ms == 0) return "never";
-  const std::string time = Poco::DateTimeFormatter::format(Poco::Timestamp(ms * 1000), "%Y-%m-%dT%H:%M:%SZ");
+  const std::string time = formatTimeSeconds(ms);
   return time + " (" + ago(time) + ")";
 }
 

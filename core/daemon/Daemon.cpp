@@ -9,6 +9,7 @@
 #include "daemon/Version.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <sys/stat.h>
@@ -31,11 +32,6 @@ constexpr std::chrono::milliseconds kRequestPatience{5000};
 
 /// A run that has served this long forgives single crashes of plugins.
 constexpr std::chrono::minutes kSurvival{5};
-
-std::int64_t nowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
 void loadInstallId(const fs::path &dataDir, std::string &id) {
@@ -72,7 +68,7 @@ int milliseconds(const config::Config &config, const char *key) {
 } // namespace
 
 Daemon::Daemon(ConfigService &configs, ConfigService::Loaded loaded)
-    : configs_(configs), loaded_(std::move(loaded)), startedMs_(nowMs()), bootId_(makeUlid()) {
+    : configs_(configs), loaded_(std::move(loaded)), startedMs_(wallClockMs()), bootId_(makeUlid()) {
   configs_.replace(loaded_.config);
 }
 

@@ -2,22 +2,18 @@
 
 #include "http/Problem.h"
 
+#include <matrixos/text/hex.hpp>
+#include <matrixos/text/utf8.hpp>
+
 namespace matrixos::api {
 
 namespace {
-
-int hexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool isCleanUtf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 || byte == 0x7F) return false;
-    const std::size_t length = utf8Length(text.substr(i));
+    const std::size_t length = characterLength(text.substr(i));
     if (length == 0) return false;
     i += length;
   }
@@ -32,26 +28,6 @@ void checkRaw(std::string_view raw, const char *what) {
 }
 
 } // namespace
-
-std::size_t utf8Length(std::string_view text) noexcept {
-  if (text.empty()) return 0;
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };
-  const auto follows = [&](std::size_t i) { return (at(i) & 0xC0U) == 0x80U; };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if ((lead & 0xF0U) == 0xE0U) {
-    const bool overlong = lead == 0xE0 && at(1) < 0xA0;
-    const bool surrogate = lead == 0xED && at(1) > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    const bool overlong = lead == 0xF0 && at(1) < 0x90;
-    const bool beyond = lead == 0xF4 && at(1) > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
 
 std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace) {
   std::string out;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,9 +7,6 @@
 #include <vector>
 
 namespace matrixos::api {
-
-/// Bytes of the UTF-8 character that `text` starts with; 0 when it starts with none (RFC 3629, no surrogates).
-std::size_t utf8Length(std::string_view text) noexcept;
 
 /// Percent-decodes once. Nothing when a percent sign is not followed by two hex digits, or when the result holds a
 /// control byte or is not UTF-8.

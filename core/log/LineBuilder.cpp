@@ -1,6 +1,7 @@
 #include "log/LineBuilder.h"
 
-#include <time.h>
+#include <matrixos/text/json_quote.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <array>
@@ -24,89 +25,6 @@ std::string redact(std::string_view text, const std::vector<std::string> &secret
     }
   }
   return clean;
-}
-
-/// Length of the valid UTF-8 character at the front, 0 when there is none (Unicode 15, table 3-7).
-std::size_t characterLength(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-/// Control characters of both ranges; a terminal acts on them.
-bool isControl(std::string_view character) {
-  const auto first = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return first < 0x20 || first == 0x7F;
-  return first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
-}
-
-/// Appends escaped text up to a limit on the whole line; false when some of it did not fit.
-class Escaper {
-public:
-  Escaper(std::string &line, std::size_t limit) : line_(line), limit_(limit) {}
-
-  bool append(std::string_view text) {
-    while (!text.empty()) {
-      const std::size_t length = characterLength(text);
-      const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
-      if (!put(length == 0 ? std::string_view("\xEF\xBF\xBD") : escaped(character))) return false;
-      text.remove_prefix(character.size());
-    }
-    return true;
-  }
-
-private:
-  std::string_view escaped(std::string_view character) {
-    switch (character[0]) {
-    case '"':
-      return "\\\"";
-    case '\\':
-      return "\\\\";
-    case '\n':
-      return "\\n";
-    case '\r':
-      return "\\r";
-    case '\t':
-      return "\\t";
-    default:
-      break;
-    }
-    if (!isControl(character)) return character;
-    const auto code = static_cast<unsigned char>(character.back());
-    std::snprintf(scratch_.data(), scratch_.size(), "\\u%04x", static_cast<unsigned>(code));
-    return scratch_.data();
-  }
-
-  bool put(std::string_view piece) {
-    if (line_.size() + piece.size() > limit_) return false;
-    line_ += piece;
-    return true;
-  }
-
-  std::string &line_;
-  std::size_t limit_;
-  std::array<char, 8> scratch_{};
-};
-
-std::string timeText(std::int64_t ms) {
-  const time_t seconds = static_cast<time_t>(ms / 1000);
-  tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 40> text{};
-  const std::size_t length = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text.data() + length, text.size() - length, ".%03dZ", static_cast<int>(ms % 1000));
-  return text.data();
 }
 
 std::string numberText(double number) {
@@ -152,7 +70,7 @@ bool appendJsonField(std::string &line, const Field &field, const std::vector<st
   const auto *text = std::get_if<std::string_view>(&field.value);
   const std::string plain = plainText(field);
   line += ",\"";
-  const bool named = Escaper(line, limit).append(cutName(field.key));
+  const bool named = appendJsonEscaped(line, cutName(field.key), limit);
   line += isReserved(field.key) ? "_\":" : "\":";
   if (!named || line.size() + std::max<std::size_t>(plain.size(), 2) > limit) {
     line.resize(before);
@@ -163,19 +81,19 @@ bool appendJsonField(std::string &line, const Field &field, const std::vector<st
     return true;
   }
   line += '"';
-  if (!Escaper(line, limit - 1).append(redact(*text, secrets))) cut = true;
+  if (!appendJsonEscaped(line, redact(*text, secrets), limit - 1)) cut = true;
   line += '"';
   return true;
 }
 
 std::string buildJson(const LogEntry &entry, const std::vector<std::string> &secrets) {
-  std::string line = "{\"time\":\"" + timeText(entry.timeMs) + "\",\"level\":\"" + levelName(entry.level) + "\"";
+  std::string line = "{\"time\":\"" + formatTime(entry.timeMs) + "\",\"level\":\"" + levelName(entry.level) + "\"";
   const std::size_t limit = kLongestLine - kTail;
   bool cut = false;
   // The names of our own members go in as they are; isReserved() is about the fields.
   const auto own = [&](const char *key, std::string_view text, std::size_t upTo) {
     line += key;
-    if (!Escaper(line, upTo).append(redact(text, secrets))) cut = true;
+    if (!appendJsonEscaped(line, redact(text, secrets), upTo)) cut = true;
     line += '"';
   };
   own(",\"logger\":\"", cutName(entry.logger), limit);
@@ -199,12 +117,12 @@ bool needsQuotes(std::string_view text) {
 bool appendHumanField(std::string &line, std::string_view key, const std::string &text, bool quote, std::size_t limit) {
   const std::size_t before = line.size();
   line += ' ';
-  if (!Escaper(line, limit).append(cutName(key)) || line.size() + 8 > limit) {
+  if (!appendJsonEscaped(line, cutName(key), limit) || line.size() + 8 > limit) {
     line.resize(before);
     return false;
   }
   line += quote ? "=\"" : "=";
-  const bool whole = Escaper(line, limit - 1).append(text);
+  const bool whole = appendJsonEscaped(line, text, limit - 1);
   if (quote) line += '"';
   return whole;
 }
@@ -214,13 +132,13 @@ std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &se
   constexpr std::size_t kNameColumn = 33;
   constexpr std::size_t kMessageColumn = 50;
   const std::size_t limit = kLongestLine - kTail;
-  std::string line = timeText(entry.timeMs);
+  std::string line = formatTime(entry.timeMs);
   pad(line, kLevelColumn);
   line += levelName(entry.level);
   pad(line, kNameColumn);
-  Escaper(line, limit).append(cutName(entry.logger));
+  appendJsonEscaped(line, cutName(entry.logger), limit);
   pad(line, kMessageColumn);
-  bool whole = Escaper(line, kLongestMessage).append(redact(entry.message, secrets));
+  bool whole = appendJsonEscaped(line, redact(entry.message, secrets), kLongestMessage);
   if (!entry.requestId.empty()) {
     whole &= appendHumanField(line, "requestId", std::string(cutName(entry.requestId)), false, limit);
   }

@@ -4,6 +4,7 @@
 #include "log/LogOutput.h"
 
 #include <matrixos/status.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <time.h>
 
@@ -26,12 +27,6 @@ struct Log::Source {
 namespace {
 
 thread_local std::string_view requestId;
-
-std::int64_t nowMs() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
 
 /// "core" covers "core" and "core.http", "" everything.
 bool covers(std::string_view prefix, std::string_view name) {
@@ -155,7 +150,7 @@ void Log::write(Level level, std::string_view message, std::span<const Field> fi
   if (!enabled(known)) return;
   const int error = errno;
   try {
-    Registry::instance().write({known, nowMs(), source_->name, message, requestId, fields});
+    Registry::instance().write({known, wallClockMs(), source_->name, message, requestId, fields});
   } catch (...) {
     // Out of memory: a line less is better than an exception in a place that only wanted to log.
   }

@@ -4,9 +4,8 @@
 #include "metrics/SeriesTable.h"
 
 #include <matrixos/status.hpp>
+#include <matrixos/text/utf8.hpp>
 
-#include <Poco/TextConverter.h>
-#include <Poco/UTF8Encoding.h>
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
@@ -37,10 +36,7 @@ bool isName(std::string_view text, bool colons) {
 
 /// Valid UTF-8, cut to length at a character: label values come from strangers.
 std::string cleanValue(std::string_view value) {
-  const Poco::UTF8Encoding utf8;
-  std::string clean;
-  Poco::TextConverter(utf8, utf8).convert(value.data(), static_cast<int>(std::min(value.size(), kLongestValue)), clean);
-  return clean;
+  return cleanUtf8(cutUtf8(value, kLongestValue));
 }
 
 prometheus::Labels checkedLabels(Type type, const Labels &labels) {

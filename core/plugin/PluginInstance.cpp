@@ -5,15 +5,11 @@
 #include "plugin/Watchdog.h"
 
 #include <matrixos/status.hpp>
+#include <matrixos/text/time.hpp>
 
 namespace matrixos::plugin {
 
 namespace {
-
-std::int64_t nowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// A call's failure as the operator reads it; empty when it went well.
 std::string complaint(const char *call, const WatchedResult &result, std::chrono::milliseconds timeout) {
@@ -99,7 +95,7 @@ bool PluginInstance::running() const {
 
 void PluginInstance::mark(PluginState state, std::string reason) {
   const std::lock_guard lock(mutex_);
-  standing_ = {state, std::move(reason), nowMs()};
+  standing_ = {state, std::move(reason), wallClockMs()};
 }
 
 void PluginInstance::start(const PluginTimeouts &timeouts) {

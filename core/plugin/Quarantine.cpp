@@ -4,11 +4,10 @@
 #include "plugin/Manifest.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <sys/stat.h>
 
-#include <array>
-#include <ctime>
 #include <system_error>
 
 namespace matrixos::plugin {
@@ -18,15 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kLongestRecord = 16 * 1024;
-
-std::string now() {
-  const std::time_t time = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&time, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text.data();
-}
 
 /// Size and time of the file; zeros when there is none.
 void identify(const fs::path &file, Quarantine::Record &record) {
@@ -83,7 +73,7 @@ Quarantine::Record Quarantine::note(const CrashReport &crash, const fs::path &fi
   ++record.crashes;
   record.quarantined = record.crashes >= kCrashes;
   record.reason = crash.sentence();
-  record.at = now();
+  record.at = formatTimeSeconds(wallClockMs());
   record.version = crash.version;
   identify(file, record);
   fs::create_directories(folder_);

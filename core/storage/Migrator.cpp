@@ -4,12 +4,10 @@
 #include "storage/SqliteConnection.h"
 
 #include <matrixos/failpoint.hpp>
+#include <matrixos/text/time.hpp>
 
-#include <Poco/DateTimeFormat.h>
-#include <Poco/DateTimeFormatter.h>
 #include <Poco/DigestEngine.h>
 #include <Poco/SHA2Engine.h>
-#include <Poco/Timestamp.h>
 
 #include <utility>
 
@@ -145,8 +143,7 @@ void Migrator::applyStep(const Migration &step) {
   MATRIXOS_FAILPOINT("db.migrate_preversion");
   connection_.execTrusted({"INSERT INTO schema_migrations (owner, version, name, checksum, applied_at) "
                            "VALUES (?, ?, ?, ?, ?)",
-                           {owner_, step.version, step.name, checksumOf(step),
-                            Poco::DateTimeFormatter::format(Poco::Timestamp(), "%Y-%m-%dT%H:%M:%S.%iZ")},
+                           {owner_, step.version, step.name, checksumOf(step), formatTime(wallClockMs())},
                            kAnyRows});
 }
 

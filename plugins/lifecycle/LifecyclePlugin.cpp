@@ -1,10 +1,7 @@
 #include "LifecyclePlugin.h"
 
 #include <matrixos/json.hpp>
-
-#include <Poco/DateTimeFormat.h>
-#include <Poco/DateTimeFormatter.h>
-#include <Poco/Timestamp.h>
+#include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -59,16 +56,6 @@ Series idleStops(const Metrics &metrics, std::string_view result) {
 
 double seconds(std::int64_t ms) {
   return static_cast<double>(ms) / 1000;
-}
-
-std::string rfc3339(std::int64_t atMs) {
-  // Beyond these years the calendar has no four digits; the value came from another plugin.
-  const std::int64_t sane = std::clamp<std::int64_t>(atMs, 0, 253'402'300'799'999);
-  return Poco::DateTimeFormatter::format(Poco::Timestamp(sane * 1000), "%Y-%m-%dT%H:%M:%s").substr(0, 23) + "Z";
-}
-
-std::int64_t wallMs() {
-  return Poco::Timestamp().epochMicroseconds() / 1000;
 }
 
 /// Lets go of a part and waits for answers of the orchestrator that are inside it; later ones find nobody.
@@ -186,7 +173,7 @@ std::uint64_t LifecyclePlugin::ensureRunning(const Call &call, std::string_view 
   const std::uint64_t ticket = wakes_->ensure(handle, endpoint, call.deadlineNanos(), done);
   // Who asks for an instance is about to use it: a decision to stop it has to hear of that.
   if (ledger_.touch(handle, clock_.bootMs())) {
-    guarded(nullptr, [&] { platform_->record({{std::string(handle), wallMs(), 1}}); });
+    guarded(nullptr, [&] { platform_->record({{std::string(handle), wallClockMs(), 1}}); });
   }
   return ticket;
 }
@@ -219,7 +206,7 @@ std::string LifecyclePlugin::describe(std::string_view handle) {
   json::Array::Ptr uses = new json::Array;
   for (const UseBucket &bucket : ledger_.recent(handle)) {
     json::Object::Ptr entry = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-    entry->set("at", rfc3339(bucket.atMs));
+    entry->set("at", formatTime(bucket.atMs));
     entry->set("count", static_cast<Poco::UInt64>(bucket.count));
     uses->add(entry);
   }

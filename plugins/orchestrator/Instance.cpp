@@ -2,6 +2,7 @@
 
 #include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <array>
 #include <chrono>
@@ -28,12 +29,6 @@ Enum fromName(const std::array<const char *, Count> &names, std::string_view nam
 
 /// Bytes of most records' JSON, a little more than less.
 constexpr std::size_t kUsualJson = 768;
-
-/// Writes the last `width` digits of a number that is not negative.
-void putDigits(std::string &text, std::size_t at, std::size_t width, int number) {
-  for (std::size_t i = width; i-- > 0; number /= 10)
-    text[at + i] = static_cast<char>('0' + number % 10);
-}
 
 } // namespace
 
@@ -125,29 +120,6 @@ std::string deletedJson(std::string_view handle, std::string_view id, std::uint6
   JsonObject out;
   out.add("handle", handle).add("id", id).add("rev", rev).add("status", "deleted");
   return std::move(out).str();
-}
-
-std::string formatTime(std::int64_t msSinceEpoch) {
-  using namespace std::chrono;
-  // By hand, because a listing writes tens of thousands of times, and strftime asks the locale each time.
-  const sys_time<milliseconds> time{milliseconds(msSinceEpoch)};
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss clock(time - day);
-  std::string text = "0000-00-00T00:00:00.000Z";
-  putDigits(text, 0, 4, static_cast<int>(date.year()));
-  putDigits(text, 5, 2, static_cast<int>(static_cast<unsigned>(date.month())));
-  putDigits(text, 8, 2, static_cast<int>(static_cast<unsigned>(date.day())));
-  putDigits(text, 11, 2, static_cast<int>(clock.hours().count()));
-  putDigits(text, 14, 2, static_cast<int>(clock.minutes().count()));
-  putDigits(text, 17, 2, static_cast<int>(clock.seconds().count()));
-  putDigits(text, 20, 3, static_cast<int>(clock.subseconds().count()));
-  return text;
-}
-
-std::int64_t nowMs() noexcept {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 } // namespace matrixos::orchestrator

@@ -114,9 +114,4 @@ struct InstanceView {
   std::string json() const { return instanceJson(*instance, lastActive, activitySeq, progress ? &*progress : nullptr); }
 };
 
-/// RFC 3339 in UTC with milliseconds: "2026-11-23T15:04:05.123Z".
-std::string formatTime(std::int64_t msSinceEpoch);
-/// Wall clock, ms since the epoch.
-std::int64_t nowMs() noexcept;
-
 } // namespace matrixos::orchestrator

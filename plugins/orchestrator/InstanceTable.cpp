@@ -1,5 +1,7 @@
 #include "InstanceTable.h"
 
+#include <matrixos/text/time.hpp>
+
 #include <algorithm>
 #include <mutex>
 
@@ -160,7 +162,7 @@ void InstanceTable::recordActivity(std::string_view handle, std::int64_t atMs, s
   const auto found = byHandle_.find(handle);
   if (found == byHandle_.end()) return;
   Slot &slot = *found->second;
-  slot.lastActive = std::max(slot.lastActive, std::min(atMs, nowMs())); // a reporter's clock may run ahead
+  slot.lastActive = std::max(slot.lastActive, std::min(atMs, wallClockMs())); // a reporter's clock may run ahead
   slot.activitySeq += count == 0 ? 1 : count;
   if (slot.activityDirty) return;
   slot.activityDirty = true;

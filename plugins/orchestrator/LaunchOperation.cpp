@@ -13,6 +13,7 @@
 
 #include <matrixos/failpoint.hpp>
 #include <matrixos/json_text.hpp>
+#include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <unistd.h>
@@ -102,7 +103,7 @@ void LaunchOperation::insertRecord() {
     throw Error(Status::AlreadyExists, "the user already has the instance \"" + other->handle + "\"", "USER_TAKEN");
   }
   const auto stone = shop_.store.findTombstone(handle());
-  if (stone && stone->clerkUserId != clerkUserId_ && stone->expiresAt > nowMs()) {
+  if (stone && stone->clerkUserId != clerkUserId_ && stone->expiresAt > wallClockMs()) {
     throw Error(Status::AlreadyExists,
                 "the handle \"" + handle() + "\" was given up lately and is kept for its last owner until " +
                     formatTime(stone->expiresAt),
@@ -125,7 +126,7 @@ void LaunchOperation::insertRecord() {
   fresh.node = settings->node;
   fresh.image = settings->image;
   fresh.operationId = makeUlid();
-  fresh.createdAt = fresh.lastActive = nowMs();
+  fresh.createdAt = fresh.lastActive = wallClockMs();
   if (!capabilities.publishesPorts) return commitNew(std::move(fresh));
 
   for (bool again = true;;) {
@@ -349,7 +350,7 @@ void LaunchOperation::startContainer() {
   next.retryAt = next.failures = 0;
   next.lastError.clear();
   if (!container->imageDigest.empty()) next.imageDigest = container->imageDigest;
-  if (!next.onceRan()) next.provisionedAt = nowMs();
+  if (!next.onceRan()) next.provisionedAt = wallClockMs();
   next.endpoints = container->endpoints;
   MATRIXOS_FAILPOINT("provision.health_uncommitted");
   update(std::move(next));
@@ -357,7 +358,7 @@ void LaunchOperation::startContainer() {
 
 void LaunchOperation::finish() {
   shop_.table.clearProgress(handle());
-  shop_.table.recordActivity(handle(), nowMs(), 1); // idleness counts from here, not from before the sleep
+  shop_.table.recordActivity(handle(), wallClockMs(), 1); // idleness counts from here, not from before the sleep
   result.json = shop_.table.view(handle())->json();
   shop_.telemetry.publish(first_ ? "instance.provisioned" : "instance.started", result.json);
   shop_.telemetry.log().info(first_ ? "instance provisioned" : "instance started",
@@ -444,7 +445,7 @@ void LaunchOperation::fail(const Error &error) {
   const auto settings = shop_.settings.get();
   const auto doublings = std::min<std::int64_t>(next.failures - 1, 20);
   const std::int64_t wait = std::min(settings->retryBase.count() << doublings, settings->retryMax.count());
-  next.retryAt = nowMs() + wait;
+  next.retryAt = wallClockMs() + wait;
   try {
     update(std::move(next));
   } catch (const Error &e) {

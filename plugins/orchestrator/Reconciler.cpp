@@ -9,6 +9,7 @@
 #include "SyncOperation.h"
 
 #include <matrixos/failpoint.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -92,7 +93,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   case Phase::Starting:
     return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
   case Phase::Failed:
-    if (record.desired == Desired::Running && record.retryAt <= nowMs() &&
+    if (record.desired == Desired::Running && record.retryAt <= wallClockMs() &&
         record.failures <= shop_.settings.get()->retryLimit) {
       return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
     }

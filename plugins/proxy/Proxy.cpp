@@ -2,6 +2,8 @@
 
 #include "ProxySession.h"
 
+#include <matrixos/text/hex.hpp>
+
 #include <sys/random.h>
 
 #include <array>
@@ -43,13 +45,9 @@ void LoopState::use(std::shared_ptr<const Settings> chosen) noexcept {
 }
 
 void LoopState::makeId(std::string &out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out.resize(32);
-  for (std::size_t half = 0; half < 2; ++half) {
-    std::uint64_t bits = random() | 1U;
-    for (std::size_t i = 0; i < 16; ++i, bits >>= 4U)
-      out[half * 16 + i] = kHex[bits & 15U];
-  }
+  out.clear();
+  for (std::size_t half = 0; half < 2; ++half)
+    appendHex(out, random() | 1U, 16);
 }
 
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)

@@ -4,6 +4,7 @@
 #include "WaitingPage.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <http/codec/Grammar.h>
 
@@ -19,11 +20,6 @@ constexpr int kRestartSeconds = 2;
 constexpr int kReload = 1;    // seconds between two looks at a start
 constexpr int kComeAgain = 5; // seconds, for whom there is no place
 constexpr std::int64_t kMostAdvice = 300;
-
-std::int64_t wallMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// "queue;dur=1, engine;dur=230, ready;dur=40" from the phases of a wake.
 std::string timingOf(const json::Object &wake) {
@@ -428,7 +424,7 @@ void ProxySession::onFinished(http::Exchange &exchange, const http::Summary &sum
 
 void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary &summary) {
   AccessLogLine record;
-  record.atMs = wallMs();
+  record.atMs = wallClockMs();
   if (route_) record.handle = decision_.handle;
   record.method = std::move(method_);
   record.path = std::move(path_);
@@ -446,7 +442,7 @@ void ProxySession::onRefused(int status, const char *reason) {
   loop_.telemetry.finished(outcome);
   if (!loop_.telemetry.logs()) return;
   AccessLogLine record;
-  record.atMs = wallMs();
+  record.atMs = wallClockMs();
   record.outcome = outcome;
   record.reason = reason;
   loop_.telemetry.log(std::move(record));

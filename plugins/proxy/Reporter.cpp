@@ -2,24 +2,13 @@
 
 #include "Proxy.h"
 
-#include <ctime>
+#include <matrixos/text/time.hpp>
 
 namespace matrixos::proxy {
 
 namespace {
 
 constexpr std::array<const char *, kStatusClasses> kStatusNames{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-
-std::string timeOf(std::int64_t ms) {
-  const std::time_t seconds = ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::string millis = std::to_string(ms % 1000);
-  millis.insert(0, 3 - millis.size(), '0');
-  return std::string(text.data(), size) + "." + millis + "Z";
-}
 
 } // namespace
 
@@ -57,7 +46,7 @@ void Reporter::report(Proxy &proxy) noexcept {
 
 void Reporter::writeLog(const Batch &batch) const {
   for (const AccessLogLine &record : batch.access) {
-    log_.info("request", {{"endedAt", timeOf(record.atMs)},
+    log_.info("request", {{"endedAt", formatTime(record.atMs)},
                           {"route", kRouteClassNames[static_cast<std::size_t>(record.outcome.route)]},
                           {"handle", record.handle},
                           {"method", record.method},

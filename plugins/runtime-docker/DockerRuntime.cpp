@@ -6,6 +6,8 @@
 #include "Text.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/text/time.hpp>
+#include <matrixos/text/utf8.hpp>
 
 #include <algorithm>
 #include <ctime>
@@ -65,11 +67,6 @@ void betweenStates(const Call &call, const std::string &ref, const std::function
     call.throwIfDone();
     std::this_thread::sleep_for(kStatePoll);
   }
-}
-
-std::int64_t nowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 } // namespace
@@ -269,17 +266,16 @@ void DockerRuntime::logs(const Call &call, std::string_view ref, std::string_vie
   const auto send = [&](LogDemuxer::Stream stream, std::string_view text) {
     std::int64_t time = 0;
     const std::size_t space = text.find(' ');
-    try {
-      time = parseTime(text.substr(0, space));
+    // A piece of an overlong line has no time of its own.
+    if (const auto ms = parseTime(text.substr(0, space))) {
+      time = std::max<std::int64_t>(0, *ms);
       text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
-    } catch (const Error &) {
-      // A piece of an overlong line has no time of its own.
     }
     if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
     json::Object item;
     item.set("stream", stream == LogDemuxer::Stream::Stdout ? "stdout" : "stderr");
     item.set("time", time);
-    item.set("line", toUtf8(text));
+    item.set("line", cleanUtf8(text));
     return line(json::dump(item));
   };
   try {
@@ -337,7 +333,7 @@ void DockerRuntime::unpause(const Call &call, std::string_view ref) {
 void DockerRuntime::events(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   // From the beginning of this second: nothing falls between the call and the moment the engine listens.
   const Labels labels = parseLabels(labelsJson);
-  const bool ended = api_.containerEvents(call, labels, nowMs() / 1000, [&](const ContainerEvent &event) {
+  const bool ended = api_.containerEvents(call, labels, wallClockMs() / 1000, [&](const ContainerEvent &event) {
     if (!hasAll(event.attributes, labels)) return true;
     json::Object object;
     object.set("type", event.type);

@@ -104,7 +104,7 @@ void readState(const json::Object &object, ContainerInfo &info) {
   info.oomKilled = json::getBool(*state, "OOMKilled", false);
   info.error = tidy(text(*state, "Error"), kMaxWords);
   info.startedAt = text(*state, "StartedAt");
-  info.startedMs = info.startedAt.empty() ? 0 : parseTime(info.startedAt);
+  info.startedMs = info.startedAt.empty() ? 0 : engineTime(info.startedAt);
   const json::Object::Ptr health = json::findObject(*state, "Health");
   const std::string status = health ? text(*health, "Status") : "";
   info.health = status == "starting" || status == "healthy" || status == "unhealthy" ? status : "none";
@@ -168,7 +168,7 @@ ContainerInfo readContainer(std::string_view body) {
   if (!info.name.empty() && info.name.front() == '/') info.name.erase(0, 1);
   info.imageId = imageId(text(*object, "Image"));
   const std::string created = text(*object, "Created");
-  info.createdMs = created.empty() ? 0 : parseTime(created);
+  info.createdMs = created.empty() ? 0 : engineTime(created);
   readState(*object, info);
   if (const json::Object::Ptr config = json::findObject(*object, "Config")) {
     info.image = text(*config, "Image");

@@ -1,9 +1,8 @@
 #include "RegistryAuth.h"
 
-#include "Text.h"
-
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
+#include <matrixos/text/base64.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -57,7 +56,7 @@ RegistryLogin readLogin(const json::Object &entry, const std::string &server) {
   login.identityToken = json::findString(entry, "identitytoken").value_or("");
   const std::string packed = json::findString(entry, "auth").value_or("");
   if (!packed.empty()) {
-    const std::string pair = base64Decode(packed);
+    const std::string pair = base64Decode(packed).value_or("");
     const std::size_t colon = pair.find(':');
     if (colon == std::string::npos) throw Error(Status::InvalidArgument, "\"auth\" has to hold user:password");
     login.username = pair.substr(0, colon);
@@ -76,7 +75,7 @@ std::string RegistryLogin::header() const {
   object.set("password", password);
   object.set("serveraddress", server);
   if (!identityToken.empty()) object.set("identitytoken", identityToken);
-  return base64Encode(json::dump(object), true);
+  return base64Encode(json::dump(object), Base64::Url);
 }
 
 std::optional<RegistryLogin> findLogin(const std::string &authFile, const ImageName &image) {

@@ -2,6 +2,8 @@
 
 #include "Random.h"
 
+#include <matrixos/text/hex.hpp>
+
 namespace matrixos::simulated {
 
 namespace {
@@ -35,12 +37,8 @@ std::uint64_t unshuffle(std::uint64_t seed, std::uint64_t value) noexcept {
 } // namespace
 
 std::string refOf(std::uint64_t seed, std::uint64_t serial) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::uint64_t value = shuffle(scatter(seed), serial);
   std::string ref(kPrefix);
-  ref.resize(kPrefix.size() + kDigits);
-  for (std::size_t i = ref.size(); i-- > kPrefix.size(); value >>= 4U)
-    ref[i] = kHex[value & 15U];
+  appendHex(ref, shuffle(scatter(seed), serial), kDigits);
   return ref;
 }
 

@@ -1,5 +1,7 @@
 #include "EngineClock.h"
 
+#include <matrixos/text/time.hpp>
+
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -44,10 +46,7 @@ EngineClock::~EngineClock() {
 }
 
 std::int64_t EngineClock::nowMs() const {
-  if (mode_ == Mode::Real) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  }
+  if (mode_ == Mode::Real) return wallClockMs();
   const std::lock_guard lock(mutex_);
   return nowMs_;
 }

@@ -6,6 +6,7 @@
 #include <matrixos/abi/runtime.h>
 #include <matrixos/json_text.hpp>
 #include <matrixos/names.hpp>
+#include <matrixos/text/hex.hpp>
 
 #include <algorithm>
 
@@ -105,13 +106,9 @@ std::string SimulatedEngine::digestOf(const std::string &image) const {
     const auto found = state_.publications.find(image);
     if (found != state_.publications.end()) edition = found->second;
   }
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string digest = "sha256:";
-  for (std::uint64_t part = 0; part < 4; ++part) {
-    const std::uint64_t bits = numberAt(stableHash(image), edition, part);
-    for (unsigned shift = 64; shift > 0; shift -= 4)
-      digest += kHex[(bits >> (shift - 4)) & 15U];
-  }
+  for (std::uint64_t part = 0; part < 4; ++part)
+    appendHex(digest, numberAt(stableHash(image), edition, part), 16);
   return digest;
 }
 

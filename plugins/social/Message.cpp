@@ -4,8 +4,8 @@
 
 #include <matrixos/handle.hpp>
 #include <matrixos/json.hpp>
+#include <matrixos/text/utf8.hpp>
 
-#include <algorithm>
 #include <optional>
 
 namespace matrixos::social {
@@ -14,11 +14,6 @@ namespace {
 
 Error badField(const std::string &text) {
   return Error(Status::InvalidArgument, text, "BAD_FIELD");
-}
-
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(
-      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 /// A member of "from"; the message names it whole, since the receiver has a handle too.
@@ -40,7 +35,7 @@ std::string canonicalMessage(std::string_view body) {
   if (sender.empty()) throw badField("\"from.handle\" is missing; it has to be a string");
   if (!isHandle(sender)) throw badField("\"from.handle\" is no handle");
   const auto displayName = senderField(*from, "displayName");
-  if (displayName && characters(*displayName) > SocialApi::kMaxDisplayName) {
+  if (displayName && countCharacters(*displayName) > SocialApi::kMaxDisplayName) {
     throw badField("\"from.displayName\" may have at most 128 characters");
   }
   json::Object::Ptr cleanFrom = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);

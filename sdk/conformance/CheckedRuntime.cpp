@@ -1,5 +1,8 @@
 #include "CheckedRuntime.h"
 
+#include <matrixos/text/hex.hpp>
+#include <matrixos/text/utf8.hpp>
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -40,14 +43,6 @@ bool isWord(const char *text, std::size_t length) {
                      [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-bool isUtf8(const std::string &text) {
-  try {
-    return !Json(text).dump().empty();
-  } catch (const Json::exception &) {
-    return false;
-  }
-}
-
 std::string inQuotes(const std::string &text) {
   return "\"" + shown(text, 60) + "\"";
 }
@@ -77,8 +72,8 @@ std::string shown(std::string_view text, std::size_t limit) {
       out += c;
       continue;
     }
-    static constexpr char kHex[] = "0123456789abcdef";
-    out += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
+    out += "\\x";
+    appendHex(out, byte, 2);
   }
   if (text.size() > limit) out += "… (" + std::to_string(text.size()) + " bytes)";
   return out;

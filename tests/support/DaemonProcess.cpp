@@ -25,21 +25,6 @@ fs::path buildDir() {
   return fs::read_symlink("/proc/self/exe").parent_path().parent_path();
 }
 
-std::uint16_t freePort() {
-  static std::mt19937 random{std::random_device{}()};
-  std::uniform_int_distribution<int> range{12000, 31000};
-  for (;;) {
-    const auto port = static_cast<std::uint16_t>(range(random));
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    const bool free = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0;
-    ::close(fd);
-    if (free) return port;
-  }
-}
-
 Poco::JSON::Object::Ptr parseObject(const std::string &text) {
   return json::parseObject(text);
 }

@@ -2,6 +2,7 @@
 
 #include "support/HttpClient.h"
 #include "support/Process.h"
+#include "support/Sockets.h"
 #include "support/TempDir.h"
 
 #include <Poco/JSON/Object.h>
@@ -60,8 +61,6 @@ private:
 
 /// Where this build's programs lie.
 std::filesystem::path buildDir();
-/// A TCP port that was free a moment ago, from below the range the kernel picks from.
-std::uint16_t freePort();
 /// Parsed; throws when it is no object.
 Poco::JSON::Object::Ptr parseObject(const std::string &text);
 /// A member as text; "" when it is missing.

@@ -1,11 +1,7 @@
 #include "support/HttpClient.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,13 +13,6 @@ namespace matrixos::test {
 using Clock = std::chrono::steady_clock;
 
 namespace {
-
-int connected(int fd, const sockaddr *address, socklen_t size) {
-  if (fd >= 0 && ::connect(fd, address, size) == 0) return fd;
-  const std::string why = std::strerror(errno);
-  if (fd >= 0) ::close(fd);
-  throw std::runtime_error("cannot connect: " + why);
-}
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -56,48 +45,21 @@ Response exchange(const Where &where, const std::string &method, const std::stri
 
 } // namespace
 
-RawConnection::RawConnection(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  fd_ = connected(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), reinterpret_cast<const sockaddr *>(&address),
-                  sizeof address);
-}
-
-RawConnection::RawConnection(const std::filesystem::path &socket) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket.string().size() >= sizeof address.sun_path) throw std::runtime_error("socket path too long");
-  std::strncpy(address.sun_path, socket.c_str(), sizeof address.sun_path - 1);
-  fd_ = connected(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), reinterpret_cast<const sockaddr *>(&address),
-                  sizeof address);
-}
-
-RawConnection::~RawConnection() {
-  ::close(fd_);
-}
-
 void RawConnection::send(const std::string &bytes) {
-  std::size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (n <= 0) return; // the peer has closed; its answer may still be there
-    sent += static_cast<std::size_t>(n);
-  }
+  sendAll(fd(), bytes); // the peer may have closed; its answer may still be there
 }
 
 void RawConnection::shutdownWrite() {
-  ::shutdown(fd_, SHUT_WR);
+  ::shutdown(fd(), SHUT_WR);
 }
 
 bool RawConnection::fill(Clock::time_point end) {
   if (closed_) return false;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-  pollfd poll{fd_, POLLIN, 0};
+  pollfd poll{fd(), POLLIN, 0};
   if (left <= 0 || ::poll(&poll, 1, static_cast<int>(left)) <= 0) return false;
   std::array<char, 65536> chunk{};
-  const ssize_t n = ::recv(fd_, chunk.data(), chunk.size(), 0);
+  const ssize_t n = ::recv(fd(), chunk.data(), chunk.size(), 0);
   if (n <= 0)
     closed_ = true;
   else

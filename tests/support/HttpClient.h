@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/Sockets.h"
+
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -19,15 +21,13 @@ struct Response {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-/// A blocking connection to TCP 127.0.0.1 or a unix socket that sends exactly what it is told. Throws
-/// std::runtime_error when it cannot connect. Every read ends at a deadline.
+/// A blocking connection that sends exactly what it is told. Throws std::runtime_error when it cannot connect. Every
+/// read ends at a deadline.
 class RawConnection {
 public:
-  explicit RawConnection(std::uint16_t port);
-  explicit RawConnection(const std::filesystem::path &socket);
-  ~RawConnection();
-  RawConnection(const RawConnection &) = delete;
-  RawConnection &operator=(const RawConnection &) = delete;
+  explicit RawConnection(FileDescriptor fd) : fd_(std::move(fd)) {}
+  explicit RawConnection(std::uint16_t port) : RawConnection(connectTo(port)) {}
+  explicit RawConnection(const std::filesystem::path &socket) : RawConnection(connectTo(socket)) {}
 
   void send(const std::string &bytes);
   void shutdownWrite();
@@ -35,14 +35,14 @@ public:
   std::string receive(std::size_t count, std::chrono::milliseconds limit = std::chrono::seconds{30});
   /// One response, framed by Content-Length, chunks or the end of the connection.
   Response receiveResponse(bool toHead = false, std::chrono::milliseconds limit = std::chrono::seconds{120});
-  int fd() const noexcept { return fd_; }
+  int fd() const noexcept { return fd_.get(); }
 
 private:
   bool fill(std::chrono::steady_clock::time_point end);
   std::string takeLine(std::chrono::steady_clock::time_point end);
   std::string takeBytes(std::size_t count, std::chrono::steady_clock::time_point end);
 
-  int fd_ = -1;
+  FileDescriptor fd_;
   std::string buffer_;
   bool closed_ = false;
 };

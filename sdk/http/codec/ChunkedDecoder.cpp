@@ -3,6 +3,8 @@
 #include "Grammar.h"
 #include "HeadScanner.h"
 
+#include <matrixos/text/hex.hpp>
+
 #include <algorithm>
 #include <cstring>
 
@@ -14,12 +16,6 @@ constexpr std::uint8_t kMaxSizeDigits = 15; // below 2^60: no sum of sizes overf
 constexpr std::uint16_t kMaxExtension = 256;
 constexpr std::size_t kMaxTrailers = 8 * 1024;
 constexpr std::size_t kMaxTrailerFields = 32;
-
-int hexDigit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
 
 } // namespace
 
@@ -94,7 +90,7 @@ ChunkedDecoder::Step ChunkedDecoder::decode(char *data, std::size_t size) {
 }
 
 bool ChunkedDecoder::stepSize(char c) {
-  const int digit = hexDigit(c);
+  const int digit = hexValue(c);
   if (digit >= 0) {
     if (digits_ == 0) left_ = 0;
     if (++digits_ > kMaxSizeDigits) return false;

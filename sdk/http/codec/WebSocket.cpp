@@ -1,5 +1,7 @@
 #include "WebSocket.h"
 
+#include <matrixos/text/base64.hpp>
+
 #include <Poco/SHA1Engine.h>
 #include <sys/random.h>
 
@@ -18,20 +20,6 @@ std::size_t headerSize(unsigned second) noexcept {
   return 2U + (length == 126 ? 2U : length == 127 ? 8U : 0U) + ((second & kMasked) != 0 ? 4U : 0U);
 }
 
-std::string base64(const std::vector<unsigned char> &bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
-    unsigned group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      group = (group << 8U) | (j < have ? bytes[i + j] : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += j <= have ? kDigits[(group >> (18 - 6 * j)) & 63U] : '=';
-  }
-  return out;
-}
-
 } // namespace
 
 std::string webSocketAccept(std::string_view key) {
@@ -39,7 +27,8 @@ std::string webSocketAccept(std::string_view key) {
   Poco::SHA1Engine engine;
   engine.update(key.data(), key.size());
   engine.update(kMagic.data(), kMagic.size());
-  return base64(engine.digest());
+  const auto &digest = engine.digest();
+  return base64Encode({reinterpret_cast<const char *>(digest.data()), digest.size()});
 }
 
 std::string webSocketClose(std::uint16_t code, bool masked) {

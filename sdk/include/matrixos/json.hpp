@@ -5,6 +5,7 @@
 #pragma once
 
 #include <matrixos/status.hpp>
+#include <matrixos/text/utf8.hpp>
 
 #include <Poco/Dynamic/Var.h>
 #include <Poco/Exception.h>
@@ -12,7 +13,6 @@
 #include <Poco/JSON/Object.h>
 #include <Poco/JSON/Parser.h>
 #include <Poco/JSON/Stringifier.h>
-#include <Poco/UTF8Encoding.h>
 
 #include <optional>
 #include <sstream>
@@ -30,37 +30,9 @@ using Value = Poco::Dynamic::Var;
 /// Deeper documents are refused; nothing of ours nests deeper than 6.
 constexpr unsigned kMaxDepth = 32;
 
-namespace detail {
-
-inline bool isUtf8(std::string_view text) noexcept {
-  const auto *at = reinterpret_cast<const unsigned char *>(text.data());
-  const auto *end = at + text.size();
-  while (at != end) {
-    const unsigned char lead = *at;
-    int length = 1;
-    if (lead < 0x80) {
-      ++at;
-      continue;
-    }
-    if (lead >= 0xC2 && lead <= 0xDF)
-      length = 2;
-    else if ((lead & 0xF0U) == 0xE0U)
-      length = 3;
-    else if (lead >= 0xF0 && lead <= 0xF4)
-      length = 4;
-    else
-      return false;
-    if (end - at < length || !Poco::UTF8Encoding::isLegal(at, length)) return false;
-    at += length;
-  }
-  return true;
-}
-
-} // namespace detail
-
 /// The document's root, whatever it is. Throws Error(InvalidArgument) that says what is malformed.
 inline Value parse(std::string_view text) {
-  if (!detail::isUtf8(text)) throw Error(Status::InvalidArgument, "the JSON text is not valid UTF-8", "BAD_JSON");
+  if (!isUtf8(text)) throw Error(Status::InvalidArgument, "the JSON text is not valid UTF-8", "BAD_JSON");
   try {
     Poco::JSON::Parser parser;
     parser.setDepth(kMaxDepth);

@@ -2,6 +2,8 @@
 /// times faster than building a document first.
 #pragma once
 
+#include <matrixos/text/json_quote.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,35 +12,6 @@
 
 namespace matrixos {
 inline namespace v1 {
-
-/// `text` as a JSON string, quotes included. Control bytes are escaped; the rest is passed on as UTF-8.
-inline void appendJsonString(std::string &out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  const auto plain = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte != 0x7f && c != '"' && c != '\\';
-  };
-  out += '"';
-  // In runs, because nearly every text is one run.
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = at;
-    while (end < text.size() && plain(text[end]))
-      ++end;
-    out.append(text, at, end - at);
-    if (end == text.size()) break;
-    const char c = text[end];
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else {
-      out += "\\u00";
-      out += kHex[static_cast<unsigned char>(c) >> 4U];
-      out += kHex[static_cast<unsigned char>(c) & 15U];
-    }
-    at = end + 1;
-  }
-  out += '"';
-}
 
 /// An object under construction.
 class JsonObject {

@@ -7,6 +7,7 @@
 #include <matrixos/call.hpp>
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -82,9 +83,9 @@ public:
     }
     while (follow) {
       const bool more = writing(); // asked first, so that the last words are not missed
-      if (!reader.drain(call, now(), line)) return;
+      if (!reader.drain(call, wallClockMs(), line)) return;
       if (!more) {
-        reader.rest(now(), line);
+        reader.rest(wallClockMs(), line);
         return;
       }
       pollfd cancel{call.cancelFd(), POLLIN, 0};
@@ -135,10 +136,6 @@ private:
 
   std::string older(int number) const { return path_ + "." + std::to_string(number); }
 
-  static std::int64_t now() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-  }
   static std::int64_t modified(int fd) {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return 0;

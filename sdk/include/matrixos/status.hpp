@@ -2,6 +2,7 @@
 #pragma once
 
 #include <matrixos/abi/base.h>
+#include <matrixos/text/utf8.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -144,11 +145,9 @@ namespace detail {
 /// Copies text into a fixed field of mos_error, cut at a UTF-8 character boundary and NUL-terminated.
 template <std::size_t Size>
 void copyText(char (&to)[Size], std::string_view text) noexcept {
-  std::size_t length = text.size() < Size - 1 ? text.size() : Size - 1;
-  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U)
-    --length;
-  if (length != 0) std::memcpy(to, text.data(), length);
-  to[length] = '\0';
+  const std::string_view cut = cutUtf8(text, Size - 1);
+  if (!cut.empty()) std::memcpy(to, cut.data(), cut.size());
+  to[cut.size()] = '\0';
 }
 
 } // namespace detail

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <matrixos/status.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <sys/random.h>
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -19,9 +19,7 @@ inline std::string makeUlid() {
   static constexpr char kDigits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
   std::array<unsigned char, 16> bytes{};
   if (::getrandom(bytes.data() + 6, 10, 0) != 10) throw Error(Status::Internal, "getrandom gave no bytes");
-  const auto ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
+  const auto ms = static_cast<std::uint64_t>(wallClockMs());
   for (std::size_t i = 0; i < 6; ++i)
     bytes[i] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
   std::string text(26, '0');

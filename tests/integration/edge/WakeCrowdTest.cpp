@@ -135,37 +135,27 @@ std::string port(const EchoInstance &instance) {
 /// One request after the other, and the shortest queue that servers in use ask for.
 class SerialInstance {
 public:
-  SerialInstance() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address = bench::loopback(0);
-    socklen_t size = sizeof address;
-    ::bind(fd_, reinterpret_cast<const sockaddr *>(&address), size);
-    ::listen(fd_, 5);
-    ::getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &size);
-    port_ = ntohs(address.sin_port);
+  SerialInstance() {
+    socket_.listen(5);
     thread_ = std::thread([this] { run(); });
   }
   ~SerialInstance() {
-    ::shutdown(fd_, SHUT_RDWR);
+    ::shutdown(socket_.fd(), SHUT_RDWR);
     thread_.join();
-    ::close(fd_);
   }
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return socket_.port(); }
 
 private:
   void run() const {
-    for (int client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); client >= 0;
-         client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) {
+    for (matrixos::FileDescriptor client = socket_.accept(); client; client = socket_.accept()) {
       char block[4096];
-      const ssize_t got = ::recv(client, block, sizeof block, 0);
+      const ssize_t got = ::recv(client.get(), block, sizeof block, 0);
       std::this_thread::sleep_for(std::chrono::milliseconds{5}); // its work
-      constexpr std::string_view kAnswer = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-      if (got > 0) ::send(client, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
-      ::close(client);
+      if (got > 0) sendAll(client.get(), "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     }
   }
 
-  int fd_;
-  std::uint16_t port_ = 0;
+  LoopbackPort socket_;
   std::thread thread_;
 };
 

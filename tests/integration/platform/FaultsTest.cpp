@@ -4,9 +4,6 @@
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -25,25 +22,6 @@ bool has(const std::string &text, const std::string &part) {
   CHECK(found);
   return found;
 }
-
-/// A real program's listener on a port of the range.
-class Listener {
-public:
-  explicit Listener(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
-    REQUIRE(::listen(fd_, 8) == 0);
-  }
-  ~Listener() { ::close(fd_); }
-  Listener(const Listener &) = delete;
-  Listener &operator=(const Listener &) = delete;
-
-private:
-  int fd_;
-};
 
 } // namespace
 
@@ -77,7 +55,8 @@ TEST_CASE("a port of the range is taken by somebody else: the next one is used" 
                                              {"orchestrator.shell_base_port", "37001"},
                                              {"orchestrator.ports_per_range", "50"}});
   daemon.start();
-  const Listener squatter(38001);
+  const LoopbackPort squatter(38001);
+  squatter.listen();
   const std::string handle = uniqueHandle("port");
   const Response answer =
       daemon.api("POST", "/containers/provision", R"({"handle":")" + handle + R"(","clerkUserId":"user_1"})");

@@ -60,7 +60,7 @@ TEST_CASE("an instance lives: create, start, serve, freeze, thaw, stop, start, r
   CHECK(endpoints->getObject(1)->getValue<int>("port") == port);
   for (unsigned i = 0; i < 2; ++i) {
     const auto endpoint = endpoints->getObject(i);
-    CHECK(waitFor([&] {
+    CHECK(eventually([&] {
       return httpGet(endpoint->getValue<std::string>("address"),
                      static_cast<std::uint16_t>(endpoint->getValue<int>("port"))) == "tenant";
     }));
@@ -155,7 +155,7 @@ TEST_CASE("the volume's content and the proxy's name are seen inside") {
   const std::string ref = create(spec);
   engine().client().start(call.abi(), ref);
   std::string text;
-  CHECK(waitFor([&] {
+  CHECK(eventually([&] {
     text.clear();
     engine().client().logs(call.abi(), ref, "{}", [&](std::string_view line) {
       text += at(std::string(line), "line").toString() + "\n";
@@ -233,7 +233,7 @@ TEST_CASE("a program that ends at once fails the start with its exit code and la
     CHECK(std::string(error.message).find("exit code 7") != std::string::npos);
     CHECK(std::string(error.message).find("the tenant gives up") != std::string::npos);
   }
-  CHECK(waitFor([&] { return state(ref) == "exited"; }));
+  CHECK(eventually([&] { return state(ref) == "exited"; }));
   CHECK(at(engine().client().inspect(call.abi(), ref), "exitCode").convert<int>() == 7);
   engine().client().remove(call.abi(), ref, MOS_REMOVE_UNUSED_NETWORKS);
 }

@@ -114,6 +114,7 @@ TEST_CASE("a container whose network was removed behind its back starts again") 
   engine().client().start(call.abi(), ref);
   const auto endpoints = json::parse(engine().client().endpoints(call.abi(), ref)).extract<json::Array::Ptr>();
   REQUIRE(endpoints->size() == 1);
-  CHECK(waitFor([&] { return httpGet(endpoints->getObject(0)->getValue<std::string>("address"), 4000) == "tenant"; }));
+  CHECK(
+      eventually([&] { return httpGet(endpoints->getObject(0)->getValue<std::string>("address"), 4000) == "tenant"; }));
   engine().client().remove(call.abi(), ref, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
 }

@@ -28,15 +28,16 @@ public:
         << "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: "
         << (directory_ / "data").string() << "}}\nhttp: {addr: '127.0.0.1:" << port_
         << "'}\nauth: {htpasswd: {realm: test, path: " << htpasswd << "}}\n";
-    pid_ = spawn({"docker-registry", "serve", directory_ / "config.yml"});
-    if (pid_ < 0) skip("docker-registry is not installed");
-    if (!waitFor([&] { return connects("127.0.0.1", port_); })) skip("docker-registry does not start");
+    process_ = std::make_unique<Process>(
+        std::vector<std::string>{"docker-registry", "serve", directory_ / "config.yml"}, directory_ / "registry.log");
+    if (!eventually([&] { return connects("127.0.0.1", port_); })) skip("docker-registry does not start");
     push();
   }
   Registry(const Registry &) = delete;
   Registry &operator=(const Registry &) = delete;
   ~Registry() {
-    terminate(pid_);
+    process_->signal(SIGTERM);
+    process_->wait(std::chrono::minutes{1});
     for (const std::string &name : {image(), image("big")})
       run({"docker", "rmi", "-f", name});
   }
@@ -76,7 +77,7 @@ private:
 
   std::filesystem::path directory_;
   std::uint16_t port_;
-  pid_t pid_ = -1;
+  std::unique_ptr<Process> process_;
 };
 
 Registry &registry() {

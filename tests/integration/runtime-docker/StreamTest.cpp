@@ -39,7 +39,7 @@ TEST_CASE("logs come as lines, both streams, with times, and as UTF-8") {
   const std::string ref = create("logs", {"/tenant", "raw", "odd:"});
   guarded(nullptr, [&] { client.start(call.abi(), ref); });
   std::vector<std::string> lines;
-  CHECK(waitFor([&] {
+  CHECK(eventually([&] {
     lines.clear();
     // Podman 4.3 joins lines wrongly when asked for a tail.
     client.logs(call.abi(), ref, isPodman() ? "{}" : "{\"tail\": 10}", [&](std::string_view item) {
@@ -118,7 +118,7 @@ TEST_CASE("events tell what happens, to these labels alone, until cancelled") {
   };
   for (const char *type : {"created", "started", "paused", "unpaused", "died", "removed"}) {
     CAPTURE(type);
-    CHECK(waitFor([&] { return seen(type); }));
+    CHECK(eventually([&] { return seen(type); }));
   }
   watching.cancel();
   watcher.join();

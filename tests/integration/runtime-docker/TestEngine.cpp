@@ -1,22 +1,16 @@
 #include "TestEngine.h"
 
+#include "support/HttpClient.h"
+
 #include <matrixos/ulid.hpp>
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <thread>
-
-extern char **environ;
 
 namespace matrixos::docker::test {
 
@@ -29,89 +23,29 @@ void skip(const std::string &reason) {
   std::_Exit(required ? 1 : 77);
 }
 
-pid_t spawn(const std::vector<std::string> &arguments, const std::vector<std::string> &environment) {
-  std::vector<char *> argv;
-  for (const std::string &argument : arguments)
-    argv.push_back(const_cast<char *>(argument.c_str()));
-  argv.push_back(nullptr);
-  std::vector<char *> env;
-  for (char **entry = environ; *entry != nullptr; ++entry)
-    env.push_back(*entry);
-  for (const std::string &entry : environment)
-    env.push_back(const_cast<char *>(entry.c_str()));
-  env.push_back(nullptr);
-  pid_t pid = -1;
-  if (::posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), env.data()) != 0) return -1;
-  return pid;
-}
-
-bool run(const std::vector<std::string> &arguments) {
-  const pid_t pid = spawn(arguments);
-  int status = 0;
-  if (pid < 0) return false;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-void terminate(pid_t pid) {
-  if (pid <= 0) return;
-  ::kill(pid, SIGTERM);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-}
-
-bool waitFor(const std::function<bool()> &condition, std::chrono::seconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (std::chrono::steady_clock::now() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
-  }
-  return condition();
-}
-
-std::uint16_t freePort() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  const bool ok = ::bind(fd, reinterpret_cast<sockaddr *>(&address), length) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr *>(&address), &length) == 0;
-  ::close(fd);
-  return ok ? ntohs(address.sin_port) : std::uint16_t{0};
+bool run(const std::vector<std::string> &command) {
+  const matrixos::test::Finished done = matrixos::test::run(command, {}, std::chrono::minutes{5});
+  if (done.status != 0) std::cout << done.out << std::flush;
+  return done.status == 0;
 }
 
 bool connects(const std::string &address, std::uint16_t port) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  if (::inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) return false;
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool connected = ::connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0;
-  ::close(fd);
-  return connected;
+  try {
+    matrixos::test::connectTo(address, port);
+    return true;
+  } catch (const std::exception &) {
+    return false;
+  }
 }
 
 std::string httpGet(const std::string &address, std::uint16_t port) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  if (::inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) return {};
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  std::string answer;
-  constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: tenant\r\n\r\n";
-  if (::connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0 &&
-      ::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(kRequest.size())) {
-    char buffer[1024];
-    for (ssize_t got = ::read(fd, buffer, sizeof buffer); got > 0; got = ::read(fd, buffer, sizeof buffer)) {
-      answer.append(buffer, static_cast<std::size_t>(got));
-    }
+  try {
+    matrixos::test::RawConnection connection(matrixos::test::connectTo(address, port));
+    connection.send("GET / HTTP/1.1\r\nHost: tenant\r\n\r\n");
+    return connection.receiveResponse().body;
+  } catch (const std::exception &) {
+    return {};
   }
-  ::close(fd);
-  const std::size_t body = answer.find("\r\n\r\n");
-  return body == std::string::npos ? "" : answer.substr(body + 4);
 }
 
 json::Value at(const std::string &text, const std::string &member) {
@@ -135,8 +69,6 @@ TestEngine &TestEngine::get(const std::string &name) {
 
 TestEngine::TestEngine(const std::string &name) : name_(name), runId_(makeUlid().substr(10)) {
   std::transform(runId_.begin(), runId_.end(), runId_.begin(), [](unsigned char c) { return std::tolower(c); });
-  directory_ = fs::temp_directory_path() / unique("dir");
-  fs::create_directories(directory_);
   settings_.installId = runId_;
   if (name_ == "podman") {
     startPodman();
@@ -153,14 +85,14 @@ TestEngine::TestEngine(const std::string &name) : name_(name), runId_(makeUlid()
 
 TestEngine::~TestEngine() {
   cleanUp();
-  terminate(podman_);
-  std::error_code ignored;
-  fs::remove_all(directory_, ignored);
+  if (!podman_) return;
+  podman_->signal(SIGTERM);
+  podman_->wait(std::chrono::minutes{1});
 }
 
 void TestEngine::startPodman() {
   if (::geteuid() != 0) skip("Podman's service is tested as root only");
-  const std::string base = directory_;
+  const std::string base = directory();
   const std::string socket = base + "/podman.sock";
   // Its own storage and networks, and limits that a machine with a low file limit can grant.
   std::ofstream(base + "/containers.conf")
@@ -171,14 +103,14 @@ void TestEngine::startPodman() {
   fs::create_directories(base + "/net");
   std::vector<std::string> command = cli_;
   command.insert(command.end(), {"system", "service", "--time=0", "unix:" + socket});
-  podman_ = spawn(command);
-  if (podman_ < 0) skip("podman is not installed");
+  if (matrixos::test::run({"podman", "--version"}).status == 127) skip("podman is not installed");
+  podman_ = std::make_unique<Process>(command, directory() / "podman.log");
   endpoint_ = EngineEndpoint::parse("unix:" + socket);
 }
 
 void TestEngine::waitForEngine() {
   std::string problem;
-  const bool there = waitFor(
+  const bool there = eventually(
       [&] {
         mos_error error{};
         const CallScope scope(std::chrono::seconds{5});
@@ -186,15 +118,15 @@ void TestEngine::waitForEngine() {
         problem = error.message;
         return ok;
       },
-      std::chrono::seconds{podman_ > 0 ? 15 : 1});
+      std::chrono::seconds{podman_ ? 15 : 1});
   if (!there) skip("no " + name_ + " engine answers: " + problem);
 }
 
 void TestEngine::loadImage() {
-  const fs::path root = directory_ / "image";
+  const fs::path root = directory() / "image";
   fs::create_directories(root / "tmp");
   fs::copy_file(TEST_TENANT, root / "tenant", fs::copy_options::overwrite_existing);
-  const std::string tar = directory_ / "image.tar";
+  const std::string tar = directory() / "image.tar";
   image_ = (name_ == "podman" ? "localhost/" : "") + unique("image") + ":1";
   std::vector<std::string> import = cli_;
   import.insert(import.end(), {"import", tar, image_});

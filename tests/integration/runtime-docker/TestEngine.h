@@ -3,11 +3,13 @@
 #include "DockerRuntime.h"
 #include "EngineHttp.h"
 #include "Settings.h"
+#include "support/Process.h"
+#include "support/Sockets.h"
+#include "support/TempDir.h"
+#include "support/Wait.h"
 
 #include <matrixos/json.hpp>
 #include <matrixos/runtime.hpp>
-
-#include <sys/types.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,20 +21,16 @@
 
 namespace matrixos::docker::test {
 
+using matrixos::test::eventually;
+using matrixos::test::freePort;
+using matrixos::test::Process;
+
 /// Ends the program as skipped (77) with a reason, or as failed when the environment says CI=true.
 [[noreturn]] void skip(const std::string &reason);
 
-/// Runs a program and waits for it; its output goes to ours. True when it ended with 0.
-bool run(const std::vector<std::string> &arguments);
-/// Starts a program in the background.
-pid_t spawn(const std::vector<std::string> &arguments, const std::vector<std::string> &environment = {});
-void terminate(pid_t pid);
+/// Runs a program and waits for it. True when it ended with 0; else its output goes to ours.
+bool run(const std::vector<std::string> &command);
 
-/// Waits until `condition` holds; false when it did not within `limit`.
-bool waitFor(const std::function<bool()> &condition, std::chrono::seconds limit = std::chrono::seconds{20});
-
-/// A TCP port of 127.0.0.1 that was free a moment ago.
-std::uint16_t freePort();
 /// Whether somebody accepts TCP connections there.
 bool connects(const std::string &address, std::uint16_t port);
 /// The body that an HTTP server answers with, or "" when it cannot be reached.
@@ -55,7 +53,7 @@ public:
   const Settings &settings() const { return settings_; }
   EngineEndpoint endpoint() const { return endpoint_; }
   const std::string &image() const { return image_; }
-  const std::filesystem::path &directory() const { return directory_; }
+  const std::filesystem::path &directory() const { return directory_.path(); }
   /// A name no other run has.
   std::string unique(const std::string &name) const { return "mostest-" + runId_ + "-" + name; }
   /// A spec of the test image that serves on port 4000.
@@ -70,10 +68,10 @@ private:
   std::string name_;
   std::string runId_;
   std::string image_;
-  std::filesystem::path directory_;
+  matrixos::test::TempDir directory_;
   EngineEndpoint endpoint_;
   Settings settings_;
-  pid_t podman_ = -1;
+  std::unique_ptr<Process> podman_;
   std::vector<std::string> cli_;
   std::unique_ptr<EngineHttp> http_;
   std::unique_ptr<DockerApi> api_;

@@ -146,13 +146,8 @@ TEST_CASE("a host port that another program took is passed over") {
   daemon.start();
   // The first port of the range: somebody listens there.
   const auto first = static_cast<std::uint16_t>(std::stoi(chosen.at("orchestrator.gateway_base_port")));
-  const FileDescriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(first);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
-  REQUIRE(::listen(fd.get(), 1) == 0);
+  const LoopbackPort taken(first);
+  taken.listen();
   const std::string handle = uniqueHandle("port");
   const Response made = daemon.api("POST", "/containers/provision",
                                    R"({"handle":")" + handle + R"(","clerkUserId":"user_)" + handle + R"("})");

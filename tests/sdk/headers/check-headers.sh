@@ -33,7 +33,7 @@ job() {
 cd "$include" || exit 1
 shopt -s nullglob
 abi=(matrixos/abi/*.h)
-layer=(matrixos/*.hpp matrixos/host/*.hpp)
+layer=(matrixos/*.hpp matrixos/host/*.hpp matrixos/text/*.hpp)
 if [ ${#abi[@]} -eq 0 ] || [ ${#layer[@]} -eq 0 ]; then
   echo "no headers below $include"
   exit 1

@@ -1,4 +1,5 @@
 // The layer that keeps a runtime's books, over an engine that is a map in memory.
+#include "support/Errors.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
@@ -149,16 +150,6 @@ struct Fixture {
   }
 };
 
-template <typename Body>
-Error failureOf(Body &&body) {
-  try {
-    body();
-  } catch (const Error &e) {
-    return e;
-  }
-  return Error(Status::Ok, "it did not fail");
-}
-
 /// Collects a runtime's events in the background. Listening from the constructor's return on.
 class Listener {
 public:
@@ -220,7 +211,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: an instance from its creation to it
   const auto epoch = description["endpoints"][0]["epoch"];
   CHECK(managed::Json::parse(runtime->endpoints(call, ref)) == description["endpoints"]);
 
-  CHECK(failureOf([&] { runtime->remove(call, ref, 0); }).reason() == "CONTAINER_RUNNING");
+  CHECK(errorOf([&] { runtime->remove(call, ref, 0); }).reason() == "CONTAINER_RUNNING");
   runtime->stop(call, ref, milliseconds{10});
   runtime->stop(call, ref, milliseconds{10});
   CHECK(engine.ends == 1);
@@ -234,9 +225,9 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: an instance from its creation to it
   runtime->remove(call, ref, MOS_REMOVE_FORCE);
   CHECK(engine.running() == 0);
   CHECK(engine.discarded.count("alice") == 1);
-  CHECK(failureOf([&] { runtime->inspect(call, ref); }).status() == Status::NotFound);
+  CHECK(errorOf([&] { runtime->inspect(call, ref); }).status() == Status::NotFound);
   runtime->stop(call, ref, milliseconds{0}); // absent is stopped
-  CHECK(failureOf([&] { runtime->start(call, ref); }).status() == Status::NotFound);
+  CHECK(errorOf([&] { runtime->start(call, ref); }).status() == Status::NotFound);
   CHECK(std::filesystem::is_empty(dir / "state"));
 }
 
@@ -248,9 +239,9 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a taken name is adopted by its labe
   const std::string ref = create("bob", labels("op1", "h1"));
   CHECK(create("bob", labels("op1", "h2")) == ref);
   CHECK(create("bob", labels("op2", "h1")) == ref);
-  CHECK(failureOf([&] { create("bob", labels("op2", "h2")); }).reason() == MOS_REASON_NAME_IN_USE);
-  CHECK(failureOf([&] { create("bob", labels("op1", "h1", "other")); }).reason() == MOS_REASON_NAME_IN_USE);
-  CHECK(failureOf([&] { create("bob"); }).status() == Status::AlreadyExists);
+  CHECK(errorOf([&] { create("bob", labels("op2", "h2")); }).reason() == MOS_REASON_NAME_IN_USE);
+  CHECK(errorOf([&] { create("bob", labels("op1", "h1", "other")); }).reason() == MOS_REASON_NAME_IN_USE);
+  CHECK(errorOf([&] { create("bob"); }).status() == Status::AlreadyExists);
 
   const CallScope scope(std::chrono::seconds{10}, "op9");
   const std::string carol = runtime->create(Call(scope.abi()), spec("carol"));
@@ -259,9 +250,9 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a taken name is adopted by its labe
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: a creation that fails leaves nothing") {
   const std::string refused = R"({"name":"dave","image":"refused"})";
-  CHECK(failureOf([&] { runtime->create(call, refused); }).reason() == MOS_REASON_IMAGE_NOT_FOUND);
+  CHECK(errorOf([&] { runtime->create(call, refused); }).reason() == MOS_REASON_IMAGE_NOT_FOUND);
   const std::string volume = R"("volumes":[{"volume":"/nowhere/dave/data","path":"/home/x"}])";
-  CHECK(failureOf([&] { create("dave", volume); }).reason() == "VOLUME_NOT_FOUND");
+  CHECK(errorOf([&] { create("dave", volume); }).reason() == "VOLUME_NOT_FOUND");
   CHECK(names().empty());
   CHECK(std::filesystem::is_empty(dir / "state"));
   CHECK_NOTHROW(create("dave"));
@@ -269,7 +260,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a creation that fails leaves nothin
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: bad specs are named") {
   const auto message = [&](const std::string &json) {
-    const Error e = failureOf([&] { runtime->create(call, json); });
+    const Error e = errorOf([&] { runtime->create(call, json); });
     CHECK(e.status() == Status::InvalidArgument);
     return std::string(e.what());
   };
@@ -296,17 +287,17 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: bad specs are named") {
 TEST_CASE_FIXTURE(Fixture, "managed runtime: a start that fails changes nothing") {
   const std::string ref = create("erin");
   engine.failLaunch = "no room";
-  CHECK(failureOf([&] { runtime->start(call, ref); }).what() == std::string("no room"));
+  CHECK(errorOf([&] { runtime->start(call, ref); }).what() == std::string("no room"));
   CHECK(state(ref) == "created");
   CHECK(inspect(ref)["error"] == "no room");
   engine.failLaunch = "half-way";
   engine.failAfterToken = true;
-  CHECK(failureOf([&] { runtime->start(call, ref); }).what() == std::string("half-way"));
+  CHECK(errorOf([&] { runtime->start(call, ref); }).what() == std::string("half-way"));
   CHECK(engine.running() == 0);
   CHECK(state(ref) == "created");
   engine.failAfterToken = false;
   engine.dieAtOnce = true;
-  CHECK(failureOf([&] { runtime->start(call, ref); }).reason() == "EXITED_AT_START");
+  CHECK(errorOf([&] { runtime->start(call, ref); }).reason() == "EXITED_AT_START");
   CHECK(state(ref) == "exited");
   engine.dieAtOnce = false;
   runtime->start(call, ref);
@@ -319,7 +310,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: two instances never share a host po
   create("frank", ports);
   create("grace", ports);
   runtime->start(call, "frank");
-  const Error e = failureOf([&] { runtime->start(call, "grace"); });
+  const Error e = errorOf([&] { runtime->start(call, "grace"); });
   CHECK(e.status() == Status::Aborted);
   CHECK(e.reason() == MOS_REASON_PORT_IN_USE);
   CHECK(std::string(e.what()).find("4002") != std::string::npos);
@@ -340,11 +331,10 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: one operation at a time per instanc
   }));
   // Who waits for a turn gives up with the call; reading waits for nobody.
   const CallScope brief(milliseconds{20});
-  CHECK(failureOf([&] { runtime->stop(Call(brief.abi()), ref, milliseconds{0}); }).status() ==
-        Status::DeadlineExceeded);
+  CHECK(errorOf([&] { runtime->stop(Call(brief.abi()), ref, milliseconds{0}); }).status() == Status::DeadlineExceeded);
   CallScope cancelled(std::chrono::minutes{1});
   cancelled.cancel();
-  CHECK(failureOf([&] { runtime->pause(Call(cancelled.abi()), ref); }).status() == Status::Cancelled);
+  CHECK(errorOf([&] { runtime->pause(Call(cancelled.abi()), ref); }).status() == Status::Cancelled);
   CHECK(state(ref) == "created");
   // Another instance is not held up.
   CHECK_NOTHROW(create("ivan"));
@@ -364,7 +354,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a launch that is cancelled starts n
   engine.blocked = true;
   CallScope scope(std::chrono::minutes{1});
   std::thread starter(
-      [&] { CHECK(failureOf([&] { runtime->start(Call(scope.abi()), ref); }).status() == Status::Cancelled); });
+      [&] { CHECK(errorOf([&] { runtime->start(Call(scope.abi()), ref); }).status() == Status::Cancelled); });
   REQUIRE(eventually([&] {
     const std::lock_guard lock(engine.mutex);
     return engine.waiting == 1;
@@ -376,7 +366,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a launch that is cancelled starts n
 }
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: freezing, and what is frozen ends too") {
-  CHECK(failureOf([&] { runtime->pause(call, create("ken")); }).reason() == "NOT_RUNNING");
+  CHECK(errorOf([&] { runtime->pause(call, create("ken")); }).reason() == "NOT_RUNNING");
   const std::string ref = up("kim");
   runtime->pause(call, ref);
   runtime->pause(call, ref);
@@ -402,12 +392,12 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: lists are filtered, whole or refuse
   CHECK(names(R"({"team":"red"})") == std::vector<std::string>{"la", "lb"});
   CHECK(names(R"({"team":"red","x":"1"})") == std::vector<std::string>{"la"});
   CHECK(names(R"({"nobody":"has"})").empty());
-  CHECK(failureOf([&] { names(R"({"team":5})"); }).status() == Status::InvalidArgument);
+  CHECK(errorOf([&] { names(R"({"team":5})"); }).status() == Status::InvalidArgument);
   int taken = 0;
   runtime->list(call, "{}", [&](std::string_view) { return ++taken < 2; });
   CHECK(taken == 2);
   engine.away = true;
-  CHECK(failureOf([&] { names(); }).status() == Status::Unavailable);
+  CHECK(errorOf([&] { names(); }).status() == Status::Unavailable);
 }
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: a death is noticed") {
@@ -476,7 +466,7 @@ TEST_CASE("managed runtime: who takes events too slowly is told") {
   std::atomic<int> heard{0};
   Error failure(Status::Ok, "");
   std::thread slow([&] {
-    failure = failureOf([&] {
+    failure = errorOf([&] {
       hub.subscribe(Call(nullptr), {}, [&](std::string_view) {
         ++heard;
         const std::lock_guard wait(gate);
@@ -574,7 +564,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: an engine that is away at the start
   runtime.reset();
   engine.away = true;
   runtime = make();
-  CHECK(failureOf([&] { runtime->inspect(call, ref); }).status() == Status::Unavailable);
+  CHECK(errorOf([&] { runtime->inspect(call, ref); }).status() == Status::Unavailable);
   {
     const std::lock_guard lock(engine.mutex);
     engine.away = false;
@@ -603,12 +593,12 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: volumes are directories") {
   // Without a place of its own it lies below the state folder.
   const std::string own = managed::text(ensure(R"({"name":"xena"})"), "volume");
   CHECK(own.find((dir / "state").string()) == 0);
-  CHECK(failureOf([&] { ensure(R"({"name":"../x"})"); }).reason() == "BAD_VOLUME");
-  CHECK(failureOf([&] { ensure(R"({"name":"x","hostPath":"/etc/x/y"})"); }).reason() == "BAD_VOLUME");
-  CHECK(failureOf([&] { runtime->volumeTrash(call, own, "../x"); }).reason() == "BAD_VOLUME");
+  CHECK(errorOf([&] { ensure(R"({"name":"../x"})"); }).reason() == "BAD_VOLUME");
+  CHECK(errorOf([&] { ensure(R"({"name":"x","hostPath":"/etc/x/y"})"); }).reason() == "BAD_VOLUME");
+  CHECK(errorOf([&] { runtime->volumeTrash(call, own, "../x"); }).reason() == "BAD_VOLUME");
   std::filesystem::create_directories(dir / "users/evil");
   std::filesystem::create_directory_symlink("/etc", dir / "users/evil/matrixos");
-  CHECK(failureOf([&] {
+  CHECK(errorOf([&] {
           ensure(R"({"name":"e","hostPath":")" + (dir / "users/evil/matrixos").string() + "\"}");
         }).reason() == "BAD_VOLUME");
 }
@@ -619,7 +609,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: capabilities, pull, statistics and 
   CHECK(can["pause"] == true);
   CHECK(can["limits"] == "none");
   CHECK(runtime->pull(call, R"({"image":"x"})", {}) == R"({"digest":""})");
-  CHECK(failureOf([&] { runtime->pull(call, R"({"image":"x","policy":"maybe"})", {}); }).status() ==
+  CHECK(errorOf([&] { runtime->pull(call, R"({"image":"x","policy":"maybe"})", {}); }).status() ==
         Status::InvalidArgument);
   const std::string ref = up("yves");
   CHECK(managed::parseObject(runtime->stats(call, ref))["pids"] == 4);
@@ -632,7 +622,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: capabilities, pull, statistics and 
                                           "0",
                                           "line \xEF\xBF\xBD"
                                           "1"});
-  CHECK(failureOf([&] { runtime->logs(call, "nobody", "{}", {}); }).status() == Status::NotFound);
+  CHECK(errorOf([&] { runtime->logs(call, "nobody", "{}", {}); }).status() == Status::NotFound);
 }
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: a state folder has one owner") {
@@ -640,7 +630,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a state folder has one owner") {
     TestRuntime second(engine, dir);
     second.open();
   };
-  CHECK(failureOf(other).reason() == "STATE_DIR");
+  CHECK(errorOf(other).reason() == "STATE_DIR");
   runtime.reset();
   CHECK_NOTHROW(other());
 }

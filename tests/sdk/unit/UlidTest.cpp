@@ -1,17 +1,12 @@
+#include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <set>
 #include <string>
 
 namespace {
-
-std::int64_t nowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// The first 48 bits, read the way the specification writes them.
 std::int64_t timeOf(const std::string &ulid) {
@@ -25,7 +20,7 @@ std::int64_t timeOf(const std::string &ulid) {
 } // namespace
 
 TEST_CASE("a ULID carries the time and is not repeated") {
-  const std::int64_t before = nowMs();
+  const std::int64_t before = matrixos::wallClockMs();
   std::set<std::string> seen;
   for (int i = 0; i < 10'000; ++i) {
     const std::string ulid = matrixos::makeUlid();
@@ -37,5 +32,5 @@ TEST_CASE("a ULID carries the time and is not repeated") {
   CHECK(seen.size() == 10'000);
   const std::int64_t time = timeOf(matrixos::makeUlid());
   CHECK(time >= before);
-  CHECK(time <= nowMs());
+  CHECK(time <= matrixos::wallClockMs());
 }

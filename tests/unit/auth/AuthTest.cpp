@@ -1,5 +1,6 @@
 #include "auth/Authenticator.h"
 #include "auth/Secret.h"
+#include "support/TempDir.h"
 
 #include <matrixos/status.hpp>
 
@@ -14,27 +15,11 @@
 
 using namespace matrixos;
 using namespace matrixos::auth;
+using matrixos::test::TempDir;
 
 namespace {
 
 constexpr const char *kSecret = "correct-horse-battery-staple";
-
-class TempDir {
-public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "mos-auth-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path &path() const { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 Authenticator make(bool open = false) {
   Authenticator::Options options;

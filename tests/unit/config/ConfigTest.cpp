@@ -1,3 +1,4 @@
+#include "support/Errors.h"
 #include "unit/config/Fixture.h"
 
 #include <matrixos/status.hpp>
@@ -9,6 +10,7 @@
 using namespace matrixos;
 using namespace matrixos::config;
 using namespace matrixos::config::test;
+using matrixos::test::statusOf;
 
 namespace {
 
@@ -21,15 +23,6 @@ constexpr const char *kXml =
 
 std::string values(const ConfigPtr &config) {
   return config->dump(Config::Detail::Values);
-}
-
-Status statusOf(const std::function<void()> &call) {
-  try {
-    call();
-    return Status::Ok;
-  } catch (const Error &e) {
-    return e.status();
-  }
 }
 
 } // namespace

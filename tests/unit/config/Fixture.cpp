@@ -2,10 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <stdexcept>
-
 namespace matrixos::config::test {
 
 namespace {
@@ -34,21 +30,9 @@ constexpr mos_config_key kSignup[] = {
 
 } // namespace
 
-TempDir::TempDir() {
-  std::string name = (std::filesystem::temp_directory_path() / "matrixos-config-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::filesystem::path TempDir::write(const std::string &name, std::string_view text) const {
-  const std::filesystem::path file = path_ / name;
-  std::filesystem::create_directories(file.parent_path());
-  std::ofstream(file, std::ios::binary) << text;
+  const std::filesystem::path file = path() / name;
+  matrixos::test::writeFile(file, std::string(text));
   ::chmod(file.c_str(), 0600);
   return file;
 }

@@ -4,6 +4,7 @@
 #include "config/CoreSchema.h"
 #include "config/Loader.h"
 #include "config/Validator.h"
+#include "support/TempDir.h"
 
 #include <filesystem>
 #include <string>
@@ -12,20 +13,11 @@
 
 namespace matrixos::config::test {
 
-/// A fresh directory, removed with everything in it.
-class TempDir {
+/// A fresh folder for configuration files.
+class TempDir : public matrixos::test::TempDir {
 public:
-  TempDir();
-  TempDir(const TempDir &) = delete;
-  TempDir &operator=(const TempDir &) = delete;
-  ~TempDir();
-
-  const std::filesystem::path &path() const noexcept { return path_; }
   /// Writes a file, with its folders, and returns its path. Mode 0600.
   std::filesystem::path write(const std::string &name, std::string_view text) const;
-
-private:
-  std::filesystem::path path_;
 };
 
 /// The core's schema, and two plugins that have a key of every type and flag between them.

@@ -1,8 +1,9 @@
 // An isolated plugin as the host sees it, with the real program and real plugins behind it.
 #include "isolation/IsolatedPlugin.h"
 
-#include "FakeHost.h"
 #include "isolation/PluginDescription.h"
+#include "support/Errors.h"
+#include "support/FakeHost.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
@@ -49,6 +50,8 @@ public:
     descriptor.provides = kProvides;
     descriptor.provides_count = 1;
     plugin_.struct_size = sizeof plugin_;
+    for (const char *key : {"start", "stop", "word"})
+      host.set(key, "");
     const CreateFunction create = isolated(settings, descriptor);
     check([&](mos_error *e) { return create(host.abi(), &plugin_, e); });
   }
@@ -67,7 +70,7 @@ public:
   void reconfigure() {
     check([&](mos_error *e) { return plugin_.reconfigure(plugin_.self, e); });
   }
-  RuntimeClient runtime() const { return RuntimeClient(host.runtime()); }
+  RuntimeClient runtime() const { return RuntimeClient(host.provided<mos_runtime_v1>(MOS_RUNTIME_1, "fake")); }
   pid_t pid() const {
     const CallScope call(seconds{30});
     return static_cast<pid_t>(json::getInt(*json::parseObject(runtime().inspect(call.abi(), "x")), "pid", 0));
@@ -79,16 +82,6 @@ private:
   mos_plugin_v1 plugin_{};
   bool running_ = false;
 };
-
-/// What the action throws; status Ok when it throws nothing.
-Error failureOf(const std::function<void()> &action) {
-  try {
-    action();
-  } catch (const Error &e) {
-    return e;
-  }
-  return Error(Status::Ok, "");
-}
 
 bool contains(const std::string &text, const std::string &part) {
   return text.find(part) != std::string::npos;
@@ -126,18 +119,18 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
   }
   SUBCASE("an error with all its fields") {
     const CallScope call(seconds{30});
-    const Error error = failureOf([&] { runtime.start(call.abi(), "throw"); });
+    const Error error = errorOf([&] { runtime.start(call.abi(), "throw"); });
     CHECK(error.status() == Status::Aborted);
     CHECK(error.reason() == "PORT_IN_USE");
     CHECK(error.retryAfterMs() == 1234);
     CHECK(error.what() == std::string("it went wrong on purpose, ä"));
-    CHECK(failureOf([&] { runtime.stats(call.abi(), "r"); }).status() == Status::Unimplemented);
+    CHECK(errorOf([&] { runtime.stats(call.abi(), "r"); }).status() == Status::Unimplemented);
   }
   SUBCASE("what is too large is an error, not the end") {
     const CallScope call(seconds{30});
-    CHECK(failureOf([&] { runtime.inspect(call.abi(), std::string(5'000'000, 'r')); }).status() ==
+    CHECK(errorOf([&] { runtime.inspect(call.abi(), std::string(5'000'000, 'r')); }).status() ==
           Status::InvalidArgument);
-    CHECK(failureOf([&] { runtime.inspect(call.abi(), "big:5000000"); }).status() == Status::ResourceExhausted);
+    CHECK(errorOf([&] { runtime.inspect(call.abi(), "big:5000000"); }).status() == Status::ResourceExhausted);
     CHECK(plugin.pid() > 0);
   }
   SUBCASE("a long list in order, with a slow reader") {
@@ -161,7 +154,7 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
     seen = 0;
     runtime.events(call.abi(), "{}", [&](std::string_view) { return ++seen < 1; });
     CHECK(seen == 1);
-    CHECK(failureOf([&] { runtime.pull(call.abi(), "{}", [](std::string_view) { return false; }); }).status() ==
+    CHECK(errorOf([&] { runtime.pull(call.abi(), "{}", [](std::string_view) { return false; }); }).status() ==
           Status::Cancelled);
   }
   SUBCASE("cancelled and past the deadline") {
@@ -172,16 +165,16 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
       call.cancel();
     });
     const Error cancelled =
-        failureOf([&] { runtime.events(call.abi(), "{}", [&](std::string_view) { return inside = true, true; }); });
+        errorOf([&] { runtime.events(call.abi(), "{}", [&](std::string_view) { return inside = true, true; }); });
     canceller.join();
     CHECK(cancelled.status() == Status::Cancelled);
     const CallScope brief(milliseconds{50});
-    CHECK(failureOf([&] { runtime.inspect(brief.abi(), "slow:60000"); }).status() == Status::DeadlineExceeded);
+    CHECK(errorOf([&] { runtime.inspect(brief.abi(), "slow:60000"); }).status() == Status::DeadlineExceeded);
   }
   SUBCASE("log, metrics, platform, configuration") {
     CHECK(eventually([&] { return contains(plugin.host.log(), "fake runtime started"); }));
     // The plugin's own timer counts on.
-    CHECK(eventually([&] { return plugin.host.sum("matrixos_fake_starts_total") > 3; }));
+    CHECK(eventually([&] { return plugin.host.metric("matrixos_fake_starts_total") > 3; }));
     plugin.host.set("word", "told so");
     plugin.reconfigure();
     CHECK(plugin.host.degraded() == "told so");
@@ -218,8 +211,8 @@ TEST_CASE("a crash in a call: the call is made again, and the operator is told w
   CHECK(contains(plugin.host.log(), "the plugin's process died with SIGSEGV in inspect()"));
   CHECK(contains(plugin.host.everDegraded(), "its process died with SIGSEGV in inspect(), restarting in "));
   CHECK(plugin.host.degraded().empty());
-  CHECK(plugin.host.sum("matrixos_plugin_process_restarts_total") == 1);
-  CHECK(plugin.host.sum("matrixos_plugin_calls_repeated_total") == 1);
+  CHECK(plugin.host.metric("matrixos_plugin_process_restarts_total") == 1);
+  CHECK(plugin.host.metric("matrixos_plugin_calls_repeated_total") == 1);
 
   // A mutation by its operation id.
   plugin.runtime().start(call.abi(), "crash-once:" + (dir / "b").string());
@@ -234,14 +227,14 @@ TEST_CASE("what may not be made again ends with a sentence") {
   const CallScope call(seconds{60});
 
   SUBCASE("a mutation without an operation id") {
-    const Error error = failureOf([&] { plugin.runtime().start(call.abi(), "abort"); });
+    const Error error = errorOf([&] { plugin.runtime().start(call.abi(), "abort"); });
     CHECK(error.status() == Status::Unavailable);
     CHECK(error.reason() == "PLUGIN_PROCESS");
     CHECK(contains(error.what(), "died with SIGABRT in start()"));
   }
   SUBCASE("a list of which something was seen; before that it starts anew") {
     int seen = 0;
-    const Error error = failureOf([&] {
+    const Error error = errorOf([&] {
       plugin.runtime().list(call.abi(), "10 crash-once:" + (dir / "a").string(), [&](std::string_view) {
         ++seen;
         return true;
@@ -255,7 +248,7 @@ TEST_CASE("what may not be made again ends with a sentence") {
     plugin.runtime().list(call.abi(), "0 crash-once:" + (dir / "b").string(), [&](std::string_view) { return true; });
   }
   SUBCASE("a call that kills every process") {
-    const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), "exit"); });
+    const Error error = errorOf([&] { plugin.runtime().inspect(call.abi(), "exit"); });
     CHECK(error.status() == Status::Unavailable);
     CHECK(contains(error.what(), "4th"));
     CHECK(contains(error.what(), "exit code 7"));
@@ -266,7 +259,7 @@ TEST_CASE("what may not be made again ends with a sentence") {
       eventually([&] { return inside.load(); });
       ::kill(plugin.pid(), SIGKILL);
     });
-    const Error error = failureOf(
+    const Error error = errorOf(
         [&] { plugin.runtime().events(call.abi(), "{}", [&](std::string_view) { return inside = true, true; }); });
     killer.join();
     CHECK(error.status() == Status::Unavailable);
@@ -286,7 +279,7 @@ TEST_CASE("kill -9 under load loses no call that may be repeated") {
       for (int i = 0; !done; ++i) {
         const CallScope call(seconds{60}, "op-" + std::to_string(t) + "-" + std::to_string(i));
         const std::string ref = "slow:" + std::to_string(i % 3);
-        const Error error = failureOf([&] {
+        const Error error = errorOf([&] {
           if (i % 2 == 0)
             plugin.runtime().inspect(call.abi(), ref);
           else
@@ -309,7 +302,7 @@ TEST_CASE("kill -9 under load loses no call that may be repeated") {
   for (auto &caller : callers)
     caller.join();
   CHECK(bad == 0);
-  CHECK(plugin.host.sum("matrixos_plugin_process_restarts_total") == 5);
+  CHECK(plugin.host.metric("matrixos_plugin_process_restarts_total") == 5);
 }
 
 TEST_CASE("a hung process is killed once four calls are overdue, and nobody waits longer than its deadline") {
@@ -321,7 +314,7 @@ TEST_CASE("a hung process is killed once four calls are overdue, and nobody wait
   for (int i = 0; i < 4; ++i) {
     callers.emplace_back([&] {
       const CallScope call(milliseconds{100});
-      const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), "hang"); });
+      const Error error = errorOf([&] { plugin.runtime().inspect(call.abi(), "hang"); });
       if (error.status() == Status::DeadlineExceeded && contains(error.what(), "did not answer inspect()")) ++expired;
     });
   }
@@ -336,31 +329,31 @@ TEST_CASE("a plugin that does not start") {
   SUBCASE("it says why") {
     Isolated plugin(settingsFor("fake-isolated"));
     plugin.host.set("start", "throw");
-    const Error error = failureOf([&] { plugin.start(); });
+    const Error error = errorOf([&] { plugin.start(); });
     CHECK(error.status() == Status::Aborted);
     CHECK(contains(error.what(), "on purpose"));
   }
   SUBCASE("it crashes") {
     Isolated plugin(settingsFor("fake-isolated"));
     plugin.host.set("start", "crash");
-    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "the plugin's process died with SIGSEGV in start()"));
+    CHECK(contains(errorOf([&] { plugin.start(); }).what(), "the plugin's process died with SIGSEGV in start()"));
   }
   SUBCASE("it crashes while it is loaded") {
     Isolated plugin(settingsFor("fake-crash-on-load"));
-    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "died with SIGSEGV in"));
+    CHECK(contains(errorOf([&] { plugin.start(); }).what(), "died with SIGSEGV in"));
   }
   SUBCASE("it hangs") {
     ProcessSettings settings = settingsFor("fake-isolated");
     settings.startTimeout = milliseconds{300};
     Isolated plugin(settings);
     plugin.host.set("start", "hang");
-    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "did not start within 300 ms"));
+    CHECK(contains(errorOf([&] { plugin.start(); }).what(), "did not start within 300 ms"));
   }
   SUBCASE("its program is not there") {
     ProcessSettings settings = settingsFor("fake-isolated");
     settings.program = "/nowhere/matrixos-plugin-host";
     Isolated plugin(settings);
-    CHECK(contains(failureOf([&] { plugin.start(); }).what(), "/nowhere/matrixos-plugin-host"));
+    CHECK(contains(errorOf([&] { plugin.start(); }).what(), "/nowhere/matrixos-plugin-host"));
   }
 }
 
@@ -372,7 +365,7 @@ TEST_CASE("a restart that fails is tried again") {
   CHECK(eventually([&] { return contains(plugin.host.degraded(), "could not start the plugin: it went wrong"); }));
   // Who calls meanwhile is told within the deadline.
   const CallScope brief(milliseconds{50});
-  const Error error = failureOf([&] { plugin.runtime().inspect(brief.abi(), "x"); });
+  const Error error = errorOf([&] { plugin.runtime().inspect(brief.abi(), "x"); });
   CHECK(error.status() == Status::Unavailable);
   CHECK(contains(error.what(), "the plugin's process does not run"));
   plugin.host.set("start", "");
@@ -387,7 +380,7 @@ TEST_CASE("a plugin that does not stop loses its process") {
   plugin.start();
   const pid_t pid = plugin.pid();
   plugin.host.set("stop", "hang");
-  const Error error = failureOf([&] { plugin.stop(); });
+  const Error error = errorOf([&] { plugin.stop(); });
   CHECK(error.status() == Status::DeadlineExceeded);
   CHECK(contains(error.what(), "was killed"));
   CHECK(::kill(pid, 0) != 0);
@@ -403,21 +396,21 @@ TEST_CASE("processes that misbehave are killed, and the daemon's side stays what
     settings.program = buildFolder() / "tests/fake-plugin-host";
     settings.stopTimeout = milliseconds{200};
     Isolated plugin(settings);
-    const Error error = failureOf([&] { plugin.start(); });
+    const Error error = errorOf([&] { plugin.start(); });
     if (error.status() != Status::Ok) continue; // it was noticed before the start was over
     const CallScope call(seconds{20});
     if (mode == "items") {
       // What its caller does not take in time is more than it was allowed.
-      failureOf([&] {
+      errorOf([&] {
         plugin.runtime().list(call.abi(), "{}", [](std::string_view) {
           std::this_thread::sleep_for(milliseconds{1});
           return true;
         });
       });
     }
-    CHECK(eventually([&] { return plugin.host.sum("matrixos_plugin_process_restarts_total") >= 1; }));
+    CHECK(eventually([&] { return plugin.host.metric("matrixos_plugin_process_restarts_total") >= 1; }));
     CHECK_FALSE(plugin.host.everDegraded().empty());
-    failureOf([&] { plugin.stop(); }); // it does not answer
+    errorOf([&] { plugin.stop(); }); // it does not answer
   }
   // One is this thread's own to wait with.
   CHECK(eventually([&] { return openFds() <= before + 1; }));
@@ -431,7 +424,7 @@ TEST_CASE("other misbehaviour before the start is over") {
     settings.program = buildFolder() / "tests/fake-plugin-host";
     settings.startTimeout = milliseconds{500};
     Isolated plugin(settings);
-    const Error error = failureOf([&] { plugin.start(); });
+    const Error error = errorOf([&] { plugin.start(); });
     CHECK(contains(error.what(), mode == "silent" ? "did not start within" : "of another version"));
   }
 }
@@ -445,7 +438,7 @@ TEST_CASE("a process that does not read is killed") {
   Isolated plugin(settings);
   plugin.start();
   const CallScope call(seconds{60});
-  const Error error = failureOf([&] { plugin.runtime().inspect(call.abi(), std::string(3'000'000, 'x')); });
+  const Error error = errorOf([&] { plugin.runtime().inspect(call.abi(), std::string(3'000'000, 'x')); });
   CHECK(error.status() == Status::Unavailable);
   CHECK(eventually([&] { return contains(plugin.host.log(), "was killed, since it does not read"); }));
 }
@@ -467,9 +460,9 @@ TEST_CASE("what a plugin says of itself without being loaded here") {
   // What its constructors print is not its answer.
   CHECK(ask("fake-chatty-on-load")->descriptor()->id == std::string("fake-chatty-on-load"));
 
-  CHECK(contains(failureOf([&] { ask("fake-crash-on-load"); }).what(), "died with SIGSEGV"));
-  CHECK(contains(failureOf([&] { ask("fake-hang-on-load", milliseconds{300}); }).what(), "hang"));
-  CHECK(contains(failureOf([&] { ask("nowhere"); }).what(), "cannot be loaded"));
+  CHECK(contains(errorOf([&] { ask("fake-crash-on-load"); }).what(), "died with SIGSEGV"));
+  CHECK(contains(errorOf([&] { ask("fake-hang-on-load", milliseconds{300}); }).what(), "hang"));
+  CHECK(contains(errorOf([&] { ask("nowhere"); }).what(), "cannot be loaded"));
   CHECK(ask("fake-wrong-magic")->descriptor()->magic == 42);
   CHECK(ask("fake-small-struct")->descriptor()->struct_size == 24);
   CHECK(contains(whyNotIsolated(*ask("fake-wakes")->descriptor()), "matrixos.lifecycle/1"));

@@ -1,12 +1,12 @@
 /// The built plugin, loaded as the daemon loads it, with an orchestrator and an instance of the test's making.
-#include "FakeHost.h"
 #include "Fakes.h"
-#include "TcpServer.h"
+#include "support/PluginUnderTest.h"
+#include "support/ScriptedServer.h"
+#include "support/Wait.h"
 
 #include <matrixos/lifecycle.hpp>
 #include <matrixos/orchestrator.hpp>
 
-#include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -18,6 +18,7 @@
 #include <vector>
 
 using namespace matrixos::lifecycle::test;
+using namespace matrixos::test;
 using namespace std::chrono_literals;
 using matrixos::Call;
 using matrixos::Completion;
@@ -136,40 +137,16 @@ private:
   std::vector<Completion> hanging_;
 };
 
-/// The plugin from create() to destroy().
-class Loaded {
-public:
-  explicit Loaded(FakeHost &host) {
-    // Never closed, like in the daemon.
-    void *library = ::dlopen(LIFECYCLE_PLUGIN, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    REQUIRE_MESSAGE(library != nullptr, ::dlerror());
-    const auto entry = reinterpret_cast<mos_plugin_entry_fn>(::dlsym(library, MOS_ENTRY_NAME));
-    const bool found = entry != nullptr;
-    REQUIRE(found);
-    plugin_.struct_size = sizeof plugin_;
-    mos_error error{};
-    REQUIRE_MESSAGE(entry()->create(host.abi(), &plugin_, &error) == MOS_OK, error.message);
-  }
-  Loaded(const Loaded &) = delete;
-  Loaded &operator=(const Loaded &) = delete;
-  ~Loaded() { plugin_.destroy(plugin_.self); }
-
-  mos_status start() { return plugin_.start(plugin_.self, nullptr); }
-  mos_status stop() { return plugin_.stop(plugin_.self, nullptr); }
-  mos_status reconfigure() { return plugin_.reconfigure(plugin_.self, nullptr); }
-
-private:
-  mos_plugin_v1 plugin_{};
-};
-
 struct Bench {
   SmallOrchestrator orchestrator;
-  FakeHost host{orchestrator.table()};
-  Loaded plugin{host};
+  const mos_descriptor_v1 &descriptor = loadPlugin(LIFECYCLE_PLUGIN);
+  FakeHost host{descriptor};
+  PluginUnderTest plugin{descriptor, host};
 
-  matrixos::LifecycleClient client() const {
-    return matrixos::LifecycleClient(static_cast<const mos_lifecycle_v1 *>(host.provided()));
-  }
+  Bench() { host.offer(MOS_ORCHESTRATOR_1, orchestrator.table()); }
+
+  const mos_lifecycle_v1 *provided() const { return host.provided<mos_lifecycle_v1>(MOS_LIFECYCLE_1); }
+  matrixos::LifecycleClient client() const { return matrixos::LifecycleClient(provided()); }
 };
 
 /// Keeps the last outcome of a call.
@@ -193,26 +170,16 @@ struct Result {
   }
 };
 
-template <typename Condition>
-bool eventually(Condition condition) {
-  const auto limit = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
-
-std::string endpointsAt(const TcpServer &server) {
-  return "[" + endpoint("gateway", "e1", server.target().port) + "]";
+std::string endpointsAt(const ScriptedServer &server) {
+  return "[" + endpoint("gateway", "e1", server.port()) + "]";
 }
 
 } // namespace
 
 TEST_CASE("the plugin wakes, hands on uses, puts to sleep by its live settings, and wakes again") {
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
   Bench bench;
@@ -237,13 +204,13 @@ TEST_CASE("the plugin wakes, hands on uses, puts to sleep by its live settings, 
   CHECK(described.find(R"("stopsInMs":1)") != std::string::npos); // 1799… ms of half an hour
   CHECK_THROWS_AS(bench.client().describe("nobody"), Error);
 
-  bench.host.set("check_interval", 1);
-  bench.host.set("idle_timeout", 1);
+  bench.host.set("check_interval", "1ms");
+  bench.host.set("idle_timeout", "1ms");
   CHECK(bench.plugin.reconfigure() == MOS_OK);
   CHECK(eventually([&] { return bench.orchestrator.status("alice") == "stopped"; }));
   CHECK(bench.client().describe("alice").find(R"("stopsInMs":null)") != std::string::npos);
 
-  bench.host.set("idle_timeout", 1'800'000);
+  bench.host.set("idle_timeout", "30m");
   CHECK(bench.plugin.reconfigure() == MOS_OK);
   Result again;
   {
@@ -279,13 +246,13 @@ TEST_CASE("stopping answers who waits, and leaves nothing behind") {
   CHECK(bench.orchestrator.uses("alice") == 1); // passed on before the end
   CHECK(bench.orchestrator.starts() == 1);
   CHECK_FALSE(bench.orchestrator.watched());
-  CHECK(bench.host.provided() == nullptr);
+  CHECK(bench.provided() == nullptr);
   CHECK(bench.host.timers() == 0);
 }
 
 TEST_CASE("without an orchestrator the plugin does not start, and is destroyed all the same") {
   Bench bench;
-  bench.host.withholdOrchestrator();
+  bench.host.offer(MOS_ORCHESTRATOR_1, nullptr);
   CHECK(bench.plugin.start() == MOS_UNAVAILABLE);
   CHECK(bench.host.timers() == 0);
 }

@@ -1,14 +1,10 @@
-#include "TcpServer.h"
+#include "support/ScriptedServer.h"
+#include "support/Wait.h"
 
 #include <matrixos/call.hpp>
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <lifecycle/ReadinessProbe.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,18 +15,13 @@
 #include <thread>
 
 using namespace matrixos::lifecycle;
-using namespace matrixos::lifecycle::test;
+using namespace matrixos::test;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// Until the peer closes or the server ends.
-void keepSilent(int fd, const TcpServer &server) {
-  char byte = 0;
-  while (!server.stopping()) {
-    pollfd waiting{fd, POLLIN, 0};
-    if (::poll(&waiting, 1, 20) > 0 && ::recv(fd, &byte, 1, 0) <= 0) return;
-  }
+Target targetOf(const ScriptedServer &server, const std::string &scope = "bridge") {
+  return {"gateway", "127.0.0.1", server.port(), scope, "e"};
 }
 
 class Waiter {
@@ -70,16 +61,6 @@ ReadinessProbe::Settings quick() {
   return settings;
 }
 
-template <typename Condition>
-bool eventually(Condition condition) {
-  const auto limit = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
-
 struct Bench {
   ReadinessProbe probe{quick()};
   Waiter waiter;
@@ -104,24 +85,24 @@ TEST_CASE("a status line is judged as soon as it can be") {
 
 TEST_CASE("any status is ready") {
   Bench bench;
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
-    say(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
+    peer.say("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
   });
   server.listen();
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
-  CHECK(bench.waiter.target() == server.target());
+  CHECK(bench.waiter.target() == targetOf(server));
   CHECK(server.connections() == 1);
 }
 
 TEST_CASE("a port that refuses is tried until somebody listens") {
   Bench bench;
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(eventually([&] { return bench.probe.attempts() >= 4; }));
   CHECK(bench.waiter.count() == 0);
   server.listen();
@@ -130,73 +111,76 @@ TEST_CASE("a port that refuses is tried until somebody listens") {
 
 TEST_CASE("a proxy that accepts and closes is not ready") {
   Bench bench;
-  TcpServer server([](int fd, int connection) {
-    if (connection <= 3) return; // closed at once, the request unread: a reset
-    readRequest(fd);
-    if (connection <= 5) return; // an orderly empty answer
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    if (peer.number() <= 3) return; // closed at once, the request unread: a reset
+    peer.readRequest();
+    if (peer.number() <= 5) return; // an orderly empty answer
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
   CHECK(server.connections() == 6);
 }
 
 TEST_CASE("garbage is not ready") {
   Bench bench;
-  TcpServer server([](int fd, int connection) {
-    if (connection <= 3) return say(fd, connection == 1 ? "SSH-2.0-OpenSSH_9\r\n" : std::string(100'000, '\0'));
-    readRequest(fd);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    if (peer.number() <= 3) {
+      peer.say(peer.number() == 1 ? "SSH-2.0-OpenSSH_9\r\n" : std::string(100'000, '\0'));
+      return;
+    }
+    peer.readRequest();
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
   CHECK(server.connections() == 4);
 }
 
 TEST_CASE("an answer that trickles in, or with a huge header, is ready at its status") {
   Bench bench;
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
     for (const char c : std::string("HTTP/1.1 200 OK\r\n")) {
-      say(fd, std::string(1, c));
+      peer.say(std::string(1, c));
       std::this_thread::sleep_for(1ms); // the peer's pace
     }
-    say(fd, "X-Huge: " + std::string(4'000'000, 'x'));
+    peer.say("X-Huge: " + std::string(4'000'000, 'x'));
   });
   server.listen();
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
 }
 
 TEST_CASE("a silent peer gets more time with each try") {
   Bench bench;
-  TcpServer server([&](int fd, int) {
-    readRequest(fd);
+  ScriptedServer server([&](const Peer &peer) {
+    peer.readRequest();
     // Slower than the first timeout of 100 ms, quicker than the last of 1 s.
     std::this_thread::sleep_for(300ms);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  bench.probe.begin(1, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(server)}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
   CHECK(server.connections() >= 2);
 }
 
 TEST_CASE("the second address is tried when the first is of no use") {
   Bench bench;
-  TcpServer closed([](int, int) {});
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer closed([](const Peer &) {});
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  Target name = server.target();
+  Target name = targetOf(server);
   name.address = "localhost"; // names are not resolved
-  Target v6 = server.target();
+  Target v6 = targetOf(server);
   v6.address = "::1";
-  bench.probe.begin(1, {closed.target(), name, v6, server.target("host")}, bench.waiter.ready());
+  bench.probe.begin(1, {targetOf(closed), name, v6, targetOf(server, "host")}, bench.waiter.ready());
   CHECK(bench.waiter.wait());
   CHECK(bench.waiter.target().scope == "host");
 }
@@ -204,15 +188,13 @@ TEST_CASE("the second address is tried when the first is of no use") {
 TEST_CASE("a cancelled probe is quiet and lets go of its peer") {
   Bench bench;
   std::atomic<bool> left{false};
-  const TcpServer *self = nullptr;
-  TcpServer server([&](int fd, int) {
-    readRequest(fd);
-    keepSilent(fd, *self);
+  ScriptedServer server([&](const Peer &peer) {
+    peer.readRequest();
+    peer.hang();
     left = true;
   });
-  self = &server;
   server.listen();
-  bench.probe.begin(7, {server.target()}, bench.waiter.ready());
+  bench.probe.begin(7, {targetOf(server)}, bench.waiter.ready());
   CHECK(eventually([&] { return server.connections() == 1; }));
   bench.probe.cancel(7);
   bench.probe.cancel(8);
@@ -227,16 +209,16 @@ TEST_CASE("many probes share the thread, and the tick keeps its time") {
     ++ticks;
     return matrixos::monotonicNanos() + 5'000'000;
   });
-  TcpServer server([](int fd, int) {
-    readRequest(fd);
-    say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+  ScriptedServer server([](const Peer &peer) {
+    peer.readRequest();
+    peer.say("HTTP/1.1 200 OK\r\n\r\n");
   });
   server.listen();
-  TcpServer closed([](int, int) {});
+  ScriptedServer closed([](const Peer &) {});
   constexpr std::uint64_t kMany = 200;
   std::atomic<std::uint64_t> ready{0};
   for (std::uint64_t id = 1; id <= kMany; ++id) {
-    probe.begin(id, {id % 2 == 0 ? server.target() : closed.target()}, [&](const Target &) { ++ready; });
+    probe.begin(id, {id % 2 == 0 ? targetOf(server) : targetOf(closed)}, [&](const Target &) { ++ready; });
   }
   CHECK(eventually([&] { return ready == kMany / 2; }));
   CHECK(eventually([&] { return ticks > 10; }));

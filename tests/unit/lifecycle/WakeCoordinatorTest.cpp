@@ -1,4 +1,5 @@
 #include "Fakes.h"
+#include "support/Errors.h"
 
 #include <doctest/doctest.h>
 #include <lifecycle/WakeCoordinator.h>
@@ -14,6 +15,7 @@ using namespace std::chrono_literals;
 using matrixos::Completion;
 using matrixos::Error;
 using matrixos::Status;
+using matrixos::test::statusOf;
 
 namespace {
 
@@ -58,15 +60,6 @@ struct Bench {
 
   Completion refused{mos_completion{}};
 };
-
-Status statusOf(const std::function<void()> &action) {
-  try {
-    action();
-  } catch (const Error &error) {
-    return error.status();
-  }
-  return Status::Ok;
-}
 
 } // namespace
 

@@ -1,6 +1,7 @@
 #include "Fixture.h"
 
 #include <matrixos/orchestrator.hpp>
+#include <matrixos/text/time.hpp>
 
 #include <doctest/doctest.h>
 
@@ -43,7 +44,7 @@ std::uint64_t seqOf(Fixture &f) {
 }
 
 void use(Fixture &f, const char *handle = "alice") {
-  const mos_activity once{toAbi(handle), orchestrator::nowMs(), 1};
+  const mos_activity once{toAbi(handle), wallClockMs(), 1};
   client(f).recordActivity(&once, 1);
 }
 
@@ -296,8 +297,8 @@ TEST_CASE("listing is newest first, by status, and refuses a status that does no
   for (const char *handle : {"alice", "bobby", "carol"}) {
     REQUIRE(f.provision(handle, std::string("user-") + handle).status == 201);
     // Creation times have a resolution of a millisecond.
-    const auto created = orchestrator::nowMs();
-    REQUIRE(eventually([&] { return orchestrator::nowMs() > created; }));
+    const auto created = wallClockMs();
+    REQUIRE(eventually([&] { return wallClockMs() > created; }));
   }
   REQUIRE(f.host->request("POST", "/containers/bobby/stop").status == 200);
   const auto handles = [&](const std::string &path) {
@@ -324,7 +325,7 @@ TEST_CASE("activity shows at once, reaches the disk at a flush and survives a fu
   Fixture f;
   REQUIRE(f.provision("alice", "user_1").status == 201);
   const std::uint64_t before = seqOf(f);
-  const mos_activity burst{toAbi("alice"), orchestrator::nowMs(), 7};
+  const mos_activity burst{toAbi("alice"), wallClockMs(), 7};
   client(f).recordActivity(&burst, 1);
   use(f, "nobody");
   CHECK(seqOf(f) == before + 7);

@@ -3,6 +3,8 @@
 #include "PortAllocator.h"
 #include "WatchHub.h"
 
+#include <matrixos/text/time.hpp>
+
 #include <doctest/doctest.h>
 
 #include <mutex>
@@ -203,8 +205,8 @@ TEST_CASE("the table finds by handle, id and owner, and lists newest first") {
   for (const InstanceView &view : table.list(""))
     order += view.instance->handle + " ";
   CHECK(order == "bobby carol alice ");
-  table.recordActivity("alice", nowMs() + 1'000'000, 0);
-  CHECK(table.view("alice")->lastActive <= nowMs()); // a clock that runs ahead does not keep it awake
+  table.recordActivity("alice", wallClockMs() + 1'000'000, 0);
+  CHECK(table.view("alice")->lastActive <= wallClockMs()); // a clock that runs ahead does not keep it awake
   CHECK(table.view("alice")->activitySeq == 1);
   table.publish(record("alice", table.beginRev(), 10));
   CHECK(table.view("alice")->activitySeq == 1); // outlives a change of the record

@@ -1,6 +1,7 @@
 #include "plugin/PendingCalls.h"
 #include "plugin/PluginFaults.h"
 #include "plugin/ServiceRegistry.h"
+#include "support/Errors.h"
 #include "support/Wait.h"
 
 #include <matrixos/lifecycle.hpp>
@@ -18,6 +19,7 @@ using namespace std::chrono_literals;
 using plugin::PluginFault;
 using plugin::PluginFaults;
 using test::eventually;
+using test::statusOf;
 
 namespace {
 
@@ -76,16 +78,6 @@ struct Provider {
 
 Provider &of(void *self) {
   return *static_cast<Provider *>(self);
-}
-
-Status statusOf(const std::function<void()> &call, std::string *message = nullptr) {
-  try {
-    call();
-    return Status::Ok;
-  } catch (const Error &e) {
-    if (message != nullptr) *message = e.what();
-    return e.status();
-  }
 }
 
 mos_status hangInInspect(void *self, const mos_call *, mos_str, mos_buf *out, mos_error *) {

@@ -1,4 +1,5 @@
 #include "Kit.h"
+#include "support/TempDir.h"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -78,34 +79,29 @@ TEST_CASE("a missing or doubled Host is 400 and ends the connection") {
 }
 
 TEST_CASE("the API is reached over its socket, one connection per request, credentials and all") {
-  char folder[] = "/tmp/proxy-test-XXXXXX";
-  REQUIRE(::mkdtemp(folder) != nullptr);
-  const std::string path = std::string(folder) + "/api.sock";
-  {
-    ProxyFixture f([&](matrixos::proxy::ProxyOptions &options) {
-      options.apiSocket = path;
-      options.secret = "s3cret";
-    });
-    Conn conn = f.connect();
-    const auto down = conn.get("/containers", "localhost");
-    CHECK(down.status == 503);
-    CHECK(down.field("Content-Type") == "application/problem+json");
-    Upstream api(Upstream::echo, path);
-    for (int i = 1; i <= 3; ++i) {
-      const auto answer =
-          conn.get("/containers?x=1", "api.matrix.test",
-                   "Authorization: Bearer s3cret\r\nCookie: __Host-matrixos-s=1\r\nx-matrix-user: root\r\n");
-      CHECK(firstLine(answer.body) == "GET /containers?x=1 HTTP/1.1");
-      CHECK(fieldOf(answer.body, "Authorization") == "Bearer s3cret");
-      CHECK(fieldOf(answer.body, "Cookie") == "__Host-matrixos-s=1");
-      CHECK(fieldOf(answer.body, "x-matrix-user").empty());
-      CHECK(fieldOf(answer.body, "Connection") == "close");
-      CHECK(api.accepted() == i);
-    }
-    CHECK(conn.get("/proxyx", "127.0.0.1").status == 200);
+  const matrixos::test::TempDir dir;
+  const std::string path = (dir / "api.sock").string();
+  ProxyFixture f([&](matrixos::proxy::ProxyOptions &options) {
+    options.apiSocket = path;
+    options.secret = "s3cret";
+  });
+  Conn conn = f.connect();
+  const auto down = conn.get("/containers", "localhost");
+  CHECK(down.status == 503);
+  CHECK(down.field("Content-Type") == "application/problem+json");
+  Upstream api(Upstream::echo, path);
+  for (int i = 1; i <= 3; ++i) {
+    const auto answer =
+        conn.get("/containers?x=1", "api.matrix.test",
+                 "Authorization: Bearer s3cret\r\nCookie: __Host-matrixos-s=1\r\nx-matrix-user: root\r\n");
+    CHECK(firstLine(answer.body) == "GET /containers?x=1 HTTP/1.1");
+    CHECK(fieldOf(answer.body, "Authorization") == "Bearer s3cret");
+    CHECK(fieldOf(answer.body, "Cookie") == "__Host-matrixos-s=1");
+    CHECK(fieldOf(answer.body, "x-matrix-user").empty());
+    CHECK(fieldOf(answer.body, "Connection") == "close");
+    CHECK(api.accepted() == i);
   }
-  ::unlink(path.c_str());
-  ::rmdir(folder);
+  CHECK(conn.get("/proxyx", "127.0.0.1").status == 200);
 }
 
 TEST_CASE("what a tenant may know of a client") {

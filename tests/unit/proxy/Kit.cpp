@@ -25,46 +25,14 @@ sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-int listenOn(std::uint16_t &port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address = loopback(port);
-  if (::bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) throw std::runtime_error("bind");
-  socklen_t size = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size);
-  port = ntohs(address.sin_port);
-  return fd;
-}
-
 } // namespace
 
-bool eventually(const std::function<bool()> &holds) {
-  const auto end = std::chrono::steady_clock::now() + 10s;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
-
 Conn Conn::to(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(port);
-  if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) {
-    ::close(fd);
-    throw std::runtime_error("connect");
-  }
-  return Conn(fd);
+  return Conn(matrixos::test::connectTo(port).release());
 }
 
 bool Conn::send(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t put = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-    if (put <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return true;
+  return matrixos::test::sendAll(fd_, text);
 }
 
 bool Conn::more() {
@@ -169,8 +137,7 @@ void Conn::shutdownWrite() {
 }
 
 void Conn::reset() {
-  const linger now{1, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  matrixos::test::resetOnClose(fd_);
   close();
 }
 
@@ -178,63 +145,24 @@ void Conn::close() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-Upstream::Upstream(Script script, std::uint16_t port) : fd_(listenOn(port)), port_(port), script_(std::move(script)) {
-  run();
+namespace {
+
+/// The connection belongs to the server; the script may end its own copy of it early.
+matrixos::test::ScriptedServer::Script withConn(Upstream::Script script) {
+  return [script = std::move(script)](const matrixos::test::Peer &peer) {
+    Conn conn(::dup(peer.fd()));
+    script(conn);
+  };
+}
+
+} // namespace
+
+Upstream::Upstream(Script script, std::uint16_t port) : server_(withConn(std::move(script)), port) {
+  server_.listen();
 }
 
 Upstream::Upstream(Script script, const std::string &path)
-    : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), script_(std::move(script)) {
-  const auto address = matrixos::http::Address::parse("unix:" + path);
-  if (::bind(fd_, address.data(), address.size()) != 0) throw std::runtime_error("bind");
-  run();
-}
-
-void Upstream::run() {
-  ::listen(fd_, 1024);
-  acceptor_ = std::thread([this] {
-    for (;;) {
-      const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd < 0) return;
-      const std::lock_guard lock(mutex_);
-      if (stopping_) {
-        ::close(fd);
-        return;
-      }
-      ++accepted_;
-      open_.insert(fd);
-      // Threads that have ended keep memory until they are joined.
-      for (auto ended = ended_.begin(); ended != ended_.end(); ended = ended_.erase(ended)) {
-        (*ended)->join();
-        threads_.erase(*ended);
-      }
-      const auto self = threads_.emplace(threads_.end());
-      *self = std::thread([this, fd, self] {
-        {
-          Conn conn(::dup(fd));
-          script_(conn);
-        }
-        const std::lock_guard inner(mutex_);
-        open_.erase(fd);
-        ended_.push_back(self);
-        ::close(fd);
-      });
-    }
-  });
-}
-
-Upstream::~Upstream() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    for (const int fd : open_)
-      ::shutdown(fd, SHUT_RDWR);
-  }
-  ::shutdown(fd_, SHUT_RDWR);
-  acceptor_.join();
-  ::close(fd_);
-  for (std::thread &thread : threads_)
-    thread.join();
-}
+    : server_(withConn(std::move(script)), std::filesystem::path(path)) {}
 
 void Upstream::echo(Conn &conn) {
   for (;;) {
@@ -269,38 +197,25 @@ constexpr unsigned kSynSent = 2;
 
 } // namespace
 
-FullPort::FullPort() : fd_(listenOn(port_)) {
-  ::listen(fd_, 0);
+FullPort::FullPort() {
+  port_.listen(0);
   // The first ones are taken; the first that is not shows that those behind it will not be either.
-  while (countSockets(port_, kSynSent) == 0) {
-    fillers_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const sockaddr_in address = loopback(port_);
-    ::connect(fillers_.back(), reinterpret_cast<const sockaddr *>(&address), sizeof address);
+  while (countSockets(port(), kSynSent) == 0) {
+    fillers_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const sockaddr_in address = loopback(port());
+    ::connect(fillers_.back().get(), reinterpret_cast<const sockaddr *>(&address), sizeof address);
   }
-  ::close(fillers_.back());
   fillers_.pop_back();
 }
 
-FullPort::~FullPort() {
-  close();
-}
-
 bool FullPort::somebodyWaits() const {
-  return countSockets(port_, kSynSent) != 0;
+  return countSockets(port(), kSynSent) != 0;
 }
 
 std::uint16_t FullPort::close() {
-  for (const int filler : fillers_)
-    ::close(filler);
   fillers_.clear();
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  return port_;
-}
-
-std::uint16_t freePort() {
-  std::uint16_t port = 0;
-  ::close(listenOn(port));
-  return port;
+  port_.close();
+  return port();
 }
 
 std::uint64_t FakeWaker::ensureRunning(std::string_view handle, std::string_view, std::chrono::milliseconds,

@@ -1,27 +1,27 @@
 /// Real sockets for the proxy's tests: a client, an upstream that does as it is told, and a proxy between them.
 #pragma once
 
+#include "support/ScriptedServer.h"
+#include "support/Wait.h"
+
 #include <proxy/Proxy.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace kit {
 
 using namespace std::chrono_literals;
 
-/// Waits until `holds` is true, at most 10 seconds.
-bool eventually(const std::function<bool()> &holds);
+using matrixos::test::eventually;
+using matrixos::test::freePort;
 
 /// A blocking connection; every read gives up after 10 seconds.
 class Conn {
@@ -71,47 +71,37 @@ public:
   explicit Upstream(Script script, std::uint16_t port = 0);
   /// On a UNIX socket.
   Upstream(Script script, const std::string &path);
-  ~Upstream();
-  std::uint16_t port() const { return port_; }
-  int accepted() const { return accepted_; }
+  std::uint16_t port() const { return server_.port(); }
+  int accepted() const { return server_.connections(); }
 
   /// Answers every request with its own head and body as the body, until the client leaves.
   static void echo(Conn &conn);
 
 private:
-  void run();
-
-  int fd_;
-  std::uint16_t port_ = 0;
-  Script script_;
-  std::atomic<int> accepted_{0};
-  std::mutex mutex_;
-  std::set<int> open_;
-  std::list<std::thread> threads_;
-  std::vector<std::list<std::thread>::iterator> ended_;
-  std::thread acceptor_;
-  std::atomic<bool> stopping_{false};
+  matrixos::test::ScriptedServer server_;
+};
+std::mutex mutex_;
+std::set<int> open_;
+std::list<std::thread> threads_;
+std::vector<std::list<std::thread>::iterator> ended_;
+std::thread acceptor_;
+std::atomic<bool> stopping_{false};
 };
 
 /// A port whose backlog is full: connecting to it takes until somebody else has it.
 class FullPort {
 public:
   FullPort();
-  ~FullPort();
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.port(); }
   /// A connection is being made that does not come about.
   bool somebodyWaits() const;
   /// Frees the port and names it.
   std::uint16_t close();
 
 private:
-  std::uint16_t port_ = 0;
-  int fd_ = -1;
-  std::vector<int> fillers_;
+  matrixos::test::LoopbackPort port_;
+  std::vector<matrixos::FileDescriptor> fillers_;
 };
-
-/// A port that nobody listens on.
-std::uint16_t freePort();
 
 /// Starts instances when the test says so.
 class FakeWaker final : public matrixos::proxy::Waker {

@@ -18,13 +18,7 @@ using matrixos::test::TempDir;
 namespace {
 
 Conn toPath(const std::string &path) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto address = matrixos::http::Address::parse("unix:" + path);
-  if (::connect(fd, address.data(), address.size()) != 0) {
-    ::close(fd);
-    throw std::runtime_error("connect");
-  }
-  return Conn(fd);
+  return Conn(matrixos::test::connectTo(std::filesystem::path(path)).release());
 }
 
 /// Permission bits, or -1 when there is no socket.
@@ -36,11 +30,7 @@ int modeOf(const std::string &path) {
 
 /// As a process that was killed leaves it.
 void leaveBehind(const std::string &path) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto address = matrixos::http::Address::parse("unix:" + path);
-  REQUIRE(::bind(fd, address.data(), address.size()) == 0);
-  REQUIRE(::listen(fd, 1) == 0);
-  ::close(fd);
+  matrixos::test::listenAt(path);
 }
 
 } // namespace
@@ -109,18 +99,12 @@ TEST_CASE("what is no socket is not removed") {
 }
 
 TEST_CASE("a socket that somebody else keeps is shared, and who connects between two generations waits") {
-  const int kept = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto anyPort = matrixos::http::Address::parse("127.0.0.1:0");
-  REQUIRE(::bind(kept, anyPort.data(), anyPort.size()) == 0);
-  REQUIRE(::listen(kept, 16) == 0);
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  REQUIRE(::getsockname(kept, reinterpret_cast<sockaddr *>(&bound), &size) == 0);
-  const auto address = matrixos::http::Address::fromSystem(reinterpret_cast<sockaddr *>(&bound), size);
+  const matrixos::test::LoopbackPort kept;
+  kept.listen(16);
   Upstream shell(Upstream::echo);
   const auto share = [&](matrixos::proxy::ProxyOptions &o) {
-    o.server.listen = {address.text()};
-    o.server.inherited = {0, kept};
+    o.server.listen = {"127.0.0.1:" + std::to_string(kept.port())};
+    o.server.inherited = {0, kept.fd()};
   };
   std::list<Conn> between;
   for (int generation = 0; generation < 3; ++generation) {
@@ -129,12 +113,11 @@ TEST_CASE("a socket that somebody else keeps is shared, and who connects between
     for (Conn &conn : between)
       CHECK(conn.readResponse().status == 404);
     between.clear();
-    CHECK(Conn::to(address.port()).get("/", "alice.localhost").status == 200);
+    CHECK(Conn::to(kept.port()).get("/", "alice.localhost").status == 200);
     f.proxy->stop(10s);
     for (int i = 0; i < 3; ++i) {
-      between.push_back(Conn::to(address.port()));
+      between.push_back(Conn::to(kept.port()));
       between.back().send("GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n");
     }
   }
-  ::close(kept);
 }

@@ -1,5 +1,7 @@
 /// The built plugin, loaded as the daemon loads it, under a host, an orchestrator and a lifecycle of the test's making.
 #include "Kit.h"
+#include "support/PluginUnderTest.h"
+#include "support/TempDir.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -7,15 +9,11 @@
 #include <matrixos/lifecycle.hpp>
 #include <matrixos/orchestrator.hpp>
 
-#include <dlfcn.h>
 #include <doctest/doctest.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <fstream>
 
 using namespace kit;
 using namespace matrixos;
+using namespace matrixos::test;
 
 namespace {
 
@@ -81,198 +79,35 @@ private:
   std::map<std::string, std::uint64_t> uses_;
 };
 
-/// As much of a host as the plugin asks for. Keys have the defaults that the plugin declares.
-class SmallHost {
-public:
-  SmallHost(const mos_descriptor_v1 *plugin, std::string dataDir) : dataDir_(std::move(dataDir)) {
-    for (std::uint32_t i = 0; i < plugin->config_keys_count; ++i) {
-      const mos_config_key &key = plugin->config_keys[i];
-      texts_[key.key] = key.default_value != nullptr ? key.default_value : "";
-    }
-    texts_["listen"] = "127.0.0.1:0";
-    host_ = {sizeof host_, MOS_HOST_MINOR, this,
-             [](void *self, const char *id) -> const void * { return static_cast<SmallHost *>(self)->find(id); }};
-    fillConfig();
-    fillRest();
+/// The plugin's host, with what the plugin logged of itself.
+struct ProxyHost : FakeHost {
+  ProxyHost(const mos_descriptor_v1 &plugin, const TempDir &dir) : FakeHost(plugin) {
+    set("listen", "127.0.0.1:0");
+    setInfo(R"({"domain":"matrix.test","apiSocket":"","dataDir":")" + dir.path().string() + "\"}");
   }
-  const mos_host_v1 *abi() const { return &host_; }
-  void set(const std::string &key, const std::string &value) { texts_[key] = value; }
-  std::string get(const std::string &key) const { return texts_.at(key); }
-  /// What the plugin logged of itself: the port it listens on, and its lines about requests.
-  std::uint16_t port() {
-    const std::lock_guard lock(mutex_);
-    return port_;
-  }
-  std::vector<std::map<std::string, std::string>> requests() {
-    const std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  double counted() {
-    const std::lock_guard lock(mutex_);
-    return counted_;
-  }
-
-  const mos_orchestrator_v1 *orchestrator = nullptr;
-  const mos_lifecycle_v1 *lifecycle = nullptr;
-
-private:
-  static SmallHost &of(void *self) { return *static_cast<SmallHost *>(self); }
-
-  const void *find(const std::string &id) const {
-    if (id == MOS_HOST_CONFIG_1) return &config_;
-    if (id == MOS_HOST_PLATFORM_1) return &platform_;
-    if (id == MOS_HOST_LOG_1) return &log_;
-    if (id == MOS_HOST_METRICS_1) return &metrics_;
-    if (id == MOS_HOST_TIMERS_1) return &timers_;
-    if (id == MOS_HOST_SERVICES_1) return &services_;
-    return nullptr;
-  }
-
-  /// Durations in ms, sizes in bytes, booleans as 0 and 1.
-  static std::int64_t number(const std::string &text) {
-    if (text == "true" || text == "false") return text == "true" ? 1 : 0;
-    std::size_t end = 0;
-    const std::int64_t value = std::stoll(text, &end);
-    const std::map<std::string, std::int64_t> units{{"", 1},          {"ms", 1},    {"s", 1000},     {"m", 60'000},
-                                                    {"h", 3'600'000}, {"KB", 1024}, {"MB", 1 << 20}, {"GB", 1 << 30}};
-    return value * units.at(text.substr(end));
-  }
-
-  void fillConfig() {
-    config_ = {sizeof config_, 0, this, nullptr, nullptr, nullptr, nullptr};
-    config_.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
-      return guarded(error, [&] { giveBuffer(out, of(self).texts_.at(std::string(fromAbi(key)))); });
-    };
-    config_.get_int = [](void *self, mos_str key, std::int64_t *out, mos_error *error) {
-      return guarded(error, [&] { *out = number(of(self).texts_.at(std::string(fromAbi(key)))); });
-    };
-    config_.get_list = [](void *self, mos_str key, mos_sink items, mos_error *error) {
-      return guarded(error, [&] {
-        const std::string &text = of(self).texts_.at(std::string(fromAbi(key)));
-        if (!text.empty()) items.item(items.ctx, toAbi(text));
-      });
-    };
-    platform_ = {sizeof platform_, 0, this, nullptr, nullptr};
-    platform_.info = [](void *self, mos_buf *out, mos_error *error) {
-      return guarded(error, [&] {
-        giveBuffer(out, R"({"domain":"matrix.test","apiSocket":"","dataDir":")" + of(self).dataDir_ + "\"}");
-      });
-    };
-  }
-
-  void note(std::string_view message, const mos_pair *fields, std::uint32_t count) {
-    std::map<std::string, std::string> line;
-    for (std::uint32_t i = 0; i < count; ++i)
-      line[std::string(fromAbi(fields[i].key))] = fromAbi(fields[i].value);
-    const std::lock_guard lock(mutex_);
-    if (message == "listening") port_ = http::Address::parse(line.at("address")).port();
-    if (message == "request") requests_.push_back(std::move(line));
-  }
-
-  void fillRest() {
-    log_ = {sizeof log_, 0, this, nullptr, nullptr};
-    log_.write = [](void *self, std::uint32_t, mos_str message, const mos_pair *fields, std::uint32_t count) {
-      of(self).note(fromAbi(message), fields, count);
-    };
-    log_.enabled = [](void *, std::uint32_t) { return 1; };
-    metrics_ = {sizeof metrics_, 0, this, nullptr, nullptr, nullptr};
-    metrics_.series = [](void *, std::uint32_t, mos_str name, mos_str, const mos_pair *, std::uint32_t, const double *,
-                         std::uint32_t, std::uint64_t *out, mos_error *) -> mos_status {
-      *out = fromAbi(name) == "matrixos_proxy_requests_total" ? 1 : 2;
-      return MOS_OK;
-    };
-    metrics_.add = [](void *self, std::uint64_t handle, double value) {
-      const std::lock_guard lock(of(self).mutex_);
-      if (handle == 1) of(self).counted_ += value;
-    };
-    metrics_.set = [](void *, std::uint64_t, double) {};
-    timers_ = {sizeof timers_, 0, this, nullptr, nullptr};
-    timers_.schedule = [](void *self, std::int64_t, std::int64_t period, void (*fire)(void *), void *ctx,
-                          std::uint64_t *out, mos_error *) -> mos_status {
-      *out = 1;
-      of(self).ended_ = false;
-      of(self).timer_ = std::thread([self, period, fire, ctx] {
-        std::unique_lock lock(of(self).timerMutex_);
-        while (!of(self).wake_.wait_for(lock, std::chrono::milliseconds(period), [&] { return of(self).ended_; }))
-          fire(ctx);
-      });
-      return MOS_OK;
-    };
-    timers_.cancel = [](void *self, std::uint64_t, mos_error *) -> mos_status {
-      {
-        const std::lock_guard lock(of(self).timerMutex_);
-        of(self).ended_ = true;
-      }
-      of(self).wake_.notify_all();
-      of(self).timer_.join();
-      return MOS_OK;
-    };
-    services_ = {sizeof services_, 0, this, nullptr, nullptr, nullptr, nullptr};
-    services_.acquire = [](void *self, mos_str service, mos_str, const void **out, mos_error *error) -> mos_status {
-      *out = fromAbi(service) == MOS_ORCHESTRATOR_1 ? static_cast<const void *>(of(self).orchestrator)
-                                                    : static_cast<const void *>(of(self).lifecycle);
-      return *out != nullptr ? MOS_OK : fail(error, Status::Unavailable, "nobody offers it");
-    };
-  }
-
-  std::string dataDir_;
-  std::map<std::string, std::string> texts_;
-  mos_host_v1 host_{};
-  mos_host_config_v1 config_{};
-  mos_host_platform_v1 platform_{};
-  mos_host_log_v1 log_{};
-  mos_host_metrics_v1 metrics_{};
-  mos_host_timers_v1 timers_{};
-  mos_host_services_v1 services_{};
-  std::mutex mutex_;
-  std::uint16_t port_ = 0;
-  std::vector<std::map<std::string, std::string>> requests_;
-  double counted_ = 0;
-  std::mutex timerMutex_;
-  std::condition_variable wake_;
-  bool ended_ = false;
-  std::thread timer_;
-};
-
-const mos_descriptor_v1 *load() {
-  void *library = ::dlopen(PROXY_PLUGIN, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  const char *why = library != nullptr ? "" : ::dlerror();
-  CAPTURE(why);
-  REQUIRE((library != nullptr));
-  const auto entry = reinterpret_cast<mos_plugin_entry_fn>(::dlsym(library, MOS_ENTRY_NAME));
-  REQUIRE((entry != nullptr));
-  return entry();
-}
-
-struct TempDir {
-  TempDir() { REQUIRE(::mkdtemp(path) != nullptr); }
-  ~TempDir() {
-    ::unlink((std::string(path) + "/admin.secret").c_str());
-    ::rmdir(path);
-  }
-  char path[32] = "/tmp/proxy-plugin-XXXXXX";
+  /// Where the plugin said last that it listens.
+  std::uint16_t port() const { return http::Address::parse(lines("listening").back().fields.at("address")).port(); }
+  std::vector<Line> requests() const { return lines("request"); }
+  double counted() const { return metric("matrixos_proxy_requests_total"); }
 };
 
 } // namespace
 
 TEST_CASE("the plugin from start to stop, twice in one process") {
-  const mos_descriptor_v1 *descriptor = load();
-  CHECK(std::string(descriptor->id) == "proxy");
+  const mos_descriptor_v1 &descriptor = loadPlugin(PROXY_PLUGIN);
+  CHECK(std::string(descriptor.id) == "proxy");
   Upstream shell(Upstream::echo);
-  TempDir dir;
-  std::ofstream(std::string(dir.path) + "/admin.secret") << "t0psecret\n";
+  const TempDir dir;
+  writeFile(dir / "admin.secret", "t0psecret\n");
   SmallOrchestrator orchestrator;
   SmallLifecycle lifecycle;
   lifecycle.port = shell.port();
   for (int round = 0; round < 2; ++round) {
-    SmallHost host(descriptor, dir.path);
-    host.orchestrator = orchestrator.table();
-    host.lifecycle = lifecycle.table();
-    mos_plugin_v1 plugin{};
-    plugin.struct_size = sizeof plugin;
-    mos_error error{};
-    REQUIRE(descriptor->create(host.abi(), &plugin, &error) == MOS_OK);
-    REQUIRE_MESSAGE(plugin.start(plugin.self, &error) == MOS_OK, error.message);
+    ProxyHost host(descriptor, dir);
+    host.offer(MOS_ORCHESTRATOR_1, orchestrator.table());
+    host.offer(MOS_LIFECYCLE_1, lifecycle.table());
+    PluginUnderTest plugin(descriptor, host);
+    REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
     REQUIRE(orchestrator.watched());
     orchestrator.announce("this is no record");
     orchestrator.announce(instanceJson("alice", "running", 1, shell.port()));
@@ -287,32 +122,28 @@ TEST_CASE("the plugin from start to stop, twice in one process") {
       CHECK(lifecycle.wakes == round + 1);
     }
     CHECK(eventually([&] { return lifecycle.uses("alice") == before + 1 && host.requests().size() == 2; }));
-    auto line = host.requests().front();
+    auto line = host.requests().front().fields;
     CHECK(line["handle"] == "alice");
     CHECK(line["path"] == "/x");
     CHECK(line["status"] == "200");
-    CHECK(host.requests().back()["woken"] == "true");
+    CHECK(host.requests().back().fields["woken"] == "true");
     CHECK(host.counted() == 2);
     const std::uint16_t port = host.port();
-    CHECK(plugin.stop(plugin.self, &error) == MOS_OK);
+    CHECK(plugin.stop() == MOS_OK);
     CHECK_FALSE(orchestrator.watched());
     CHECK_THROWS(Conn::to(port));
-    plugin.destroy(plugin.self);
   }
 }
 
 TEST_CASE("the plugin takes another configuration while it runs, or says why not") {
-  const mos_descriptor_v1 *descriptor = load();
+  const mos_descriptor_v1 &descriptor = loadPlugin(PROXY_PLUGIN);
   Upstream shell(Upstream::echo);
-  TempDir dir;
+  const TempDir dir;
   SmallOrchestrator orchestrator;
-  SmallHost host(descriptor, dir.path);
-  host.orchestrator = orchestrator.table();
-  mos_plugin_v1 plugin{};
-  plugin.struct_size = sizeof plugin;
-  mos_error error{};
-  REQUIRE(descriptor->create(host.abi(), &plugin, &error) == MOS_OK);
-  REQUIRE_MESSAGE(plugin.start(plugin.self, &error) == MOS_OK, error.message);
+  ProxyHost host(descriptor, dir);
+  host.offer(MOS_ORCHESTRATOR_1, orchestrator.table());
+  PluginUnderTest plugin(descriptor, host);
+  REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
   orchestrator.announce(instanceJson("alice", "running", 1, shell.port()));
   const std::uint16_t first = host.port();
   Conn kept = Conn::to(first);
@@ -321,7 +152,7 @@ TEST_CASE("the plugin takes another configuration while it runs, or says why not
   const std::uint16_t second = freePort();
   host.set("listen", "127.0.0.1:" + std::to_string(second));
   host.set("max_uri", "256");
-  REQUIRE_MESSAGE(plugin.reconfigure(plugin.self, &error) == MOS_OK, error.message);
+  REQUIRE_MESSAGE(plugin.reconfigure() == MOS_OK, plugin.message());
   CHECK(host.port() == second);
   CHECK_THROWS(Conn::to(first));
   CHECK(Conn::to(second).get("/", "alice.localhost").status == 200);
@@ -331,8 +162,8 @@ TEST_CASE("the plugin takes another configuration while it runs, or says why not
   const auto refused = [&](const std::string &key, const std::string &value, const std::string &says) {
     const std::string before = host.get(key);
     host.set(key, value);
-    CHECK(plugin.reconfigure(plugin.self, &error) != MOS_OK);
-    CHECK_MESSAGE(std::string(error.message).find(says) != std::string::npos, error.message);
+    CHECK(plugin.reconfigure() != MOS_OK);
+    CHECK_MESSAGE(plugin.message().find(says) != std::string::npos, plugin.message());
     host.set(key, before);
     CHECK(Conn::to(second).get("/", "alice.localhost").status == 200);
   };
@@ -341,34 +172,30 @@ TEST_CASE("the plugin takes another configuration while it runs, or says why not
   refused("trusted_peers", "10.0.0.0/99", "10.0.0.0/99");
   refused("max_header", "64KB", "buffer");
   refused("tls_listen", "127.0.0.1:0", "for TLS");
-  CHECK(plugin.stop(plugin.self, &error) == MOS_OK);
-  plugin.destroy(plugin.self);
+  CHECK(plugin.stop() == MOS_OK);
 }
 
 TEST_CASE("a start that fails says why, and leaves nothing behind") {
-  const mos_descriptor_v1 *descriptor = load();
-  TempDir dir;
+  const mos_descriptor_v1 &descriptor = loadPlugin(PROXY_PLUGIN);
+  const TempDir dir;
   SmallOrchestrator orchestrator;
-  SmallHost host(descriptor, dir.path);
-  mos_plugin_v1 plugin{};
-  mos_error error{};
+  ProxyHost host(descriptor, dir);
+  std::string message;
   const auto startFails = [&] {
-    plugin = {};
-    plugin.struct_size = sizeof plugin;
-    REQUIRE(descriptor->create(host.abi(), &plugin, &error) == MOS_OK);
-    const mos_status status = plugin.start(plugin.self, &error);
-    plugin.destroy(plugin.self);
+    PluginUnderTest plugin(descriptor, host);
+    const mos_status status = plugin.start();
+    message = plugin.message();
     return status;
   };
   CHECK(startFails() == MOS_UNAVAILABLE); // no orchestrator
-  host.orchestrator = orchestrator.table();
+  host.offer(MOS_ORCHESTRATOR_1, orchestrator.table());
   host.set("trusted_peers", "10.0.0.0/99");
   CHECK(startFails() == MOS_INVALID_ARGUMENT);
-  CHECK(std::string(error.message).find("10.0.0.0/99") != std::string::npos);
+  CHECK(message.find("10.0.0.0/99") != std::string::npos);
   host.set("trusted_peers", "");
   Upstream taken(Upstream::echo);
   host.set("listen", "127.0.0.1:" + std::to_string(taken.port()));
   CHECK(startFails() == MOS_ALREADY_EXISTS);
-  CHECK(std::string(error.message).find("cannot listen on 127.0.0.1:") == 0);
+  CHECK(message.find("cannot listen on 127.0.0.1:") == 0);
   CHECK_FALSE(orchestrator.watched());
 }

@@ -218,7 +218,6 @@ const std::vector<Kind> &kinds() {
 class Crowd {
 public:
   Crowd();
-  ~Crowd() { ::close(listener_); }
   void play();
   std::size_t others() const { return others_; }
   std::size_t connections() const { return fixture_.proxy->connections(); }
@@ -231,7 +230,7 @@ private:
 
   Upstream bob_{Upstream::echo};
   ProxyFixture fixture_;
-  int listener_ = -1;
+  matrixos::test::LoopbackPort listener_;
   std::vector<std::unique_ptr<End>> lines_; // that nobody knows yet
   std::vector<Pair> *pairs_ = nullptr;
   std::size_t others_ = 0;
@@ -245,15 +244,15 @@ Crowd::Crowd()
             options.server.idleUpstreams = 0; // no connection is used twice, so that each belongs to one client
           },
           nullptr, false) {
-  std::uint16_t port = 0;
-  listener_ = listenQuietly(port);
-  fixture_.instance("alice", "running", port);
+  listener_.listen();
+  listener_.setNonBlocking();
+  fixture_.instance("alice", "running", listener_.port());
   fixture_.instance("bob", "running", bob_.port());
 }
 
 void Crowd::acceptLines() {
-  for (int fd = acceptFrom(listener_); fd >= 0; fd = acceptFrom(listener_))
-    lines_.push_back(std::make_unique<End>(fd));
+  for (matrixos::FileDescriptor fd = listener_.accept(); fd; fd = listener_.accept())
+    lines_.push_back(std::make_unique<End>(fd.release()));
   for (auto &line : lines_) {
     line->setAppetite(1);
     line->step();
@@ -298,7 +297,7 @@ void Crowd::play() {
     for (std::size_t i = 0; i < kOfEach; ++i) {
       Pair &pair = pairs.emplace_back();
       pair.name = kind.name + std::string("-") + std::to_string(i);
-      pair.client = std::make_unique<End>(End::connectTo(fixture_.port));
+      pair.client = std::make_unique<End>(matrixos::test::connectTo(fixture_.port).release());
       pair.steps = kind.steps;
     }
   }

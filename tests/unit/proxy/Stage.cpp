@@ -26,9 +26,9 @@ Stage::Stage()
             options.server.timeouts.connect = 15s;
           },
           nullptr, false) {
-  std::uint16_t port = 0;
-  listener_ = listenQuietly(port);
-  fixture_.instance("alice", "running", port);
+  listener_.listen();
+  listener_.setNonBlocking();
+  fixture_.instance("alice", "running", listener_.port());
 }
 
 bool Stage::until(const std::function<bool()> &holds) {
@@ -50,8 +50,8 @@ bool Stage::until(const std::function<bool()> &holds) {
 }
 
 void Stage::acceptLines() {
-  for (int fd = acceptFrom(listener_); fd >= 0; fd = acceptFrom(listener_))
-    lines_.push_back(std::make_unique<Line>(fd));
+  for (matrixos::FileDescriptor fd = listener_.accept(); fd; fd = listener_.accept())
+    lines_.push_back(std::make_unique<Line>(fd.release()));
 }
 
 /// The instance's side: answers what has arrived whole.
@@ -189,7 +189,7 @@ void Stage::play(const Dialogue &dialogue, const Fault &fault) {
   cutDone_ = cutLineWasFresh_ = upgraded_ = false;
   cutIndex_ = interims_ = 0;
   heldLine_ = nullptr;
-  client_ = std::make_unique<End>(End::connectTo(fixture_.port));
+  client_ = std::make_unique<End>(matrixos::test::connectTo(fixture_.port).release());
   REQUIRE(until([&] { return fixture_.proxy->connections() == 1; }));
   const std::string said = dialogue.said();
   if (fault.kind == Fault::Kind::Client) {

@@ -61,7 +61,6 @@ struct Line {
 class Stage {
 public:
   Stage();
-  ~Stage() { ::close(listener_); }
 
   void play(const Dialogue &dialogue, const Fault &fault);
   std::size_t plays() const { return plays_; }
@@ -87,7 +86,7 @@ private:
   std::size_t answersStart(std::size_t index) const;
 
   ProxyFixture fixture_;
-  int listener_ = -1;
+  matrixos::test::LoopbackPort listener_;
   std::vector<std::unique_ptr<Line>> lines_;
   std::size_t plays_ = 0;
 

@@ -85,7 +85,7 @@ std::size_t TlsStage::play(std::size_t most, Cut cut) {
   CAPTURE(most);
   const std::size_t before = requests;
   TlsClient tls(context);
-  End end(End::connectTo(fixture->port));
+  End end(matrixos::test::connectTo(fixture->port).release());
   REQUIRE(eventually([&] { return fixture->proxy->connections() == 1; }));
   std::size_t sent = 0;
   std::string answer;

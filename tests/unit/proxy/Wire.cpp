@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
 
 namespace kit {
 
@@ -80,19 +79,6 @@ End::End(int fd) : fd_(fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-int End::connectTo(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) {
-    ::close(fd);
-    throw std::runtime_error("connect");
-  }
-  return fd;
-}
-
 void End::say(std::string_view text, std::size_t first, std::size_t others) {
   piece_ = first == 0 ? others : first;
   others_ = others;
@@ -152,8 +138,7 @@ void End::cut(Cut cut) {
   }
   listen();
   if (cut == Cut::Reset) {
-    const linger now{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    matrixos::test::resetOnClose(fd_);
   }
   close();
 }
@@ -187,21 +172,6 @@ bool End::consumed() {
   socklen_t size = sizeof info;
   ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size);
   return info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_FIN_WAIT1 && info.tcpi_state != TCP_FIN_WAIT2;
-}
-
-int listenQuietly(std::uint16_t &port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0)
-    throw std::runtime_error("listen");
-  port = ntohs(nameOf(fd, ::getsockname).sin_port);
-  return fd;
-}
-
-int acceptFrom(int listener) {
-  return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
 }
 
 std::size_t endOfMessage(std::string_view text, bool answer, bool connectionEnded) {

@@ -23,9 +23,6 @@ public:
   End(const End &) = delete;
   End &operator=(const End &) = delete;
   ~End() { close(); }
-  /// To 127.0.0.1.
-  static int connectTo(std::uint16_t port);
-
   /// Pieces: the first has `first` bytes, the others `others`. The next one is sent when the other side, which has to
   /// be a socket of this process, has read all before.
   void say(std::string_view text, std::size_t first = SIZE_MAX, std::size_t others = SIZE_MAX);
@@ -72,11 +69,6 @@ private:
   bool ended_ = false;
   bool reset_ = false;
 };
-
-/// A listener on 127.0.0.1 whose connections a test accepts itself.
-int listenQuietly(std::uint16_t &port);
-/// The next connection; -1 when there is none now.
-int acceptFrom(int listener);
 
 /// Where a message that begins at the start of the text ends; npos: it is not whole. An answer without a framing of its
 /// own lasts until the connection's end, and is whole only then.

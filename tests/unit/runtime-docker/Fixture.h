@@ -3,11 +3,11 @@
 #include "DockerRuntime.h"
 #include "EngineHttp.h"
 #include "FakeEngine.h"
+#include "support/TempDir.h"
 
 #include <matrixos/json.hpp>
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <functional>
@@ -18,26 +18,7 @@ namespace matrixos::docker::test {
 using matrixos::test::FakeAnswer;
 using matrixos::test::FakeEngine;
 using matrixos::test::FakeRequest;
-
-/// A fresh directory, gone at the end.
-class TempDir {
-public:
-  TempDir() {
-    std::string path = (std::filesystem::temp_directory_path() / "mosXXXXXX").string();
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-    path_ = path;
-  }
-  TempDir(const TempDir &) = delete;
-  TempDir &operator=(const TempDir &) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path &path() const { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
+using matrixos::test::TempDir;
 
 inline std::string inspectBody(const std::string &state, const std::string &labels = "{}") {
   return R"({"Id": "c0ffee", "Name": "/matrixos-alice", "Image": "sha256:1", "Created": "2026-11-23T15:12:51.7Z",

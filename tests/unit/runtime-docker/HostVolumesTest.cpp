@@ -11,6 +11,7 @@
 using namespace matrixos;
 using namespace matrixos::docker;
 using namespace matrixos::docker::test;
+using matrixos::test::readFile;
 
 namespace fs = std::filesystem;
 
@@ -22,11 +23,6 @@ struct Volumes : TempDir {
   fs::path users = path() / "users";
   std::string volume = users / "alice/matrixos";
 };
-
-std::string read(const fs::path &path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 struct stat statOf(const fs::path &path) {
   struct stat info {};
@@ -115,13 +111,13 @@ TEST_CASE("the trash takes all of a user's data, keeps it, and takes it again") 
   std::ofstream(fs::path(v.volume) / "file") << "first";
   v.volumes.trash(v.volume, "01A");
   CHECK_FALSE(fs::exists(v.users / "alice"));
-  CHECK(read(v.users / ".trash/01A/matrixos/file") == "first");
+  CHECK(readFile(v.users / ".trash/01A/matrixos/file") == "first");
   v.volumes.trash(v.volume, "01A");
   v.volumes.ensure(v.volume);
   std::ofstream(fs::path(v.volume) / "file") << "second";
   v.volumes.trash(v.volume, "01A");
-  CHECK(read(v.users / ".trash/01A/matrixos/file") == "first");
-  CHECK(read(v.users / ".trash/01A.2/matrixos/file") == "second");
+  CHECK(readFile(v.users / ".trash/01A/matrixos/file") == "first");
+  CHECK(readFile(v.users / ".trash/01A.2/matrixos/file") == "second");
 }
 
 TEST_CASE("a snapshot is a faithful copy that follows nothing") {
@@ -143,7 +139,7 @@ TEST_CASE("a snapshot is a faithful copy that follows nothing") {
   const Call call(scope.abi());
   v.volumes.snapshot(call, v.volume, "before-upgrade");
   const fs::path copy = v.users / ".snapshots/before-upgrade/matrixos";
-  CHECK(read(copy / "sub/deep/file") == "content");
+  CHECK(readFile(copy / "sub/deep/file") == "content");
   CHECK((statOf(copy / "sub/deep/file").st_mode & 07777U) == 0640);
   CHECK(statOf(copy / "sub/deep/file").st_mtim.tv_sec == statOf(data / "sub/deep/file").st_mtim.tv_sec);
   CHECK(fs::is_symlink(copy / "link"));
@@ -151,12 +147,12 @@ TEST_CASE("a snapshot is a faithful copy that follows nothing") {
   CHECK_FALSE(fs::exists(fs::symlink_status(copy / "pipe")));
   CHECK(fs::file_size(copy / "sparse") == (64U << 20U) + 3);
   CHECK(statOf(copy / "sparse").st_blocks * 512 < (1 << 20));
-  CHECK(read(copy / "sparse") == read(data / "sparse"));
+  CHECK(readFile(copy / "sparse") == readFile(data / "sparse"));
   CHECK((statOf(v.users / ".snapshots").st_mode & 0077U) == 0);
   // Again: the first stays as it is.
   std::ofstream(data / "sub/deep/file") << "changed";
   v.volumes.snapshot(call, v.volume, "before-upgrade");
-  CHECK(read(copy / "sub/deep/file") == "content");
+  CHECK(readFile(copy / "sub/deep/file") == "content");
   CHECK(failure([&] { v.volumes.snapshot(call, v.users / "bob/matrixos", "x"); }).reason() == "VOLUME_NOT_FOUND");
 }
 
@@ -171,7 +167,7 @@ TEST_CASE("a snapshot that is cancelled leaves nothing, and one that was cut is 
   fs::create_directories(v.users / ".snapshots/.s1.partial/left/over");
   const CallScope scope(std::chrono::seconds{60});
   v.volumes.snapshot(Call(scope.abi()), v.volume, "s1");
-  CHECK(read(v.users / ".snapshots/s1/matrixos/file") == "content");
+  CHECK(readFile(v.users / ".snapshots/s1/matrixos/file") == "content");
   CHECK_FALSE(fs::exists(v.users / ".snapshots/s1/left"));
   CHECK_FALSE(fs::exists(v.users / ".snapshots/.s1.partial"));
 }

@@ -1,6 +1,7 @@
 #include "Fixture.h"
 #include "RegistryAuth.h"
-#include "Text.h"
+
+#include <matrixos/text/base64.hpp>
 
 #include <sys/stat.h>
 
@@ -137,7 +138,8 @@ TEST_CASE("logins: from the request, else from the file, for the right registry 
     guarded(nullptr, [&] { f.runtime.pull(kCall, request, kTakeAll); });
     for (const FakeRequest &seen : f.engine.requests()) {
       const std::size_t at = seen.head.find("X-Registry-Auth: ");
-      if (at != std::string::npos) return base64Decode(seen.head.substr(at + 17, seen.head.find("\r\n", at) - at - 17));
+      if (at != std::string::npos)
+        return base64Decode(seen.head.substr(at + 17, seen.head.find("\r\n", at) - at - 17), Base64::Url).value();
     }
     return "";
   };

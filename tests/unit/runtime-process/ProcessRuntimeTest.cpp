@@ -1,6 +1,8 @@
 // Instances as real processes, through the same calls as the platform's.
 #include "ProcessRuntime.h"
 
+#include "support/Errors.h"
+#include "support/Sockets.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
@@ -8,8 +10,6 @@
 #include <matrixos/ulid.hpp>
 
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
@@ -95,16 +95,6 @@ struct Limited : Machine {
   bool can(const std::string &what) const { return runtime->limitsNote().find(what) != std::string::npos; }
 };
 
-template <typename Body>
-Error failureOf(Body &&body) {
-  try {
-    body();
-  } catch (const Error &e) {
-    return e;
-  }
-  return Error(Status::Ok, "it did not fail");
-}
-
 } // namespace
 
 TEST_CASE_FIXTURE(Machine, "runtime-process: from start to removal") {
@@ -168,27 +158,21 @@ TEST_CASE_FIXTURE(Machine, "runtime-process: an id that another process has by n
 TEST_CASE_FIXTURE(Machine, "runtime-process: what cannot start says why") {
   settings.command = "exec no-such-program-here";
   const std::string ref = create("p6", "");
-  const Error e = failureOf([&] { runtime->start(call, ref); });
+  const Error e = errorOf([&] { runtime->start(call, ref); });
   CHECK(e.reason() == "COMMAND_NOT_FOUND");
   CHECK(std::string(e.what()).find("no-such-program-here") != std::string::npos);
   CHECK(state(ref) == "created");
   settings.allowSpecCommand = false;
-  CHECK(failureOf([&] { create("p7", "exit 0"); }).reason() == "COMMAND_DENIED");
+  CHECK(errorOf([&] { create("p7", "exit 0"); }).reason() == "COMMAND_DENIED");
 }
 
 TEST_CASE_FIXTURE(Machine, "runtime-process: a host port that somebody listens on") {
-  const FileDescriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr *>(&address), size) == 0);
-  REQUIRE(::listen(fd.get(), 1) == 0);
-  REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
-  const std::string port = std::to_string(ntohs(address.sin_port));
+  const LoopbackPort taken;
+  taken.listen();
+  const std::string port = std::to_string(taken.port());
   const std::string ref =
       create("p8", "exec sleep 1000", R"("ports":[{"name":"gateway","containerPort":4000,"hostPort":)" + port + "}]");
-  const Error e = failureOf([&] { runtime->start(call, ref); });
+  const Error e = errorOf([&] { runtime->start(call, ref); });
   CHECK(e.status() == Status::Aborted);
   CHECK(e.reason() == MOS_REASON_PORT_IN_USE);
   CHECK(std::string(e.what()).find(port) != std::string::npos);

@@ -1,4 +1,4 @@
-#include "Gateway.h"
+#include "support/ScriptedHttp.h"
 
 #include <matrixos/json.hpp>
 
@@ -14,7 +14,7 @@
 #include <vector>
 
 using namespace matrixos::social;
-using namespace matrixos::social::test;
+using namespace matrixos::test;
 using namespace std::chrono_literals;
 using matrixos::Call;
 using matrixos::Completion;
@@ -86,7 +86,7 @@ struct Bench {
     const std::lock_guard lock(mutex);
     return results[result];
   }
-  void runs(const std::string &handle, const Gateway &gateway) {
+  void runs(const std::string &handle, const ScriptedHttp &gateway) {
     records.put(handle, "running", "[" + at(gateway.port()) + "]");
   }
 };
@@ -121,7 +121,7 @@ TEST_CASE("users are listed with what they are doing") {
 TEST_CASE("profiles come from the instance's gateway, byte for byte") {
   Bench bench;
   const std::string body = R"({"name":"Alice", "n":1.50})";
-  const Gateway gateway([&](const Peer &peer) { peer.answer("200 OK", "Application/JSON; charset=utf-8", body); });
+  const ScriptedHttp gateway([&](const Peer &peer) { peer.answer("200 OK", "Application/JSON; charset=utf-8", body); });
   bench.runs("alice", gateway);
   CHECK(bench.api.profile("alice", false) == body);
   CHECK(bench.api.profile("alice", true) == body);
@@ -147,7 +147,7 @@ TEST_CASE("nobody is woken, the unknown are unknown") {
 
 TEST_CASE("an answer that cannot be passed on is a bad gateway") {
   Bench bench;
-  Gateway::Serve serve;
+  ScriptedHttp::Serve serve;
   SUBCASE("redirect") {
     serve = [](const Peer &peer) {
       peer.say("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Type: application/json\r\n"
@@ -204,7 +204,7 @@ TEST_CASE("an answer that cannot be passed on is a bad gateway") {
   SUBCASE("no HTTP") {
     serve = [](const Peer &peer) { peer.say("220 mail.example ESMTP\r\n"); };
   }
-  const Gateway gateway(serve);
+  const ScriptedHttp gateway(serve);
   bench.runs("alice", gateway);
   CHECK(statusOf([&] { bench.api.profile("alice", false); }) == 502);
   CHECK(statusOf([&] { bench.api.send("alice", kMessage); }) == 502);
@@ -218,7 +218,7 @@ TEST_CASE("a slow instance is given up") {
   auto settings = Bench::settings();
   settings.timeout = 150ms;
   bench.api.configure(settings);
-  Gateway::Serve serve;
+  ScriptedHttp::Serve serve;
   SUBCASE("silent") {
     serve = [](const Peer &peer) { peer.hang(); };
   }
@@ -231,14 +231,14 @@ TEST_CASE("a slow instance is given up") {
       }
     };
   }
-  const Gateway gateway(serve);
+  const ScriptedHttp gateway(serve);
   bench.runs("alice", gateway);
   CHECK(statusOf([&] { bench.api.profile("alice", false); }) == 502);
 }
 
 TEST_CASE("who cannot be reached is a bad gateway") {
   Bench bench;
-  const ClosedPort closed;
+  const LoopbackPort closed;
   SUBCASE("nobody listens") {
     bench.records.put("alice", "running", "[" + at(closed.port()) + "]");
   }
@@ -261,15 +261,15 @@ TEST_CASE("who cannot be reached is a bad gateway") {
 
 TEST_CASE("the next address is asked when the best cannot be reached") {
   Bench bench;
-  const ClosedPort closed;
-  const Gateway gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", R"({"got":1})"); });
+  const LoopbackPort closed;
+  const ScriptedHttp gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", R"({"got":1})"); });
   bench.records.put("alice", "running", "[" + at(closed.port()) + "," + at(gateway.port()) + "]");
   CHECK(bench.api.send("alice", kMessage) == R"({"got":1})");
 }
 
 TEST_CASE("messages go to the instance") {
   Bench bench;
-  const Gateway gateway([](const Peer &peer) { peer.say("HTTP/1.1 204 No Content\r\n\r\n"); });
+  const ScriptedHttp gateway([](const Peer &peer) { peer.say("HTTP/1.1 204 No Content\r\n\r\n"); });
   bench.runs("alice", gateway);
   CHECK(bench.api.send("alice", R"({"text":"hi","extra":1,"from":{"handle":"bob"}})") == R"({"ok":true})");
   const std::string request = gateway.requests().at(0);
@@ -279,8 +279,9 @@ TEST_CASE("messages go to the instance") {
 
 TEST_CASE("messages go through the proxy when there is one, profiles do not") {
   Bench bench;
-  const Gateway gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", R"({"me":1})"); });
-  const Gateway proxy([](const Peer &peer) { peer.answer("202 Accepted", "application/json", R"({"queued":1})"); });
+  const ScriptedHttp gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", R"({"me":1})"); });
+  const ScriptedHttp proxy(
+      [](const Peer &peer) { peer.answer("202 Accepted", "application/json", R"({"queued":1})"); });
   bench.runs("alice", gateway);
   bench.records.put("bob", "stopped");
   auto settings = Bench::settings();
@@ -304,12 +305,12 @@ TEST_CASE("the exchanges at a time are bounded, in all and per instance") {
   settings.timeout = 30s;
   bench.api.configure(settings);
   std::atomic<bool> open{false};
-  const Gateway slow([&](const Peer &peer) {
+  const ScriptedHttp slow([&](const Peer &peer) {
     while (!open && !peer.stopping())
       std::this_thread::sleep_for(2ms);
     peer.answer("200 OK", "application/json", "{}");
   });
-  const Gateway quick([&](const Peer &peer) { peer.answer("200 OK", "application/json", "{}"); });
+  const ScriptedHttp quick([&](const Peer &peer) { peer.answer("200 OK", "application/json", "{}"); });
   bench.runs("alice", slow);
   bench.runs("bob", quick);
   bench.runs("carol", slow);

@@ -66,11 +66,6 @@ namespace managed {
 using InstancePtr = std::shared_ptr<const Instance>;
 using State = Instance::State;
 
-inline std::int64_t nowMs() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
 inline constexpr std::array<std::pair<State, const char *>, 6> kStateNames{{{State::Creating, "creating"},
                                                                             {State::Created, "created"},
                                                                             {State::Starting, "starting"},

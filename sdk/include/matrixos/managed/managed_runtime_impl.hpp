@@ -2,6 +2,7 @@
 #pragma once
 
 #include <matrixos/managed_runtime.hpp>
+#include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
 namespace matrixos {
@@ -132,7 +133,7 @@ inline void ManagedRuntime::tell(const char *type, const Instance &instance) {
   hub_.publish(instance.spec.labels, managed::dump(managed::Json{{"type", type},
                                                                  {"ref", instance.ref},
                                                                  {"name", instance.spec.name},
-                                                                 {"time", managed::nowMs()},
+                                                                 {"time", wallClockMs()},
                                                                  {"exitCode", instance.lastExit.code}}));
 }
 
@@ -143,7 +144,7 @@ inline std::string ManagedRuntime::create(const Call &call, std::string_view spe
   auto fresh = std::make_shared<Instance>();
   fresh->spec = InstanceSpec::parse(specJson);
   fresh->ref = makeUlid();
-  fresh->createdAt = managed::nowMs();
+  fresh->createdAt = wallClockMs();
   const std::string operation(call.operationId());
   if (!operation.empty() && managed::isClean(operation)) fresh->spec.labels.emplace(MOS_LABEL_OPERATION, operation);
   auto [turn, made] = book_.takeOrAdd(call, fresh);
@@ -193,7 +194,7 @@ inline void ManagedRuntime::start(const Call &call, std::string_view ref) {
   try {
     next.token = launch(call, next);
     next.state = Instance::State::Running;
-    next.startedAt = managed::nowMs();
+    next.startedAt = wallClockMs();
     turn.set(std::make_shared<const Instance>(next));
     keep(turn, turn.instance());
   } catch (const std::exception &e) {

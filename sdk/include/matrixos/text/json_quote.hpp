@@ -18,20 +18,33 @@ constexpr bool isPlainInJson(char c) noexcept {
   return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
-/// Appends what stands for `character` in JSON: an ASCII byte that is not plain, a character of more bytes, or, when it
-/// is empty, something that is no character.
-inline void appendEscaped(std::string &out, std::string_view character) {
-  if (character.empty()) {
-    out += kReplacementCharacter;
-    return;
+/// How many bytes at the front of `text` stand for themselves: whole characters that are neither escaped nor controls.
+constexpr std::size_t plainPrefix(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (isPlainInJson(text[at])) {
+      ++at;
+      continue;
+    }
+    const std::size_t length = characterLength(text.substr(at));
+    const bool control = text[at] == '\xC2' && length == 2 && static_cast<unsigned char>(text[at + 1]) < 0xA0U;
+    if (length < 2 || control) break;
+    at += length;
   }
-  const char first = character.front();
-  const auto last = static_cast<unsigned char>(character.back());
-  const bool control = character.size() == 1 || (first == '\xC2' && last < 0xA0);
-  switch (first) {
+  return at;
+}
+
+/// Appends what stands for the character at the front of `text`, which is not plain; returns the bytes it takes there.
+inline std::size_t appendEscaped(std::string &out, std::string_view text) {
+  const std::size_t length = characterLength(text);
+  if (length == 0) {
+    out += kReplacementCharacter;
+    return 1;
+  }
+  switch (text.front()) {
   case '"':
   case '\\':
-    (out += '\\') += first;
+    (out += '\\') += text.front();
     break;
   case '\n':
     out += "\\n";
@@ -43,13 +56,10 @@ inline void appendEscaped(std::string &out, std::string_view character) {
     out += "\\t";
     break;
   default:
-    if (!control) {
-      out += character;
-      break;
-    }
-    out += "\\u00";
-    appendHex(out, last, 2);
+    out += "\\u00"; // the last byte of U+0080 to U+009F is their number
+    appendHex(out, static_cast<unsigned char>(text[length - 1]), 2);
   }
+  return length;
 }
 
 } // namespace detail
@@ -58,23 +68,23 @@ inline void appendEscaped(std::string &out, std::string_view character) {
 /// bytes; false when some did not fit. The result is valid UTF-8 whatever is put in, and carries none of the control
 /// characters, U+0000 to U+001F and U+007F to U+009F, that terminals act on.
 inline bool appendJsonEscaped(std::string &out, std::string_view text, std::size_t limit = std::string::npos) {
-  while (!text.empty()) {
-    std::size_t run = 0; // nearly every text is one run
-    while (run < text.size() && detail::isPlainInJson(text[run]))
-      ++run;
+  for (;;) {
+    const std::size_t run = detail::plainPrefix(text); // nearly every text is one run
     const std::size_t room = out.size() < limit ? limit - out.size() : 0;
-    out.append(text, 0, run < room ? run : room);
-    if (run > room) return false;
+    if (run > room) {
+      out += cutUtf8(text, room);
+      return false;
+    }
+    out.append(text, 0, run);
     text.remove_prefix(run);
     if (text.empty()) break;
     const std::size_t before = out.size();
-    const std::size_t length = characterLength(text);
-    detail::appendEscaped(out, text.substr(0, length));
+    const std::size_t taken = detail::appendEscaped(out, text);
     if (out.size() > limit) {
       out.resize(before);
       return false;
     }
-    text.remove_prefix(length == 0 ? 1 : length);
+    text.remove_prefix(taken);
   }
   return true;
 }

@@ -42,22 +42,22 @@ constexpr std::int64_t daysOf(const CivilDay &date) noexcept {
   return std::int64_t{era} * 146'097 + dayOfEra - 719'468;
 }
 
-/// The other way round; same source.
+/// The other way round, from year -400 on; same source.
 constexpr CivilDay civilOf(std::int64_t days) noexcept {
-  const std::int64_t shifted = days + 719'468;
-  const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
-  const int dayOfEra = static_cast<int>(shifted - era * 146'097);
-  const int yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36'524 - dayOfEra / 146'096) / 365;
-  const int dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
-  const int fromMarch = (5 * dayOfYear + 2) / 153;
-  const int month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
-  const int year = static_cast<int>(era * 400) + yearOfEra + (month <= 2 ? 1 : 0);
-  return {year, month, dayOfYear - (153 * fromMarch + 2) / 5 + 1};
+  const auto shifted = static_cast<std::uint32_t>(days + 719'468 + 146'097); // from 0000-03-01, an era earlier
+  const std::uint32_t era = shifted / 146'097;
+  const std::uint32_t dayOfEra = shifted % 146'097;
+  const std::uint32_t yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36'524 - dayOfEra / 146'096) / 365;
+  const std::uint32_t dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
+  const std::uint32_t fromMarch = (5 * dayOfYear + 2) / 153;
+  const std::uint32_t month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+  const int year = static_cast<int>(era * 400 + yearOfEra + (month <= 2 ? 1 : 0)) - 400;
+  return {year, static_cast<int>(month), static_cast<int>(dayOfYear - (153 * fromMarch + 2) / 5 + 1)};
 }
 
-inline void putDigits(char *to, std::size_t width, int number) noexcept {
-  for (std::size_t i = width; i-- > 0; number /= 10)
-    to[i] = static_cast<char>('0' + number % 10);
+constexpr void putTwo(char *to, std::uint32_t number) noexcept {
+  to[0] = static_cast<char>('0' + number / 10);
+  to[1] = static_cast<char>('0' + number % 10);
 }
 
 /// Reads the parts of a time from left to right. After the first misfit good() is false and what is read means nothing.
@@ -111,17 +111,22 @@ private:
 inline std::string formatTime(std::int64_t msSince1970) {
   using namespace detail;
   const std::int64_t ms = msSince1970 < kFirstMs ? kFirstMs : msSince1970 > kLastMs ? kLastMs : msSince1970;
-  const std::int64_t days = (ms >= 0 ? ms : ms - (kDayMs - 1)) / kDayMs;
-  const int ofDay = static_cast<int>(ms - days * kDayMs);
-  const CivilDay date = civilOf(days);
+  const auto fromFirst = static_cast<std::uint64_t>(ms - kFirstMs);
+  const CivilDay date = civilOf(static_cast<std::int64_t>(fromFirst / kDayMs) + kFirstMs / kDayMs);
+  const auto ofDay = static_cast<std::uint32_t>(fromFirst % kDayMs);
+  const std::uint32_t seconds = ofDay / 1000;
+  const std::uint32_t minutes = seconds / 60;
+  const auto year = static_cast<std::uint32_t>(date.year);
   std::string text = "0000-00-00T00:00:00.000Z";
-  putDigits(&text[0], 4, date.year);
-  putDigits(&text[5], 2, date.month);
-  putDigits(&text[8], 2, date.day);
-  putDigits(&text[11], 2, ofDay / 3'600'000);
-  putDigits(&text[14], 2, ofDay / 60'000 % 60);
-  putDigits(&text[17], 2, ofDay / 1000 % 60);
-  putDigits(&text[20], 3, ofDay % 1000);
+  putTwo(&text[0], year / 100);
+  putTwo(&text[2], year % 100);
+  putTwo(&text[5], static_cast<std::uint32_t>(date.month));
+  putTwo(&text[8], static_cast<std::uint32_t>(date.day));
+  putTwo(&text[11], minutes / 60);
+  putTwo(&text[14], minutes % 60);
+  putTwo(&text[17], seconds % 60);
+  text[20] = static_cast<char>('0' + ofDay % 1000 / 100);
+  putTwo(&text[21], ofDay % 100);
   return text;
 }
 

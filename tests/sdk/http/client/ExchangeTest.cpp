@@ -29,7 +29,7 @@ Gateway::Serve keepsAnswering(const std::string &body) {
   return [body](const Peer &peer) {
     do
       peer.answer("200 OK", "text/plain", body);
-    while (!peer.receive().empty());
+    while (!peer.readRequest().empty());
   };
 }
 

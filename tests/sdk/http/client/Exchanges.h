@@ -2,16 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <http/client/HttpClient.h>
-#include <unit/social/Gateway.h>
+#include <support/ScriptedHttp.h>
 
 #include <optional>
 #include <string>
 
 namespace matrixos::http::test {
 
-using social::test::ClosedPort;
-using social::test::Gateway;
-using social::test::Peer;
+using matrixos::test::Peer;
+using ClosedPort = matrixos::test::LoopbackPort;
+using Gateway = matrixos::test::ScriptedHttp;
 
 using Cause = ClientError::Cause;
 

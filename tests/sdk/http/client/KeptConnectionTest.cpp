@@ -26,7 +26,7 @@ TEST_CASE("connections are kept when asked for, else not") {
   const Gateway gateway([](const Peer &peer) {
     do
       peer.say(answerOf("x"));
-    while (!peer.receive().empty());
+    while (!peer.readRequest().empty());
   });
   HttpClient keeping({2, {}});
   for (int i = 0; i < 5; ++i) {
@@ -46,7 +46,7 @@ TEST_CASE("each server has its own, and the longest idle goes first") {
     return [&gone, name](const Peer &peer) {
       do
         peer.say(answerOf(name));
-      while (!peer.receive().empty());
+      while (!peer.readRequest().empty());
       ++gone;
     };
   };
@@ -133,7 +133,7 @@ TEST_CASE("a request that may have been executed is sent again only if it is ide
   std::atomic<int> taken{0};
   const Gateway gateway([&](const Peer &peer) {
     peer.say(answerOf("x"));
-    if (!peer.receive().empty()) ++taken;
+    if (!peer.readRequest().empty()) ++taken;
   });
   HttpClient client({2, {}});
   CHECK(client.send(kCall, urlOf(gateway), get()).body == "x");
