@@ -18,26 +18,6 @@ namespace httptest {
 using namespace matrixos;
 using namespace matrixos::api;
 
-bool eventually(const std::function<bool()> &condition, std::chrono::milliseconds patience) {
-  const auto end = Clock::now() + patience;
-  while (!condition()) {
-    if (Clock::now() >= end) return false;
-    std::this_thread::sleep_for(2ms);
-  }
-  return true;
-}
-
-TempDir::TempDir() {
-  std::string name = (std::filesystem::temp_directory_path() / "mos-http-XXXXXX").string();
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::string Answer::field(const std::string &name) const {
   for (std::size_t at = head.find("\r\n"); at != std::string::npos; at = head.find("\r\n", at + 2)) {
     const std::size_t colon = head.find(':', at + 2);

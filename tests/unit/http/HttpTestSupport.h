@@ -2,6 +2,9 @@
 
 #include "http/ApiServer.h"
 
+#include <support/TempDir.h>
+#include <support/Wait.h>
+
 #include <atomic>
 #include <filesystem>
 #include <functional>
@@ -14,25 +17,10 @@ namespace httptest {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-/// How long a test waits for something that has to happen.
-inline constexpr std::chrono::milliseconds kPatience{10000};
+using matrixos::test::eventually;
+using matrixos::test::kPatience;
+using matrixos::test::TempDir;
 inline constexpr const char *kSecret = "5eC7e7-0123456789abcdef";
-
-/// Waits until the condition holds; false when it never did.
-bool eventually(const std::function<bool()> &condition, std::chrono::milliseconds patience = kPatience);
-
-/// A fresh directory that goes away again.
-class TempDir {
-public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir &) = delete;
-  TempDir &operator=(const TempDir &) = delete;
-  const std::filesystem::path &path() const { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 /// One parsed answer.
 struct Answer {
