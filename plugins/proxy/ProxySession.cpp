@@ -7,6 +7,7 @@
 #include <matrixos/text/time.hpp>
 
 #include <http/codec/Grammar.h>
+#include <http/pages/Page.h>
 
 #include <algorithm>
 #include <chrono>
@@ -156,7 +157,7 @@ void ProxySession::wake(http::Exchange &exchange) {
   const std::chrono::milliseconds deadline = options().wakeDeadline;
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
   waitEnds_ = std::chrono::steady_clock::now() + deadline;
-  pageDue_ = pageAfter < deadline && isNavigation(exchange.request());
+  pageDue_ = pageAfter < deadline && http::isNavigation(exchange.request());
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
   const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
@@ -171,7 +172,7 @@ void ProxySession::wake(http::Exchange &exchange) {
 
 /// Nobody else can wait now. A browser comes again by itself.
 void ProxySession::turnAway(http::Exchange &exchange, WakeGate::Entry full) {
-  if (isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
+  if (http::isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
   const bool one = full == WakeGate::Entry::InstanceFull;
   tellToComeAgain(exchange,
                   one ? "too many requests wait for this instance to start"
@@ -365,7 +366,7 @@ void ProxySession::writeResponse(http::Exchange &exchange, http::ResponseHead &h
 }
 
 void ProxySession::fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {
-  http::LocalResponse response = errorResponse(wantsPage(exchange.request()), status, sentence, retryAfter);
+  http::LocalResponse response = errorResponse(http::wantsPage(exchange.request()), status, sentence, retryAfter);
   response.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(response));
 }

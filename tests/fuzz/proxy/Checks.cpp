@@ -5,6 +5,7 @@
 #include <http/codec/HopByHop.h>
 #include <http/codec/RequestParser.h>
 #include <http/codec/ResponseParser.h>
+#include <http/pages/Page.h>
 #include <proxy/ErrorPage.h>
 #include <proxy/HeaderPolicy.h>
 #include <proxy/HostRouter.h>
@@ -152,8 +153,8 @@ void checkPolicy(std::string_view input) {
   if (parser.parse(request, http::HeadLimits{}, head) != http::ParseResult::Complete) return;
   const RoutingDecision decision = router.route(head);
   checkDecision(decision, head);
-  wantsPage(head);
-  isNavigation(head);
+  http::wantsPage(head);
+  http::isNavigation(head);
 
   const PeerFacts peer = policy.peer((choice & 2U) != 0   ? http::Address()
                                      : (choice & 1U) != 0 ? http::Address::fromIp("10.1.2.3", 80)
