@@ -16,8 +16,8 @@ class Address {
 public:
   Address() noexcept;
 
-  /// "127.0.0.1:9000", "[::1]:9000", "unix:/run/x.sock". Throws matrixos::Error(InvalidArgument); names are not
-  /// resolved, since a data plane must not wait for a resolver.
+  /// "127.0.0.1:9000", "[::1]:9000", "unix:/run/x.sock". Throws matrixos::Error(InvalidArgument); names are
+  /// another matter, see HostName: a data plane must not wait for a resolver.
   static Address parse(std::string_view text);
   static Address fromIp(std::string_view ip, std::uint16_t port);
   static Address fromSystem(const sockaddr *address, socklen_t size) noexcept;
