@@ -6,9 +6,9 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace matrixos::test;
@@ -33,14 +33,15 @@ doctest::String toString(const Counts &counts) {
       .c_str();
 }
 
-/// The daemon that counts.
+/// A daemon that counts.
 class CountedPlatform {
 public:
-  explicit CountedPlatform(DaemonProcess::Values values) : platform_(counted(std::move(values), file_)) {
-    ::unsetenv("MATRIXOS_TALLY");
+  explicit CountedPlatform(DaemonProcess::Values values) : platform_(std::move(values)) {
+    CHECK(platform_.daemon.stop() == 0);
+    platform_.daemon.launch({"env", "MATRIXOS_TALLY=" + file_.string()});
+    REQUIRE(platform_.daemon.waitUntilServing());
   }
   SimulatedPlatform *operator->() { return &platform_; }
-  SimulatedPlatform &operator*() { return platform_; }
 
   Counts counts() const {
     std::ifstream lines(file_);
@@ -65,11 +66,6 @@ public:
   }
 
 private:
-  static DaemonProcess::Values counted(DaemonProcess::Values values, const std::filesystem::path &file) {
-    ::setenv("MATRIXOS_TALLY", file.c_str(), 1);
-    return values;
-  }
-
   TempDir dir_;
   std::filesystem::path file_ = dir_.path() / "tally";
   SimulatedPlatform platform_;
