@@ -1,6 +1,6 @@
 #pragma once
 
-#include "StringMap.h"
+#include "Surroundings.h"
 
 #include <cstdint>
 #include <mutex>
@@ -10,13 +10,6 @@
 #include <vector>
 
 namespace matrixos::lifecycle {
-
-/// Uses of one instance that the orchestrator has not been told of yet.
-struct PendingUse {
-  std::string handle;
-  std::int64_t atMs = 0; ///< wall clock, the latest
-  std::uint64_t count = 0;
-};
 
 /// Uses within one minute of the wall clock.
 struct UseBucket {

@@ -49,13 +49,13 @@ std::chrono::milliseconds IdlePolicy::idleFor(std::string_view handle) const {
 }
 
 bool IdlePolicy::isIdle(std::string_view handle, std::chrono::milliseconds timeout) const {
-  return index_.status(handle) == InstanceStatus::Running && idleFor(handle) > timeout;
+  return index_.runs(handle) && idleFor(handle) > timeout;
 }
 
 std::deque<std::string> IdlePolicy::findIdle(std::int64_t seenBeforeBootMs) {
   std::deque<std::string> idle;
   for (std::string &handle : ledger_.seenBefore(seenBeforeBootMs)) {
-    if (index_.status(handle) == InstanceStatus::Running)
+    if (index_.runs(handle))
       idle.push_back(std::move(handle));
     else
       ledger_.forget(handle, seenBeforeBootMs); // its time begins anew when it runs again
@@ -98,9 +98,9 @@ void IdlePolicy::tryStop(const std::string &handle, std::chrono::milliseconds ti
   std::uint64_t seq = 0;
   try {
     if (auto use = ledger_.take(handle)) platform_.record({*std::move(use)});
-    const InstanceView view = parseInstance(platform_.fetch(handle));
-    if (!view.running()) return;
-    seq = view.activitySeq;
+    const auto record = InstanceRecord::parse(platform_.fetch(handle));
+    if (!record.running()) return;
+    seq = record.activitySeq;
   } catch (const Error &error) {
     if (error.status() != Status::NotFound) observer_(handle, Result::Failed, &error);
     return;

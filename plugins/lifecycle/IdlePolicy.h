@@ -1,9 +1,8 @@
 #pragma once
 
 #include "ActivityLedger.h"
-#include "Clock.h"
 #include "InstanceIndex.h"
-#include "Platform.h"
+#include "Surroundings.h"
 
 #include <chrono>
 #include <deque>

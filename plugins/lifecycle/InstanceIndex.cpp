@@ -2,29 +2,34 @@
 
 namespace matrixos::lifecycle {
 
-InstanceIndex::Change InstanceIndex::apply(const InstanceView &view) {
+InstanceIndex::Change InstanceIndex::apply(const InstanceRecord &record) {
   const std::lock_guard lock(mutex_);
   Change change;
-  const auto known = entries_.find(view.handle);
-  if (view.status == InstanceStatus::Deleted) {
-    if (known == entries_.end() || known->second.rev > view.rev) return change;
+  const auto known = entries_.find(record.handle);
+  if (record.status == InstanceStatus::Deleted) {
+    if (known == entries_.end() || known->second.rev > record.rev) return change;
     entries_.erase(known);
     change.accepted = change.removed = true;
     return change;
   }
-  Entry &entry = known != entries_.end() ? known->second : entries_[view.handle];
-  if (entry.rev > view.rev) return change;
+  Entry &entry = known != entries_.end() ? known->second : entries_[record.handle];
+  if (entry.rev > record.rev) return change;
   change.accepted = true;
-  change.activityMoved = entry.rev != 0 && view.activitySeq > entry.activitySeq;
-  entry = Entry{view.rev, view.activitySeq, view.status};
+  change.activityMoved = entry.rev != 0 && record.activitySeq > entry.activitySeq;
+  entry = Entry{record.rev, record.activitySeq, record.status};
   return change;
 }
 
-std::optional<InstanceStatus> InstanceIndex::status(std::string_view handle) const {
+std::optional<InstanceIndex::Entry> InstanceIndex::find(std::string_view handle) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(handle);
   if (found == entries_.end()) return std::nullopt;
-  return found->second.status;
+  return found->second;
+}
+
+bool InstanceIndex::runs(std::string_view handle) const {
+  const auto known = find(handle);
+  return known && known->status == InstanceStatus::Running;
 }
 
 std::size_t InstanceIndex::size() const {

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "InstanceView.h"
-#include "StringMap.h"
+#include "Surroundings.h"
 
 #include <mutex>
 #include <optional>
@@ -20,18 +19,19 @@ public:
     bool removed = false;
   };
 
-  Change apply(const InstanceView &view);
-  /// Nothing for an unknown handle.
-  std::optional<InstanceStatus> status(std::string_view handle) const;
-  std::size_t size() const;
-
-private:
   struct Entry {
     std::uint64_t rev = 0;
     std::uint64_t activitySeq = 0;
     InstanceStatus status = InstanceStatus::Unknown;
   };
 
+  Change apply(const InstanceRecord &record);
+  /// Nothing for an unknown handle.
+  std::optional<Entry> find(std::string_view handle) const;
+  bool runs(std::string_view handle) const;
+  std::size_t size() const;
+
+private:
   mutable std::mutex mutex_;
   StringMap<Entry> entries_;
 };

@@ -1,11 +1,10 @@
 #include "LifecyclePlugin.h"
 
-#include <matrixos/json.hpp>
+#include <matrixos/json_text.hpp>
 #include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 namespace matrixos::lifecycle {
@@ -17,6 +16,8 @@ constexpr std::chrono::milliseconds kTick{200};
 /// Accepted starts are carried on for as long as the orchestrator likes; this ends our waiting if it never answers.
 constexpr std::chrono::milliseconds kStartPatience{std::chrono::minutes(10)};
 constexpr std::chrono::milliseconds kStopPatience{std::chrono::minutes(5)};
+/// For answers of the orchestrator that are inside a part when the plugin stops.
+constexpr std::chrono::milliseconds kLastAnswers{std::chrono::seconds(10)};
 constexpr std::size_t kBatch = 1024;
 
 constexpr mos_config_key kKeys[] = {
@@ -56,15 +57,6 @@ Series idleStops(const Metrics &metrics, std::string_view result) {
 
 double seconds(std::int64_t ms) {
   return static_cast<double>(ms) / 1000;
-}
-
-/// Lets go of a part and waits for answers of the orchestrator that are inside it; later ones find nobody.
-template <typename Part>
-void retire(std::shared_ptr<Part> &part) noexcept {
-  const std::weak_ptr<Part> left = part;
-  part.reset();
-  while (!left.expired())
-    std::this_thread::yield();
 }
 
 } // namespace
@@ -122,12 +114,12 @@ void LifecyclePlugin::start() {
     probing.maxTimeout = config_.getDuration("probe_timeout");
     probing.minTimeout = std::min(probing.minTimeout, probing.maxTimeout);
     probe_ = std::make_unique<ReadinessProbe>(probing);
-    wakes_ = std::make_shared<WakeCoordinator>(
-        clock_, *platform_, *probe_, wakeSettings(),
-        [this](WakeCoordinator::Event event, const WakePhases &phases) { onWake(event, phases); });
-    idle_ = std::make_shared<IdlePolicy>(clock_, index_, ledger_, *platform_, idleSettings(),
-                                         [this](std::string_view handle, IdlePolicy::Result result,
-                                                const Error *error) { onIdle(handle, result, error); });
+    wakes_.make(clock_, index_, *platform_, *probe_, wakeSettings(),
+                [this](WakeCoordinator::Event event, const WakePhases &phases) { onWake(event, phases); });
+    idle_.make(clock_, index_, ledger_, *platform_, idleSettings(),
+               [this](std::string_view handle, IdlePolicy::Result result, const Error *error) {
+                 onIdle(handle, result, error);
+               });
     probe_->run([this] { return wakes_->expire(); });
     const mos_instance_watcher watcher{this,
                                        [](void *ctx, std::uint64_t, mos_str, mos_str record) {
@@ -145,11 +137,13 @@ void LifecyclePlugin::start() {
 }
 
 void LifecyclePlugin::stop() {
-  shutDown();
+  if (!shutDown()) {
+    throw Error(Status::DeadlineExceeded, "an answer of the orchestrator did not come to its end", "STUCK");
+  }
 }
 
-void LifecyclePlugin::shutDown() noexcept {
-  if (!probe_) return;
+bool LifecyclePlugin::shutDown() noexcept {
+  if (!probe_) return true;
   services_.withdraw(MOS_LIFECYCLE_1, "");
   timers_.cancelAll();
   if (watch_) orchestrator_->unwatch(*std::exchange(watch_, std::nullopt));
@@ -158,9 +152,10 @@ void LifecyclePlugin::shutDown() noexcept {
   });
   probe_->stop();
   guarded(nullptr, [&] { flush(); });
-  retire(wakes_);
-  retire(idle_);
+  const bool woken = wakes_.retire(kLastAnswers);
+  const bool idled = idle_.retire(kLastAnswers);
   probe_.reset();
+  return woken && idled;
 }
 
 void LifecyclePlugin::reconfigure() {
@@ -193,25 +188,23 @@ void LifecyclePlugin::reportActivity(const mos_activity *items, std::uint32_t co
 }
 
 std::string LifecyclePlugin::describe(std::string_view handle) {
-  const InstanceView view = parseInstance(platform_->fetch(handle));
+  const auto record = InstanceRecord::parse(platform_->fetch(handle));
   const auto idle = idle_->idleFor(handle);
   const auto timeout = idle_->settings().idleTimeout;
-  json::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object.set("handle", view.handle);
-  object.set("idleMs", static_cast<Poco::Int64>(idle.count()));
-  if (view.running() && timeout.count() != 0)
-    object.set("stopsInMs", static_cast<Poco::Int64>(std::max<std::int64_t>(0, (timeout - idle).count())));
-  else
-    object.set("stopsInMs", json::Value());
-  json::Array::Ptr uses = new json::Array;
+  JsonArray uses;
   for (const UseBucket &bucket : ledger_.recent(handle)) {
-    json::Object::Ptr entry = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-    entry->set("at", formatTime(bucket.atMs));
-    entry->set("count", static_cast<Poco::UInt64>(bucket.count));
-    uses->add(entry);
+    JsonObject use;
+    use.add("at", formatTime(std::max<std::int64_t>(0, bucket.atMs))).add("count", bucket.count);
+    uses.add(std::move(use).str());
   }
-  object.set("activity", uses);
-  return json::dump(object);
+  JsonObject out;
+  out.add("handle", record.handle).add("idleMs", std::int64_t{idle.count()});
+  if (record.running() && timeout.count() != 0)
+    out.add("stopsInMs", std::max<std::int64_t>(0, (timeout - idle).count()));
+  else
+    out.addRaw("stopsInMs", "null");
+  out.addRaw("activity", std::move(uses).str());
+  return std::move(out).str();
 }
 
 void LifecyclePlugin::tick() {
@@ -239,21 +232,19 @@ void LifecyclePlugin::flush() {
   }
 }
 
-void LifecyclePlugin::onRecord(std::string_view record) {
-  InstanceView view;
+void LifecyclePlugin::onRecord(std::string_view json) {
+  InstanceRecord record;
   try {
-    view = parseInstance(record);
+    record = InstanceRecord::parse(json);
   } catch (const Error &error) {
     log_.warning("a record of the orchestrator makes no sense", {{"error", error.what()}});
     return;
   }
   // Before the index says that it runs: whoever finds it there has to find it fresh.
-  if (view.running() && index_.status(view.handle) != InstanceStatus::Running) {
-    ledger_.touch(view.handle, clock_.bootMs());
-  }
-  const InstanceIndex::Change change = index_.apply(view);
-  if (change.activityMoved) ledger_.touch(view.handle, clock_.bootMs());
-  if (change.accepted) wakes_->changed(view);
+  if (record.running() && !index_.runs(record.handle)) ledger_.touch(record.handle, clock_.bootMs());
+  const InstanceIndex::Change change = index_.apply(record);
+  if (change.activityMoved) ledger_.touch(record.handle, clock_.bootMs());
+  if (change.accepted) wakes_->changed(record, json);
 }
 
 void LifecyclePlugin::onWake(WakeCoordinator::Event event, const WakePhases &phases) {

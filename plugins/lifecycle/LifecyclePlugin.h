@@ -1,11 +1,10 @@
 #pragma once
 
 #include "ActivityLedger.h"
-#include "Clock.h"
 #include "IdlePolicy.h"
 #include "InstanceIndex.h"
-#include "Platform.h"
 #include "ReadinessProbe.h"
+#include "Retirable.h"
 #include "WakeCoordinator.h"
 
 #include <matrixos/lifecycle.hpp>
@@ -63,7 +62,8 @@ private:
   void onIdle(std::string_view handle, IdlePolicy::Result result, const Error *error);
   IdlePolicy::Settings idleSettings() const;
   WakeCoordinator::Settings wakeSettings() const;
-  void shutDown() noexcept;
+  /// False: somebody is still inside.
+  bool shutDown() noexcept;
 
   const Config config_;
   const Log log_;
@@ -77,8 +77,8 @@ private:
   std::optional<OrchestratorClient> orchestrator_;
   std::unique_ptr<OrchestratorPlatform> platform_;
   std::unique_ptr<ReadinessProbe> probe_;
-  std::shared_ptr<WakeCoordinator> wakes_;
-  std::shared_ptr<IdlePolicy> idle_;
+  Retirable<WakeCoordinator> wakes_;
+  Retirable<IdlePolicy> idle_;
   std::optional<std::uint64_t> watch_;
   std::uint64_t probesReported_ = 0; ///< of the tick alone
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "InstanceView.h"
+#include "Surroundings.h"
 
 #include <cstdint>
 #include <string>

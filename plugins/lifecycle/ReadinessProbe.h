@@ -1,7 +1,6 @@
 #pragma once
 
 #include "ProbeAttempt.h"
-#include "Prober.h"
 
 #include <atomic>
 #include <chrono>

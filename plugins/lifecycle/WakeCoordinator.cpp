@@ -1,6 +1,7 @@
 #include "WakeCoordinator.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace matrixos::lifecycle {
 
@@ -18,20 +19,9 @@ Error stopping() {
 }
 
 /// The contract of ensure_running knows few failures: what is not "no such instance" is "the start failed".
-Error startFailure(const Outcome &outcome) {
-  const Error &cause = *outcome.error;
+Error startFailure(const Error &cause) {
   if (cause.status() == Status::NotFound) return cause;
   return Error(Status::Unavailable, cause.what(), cause.reason(), cause.retryAfterMs());
-}
-
-std::string envelope(std::string_view instance, const WakePhases &phases) {
-  std::string text;
-  text.reserve(instance.size() + 96);
-  text.append(R"({"instance":)").append(instance);
-  text.append(R"(,"phases":{"queueMs":)").append(std::to_string(phases.queueMs));
-  text.append(R"(,"engineMs":)").append(std::to_string(phases.engineMs));
-  text.append(R"(,"readyMs":)").append(std::to_string(phases.readyMs)).append("}}");
-  return text;
 }
 
 std::int64_t millis(std::int64_t nanos) {
@@ -40,9 +30,18 @@ std::int64_t millis(std::int64_t nanos) {
 
 } // namespace
 
-WakeCoordinator::WakeCoordinator(const Clock &clock, Platform &platform, Prober &prober, Settings settings,
-                                 Observer observer)
-    : clock_(clock), platform_(platform), prober_(prober), observer_(std::move(observer)), settings_(settings) {}
+std::vector<Target> targetsOf(const InstanceRecord &record, std::string_view endpoint) {
+  std::vector<Target> found;
+  std::copy_if(record.endpoints.begin(), record.endpoints.end(), std::back_inserter(found),
+               [&](const Target &target) { return target.name == endpoint; });
+  std::stable_partition(found.begin(), found.end(), [](const Target &target) { return target.scope == "bridge"; });
+  return found;
+}
+
+WakeCoordinator::WakeCoordinator(const Clock &clock, const InstanceIndex &index, Platform &platform, Prober &prober,
+                                 Settings settings, Observer observer)
+    : clock_(clock), index_(index), platform_(platform), prober_(prober), observer_(std::move(observer)),
+      settings_(settings) {}
 
 std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view endpoint, std::int64_t deadlineNanos,
                                       Completion &done) {
@@ -52,100 +51,99 @@ std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view 
   if (deadlineNanos <= clock_.monotonicNanos()) {
     throw Error(Status::DeadlineExceeded, "no time was left to wake the instance");
   }
-  std::string record = platform_.fetch(handle);
-  InstanceView view = parseInstance(record);
-  std::uint64_t ticket = 0;
-  std::uint64_t startWake = 0;
-  {
-    std::unique_lock lock(mutex_);
-    // A wake may have ended between the look-up and the lock: by the old record it would be started once more.
-    for (int tries = 0; tries < 3 && !shutDown_ && knowsNewer(view); ++tries) {
-      lock.unlock();
-      record = platform_.fetch(handle);
-      view = parseInstance(record);
-      lock.lock();
+  std::unique_lock lock(mutex_);
+  std::optional<InstanceRecord> fetched;
+  std::string json;
+  Wake *wake = findOrBegin(handle);
+  for (int tries = 0; wake == nullptr; ++tries) {
+    // A wake may end between the look-up and the lock: by an old record it would be started once more.
+    if (fetched && (tries > 3 || !knowsNewer(*fetched))) {
+      if (fetched->gone()) throw notFound(handle);
+      if (remembered(*fetched, endpoint)) break;
+      wake = &begin(*std::move(fetched), std::move(json));
+      break;
     }
-    if (shutDown_) throw stopping();
-    if (view.gone()) throw notFound(handle);
-    if (!remembered(view, endpoint)) {
-      if (waiters_.size() >= settings_.maxWaiters) {
-        throw Error(Status::ResourceExhausted, "too many requests wait for instances to wake", "TOO_MANY_WAITERS",
-                    1000);
-      }
-      Wake &wake = findOrBegin(view);
-      ticket = addWaiter(wake, handle, endpoint, deadlineNanos, done);
-      if (wake.stage == Stage::Starting && std::exchange(wake.startDue, false)) startWake = wake.id;
-    }
+    lock.unlock();
+    json = platform_.fetch(handle);
+    fetched = InstanceRecord::parse(json);
+    lock.lock();
+    wake = findOrBegin(handle);
   }
-  if (ticket == 0) {
-    done.succeed(envelope(record, {}));
+  if (wake != nullptr && remembered(wake->record, endpoint)) json = std::exchange(wake, nullptr)->json;
+  if (wake == nullptr) { // it answers
+    lock.unlock();
+    done.succeed(WakeAnswer{json, 0, {}}.toJson());
     return 0;
   }
-  if (startWake != 0) startEngine(view.handle, startWake);
-  const std::lock_guard lock(mutex_);
+  requireRoom();
+  const std::uint64_t ticket = addWaiter(*wake, handle, endpoint, deadlineNanos, done);
+  if (!std::exchange(wake->startDue, false)) return ticket;
+  const std::uint64_t id = wake->id;
+  lock.unlock();
+  startEngine(std::string(handle), id);
+  lock.lock();
   return waiters_.count(ticket) != 0 ? ticket : 0;
 }
 
-WakeCoordinator::Wake &WakeCoordinator::findOrBegin(const InstanceView &view) {
-  const auto [found, fresh] = wakes_.try_emplace(view.handle);
-  Wake &wake = found->second;
-  if (!fresh) return wake;
+/// The wake under way, or one that begins because the watch says that the instance does not run. Null: the orchestrator
+/// has to be asked.
+WakeCoordinator::Wake *WakeCoordinator::findOrBegin(std::string_view handle) {
+  if (shutDown_) throw stopping();
+  if (const auto found = wakes_.find(handle); found != wakes_.end()) return &found->second;
+  const auto known = index_.find(handle);
+  if (!known) return nullptr;
+  InstanceRecord record;
+  record.handle = handle;
+  record.rev = known->rev;
+  record.status = known->status;
+  return record.running() || record.gone() || knowsNewer(record) ? nullptr : &begin(std::move(record), {});
+}
+
+WakeCoordinator::Wake &WakeCoordinator::begin(InstanceRecord record, std::string json) {
+  requireRoom();
+  Wake &wake = wakes_[record.handle];
   wake.id = ++lastId_;
-  wake.view = view;
   wake.askedNanos = clock_.monotonicNanos();
-  if (view.running()) {
+  if (record.running()) {
     wake.stage = Stage::Probing;
     wake.runningNanos = wake.askedNanos;
   } else {
     wake.starts = 1;
     wake.startDue = true;
   }
+  wake.record = std::move(record);
+  wake.json = std::move(json);
   return wake;
+}
+
+void WakeCoordinator::requireRoom() const {
+  if (waiters_.size() < settings_.maxWaiters) return;
+  throw Error(Status::ResourceExhausted, "too many requests wait for instances to wake", "TOO_MANY_WAITERS", 1000);
 }
 
 void WakeCoordinator::startEngine(const std::string &handle, std::uint64_t wakeId) {
   platform_.start(handle, [weak = weak_from_this(), handle, wakeId](const Outcome &outcome) {
-    if (const auto self = weak.lock()) self->startEnded(handle, wakeId, outcome);
+    if (outcome.status == Status::Ok) return; // the watch brings the record
+    if (const auto self = weak.lock()) self->startFailed(handle, wakeId, *outcome.error);
   });
 }
 
-void WakeCoordinator::startEnded(const std::string &handle, std::uint64_t wakeId, const Outcome &outcome) {
-  std::optional<Error> failure;
-  InstanceView view;
-  if (outcome.status != Status::Ok) {
-    failure = startFailure(outcome);
-  } else {
-    try {
-      view = parseInstance(outcome.json);
-    } catch (const std::exception &e) {
-      failure = Error(Status::Unavailable, std::string("the orchestrator's answer makes no sense: ") + e.what());
-    }
-  }
+void WakeCoordinator::startFailed(const std::string &handle, std::uint64_t wakeId, const Error &cause) {
   Deliveries out;
   {
     const std::lock_guard lock(mutex_);
     const auto found = wakes_.find(handle);
     if (found == wakes_.end() || found->second.id != wakeId || found->second.stage != Stage::Starting) return;
-    Wake &wake = found->second;
-    if (failure) {
-      failAll(found, *failure, out);
-    } else {
-      wake.stage = Stage::Probing;
-      wake.runningNanos = clock_.monotonicNanos();
-      if (view.rev >= wake.view.rev) wake.view = std::move(view);
-      if (wake.slots.empty())
-        wakes_.erase(found);
-      else
-        probeAll(wake);
-    }
+    failAll(found, startFailure(cause), out);
   }
-  if (failure) observer_(Event::StartFailed, {});
-  deliver(std::move(out), handle, {});
+  observer_(Event::StartFailed, {});
+  deliver(std::move(out));
 }
 
 void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint,
                                std::uint64_t probeId, const Target &target) {
   Deliveries out;
+  std::string json;
   WakePhases took;
   bool report = false;
   {
@@ -158,11 +156,12 @@ void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, 
     slot->second.probeId = 0; // it ended by itself
 
     Ready &ready = ready_[handle];
-    ready.rev = wake.view.rev;
+    ready.rev = wake.record.rev;
     std::erase_if(ready.targets, [&](const Target &old) { return old.name == endpoint; });
     ready.targets.push_back(target);
 
     took = phases(wake);
+    json = WakeAnswer{wake.json, 0, took}.toJson();
     report = wake.starts != 0 && !std::exchange(wake.reported, true);
     const std::set<std::uint64_t> tickets = slot->second.tickets; // the slot goes with its last waiter
     for (const std::uint64_t ticket : tickets)
@@ -170,7 +169,7 @@ void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, 
     if (wake.slots.empty()) wakes_.erase(found);
   }
   if (report) observer_(Event::Woken, took);
-  deliver(std::move(out), handle, took);
+  deliver(std::move(out), json);
 }
 
 void WakeCoordinator::forget(std::uint64_t ticket) {
@@ -184,30 +183,40 @@ void WakeCoordinator::forget(std::uint64_t ticket) {
     // A start under way is carried on; the next caller joins it.
     if (wake->second.slots.empty() && wake->second.stage == Stage::Probing) wakes_.erase(wake);
   }
-  deliver(std::move(out), {}, {});
+  deliver(std::move(out));
 }
 
-void WakeCoordinator::changed(const InstanceView &view) {
+void WakeCoordinator::changed(const InstanceRecord &record, std::string_view json) {
   Deliveries out;
   std::uint64_t startWake = 0;
   bool failed = false;
   {
     const std::lock_guard lock(mutex_);
-    updateReady(view);
-    const auto found = wakes_.find(view.handle);
-    if (found == wakes_.end() || view.rev <= found->second.view.rev) return;
+    updateReady(record);
+    const auto found = wakes_.find(record.handle);
+    if (found == wakes_.end() || record.rev <= found->second.record.rev) return;
     Wake &wake = found->second;
-    wake.view = view;
-    if (view.gone()) {
-      failAll(found, notFound(view.handle), out);
+    wake.record = record;
+    wake.json = json;
+    if (record.gone()) {
+      failAll(found, notFound(record.handle), out);
     } else if (wake.stage == Stage::Starting) {
-      if (view.starting && wake.engineNanos == 0) wake.engineNanos = clock_.monotonicNanos();
-    } else if (view.running()) {
+      if (record.phase == InstancePhase::Starting && wake.engineNanos == 0) {
+        wake.engineNanos = clock_.monotonicNanos();
+      } else if (record.running()) {
+        wake.stage = Stage::Probing;
+        wake.runningNanos = clock_.monotonicNanos();
+        if (wake.slots.empty())
+          wakes_.erase(found); // nobody waits any more
+        else
+          probeAll(wake);
+      }
+    } else if (record.running()) {
       probeAll(wake);
-    } else if (view.status == InstanceStatus::Failed) {
+    } else if (record.status == InstanceStatus::Failed) {
       failed = true;
-      failAll(found, Error(Status::Unavailable, "the instance failed: " + view.lastError, "INSTANCE_FAILED"), out);
-    } else if (view.status == InstanceStatus::Stopped || view.status == InstanceStatus::Sleeping) {
+      failAll(found, Error(Status::Unavailable, "the instance failed: " + record.lastError, "INSTANCE_FAILED"), out);
+    } else if (record.status == InstanceStatus::Stopped || record.status == InstanceStatus::Sleeping) {
       if (restart(wake)) {
         startWake = wake.id;
       } else {
@@ -217,8 +226,8 @@ void WakeCoordinator::changed(const InstanceView &view) {
     }
   }
   if (failed) observer_(Event::StartFailed, {});
-  if (startWake != 0) startEngine(view.handle, startWake);
-  deliver(std::move(out), view.handle, {});
+  if (startWake != 0) startEngine(record.handle, startWake);
+  deliver(std::move(out));
 }
 
 std::int64_t WakeCoordinator::expire() {
@@ -243,7 +252,7 @@ std::int64_t WakeCoordinator::expire() {
   }
   for (std::size_t i = 0; i < out.size(); ++i)
     observer_(Event::WaiterExpired, {});
-  deliver(std::move(out), {}, {});
+  deliver(std::move(out));
   return next;
 }
 
@@ -256,7 +265,7 @@ void WakeCoordinator::shutdown() {
       failAll(wakes_.begin(), stopping(), out);
     ready_.clear();
   }
-  deliver(std::move(out), {}, {});
+  deliver(std::move(out));
 }
 
 void WakeCoordinator::configure(Settings settings) {
@@ -269,30 +278,31 @@ std::size_t WakeCoordinator::waiters() const {
   return waiters_.size();
 }
 
-bool WakeCoordinator::remembered(const InstanceView &view, std::string_view endpoint) const {
-  const auto known = ready_.find(view.handle);
-  if (!view.running() || known == ready_.end()) return false;
+bool WakeCoordinator::remembered(const InstanceRecord &record, std::string_view endpoint) const {
+  const auto known = ready_.find(record.handle);
+  if (!record.running() || known == ready_.end()) return false;
   return std::any_of(known->second.targets.begin(), known->second.targets.end(), [&](const Target &target) {
     return target.name == endpoint &&
-           std::find(view.endpoints.begin(), view.endpoints.end(), target) != view.endpoints.end();
+           std::find(record.endpoints.begin(), record.endpoints.end(), target) != record.endpoints.end();
   });
 }
 
-bool WakeCoordinator::knowsNewer(const InstanceView &view) const {
-  const auto known = ready_.find(view.handle);
-  return known != ready_.end() && known->second.rev > view.rev;
+bool WakeCoordinator::knowsNewer(const InstanceRecord &record) const {
+  const auto ready = ready_.find(record.handle);
+  const auto watched = index_.find(record.handle);
+  return (ready != ready_.end() && ready->second.rev > record.rev) || (watched && watched->rev > record.rev);
 }
 
-void WakeCoordinator::updateReady(const InstanceView &view) {
-  const auto known = ready_.find(view.handle);
-  if (known == ready_.end() || view.rev < known->second.rev) return;
-  known->second.rev = view.rev;
-  if (!view.running()) {
+void WakeCoordinator::updateReady(const InstanceRecord &record) {
+  const auto known = ready_.find(record.handle);
+  if (known == ready_.end() || record.rev < known->second.rev) return;
+  known->second.rev = record.rev;
+  if (!record.running()) {
     ready_.erase(known);
     return;
   }
   std::erase_if(known->second.targets, [&](const Target &target) {
-    return std::find(view.endpoints.begin(), view.endpoints.end(), target) == view.endpoints.end();
+    return std::find(record.endpoints.begin(), record.endpoints.end(), target) == record.endpoints.end();
   });
 }
 
@@ -351,14 +361,14 @@ void WakeCoordinator::probe(Wake &wake, const std::string &endpoint, Slot &slot)
     const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(settings_.readyTimeout).count();
     slot.readyByNanos = clock_.monotonicNanos() + timeout;
   }
-  std::vector<Target> targets = wake.view.targets(endpoint);
+  std::vector<Target> targets = targetsOf(wake.record, endpoint);
   if (slot.probeId != 0 && targets == slot.targets) return;
   cancelProbe(slot);
   slot.targets = std::move(targets);
   if (slot.targets.empty()) return; // a later record will bring them
   slot.probeId = ++lastId_;
   prober_.begin(slot.probeId, slot.targets,
-                [weak = weak_from_this(), handle = wake.view.handle, wakeId = wake.id, endpoint,
+                [weak = weak_from_this(), handle = wake.record.handle, wakeId = wake.id, endpoint,
                  id = slot.probeId](const Target &target) {
                   if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id, target);
                 });
@@ -395,22 +405,10 @@ WakePhases WakeCoordinator::phases(const Wake &wake) const {
           millis(clock_.monotonicNanos() - wake.runningNanos)};
 }
 
-void WakeCoordinator::deliver(Deliveries &&deliveries, std::string_view handle, const WakePhases &phases) {
-  if (deliveries.empty()) return;
-  std::optional<Error> failure;
-  std::string json;
-  if (std::any_of(deliveries.begin(), deliveries.end(), [](const Delivery &d) { return !d.error; })) {
-    try {
-      json = envelope(platform_.fetch(handle), phases);
-    } catch (const Error &error) {
-      failure = error; // destroyed between its answer and ours
-    }
-  }
+void WakeCoordinator::deliver(Deliveries &&deliveries, std::string_view json) {
   for (Delivery &delivery : deliveries) {
     if (delivery.error)
       delivery.done.fail(*delivery.error);
-    else if (failure)
-      delivery.done.fail(*failure);
     else
       delivery.done.succeed(json);
   }

@@ -1,12 +1,10 @@
 #pragma once
 
-#include "Clock.h"
-#include "InstanceView.h"
-#include "Platform.h"
-#include "Prober.h"
-#include "StringMap.h"
+#include "InstanceIndex.h"
+#include "Surroundings.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/wake_answer.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -24,15 +22,14 @@
 
 namespace matrixos::lifecycle {
 
-/// What a wake took, in milliseconds.
-struct WakePhases {
-  std::int64_t queueMs = 0;  ///< until the engine was at work, where the orchestrator tells; else 0
-  std::int64_t engineMs = 0; ///< until the orchestrator said it runs
-  std::int64_t readyMs = 0;  ///< until the endpoint answered HTTP
-};
+/// The addresses of one endpoint, those inside the machine first: a published port may be answered by a userland proxy
+/// long before the instance listens.
+std::vector<Target> targetsOf(const InstanceRecord &record, std::string_view endpoint);
 
 /// Lets any number of callers wait for one instance to run and to answer HTTP, and starts it once for all of them.
-/// Nothing blocks: answers come through completions, deadlines through expire(), which the prober's thread calls.
+/// Nothing blocks: answers come through completions, deadlines through expire(), which the prober's thread calls. What
+/// the orchestrator's watch brings is all it needs to know of an instance that has to be started: the record is neither
+/// fetched nor taken from the start's answer. One that runs already is fetched by the first caller.
 /// Completions are called without any lock held. Thread-safe. Make it with std::make_shared: the orchestrator's
 /// answers that come after its end find nobody and are dropped.
 class WakeCoordinator : public std::enable_shared_from_this<WakeCoordinator> {
@@ -45,8 +42,9 @@ public:
   /// Hears of each wake's end once (phases are set when it succeeded), and of each waiter that ran out of time.
   using Observer = std::function<void(Event event, const WakePhases &phases)>;
 
-  /// References are borrowed.
-  WakeCoordinator(const Clock &clock, Platform &platform, Prober &prober, Settings settings, Observer observer);
+  /// References are borrowed. `index` has taken in each record before changed() is called with it.
+  WakeCoordinator(const Clock &clock, const InstanceIndex &index, Platform &platform, Prober &prober, Settings settings,
+                  Observer observer);
 
   /// Gives the ticket, 0 when `done` was answered at once. `deadlineNanos` is on CLOCK_MONOTONIC or MOS_NO_DEADLINE.
   /// Throws matrixos::Error, and then leaves `done` alone: NotFound, InvalidArgument (endpoint), DeadlineExceeded,
@@ -55,8 +53,8 @@ public:
                        Completion &done);
   /// The caller no longer waits. A ticket that was answered is ignored.
   void forget(std::uint64_t ticket);
-  /// A newer record, from the orchestrator's watch.
-  void changed(const InstanceView &view);
+  /// A newer record, from the orchestrator's watch, with its JSON.
+  void changed(const InstanceRecord &record, std::string_view json);
   /// Answers those whose time is over; gives the next deadline or MOS_NO_DEADLINE.
   std::int64_t expire();
   /// Answers everybody with Unavailable and refuses from now on.
@@ -78,7 +76,8 @@ private:
     std::uint64_t id = 0;
     Stage stage = Stage::Starting;
     unsigned starts = 0;
-    InstanceView view;
+    InstanceRecord record; ///< the latest; handle, rev and status alone until the watch has brought one
+    std::string json;      ///< its text
     std::int64_t askedNanos = 0;
     std::int64_t engineNanos = 0;  ///< 0: not reported
     std::int64_t runningNanos = 0; ///< 0: not yet
@@ -100,20 +99,22 @@ private:
   /// An answer to give once the lock is open.
   struct Delivery {
     Completion done;
-    std::optional<Error> error; ///< else success with the record and the phases
+    std::optional<Error> error; ///< else success
   };
   using Deliveries = std::vector<Delivery>;
   using Wakes = StringMap<Wake>;
 
   void startEngine(const std::string &handle, std::uint64_t wakeId);
-  void startEnded(const std::string &handle, std::uint64_t wakeId, const Outcome &outcome);
+  void startFailed(const std::string &handle, std::uint64_t wakeId, const Error &cause);
   void answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint, std::uint64_t probeId,
                 const Target &target);
 
   // All of these expect the lock.
-  bool remembered(const InstanceView &view, std::string_view endpoint) const;
-  bool knowsNewer(const InstanceView &view) const;
-  Wake &findOrBegin(const InstanceView &view);
+  bool remembered(const InstanceRecord &record, std::string_view endpoint) const;
+  bool knowsNewer(const InstanceRecord &record) const;
+  Wake *findOrBegin(std::string_view handle);
+  Wake &begin(InstanceRecord record, std::string json);
+  void requireRoom() const;
   std::uint64_t addWaiter(Wake &wake, std::string_view handle, std::string_view endpoint, std::int64_t deadlineNanos,
                           Completion &done);
   Completion takeWaiter(Wake &wake, std::uint64_t ticket);
@@ -122,13 +123,14 @@ private:
   void probe(Wake &wake, const std::string &endpoint, Slot &slot);
   void cancelProbe(Slot &slot);
   void failAll(Wakes::iterator wake, const Error &error, Deliveries &out);
-  void updateReady(const InstanceView &view);
+  void updateReady(const InstanceRecord &record);
   bool restart(Wake &wake);
   WakePhases phases(const Wake &wake) const;
 
-  void deliver(Deliveries &&deliveries, std::string_view handle, const WakePhases &phases);
+  static void deliver(Deliveries &&deliveries, std::string_view json = {});
 
   const Clock &clock_;
+  const InstanceIndex &index_;
   Platform &platform_;
   Prober &prober_;
   const Observer observer_;

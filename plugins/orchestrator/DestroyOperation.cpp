@@ -27,7 +27,7 @@ Operation::State DestroyOperation::advance() {
       next.step = Step::None;
       next.endpoints.clear();
       next.operationId = makeUlid();
-      record = shop_.ledger.update(*record, std::move(next));
+      record = shop_.ledger.update(*record, std::move(next)).record;
     }
     MATRIXOS_FAILPOINT("delete.recorded");
     removeContainer(*record);

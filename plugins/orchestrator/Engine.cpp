@@ -1,11 +1,13 @@
 #include "Engine.h"
 
-#include <matrixos/json.hpp>
+#include <matrixos/instance_record.hpp>
 #include <matrixos/json_text.hpp>
 
 namespace matrixos::orchestrator {
 
 namespace {
+
+using namespace managed;
 
 constexpr std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds::max();
 
@@ -17,47 +19,21 @@ auto readReply(const char *call, Read &&read) {
   } catch (const Error &e) {
     throw Error(Status::Unavailable, "the runtime's answer to " + std::string(call) + " makes no sense: " + e.what(),
                 MOS_REASON_ENGINE_REPLY);
-  } catch (const Poco::Exception &e) {
-    throw Error(Status::Unavailable,
-                "the runtime's answer to " + std::string(call) + " makes no sense: " + e.displayText(),
-                MOS_REASON_ENGINE_REPLY);
   }
-}
-
-std::string text(const json::Object &object, const char *key) {
-  return json::findString(object, key).value_or("");
-}
-
-std::vector<Endpoint> readEndpoints(const json::Object &object) {
-  std::vector<Endpoint> list;
-  const json::Array::Ptr items = json::findArray(object, "endpoints");
-  if (!items) return list;
-  for (unsigned i = 0; i < items->size(); ++i) {
-    const json::Object::Ptr item = items->getObject(i);
-    if (!item) throw Error(Status::InvalidArgument, "an endpoint has to be an object");
-    const std::int64_t port = json::getInt(*item, "port", 0);
-    if (port < 1 || port > 65535) throw Error(Status::InvalidArgument, "an endpoint's port is out of range");
-    list.push_back({text(*item, "name"), text(*item, "address"), static_cast<int>(port), text(*item, "scope"),
-                    text(*item, "epoch")});
-  }
-  return list;
 }
 
 Description readDescription(std::string_view reply) {
-  const json::Object::Ptr object = json::parseObject(reply);
+  const Json object = parseObject(reply);
   Description d;
-  d.ref = json::getString(*object, "ref");
-  d.name = text(*object, "name");
-  d.state = json::getString(*object, "state");
-  d.imageDigest = text(*object, "imageDigest");
-  d.createdAt = json::getInt(*object, "createdAt", 0);
-  d.exitCode = json::getInt(*object, "exitCode", 0);
-  d.oomKilled = json::getBool(*object, "oomKilled", false);
-  if (const json::Object::Ptr labels = json::findObject(*object, "labels")) {
-    for (const std::string &key : labels->getNames())
-      d.labels[key] = text(*labels, key.c_str());
-  }
-  d.endpoints = readEndpoints(*object);
+  d.ref = text(object, "ref");
+  d.name = textOr(object, "name", {});
+  d.state = text(object, "state");
+  d.imageDigest = textOr(object, "imageDigest", {});
+  d.createdAt = integerOr(object, "createdAt", 0);
+  d.exitCode = integerOr(object, "exitCode", 0);
+  d.oomKilled = flagOr(object, "oomKilled", false);
+  d.labels = textsOf(object, "labels");
+  d.endpoints = readEndpoints(object);
   return d;
 }
 
@@ -110,9 +86,9 @@ Capabilities Engine::capabilities() {
   const std::string reply = call("capabilities", settings_.get()->engineTimeout, {},
                                  [&](const mos_call *c) { return runtime_.capabilities(c); });
   const Capabilities read = readReply("capabilities", [&] {
-    const json::Object::Ptr object = json::parseObject(reply);
-    return Capabilities{json::getBool(*object, "publishesPorts", false), json::getBool(*object, "pause", false),
-                        json::getBool(*object, "volumes", false)};
+    const Json object = parseObject(reply);
+    return Capabilities{flagOr(object, "publishesPorts", false), flagOr(object, "pause", false),
+                        flagOr(object, "volumes", false)};
   });
   const std::lock_guard lock(mutex_);
   capabilities_ = read;
@@ -132,21 +108,21 @@ std::string Engine::pull(const std::string &image, const std::function<void(cons
   const std::string reply = call("pull", settings->pullTimeout, {}, [&](const mos_call *c) {
     return runtime_.pull(c, body, [&](std::string_view item) {
       readReply("pull", [&] {
-        const json::Object::Ptr object = json::parseObject(item);
-        progress({text(*object, "phase"), json::getInt(*object, "current", 0), json::getInt(*object, "total", 0)});
+        const Json object = parseObject(item);
+        progress({textOr(object, "phase", {}), integerOr(object, "current", 0), integerOr(object, "total", 0)});
         return true;
       });
       return true;
     });
   });
-  return readReply("pull", [&] { return reply.empty() ? std::string() : text(*json::parseObject(reply), "digest"); });
+  return readReply("pull", [&] { return reply.empty() ? std::string() : textOr(parseObject(reply), "digest", {}); });
 }
 
 std::string Engine::create(const std::string &spec, const std::string &operationId) {
   const std::string reply = call("create", settings_.get()->createTimeout, operationId,
                                  [&](const mos_call *c) { return runtime_.create(c, spec); });
   return readReply("create", [&] {
-    std::string ref = json::getString(*json::parseObject(reply), "ref");
+    std::string ref = text(parseObject(reply), "ref");
     if (ref.empty()) throw Error(Status::InvalidArgument, "the ref is empty");
     return ref;
   });
@@ -195,8 +171,8 @@ void Engine::events(const std::string &labels, const std::function<void(const En
   call("events", kNoTimeout, {}, [&](const mos_call *c) {
     runtime_.events(c, labels, [&](std::string_view reply) {
       item(readReply("events", [&] {
-        const json::Object::Ptr object = json::parseObject(reply);
-        return EngineEvent{text(*object, "type"), text(*object, "name")};
+        const Json object = parseObject(reply);
+        return EngineEvent{textOr(object, "type", {}), textOr(object, "name", {})};
       }));
       return true;
     });
@@ -207,8 +183,8 @@ Engine::Volume Engine::ensureVolume(const std::string &request, const std::strin
   const std::string reply = call("volume_ensure", settings_.get()->engineTimeout, operationId,
                                  [&](const mos_call *c) { return runtime_.volumeEnsure(c, request); });
   return readReply("volume_ensure", [&] {
-    const json::Object::Ptr object = json::parseObject(reply);
-    return Volume{json::getString(*object, "volume"), json::getBool(*object, "created", false)};
+    const Json object = parseObject(reply);
+    return Volume{text(object, "volume"), flagOr(object, "created", false)};
   });
 }
 

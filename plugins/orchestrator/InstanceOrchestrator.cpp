@@ -129,9 +129,7 @@ std::string InstanceOrchestrator::get(std::string_view handle) {
 }
 
 void InstanceOrchestrator::list(std::string_view status, const std::function<bool(std::string_view)> &item) {
-  const bool known = status.empty() || std::any_of(std::begin(kStatuses), std::end(kStatuses) - 1,
-                                                   [&](const char *name) { return status == name; });
-  if (!known) {
+  if (!status.empty() && indexOf(instanceStatusOf(status)) >= kStatusCount) {
     throw Error(Status::InvalidArgument,
                 "\"status\" has to be provisioning, running, stopped, sleeping, failed or deleting", "BAD_STATUS");
   }

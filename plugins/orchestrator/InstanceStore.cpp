@@ -2,25 +2,116 @@
 
 #include "Migrations.h"
 
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
 namespace matrixos::orchestrator {
 
 namespace {
 
-#define COLUMNS                                                                                                        \
-  "handle, clerk_user_id, container_id, port, shell_port, status, created_at, last_active, id, rev, generation, "      \
-  "observed_generation, phase, desired, runtime, node, image, image_digest, spec_hash, volume, volume_created, "       \
-  "operation_id, step, retry_at, failures, last_error, provisioned_at, updated_at, activity_seq"
+/// When a column is written: with the row alone, or with every change of the record.
+enum class Written { Once, Always };
 
-constexpr std::string_view kSelect = "SELECT " COLUMNS " FROM containers";
-constexpr std::string_view kSelectById = "SELECT " COLUMNS " FROM containers WHERE id = ?";
-constexpr std::string_view kInsert =
-    "INSERT INTO containers (" COLUMNS
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr std::string_view kUpdate =
-    "UPDATE containers SET container_id = ?, port = ?, shell_port = ?, status = ?, rev = ?, generation = ?, "
-    "observed_generation = ?, phase = ?, desired = ?, runtime = ?, node = ?, image = ?, image_digest = ?, "
-    "spec_hash = ?, volume = ?, volume_created = ?, operation_id = ?, step = ?, retry_at = ?, failures = ?, "
-    "last_error = ?, provisioned_at = ?, updated_at = ? WHERE id = ? AND rev = ?";
+/// One column of `containers`: its name, and both ways between row and record.
+struct Column {
+  std::string_view name;
+  Written written;
+  SqlParam (*bind)(const Instance &instance);
+  void (*read)(Instance &instance, const SqlRow &row, std::uint32_t at);
+};
+
+void readWord(Phase &phase, const std::string &word) {
+  phase = phaseOf(word);
+}
+void readWord(Desired &desired, const std::string &word) {
+  desired = desiredOf(word);
+}
+void readWord(Step &step, const std::string &word) {
+  step = stepOf(word);
+}
+
+/// A column that holds a member as it is: text, a number, or the word of an enumerator.
+template <auto Member>
+constexpr Column column(std::string_view name, Written written) {
+  using Value = std::remove_reference_t<decltype(std::declval<Instance &>().*Member)>;
+  return {name, written,
+          [](const Instance &instance) -> SqlParam {
+            if constexpr (std::is_enum_v<Value>)
+              return wordOf(instance.*Member);
+            else if constexpr (std::is_integral_v<Value>)
+              return static_cast<std::int64_t>(instance.*Member);
+            else
+              return instance.*Member;
+          },
+          [](Instance &instance, const SqlRow &row, std::uint32_t at) {
+            if constexpr (std::is_enum_v<Value>)
+              readWord(instance.*Member, row.text(at));
+            else if constexpr (std::is_integral_v<Value>)
+              instance.*Member = static_cast<Value>(row.integer(at));
+            else
+              instance.*Member = row.text(at);
+          }};
+}
+
+/// Every column, once. Use of an instance (last_active, activity_seq) has a statement of its own.
+constexpr std::array kColumns{
+    column<&Instance::handle>("handle", Written::Once),
+    column<&Instance::clerkUserId>("clerk_user_id", Written::Once),
+    column<&Instance::containerId>("container_id", Written::Always),
+    column<&Instance::port>("port", Written::Always),
+    column<&Instance::shellPort>("shell_port", Written::Always),
+    // Follows from the phase, and is never read: for people who look at the table.
+    Column{"status", Written::Always, [](const Instance &instance) -> SqlParam { return wordOf(statusOf(instance)); },
+           [](Instance &, const SqlRow &, std::uint32_t) {}},
+    column<&Instance::createdAt>("created_at", Written::Once),
+    column<&Instance::lastActive>("last_active", Written::Once),
+    column<&Instance::id>("id", Written::Once),
+    column<&Instance::rev>("rev", Written::Always),
+    column<&Instance::generation>("generation", Written::Always),
+    column<&Instance::observedGeneration>("observed_generation", Written::Always),
+    column<&Instance::phase>("phase", Written::Always),
+    column<&Instance::desired>("desired", Written::Always),
+    column<&Instance::runtime>("runtime", Written::Always),
+    column<&Instance::node>("node", Written::Always),
+    column<&Instance::image>("image", Written::Always),
+    column<&Instance::imageDigest>("image_digest", Written::Always),
+    column<&Instance::specHash>("spec_hash", Written::Always),
+    column<&Instance::volume>("volume", Written::Always),
+    column<&Instance::volumeCreated>("volume_created", Written::Always),
+    column<&Instance::operationId>("operation_id", Written::Always),
+    column<&Instance::step>("step", Written::Always),
+    column<&Instance::retryAt>("retry_at", Written::Always),
+    column<&Instance::failures>("failures", Written::Always),
+    column<&Instance::lastError>("last_error", Written::Always),
+    column<&Instance::provisionedAt>("provisioned_at", Written::Always),
+    column<&Instance::updatedAt>("updated_at", Written::Always),
+    column<&Instance::activitySeq>("activity_seq", Written::Once),
+};
+
+/// "handle, clerk_user_id, …", and for INSERT as many question marks.
+std::string listOf(bool marks) {
+  std::string list;
+  for (const Column &column : kColumns)
+    list.append(list.empty() ? "" : ", ").append(marks ? "?" : column.name);
+  return list;
+}
+
+std::string updateSql() {
+  std::string list;
+  for (const Column &column : kColumns) {
+    if (column.written == Written::Always) list.append(list.empty() ? "" : ", ").append(column.name).append(" = ?");
+  }
+  return "UPDATE containers SET " + list + " WHERE id = ? AND rev = ?";
+}
+
+const std::string kSelect = "SELECT " + listOf(false) + " FROM containers";
+const std::string kSelectById = kSelect + " WHERE id = ?";
+const std::string kInsert = "INSERT INTO containers (" + listOf(false) + ") VALUES (" + listOf(true) + ")";
+const std::string kUpdate = updateSql();
 constexpr std::string_view kInsertPort =
     "INSERT INTO port_assignments (node, port, kind, instance_id, assigned_at) VALUES (?, ?, ?, ?, ?)";
 constexpr std::string_view kDeletePorts = "DELETE FROM port_assignments WHERE instance_id = ?";
@@ -38,67 +129,28 @@ std::int64_t sqlInt(std::uint64_t value) {
 }
 
 Instance fromRow(const SqlRow &row) {
-  Instance i;
-  i.handle = row.text(0);
-  i.clerkUserId = row.text(1);
-  i.containerId = row.text(2);
-  i.port = static_cast<int>(row.integer(3));
-  i.shellPort = static_cast<int>(row.integer(4));
-  // Column 5, status, is derived from the phase; it is stored for people who read the table.
-  i.createdAt = row.integer(6);
-  i.lastActive = row.integer(7);
-  i.id = row.text(8);
-  i.rev = i.rowRev = static_cast<std::uint64_t>(row.integer(9));
-  i.generation = row.integer(10);
-  i.observedGeneration = row.integer(11);
-  i.phase = phaseOf(row.text(12));
-  i.desired = desiredOf(row.text(13));
-  i.runtime = row.text(14);
-  i.node = row.text(15);
-  i.image = row.text(16);
-  i.imageDigest = row.text(17);
-  i.specHash = row.text(18);
-  i.volume = row.text(19);
-  i.volumeCreated = row.integer(20) != 0;
-  i.operationId = row.text(21);
-  i.step = stepOf(row.text(22));
-  i.retryAt = row.integer(23);
-  i.failures = row.integer(24);
-  i.lastError = row.text(25);
-  i.provisionedAt = row.integer(26);
-  i.updatedAt = row.integer(27);
-  i.activitySeq = static_cast<std::uint64_t>(row.integer(28));
-  return i;
+  Instance instance;
+  for (std::uint32_t at = 0; at < kColumns.size(); ++at)
+    kColumns[at].read(instance, row, at);
+  instance.rowRev = instance.rev;
+  return instance;
 }
 
-SqlStatement updateOf(const Instance &i, std::uint64_t expectedRev) {
-  return {kUpdate,
-          {i.containerId,
-           i.port,
-           i.shellPort,
-           statusOf(i),
-           sqlInt(i.rev),
-           i.generation,
-           i.observedGeneration,
-           phaseName(i.phase),
-           desiredName(i.desired),
-           i.runtime,
-           i.node,
-           i.image,
-           i.imageDigest,
-           i.specHash,
-           i.volume,
-           i.volumeCreated ? 1 : 0,
-           i.operationId,
-           stepName(i.step),
-           i.retryAt,
-           i.failures,
-           i.lastError,
-           i.provisionedAt,
-           i.updatedAt,
-           i.id,
-           sqlInt(expectedRev)},
-          1};
+SqlStatement insertOf(const Instance &instance) {
+  SqlStatement statement{kInsert, {}, 1};
+  for (const Column &column : kColumns)
+    statement.params.push_back(column.bind(instance));
+  return statement;
+}
+
+SqlStatement updateOf(const Instance &instance, std::uint64_t expectedRev) {
+  SqlStatement statement{kUpdate, {}, 1};
+  for (const Column &column : kColumns) {
+    if (column.written == Written::Always) statement.params.push_back(column.bind(instance));
+  }
+  statement.params.push_back(instance.id);
+  statement.params.push_back(sqlInt(expectedRev));
+  return statement;
 }
 
 void addPorts(std::vector<SqlStatement> &batch, const Instance &i) {
@@ -137,40 +189,9 @@ std::vector<int> InstanceStore::portsOf(std::string_view node) const {
   return ports;
 }
 
-void InstanceStore::insert(const Instance &i) const {
-  std::vector<SqlStatement> batch;
-  batch.push_back({kInsert,
-                   {i.handle,
-                    i.clerkUserId,
-                    i.containerId,
-                    i.port,
-                    i.shellPort,
-                    statusOf(i),
-                    i.createdAt,
-                    i.lastActive,
-                    i.id,
-                    sqlInt(i.rev),
-                    i.generation,
-                    i.observedGeneration,
-                    phaseName(i.phase),
-                    desiredName(i.desired),
-                    i.runtime,
-                    i.node,
-                    i.image,
-                    i.imageDigest,
-                    i.specHash,
-                    i.volume,
-                    i.volumeCreated ? 1 : 0,
-                    i.operationId,
-                    stepName(i.step),
-                    i.retryAt,
-                    i.failures,
-                    i.lastError,
-                    i.provisionedAt,
-                    i.updatedAt,
-                    sqlInt(i.activitySeq)},
-                   1});
-  addPorts(batch, i);
+void InstanceStore::insert(const Instance &instance) const {
+  std::vector<SqlStatement> batch{insertOf(instance)};
+  addPorts(batch, instance);
   db_.execBatch(batch);
 }
 

@@ -7,29 +7,15 @@
 
 namespace matrixos::orchestrator {
 
-namespace {
-
-/// The place among kStatuses; one behind them for what is no status.
-std::size_t statusIndex(std::string_view status) {
-  std::size_t index = 0;
-  while (kStatuses[index] != nullptr && status != kStatuses[index])
-    ++index;
-  return index;
-}
-
-} // namespace
-
 InstanceTable::InstanceTable(Strand &strand) : hub_(strand, [this](std::uint64_t rev) { return newerThan(rev); }) {}
 
 void InstanceTable::load(const InstanceStore &store) {
-  store.forEach([this](Instance row) { put(std::make_shared<const Instance>(std::move(row))); });
+  store.forEach([this](Instance row) { put(std::move(row)); });
   hub_.startAfter(store.maxRev());
 }
 
 InstanceView InstanceTable::viewOf(const Slot &slot) {
-  InstanceView view{slot.instance, slot.lastActive, slot.activitySeq, std::nullopt};
-  if (slot.progress) view.progress = *slot.progress;
-  return view;
+  return {slot.instance, slot.lastActive, slot.activitySeq, slot.progress};
 }
 
 std::optional<InstanceView> InstanceTable::view(std::string_view handle) const {
@@ -60,8 +46,8 @@ InstancePtr InstanceTable::findByUser(std::string_view clerkUserId) const {
 std::vector<InstanceView> InstanceTable::list(std::string_view status) const {
   const std::shared_lock lock(mutex_);
   std::vector<InstanceView> views;
-  const std::size_t index = statusIndex(status);
-  if (!status.empty() && index == byStatus_.size()) return views;
+  const std::size_t index = indexOf(instanceStatusOf(status));
+  if (!status.empty() && index >= byStatus_.size()) return views;
   const Newest &chosen = status.empty() ? byAge_ : byStatus_[index];
   views.reserve(chosen.size());
   for (const auto &[age, slot] : chosen)
@@ -83,22 +69,26 @@ std::size_t InstanceTable::size() const {
   return byHandle_.size();
 }
 
-std::array<std::size_t, 6> InstanceTable::counts() const {
+std::array<std::size_t, kStatusCount> InstanceTable::counts() const {
   const std::shared_lock lock(mutex_);
-  std::array<std::size_t, 6> counts{};
+  std::array<std::size_t, kStatusCount> counts{};
   for (std::size_t i = 0; i < counts.size(); ++i)
     counts[i] = byStatus_[i].size();
   return counts;
 }
 
-void InstanceTable::publish(const InstancePtr &instance) {
-  Change change{instance->rev, instance->handle, {}, false};
+Published InstanceTable::publish(Instance instance) {
+  Published published;
+  Change change{instance.rev, instance.handle, {}, false};
   {
     const std::unique_lock lock(mutex_);
-    put(instance);
-    change.json = viewOf(*byHandle_.find(instance->handle)->second).json();
+    const Slot &slot = put(std::move(instance));
+    published.record = slot.instance;
+    change.json = viewOf(slot).json();
   }
-  hub_.finish(std::move(change));
+  published.change = std::make_shared<const Change>(std::move(change));
+  hub_.finish(published.change);
+  return published;
 }
 
 void InstanceTable::remove(const Instance &instance, std::uint64_t rev) {
@@ -111,10 +101,13 @@ void InstanceTable::remove(const Instance &instance, std::uint64_t rev) {
       byHandle_.erase(found);
     }
   }
-  hub_.finish({rev, instance.handle, deletedJson(instance.handle, instance.id, rev), true});
+  hub_.finish(std::make_shared<const Change>(
+      Change{rev, instance.handle, deletedJson(instance.handle, instance.id, rev), true}));
 }
 
-void InstanceTable::put(const InstancePtr &instance) {
+InstanceTable::Slot &InstanceTable::put(Instance next) {
+  next.status = statusOf(next);
+  const auto instance = std::make_shared<const Instance>(std::move(next));
   std::unique_ptr<Slot> slot;
   InstancePtr previous; // its texts are the keys until they are erased
   if (const auto found = byHandle_.find(instance->handle); found != byHandle_.end()) {
@@ -134,12 +127,13 @@ void InstanceTable::put(const InstancePtr &instance) {
   byUser_[instance->clerkUserId] = raw;
   const Order age{instance->createdAt, instance->id};
   byAge_[age] = raw;
-  byStatus_.at(statusIndex(statusOf(*instance)))[age] = raw;
+  byStatus_.at(indexOf(instance->status))[age] = raw;
+  return *raw;
 }
 
 void InstanceTable::drop(Slot &slot) {
   const Order age{slot.instance->createdAt, slot.instance->id};
-  byStatus_.at(statusIndex(statusOf(*slot.instance))).erase(age);
+  byStatus_.at(indexOf(slot.instance->status)).erase(age);
   byId_.erase(slot.instance->id);
   byUser_.erase(slot.instance->clerkUserId);
   byAge_.erase(age);
@@ -148,7 +142,7 @@ void InstanceTable::drop(Slot &slot) {
 void InstanceTable::setProgress(std::string_view handle, Progress progress) {
   const std::unique_lock lock(mutex_);
   const auto found = byHandle_.find(handle);
-  if (found != byHandle_.end()) found->second->progress = std::make_unique<Progress>(std::move(progress));
+  if (found != byHandle_.end()) found->second->progress = std::make_shared<const Progress>(std::move(progress));
 }
 
 void InstanceTable::clearProgress(std::string_view handle) {

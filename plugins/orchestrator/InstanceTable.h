@@ -18,6 +18,14 @@
 
 namespace matrixos::orchestrator {
 
+/// A record as it was published, and what watchers are told of it.
+struct Published {
+  InstancePtr record;
+  WatchHub::ChangePtr change;
+
+  const std::string &json() const noexcept { return change->json; }
+};
+
 /// Index of the instances by handle, id and owner; O(1), any thread, never blocks on I/O. Records are immutable and
 /// shared; JSON is written on demand (about a microsecond), which costs less than keeping it for 100,000 instances.
 ///
@@ -38,16 +46,16 @@ public:
   std::vector<InstanceView> list(std::string_view status) const;
   std::vector<InstancePtr> all() const;
   std::size_t size() const;
-  /// How many have each status, in the order of kStatuses.
-  std::array<std::size_t, 6> counts() const;
+  /// How many have each status, in the order of statusAt().
+  std::array<std::size_t, kStatusCount> counts() const;
 
   /// A revision for a change that is about to be written; publish(), remove() or abandon() has to follow.
   std::uint64_t beginRev() { return hub_.begin(); }
   void abandonRev(std::uint64_t rev) noexcept { hub_.abandon(rev); }
   /// Every change up to this revision is published.
   std::uint64_t reachedRev() const { return hub_.reached(); }
-  /// The record as it is now. Its rev comes from beginRev().
-  void publish(const InstancePtr &instance);
+  /// The record as it is now; sets its status. Its rev comes from beginRev().
+  Published publish(Instance instance);
   void remove(const Instance &instance, std::uint64_t rev);
 
   void setProgress(std::string_view handle, Progress progress);
@@ -71,14 +79,14 @@ private:
     std::int64_t lastActive = 0;
     std::uint64_t activitySeq = 0;
     bool activityDirty = false;
-    std::unique_ptr<Progress> progress;
+    std::shared_ptr<const Progress> progress;
   };
   using Order = std::pair<std::int64_t, std::string_view>; ///< createdAt, id of the record itself
   using Newest = std::map<Order, Slot *, std::greater<>>;
 
   static InstanceView viewOf(const Slot &slot);
   std::vector<InstanceView> newerThan(std::uint64_t rev) const;
-  void put(const InstancePtr &instance);
+  Slot &put(Instance instance);
   void drop(Slot &slot);
 
   mutable std::shared_mutex mutex_;
@@ -87,8 +95,8 @@ private:
   std::unordered_map<std::string_view, Slot *> byId_;
   std::unordered_map<std::string_view, Slot *> byUser_;
   Newest byAge_;
-  std::array<Newest, 6> byStatus_; ///< in the order of kStatuses; a listing of few among many costs the few
-  std::vector<std::string> dirty_; ///< ids
+  std::array<Newest, kStatusCount> byStatus_; ///< in the order of statusAt(); a listing of few among many costs the few
+  std::vector<std::string> dirty_;            ///< ids
   WatchHub hub_;
 };
 

@@ -148,7 +148,7 @@ void LaunchOperation::insertRecord() {
 void LaunchOperation::commitNew(Instance fresh) {
   try {
     MATRIXOS_FAILPOINT("provision.before_tx");
-    record_ = shop_.ledger.insert(std::move(fresh));
+    record_ = shop_.ledger.insert(std::move(fresh)).record;
     MATRIXOS_FAILPOINT("provision.committed");
     result.created = true;
   } catch (const Error &e) {
@@ -162,17 +162,15 @@ void LaunchOperation::commitNew(Instance fresh) {
 
 bool LaunchOperation::beginStart() {
   if (!record_) throw Error(Status::NotFound, "there is no instance \"" + handle() + "\"", "NO_INSTANCE");
-  if (!record_->onceRan()) { // half-way through its first provision: go on, or finish taking it back
-    if (record_->step == Step::Undo) {
-      const std::string reason = record_->lastError;
-      undo(reason);
-      throw Error(Status::Unavailable, reason, "PROVISION_FAILED");
-    }
-    return false;
+  if (!record_->onceRan() && record_->step == Step::Undo) {
+    const std::string reason = record_->lastError;
+    undo(reason);
+    throw Error(Status::Unavailable, reason, "PROVISION_FAILED");
   }
   if (record_->phase == Phase::Deleting) {
     throw Error(Status::Aborted, "the instance \"" + handle() + "\" is being deleted", "DELETING");
   }
+  if (!record_->onceRan()) return false; // half-way through its first provision: it goes on
   if (record_->phase == Phase::Running && isUp()) return true;
 
   Instance next = *record_;
@@ -204,7 +202,7 @@ bool LaunchOperation::isUp() {
   if (container->endpoints != record_->endpoints) {
     Instance next = *record_;
     next.endpoints = container->endpoints;
-    record_ = shop_.ledger.refresh(std::move(next));
+    record_ = shop_.ledger.refresh(std::move(next)).record;
   }
   result.json = shop_.table.view(handle())->json();
   return true;
@@ -225,12 +223,11 @@ Operation::State LaunchOperation::runSteps() {
       createContainer();
       break;
     case Step::Start:
-      startContainer();
+      if (startContainer()) return State::Finished;
       break;
     case Step::Undo:
     case Step::None:
-      finish();
-      return State::Finished;
+      throw Error(Status::Internal, "the record of \"" + handle() + "\" names no step of a launch");
     }
   }
 }
@@ -324,7 +321,8 @@ void LaunchOperation::replaceNamesake() {
   shop_.engine.remove(other->ref, effectId("namesake"));
 }
 
-void LaunchOperation::startContainer() {
+/// False: what it was to start is not there, or not so; the record says how to go on.
+bool LaunchOperation::startContainer() {
   progress("start");
   MATRIXOS_FAILPOINT("provision.start_before");
   try {
@@ -333,13 +331,20 @@ void LaunchOperation::startContainer() {
     else
       shop_.engine.start(record_->containerId, effectId("start"));
   } catch (const Error &e) {
-    if (e.status() == Status::NotFound) return containerGone();
-    if (e.reason() == MOS_REASON_PORT_IN_USE && record_->port != 0) return movePorts(e);
-    throw;
+    if (e.status() == Status::NotFound)
+      containerGone();
+    else if (e.reason() == MOS_REASON_PORT_IN_USE && record_->port != 0)
+      movePorts(e);
+    else
+      throw;
+    return false;
   }
   MATRIXOS_FAILPOINT("provision.started_uncommitted");
   const auto container = shop_.engine.inspect(record_->containerId);
-  if (!container) return containerGone();
+  if (!container) {
+    containerGone();
+    return false;
+  }
   if (container->state != "running") throw Error(Status::Unavailable, endReason(*container), "ENDED_AT_START");
 
   Instance next = *record_;
@@ -353,13 +358,15 @@ void LaunchOperation::startContainer() {
   if (!next.onceRan()) next.provisionedAt = wallClockMs();
   next.endpoints = container->endpoints;
   MATRIXOS_FAILPOINT("provision.health_uncommitted");
-  update(std::move(next));
-}
-
-void LaunchOperation::finish() {
+  // Before it is published, so that what watchers are told is the answer, too.
   shop_.table.clearProgress(handle());
   shop_.table.recordActivity(handle(), wallClockMs(), 1); // idleness counts from here, not from before the sleep
-  result.json = shop_.table.view(handle())->json();
+  result.json = update(std::move(next)).json();
+  announce();
+  return true;
+}
+
+void LaunchOperation::announce() {
   shop_.telemetry.publish(first_ ? "instance.provisioned" : "instance.started", result.json);
   shop_.telemetry.log().info(first_ ? "instance provisioned" : "instance started",
                              {{"handle", handle()}, {"container", record_->containerId}});
@@ -409,7 +416,7 @@ void LaunchOperation::movePorts(const Error &conflict) {
   next.operationId = makeUlid();
   ++next.generation;
   try {
-    record_ = shop_.ledger.updatePorts(*record_, std::move(next));
+    record_ = shop_.ledger.updatePorts(*record_, std::move(next)).record;
   } catch (...) {
     shop_.ports.release(taken);
     throw;
@@ -431,7 +438,7 @@ void LaunchOperation::fail(const Error &error) {
     throw Error(Status::Unavailable, "the platform is stopping; the operation goes on when it is back", "STOPPING");
   }
   shop_.telemetry.log().warning("launch failed", {{"handle", handle()},
-                                                  {"step", stepName(record_->step)},
+                                                  {"step", std::string(wordOf(record_->step))},
                                                   {"status", statusName(error.status())},
                                                   {"error", error.what()}});
   if (!record_->onceRan()) {
@@ -446,12 +453,14 @@ void LaunchOperation::fail(const Error &error) {
   const auto doublings = std::min<std::int64_t>(next.failures - 1, 20);
   const std::int64_t wait = std::min(settings->retryBase.count() << doublings, settings->retryMax.count());
   next.retryAt = wallClockMs() + wait;
+  std::string json;
   try {
-    update(std::move(next));
+    json = update(std::move(next)).json();
   } catch (const Error &e) {
     shop_.telemetry.log().error("a failed start was not recorded", {{"handle", handle()}, {"error", e.what()}});
+    json = shop_.table.view(handle())->json();
   }
-  shop_.telemetry.publish("instance.failed", shop_.table.view(handle())->json());
+  shop_.telemetry.publish("instance.failed", json);
   throw Error(Status::Unavailable, error.what(), error.reason(), wait);
 }
 
@@ -502,9 +511,11 @@ void LaunchOperation::undoVolume() {
   shop_.engine.trashVolume(record_->volume, record_->id, effectId("trash"));
 }
 
-void LaunchOperation::update(Instance next) {
+Published LaunchOperation::update(Instance next) {
   try {
-    record_ = shop_.ledger.update(*record_, std::move(next));
+    Published published = shop_.ledger.update(*record_, std::move(next));
+    record_ = published.record;
+    return published;
   } catch (const Error &e) {
     if (e.status() == Status::Aborted) {
       if (const InstancePtr current = shop_.table.find(handle())) record_ = current;

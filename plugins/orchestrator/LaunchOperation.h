@@ -1,7 +1,7 @@
 /// Brings an instance up: provision, start, and what a crash left half-way.
 #pragma once
 
-#include "Instance.h"
+#include "InstanceTable.h"
 #include "Operation.h"
 
 #include <string>
@@ -37,8 +37,8 @@ private:
   void ensureVolume();
   bool ensureImage();
   void createContainer();
-  void startContainer();
-  void finish();
+  bool startContainer();
+  void announce();
 
   void replaceNamesake();
   void containerGone();
@@ -50,7 +50,7 @@ private:
   void undo(const std::string &reason);
   void undoVolume();
 
-  void update(Instance next);
+  Published update(Instance next);
   void progress(const char *phase);
   std::string effectId(const char *effect) const;
 

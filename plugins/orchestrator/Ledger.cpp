@@ -12,50 +12,46 @@ constexpr std::int64_t kTombstoneMs = 90LL * 24 * 3600 * 1000;
 } // namespace
 
 template <typename Write>
-InstancePtr Ledger::commit(Instance next, Write &&write) {
+Published Ledger::commit(Instance next, Write &&write) {
   const std::uint64_t rev = table_.beginRev();
   next.rev = rev;
   next.rowRev = rev;
   next.updatedAt = wallClockMs();
-  next.lastError = cleanUtf8(next.lastError); // an engine's words go into JSON answers;
+  next.lastError = cleanUtf8(next.lastError); // an engine's words go into JSON answers
   try {
     write(next);
   } catch (...) {
     table_.abandonRev(rev);
     throw;
   }
-  auto shared = std::make_shared<const Instance>(std::move(next));
-  table_.publish(shared);
-  return shared;
+  return table_.publish(std::move(next));
 }
 
-InstancePtr Ledger::insert(Instance next) {
+template <typename Write>
+Published Ledger::commitFrom(const Instance &from, Instance next, Write &&write) {
+  try {
+    return commit(std::move(next), write);
+  } catch (const Error &e) {
+    if (e.status() == Status::Aborted) follow(from);
+    throw;
+  }
+}
+
+Published Ledger::insert(Instance next) {
   return commit(std::move(next), [&](const Instance &row) { store_.insert(row); });
 }
 
-InstancePtr Ledger::update(const Instance &from, Instance next) {
-  try {
-    return commit(std::move(next), [&](const Instance &row) { store_.update(row, from.rowRev); });
-  } catch (const Error &e) {
-    if (e.status() == Status::Aborted) follow(from);
-    throw;
-  }
+Published Ledger::update(const Instance &from, Instance next) {
+  return commitFrom(from, std::move(next), [&](const Instance &row) { store_.update(row, from.rowRev); });
 }
 
-InstancePtr Ledger::updatePorts(const Instance &from, Instance next) {
-  try {
-    return commit(std::move(next), [&](const Instance &row) { store_.updatePorts(row, from.rowRev); });
-  } catch (const Error &e) {
-    if (e.status() == Status::Aborted) follow(from);
-    throw;
-  }
+Published Ledger::updatePorts(const Instance &from, Instance next) {
+  return commitFrom(from, std::move(next), [&](const Instance &row) { store_.updatePorts(row, from.rowRev); });
 }
 
-InstancePtr Ledger::refresh(Instance next) {
+Published Ledger::refresh(Instance next) {
   next.rev = table_.beginRev();
-  auto shared = std::make_shared<const Instance>(std::move(next));
-  table_.publish(shared);
-  return shared;
+  return table_.publish(std::move(next));
 }
 
 std::uint64_t Ledger::remove(const Instance &instance, bool tombstone) {

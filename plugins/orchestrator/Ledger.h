@@ -12,19 +12,21 @@ class Ledger {
 public:
   Ledger(const InstanceStore &store, InstanceTable &table) : store_(store), table_(table) {}
 
-  InstancePtr insert(Instance next);
+  Published insert(Instance next);
   /// `from` is the record as last seen; Error(Aborted) when the database has moved on, and then the table follows it.
-  InstancePtr update(const Instance &from, Instance next);
-  InstancePtr updatePorts(const Instance &from, Instance next);
+  Published update(const Instance &from, Instance next);
+  Published updatePorts(const Instance &from, Instance next);
   /// Publishes what lives in memory alone (endpoints), under a new revision.
-  InstancePtr refresh(Instance next);
+  Published refresh(Instance next);
   /// The row and its ports go. With `tombstone` the handle stays reserved for its owner for 90 days.
   /// Gives the deletion's revision.
   std::uint64_t remove(const Instance &instance, bool tombstone);
 
 private:
   template <typename Write>
-  InstancePtr commit(Instance next, Write &&write);
+  Published commit(Instance next, Write &&write);
+  template <typename Write>
+  Published commitFrom(const Instance &from, Instance next, Write &&write);
   void follow(const Instance &instance) noexcept;
 
   const InstanceStore &store_;

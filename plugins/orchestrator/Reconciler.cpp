@@ -101,6 +101,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   case Phase::Running:
   case Phase::Sleeping:
   case Phase::Stopped:
+  case Phase::Unknown:
     break;
   }
   const auto found = containers.find(record.containerName());

@@ -17,7 +17,9 @@ Operation::State StopOperation::advance() {
   if (!record_) throw Error(Status::NotFound, "there is no instance \"" + handle() + "\"", "NO_INSTANCE");
   if (record_->phase == Phase::Deleting || !record_->onceRan()) {
     throw Error(Status::Aborted,
-                "the instance \"" + handle() + "\" is " + statusOf(*record_) + " and cannot be stopped", "NOT_RUNNING");
+                "the instance \"" + handle() + "\" is " + std::string(wordOf(record_->status)) +
+                    " and cannot be stopped",
+                "NOT_RUNNING");
   }
   if (record_->phase == Phase::Stopped && record_->desired == Desired::Stopped) {
     result.json = shop_.table.view(handle())->json();
@@ -31,19 +33,18 @@ Operation::State StopOperation::advance() {
     if (usedSince()) { // between the decision and its commit
       Instance again = *before;
       again.rowRev = record_->rowRev;
-      record_ = shop_.ledger.update(*record_, std::move(again));
+      record_ = shop_.ledger.update(*record_, std::move(again)).record;
       refuse();
     }
     if (!record_->containerId.empty()) shop_.engine.stop(record_->containerId, record_->operationId + "/stop");
     MATRIXOS_FAILPOINT("stop.stopped_uncommitted");
-    commit(Phase::Stopped);
+    result.json = commit(Phase::Stopped).json();
   } catch (const Error &e) {
     if (e.status() == Status::Aborted && e.reason() == "ACTIVE") throw;
     // The intent stands in the record; the reconciler asks the engine again.
     shop_.telemetry.log().warning("stop failed", {{"handle", handle()}, {"error", e.what()}});
     throw unavailable(e);
   }
-  result.json = shop_.table.view(handle())->json();
   shop_.telemetry.publish("instance.stopped", withMember(result.json, "reason", reason_));
   shop_.telemetry.log().info("instance stopped", {{"handle", handle()}, {"reason", reason_}});
   return State::Finished;
@@ -64,7 +65,7 @@ void StopOperation::refuse() const {
               "ACTIVE");
 }
 
-void StopOperation::commit(Phase phase) {
+Published StopOperation::commit(Phase phase) {
   Instance next = *record_;
   if (phase == Phase::Stopping) next.operationId = makeUlid();
   next.endpoints.clear();
@@ -72,7 +73,9 @@ void StopOperation::commit(Phase phase) {
   next.desired = Desired::Stopped;
   next.step = Step::None;
   next.retryAt = next.failures = 0;
-  record_ = shop_.ledger.update(*record_, std::move(next));
+  Published published = shop_.ledger.update(*record_, std::move(next));
+  record_ = published.record;
+  return published;
 }
 
 } // namespace matrixos::orchestrator

@@ -1,7 +1,7 @@
 /// Puts an instance to rest.
 #pragma once
 
-#include "Instance.h"
+#include "InstanceTable.h"
 #include "Operation.h"
 
 #include <cstdint>
@@ -26,7 +26,7 @@ public:
 private:
   bool usedSince() const;
   [[noreturn]] void refuse() const;
-  void commit(Phase phase);
+  Published commit(Phase phase);
 
   Workshop &shop_;
   std::uint64_t ifActivitySeq_;

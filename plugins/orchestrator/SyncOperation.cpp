@@ -92,15 +92,16 @@ void SyncOperation::follow(const Instance &record, const Description *container)
     next.lastError.clear();
   }
   MATRIXOS_FAILPOINT("reconcile.adopted_uncommitted");
-  const InstancePtr written = shop_.ledger.update(record, std::move(next));
-  shop_.telemetry.log().info(
-      container != nullptr ? "an instance changed outside of the platform" : "a container is gone",
-      {{"handle", handle()}, {"was", phaseName(record.phase)}, {"is", phaseName(written->phase)}});
-  const std::string json = shop_.table.view(handle())->json();
+  const Published written = shop_.ledger.update(record, std::move(next));
+  shop_.telemetry.log().info(container != nullptr ? "an instance changed outside of the platform"
+                                                  : "a container is gone",
+                             {{"handle", handle()},
+                              {"was", std::string(wordOf(record.phase))},
+                              {"is", std::string(wordOf(written.record->phase))}});
   if (seen == Phase::Stopped && record.phase == Phase::Running) {
-    shop_.telemetry.publish("instance.stopped", withMember(json, "reason", "engine"));
+    shop_.telemetry.publish("instance.stopped", withMember(written.json(), "reason", "engine"));
   } else if (seen == Phase::Running) {
-    shop_.telemetry.publish("instance.started", json);
+    shop_.telemetry.publish("instance.started", written.json());
   }
 }
 

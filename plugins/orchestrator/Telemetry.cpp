@@ -14,7 +14,7 @@ double seconds(std::chrono::nanoseconds time) {
 
 Telemetry::Telemetry(const mos_host_v1 *host) : log_(host), metrics_(host), events_(host), platform_(host) {
   for (std::size_t i = 0; i < instances_.size(); ++i) {
-    instances_[i] = metrics_.gauge("matrixos_instances", "Instances by status.", {{"status", kStatuses[i]}});
+    instances_[i] = metrics_.gauge("matrixos_instances", "Instances by status.", {{"status", wordOf(statusAt(i))}});
   }
   queued_ = metrics_.gauge("matrixos_orchestrator_queued_operations", "Operations that wait or run.");
   orphans_ = metrics_.gauge("matrixos_orchestrator_orphans", "Containers of this installation without a record.");

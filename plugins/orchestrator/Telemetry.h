@@ -23,7 +23,7 @@ public:
 
   void operationEnded(std::string_view kind, std::string_view outcome, std::chrono::nanoseconds took) noexcept;
   void engineFailed(std::string_view call) noexcept;
-  void instances(const std::array<std::size_t, 6> &counts) noexcept;
+  void instances(const std::array<std::size_t, kStatusCount> &counts) noexcept;
   void queued(std::size_t operations) noexcept { queued_.set(static_cast<double>(operations)); }
   void orphans(std::size_t count) noexcept { orphans_.set(static_cast<double>(count)); }
   void reconciled(bool ok, std::chrono::nanoseconds took) noexcept;
@@ -37,7 +37,7 @@ private:
   Metrics metrics_;
   Events events_;
   Platform platform_;
-  std::array<Series, 6> instances_;
+  std::array<Series, kStatusCount> instances_;
   Series queued_;
   Series orphans_;
   Series reconcileOk_;

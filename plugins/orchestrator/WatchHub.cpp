@@ -17,11 +17,10 @@ std::uint64_t WatchHub::begin() {
   return rev;
 }
 
-void WatchHub::finish(Change change) {
-  const auto shared = std::make_shared<const Change>(std::move(change));
+void WatchHub::finish(const ChangePtr &change) {
   const std::lock_guard lock(mutex_);
-  open_.erase(shared->rev);
-  held_.emplace(shared->rev, shared);
+  open_.erase(change->rev);
+  held_.emplace(change->rev, change);
   releaseReady();
 }
 

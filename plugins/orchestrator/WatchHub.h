@@ -43,7 +43,7 @@ public:
 
   /// Takes the next revision. finish() or abandon() has to follow.
   std::uint64_t begin();
-  void finish(Change change);
+  void finish(const ChangePtr &change);
   void abandon(std::uint64_t rev) noexcept;
   /// Every revision up to this one is finished or abandoned.
   std::uint64_t reached() const;

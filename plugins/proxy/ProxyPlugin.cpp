@@ -245,17 +245,17 @@ void ProxyPlugin::logAddresses(const std::vector<http::Address> &before) const {
 void ProxyPlugin::watchRoutes() {
   const mos_instance_watcher watcher{
       this,
-      [](void *ctx, std::uint64_t, mos_str, mos_str json) {
-        static_cast<ProxyPlugin *>(ctx)->routeChanged(fromAbi(json));
+      [](void *ctx, std::uint64_t rev, mos_str handle, mos_str json) {
+        static_cast<ProxyPlugin *>(ctx)->routeChanged(rev, fromAbi(handle), fromAbi(json));
       },
       [](void *ctx, std::uint64_t) { static_cast<ProxyPlugin *>(ctx)->routes_.synced(); }};
   watch_ = orchestrator_->watch(0, watcher);
   watching_ = true;
 }
 
-void ProxyPlugin::routeChanged(std::string_view json) noexcept {
+void ProxyPlugin::routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept {
   try {
-    routes_.apply(parseInstance(json));
+    if (!routes_.hasFromWake(handle, rev)) routes_.apply(InstanceRecord::parse(json));
   } catch (const std::exception &e) {
     log_.error("an instance's record was not understood; its route is unchanged", {{"error", e.what()}});
   }

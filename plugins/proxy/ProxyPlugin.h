@@ -31,7 +31,7 @@ private:
   std::shared_ptr<http::TlsContext> readCertificate() const;
   std::string readSecret(const std::string &dataDir) const;
   void watchRoutes();
-  void routeChanged(std::string_view json) noexcept;
+  void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
   void logAddresses(const std::vector<http::Address> &before) const;
   std::shared_ptr<http::TlsContext> certificate() const;
   void refreshCertificate();

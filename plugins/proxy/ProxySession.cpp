@@ -3,8 +3,8 @@
 #include "ErrorPage.h"
 #include "WaitingPage.h"
 
-#include <matrixos/json.hpp>
 #include <matrixos/text/time.hpp>
+#include <matrixos/wake_answer.hpp>
 
 #include <http/codec/Grammar.h>
 #include <http/pages/Page.h>
@@ -23,16 +23,9 @@ constexpr int kComeAgain = 5; // seconds, for whom there is no place
 constexpr std::int64_t kMostAdvice = 300;
 
 /// "queue;dur=1, engine;dur=230, ready;dur=40" from the phases of a wake.
-std::string timingOf(const json::Object &wake) {
-  const json::Object::Ptr phases = json::findObject(wake, "phases");
-  if (phases.isNull()) return {};
-  std::string out;
-  for (const auto &[key, name] : {std::pair{"queueMs", "queue"}, {"engineMs", "engine"}, {"readyMs", "ready"}}) {
-    if (!out.empty()) out += ", ";
-    out.append(name).append(";dur=").append(
-        std::to_string(static_cast<std::int64_t>(json::getNumber(*phases, key, 0))));
-  }
-  return out;
+std::string timingOf(const WakePhases &phases) {
+  return "queue;dur=" + std::to_string(phases.queueMs) + ", engine;dur=" + std::to_string(phases.engineMs) +
+         ", ready;dur=" + std::to_string(phases.readyMs);
 }
 
 /// Seconds after which a start that failed may be tried again.
@@ -149,7 +142,7 @@ void ProxySession::toInstance(http::Exchange &exchange) {
 void ProxySession::wake(http::Exchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
-  if (route_->status == "deleting") return fail(exchange, 404, "there is no such handle");
+  if (route_->status == InstanceStatus::Deleting) return fail(exchange, 404, "there is no such handle");
   const WakeGate::Entry entry = shared_.gate->enter(decision_.handle);
   if (entry != WakeGate::Entry::Entered) return turnAway(exchange, entry);
   askedToWake_ = waiting_ = true;
@@ -198,16 +191,18 @@ void ProxySession::woken(http::Exchange &exchange, const WakeResult &result) {
         adviceOf(result));
   }
   try {
-    const json::Object::Ptr wake = json::parseObject(result.json);
-    serverTiming_ = timingOf(*wake);
+    const WakeAnswer answer = WakeAnswer::read(result.json);
+    serverTiming_ = timingOf(answer.phases);
     wokenAt_ = std::chrono::steady_clock::now();
-    // The watch brings the same record, but perhaps later than this.
-    const json::Object::Ptr instance = json::findObject(*wake, "instance");
-    if (!instance.isNull()) shared_.routes.refresh(parseInstance(json::dump(*instance)));
+    route_ = loop_.routes.find(decision_.handle);
+    // The watch, or whoever waited with us, has nearly always brought the record by now.
+    if (route_ && (route_->rev < answer.rev || !route_->running())) {
+      shared_.routes.refresh(InstanceRecord::parse(answer.instance));
+      route_ = loop_.routes.find(decision_.handle);
+    }
   } catch (const std::exception &) {
     return fail(exchange, 502, "the instance was started, but where it listens is not known");
   }
-  route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
@@ -251,7 +246,7 @@ void ProxySession::showProgress(http::Exchange &exchange, int reloadSeconds) {
   const auto route = loop_.routes.find(decision_.handle);
   if (route && route->running())
     progress.phase = WakeProgress::Phase::Ready;
-  else if (route && (route->phase == "starting" || route->status == "provisioning"))
+  else if (route && (route->phase == InstancePhase::Starting || route->status == InstanceStatus::Provisioning))
     progress.phase = WakeProgress::Phase::Starting;
   if (waiting_ && shared_.gate->leaveBehind(decision_.handle, wakeTicket_) && claim_->abandon()) {
     waiting_ = false;

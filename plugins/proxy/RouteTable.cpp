@@ -1,6 +1,5 @@
 #include "RouteTable.h"
 
-#include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -41,26 +40,6 @@ void addGone(const http::Upstream *before, const http::Upstream *after, std::vec
 
 } // namespace
 
-InstanceRecord parseInstance(std::string_view text) {
-  const json::Object::Ptr object = json::parseObject(text);
-  InstanceRecord out;
-  out.id = json::getString(*object, "id");
-  out.handle = json::getString(*object, "handle");
-  out.status = json::getString(*object, "status");
-  out.phase = json::findString(*object, "phase").value_or("");
-  out.rev = static_cast<std::uint64_t>(json::getInt(*object, "rev", 0));
-  const json::Array::Ptr endpoints = json::findArray(*object, "endpoints");
-  for (std::size_t i = 0; !endpoints.isNull() && i < endpoints->size(); ++i) {
-    const json::Object::Ptr item = endpoints->getObject(static_cast<unsigned>(i));
-    if (item.isNull()) throw Error(Status::InvalidArgument, "an endpoint has to be an object");
-    const std::int64_t port = json::getInt(*item, "port", 0);
-    if (port <= 0 || port > 65535) continue;
-    out.endpoints.push_back({json::getString(*item, "name"), json::getString(*item, "address"),
-                             static_cast<std::uint16_t>(port), json::findString(*item, "epoch").value_or("")});
-  }
-  return out;
-}
-
 std::size_t RouteTable::shardOf(std::string_view handle) noexcept {
   return std::hash<std::string_view>{}(handle) % kShards;
 }
@@ -75,14 +54,22 @@ std::size_t RouteTable::size() const {
 }
 
 void RouteTable::apply(const InstanceRecord &record) {
-  take(record, true);
-}
-
-void RouteTable::refresh(const InstanceRecord &record) {
   take(record, false);
 }
 
-void RouteTable::take(const InstanceRecord &record, bool mayBeNew) {
+void RouteTable::refresh(const InstanceRecord &record) {
+  take(record, true);
+}
+
+bool RouteTable::hasFromWake(std::string_view handle, std::uint64_t rev) const {
+  const Slot &slot = slots_[shardOf(handle)];
+  const std::lock_guard lock(slot.mutex);
+  const auto found = slot.shard->find(std::string(handle));
+  return found != slot.shard->end() && found->second->fromWake && found->second->rev == rev;
+}
+
+void RouteTable::take(const InstanceRecord &record, bool fromWake) {
+  const bool deleted = record.status == InstanceStatus::Deleted;
   Candidates gone;
   {
     Slot &slot = slots_[shardOf(record.handle)];
@@ -91,17 +78,16 @@ void RouteTable::take(const InstanceRecord &record, bool mayBeNew) {
     const std::shared_ptr<const InstanceRoute> before = found == slot.shard->end() ? nullptr : found->second;
     // Watch and wake both deliver records; whichever is older loses.
     if (before && before->id == record.id && before->rev > record.rev) return;
-    if (!before && (record.status == "deleted" || !mayBeNew)) return;
+    if (!before && (deleted || fromWake)) return;
     // The record of a former owner may arrive after the handle was given away.
-    if (before && before->id != record.id && (record.status == "deleted" || before->rev > record.rev || !mayBeNew))
-      return;
+    if (before && before->id != record.id && (deleted || before->rev > record.rev || fromWake)) return;
 
     auto next = std::make_shared<Shard>(*slot.shard);
     std::shared_ptr<const InstanceRoute> after;
-    if (record.status == "deleted")
+    if (deleted)
       next->erase(record.handle);
     else
-      (*next)[record.handle] = after = makeRoute(record, before.get());
+      (*next)[record.handle] = after = makeRoute(record, before.get(), fromWake);
     slot.shard = std::move(next);
     slot.generation.fetch_add(1, std::memory_order_release);
     if (before) {
@@ -124,13 +110,15 @@ void RouteTable::tellRetired(const Candidates &gone) {
     retired_(candidate);
 }
 
-std::shared_ptr<const InstanceRoute> RouteTable::makeRoute(const InstanceRecord &record, const InstanceRoute *before) {
+std::shared_ptr<const InstanceRoute> RouteTable::makeRoute(const InstanceRecord &record, const InstanceRoute *before,
+                                                           bool fromWake) {
   auto route = std::make_shared<InstanceRoute>();
   route->id = record.id;
   route->handle = record.handle;
   route->status = record.status;
   route->phase = record.phase;
   route->rev = record.rev;
+  route->fromWake = fromWake;
   route->activity = before != nullptr ? before->activity : std::make_shared<ActivityCell>(record.handle);
   if (before != nullptr && before->id == record.id) {
     route->lastShell = before->lastShell;

@@ -3,6 +3,8 @@
 
 #include "StartupThrottle.h"
 
+#include <matrixos/instance_record.hpp>
+
 #include <http/engine/Session.h>
 
 #include <array>
@@ -73,36 +75,18 @@ private:
 struct InstanceRoute {
   std::string id;
   std::string handle;
-  std::string status;
-  std::string phase; ///< finer than the status; may be empty
+  InstanceStatus status = InstanceStatus::Unknown;
+  InstancePhase phase = InstancePhase::Unknown;
   std::uint64_t rev = 0;
+  bool fromWake = false;                           ///< a wake brought this record, not yet the watch
   std::shared_ptr<const http::Upstream> shell;     ///< null: nowhere now
   std::shared_ptr<const http::Upstream> gateway;   ///< null: nowhere now
   std::shared_ptr<const http::Upstream> lastShell; ///< the same, kept while it does not run: its streams may go on
   std::shared_ptr<const http::Upstream> lastGateway;
   std::shared_ptr<ActivityCell> activity;
 
-  bool running() const noexcept { return status == "running"; }
+  bool running() const noexcept { return status == InstanceStatus::Running; }
 };
-
-/// An instance as the orchestrator describes it.
-struct InstanceRecord {
-  struct Endpoint {
-    std::string name;
-    std::string address;
-    std::uint16_t port = 0;
-    std::string epoch;
-  };
-  std::string id;
-  std::string handle;
-  std::string status; ///< "deleted" for one that is gone
-  std::uint64_t rev = 0;
-  std::vector<Endpoint> endpoints; ///< best first
-  std::string phase{};             ///< "starting" while the engine is at work; may be empty
-};
-
-/// Reads an instance's JSON. Throws matrixos::Error for what is not one.
-InstanceRecord parseInstance(std::string_view json);
 
 /// All routes, in shards that are replaced as a whole: a reader never waits for a writer, and a change copies one
 /// shard, not the table. apply() and synced() may be called on any thread; readers use a RouteCache each.
@@ -116,6 +100,8 @@ public:
   /// The same for a record that did not come with the watch, and may have been overtaken by it: it never brings back an
   /// instance that is gone, whose address may be another's by now.
   void refresh(const InstanceRecord &record);
+  /// True when a wake has brought this very record already: the watch's need not be read.
+  bool hasFromWake(std::string_view handle, std::uint64_t rev) const;
   /// Is told of each address that is no longer that instance's: it was deleted, or listens elsewhere, or the epoch is
   /// another one. One that only stops keeps its own. Called on the thread of apply(); an empty function: nobody is
   /// told.
@@ -135,9 +121,10 @@ private:
   };
 
   using Candidates = std::vector<http::Upstream::Candidate>;
-  void take(const InstanceRecord &record, bool mayBeNew);
+  void take(const InstanceRecord &record, bool fromWake);
   static std::size_t shardOf(std::string_view handle) noexcept;
-  std::shared_ptr<const InstanceRoute> makeRoute(const InstanceRecord &record, const InstanceRoute *before);
+  std::shared_ptr<const InstanceRoute> makeRoute(const InstanceRecord &record, const InstanceRoute *before,
+                                                 bool fromWake);
   std::shared_ptr<const http::Upstream> makeUpstream(const InstanceRecord &record, std::string_view name,
                                                      const std::shared_ptr<const http::Upstream> &known);
   void tellRetired(const Candidates &gone);

@@ -3,6 +3,7 @@
 #include "Message.h"
 
 #include <matrixos/handle.hpp>
+#include <matrixos/instance_record.hpp>
 #include <matrixos/json.hpp>
 
 #include <arpa/inet.h>
@@ -23,16 +24,13 @@ Error unknown(std::string_view handle) {
 }
 
 /// "http://address:port", empty when the endpoint is no IP literal: names of tenants' making are never resolved.
-std::string baseUrl(const json::Object &endpoint) {
-  const std::string address = json::findString(endpoint, "address").value_or("");
-  const std::int64_t port = json::getInt(endpoint, "port", 0);
+std::string baseUrl(const InstanceEndpoint &endpoint) {
   std::array<unsigned char, sizeof(in6_addr)> binary{};
-  if (port < 1 || port > 65535) return {};
-  if (::inet_pton(AF_INET, address.c_str(), binary.data()) == 1) {
-    return "http://" + address + ":" + std::to_string(port);
+  if (::inet_pton(AF_INET, endpoint.address.c_str(), binary.data()) == 1) {
+    return "http://" + endpoint.address + ":" + std::to_string(endpoint.port);
   }
-  if (::inet_pton(AF_INET6, address.c_str(), binary.data()) == 1) {
-    return "http://[" + address + "]:" + std::to_string(port);
+  if (::inet_pton(AF_INET6, endpoint.address.c_str(), binary.data()) == 1) {
+    return "http://[" + endpoint.address + "]:" + std::to_string(endpoint.port);
   }
   return {};
 }
@@ -40,18 +38,17 @@ std::string baseUrl(const json::Object &endpoint) {
 /// Where the running instance's gateway is, best first.
 std::vector<std::string> gatewaysOf(const OrchestratorClient &orchestrator, std::string_view handle) {
   if (!isHandle(handle)) throw unknown(handle);
-  const json::Object::Ptr record = json::parseObject(orchestrator.get(handle));
-  const std::string status = json::getString(*record, "status");
-  if (status != "running") {
-    throw Error(Status::Unavailable, "the instance of \"" + std::string(handle) + "\" is not running (" + status + ")",
+  const auto record = InstanceRecord::parse(orchestrator.get(handle));
+  if (!record.running()) {
+    throw Error(Status::Unavailable,
+                "the instance of \"" + std::string(handle) + "\" is not running (" +
+                    std::string(wordOf(record.status)) + ")",
                 "INSTANCE_NOT_RUNNING");
   }
   std::vector<std::string> urls;
-  const json::Array::Ptr endpoints = json::findArray(*record, "endpoints");
-  for (unsigned i = 0; endpoints && i < endpoints->size(); ++i) {
-    const json::Object::Ptr endpoint = endpoints->getObject(i);
-    if (!endpoint || json::findString(*endpoint, "name") != "gateway") continue;
-    if (std::string url = baseUrl(*endpoint); !url.empty()) urls.push_back(std::move(url));
+  for (const InstanceEndpoint &endpoint : record.endpoints) {
+    if (endpoint.name != "gateway") continue;
+    if (std::string url = baseUrl(endpoint); !url.empty()) urls.push_back(std::move(url));
   }
   return urls;
 }
@@ -118,17 +115,15 @@ SocialApi::Settings SocialApi::settings() const {
 }
 
 std::string SocialApi::users() const {
-  std::string out = "[";
-  orchestrator_.list("", [&out](std::string_view item) {
-    const json::Object::Ptr record = json::parseObject(item);
-    const std::string status = json::getString(*record, "status");
-    if (out.size() > 1) out += ',';
-    out += R"({"handle":)" + json::dump(json::Value(json::getString(*record, "handle")));
-    out += R"(,"status":)" + json::dump(json::Value(status));
-    out += status == "running" ? R"(,"online":true})" : R"(,"online":false})";
+  JsonArray users;
+  orchestrator_.list("", [&users](std::string_view item) {
+    const auto record = InstanceRecord::parse(item);
+    JsonObject user;
+    user.add("handle", record.handle).add("status", wordOf(record.status)).add("online", record.running());
+    users.add(std::move(user).str());
     return true;
   });
-  return out + "]";
+  return std::move(users).str();
 }
 
 std::string SocialApi::profile(std::string_view handle, bool ai) {

@@ -130,13 +130,14 @@ private:
     instance.status = status;
     ++instance.rev;
     ++instance.epoch;
+    const std::uint64_t rev = instance.rev;
     const std::string record = describe(handle, instance);
     std::vector<Completion> starts;
     if (status == "running") starts.swap(instance.starts);
     const auto watchers = watchers_;
     lock.unlock();
     for (const auto &[id, watcher] : watchers)
-      watcher.changed(watcher.ctx, 2, toAbi(handle), toAbi(record));
+      watcher.changed(watcher.ctx, rev, toAbi(handle), toAbi(record));
     for (Completion &done : starts)
       done.succeed(record);
   }

@@ -60,10 +60,11 @@ TEST_CASE("instances as plugins see them fit, deleted ones too") {
   running.endpoints = {{"gateway", "172.18.0.5", 4000, "bridge", "1"}};
   for (const Phase phase : {Phase::Pending, Phase::Running, Phase::Sleeping, Phase::Failed, Phase::Deleting}) {
     running.phase = phase;
-    CHECK(misfit("instance", instanceJson(running, 1, 2, nullptr)) == "");
+    running.status = statusOf(running);
+    CHECK(misfit("instance", running.toJson(1, 2, nullptr)) == "");
   }
   const Progress progress{"downloading", 1, 2};
   running.retryAt = 1;
-  CHECK(misfit("instance", instanceJson(running, 1, 2, &progress)) == "");
+  CHECK(misfit("instance", running.toJson(1, 2, &progress)) == "");
   CHECK(misfit("instance", deletedJson("alice", running.id, 9)) == "");
 }

@@ -2,9 +2,7 @@
 
 #include <matrixos/call.hpp>
 
-#include <lifecycle/Clock.h>
-#include <lifecycle/Platform.h>
-#include <lifecycle/Prober.h>
+#include <lifecycle/Surroundings.h>
 
 #include <atomic>
 #include <chrono>
@@ -39,7 +37,8 @@ private:
 inline std::string record(const std::string &handle, const std::string &status, std::uint64_t rev,
                           std::uint64_t activitySeq = 0, const std::string &endpoints = "[]") {
   return R"({"handle":")" + handle + R"(","status":")" + status + R"(","rev":)" + std::to_string(rev) +
-         R"(,"activitySeq":)" + std::to_string(activitySeq) + R"(,"endpoints":)" + endpoints + "}";
+         R"(,"activitySeq":)" + std::to_string(activitySeq) + R"(,"endpoints":)" + endpoints + R"(,"id":"01J)" +
+         handle + "\"}";
 }
 
 inline std::string endpoint(const std::string &name, const std::string &epoch, int port = 4000,
@@ -70,6 +69,7 @@ public:
 
   std::string fetch(std::string_view handle) override {
     const std::lock_guard lock(mutex_);
+    ++fetches_;
     const auto found = records_.find(std::string(handle));
     if (found == records_.end()) throw Error(Status::NotFound, "no such instance");
     return found->second.json();
@@ -118,10 +118,6 @@ public:
     Record &target = records_[handle];
     target = {handle, status, rev, target.seq, endpoints};
   }
-  void erase(const std::string &handle) {
-    const std::lock_guard lock(mutex_);
-    records_.erase(handle);
-  }
   /// Answers the oldest start: success with the record as it stands, or the error.
   void answerStart(const std::optional<Error> &error = std::nullopt) {
     Pending pending;
@@ -144,6 +140,9 @@ public:
     pending.then(Outcome{Status::Ok, "{}", nullptr});
   }
 
+  std::size_t fetches() const {
+    return locked([&] { return fetches_; });
+  }
   std::size_t startCount() const {
     return locked([&] { return startCount_; });
   }
@@ -183,6 +182,7 @@ private:
   std::vector<std::string> stopped_;
   std::map<std::string, std::uint64_t> recorded_;
   std::size_t startCount_ = 0;
+  std::size_t fetches_ = 0;
   bool holdStops_ = false;
   std::optional<Error> stopFailure_;
   std::function<void()> beforeStop_;

@@ -12,6 +12,7 @@ using namespace matrixos::lifecycle;
 using namespace matrixos::lifecycle::test;
 using namespace std::chrono_literals;
 using matrixos::Error;
+using matrixos::InstanceRecord;
 using matrixos::Status;
 
 namespace {
@@ -30,7 +31,7 @@ struct Bench {
 
   void put(const std::string &handle, const std::string &status, std::uint64_t rev = 1) {
     platform.put(handle, status, rev);
-    index.apply(parseInstance(platform.fetch(handle)));
+    index.apply(InstanceRecord::parse(platform.fetch(handle)));
     if (status == "running") ledger.touch(handle, clock.bootMs());
   }
   /// What the proxy does for each request.

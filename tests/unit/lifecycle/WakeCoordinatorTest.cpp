@@ -14,20 +14,23 @@ using namespace matrixos::lifecycle::test;
 using namespace std::chrono_literals;
 using matrixos::Completion;
 using matrixos::Error;
+using matrixos::InstanceRecord;
 using matrixos::Status;
+using matrixos::WakePhases;
 using matrixos::test::statusOf;
 
 namespace {
 
 struct Bench {
   ManualClock clock;
+  InstanceIndex index;
   FakePlatform platform;
   FakeProber prober;
   Answers answers;
   std::atomic<int> woken{0}, failed{0}, expired{0};
   WakePhases phases;
   std::shared_ptr<WakeCoordinator> wakes =
-      std::make_shared<WakeCoordinator>(clock, platform, prober, WakeCoordinator::Settings{60s, 1000},
+      std::make_shared<WakeCoordinator>(clock, index, platform, prober, WakeCoordinator::Settings{60s, 1000},
                                         [this](WakeCoordinator::Event event, const WakePhases &took) {
                                           if (event == WakeCoordinator::Event::Woken) {
                                             ++woken;
@@ -51,10 +54,15 @@ struct Bench {
     }
   }
   std::int64_t in(std::chrono::milliseconds time) const { return clock.monotonicNanos() + time.count() * 1'000'000; }
-  void tell(const std::string &json) { wakes->changed(parseInstance(json)); }
-  /// A start that succeeds.
+  /// What the orchestrator's watch says.
+  void tell(const std::string &json) {
+    const auto told = InstanceRecord::parse(json);
+    if (index.apply(told).accepted) wakes->changed(told, json);
+  }
+  /// A start that succeeds: the watch says so, too.
   void runs(const std::string &handle, std::uint64_t rev) {
     platform.put(handle, "running", rev, bothEndpoints("e" + std::to_string(rev)));
+    tell(platform.fetch(handle));
     platform.answerStart();
   }
 
@@ -70,7 +78,7 @@ TEST_CASE("a stopped instance is started, probed and handed out") {
   CHECK(bench.platform.startCount() == 1);
   CHECK(bench.prober.active() == 0);
   bench.clock.advance(3ms);
-  bench.tell(R"({"handle":"alice","status":"stopped","phase":"Starting","rev":2})");
+  bench.tell(R"({"id":"01Jalice","handle":"alice","status":"stopped","phase":"starting","rev":2})");
   bench.clock.advance(230ms);
   bench.runs("alice", 3);
   CHECK(bench.answers.count() == 0);
@@ -84,6 +92,32 @@ TEST_CASE("a stopped instance is started, probed and handed out") {
   CHECK(bench.woken == 1);
   CHECK(bench.phases.engineMs == 230);
   CHECK(bench.wakes->waiters() == 0);
+}
+
+TEST_CASE("what the watch says is enough to wake an instance: nobody asks for the record") {
+  Bench bench;
+  bench.platform.put("alice", "stopped", 1);
+  bench.tell(record("alice", "stopped", 1));
+  CHECK(bench.ensure("alice") != 0);
+  CHECK(bench.ensure("alice", "shell") != 0);
+  CHECK(bench.platform.startCount() == 1);
+  bench.platform.put("alice", "running", 3, bothEndpoints("e1"));
+  bench.platform.answerStart();
+  CHECK(bench.prober.begun() == 0); // the watch is a moment behind
+  bench.tell(record("alice", "stopped", 2));
+  CHECK(bench.platform.startCount() == 1); // it said so before the start
+  const std::string told = record("alice", "running", 3, 7, bothEndpoints("e1"));
+  bench.tell(told);
+  CHECK(bench.ensure("alice") != 0);
+  REQUIRE(bench.prober.active() == 2);
+  CHECK(bench.prober.answer());
+  CHECK(bench.answers.count(Status::Ok) == 2);
+  CHECK(bench.answers.lastJson().find(R"({"instance":)" + told + R"(,"phases":{)") == 0);
+  CHECK(bench.ensure("alice") == 0); // the shell is still waited for
+  CHECK(bench.answers.lastJson().find(R"({"instance":)" + told + R"(,"phases":{)") == 0);
+  CHECK(bench.prober.answer());
+  CHECK(bench.answers.count(Status::Ok) == 4);
+  CHECK(bench.platform.fetches() == 0);
 }
 
 TEST_CASE("readiness is remembered until the address changes or the instance ends") {
@@ -107,6 +141,7 @@ TEST_CASE("readiness is remembered until the address changes or the instance end
   SUBCASE("after a stop even the same address is probed anew") {
     bench.tell(record("alice", "stopped", 2));
     bench.platform.put("alice", "running", 3, bothEndpoints("e1"));
+    bench.tell(bench.platform.fetch("alice"));
     CHECK(bench.ensure("alice") != 0);
     CHECK(bench.prober.begun() == 2);
   }
@@ -284,19 +319,21 @@ TEST_CASE("late answers change nothing") {
 TEST_CASE("an instance destroyed meanwhile is not found") {
   Bench bench;
   bench.platform.put("alice", "stopped", 1);
+  bench.tell(bench.platform.fetch("alice"));
   bench.ensure("alice");
   SUBCASE("while it starts") {
-    bench.tell(R"({"handle":"alice","status":"deleted","rev":5})");
+    bench.tell(R"({"id":"01Jalice","handle":"alice","status":"deleted","rev":5})");
   }
   SUBCASE("while it is probed") {
     bench.runs("alice", 2);
     bench.tell(record("alice", "deleting", 5));
     CHECK(bench.prober.active() == 0);
   }
-  SUBCASE("between the probe's answer and ours") {
+  SUBCASE("while the probe's answer is on its way") {
     bench.runs("alice", 2);
-    bench.platform.erase("alice");
-    CHECK(bench.prober.answer());
+    const auto probe = bench.prober.takeFirst();
+    bench.tell(record("alice", "deleting", 5));
+    probe->ready(probe->targets.front());
   }
   CHECK(bench.answers.count(Status::NotFound) == 1);
   CHECK(bench.answers.count() == 1);
@@ -324,7 +361,7 @@ TEST_CASE("an instance that fails while it is probed fails its callers with its 
   Bench bench;
   bench.platform.put("alice", "running", 1, bothEndpoints("e1"));
   bench.ensure("alice");
-  bench.tell(R"({"handle":"alice","status":"failed","rev":2,"lastError":"exit code 137"})");
+  bench.tell(R"({"id":"01Jalice","handle":"alice","status":"failed","rev":2,"lastError":"exit code 137"})");
   CHECK(bench.answers.count(Status::Unavailable) == 1);
   CHECK(bench.answers.lastMessage() == "the instance failed: exit code 137");
 }
@@ -372,6 +409,7 @@ TEST_CASE("a shutdown answers everybody, and the engine's answer comes too late"
   CHECK(bench.answers.lastReason() == "STOPPING");
   CHECK(bench.prober.active() == 0);
   bench.wakes.reset();
-  bench.runs("alice", 2);
+  bench.platform.put("alice", "running", 2, bothEndpoints("e2"));
+  bench.platform.answerStart();
   CHECK(bench.answers.count() == 2);
 }

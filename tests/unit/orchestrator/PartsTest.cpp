@@ -49,13 +49,13 @@ struct Recorder {
   }
 };
 
-InstancePtr record(const std::string &handle, std::uint64_t rev, std::int64_t createdAt = 1) {
-  auto made = std::make_shared<Instance>();
-  made->id = "id-" + handle;
-  made->handle = handle;
-  made->clerkUserId = "user-" + handle;
-  made->rev = rev;
-  made->createdAt = createdAt;
+Instance record(const std::string &handle, std::uint64_t rev, std::int64_t createdAt = 1) {
+  Instance made;
+  made.id = "id-" + handle;
+  made.handle = handle;
+  made.clerkUserId = "user-" + handle;
+  made.rev = rev;
+  made.createdAt = createdAt;
   return made;
 }
 
@@ -96,7 +96,8 @@ TEST_CASE("times and JSON are written as the contract says") {
   instance.handle = "alice";
   instance.lastError = "\x7f a \"quote\", a \\, ü and \n";
   instance.endpoints = {{"shell", "fd00::1", 3000, "bridge", "e1"}};
-  const auto object = json::parseObject(instanceJson(instance, 5, 7, nullptr));
+  instance.status = statusOf(instance);
+  const auto object = json::parseObject(instance.toJson(5, 7, nullptr));
   CHECK(object->getValue<std::string>("lastError") == instance.lastError);
   CHECK(object->getValue<std::string>("lastActive") == "1970-01-01T00:00:00.005Z");
   CHECK(object->getValue<int>("activitySeq") == 7);
@@ -122,7 +123,7 @@ TEST_CASE("watchers hear changes in the order of their revision, whoever commits
   const std::uint64_t c = table.beginRev();
   const std::uint64_t d = table.beginRev();
   table.publish(record("carol", c));
-  table.remove(*record("carol", c), d);
+  table.remove(record("carol", c), d);
   strand.sync();
   CHECK(watcher.seen().size() == 1); // b is not decided yet
   CHECK(table.find("carol") == nullptr);
@@ -152,7 +153,7 @@ TEST_CASE("a watch since a revision gets what is newer, deletions included, then
   table.publish(record("bobby", table.beginRev()));
   const std::uint64_t since = table.beginRev();
   table.publish(record("carol", since));
-  table.remove(*record("alice", 1), table.beginRev());
+  table.remove(record("alice", 1), table.beginRev());
   table.publish(record("dave1", table.beginRev()));
   Recorder watcher;
   table.watch(since, watcher.abi());
@@ -163,7 +164,7 @@ TEST_CASE("a watch since a revision gets what is newer, deletions included, then
 
   // Deletions are not remembered for ever; a revision from another life is not known at all.
   for (int i = 0; i < 5000; ++i)
-    table.remove(*record("gone1", 1), table.beginRev());
+    table.remove(record("gone1", 1), table.beginRev());
   CHECK_THROWS_AS(table.watch(since, watcher.abi()), Error);
   CHECK_THROWS_AS(table.watch(1'000'000, watcher.abi()), Error);
   strand.stop();
@@ -224,10 +225,10 @@ TEST_CASE("a listing by status follows the records") {
     return handles;
   };
   const auto publish = [&table](const char *handle, Phase phase, std::int64_t createdAt) {
-    Instance next = *record(handle, table.beginRev(), createdAt);
+    Instance next = record(handle, table.beginRev(), createdAt);
     next.phase = phase;
     next.provisionedAt = 1;
-    table.publish(std::make_shared<const Instance>(std::move(next)));
+    table.publish(std::move(next));
   };
   publish("alice", Phase::Running, 10);
   publish("bobby", Phase::Running, 30);

@@ -307,13 +307,11 @@ Conn events(ProxyFixture &f, const std::string &handle) {
 }
 
 /// As the orchestrator says that an instance was started anew.
-matrixos::proxy::InstanceRecord record(const std::string &handle, std::uint16_t port, const std::string &epoch,
-                                       std::uint64_t rev, const std::string &status = "running") {
-  return {"01J0000000000000000000" + handle,
-          handle,
-          status,
-          rev,
-          {{"shell", "127.0.0.1", port, epoch}, {"gateway", "127.0.0.1", port, epoch}}};
+matrixos::InstanceRecord record(const std::string &handle, std::uint16_t port, const std::string &epoch,
+                                std::uint64_t rev, const std::string &status = "running") {
+  matrixos::InstanceRecord made = recordOf(handle, status, rev);
+  made.endpoints = {{"shell", "127.0.0.1", port, "host", epoch}, {"gateway", "127.0.0.1", port, "host", epoch}};
+  return made;
 }
 
 } // namespace
@@ -385,8 +383,8 @@ TEST_CASE("an instance that changes without its address changing keeps its strea
   CHECK(conn.get("/", "alice.localhost").status == 200);
   f.routes.apply(record("alice", port, "1", 2));
   auto more = record("alice", port, "1", 3); // another way to the same instance, and one that is better
-  more.endpoints.push_back({"shell", "127.0.0.2", port, "1"});
-  more.endpoints.insert(more.endpoints.begin(), {"shell", "127.0.0.3", port, "1"});
+  more.endpoints.push_back({"shell", "127.0.0.2", port, "host", "1"});
+  more.endpoints.insert(more.endpoints.begin(), {"shell", "127.0.0.3", port, "host", "1"});
   f.routes.apply(more);
   f.routes.apply(record("alice", port, "1", 4));
   for (int i = 0; i < 3; ++i)

@@ -258,13 +258,19 @@ std::size_t FakeWaker::waiting() const {
   return pending_.size();
 }
 
+matrixos::InstanceRecord recordOf(const std::string &handle, const std::string &status, std::uint64_t rev) {
+  matrixos::InstanceRecord record;
+  record.id = "01J0000000000000000000" + handle;
+  record.handle = handle;
+  record.status = matrixos::instanceStatusOf(status);
+  record.rev = rev;
+  return record;
+}
+
 std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_t rev) {
-  const std::string number = std::to_string(port);
-  return R"({"instance":{"id":"01J0000000000000000000)" + handle + R"(","handle":")" + handle +
-         R"(","status":"running","rev":)" + std::to_string(rev) +
-         R"(,"endpoints":[{"name":"shell","address":"127.0.0.1","port":)" + number +
-         R"(,"scope":"host","epoch":"e2"},{"name":"gateway","address":"127.0.0.1","port":)" + number +
-         R"(,"scope":"host","epoch":"e2"}]},"phases":{"queueMs":1,"engineMs":230.4,"readyMs":40}})";
+  matrixos::InstanceRecord record = recordOf(handle, "running", rev);
+  record.endpoints = {{"shell", "127.0.0.1", port, "host", "e2"}, {"gateway", "127.0.0.1", port, "host", "e2"}};
+  return R"({"instance":)" + record.toJson() + R"(,"phases":{"queueMs":1,"engineMs":230.4,"readyMs":40}})";
 }
 
 ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change,
@@ -299,13 +305,9 @@ std::size_t ProxyFixture::inFlight(const std::string &handle) {
 
 void ProxyFixture::instance(const std::string &handle, const std::string &status, std::uint16_t shell,
                             std::uint16_t gateway, std::uint64_t rev) {
-  matrixos::proxy::InstanceRecord record;
-  record.id = "01J0000000000000000000" + handle;
-  record.handle = handle;
-  record.status = status;
-  record.rev = rev;
-  if (shell != 0) record.endpoints.push_back({"shell", "127.0.0.1", shell, "e1"});
-  if (gateway != 0) record.endpoints.push_back({"gateway", "127.0.0.1", gateway, "e1"});
+  matrixos::InstanceRecord record = recordOf(handle, status, rev);
+  if (shell != 0) record.endpoints.push_back({"shell", "127.0.0.1", shell, "host", "e1"});
+  if (gateway != 0) record.endpoints.push_back({"gateway", "127.0.0.1", gateway, "host", "e1"});
   routes.apply(record);
 }
 

@@ -123,6 +123,9 @@ private:
   std::map<std::uint64_t, Done> pending_;
 };
 
+/// A record without endpoints.
+matrixos::InstanceRecord recordOf(const std::string &handle, const std::string &status, std::uint64_t rev);
+
 /// {"instance": …, "phases": …} as lifecycle answers.
 std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_t rev = 2);
 

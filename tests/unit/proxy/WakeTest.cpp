@@ -324,7 +324,9 @@ TEST_CASE("a browser that goes to a page sees how the start goes, and the start 
   CHECK(f.proxy->waiting() == 1); // its place stays taken
 
   // It asks again: one wake is enough. What the engine does shows.
-  f.routes.apply({"01J0000000000000000000alice", "alice", "stopped", 2, {}, "starting"});
+  matrixos::InstanceRecord starting = recordOf("alice", "stopped", 2);
+  starting.phase = matrixos::InstancePhase::Starting;
+  f.routes.apply(starting);
   const auto second = browser.get("/deep/link", "alice.localhost", navigation);
   CHECK(second.body.find("aria-current=\"step\">Starting</li>") != std::string::npos);
   CHECK(f.waker.waiting() == 1);

@@ -29,7 +29,8 @@ class Records final : public matrixos::Orchestrator {
 public:
   void put(const std::string &handle, const std::string &status, const std::string &endpoints = "[]") {
     order_.push_back(handle);
-    records_[handle] = R"({"handle":")" + handle + R"(","status":")" + status + R"(","endpoints":)" + endpoints + "}";
+    records_[handle] = R"({"id":"01J)" + handle + R"(","handle":")" + handle + R"(","rev":1,"status":")" + status +
+                       R"(","endpoints":)" + endpoints + "}";
   }
   int commands() const { return commands_; }
 
