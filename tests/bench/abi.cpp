@@ -8,7 +8,7 @@
 #include "BenchRuntime.h"
 #include "isolation/IsolatedPlugin.h"
 #include "plugin/ServiceRegistry.h"
-#include "unit/isolation/FakeHost.h"
+#include "support/FakeHost.h"
 
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/lifecycle.hpp>
