@@ -31,7 +31,7 @@ TEST_CASE("a file is replaced as a whole, with the mode asked for and nothing le
   const auto path = dir / "secret";
   writeFileAtomically(path, "first");
   writeFileAtomically(path, "second", 0640);
-  CHECK(readFile(path) == "second");
+  CHECK(common::readFile(path) == "second");
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0640);
@@ -55,19 +55,19 @@ TEST_CASE("a write that fails leaves the old file and no rubbish") {
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
-  CHECK(readFile(path) == "old");
+  CHECK(common::readFile(path) == "old");
   CHECK(filesIn(dir.path()) == 1);
 }
 
 TEST_CASE("failures carry a status and the path") {
   const TempDir dir;
-  const Error missing = errorOf([&] { readFile(dir / "none"); });
+  const Error missing = errorOf([&] { common::readFile(dir / "none"); });
   CHECK(missing.status() == Status::NotFound);
   CHECK(std::string(missing.what()).find((dir / "none").string()) != std::string::npos);
   CHECK(statusOf([&] { writeFileAtomically(dir / "no" / "folder", "x"); }) == Status::NotFound);
   writeFileAtomically(dir / "long", std::string(100, 'x'));
-  CHECK(statusOf([&] { readFile(dir / "long", 99); }) == Status::OutOfRange);
-  CHECK(readFile(dir / "long", 100).size() == 100);
+  CHECK(statusOf([&] { common::readFile(dir / "long", 99); }) == Status::OutOfRange);
+  CHECK(common::readFile(dir / "long", 100).size() == 100);
 }
 
 TEST_CASE("a descriptor is closed once") {
