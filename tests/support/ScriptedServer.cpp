@@ -37,8 +37,8 @@ void Peer::hang() const {
   }
 }
 
-ScriptedServer::ScriptedServer(Script script, std::uint16_t port)
-    : script_(std::move(script)), port_(std::in_place, port) {}
+ScriptedServer::ScriptedServer(Script script, std::uint16_t port, const std::string &address)
+    : script_(std::move(script)), port_(std::in_place, port, address) {}
 
 ScriptedServer::ScriptedServer(Script script, const std::filesystem::path &path)
     : script_(std::move(script)), unix_(listenAt(path)) {

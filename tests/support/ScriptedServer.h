@@ -53,7 +53,7 @@ public:
   using Script = std::function<void(const Peer &peer)>;
 
   /// Takes a loopback port, a free one for 0. It refuses connections until listen().
-  explicit ScriptedServer(Script script, std::uint16_t port = 0);
+  explicit ScriptedServer(Script script, std::uint16_t port = 0, const std::string &address = "127.0.0.1");
   /// Serves at a unix socket from now on.
   ScriptedServer(Script script, const std::filesystem::path &path);
   ScriptedServer(const ScriptedServer &) = delete;

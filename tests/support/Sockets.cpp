@@ -20,11 +20,11 @@ namespace {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-sockaddr_in loopback(std::uint16_t port) {
+sockaddr_in ipAddress(const std::string &text, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::inet_pton(AF_INET, text.c_str(), &address.sin_addr) != 1) throw std::invalid_argument("no address: " + text);
   return address;
 }
 
@@ -57,14 +57,14 @@ FileDescriptor connected(int family, const Address &address) {
 
 } // namespace
 
-LoopbackPort::LoopbackPort(std::uint16_t port) : fd_(streamSocket(AF_INET)) {
+LoopbackPort::LoopbackPort(std::uint16_t port, const std::string &address) : fd_(streamSocket(AF_INET)) {
   const int on = 1; // connections of an earlier test may still linger on a port that is asked for
   if (port != 0) ::setsockopt(fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address = loopback(port);
-  socklen_t size = sizeof address;
-  if (::bind(fd(), generic(address), size) != 0) fail("bind");
-  if (::getsockname(fd(), reinterpret_cast<sockaddr *>(&address), &size) != 0) fail("getsockname");
-  port_ = ntohs(address.sin_port);
+  sockaddr_in bound = ipAddress(address, port);
+  socklen_t size = sizeof bound;
+  if (::bind(fd(), generic(bound), size) != 0) fail("bind");
+  if (::getsockname(fd(), reinterpret_cast<sockaddr *>(&bound), &size) != 0) fail("getsockname");
+  port_ = ntohs(bound.sin_port);
 }
 
 void LoopbackPort::listen(int backlog) const {
@@ -88,17 +88,23 @@ FileDescriptor listenAt(const std::filesystem::path &path) {
 }
 
 FileDescriptor connectTo(const std::string &address, std::uint16_t port) {
-  sockaddr_in to = loopback(port);
-  if (::inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) throw std::invalid_argument("no address: " + address);
-  return connected(AF_INET, to);
+  return connected(AF_INET, ipAddress(address, port));
 }
 
 FileDescriptor connectTo(std::uint16_t port) {
-  return connected(AF_INET, loopback(port));
+  return connectTo("127.0.0.1", port);
 }
 
 FileDescriptor connectTo(const std::filesystem::path &path) {
   return connected(AF_UNIX, unixAddress(path));
+}
+
+FileDescriptor beginConnection(std::uint16_t port) {
+  FileDescriptor fd = streamSocket(AF_INET);
+  const sockaddr_in address = ipAddress("127.0.0.1", port);
+  if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) fail("fcntl");
+  if (::connect(fd.get(), generic(address), sizeof address) != 0 && errno != EINPROGRESS) fail("connect");
+  return fd;
 }
 
 bool sendAll(int fd, std::string_view bytes) {

@@ -9,11 +9,12 @@
 
 namespace matrixos::test {
 
-/// A TCP socket on 127.0.0.1. Until listen() its port is taken, but whoever connects is refused.
+/// A TCP socket on 127.0.0.1, or on another address of the loopback. Until listen() its port is taken, but whoever
+/// connects is refused.
 class LoopbackPort {
 public:
   /// 0: any free port. Throws std::system_error when another one is taken.
-  explicit LoopbackPort(std::uint16_t port = 0);
+  explicit LoopbackPort(std::uint16_t port = 0, const std::string &address = "127.0.0.1");
 
   void listen(int backlog = 1024) const;
   std::uint16_t port() const noexcept { return port_; }
@@ -38,6 +39,9 @@ FileDescriptor listenAt(const std::filesystem::path &path);
 FileDescriptor connectTo(const std::string &address, std::uint16_t port);
 FileDescriptor connectTo(std::uint16_t port);
 FileDescriptor connectTo(const std::filesystem::path &path);
+
+/// Begins a connection to 127.0.0.1 that does not block, and does not wait for it.
+FileDescriptor beginConnection(std::uint16_t port);
 
 /// Sends all of it, blocking; false when the other side does not take it any more.
 bool sendAll(int fd, std::string_view bytes);

@@ -1,10 +1,7 @@
 #include "Stand.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <support/Wait.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <stdexcept>
@@ -15,55 +12,14 @@ namespace stand {
 using namespace matrixos::http;
 
 Peer::Peer(Script script, std::uint16_t port, const std::string &ip)
-    : script_(std::move(script)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  const int on = 1;
-  ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const Address wanted = Address::fromIp(ip, port);
-  sockaddr_in bound{};
-  socklen_t size = sizeof bound;
-  if (::bind(fd_, wanted.data(), wanted.size()) != 0 || ::listen(fd_, 64) != 0 ||
-      ::getsockname(fd_, reinterpret_cast<sockaddr *>(&bound), &size) != 0)
-    throw std::runtime_error("cannot listen");
-  port_ = ntohs(bound.sin_port);
-  acceptor_ = std::thread([this] { run(); });
-}
-
-Peer::~Peer() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    ::shutdown(fd_, SHUT_RDWR);
-    for (const int fd : open_)
-      ::shutdown(fd, SHUT_RDWR);
-  }
-  acceptor_.join();
-  for (std::thread &thread : threads_)
-    thread.join();
-  ::close(fd_);
-}
-
-void Peer::run() {
-  for (;;) {
-    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) return;
-    ++accepted_;
-    const timeval most{20, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      ::close(fd);
-      continue;
-    }
-    open_.insert(fd);
-    threads_.emplace_back([this, fd] { serve(fd); });
-  }
-}
-
-void Peer::serve(int fd) {
-  script_(fd);
-  const std::lock_guard lock(mutex_);
-  open_.erase(fd);
-  ::close(fd);
+    : server_(
+          [script = std::move(script)](const matrixos::test::Peer &peer) {
+            const timeval most{20, 0};
+            ::setsockopt(peer.fd(), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+            script(peer.fd());
+          },
+          port, ip) {
+  server_.listen();
 }
 
 std::string readHead(int fd) {
@@ -74,14 +30,6 @@ std::string readHead(int fd) {
     head += byte;
   }
   return head;
-}
-
-void sendAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (put <= 0) return;
-    bytes.remove_prefix(static_cast<std::size_t>(put));
-  }
 }
 
 void serve(int fd, const std::string &body) {

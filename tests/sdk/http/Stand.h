@@ -3,15 +3,13 @@
 
 #include <http/engine/Server.h>
 #include <support/HttpClient.h>
+#include <support/ScriptedServer.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace stand {
@@ -21,31 +19,17 @@ class Peer {
 public:
   using Script = std::function<void(int fd)>;
   explicit Peer(Script script, std::uint16_t port = 0, const std::string &ip = "127.0.0.1");
-  ~Peer();
-  Peer(const Peer &) = delete;
-  Peer &operator=(const Peer &) = delete;
 
-  std::uint16_t port() const noexcept { return port_; }
-  int accepted() const noexcept { return accepted_; }
+  std::uint16_t port() const noexcept { return server_.port(); }
+  int accepted() const noexcept { return server_.connections(); }
 
 private:
-  void run();
-  void serve(int fd);
-
-  Script script_;
-  int fd_ = -1;
-  std::uint16_t port_ = 0;
-  std::atomic<int> accepted_{0};
-  std::mutex mutex_;
-  std::set<int> open_;
-  std::vector<std::thread> threads_;
-  bool stopping_ = false;
-  std::thread acceptor_;
+  matrixos::test::ScriptedServer server_;
 };
 
+using matrixos::test::sendAll;
 /// Reads a head from a blocking connection; "" if it ends first.
 std::string readHead(int fd);
-void sendAll(int fd, std::string_view bytes);
 /// Answers each request on the connection with that body until the client leaves.
 void serve(int fd, const std::string &body);
 

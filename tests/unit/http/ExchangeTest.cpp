@@ -1,4 +1,5 @@
 #include "http/HttpInterface.h"
+#include "support/Errors.h"
 #include "unit/http/HttpTestSupport.h"
 
 #include <matrixos/status.hpp>
@@ -11,6 +12,7 @@
 using namespace httptest;
 using namespace matrixos;
 using namespace matrixos::api;
+using matrixos::test::statusOf;
 
 namespace {
 
@@ -39,16 +41,6 @@ private:
   std::mutex mutex_;
   std::vector<std::shared_ptr<ApiExchange>> waiting_;
 };
-
-template <typename Call>
-Status statusOf(Call &&call) {
-  try {
-    call();
-    return Status::Ok;
-  } catch (const Error &e) {
-    return e.status();
-  }
-}
 
 } // namespace
 

@@ -1,17 +1,12 @@
 #include "unit/http/HttpTestSupport.h"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <http/codec/Grammar.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
-#include <thread>
+#include <utility>
 
 namespace httptest {
 
@@ -28,54 +23,20 @@ std::string Answer::field(const std::string &name) const {
   return {};
 }
 
-RawClient::RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0);
-}
-
-RawClient::RawClient(const std::string &unixPath) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, unixPath.data(), unixPath.size());
-  REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0);
-}
-
-RawClient::~RawClient() {
-  close();
-}
-
-void RawClient::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 void RawClient::smallWindow() {
   const int size = 2048;
-  ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-}
-
-bool RawClient::send(const std::string &bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t put = ::send(fd_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
-    if (put <= 0) return false;
-    done += static_cast<std::size_t>(put);
-  }
-  return true;
+  ::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
 void RawClient::finishSending() {
-  ::shutdown(fd_, SHUT_WR);
+  ::shutdown(fd(), SHUT_WR);
 }
 
 bool RawClient::fill(std::chrono::milliseconds patience) {
-  pollfd waiting{fd_, POLLIN, 0};
+  pollfd waiting{fd(), POLLIN, 0};
   if (::poll(&waiting, 1, static_cast<int>(patience.count())) <= 0) return false;
   char buffer[16384];
-  const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
+  const ssize_t got = ::recv(fd(), buffer, sizeof(buffer), 0);
   if (got <= 0) return false;
   input_.append(buffer, static_cast<std::size_t>(got));
   return true;
@@ -89,10 +50,10 @@ std::string RawClient::some(std::chrono::milliseconds patience) {
 bool RawClient::closed(std::chrono::milliseconds patience) {
   const auto end = Clock::now() + patience;
   while (Clock::now() < end) {
-    pollfd waiting{fd_, POLLIN, 0};
+    pollfd waiting{fd(), POLLIN, 0};
     if (::poll(&waiting, 1, 50) <= 0) continue;
     char buffer[4096];
-    const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
+    const ssize_t got = ::recv(fd(), buffer, sizeof(buffer), 0);
     if (got <= 0) return true;
     input_.append(buffer, static_cast<std::size_t>(got));
   }

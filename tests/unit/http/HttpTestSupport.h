@@ -1,9 +1,9 @@
 #pragma once
 
 #include "http/ApiServer.h"
-
-#include <support/TempDir.h>
-#include <support/Wait.h>
+#include "support/Sockets.h"
+#include "support/TempDir.h"
+#include "support/Wait.h"
 
 #include <atomic>
 #include <filesystem>
@@ -34,16 +34,13 @@ struct Answer {
 /// A client that sends exactly the bytes it is told to, over TCP or a unix socket.
 class RawClient {
 public:
-  explicit RawClient(std::uint16_t port);
-  explicit RawClient(const std::string &unixPath);
-  ~RawClient();
-  RawClient(const RawClient &) = delete;
-  RawClient &operator=(const RawClient &) = delete;
+  explicit RawClient(std::uint16_t port) : fd_(matrixos::test::connectTo(port)) {}
+  explicit RawClient(const std::string &unixPath) : fd_(matrixos::test::connectTo(std::filesystem::path(unixPath))) {}
 
   /// False once the server does not take any more.
-  bool send(const std::string &bytes);
+  bool send(const std::string &bytes) { return matrixos::test::sendAll(fd(), bytes); }
   void finishSending();
-  void close();
+  void close() { fd_.reset(); }
   /// Shrinks the receive buffer, to be a slow reader with little patience.
   void smallWindow();
 
@@ -55,12 +52,12 @@ public:
   bool closed(std::chrono::milliseconds patience = kPatience);
   /// Reads some bytes of what was not consumed; empty at the end or timeout.
   std::string some(std::chrono::milliseconds patience = kPatience);
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
 
 private:
   bool fill(std::chrono::milliseconds patience);
 
-  int fd_ = -1;
+  matrixos::FileDescriptor fd_;
   std::string input_;
 };
 

@@ -3,9 +3,7 @@
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +26,8 @@ ApiServerOptions listeningOn(const std::string &address, auth::ApiSocket socket)
 
 /// A server that is bound, and serves nobody.
 struct Bound {
-  explicit Bound(const std::string &address, auth::ApiSocket socket = auth::ApiSocket::Api) : server(listeningOn(address, socket)) {}
+  explicit Bound(const std::string &address, auth::ApiSocket socket = auth::ApiSocket::Api)
+      : server(listeningOn(address, socket)) {}
   ApiServer server;
 };
 
@@ -186,12 +185,7 @@ TEST_CASE("socket files have their modes, and only orphans are replaced") {
   CHECK_FALSE(std::filesystem::exists(path));
   {
     // What a killed daemon leaves: a socket file that nobody listens on.
-    const int orphan = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());
-    REQUIRE(::bind(orphan, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0);
-    ::close(orphan);
+    matrixos::test::listenAt(path);
     auto api = std::make_unique<Bound>("unix:" + path);
     CHECK(modeOf() == 0660);
     // A successor's file in the same place is not ours to remove.

@@ -15,18 +15,6 @@
 
 namespace kit {
 
-namespace {
-
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-} // namespace
-
 Conn Conn::to(std::uint16_t port) {
   return Conn(matrixos::test::connectTo(port).release());
 }
@@ -201,9 +189,7 @@ FullPort::FullPort() {
   port_.listen(0);
   // The first ones are taken; the first that is not shows that those behind it will not be either.
   while (countSockets(port(), kSynSent) == 0) {
-    fillers_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const sockaddr_in address = loopback(port());
-    ::connect(fillers_.back().get(), reinterpret_cast<const sockaddr *>(&address), sizeof address);
+    fillers_.push_back(matrixos::test::beginConnection(port()));
   }
   fillers_.pop_back();
 }

@@ -82,35 +82,18 @@ namespace {
 /// A TCP socket that listens and accepts nobody.
 class Deaf {
 public:
-  explicit Deaf(int backlog) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    socklen_t length = sizeof address_;
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr *>(&address_), length) == 0);
-    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr *>(&address_), &length) == 0);
-    REQUIRE(::listen(fd_, backlog) == 0);
-  }
-  Deaf(const Deaf &) = delete;
-  Deaf &operator=(const Deaf &) = delete;
-  ~Deaf() {
-    for (const int fd : crowd_)
-      ::close(fd);
-    ::close(fd_);
-  }
+  explicit Deaf(int backlog) { socket_.listen(backlog); }
 
   /// Takes all places of the backlog, so that connections stay half open.
   void fill() {
-    for (int &fd : crowd_) {
-      fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-      static_cast<void>(::connect(fd, reinterpret_cast<const sockaddr *>(&address_), sizeof address_));
-    }
+    for (auto &one : crowd_)
+      one = matrixos::test::beginConnection(socket_.port());
   }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(socket_.port()); }
 
 private:
-  int fd_;
-  sockaddr_in address_{};
-  std::array<int, 4> crowd_{-1, -1, -1, -1};
+  matrixos::test::LoopbackPort socket_;
+  std::array<FileDescriptor, 4> crowd_;
 };
 
 /// An exchange that gets stuck in one phase.
