@@ -84,7 +84,7 @@ private:
   void wait(const Call &call, const Transfer &transfer) {
     owner_.checkStopping(transfer.sent());
     const auto patience = transfer.patience(call);
-    std::array<curl_waitfd, 2> extra{curl_waitfd{owner_.stopFd_, CURL_WAIT_POLLIN, 0},
+    std::array<curl_waitfd, 2> extra{curl_waitfd{owner_.stopFd_.get(), CURL_WAIT_POLLIN, 0},
                                      curl_waitfd{call.cancelFd(), CURL_WAIT_POLLIN, 0}};
     const unsigned count = call.cancelFd() >= 0 ? 2 : 1;
     curl_multi_poll(handle_->multi.get(), extra.data(), count, static_cast<int>(patience.count()), nullptr);
@@ -97,17 +97,15 @@ private:
 HttpClient::HttpClient(Options options)
     : options_(std::move(options)), stopFd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   initialise();
-  if (stopFd_ < 0) throw Error(Status::ResourceExhausted, "no file descriptor is left for an HTTP client");
+  if (!stopFd_) throw Error(Status::ResourceExhausted, "no file descriptor is left for an HTTP client");
 }
 
-HttpClient::~HttpClient() {
-  ::close(stopFd_);
-}
+HttpClient::~HttpClient() = default;
 
 void HttpClient::shutdown() noexcept {
   stopping_.store(true, std::memory_order_release);
   const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(stopFd_, &one, sizeof one);
+  [[maybe_unused]] const auto written = ::write(stopFd_.get(), &one, sizeof one);
 }
 
 void HttpClient::checkStopping(bool sent) const {

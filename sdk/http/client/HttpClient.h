@@ -7,6 +7,7 @@
 #include "LineCutter.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/file_descriptor.hpp>
 
 #include <atomic>
 #include <functional>
@@ -36,7 +37,7 @@ public:
     /// address may pass to somebody else.
     std::size_t keepConnections = 0;
     /// A PEM file with the roots to trust; empty: the system's.
-    std::string rootsFile;
+    std::string rootsFile{};
   };
   /// Takes a piece of a body, borrowed for the call. Nothing more is read until it returns, so a slow receiver slows
   /// the server. Answers false to end the exchange, which then is a success. What it throws reaches the caller.
@@ -70,7 +71,7 @@ private:
   void giveBack(std::unique_ptr<Handle> handle) noexcept;
 
   const Options options_;
-  const int stopFd_; ///< an eventfd, readable once shut down
+  const FileDescriptor stopFd_; ///< an eventfd, readable once shut down
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::vector<std::unique_ptr<Handle>> idle_; ///< the longest idle first
