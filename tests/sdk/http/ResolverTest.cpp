@@ -103,7 +103,7 @@ TEST_CASE("an answer that lies about its sizes is no answer, and does no harm") 
   const std::vector<Record> records{{kA, "192.0.2.1", 60}, {kAaaa, "2001:db8::1", 60}};
   const auto check = [&](const char *what, const std::function<void(std::string &)> &change) {
     CAPTURE(what);
-    server.say([&](const std::string &question) {
+    server.say([records, change](const std::string &question) {
       std::string bytes = NameServer::answer(question, records);
       change(bytes);
       return std::vector{bytes};
@@ -129,9 +129,9 @@ TEST_CASE("an answer that lies about its sizes is no answer, and does no harm") 
 }
 
 TEST_CASE("a late answer counts, and a forged one in front of it does not") {
+  std::atomic<int> questions{0};
   NameServer server;
   const auto resolver = resolverOf(server, 3);
-  std::atomic<int> questions{0};
   server.say([&](const std::string &question) -> std::vector<std::string> {
     if (++questions <= 2) return {}; // one of each family
     std::string forged = NameServer::answer(question, {{kA, "203.0.113.66", 60}, {kAaaa, "2001:db8::66", 60}});
