@@ -57,7 +57,7 @@ public:
     plugin_.stop(plugin_.self, nullptr);
     plugin_.destroy(plugin_.self);
   }
-  const mos_runtime_v1 *table() const { return host_.runtime(); }
+  const mos_runtime_v1 *table() const { return host_.provided<mos_runtime_v1>(MOS_RUNTIME_1, "bench"); }
 
 private:
   test::FakeHost host_;
