@@ -1,10 +1,12 @@
 /// TLS to upstreams: who is believed, what is refused, and that nothing is ever sent in clear instead.
+#include "NameServer.h"
 #include "TlsKit.h"
 
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
 #include <http/codec/WebSocket.h>
+#include <http/engine/AresResolver.h>
 #include <openssl/err.h>
 #include <support/TempDir.h>
 #include <support/Wait.h>
@@ -257,6 +259,28 @@ TEST_CASE("plain and encrypted connections, and those of different names, do not
   CHECK_FALSE(stand.notes(3)[2].summary.reusedUpstream);
   CHECK(stand.get().body == "kept");
   CHECK(server.accepted() == 2);
+}
+
+TEST_CASE("a name is looked up, and whoever is found has to prove it") {
+  const World world;
+  const Authority stranger;
+  TlsUpstream good(world.authority.issue(), [](SSL *ssl) { serve(ssl, "good"); });
+  TlsUpstream bad(stranger.issue(), [](SSL *ssl) { serve(ssl, "bad"); });
+  NameServer names;
+  names.say(std::vector<NameServer::Record>{{NameServer::kA, "127.0.0.1", 60}});
+  const auto resolver = std::make_shared<matrixos::http::AresResolver>(matrixos::http::AresOptions{names.address()});
+  const auto named = [&](std::uint16_t port) {
+    Upstream out = world.upstream(port);
+    out.candidates[0].host = matrixos::http::HostName::parse("up.example:" + std::to_string(port), resolver);
+    return out;
+  };
+  Stand stand(named(good.port()));
+  CHECK(stand.get().body == "good");
+  CHECK(stand.get().body == "good");
+  CHECK(good.accepted() == 1);
+  Stand other(named(bad.port()));
+  CHECK(other.get().status == 502);
+  CHECK(other.notes(1)[0].failures == std::vector{ForwardFailure::Untrusted});
 }
 
 TEST_CASE("an upstream that asks for another handshake is told that there will be none") {
