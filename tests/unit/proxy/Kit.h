@@ -80,13 +80,6 @@ public:
 private:
   matrixos::test::ScriptedServer server_;
 };
-std::mutex mutex_;
-std::set<int> open_;
-std::list<std::thread> threads_;
-std::vector<std::list<std::thread>::iterator> ended_;
-std::thread acceptor_;
-std::atomic<bool> stopping_{false};
-};
 
 /// A port whose backlog is full: connecting to it takes until somebody else has it.
 class FullPort {
