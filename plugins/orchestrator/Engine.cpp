@@ -34,6 +34,10 @@ Description readDescription(std::string_view reply) {
   d.oomKilled = flagOr(object, "oomKilled", false);
   d.labels = textsOf(object, "labels");
   d.endpoints = readEndpoints(object);
+  eachOf(object, "occupiedPorts", [&](const Json &port) {
+    if (!port.is_number_integer()) throw badField("the items of \"occupiedPorts\" have to be ports");
+    d.occupiedPorts.push_back(port.get<int>());
+  });
   return d;
 }
 

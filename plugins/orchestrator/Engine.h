@@ -27,6 +27,7 @@ struct Description {
   std::int64_t exitCode = 0;
   bool oomKilled = false;
   std::vector<Endpoint> endpoints;
+  std::vector<int> occupiedPorts; ///< host ports that somebody else holds, where the runtime tells; else empty
 
   /// "" when there is no such label.
   const std::string &label(const std::string &key) const;

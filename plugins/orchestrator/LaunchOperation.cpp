@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 
 namespace matrixos::orchestrator {
 
@@ -31,19 +30,6 @@ constexpr int kMaxRounds = 6;
 /// time, so that this many get past hundreds of ports that another program holds.
 constexpr int kMaxPortMoves = 64;
 constexpr int kSingleSteps = 4;
-
-/// True when the number stands in the text on its own.
-bool mentions(const std::string &text, int number) {
-  const std::string digits = std::to_string(number);
-  // Container ids are full of digits: a port stands between characters that are neither digit nor letter.
-  const auto isWord = [&](std::size_t at) {
-    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
-  };
-  for (std::size_t at = text.find(digits); at != std::string::npos; at = text.find(digits, at + 1)) {
-    if ((at == 0 || !isWord(at - 1)) && !isWord(at + digits.size())) return true;
-  }
-  return false;
-}
 
 std::string endReason(const Description &container) {
   std::string text = "the container ended with exit code " + std::to_string(container.exitCode);
@@ -390,17 +376,18 @@ void LaunchOperation::skipPorts(int from, int conflicts) {
 
 /// Takes other host ports in place of those that a stranger listens on, and has the container made anew.
 void LaunchOperation::movePorts(const Error &conflict) {
-  const std::string words = conflict.what();
-  const bool gatewayNamed = mentions(words, record_->port);
-  const bool shellNamed = mentions(words, record_->shellPort);
-  const bool moveGateway = gatewayNamed || !shellNamed;
-  const bool moveShell = shellNamed || !gatewayNamed;
+  const auto container = shop_.engine.inspect(record_->containerId);
+  const std::vector<int> occupied = container ? container->occupiedPorts : std::vector<int>{};
+  const bool gatewayHeld = std::count(occupied.begin(), occupied.end(), record_->port) != 0;
+  const bool shellHeld = std::count(occupied.begin(), occupied.end(), record_->shellPort) != 0;
+  const bool moveGateway = gatewayHeld || !shellHeld; // both, where the runtime does not tell
+  const bool moveShell = shellHeld || !gatewayHeld;
   const PortPair old{moveGateway ? record_->port : 0, moveShell ? record_->shellPort : 0};
   if (++portMoves_ > kMaxPortMoves) {
     throw Error(Status::ResourceExhausted,
                 "other programs listen on all host ports that were tried; set [orchestrator] gateway_base_port and "
                 "shell_base_port to free ranges (" +
-                    words + ")",
+                    std::string(conflict.what()) + ")",
                 "PORTS_IN_USE");
   }
   --rounds_; // the ports were at fault, not the container
@@ -427,7 +414,7 @@ void LaunchOperation::movePorts(const Error &conflict) {
     shop_.ports.release(port);
   }
   shop_.telemetry.log().warning("a host port is in use by somebody else; took another",
-                                {{"handle", handle()}, {"error", words}});
+                                {{"handle", handle()}, {"error", conflict.what()}});
 }
 
 // ---- failures

@@ -1,6 +1,7 @@
 #include "DockerRuntime.h"
 
 #include "ContainerDescription.h"
+#include "EngineReplies.h"
 #include "PullProgress.h"
 #include "RegistryAuth.h"
 #include "Text.h"
@@ -160,6 +161,8 @@ void DockerRuntime::startOnce(const Call &call, const std::string &ref) {
     startUnambiguously(call, ref);
   } catch (const EngineRefusal &e) {
     if (e.says("port is already allocated") || e.says("address already in use")) {
+      const std::lock_guard lock(occupiedMutex_);
+      occupied_[ref] = portsNamed(e.words());
       throw Error(Status::Aborted, "a host port of " + ref + " is occupied: " + e.words(), MOS_REASON_PORT_IN_USE);
     }
     if (e.says("network") && e.says("not found")) throw;
@@ -173,6 +176,7 @@ void DockerRuntime::startOnce(const Call &call, const std::string &ref) {
 }
 
 void DockerRuntime::verifyRunning(const Call &call, const std::string &ref) {
+  forgetOccupied(ref);
   const ContainerInfo info = require(call, ref);
   if (info.state == "running") return;
   if (info.state == "paused") return unpause(call, ref);
@@ -222,6 +226,7 @@ void DockerRuntime::stopOnce(const Call &call, const std::string &name, std::chr
 
 void DockerRuntime::remove(const Call &call, std::string_view ref, std::uint32_t flags) {
   const std::string name(ref);
+  forgetOccupied(name);
   try {
     api_.removeContainer(call, name, (flags & MOS_REMOVE_FORCE) != 0);
   } catch (const EngineRefusal &e) {
@@ -239,7 +244,20 @@ void DockerRuntime::remove(const Call &call, std::string_view ref, std::uint32_t
 }
 
 std::string DockerRuntime::inspect(const Call &call, std::string_view ref) {
-  return json::dump(*describe(require(call, std::string(ref))));
+  json::Object::Ptr description = describe(require(call, std::string(ref)));
+  const std::lock_guard lock(occupiedMutex_);
+  if (const auto found = occupied_.find(ref); found != occupied_.end()) {
+    json::Array::Ptr ports = new json::Array;
+    for (const int port : found->second)
+      ports->add(port);
+    description->set("occupiedPorts", ports);
+  }
+  return json::dump(*description);
+}
+
+void DockerRuntime::forgetOccupied(const std::string &ref) {
+  const std::lock_guard lock(occupiedMutex_);
+  occupied_.erase(ref);
 }
 
 std::string DockerRuntime::endpoints(const Call &call, std::string_view ref) {

@@ -8,7 +8,10 @@
 
 #include <matrixos/runtime.hpp>
 
+#include <map>
+#include <mutex>
 #include <string>
+#include <vector>
 
 namespace matrixos::docker {
 
@@ -59,6 +62,7 @@ private:
 
   // Starting.
   void startOnce(const Call &call, const std::string &ref);
+  void forgetOccupied(const std::string &ref);
   void stopOnce(const Call &call, const std::string &name, std::chrono::milliseconds grace);
   void startUnambiguously(const Call &call, const std::string &ref);
   void verifyRunning(const Call &call, const std::string &ref);
@@ -68,6 +72,8 @@ private:
   DockerApi api_;
   HostVolumes volumes_;
   NetworkLocks locks_;
+  std::mutex occupiedMutex_;
+  std::map<std::string, std::vector<int>, std::less<>> occupied_; ///< by ref: what its last start found occupied
 };
 
 } // namespace matrixos::docker

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 namespace matrixos::docker {
@@ -304,6 +305,19 @@ std::string engineWords(std::string_view body) {
   }
   const std::string raw = tidy(body, kMaxWords);
   return raw.empty() ? "no explanation" : raw;
+}
+
+std::vector<int> portsNamed(std::string_view words) {
+  std::vector<int> ports;
+  for (std::size_t at = words.find(':'); at != std::string_view::npos; at = words.find(':', at + 1)) {
+    int port = 0;
+    const char *const last = words.data() + words.size();
+    const auto [end, failure] = std::from_chars(words.data() + at + 1, last, port);
+    // Ids are full of digits: a port ends where its number does.
+    const bool whole = failure == std::errc{} && (end == last || std::isalnum(static_cast<unsigned char>(*end)) == 0);
+    if (whole && port >= 1 && port <= 65535) ports.push_back(port);
+  }
+  return ports;
 }
 
 Error pullError(const ImageName &image, int httpStatus, const std::string &words) {

@@ -48,6 +48,10 @@ std::vector<json::Object::Ptr> readObjects(std::string_view body);
 /// The engine's own words in an error answer: its "message", else the text itself, tidied and shortened.
 std::string engineWords(std::string_view body);
 
+/// The host ports that the engine's words about a conflict name: "Bind for 127.0.0.1:4001 failed: port is already
+/// allocated". Perhaps other numbers behind colons, too.
+std::vector<int> portsNamed(std::string_view words);
+
 /// The failure of a pull, by the engine's words: IMAGE_NOT_FOUND, IMAGE_DENIED or PULL_FAILED, with what to do.
 Error pullError(const ImageName &image, int httpStatus, const std::string &words);
 

@@ -232,12 +232,15 @@ std::string SimulatedEngine::create(const Spec &spec, std::string_view operation
 
 // ---- start, stop, remove
 
+bool SimulatedEngine::isHeldByOthers(std::uint16_t port, const Container &container) const {
+  const auto holder = boundPorts_.find(port);
+  return port != 0 &&
+         (occupied_.count(port) != 0 || (holder != boundPorts_.end() && holder->second != container.serial));
+}
+
 void SimulatedEngine::claimPorts(const Container &container) {
   for (const std::uint16_t port : container.hostPorts) {
-    if (port == 0) continue;
-    const auto holder = boundPorts_.find(port);
-    const bool taken = holder != boundPorts_.end() && holder->second != container.serial;
-    if (!taken && occupied_.count(port) == 0) continue;
+    if (!isHeldByOthers(port, container)) continue;
     throw Error(Status::Aborted, "the host port " + std::to_string(port) + " of " + container.name + " is occupied",
                 MOS_REASON_PORT_IN_USE);
   }

@@ -117,6 +117,7 @@ private:
   void change(Container &container, const Life &life);
   void tell(std::string_view type, const Container &container, std::int32_t exitCode = 0);
   void claimPorts(const Container &container);
+  bool isHeldByOthers(std::uint16_t port, const Container &container) const;
   void freePorts(const Container &container) noexcept;
   void startLocked(Container &container);
   void endLocked(Container &container, std::int32_t exitCode, bool outOfMemory);

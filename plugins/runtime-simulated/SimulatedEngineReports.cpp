@@ -81,6 +81,13 @@ std::string SimulatedEngine::describe(const Container &container) const {
   object.add("createdAt", container.createdAt).add("startedAt", life.startedAt);
   object.add("exitCode", life.exitCode).add("oomKilled", life.oomKilled).add("error", "");
   object.add("health", healthOf(container)).addRaw("endpoints", endpointsOf(container));
+  if (!life.isUp() && !container.hostPorts.empty()) {
+    JsonArray occupied;
+    for (const std::uint16_t port : container.hostPorts) {
+      if (isHeldByOthers(port, container)) occupied.add(std::to_string(port));
+    }
+    object.addRaw("occupiedPorts", std::move(occupied).str());
+  }
   return std::move(object).str();
 }
 

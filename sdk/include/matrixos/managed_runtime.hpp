@@ -191,6 +191,7 @@ private:
   void endHeld(const Call &call, Turn &turn, std::chrono::milliseconds grace);
   static void requireUp(const Instance &instance);
   managed::Json describe(const Instance &instance);
+  std::vector<std::uint16_t> occupiedPorts(const Instance &instance) const;
   managed::Json endpointsJson(const Instance &instance);
   void checkVolume(const std::string &volume);
 

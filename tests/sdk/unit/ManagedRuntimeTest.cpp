@@ -315,7 +315,9 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: two instances never share a host po
   CHECK(e.reason() == MOS_REASON_PORT_IN_USE);
   CHECK(std::string(e.what()).find("4002") != std::string::npos);
   CHECK(state("grace") == "created");
+  CHECK(inspect("grace")["occupiedPorts"] == std::vector<int>{4002});
   runtime->stop(call, "frank", milliseconds{0});
+  CHECK(inspect("grace")["occupiedPorts"].empty());
   CHECK_NOTHROW(runtime->start(call, "grace"));
 }
 

@@ -273,8 +273,7 @@ void FakeRuntime::start(const Call &call, std::string_view ref) {
     if (container == nullptr) throw Error(Status::NotFound, "no such container");
     for (const int port : container->hostPorts) {
       if (occupied_.count(port) != 0) {
-        throw Error(Status::Aborted, "bind 127.0.0.1:" + std::to_string(port) + ": address already in use",
-                    MOS_REASON_PORT_IN_USE);
+        throw Error(Status::Aborted, "a host port is in use", MOS_REASON_PORT_IN_USE);
       }
       for (const auto &[name, other] : containers_) {
         if (&other == container || other.state != "running") continue;
@@ -336,6 +335,14 @@ std::string FakeRuntime::inspect(const Call &call, std::string_view ref) {
     const Container *container = find(ref);
     if (container == nullptr) throw Error(Status::NotFound, "no such container");
     answer = describe(*container);
+    if (!namesOccupied) return;
+    json::Object::Ptr description = json::parseObject(answer);
+    json::Array::Ptr ports = new json::Array;
+    for (const int port : container->hostPorts) {
+      if (occupied_.count(port) != 0) ports->add(port);
+    }
+    description->set("occupiedPorts", ports);
+    answer = json::dump(*description);
   });
   return answer;
 }

@@ -32,6 +32,7 @@ public:
 
   bool publishesPorts = true;
   bool volumes = true;
+  bool namesOccupied = true; ///< inspect() says which host ports others hold
 
   /// Keeps everything in this file, and takes up what is there: an engine that outlives the daemon.
   void persistTo(const std::string &path);

@@ -284,6 +284,16 @@ TEST_CASE("a port that a stranger holds is replaced by the next and recorded") {
   CHECK(f.field("bobby", "port") == "4003");
 }
 
+TEST_CASE("where a runtime does not say which port a stranger holds, both are replaced") {
+  Fixture f;
+  f.runtime.namesOccupied = false;
+  f.runtime.occupy(4001);
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  CHECK(f.field("alice", "port") == "4002");
+  CHECK(f.field("alice", "shellPort") == "3002");
+  CHECK(f.rows("port_assignments") == 2);
+}
+
 TEST_CASE("the daemon's own listeners are skipped, and a runtime without host ports gets none") {
   Fixture f(false);
   f.settings.listenerPorts = {4001, 3002};

@@ -229,6 +229,10 @@ TEST_CASE("a start finds its port occupied, in the words of Docker's and Podman'
     const Error error = failure([&] { f.runtime.start(kCall, "matrixos-alice"); });
     CHECK(error.status() == Status::Aborted);
     CHECK(error.reason() == MOS_REASON_PORT_IN_USE);
+    f.engine.on("GET", "/containers/matrixos-alice/json", answer(200, inspectBody("created")));
+    const auto ports = json::parseObject(f.runtime.inspect(kCall, "matrixos-alice"))->getArray("occupiedPorts");
+    REQUIRE(ports->size() == 1);
+    CHECK(ports->getElement<int>(0) == 4001);
   }
 }
 

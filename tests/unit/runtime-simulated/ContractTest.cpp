@@ -193,7 +193,9 @@ TEST_CASE("host ports: occupied is ABORTED with the number, free again after the
   CHECK(json::getInt(*endpoints->getObject(2), "port", 0) == 3001);
   CHECK(ending([&] { rig.client.start(rig.call(), b); }) == "ABORTED PORT_IN_USE");
   CHECK(rig.state(b) == "created");
+  CHECK(json::findArray(*rig.inspect(b), "occupiedPorts")->getElement<int>(0) == 3001);
   rig.client.stop(rig.call(), a, std::chrono::seconds{1});
+  CHECK(json::findArray(*rig.inspect(b), "occupiedPorts")->size() == 0);
   rig.engine.occupyPorts({3001});
   CHECK(ending([&] { rig.client.start(rig.call(), b); }) == "ABORTED PORT_IN_USE");
   rig.engine.occupyPorts({});

@@ -63,7 +63,7 @@ MOS_BEGIN_C
  * Description, the answer of inspect() and the items of list():
  *   {"ref", "name", "state": "created|running|paused|restarting|exited|dead", "image", "imageDigest", "labels": {…},
  *    "createdAt": ms since the epoch, "startedAt": ms or 0, "exitCode": int, "oomKilled": bool, "error": text,
- *    "health": "none|starting|healthy|unhealthy", "endpoints": [endpoint…]}
+ *    "health": "none|starting|healthy|unhealthy", "endpoints": [endpoint…], "occupiedPorts": see start()}
  *
  * Endpoint: {"name": "gateway", "address": "172.18.0.5", "port": 4000, "scope": "bridge|host",
  *            "epoch": text that changes whenever the address may have passed to somebody else}
@@ -96,7 +96,7 @@ typedef struct mos_runtime_v1 {
    */
   mos_status (*create)(void *self, const mos_call *call, mos_str spec_json, mos_buf *out_json, mos_error *error);
 
-  /* Starts; returns once the engine reports it running. MOS_ABORTED / PORT_IN_USE when a host port is occupied. */
+  /* Starts; returns once it runs. MOS_ABORTED / PORT_IN_USE: inspect() may then name the "occupiedPorts": [4001…]. */
   mos_status (*start)(void *self, const mos_call *call, mos_str ref, mos_error *error);
   /* Asks it to end, kills it after grace_ms. Stopped or absent already is success. */
   mos_status (*stop)(void *self, const mos_call *call, mos_str ref, int64_t grace_ms, mos_error *error);

@@ -1,6 +1,7 @@
 /// matrixos/managed/managed_runtime_impl.hpp: bodies of managed_runtime.hpp, which includes it.
 #pragma once
 
+#include <matrixos/host_ports.hpp>
 #include <matrixos/managed_runtime.hpp>
 #include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
@@ -373,7 +374,28 @@ inline ManagedRuntime::InstancePtr ManagedRuntime::look(const Call &call, std::s
 }
 
 inline std::string ManagedRuntime::inspect(const Call &call, std::string_view ref) {
-  return managed::dump(describe(*look(call, ref)));
+  const InstancePtr instance = look(call, ref);
+  managed::Json description = describe(*instance);
+  if (!instance->isUp()) description["occupiedPorts"] = occupiedPorts(*instance);
+  return managed::dump(description);
+}
+
+/// The host ports of an instance that does not run that another one has claimed, or that somebody listens on.
+inline std::vector<std::uint16_t> ManagedRuntime::occupiedPorts(const Instance &instance) const {
+  const std::vector<InstancePtr> all = book_.all();
+  const auto isClaimed = [&](std::uint16_t hostPort) {
+    return std::any_of(all.begin(), all.end(), [&](const InstancePtr &other) {
+      const std::vector<InstanceSpec::Port> &ports = other->spec.ports;
+      return other->isUp() && other->ref != instance.ref &&
+             std::any_of(ports.begin(), ports.end(), [&](const auto &port) { return port.hostPort == hostPort; });
+    });
+  };
+  std::vector<std::uint16_t> occupied;
+  for (const InstanceSpec::Port &port : instance.spec.ports) {
+    if (port.hostPort == 0) continue;
+    if (isClaimed(port.hostPort) || !isPortFree(port.hostAddress, port.hostPort)) occupied.push_back(port.hostPort);
+  }
+  return occupied;
 }
 
 inline std::string ManagedRuntime::endpoints(const Call &call, std::string_view ref) {
