@@ -20,7 +20,7 @@ constexpr mode_t kAdminMode = 0600;
 http::ServerOptions engineOptions(const ApiServerOptions &options) {
   http::ServerOptions engine;
   for (const ApiListener &listener : options.listen) {
-    http::ListenAddress address(listener.address);
+    http::ListenerOptions address(listener.address);
     address.tag = static_cast<int>(listener.socket);
     if (listener.socket == auth::ApiSocket::Admin) address.unixMode = kAdminMode;
     engine.listen.push_back(std::move(address));

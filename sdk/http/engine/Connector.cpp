@@ -1,6 +1,6 @@
 #include "Connector.h"
 
-#include "Connection.h"
+#include "ClientConnection.h"
 #include "Forward.h"
 #include "Loop.h"
 

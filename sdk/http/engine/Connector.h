@@ -12,14 +12,14 @@
 
 namespace matrixos::http {
 
-class Connection;
+class ClientConnection;
 class Forward;
 
 /// Goes through the candidates of an upstream, and through the addresses of those that have a name, until one gives a
 /// connection: a pooled one or a new one, with TLS where that is asked for. Each attempt gets its own time.
 class Connector final : public SocketEvents {
 public:
-  Connector(Connection &client, Forward &forward) noexcept : client_(client), forward_(forward) {}
+  Connector(ClientConnection &client, Forward &forward) noexcept : client_(client), forward_(forward) {}
   ~Connector() { cancel(); }
   Connector(const Connector &) = delete;
   Connector &operator=(const Connector &) = delete;
@@ -54,7 +54,7 @@ private:
   void failThis(ForwardFailure failure, const char *reason);
   void skip() noexcept;
 
-  Connection &client_;
+  ClientConnection &client_;
   Forward &forward_;
   const Upstream *upstream_ = nullptr;
   std::shared_ptr<Socket> socket_; // while it is being connected

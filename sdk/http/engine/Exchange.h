@@ -63,7 +63,7 @@ public:
   virtual const Address &peer() const noexcept = 0;
   /// The client's connection is encrypted.
   virtual bool isEncrypted() const noexcept = 0;
-  /// ListenAddress::tag of the listener that the client connected to.
+  /// ListenerOptions::tag of the listener that the client connected to.
   virtual int listenerTag() const noexcept = 0;
   /// The user of the process at the other end of a UNIX socket (SO_PEERCRED, unix(7)); nothing on TCP.
   virtual std::optional<uid_t> peerUid() const noexcept = 0;

@@ -1,6 +1,6 @@
 #include "Forward.h"
 
-#include "Connection.h"
+#include "ClientConnection.h"
 #include "Loop.h"
 
 #include <http/codec/HopByHop.h>
@@ -20,7 +20,7 @@ constexpr std::int64_t kLookEveryMs = 1'000;
 
 } // namespace
 
-Forward::Forward(Connection &client)
+Forward::Forward(ClientConnection &client)
     : client_(client), connector_(client, *this), buffer_(client.loop().blocks()), request_(*this), response_(*this) {}
 
 Forward::~Forward() {

@@ -12,13 +12,13 @@
 
 namespace matrixos::http {
 
-class Connection;
+class ClientConnection;
 
 /// Sends a request over the connection that a Connector finds and brings the response back, or becomes a tunnel after a
 /// valid 101. It is kept by its connection and used for one exchange after the other.
 class Forward final : public SocketEvents, public PumpOwner {
 public:
-  explicit Forward(Connection &client);
+  explicit Forward(ClientConnection &client);
   ~Forward();
 
   void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer);
@@ -74,7 +74,7 @@ private:
   void fail(ForwardFailure failure);
   void touch();
 
-  Connection &client_;
+  ClientConnection &client_;
   Connector connector_;
   std::shared_ptr<const Upstream> upstream_;
   BodyObserver *observer_ = nullptr; // until it has seen the end

@@ -3,12 +3,12 @@
 
 namespace matrixos::http {
 
-class Connection;
+class ClientConnection;
 
 /// The place of one connection in the list. It leaves the list when it is destroyed.
 class IdleLink {
 public:
-  explicit IdleLink(Connection *owner) noexcept : owner_(owner) {}
+  explicit IdleLink(ClientConnection *owner) noexcept : owner_(owner) {}
   IdleLink(const IdleLink &) = delete;
   IdleLink &operator=(const IdleLink &) = delete;
   ~IdleLink() { unlink(); }
@@ -23,7 +23,7 @@ private:
   friend class IdleList;
   IdleLink *prev_ = this;
   IdleLink *next_ = this;
-  Connection *owner_;
+  ClientConnection *owner_;
 };
 
 /// In the order in which they became idle. One thread: the loop's.
@@ -38,7 +38,7 @@ public:
     ends_.prev_ = &link;
   }
   /// Null when no connection is idle.
-  Connection *oldest() const noexcept { return ends_.next_->owner_; }
+  ClientConnection *oldest() const noexcept { return ends_.next_->owner_; }
 
 private:
   IdleLink ends_{nullptr};

@@ -1,6 +1,6 @@
 #include "Loop.h"
 
-#include "Connection.h"
+#include "ClientConnection.h"
 
 #include <pthread.h>
 
@@ -109,8 +109,8 @@ void Loop::giveRequestHead(std::unique_ptr<RequestHead> head) {
   if (heads_.size() < kKeptHeads) heads_.push_back(std::move(head));
 }
 
-void Loop::adopt(std::unique_ptr<Connection> connection, bool full) {
-  Connection &added = *connection;
+void Loop::adopt(std::unique_ptr<ClientConnection> connection, bool full) {
+  ClientConnection &added = *connection;
   live_.emplace(&added, std::move(connection));
   if (full && options_->shedIdle && idle_.oldest() != nullptr) {
     idle_.oldest()->close();
@@ -121,7 +121,7 @@ void Loop::adopt(std::unique_ptr<Connection> connection, bool full) {
   full ? added.turnAway() : added.start();
 }
 
-void Loop::retire(Connection &connection) {
+void Loop::retire(ClientConnection &connection) {
   const auto found = live_.find(&connection);
   if (found == live_.end()) return;
   retired_.push_back(std::move(found->second));
@@ -129,17 +129,17 @@ void Loop::retire(Connection &connection) {
   (connection.isTurnedAway() ? turnedAway_ : connections_).fetch_sub(1, std::memory_order_relaxed);
 }
 
-std::uint64_t Loop::hold(Connection &connection) {
+std::uint64_t Loop::hold(ClientConnection &connection) {
   held_.emplace(++lastTicket_, &connection);
   return lastTicket_;
 }
 
 void Loop::drain() {
   draining_ = true;
-  std::vector<Connection *> all;
+  std::vector<ClientConnection *> all;
   for (const auto &[key, connection] : live_)
     all.push_back(key);
-  for (Connection *connection : all)
+  for (ClientConnection *connection : all)
     connection->drain();
   upstreams_.clear();
 }

@@ -21,7 +21,7 @@
 
 namespace matrixos::http {
 
-class Connection;
+class ClientConnection;
 class Exchange;
 
 /// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
@@ -59,11 +59,11 @@ public:
   void giveRequestHead(std::unique_ptr<RequestHead> head);
 
   /// full: it is only told to come again later, unless an idle connection makes room.
-  void adopt(std::unique_ptr<Connection> connection, bool full = false);
+  void adopt(std::unique_ptr<ClientConnection> connection, bool full = false);
   /// Destroys the connection once the stack has unwound.
-  void retire(Connection &connection);
+  void retire(ClientConnection &connection);
   IdleList &idle() noexcept { return idle_; }
-  std::uint64_t hold(Connection &connection);
+  std::uint64_t hold(ClientConnection &connection);
   void unhold(std::uint64_t ticket) noexcept { held_.erase(ticket); }
 
   /// [any-thread] Connections of this loop, those on their way to it included.
@@ -95,9 +95,9 @@ private:
   RequestHead emptyHead_;
   std::vector<std::unique_ptr<RequestHead>> heads_;
   IdleList idle_; // outlives the connections
-  std::unordered_map<Connection *, std::unique_ptr<Connection>> live_;
-  std::vector<std::unique_ptr<Connection>> retired_;
-  std::unordered_map<std::uint64_t, Connection *> held_;
+  std::unordered_map<ClientConnection *, std::unique_ptr<ClientConnection>> live_;
+  std::vector<std::unique_ptr<ClientConnection>> retired_;
+  std::unordered_map<std::uint64_t, ClientConnection *> held_;
   std::uint64_t lastTicket_ = 0;
   std::int64_t nowMs_ = 0;
   std::atomic<std::size_t> connections_{0};

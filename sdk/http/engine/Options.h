@@ -38,9 +38,9 @@ struct Timeouts {
 };
 
 /// Where to listen: "127.0.0.1:9000", "[::1]:0" or "unix:/path". Port 0 takes a free one, see Server::addresses().
-struct ListenAddress {
-  ListenAddress(std::string text) : address(std::move(text)) {} // NOLINT(google-explicit-constructor): a text is one
-  ListenAddress(const char *text) : address(text) {}            // NOLINT(google-explicit-constructor)
+struct ListenerOptions {
+  ListenerOptions(std::string text) : address(std::move(text)) {} // NOLINT(google-explicit-constructor): a text is one
+  ListenerOptions(const char *text) : address(text) {}            // NOLINT(google-explicit-constructor)
 
   std::string address;
   /// File mode of its UNIX socket; else ServerOptions::unixMode.
@@ -51,9 +51,9 @@ struct ListenAddress {
 
 /// All but `loops` and `bufferSize` may change while the server runs, see Server::reconfigure().
 struct ServerOptions {
-  std::vector<ListenAddress> listen;
+  std::vector<ListenerOptions> listen;
   /// Those that speak TLS with this certificate.
-  std::vector<ListenAddress> tlsListen;
+  std::vector<ListenerOptions> tlsListen;
   std::shared_ptr<TlsContext> tls;
   /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
   /// not bound but taken from there, and who connects meanwhile waits. They stay the caller's.

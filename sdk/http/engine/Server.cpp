@@ -1,6 +1,6 @@
 #include "Server.h"
 
-#include "Connection.h"
+#include "ClientConnection.h"
 
 #include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
@@ -58,7 +58,7 @@ Server::Change Server::planListeners(const ServerOptions &options) {
   Change change;
   change.gone = listeners_;
   Acceptor &self = *this;
-  const auto plan = [&](const ListenAddress &wanted, bool encrypted) {
+  const auto plan = [&](const ListenerOptions &wanted, bool encrypted) {
     const Address address = Address::parse(wanted.address);
     const Listener::Manner manner{encrypted, wanted.unixMode.value_or(options.unixMode), wanted.tag};
     const auto same = [text = address.text()](const auto &listener) {
@@ -75,9 +75,9 @@ Server::Change Server::planListeners(const ServerOptions &options) {
     change.opened.push_back(made);
     change.all.push_back(std::move(made));
   };
-  for (const ListenAddress &wanted : options.listen)
+  for (const ListenerOptions &wanted : options.listen)
     plan(wanted, false);
-  for (const ListenAddress &wanted : options.tlsListen)
+  for (const ListenerOptions &wanted : options.tlsListen)
     plan(wanted, true);
   return change;
 }
@@ -188,7 +188,7 @@ void Server::place(int fd, const Address &peer, const Listener &listener) {
     }
     try {
       auto socket = Socket::adopt(loop, fd, tls.get());
-      loop.adopt(std::make_unique<Connection>(loop, std::move(socket), peer, tag, factory_), full);
+      loop.adopt(std::make_unique<ClientConnection>(loop, std::move(socket), peer, tag, factory_), full);
     } catch (const std::exception &) {
       count.fetch_sub(1); // out of memory or descriptors
     }

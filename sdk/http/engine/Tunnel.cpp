@@ -1,6 +1,6 @@
 #include "Tunnel.h"
 
-#include "Connection.h"
+#include "ClientConnection.h"
 #include "Loop.h"
 
 namespace matrixos::http {
@@ -11,7 +11,7 @@ constexpr std::uint16_t kGoingAway = 1001; // RFC 6455 §7.4.1
 
 } // namespace
 
-Tunnel::Tunnel(Connection &client, Socket &upstream, Pump &fromClient, Pump &fromUpstream) noexcept
+Tunnel::Tunnel(ClientConnection &client, Socket &upstream, Pump &fromClient, Pump &fromUpstream) noexcept
     : client_(client), upstream_(upstream), fromClient_{fromClient, {}}, fromUpstream_{fromUpstream, {}} {}
 
 bool Tunnel::isAgreed(const RequestHead &request, const ResponseHead &response) {

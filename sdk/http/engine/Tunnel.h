@@ -11,14 +11,14 @@
 
 namespace matrixos::http {
 
-class Connection;
+class ClientConnection;
 
 /// Relays the bytes of both directions as they are, counts the data frames among them, and ends the WebSocket in good
 /// order when it is asked to. A connection that became a tunnel is never anything else again.
 class Tunnel {
 public:
   /// The two pumps, which are idle, belong to the tunnel from now on; `upstream` is the connection to the server.
-  Tunnel(Connection &client, Socket &upstream, Pump &fromClient, Pump &fromUpstream) noexcept;
+  Tunnel(ClientConnection &client, Socket &upstream, Pump &fromClient, Pump &fromUpstream) noexcept;
   Tunnel(const Tunnel &) = delete;
   Tunnel &operator=(const Tunnel &) = delete;
 
@@ -48,7 +48,7 @@ private:
   Direction &of(const Pump &pump) noexcept { return &pump == &fromClient_.pump ? fromClient_ : fromUpstream_; }
   void sendClose(Direction &direction);
 
-  Connection &client_;
+  ClientConnection &client_;
   Socket &upstream_;
   Direction fromClient_;
   Direction fromUpstream_;

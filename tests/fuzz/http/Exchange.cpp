@@ -2,7 +2,7 @@
 #include "Checks.h"
 #include "Reference.h"
 
-#include <http/engine/Connection.h>
+#include <http/engine/ClientConnection.h>
 #include <http/engine/Loop.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -283,7 +283,7 @@ void World::addClient() {
   clients_.back().fd = pair[0];
   loop_->connections().fetch_add(1);
   auto socket = Socket::adopt(*loop_, pair[1]);
-  loop_->adopt(std::make_unique<Connection>(*loop_, std::move(socket), Address(), 0, *this));
+  loop_->adopt(std::make_unique<ClientConnection>(*loop_, std::move(socket), Address(), 0, *this));
   turn(2);
 }
 

@@ -1,6 +1,7 @@
-/// http/engine/Connection.h: one client connection; internal.
+/// http/engine/ClientConnection.h: one client connection; internal.
 #pragma once
 
+#include "BodyIntake.h"
 #include "Buffer.h"
 #include "Forward.h"
 #include "IdleList.h"
@@ -10,7 +11,6 @@
 #include "Socket.h"
 #include "Timers.h"
 
-#include <http/codec/BodyDecoder.h>
 #include <http/codec/RequestParser.h>
 
 #include <exception>
@@ -21,11 +21,12 @@ namespace matrixos::http {
 
 /// Reads requests one after the other, lets the session decide, answers or forwards, and ends in good order. It is
 /// owned by its loop and destroyed after close(), once the stack has unwound.
-class Connection final : public SocketEvents, public Timer, public Exchange {
+class ClientConnection final : public SocketEvents, public Timer, public Exchange {
 public:
   /// `listenerTag`: see Exchange::listenerTag().
-  Connection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag, SessionFactory &factory);
-  ~Connection() override;
+  ClientConnection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag,
+                   SessionFactory &factory);
+  ~ClientConnection() override;
 
   void start();
   /// Instead of start(): answers 503, whatever the client asks for, and ends.
@@ -97,13 +98,6 @@ private:
     Lingering,
     Closed
   };
-  /// A body on its way to the session.
-  struct Intake {
-    BodyDecoder decoder;
-    std::uint64_t most = UINT64_MAX;
-    std::uint64_t taken = 0;
-    std::int64_t startedMs = 0;
-  };
 
   void handleReadable();
   void handleWritable();
@@ -118,7 +112,6 @@ private:
   void onClientEnd(bool failed);
   void clientGone(const char *reason = "the client closed its connection");
   bool undecided() const noexcept;
-  std::int64_t intakeDeadline() const noexcept;
   void takeBody();
   /// False: nothing more to be done now.
   bool readBodyBytes();
@@ -146,8 +139,8 @@ private:
   std::unique_ptr<RequestHead> head_;
   std::unique_ptr<Forward> forward_;
   IdleLink idle_{this};
-  std::unique_ptr<Intake> intake_;
-  std::string_view interim_; // 100 Continue, as much of it as is not sent
+  std::unique_ptr<BodyIntake> intake_; // once readBody() was called
+  std::string_view interim_;           // 100 Continue, as much of it as is not sent
   ResponseWriter writer_;
   Summary summary_;
   std::int64_t startedNs_ = 0;
