@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -57,6 +58,7 @@ void closeFd(int &fd) {
 struct Observed {
   std::string request;
   std::string response;
+  std::string written; // of an answer in pieces
   int ends = 0;
   bool complete = false;
 };
@@ -112,8 +114,9 @@ private:
 
 class World;
 
-/// /local is answered here, /held waits, what begins with /2 goes to the second upstream, the rest to the first. Each
-/// request that is sent on bears a name of its own.
+/// /local is answered here, /held waits, /echo takes the body and gives it back in pieces, /slow takes it with pauses,
+/// what begins with /2 goes to the second upstream, the rest to the first. Each request that is sent on bears a name of
+/// its own.
 class Guide final : public Session, private BodyObserver {
 public:
   Guide(World &world, std::size_t client) : world_(world), client_(client) {}
@@ -124,6 +127,7 @@ public:
     writer.field("X-Seq", name_);
   }
   void onRefused(int, const char *) override;
+  void onBody(Exchange &exchange, std::string_view piece, bool last) override;
   void forward(Exchange &exchange, const std::shared_ptr<const Upstream> &upstream) {
     exchange.forward(upstream, UINT64_MAX, this);
   }
@@ -185,6 +189,7 @@ private:
   static void checkUpstreams(const std::vector<Peer> &peers, const std::vector<Client> &clients,
                              const std::vector<std::vector<Message>> &said);
   static void checkObserved(const Observed &observed, const Message &answer);
+  static void checkOwn(const Client &client, std::size_t which, const Message &answer);
   void checkClient(std::size_t index, const Client &client) const;
 
   std::string folder_;
@@ -218,7 +223,28 @@ void Guide::onRequest(Exchange &exchange) {
     client.held = exchange.hold(std::chrono::milliseconds(1500));
     return;
   }
+  if (head.target == "/echo" || head.target == "/slow") return exchange.readBody(512);
   forward(exchange, world_.upstream(head.target.substr(0, 2) == "/2"));
+}
+
+void Guide::onBody(Exchange &exchange, std::string_view piece, bool last) {
+  Client &client = world_.client(client_);
+  Observed &observed = client.observed.back();
+  observed.request += piece;
+  const bool slow = exchange.request().target == "/slow";
+  if (!last) {
+    if (slow) client.held = exchange.hold(std::chrono::milliseconds(1500));
+    return;
+  }
+  if (slow) return exchange.respond({200, "text/plain", "taken", {}});
+  constexpr std::size_t kPiece = 7;
+  std::optional<std::uint64_t> length;
+  if (observed.request.size() % 2 == 0) length = observed.request.size();
+  const std::string body = observed.request;
+  exchange.begin({200, "text/plain", {}, length});
+  for (std::size_t at = 0; at < body.size(); at += kPiece)
+    exchange.write(std::string_view(body).substr(at, kPiece));
+  exchange.end();
 }
 
 void Guide::onRequestPayload(std::string_view bytes) {
@@ -247,8 +273,9 @@ std::shared_ptr<const ServerOptions> World::makeOptions(unsigned variant) {
   options->minBodyRate = (variant & 2U) != 0 ? 10 : 0;
   options->proxyProtocol = (variant & 4U) != 0;
   using Ms = Timeouts::Ms;
-  options->timeouts = {Ms(1000), Ms(2000), Ms(1500), Ms(500), Ms(2500),
-                       Ms(3000), Ms(4000), Ms(1000), Ms(700), Ms(1200)};
+  options->timeouts = {
+      Ms(1000), Ms(2000), Ms(1500), Ms(500), Ms(2500), Ms(3000), Ms(4000), Ms(1000), Ms((variant & 1U) * 600),
+      Ms(1000), Ms(700),  Ms(1200)};
   return options;
 }
 
@@ -384,6 +411,19 @@ void World::step(char op, std::string_view data) {
   case 'r': // what is held goes on
     loop_->resume(client.held, [this](Exchange &held) { held.forward(toFirst_, UINT64_MAX, nullptr); });
     break;
+  case 'R': // whose body was not taken any further is
+    loop_->resume(client.held, [](Exchange &held) { held.readBody(512); });
+    break;
+  case 'W': // what is held is answered in pieces
+    loop_->resume(client.held, [&client, text = std::string(data)](Exchange &held) {
+      held.begin({200, "text/plain", {}});
+      client.observed.back().written += text;
+      held.write(text);
+    });
+    break;
+  case 'E':
+    loop_->resume(client.held, [](Exchange &held) { held.end(); });
+    break;
   case 'q': // the name of the first upstream is known, for a second
     names_->answer({{first_.address()}, std::chrono::seconds(1)});
     break;
@@ -468,6 +508,18 @@ void World::checkObserved(const Observed &observed, const Message &answer) {
   if (observed.complete && answer.whole) require(observed.response == answer.body, "more was shown than was sent");
 }
 
+/// An answer of our own in pieces is what was written, or its beginning when it was broken off.
+void World::checkOwn(const Client &client, std::size_t which, const Message &answer) {
+  const Observed &observed = client.observed[which];
+  if (client.methods[which] == "HEAD") return;
+  if (client.targets[which] == "/echo") {
+    require(observed.request.compare(0, answer.body.size(), answer.body) == 0, "an echo of something else");
+    if (answer.whole) require(observed.request == answer.body, "an echo that is not whole");
+  } else if (client.targets[which] == "/held" && !observed.written.empty()) {
+    require(observed.written.compare(0, answer.body.size(), answer.body) == 0, "pieces that nobody wrote");
+  }
+}
+
 void World::checkClient(std::size_t index, const Client &client) const {
   const auto answers = readResponses(client.received, client.methods, client.ended);
   std::size_t finals = 0;
@@ -479,6 +531,7 @@ void World::checkClient(std::size_t index, const Client &client) const {
       require(expected.substr(0, answer.body.size() - at) == answer.body.substr(at, expected.size()),
               "somebody else's answer");
     if (finals < client.observed.size()) checkObserved(client.observed[finals], answer);
+    if (finals < client.targets.size() && answer.status == 200) checkOwn(client, finals, answer);
     ++finals;
   }
   require(finals <= client.methods.size() + client.refused, "more answers than requests");
