@@ -14,7 +14,7 @@ namespace matrixos::api {
 namespace {
 
 /// How long a worker without work stays.
-constexpr std::chrono::seconds kLinger{10};
+constexpr std::chrono::seconds kLinger{2};
 
 } // namespace
 
@@ -56,7 +56,11 @@ void Dispatcher::takePlace(Job job) {
 }
 
 void Dispatcher::wakeWorker() {
-  if (idle_ >= jobs_.size()) return ready_.notify_one();
+  if (!resting_.empty()) {
+    resting_.back()->woken = true;
+    resting_.back()->wake.notify_one();
+    return resting_.pop_back();
+  }
   if (threads_ >= static_cast<std::size_t>(options_.workers + options_.reserve)) return;
   try {
     // It may outlive the server when a handler hangs, so it shares what it uses.
@@ -67,14 +71,20 @@ void Dispatcher::wakeWorker() {
   }
 }
 
+/// Waits for work; false when there was none for so long that the thread may end.
+bool Dispatcher::rest(std::unique_lock<std::mutex> &lock) {
+  Resting self;
+  resting_.push_back(&self);
+  if (self.wake.wait_for(lock, kLinger, [&] { return self.woken; })) return true;
+  resting_.erase(std::find(resting_.begin(), resting_.end(), &self));
+  return false;
+}
+
 void Dispatcher::work() {
   ::pthread_setname_np(::pthread_self(), "api-worker");
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (jobs_.empty() && !stopping_) {
-      ++idle_;
-      ready_.wait_for(lock, kLinger, [&] { return !jobs_.empty() || stopping_; });
-      --idle_;
+    while (jobs_.empty() && !stopping_ && rest(lock)) {
     }
     if (jobs_.empty()) break;
     Job job = std::move(jobs_.front());
@@ -158,7 +168,8 @@ bool Dispatcher::waitIdle(OwnerId owner, Clock::time_point deadline) const {
 bool Dispatcher::stop(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
-  ready_.notify_all();
+  while (!resting_.empty())
+    wakeWorker();
   return changed_.wait_until(lock, deadline, [&] { return threads_ == 0; });
 }
 

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <vector>
 
 namespace matrixos::api {
 
@@ -71,26 +72,32 @@ private:
     std::function<void()> run;
   };
 
+  /// A worker without work.
+  struct Resting {
+    std::condition_variable wake;
+    bool woken = false;
+  };
+
   bool mayTakePlace(OwnerId owner) const;
   void takePlace(Job job);
   void giveTurns();
   std::list<Job>::iterator findWaiting(Ticket ticket);
   void wakeWorker();
+  bool rest(std::unique_lock<std::mutex> &lock);
   void work();
 
   const Options options_;
   mutable std::mutex mutex_;
-  std::condition_variable ready_;
   mutable std::condition_variable changed_;
-  std::deque<Job> jobs_;   ///< have a place, wait for a worker
-  std::list<Job> waiting_; ///< wait for a place, in the order in which they came
+  std::vector<Resting *> resting_; ///< the one that has rested least is woken first, so that the others may end
+  std::deque<Job> jobs_;           ///< have a place, wait for a worker
+  std::list<Job> waiting_;         ///< wait for a place, in the order in which they came
   std::map<Ticket, OwnerId> placed_;
   std::map<OwnerId, std::size_t> places_;
   std::size_t ownersPlaces_ = 0; ///< all but the daemon's own
   std::set<OwnerId> stuck_;
   std::size_t open_ = 0;
   std::size_t threads_ = 0;
-  std::size_t idle_ = 0;
   bool stopping_ = false;
 };
 
