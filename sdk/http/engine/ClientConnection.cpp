@@ -259,7 +259,16 @@ void ClientConnection::forward(std::shared_ptr<const Upstream> upstream, std::ui
   if (head_->body.length > maxBody) return refuse(413, "the request body is too large");
   state_ = State::Forwarding;
   if (!forward_) forward_ = std::make_unique<Forward>(*this);
-  forward_->begin(std::move(upstream), maxBody, observer);
+  forward_->begin(std::move(upstream), maxBody, std::nullopt, observer);
+}
+
+void ClientConnection::forwardTaken(std::shared_ptr<const Upstream> upstream, std::string_view body,
+                                    BodyObserver *observer) {
+  if (!undecided() || !complete_) return;
+  leaveHold();
+  state_ = State::Forwarding;
+  if (!forward_) forward_ = std::make_unique<Forward>(*this);
+  forward_->begin(std::move(upstream), UINT64_MAX, body, observer);
 }
 
 void ClientConnection::forwardFailed(ForwardFailure failure) {

@@ -46,6 +46,7 @@ public:
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
   void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) override;
+  void forwardTaken(std::shared_ptr<const Upstream> upstream, std::string_view body, BodyObserver *observer) override;
   std::uint64_t hold(std::chrono::milliseconds most) override;
   void readBody(std::uint64_t maxBody) override;
   void begin(const StreamHead &head) override;

@@ -75,6 +75,10 @@ public:
   /// `observer`, if there is one, sees the bodies pass and lives until Session::onFinished or the next forward().
   virtual void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody = UINT64_MAX,
                        BodyObserver *observer = nullptr) = 0;
+  /// The same for a request whose body readBody() has taken: `body` goes in its place, with its length. It lives as
+  /// long as the observer. After Session::onForwardFailed it can be sent again, elsewhere.
+  virtual void forwardTaken(std::shared_ptr<const Upstream> upstream, std::string_view body,
+                            BodyObserver *observer = nullptr) = 0;
   /// Waits for an answer, which Loop::resume(ticket, …) brings back to this thread; the ticket is good until the answer
   /// is given, and through an answer in pieces until its end. Meanwhile the body is read into the connection's buffer
   /// and no further. Session::onHoldTimeout after `most`; hold() again goes on waiting under the same ticket.

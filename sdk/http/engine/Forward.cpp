@@ -45,7 +45,9 @@ void Forward::cancel() noexcept {
 
 // ------------------------------------------------------------------------------------------------------ connecting
 
-void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) {
+void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody,
+                    std::optional<std::string_view> body, BodyObserver *observer) {
+  body_ = body;
   upstream_ = std::move(upstream);
   observer_ = observer;
   maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
@@ -90,17 +92,19 @@ void Forward::sendRequest() {
   sentAtMs_ = sinceMs_;
   HeadWriter writer(request_.ahead());
   client_.session().writeRequest(client_, writer);
-  writer.framing(head.body);
+  const BodyFraming framing = body_ ? BodyFraming{BodyKind::None, 0} : head.body;
+  body_ ? writer.contentLength(body_->size()) : writer.framing(framing);
   if (head.upgradeWebSocket) {
     writer.field("Connection", "Upgrade");
     writer.field("Upgrade", "websocket");
   } else if (!upstream_->reuse) {
     writer.field("Connection", "close");
   }
-  if (head.expectContinue) writer.field("Expect", "100-continue");
+  if (head.expectContinue && !body_) writer.field("Expect", "100-continue");
   writer.end();
+  if (body_) request_.ahead() += *body_;
   request_.start(
-      {client_.socket(), client_.input(), *socket_, head.body, head.body.kind == BodyKind::Chunked, false, maxBody_});
+      {client_.socket(), client_.input(), *socket_, framing, framing.kind == BodyKind::Chunked, false, maxBody_});
   socket_->waitReadable();
   client_.arm();
   request_.run();
@@ -185,7 +189,7 @@ void Forward::parseHead() {
 
 void Forward::headMissing() {
   const RequestHead &head = client_.request();
-  const bool replayable = head.body.kind == BodyKind::None;
+  const bool replayable = body_ || head.body.kind == BodyKind::None;
   // RFC 9110 §9.2.2 and RFC 9112 §9.3.1: a connection may close just as it is used again.
   if (reused_ && !sawByte_ && !retried_ && replayable && isIdempotent(head.method)) {
     retried_ = true;

@@ -9,6 +9,8 @@
 #include <http/codec/ResponseParser.h>
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 namespace matrixos::http {
 
@@ -21,7 +23,9 @@ public:
   explicit Forward(ClientConnection &client);
   ~Forward();
 
-  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer);
+  /// `body`: what is sent in place of the client's, which has been taken; it outlives the exchange.
+  void begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, std::optional<std::string_view> body,
+             BodyObserver *observer);
   void clientReadable();
   void clientWritable();
   /// True while bytes from the client belong to this exchange.
@@ -83,7 +87,8 @@ private:
   ResponseParser parser_;
   Pump request_;
   Pump response_;
-  std::unique_ptr<Tunnel> tunnel_; // kept to the end: it may be at work when its exchange is cancelled
+  std::unique_ptr<Tunnel> tunnel_;       // kept to the end: it may be at work when its exchange is cancelled
+  std::optional<std::string_view> body_; // our own
   std::uint64_t maxBody_ = UINT64_MAX;
   std::int64_t sinceMs_ = 0;       // last progress
   std::int64_t sentAtMs_ = 0;      // the head of the request

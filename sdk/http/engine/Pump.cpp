@@ -10,6 +10,7 @@ namespace matrixos::http {
 namespace {
 
 constexpr int kMostRounds = 16; // then others have their turn
+constexpr std::size_t kMostKept = 64 * 1024;
 
 } // namespace
 
@@ -145,7 +146,7 @@ Pump::Flush Pump::flush() noexcept {
     add(suffix_.data(), suffix_.size());
     if (written_ == total) {
       if (consumed_ != 0) buffer_->consume(consumed_);
-      prefix_.clear();
+      prefix_.capacity() > kMostKept ? void(prefix_ = {}) : prefix_.clear();
       suffix_.clear();
       written_ = payload_ = consumed_ = 0;
       writing_ = false;

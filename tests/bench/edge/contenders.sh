@@ -45,17 +45,21 @@ start_relay() { on_core 0 "$build/bench/edge-relay" "${port[relay]}" "${port[ups
 
 start_ours() { daemon ours false; }
 start_ours_log() { daemon ours_log true; }
+# Another build of ours, to compare with: OTHER_BUILD is its folder, made like this one.
+start_other() {
+  build=${OTHER_BUILD:?names the folder of the other build} daemon other false
+}
 
 daemon() { # NAME ACCESS_LOG
-  mkdir -p "$work/plugins"
-  cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/plugins/"
+  mkdir -p "$work/$1-plugins"
+  cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
   cat >"$work/$1.ini" <<INI
 [platform]
 data_dir = $work/$1-data
 [api]
 auth = none
 [plugins]
-path = $work/plugins
+path = $work/$1-plugins
 enabled = fixed-instances, lifecycle, proxy
 [proxy]
 listen = 127.0.0.1:${port[$1]}
@@ -167,7 +171,7 @@ start_chp() {
 }
 
 declare -A title=([relay]='blind relay' [ours]='matrixosd' [nginx]=nginx [haproxy]=HAProxy [caddy]=Caddy
-  [chp]='configurable-http-proxy' [ours_log]='matrixosd, access log' [nginx_log]='nginx, access log')
+  [chp]='configurable-http-proxy' [other]='the other build' [ours_log]='matrixosd, access log' [nginx_log]='nginx, access log')
 
 # start NAME: leaves it serving, or leaves it out and says why.
 start() {

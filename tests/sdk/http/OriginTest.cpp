@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <http/engine/Server.h>
 #include <poll.h>
+#include <support/ScriptedServer.h>
 #include <support/Sockets.h>
 #include <support/TempDir.h>
 #include <support/Wait.h>
@@ -32,6 +33,7 @@ struct Origin final : SessionFactory {
   std::function<void(Exchange &)> onRequest = [](Exchange &exchange) { exchange.readBody(); };
   std::function<void(Exchange &, std::string_view, bool)> onBody = [](Exchange &, std::string_view, bool) {};
   std::function<void(Exchange &)> onWritable = [](Exchange &) {};
+  std::function<void(Exchange &)> onForwardFailed = [](Exchange &exchange) { exchange.respond({502, {}, {}, {}}); };
   std::function<void(Exchange &)> onHoldTimeout = [](Exchange &exchange) { exchange.readBody(); };
 
   std::mutex mutex;
@@ -60,6 +62,7 @@ struct Origin final : SessionFactory {
       origin.onBody(exchange, piece, last);
     }
     void onWritable(Exchange &exchange) override { origin.onWritable(exchange); }
+    void onForwardFailed(Exchange &exchange, ForwardFailure) override { origin.onForwardFailed(exchange); }
     void onHoldTimeout(Exchange &exchange) override { origin.onHoldTimeout(exchange); }
     void onGone(Exchange &) override { ++origin.gone; }
     void onRefused(int, const char *) override { ++origin.refused; }
@@ -431,6 +434,50 @@ TEST_CASE("an answer in pieces goes on under its ticket, while the next request 
   loop.resume(origin.ticket, [](Exchange &exchange) { exchange.respond({200, "text/plain", "two", {}}); });
   const std::string second = readAnswer(client.get());
   CHECK(second.substr(second.size() - 3) == "two");
+}
+
+TEST_CASE("a body that was taken is sent on, and once more elsewhere when the first upstream does not answer") {
+  std::mutex mutex;
+  std::vector<std::string> received;
+  const auto script = [&](bool answers) {
+    return [&, answers](const matrixos::test::Peer &peer) {
+      const std::string request = readUntil(peer.fd(), [](const std::string &text) {
+        return text.size() > 4 && text.compare(text.size() - 4, 4, "last") == 0;
+      });
+      {
+        const std::lock_guard lock(mutex);
+        received.push_back(request);
+      }
+      if (answers) peer.answer("200 OK", "text/plain", "done");
+    };
+  };
+  matrixos::test::ScriptedServer first(script(false));
+  matrixos::test::ScriptedServer second(script(true));
+  first.listen();
+  second.listen();
+  const auto to = [](std::uint16_t port) {
+    return std::make_shared<Upstream>(Upstream{{{Address::parse("127.0.0.1:" + std::to_string(port))}}, true});
+  };
+  Origin origin;
+  const std::string large = std::string(3'000'000, 'b') + "last";
+  origin.onBody = [&](Exchange &exchange, std::string_view, bool last) {
+    if (last) exchange.forwardTaken(to(first.port()), large);
+  };
+  origin.onForwardFailed = [&](Exchange &exchange) { exchange.forwardTaken(to(second.port()), large); };
+  Running running(origin);
+  const auto client = running.connect();
+  REQUIRE(
+      sendAll(client.get(), kPost + "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+  const std::string answer = readAnswer(client.get());
+  CHECK(answer.substr(answer.size() - 4) == "done");
+  const std::lock_guard lock(mutex);
+  REQUIRE(received.size() == 2);
+  for (const std::string &request : received) {
+    CHECK(request.find("Content-Length: 3000004\r\n") != std::string::npos);
+    CHECK(request.find("Transfer-Encoding") == std::string::npos);
+    CHECK(request.find("Expect") == std::string::npos);
+    CHECK(request.substr(request.find("\r\n\r\n") + 4) == large);
+  }
 }
 
 TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
