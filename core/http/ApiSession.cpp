@@ -146,7 +146,7 @@ void ApiSession::dispatch(http::Exchange &exchange) {
 void ApiSession::authenticate(http::Exchange &exchange) {
   auth::Credentials credentials;
   credentials.socket = static_cast<auth::ApiSocket>(exchange.listenerTag());
-  credentials.peerUid = exchange.peerUid();
+  if (credentials.socket == auth::ApiSocket::Admin) credentials.peerUid = exchange.peerUid();
   for (const http::Field &field : exchange.request().fields) {
     if (field.id == http::Name::Authorization) credentials.authorization.push_back(field.value);
   }

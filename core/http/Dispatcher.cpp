@@ -33,18 +33,22 @@ bool Dispatcher::mayTakePlace(OwnerId owner) const {
 }
 
 Dispatcher::Outcome Dispatcher::submit(Ticket ticket, OwnerId owner, std::function<void()> run) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (stopping_ || open_ >= static_cast<std::size_t>(options_.workers + options_.backlog)) return Outcome::Full;
   const bool placed = mayTakePlace(owner);
   // Somebody has waited in vain and nothing has ended since: more of them would only wait, too.
   if (!placed && stuck_.count(owner) != 0) return Outcome::Stuck;
-  Job job{ticket, owner, std::move(run)};
-  if (placed)
-    takePlace(std::move(job));
-  else
-    waiting_.push_back(std::move(job));
   ++open_;
-  return placed ? Outcome::Accepted : Outcome::Waits;
+  Job job{ticket, owner, std::move(run)};
+  if (!placed) {
+    waiting_.push_back(std::move(job));
+    return Outcome::Waits;
+  }
+  takePlace(std::move(job));
+  const Sleeper sleeper = callWorker();
+  lock.unlock();
+  wake(sleeper);
+  return Outcome::Accepted;
 }
 
 void Dispatcher::takePlace(Job job) {
@@ -52,44 +56,67 @@ void Dispatcher::takePlace(Job job) {
   ++places_[job.owner];
   if (job.owner != common::kCoreOwner) ++ownersPlaces_;
   jobs_.push_back(std::move(job));
-  wakeWorker();
 }
 
-void Dispatcher::wakeWorker() {
-  if (!resting_.empty()) {
-    resting_.back()->woken = true;
-    resting_.back()->wake.notify_one();
-    return resting_.pop_back();
+/// Under the lock: sees to it that a worker comes for the jobs. One at a time is called; before it begins its job it
+/// calls the next, if there are more. So a burst of quick requests is served by a few workers that are awake, and a
+/// handler that blocks never keeps a job from a worker that is free. What is returned has to be woken.
+Dispatcher::Sleeper Dispatcher::callWorker() {
+  if (called_ != 0 || jobs_.empty()) return nullptr;
+  if (resting_.empty()) {
+    if (startThread()) ++called_;
+    return nullptr;
   }
-  if (threads_ >= static_cast<std::size_t>(options_.workers + options_.reserve)) return;
+  const Sleeper sleeper = std::move(resting_.back());
+  resting_.pop_back();
+  sleeper->woken = true;
+  ++called_;
+  return sleeper;
+}
+
+void Dispatcher::wake(const Sleeper &sleeper) {
+  if (sleeper) sleeper->wake.notify_one();
+}
+
+bool Dispatcher::startThread() {
+  if (threads_ >= static_cast<std::size_t>(options_.workers + options_.reserve)) return false;
   try {
     // It may outlive the server when a handler hangs, so it shares what it uses.
     std::thread([self = shared_from_this()] { self->work(); }).detach();
     ++threads_;
+    return true;
   } catch (const std::system_error &) {
-    // Those that there are serve it in their turn; without any, the next request tries again.
+    return false; // those that there are serve it in their turn; without any, the next request tries again
   }
 }
 
 /// Waits for work; false when there was none for so long that the thread may end.
-bool Dispatcher::rest(std::unique_lock<std::mutex> &lock) {
-  Resting self;
-  resting_.push_back(&self);
-  if (self.wake.wait_for(lock, kLinger, [&] { return self.woken; })) return true;
-  resting_.erase(std::find(resting_.begin(), resting_.end(), &self));
+bool Dispatcher::rest(std::unique_lock<std::mutex> &lock, const Sleeper &self) {
+  self->woken = false;
+  resting_.push_back(self);
+  if (self->wake.wait_for(lock, kLinger, [&] { return self->woken; })) return true;
+  resting_.erase(std::find(resting_.begin(), resting_.end(), self));
   return false;
 }
 
 void Dispatcher::work() {
   ::pthread_setname_np(::pthread_self(), "api-worker");
+  const auto self = std::make_shared<Resting>();
   std::unique_lock lock(mutex_);
+  bool called = true;
   for (;;) {
-    while (jobs_.empty() && !stopping_ && rest(lock)) {
+    if (std::exchange(called, false)) --called_;
+    if (jobs_.empty()) {
+      if (stopping_) break;
+      called = rest(lock, self);
+      if (!called && jobs_.empty()) break;
+      continue;
     }
-    if (jobs_.empty()) break;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
+    const Sleeper next = callWorker();
     lock.unlock();
+    wake(next);
     job.run();
     job.run = nullptr; // what it holds goes before the lock is taken
     lock.lock();
@@ -118,7 +145,7 @@ bool Dispatcher::giveUp(Ticket ticket) {
 }
 
 void Dispatcher::release(Ticket ticket) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const auto entry = placed_.find(ticket);
   if (entry == placed_.end()) return;
   const OwnerId owner = entry->second;
@@ -131,6 +158,9 @@ void Dispatcher::release(Ticket ticket) {
     giveTurns();
   }
   changed_.notify_all();
+  const Sleeper sleeper = callWorker();
+  lock.unlock();
+  wake(sleeper);
 }
 
 void Dispatcher::giveTurns() {
@@ -145,13 +175,12 @@ void Dispatcher::giveTurns() {
 }
 
 void Dispatcher::leave() {
+  if (open_.fetch_sub(1) != 1) return;
   const std::lock_guard lock(mutex_);
-  --open_;
   changed_.notify_all();
 }
 
 std::size_t Dispatcher::open() const {
-  const std::lock_guard lock(mutex_);
   return open_;
 }
 
@@ -168,8 +197,11 @@ bool Dispatcher::waitIdle(OwnerId owner, Clock::time_point deadline) const {
 bool Dispatcher::stop(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
-  while (!resting_.empty())
-    wakeWorker();
+  for (const Sleeper &sleeper : std::exchange(resting_, {})) {
+    sleeper->woken = true;
+    ++called_;
+    wake(sleeper);
+  }
   return changed_.wait_until(lock, deadline, [&] { return threads_ == 0; });
 }
 

@@ -3,6 +3,7 @@
 #include "common/Owner.h"
 #include "http/Router.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -72,32 +73,36 @@ private:
     std::function<void()> run;
   };
 
-  /// A worker without work.
+  /// A worker without work. Shared, so that it can be woken after the lock was let go.
   struct Resting {
     std::condition_variable wake;
     bool woken = false;
   };
+  using Sleeper = std::shared_ptr<Resting>;
 
   bool mayTakePlace(OwnerId owner) const;
   void takePlace(Job job);
   void giveTurns();
+  bool startThread();
   std::list<Job>::iterator findWaiting(Ticket ticket);
-  void wakeWorker();
-  bool rest(std::unique_lock<std::mutex> &lock);
+  [[nodiscard]] Sleeper callWorker();
+  static void wake(const Sleeper &sleeper);
+  bool rest(std::unique_lock<std::mutex> &lock, const Sleeper &self);
   void work();
 
   const Options options_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  std::vector<Resting *> resting_; ///< the one that has rested least is woken first, so that the others may end
-  std::deque<Job> jobs_;           ///< have a place, wait for a worker
-  std::list<Job> waiting_;         ///< wait for a place, in the order in which they came
+  std::vector<Sleeper> resting_; ///< the one that has rested least is woken first, so that the others may end
+  std::deque<Job> jobs_;         ///< have a place, wait for a worker
+  std::list<Job> waiting_;       ///< wait for a place, in the order in which they came
   std::map<Ticket, OwnerId> placed_;
   std::map<OwnerId, std::size_t> places_;
   std::size_t ownersPlaces_ = 0; ///< all but the daemon's own
   std::set<OwnerId> stuck_;
-  std::size_t open_ = 0;
+  std::atomic<std::size_t> open_{0};
   std::size_t threads_ = 0;
+  std::size_t called_ = 0; ///< woken or started for a job, and without one yet
   bool stopping_ = false;
 };
 

@@ -308,8 +308,10 @@ TEST_CASE("stopping does not wait for a handler that hangs, nor for a writer tha
     server.server().addRoutes(1, {route("GET", "/hang",
                                         [&](const auto &x) {
                                           ++inside;
-                                          std::unique_lock lock(mutex);
-                                          wake.wait(lock, [&] { return release; });
+                                          {
+                                            std::unique_lock lock(mutex);
+                                            wake.wait(lock, [&] { return release; });
+                                          }
                                           CHECK(statusOf([&] { x->respond(200, "", {}, ""); }) == Status::NotFound);
                                           left = true;
                                         }),
