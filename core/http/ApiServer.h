@@ -59,7 +59,7 @@ struct ApiServerOptions {
 /// methods: any thread, but start() and stop() are called once each, in this order.
 class ApiServer {
 public:
-  /// Binds all listeners, so that wrong addresses fail at start; who connects before start() waits. Throws
+  /// Binds all listeners, so that wrong addresses fail at start; clients that connect before start() wait. Throws
   /// matrixos::Error that names the address and the reason.
   explicit ApiServer(ApiServerOptions options);
   /// Stops at once if stop() was not called.

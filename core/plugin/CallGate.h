@@ -10,10 +10,10 @@ namespace matrixos::plugin {
 
 class CallGate;
 
-/// Somebody who waits while another thread works for him: what he is inside of counts for that thread, too.
+/// A caller that waits while another thread works for it: that thread counts as inside what the caller is inside of.
 class CallGateCaller {
 public:
-  /// How often the one who waits is inside the gate; 0 once he no longer waits.
+  /// How often the caller is inside the gate; 0 once it no longer waits.
   virtual std::uint64_t countOf(const CallGate &gate) const = 0;
 
 protected:

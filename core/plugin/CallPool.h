@@ -15,9 +15,9 @@ public:
   virtual void run() noexcept = 0;
 };
 
-/// Threads for calls that may hang, so that who waits for one can leave without it. A thread that is free is used
-/// again, the last one first; one that is not wanted for a while ends. There is no bound: every job has a thread that
-/// waits for it, so there are no more than the callers, and those that were given up. Thread-safe.
+/// Threads for calls that may hang, so that a caller can return while the call still hangs. Free threads are used
+/// again, the last one first, and end when idle for a while. There is no bound, because a caller waits for every job:
+/// there are at most as many threads as callers and calls given up. Thread-safe.
 class CallPool {
 public:
   /// The one of the process, never destroyed: a thread that hangs may outlive everything else.

@@ -14,9 +14,9 @@
 
 namespace matrixos::plugin {
 
-/// Loads plugin files, each from a private copy. Whoever replaces a plugin's file, by rename or in place, never touches
-/// what is mapped; and each copy is a library of its own for the loader, which gives the old one again for a path or
-/// an inode that it knows. Copies stay on disk while the process lives, for debuggers and profilers. Thread-safe.
+/// Loads plugin files, each from a private copy. Replacing a plugin's file, by rename or in place, thus never touches
+/// what is mapped, and the loader takes each copy for a new library; for a path or inode that it knows it would return
+/// the old one. Copies stay on disk while the process lives, for debuggers and profilers. Thread-safe.
 class PluginFiles {
 public:
   /// Copies go to a folder of this process's own in `folder`; both are made (mode 0700) for the first copy, and those

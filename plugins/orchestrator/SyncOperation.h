@@ -16,9 +16,9 @@ bool disagrees(const Instance &record, const Description *container, const std::
 /// True when the record agrees with the engine but for the endpoints of a running container.
 bool lacksEndpoints(const Instance &record, const Description &container, const std::string &installId);
 
-/// Level-triggered: asks the engine afresh and writes down what it says. Whoever wants an instance to run is served by
-/// a start, not by this. Endpoints, which are not stored, can be brought along from a listing: they are taken as they
-/// are if the record has not changed since before that listing began, and the engine is not asked again.
+/// Asks the engine afresh and records what it says; it starts nothing, a start does that.
+/// Endpoints are not stored, and may come from a listing instead: if the record has not changed since that listing
+/// began, they are taken from it and the engine is not asked again.
 class SyncOperation : public Operation {
 public:
   SyncOperation(Workshop &workshop, std::string handle) : Operation(Kind::Sync, std::move(handle)), shop_(workshop) {}

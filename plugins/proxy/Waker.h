@@ -1,4 +1,4 @@
-/// Waker.h: the wake stage's way to whoever starts instances, and its admission.
+/// Waker.h: how the wake stage gets instances started, and how many requests may wait for one.
 #pragma once
 
 #include "RouteTable.h"
@@ -40,18 +40,18 @@ public:
   virtual void forget(std::uint64_t ticket) noexcept = 0;
 };
 
-/// Bounds how many requests wait: per instance, so that a flood for one sleeper cannot fill the house, and in all. It
-/// also knows which wake began when. Thread-safe.
+/// Bounds how many requests wait, in all and per instance, so that a flood for one instance leaves places for others.
+/// It also knows which wake began when. Thread-safe.
 class WakeGate {
 public:
   using Clock = std::chrono::steady_clock;
 
   WakeGate(std::size_t perHandle, std::size_t total) : perHandle_(perHandle), total_(total) {}
 
-  /// For who comes from now on.
+  /// Applies to requests that enter from now on.
   void limit(std::size_t perHandle, std::size_t total) noexcept;
   enum class Entry { Entered, InstanceFull, HouseFull };
-  /// Whoever has entered leaves again.
+  /// A request that got Entered must leave() again.
   Entry enter(const std::string &handle);
   void leave(const std::string &handle) noexcept;
   std::size_t waiting() const;
@@ -62,7 +62,7 @@ public:
     Clock::duration since{};
   };
   Standing standing(const std::string &handle) const;
-  /// Whoever waits for the handle leaves without giving up the wake: true for the first, whose ticket is noted and
+  /// A waiting request leaves, but its wake goes on: true for the first one of the handle, whose ticket is noted and
   /// whose place stays taken until leave().
   bool leaveBehind(const std::string &handle, std::uint64_t ticket) noexcept;
   /// The noted tickets, to be forgotten at the end.

@@ -72,7 +72,7 @@ void setPorts(const InstanceSpec &spec, json::Object &body, json::Object &host) 
   host.set("PortBindings", bindings);
 }
 
-/// Limits and isolation: security.md's rows on privilege, fork bombs and logs.
+/// Limits and isolation: against privilege, fork bombs and endless logs.
 void setSecurity(const InstanceSpec &spec, const Settings &settings, json::Object &host) {
   if (spec.memoryBytes > 0) {
     host.set("Memory", spec.memoryBytes);

@@ -58,7 +58,7 @@ public:
   /// Readable after shutdown().
   int shutdownFd() const noexcept { return stopFd_; }
 
-  /// Spans a call: its end gives the turn to the next who is due.
+  /// Spans a call: its end gives the turn to the next call that is due.
   class Turn {
   public:
     explicit Turn(EngineClock &clock) noexcept : clock_(clock) {}
@@ -89,7 +89,7 @@ private:
   bool stopped_ = false;
   std::set<Due> waiting_;
   Due released_{0, 0};        ///< whose turn begins; {0, 0}: nobody's
-  std::thread::id turnOwner_; ///< who has gone on and not yet ended its call
+  std::thread::id turnOwner_; ///< the thread whose call has gone on and not yet ended
   std::uint64_t arrivals_ = 0;
   std::size_t hanging_ = 0;
   std::uint64_t releases_ = 0;

@@ -55,8 +55,8 @@ struct ServerOptions {
   /// Those that speak TLS with this certificate.
   std::vector<ListenerOptions> tlsListen;
   std::shared_ptr<TlsContext> tls;
-  /// Sockets that listen already, of somebody who keeps them while we come and go. An address that one of them has is
-  /// not bound but taken from there, and who connects meanwhile waits. They stay the caller's.
+  /// Sockets that already listen and outlive the server, such as those that systemd holds. An address that one of
+  /// them has is taken from there instead of bound, and clients wait while no server runs. They stay the caller's.
   std::vector<int> inherited;
   /// File mode of UNIX sockets: whoever may write to the file may connect.
   mode_t unixMode = 0660;

@@ -1,4 +1,4 @@
-/// http/engine/Resolver.h: who finds the addresses of a name.
+/// http/engine/Resolver.h: finds the addresses of a name.
 #pragma once
 
 #include "Address.h"

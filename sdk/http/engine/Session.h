@@ -28,9 +28,9 @@ public:
 
   virtual void onRequest(Exchange &exchange) = 0;
 
-  /// Asked whenever a new connection to a candidate stands, TLS included, before the request is sent on it: false when
-  /// this upstream is no longer where the request belongs. Its address may have passed to somebody else since it was
-  /// looked up; who has it published before it passes on is safe from that. onForwardFailed with Moved follows.
+  /// Asked after a new connection to a candidate is made, TLS included, and before the request is sent on it: false if
+  /// the request no longer belongs to this upstream, because its address has passed to somebody else since it was
+  /// looked up. For that, publish a change before the address passes on. onForwardFailed with Moved follows.
   virtual bool isCurrent(Exchange &, const Upstream &) { return true; }
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.

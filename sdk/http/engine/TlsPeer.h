@@ -1,4 +1,4 @@
-/// http/engine/TlsPeer.h: TLS to upstreams: whom we believe, and who has to prove its name.
+/// http/engine/TlsPeer.h: TLS to upstreams: the trusted authorities, and a server that has to prove its name.
 #pragma once
 
 #include <atomic>
@@ -30,8 +30,8 @@ public:
   /// Throws matrixos::Error that names the file and the reason.
   static std::shared_ptr<TlsClientContext> create(const Trust &trust);
 
-  /// Whoever proves to be `name`: a host name in its ASCII form, or an IP address. The same object for the same name as
-  /// long as somebody has it. Throws matrixos::Error(InvalidArgument).
+  /// The server that has to prove to be `name`: a host name in its ASCII form, or an IP address. The same name gives
+  /// the same object as long as somebody holds it. Throws matrixos::Error(InvalidArgument).
   std::shared_ptr<TlsPeer> peer(std::string_view name);
 
 private:

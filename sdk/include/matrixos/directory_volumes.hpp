@@ -38,7 +38,7 @@ public:
   struct Options {
     std::vector<std::string> roots;                 ///< volumes lie below one of these; empty: not in the system's
     std::optional<std::pair<uid_t, gid_t>> owner{}; ///< of new volumes; none: whoever runs this
-    bool ownsFolder = false; ///< the owner gets <handle>, too: who is no root passes through it to the volume
+    bool ownsFolder = false; ///< the owner gets <handle>, too, and so can reach the volume without root
   };
 
   DirectoryVolumes() = default;

@@ -1,9 +1,9 @@
 /// matrixos/process.hpp: programs that outlive whoever started them, for runtimes whose instances are processes.
 ///
 /// A process is known by its id and the time of its start, so that a recycled id is never taken for it, let alone
-/// signalled. Each program runs in a session of its own; what it starts belongs to the session unless it leaves it. Who
-/// starts a program and lives on is its parent and learns its exit code (reapProcess()); after a restart the program is
-/// a stranger that can still be watched and ended. SIGCHLD is left alone.
+/// signalled. Each program runs in a session of its own; what it starts belongs to the session unless it leaves it. The
+/// process that starts a program is its parent and learns its exit code (reapProcess()); after a restart the program
+/// can only be watched and ended. SIGCHLD is left alone.
 #pragma once
 
 #include <matrixos/call.hpp>

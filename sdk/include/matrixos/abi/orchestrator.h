@@ -1,5 +1,5 @@
 /*
- * matrixos/abi/orchestrator.h: the service "matrixos.orchestrator/1", who exists and in which state.
+ * matrixos/abi/orchestrator.h: the service "matrixos.orchestrator/1", which instances exist and in which state.
  *
  * Instance JSON, wherever one is handed out:
  *   {"id": ULID, "handle", "clerkUserId", "containerId", "port", "shellPort", "status", "createdAt", "lastActive",

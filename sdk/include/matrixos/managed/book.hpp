@@ -132,7 +132,7 @@ inline Instance fromRecord(const std::string &key, const std::string &record) {
   return instance;
 }
 
-/// All instances by ref and by name. Whoever wants to change one takes a turn; reading needs none. Thread-safe.
+/// All instances by ref and by name. To change one, take a turn; reading needs none. Thread-safe.
 class Book {
   struct Entry {
     InstancePtr instance;
