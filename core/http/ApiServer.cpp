@@ -36,6 +36,7 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
   engine.timeouts.header = options.headTimeout;
   engine.timeouts.keepAlive = options.idleTimeout;
   engine.timeouts.requestBody = options.bodyTimeout;
+  engine.timeouts.ownAnswer = options.sendTimeout;
   engine.timeouts.halfClosedHold = std::chrono::milliseconds(500);
   engine.timeouts.lastCall = std::chrono::milliseconds(50);
   return engine;

@@ -39,10 +39,11 @@ struct ApiServerOptions {
   int backlog = 64; ///< requests beyond the workers; above both 503
   int maxStreams = 32; ///< answers that stream at once
   std::size_t maxConnections = 2048;
-  std::size_t maxHead = 32 * 1024;              ///< bytes of a request head: 431
-  std::chrono::milliseconds headTimeout{10000}; ///< a whole request head, from its first byte
-  std::chrono::milliseconds idleTimeout{15000}; ///< a connection without any byte
-  std::chrono::milliseconds bodyTimeout{10000}; ///< between two pieces of a body, and of an answer the client reads
+  std::size_t maxHead = 32 * 1024;                   ///< bytes of a request head: 431
+  std::chrono::milliseconds headTimeout{10000};      ///< a whole request head, from its first byte
+  std::chrono::milliseconds idleTimeout{15000};      ///< a connection without any byte
+  std::chrono::milliseconds bodyTimeout{10000};      ///< between two pieces of a body
+  std::chrono::milliseconds sendTimeout{30000};      ///< a client that takes nothing of its answer
   std::chrono::milliseconds exchangeTimeout{900000}; ///< a handler that does not answer; then 504
   /// Called after each request, on the loop. Must not block; may be empty.
   std::function<void(const AccessRecord &)> onAccess;

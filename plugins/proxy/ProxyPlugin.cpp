@@ -158,7 +158,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   http::Timeouts &timeouts = server.timeouts;
   timeouts.header = config_.getDuration("header_timeout");
   timeouts.keepAlive = config_.getDuration("keep_alive");
-  timeouts.requestBody = config_.getDuration("body_timeout");
+  timeouts.requestBody = timeouts.ownAnswer = config_.getDuration("body_timeout");
   timeouts.connect = config_.getDuration("connect_timeout");
   timeouts.firstByte = config_.getDuration("first_byte_timeout");
   timeouts.responseBody = config_.getDuration("response_timeout");

@@ -364,9 +364,9 @@ std::int64_t ClientConnection::deadline() const {
   case State::Reading:
     return intake_->deadline(loop_.options(), sinceMs_);
   case State::Answering:
-    return sinceMs_ + limit.requestBody.count();
+    return sinceMs_ + limit.ownAnswer.count();
   case State::Streaming:
-    return std::min(writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.requestBody.count(),
+    return std::min(writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.ownAnswer.count(),
                     inputEnded_ ? holdUntilMs_ : INT64_MAX);
   case State::Lingering:
     return sinceMs_ + limit.linger.count();

@@ -22,6 +22,7 @@ struct Timeouts {
   Ms header{10'000};        ///< whole request head, from its first byte: 408
   Ms keepAlive{95'000};     ///< idle client connection; longer than the 90 s of cloudflared's own idle pool
   Ms requestBody{30'000};   ///< between two pieces of a request body, or of a response the client reads
+  Ms ownAnswer{30'000};     ///< the same for an answer of the session's own
   Ms connect{2'000};        ///< to one upstream address
   Ms firstByte{120'000};    ///< from the whole request, or the last interim answer, to the whole response head: 504
   Ms responseBody{300'000}; ///< between two pieces of a response body

@@ -273,9 +273,9 @@ std::shared_ptr<const ServerOptions> World::makeOptions(unsigned variant) {
   options->minBodyRate = (variant & 2U) != 0 ? 10 : 0;
   options->proxyProtocol = (variant & 4U) != 0;
   using Ms = Timeouts::Ms;
-  options->timeouts = {
-      Ms(1000), Ms(2000), Ms(1500), Ms(500), Ms(2500), Ms(3000), Ms(4000), Ms(1000), Ms((variant & 1U) * 600),
-      Ms(1000), Ms(700),  Ms(1200)};
+  options->timeouts = {Ms(1000), Ms(2000), Ms(1500), Ms(1500), Ms(500),
+                       Ms(2500), Ms(3000), Ms(4000), Ms(1000), Ms((variant & 1U) * 600),
+                       Ms(1000), Ms(700),  Ms(1200)};
   return options;
 }
 

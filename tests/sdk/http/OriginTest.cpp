@@ -397,7 +397,7 @@ TEST_CASE("a client that takes nothing is given up, one that leaves is noticed, 
   };
   origin.onWritable = flood;
   ServerOptions options = oneLoop();
-  options.timeouts.requestBody = 300ms;
+  options.timeouts.ownAnswer = 300ms;
   Running running(origin, options);
   const auto stuck = running.connect();
   REQUIRE(sendAll(stuck.get(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));

@@ -147,7 +147,7 @@ TEST_CASE("a streamed answer arrives part by part, and the connection is kept") 
 
 TEST_CASE("writing waits for a slow client, and gives up on one that takes nothing") {
   Later later;
-  TestServer server([](ApiServerOptions &options) { options.bodyTimeout = 400ms; });
+  TestServer server([](ApiServerOptions &options) { options.sendTimeout = 400ms; });
   server.server().addRoutes(1, {route("GET", "/stream", later.handler())});
   const std::string part(64 * 1024, 'x');
   RawClient slow(server.apiPath());
