@@ -70,8 +70,11 @@ RegistryLogin readLogin(const json::Object &entry, const std::string &server) {
 } // namespace
 
 std::string RegistryLogin::header() const {
-  json::Object::Ptr object = json::object({{"username", username}, {"password", password}, {"serveraddress", server}});
-  if (!identityToken.empty()) object->set("identitytoken", identityToken);
+  json::Object object;
+  object.set("username", username);
+  object.set("password", password);
+  object.set("serveraddress", server);
+  if (!identityToken.empty()) object.set("identitytoken", identityToken);
   return base64Encode(json::dump(object), Base64::Url);
 }
 
