@@ -61,16 +61,13 @@ public:
   /// Never throws for what a client sent.
   Decision check(std::string_view permission, const Credentials &credentials) const;
 
-  /// Replaces the secret, for a reload of the configuration.
-  void setSecret(std::string secret);
-
 private:
   enum class Proof { None, Wrong, Right };
 
   Proof proofOf(const Credentials &credentials) const;
   void noteWrongSecret() const;
 
-  Options options_;
+  const Options options_;
   mutable std::mutex mutex_;
   mutable std::uint64_t wrongSinceLog_ = 0;
   mutable std::optional<std::chrono::steady_clock::time_point> lastLog_;

@@ -45,10 +45,4 @@ void CallContext::cancel() noexcept {
   [[maybe_unused]] const int result = ::eventfd_write(cancelFd_.get(), 1);
 }
 
-std::chrono::nanoseconds CallContext::remaining() const noexcept {
-  if (call_.deadline_ns == MOS_NO_DEADLINE) return forever();
-  const std::int64_t left = call_.deadline_ns - monotonicNanos();
-  return std::chrono::nanoseconds(left > 0 ? left : 0);
-}
-
 } // namespace matrixos::common

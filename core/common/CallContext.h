@@ -16,15 +16,13 @@ namespace matrixos::common {
 /// gives up, so that cancelled() and cancel_fd agree.
 class CallContext {
 public:
-  /// A call that ends `timeout` from now; a negative or zero timeout has already passed.
+  /// A call that ends `timeout` from now; a negative or zero timeout has already passed, nanoseconds::max()
+  /// never passes.
   explicit CallContext(std::chrono::nanoseconds timeout, std::string operationId = {}, std::string traceId = {});
   /// Copies deadline and ids of another call, and whether it is cancelled now; later cancels do not carry over.
   explicit CallContext(const mos_call &from);
   CallContext(const CallContext &) = delete;
   CallContext &operator=(const CallContext &) = delete;
-
-  /// A call without a deadline.
-  static std::chrono::nanoseconds forever() noexcept { return std::chrono::nanoseconds::max(); }
 
   /// For the callee; valid as long as this object.
   const mos_call *abi() const noexcept { return &call_; }
@@ -34,9 +32,6 @@ public:
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_acquire); }
 
   std::int64_t deadlineNs() const noexcept { return call_.deadline_ns; }
-  /// Zero once the deadline has passed, forever() without a deadline.
-  std::chrono::nanoseconds remaining() const noexcept;
-  bool expired() const noexcept { return remaining() == std::chrono::nanoseconds::zero(); }
 
 private:
   void init(std::int64_t deadlineNs);

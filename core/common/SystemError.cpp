@@ -3,6 +3,7 @@
 #include <matrixos/status.hpp>
 
 #include <cerrno>
+#include <map>
 #include <system_error>
 
 namespace matrixos::common {
@@ -12,33 +13,13 @@ std::string errnoText(int error) {
 }
 
 void throwErrno(int error, const std::string &what) {
-  Status status = Status::Internal;
-  switch (error) {
-  case ENOSPC:
-  case EDQUOT:
-  case EMFILE:
-  case ENFILE:
-  case ENOMEM:
-    status = Status::ResourceExhausted;
-    break;
-  case EACCES:
-  case EPERM:
-    status = Status::PermissionDenied;
-    break;
-  case ENOENT:
-    status = Status::NotFound;
-    break;
-  case EEXIST:
-    status = Status::AlreadyExists;
-    break;
-  case EIO:
-  case EROFS:
-    status = Status::Unavailable;
-    break;
-  default:
-    break;
-  }
-  throw Error(status, what + ": " + errnoText(error));
+  static const std::map<int, Status> kStatuses{
+      {ENOSPC, Status::ResourceExhausted}, {EDQUOT, Status::ResourceExhausted}, {EMFILE, Status::ResourceExhausted},
+      {ENFILE, Status::ResourceExhausted}, {ENOMEM, Status::ResourceExhausted}, {EACCES, Status::PermissionDenied},
+      {EPERM, Status::PermissionDenied},   {ENOENT, Status::NotFound},          {EEXIST, Status::AlreadyExists},
+      {EIO, Status::Unavailable},          {EROFS, Status::Unavailable}};
+  const auto found = kStatuses.find(error);
+  throw Error(found == kStatuses.end() ? Status::Internal : found->second, what + ": " + errnoText(error));
 }
 
 } // namespace matrixos::common

@@ -138,10 +138,6 @@ const std::vector<ListenAddress> &Config::getListen(std::string_view section, st
   return entry.value.addresses;
 }
 
-bool Config::isSet(std::string_view section, std::string_view key) const {
-  return !get(section, key).value.text.empty();
-}
-
 bool Config::isPluginEnabled(std::string_view id) const {
   const auto &enabled = enabledPlugins();
   return std::find(enabled.begin(), enabled.end(), id) != enabled.end();

@@ -80,7 +80,7 @@ public:
   const std::vector<ListenAddress> &getListen(std::string_view section, std::string_view key) const;
 
   /// True unless the value is empty.
-  bool isSet(std::string_view section, std::string_view key) const;
+  bool isSet(std::string_view section, std::string_view key) const { return !get(section, key).value.text.empty(); }
   /// Null when there is no such key.
   const ConfigEntry *find(std::string_view section, std::string_view key) const noexcept;
   const Sections &sections() const noexcept { return sections_; }

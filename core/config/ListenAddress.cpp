@@ -2,13 +2,9 @@
 
 #include "config/Text.h"
 
-#include <matrixos/status.hpp>
-
-#include <arpa/inet.h>
-#include <sys/un.h>
+#include <matrixos/address.hpp>
 
 #include <charconv>
-#include <cstring>
 
 namespace matrixos::config {
 
@@ -28,15 +24,6 @@ std::uint16_t parsePort(std::string_view whole, std::string_view text) {
     refuse(whole, "has no valid port; a port is a number from 0 (any free one) to 65535");
   }
   return static_cast<std::uint16_t>(port);
-}
-
-/// The canonical spelling, empty when the text is no address of that family.
-std::string canonical(int family, std::string_view text) {
-  const std::string address(text);
-  unsigned char bytes[sizeof(in6_addr)];
-  char out[INET6_ADDRSTRLEN];
-  if (::inet_pton(family, address.c_str(), bytes) != 1) return {};
-  return ::inet_ntop(family, bytes, out, sizeof out) != nullptr ? out : "";
 }
 
 ListenAddress parseUnix(std::string_view text) {
@@ -70,13 +57,13 @@ ListenAddress ListenAddress::parse(std::string_view text) {
   if (host == "localhost") host = "127.0.0.1";
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     result.kind = Kind::Ipv6;
-    result.address = canonical(AF_INET6, host.substr(1, host.size() - 2));
-  } else {
-    result.address = canonical(AF_INET, host);
+    host = host.substr(1, host.size() - 2);
   }
-  if (result.address.empty()) {
+  const auto address = Address::tryIp(host);
+  if (!address || (address->family() == AF_INET6) != (result.kind == Kind::Ipv6)) {
     refuse(text, "is not an address to listen on; write a numeric one, like 127.0.0.1:9000 or [::1]:9000");
   }
+  result.address = address->literal();
   return result;
 }
 
@@ -96,10 +83,6 @@ bool ListenAddress::isLocal() const {
   if (kind == Kind::Unix) return true;
   if (kind == Kind::Ipv4) return address.starts_with("127.");
   return address == "::1" || address.starts_with("::ffff:127.");
-}
-
-bool ListenAddress::isWildcard() const {
-  return address == "0.0.0.0" || address == "::";
 }
 
 bool ListenAddress::collidesWith(const ListenAddress &other) const {

@@ -27,7 +27,7 @@ struct ListenAddress {
   /// Only this machine can connect: a unix socket, 127.0.0.0/8, ::1 or an IPv4 loopback mapped into IPv6.
   bool isLocal() const;
   /// All addresses of the machine: 0.0.0.0 or [::].
-  bool isWildcard() const;
+  bool isWildcard() const { return address == "0.0.0.0" || address == "::"; }
   /// Both cannot be bound at once. Port 0 never collides.
   bool collidesWith(const ListenAddress &other) const;
 

@@ -83,9 +83,8 @@ int containersShow(const Invocation &invocation) {
 
 int containersProvision(const Invocation &invocation) {
   const DaemonClient client(invocation);
-  json::Object request;
-  request.set("handle", invocation.arguments[0]);
-  request.set("clerkUserId", invocation.get("user"));
+  json::Object::Ptr request =
+      json::object({{"handle", invocation.arguments[0]}, {"clerkUserId", invocation.get("user")}});
   // A first pull may take long; the daemon has its own limit for it.
   const Progress progress(client, invocation.arguments[0]);
   const std::string body =

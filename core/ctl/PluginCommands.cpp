@@ -89,22 +89,13 @@ void addKeys(Sheet &sheet, const json::Object &plugin) {
   }
 }
 
-const char *mark(Verdict verdict, bool terminal) {
-  switch (verdict) {
-  case Verdict::Good:
-    return terminal ? "✓" : "ok     ";
-  case Verdict::Bad:
-    return terminal ? "✗" : "FAILED ";
-  case Verdict::Unknown:
-    return terminal ? "–" : "unknown";
-  }
-  return "";
-}
+/// By verdict; the second for terminals.
+constexpr const char *kMarks[][2] = {{"ok     ", "✓"}, {"FAILED ", "✗"}, {"unknown", "–"}};
 
 void print(const Diagnosis &diagnosis, bool terminal) {
   std::cout << printable(diagnosis.id) << " (" << printable(diagnosis.path) << ")\n";
   for (const Finding &finding : diagnosis.findings) {
-    std::cout << "  " << mark(finding.verdict, terminal) << ' ' << finding.check
+    std::cout << "  " << kMarks[static_cast<std::size_t>(finding.verdict)][terminal ? 1 : 0] << ' ' << finding.check
               << std::string(finding.check.size() < 12 ? 12 - finding.check.size() : 1, ' ') << printable(finding.text);
     if (!finding.remedy.empty()) std::cout << (terminal ? " → " : " -> ") << printable(finding.remedy);
     std::cout << '\n';
@@ -114,21 +105,16 @@ void print(const Diagnosis &diagnosis, bool terminal) {
 json::Object::Ptr toJson(const Diagnosis &diagnosis) {
   json::Array::Ptr checks = new json::Array;
   for (const Finding &finding : diagnosis.findings) {
-    json::Object::Ptr check = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-    check->set("check", finding.check);
-    check->set("result", std::string(finding.verdict == Verdict::Good  ? "good"
-                                     : finding.verdict == Verdict::Bad ? "bad"
-                                                                       : "unknown"));
-    check->set("text", finding.text);
+    json::Object::Ptr check = json::object({{"check", finding.check},
+                                            {"result", std::string(finding.verdict == Verdict::Good  ? "good"
+                                                                   : finding.verdict == Verdict::Bad ? "bad"
+                                                                                                     : "unknown")},
+                                            {"text", finding.text}});
     if (!finding.remedy.empty()) check->set("remedy", finding.remedy);
     checks->add(check);
   }
-  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object->set("id", diagnosis.id);
-  object->set("path", diagnosis.path);
-  object->set("healthy", diagnosis.healthy());
-  object->set("checks", checks);
-  return object;
+  return json::object(
+      {{"id", diagnosis.id}, {"path", diagnosis.path}, {"healthy", diagnosis.healthy()}, {"checks", checks}});
 }
 
 } // namespace

@@ -28,8 +28,7 @@ json::Array::Ptr strings(const std::vector<std::string> &texts) {
 }
 
 json::Object::Ptr standing(const plugin::PluginReport &report) {
-  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object->set("state", std::string(plugin::stateName(report.state)));
+  json::Object::Ptr object = json::object({{"state", std::string(plugin::stateName(report.state))}});
   if (!report.reason.empty()) object->set("reason", report.reason);
   return object;
 }
@@ -41,10 +40,7 @@ json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
     plugins->set(report.manifest.id, standing(report));
   }
   ready = daemon.plugins().ready();
-  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object->set("status", std::string(ready ? "ready" : "not ready"));
-  object->set("plugins", plugins);
-  return object;
+  return json::object({{"status", std::string(ready ? "ready" : "not ready")}, {"plugins", plugins}});
 }
 
 void serveReady(Daemon &daemon, const ExchangePtr &exchange) {
@@ -66,22 +62,19 @@ void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
 
 void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
   const ReloadReport report = daemon.reload();
-  json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object->set("applied", strings(report.applied));
-  object->set("needsRestart", strings(report.restart));
-  object->set("refused", strings(report.refused));
-  answer(exchange, 200, object);
+  answer(exchange, 200,
+         json::object({{"applied", strings(report.applied)},
+                       {"needsRestart", strings(report.restart)},
+                       {"refused", strings(report.refused)}}));
 }
 
 void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
   json::Array::Ptr list = new json::Array;
   for (const api::RouteInfo &route : daemon.api().listRoutes()) {
-    json::Object::Ptr object = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-    object->set("method", route.method);
-    object->set("path", route.pattern);
-    object->set("permission", route.permission);
-    object->set("summary", route.summary);
-    list->add(object);
+    list->add(json::object({{"method", route.method},
+                            {"path", route.pattern},
+                            {"permission", route.permission},
+                            {"summary", route.summary}}));
   }
   answer(exchange, 200, list);
 }

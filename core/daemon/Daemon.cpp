@@ -299,24 +299,23 @@ void Daemon::applyPluginSet(const config::Config &before, const config::Config &
 
 std::string Daemon::platformInfo() const {
   const config::ConfigPtr config = this->config();
-  json::Object info;
-  info.set("installId", installId_);
-  info.set("bootId", bootId_);
-  info.set("node", hostName());
-  info.set("version", std::string(kVersion));
-  info.set("dataDir", config->getString("platform", "data_dir"));
-  info.set("domain", config->getString("platform", "domain"));
+  json::Object::Ptr info = json::object({{"installId", installId_},
+                                         {"bootId", bootId_},
+                                         {"node", hostName()},
+                                         {"version", std::string(kVersion)},
+                                         {"dataDir", config->getString("platform", "data_dir")},
+                                         {"domain", config->getString("platform", "domain")}});
   std::string socket, address;
   for (const auto &listen : config->getListen("api", "listen")) {
     if (listen.kind == config::ListenAddress::Kind::Unix && socket.empty()) socket = listen.path;
     if (address.empty()) address = listen.toString();
   }
-  info.set("apiSocket", socket);
-  info.set("apiAddress", address);
+  info->set("apiSocket", socket);
+  info->set("apiAddress", address);
   json::Array listeners;
   for (const config::ConfiguredListener &listener : config->listeners())
     listeners.add(listener.address.toString());
-  info.set("listeners", listeners);
+  info->set("listeners", listeners);
   return json::dump(info);
 }
 

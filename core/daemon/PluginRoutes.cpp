@@ -25,8 +25,7 @@ std::string octal(std::uint32_t mode) {
 
 json::Object::Ptr describeFile(const plugin::PluginReport &report) {
   const plugin::FileFacts &facts = report.facts;
-  json::Object::Ptr file = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  file->set("path", report.path);
+  json::Object::Ptr file = json::object({{"path", report.path}});
   if (facts.path.empty()) return file; // it could not be loaded
   file->set("owner", facts.owner);
   file->set("mode", octal(facts.mode));
@@ -92,11 +91,10 @@ void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
   const PluginReloadReport report = daemon.reloadPlugin(idOf(exchange));
   const plugin::PluginReport &before = report.plugin.before;
   json::Object::Ptr object = describe(daemon, report.plugin.after);
-  json::Object::Ptr previous = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  previous->set("version", before.manifest.version);
-  previous->set("generation", before.generation);
-  previous->set("state", std::string(plugin::stateName(before.state)));
-  previous->set("sha256", before.facts.sha256);
+  json::Object::Ptr previous = json::object({{"version", before.manifest.version},
+                                             {"generation", before.generation},
+                                             {"state", std::string(plugin::stateName(before.state))},
+                                             {"sha256", before.facts.sha256}});
   if (!report.plugin.leftBehind.empty()) previous->set("leftBehind", report.plugin.leftBehind);
   object->set("previous", previous);
   json::Array::Ptr changes = new json::Array;

@@ -52,7 +52,7 @@ ApiServer::Core::Core(ApiServerOptions given)
   server = std::make_unique<http::Server>(engineOptions(options), *this);
 }
 
-std::unique_ptr<http::Session> ApiServer::Core::makeSession(http::Loop &, const http::Address &) {
+std::unique_ptr<http::Session> ApiServer::Core::makeSession(http::Loop &, const Address &) {
   return std::make_unique<ApiSession>(shared_from_this());
 }
 
@@ -100,7 +100,7 @@ bool ApiServer::stop(std::chrono::milliseconds patience) {
 
 std::vector<std::string> ApiServer::addresses() const {
   std::vector<std::string> addresses;
-  for (const http::Address &address : core_->server->addresses())
+  for (const Address &address : core_->server->addresses())
     addresses.push_back(address.text());
   return addresses;
 }

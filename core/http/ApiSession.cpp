@@ -206,10 +206,6 @@ void ApiSession::onHoldTimeout(http::Exchange &exchange) {
     exchange.hold(core_->options.exchangeTimeout);
 }
 
-void ApiSession::onWritable(http::Exchange &) {
-  if (exchange_) exchange_->drained();
-}
-
 void ApiSession::onFinished(http::Exchange &, const http::Summary &summary) {
   if (exchange_) {
     const std::uint64_t id = exchange_->id();

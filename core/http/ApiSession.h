@@ -19,7 +19,9 @@ public:
 
   void onRequest(http::Exchange &exchange) override;
   void onBody(http::Exchange &exchange, std::string_view piece, bool last) override;
-  void onWritable(http::Exchange &exchange) override;
+  void onWritable(http::Exchange &) override {
+    if (exchange_) exchange_->drained();
+  }
   void onHoldTimeout(http::Exchange &exchange) override;
   /// What is open gets its answer still; ApiServer::stop() says when patience ends.
   void onDrain(http::Exchange &) override {}

@@ -16,7 +16,7 @@ class ApiServer::Core final : public http::SessionFactory, public std::enable_sh
 public:
   explicit Core(ApiServerOptions given);
 
-  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const http::Address &peer) override;
+  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
 
   const ApiServerOptions options;
   Router router;

@@ -239,14 +239,14 @@ mos_status CallTable::giveUp(Call &call, mos_error *error) {
   const std::string name = infoOf(call.what.function).name;
   if (call.stopped && call.what.function != Function::Pull) return MOS_OK;
   if (call.stopped || call.ending == Status::Cancelled) {
-    return matrixos::fail(error, Status::Cancelled, name + "() was cancelled");
+    return matrixos::fail(error, Status::Cancelled, name + " was cancelled");
   }
   if (state == Call::State::Sent) {
     return matrixos::fail(error, Status::DeadlineExceeded,
-                          "the plugin's process did not answer " + name + "() within its deadline", "PLUGIN_OVERDUE");
+                          "the plugin's process did not answer " + name + " within its deadline", "PLUGIN_OVERDUE");
   }
   return matrixos::fail(error, Status::Unavailable,
-                        name + "() was not made" + (call.deaths > 0 ? " again" : "") +
+                        name + " was not made" + (call.deaths > 0 ? " again" : "") +
                             ": the plugin's process does not run" + (why.empty() ? "" : ", since it " + why),
                         "PLUGIN_PROCESS", 1000);
 }
@@ -257,7 +257,7 @@ mos_status CallTable::finish(Call &call, mos_error *error) {
   // It was told to stop because of its deadline, and may not have looked at the clock itself.
   if (call.ending == Status::DeadlineExceeded && call.status == MOS_CANCELLED) {
     return matrixos::fail(error, Status::DeadlineExceeded,
-                          std::string(infoOf(call.what.function).name) + "() ran out of time");
+                          std::string(infoOf(call.what.function).name) + " ran out of time");
   }
   if (call.status == MOS_OK) {
     if (call.what.out != nullptr) giveBuffer(call.what.out, std::move(call.json));
@@ -307,15 +307,15 @@ std::size_t CallTable::detach(const std::string &why) {
     const std::string name = infoOf(call->what.function).name;
     ++call->deaths;
     if (call->unwanted) {
-      fail(*call, Status::Cancelled, name + "() was cancelled");
+      fail(*call, Status::Cancelled, name + " was cancelled");
     } else if (!mayRepeat(*call)) {
       fail(*call, Status::Unavailable,
            "the plugin's process " + why + " with " + name +
-               "() inside, which cannot be made again by itself; look at the state and repeat it if need be");
+               " inside, which cannot be made again by itself; look at the state and repeat it if need be");
     } else if (call->deaths >= limits_.deaths) {
       fail(*call, Status::Unavailable,
            "the plugin's process " + why + ", the " + std::to_string(call->deaths) + "th with this " + name +
-               "() inside; it is not made again");
+               " inside; it is not made again");
     } else {
       for (const std::string &item : call->items)
         queuedBytes_ -= itemCost(item);
@@ -386,7 +386,7 @@ namespace {
 std::string listed(const std::set<std::string> &names) {
   std::string text;
   for (const std::string &name : names)
-    text += (text.empty() ? "" : ", ") + name + "()";
+    text += (text.empty() ? "" : ", ") + name;
   return text;
 }
 

@@ -40,31 +40,31 @@ enum class Repeat : std::uint8_t {
 };
 
 struct FunctionInfo {
-  const char *name;
+  const char *name; ///< for messages and crash notes, whose writer cannot add the brackets
   Repeat repeat;
 };
 
 constexpr std::array<FunctionInfo, 20> kFunctions{{
-    {"plugin start", Repeat::Never},
-    {"plugin stop", Repeat::Never},
-    {"plugin reconfigure", Repeat::Always},
-    {"capabilities", Repeat::Always},
-    {"pull", Repeat::Always},
-    {"create", Repeat::WithOperationId},
-    {"start", Repeat::WithOperationId},
-    {"stop", Repeat::WithOperationId},
-    {"remove", Repeat::WithOperationId},
-    {"inspect", Repeat::Always},
-    {"list", Repeat::BeforeFirstItem},
-    {"logs", Repeat::BeforeFirstItem},
-    {"stats", Repeat::Always},
-    {"pause", Repeat::WithOperationId},
-    {"unpause", Repeat::WithOperationId},
-    {"events", Repeat::Never},
-    {"volume_ensure", Repeat::WithOperationId},
-    {"volume_trash", Repeat::WithOperationId},
-    {"volume_snapshot", Repeat::WithOperationId},
-    {"endpoints", Repeat::Always},
+    {"start() of the plugin", Repeat::Never},
+    {"stop() of the plugin", Repeat::Never},
+    {"reconfigure()", Repeat::Always},
+    {"capabilities()", Repeat::Always},
+    {"pull()", Repeat::Always},
+    {"create()", Repeat::WithOperationId},
+    {"start()", Repeat::WithOperationId},
+    {"stop()", Repeat::WithOperationId},
+    {"remove()", Repeat::WithOperationId},
+    {"inspect()", Repeat::Always},
+    {"list()", Repeat::BeforeFirstItem},
+    {"logs()", Repeat::BeforeFirstItem},
+    {"stats()", Repeat::Always},
+    {"pause()", Repeat::WithOperationId},
+    {"unpause()", Repeat::WithOperationId},
+    {"events()", Repeat::Never},
+    {"volume_ensure()", Repeat::WithOperationId},
+    {"volume_trash()", Repeat::WithOperationId},
+    {"volume_snapshot()", Repeat::WithOperationId},
+    {"endpoints()", Repeat::Always},
 }};
 
 constexpr const FunctionInfo &infoOf(Function function) {

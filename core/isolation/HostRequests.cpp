@@ -147,8 +147,4 @@ void HostRequests::degraded(const std::string &why) {
   showDegraded();
 }
 
-void HostRequests::showDegraded() const {
-  platform_.setDegraded(ours_.empty() ? theirs_ : ours_);
-}
-
 } // namespace matrixos::isolation

@@ -38,7 +38,7 @@ public:
 
 private:
   void answerQuestion(const AskFrame &frame, AnswerFrame &answer);
-  void showDegraded() const;
+  void showDegraded() const { platform_.setDegraded(ours_.empty() ? theirs_ : ours_); }
 
   const Config config_;
   const Platform platform_;

@@ -132,29 +132,22 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   object.set("create", d.create != nullptr);
   json::Array provides, needs, keys;
   for (std::uint32_t i = 0; i < readable(d.provides, d.provides_count); ++i) {
-    json::Object entry;
-    entry.set("service", text(d.provides[i].service));
-    entry.set("instance", text(d.provides[i].instance));
-    entry.set("minor", d.provides[i].minor);
-    provides.add(entry);
+    provides.add(json::object({{"service", text(d.provides[i].service)},
+                               {"instance", text(d.provides[i].instance)},
+                               {"minor", d.provides[i].minor}}));
   }
   for (std::uint32_t i = 0; i < readable(d.needs, d.needs_count); ++i) {
-    json::Object entry;
-    entry.set("service", text(d.needs[i].service));
-    entry.set("minMinor", d.needs[i].min_minor);
-    entry.set("flags", d.needs[i].flags);
-    needs.add(entry);
+    needs.add(json::object(
+        {{"service", text(d.needs[i].service)}, {"minMinor", d.needs[i].min_minor}, {"flags", d.needs[i].flags}}));
   }
   for (std::uint32_t i = 0; i < readable(d.config_keys, d.config_keys_count); ++i) {
     const mos_config_key &key = d.config_keys[i];
-    json::Object entry;
-    entry.set("key", text(key.key));
-    entry.set("type", text(key.type));
-    entry.set("default", text(key.default_value));
-    entry.set("range", text(key.range));
-    entry.set("help", text(key.help));
-    entry.set("flags", key.flags);
-    keys.add(entry);
+    keys.add(json::object({{"key", text(key.key)},
+                           {"type", text(key.type)},
+                           {"default", text(key.default_value)},
+                           {"range", text(key.range)},
+                           {"help", text(key.help)},
+                           {"flags", key.flags}}));
   }
   object.set("provides", provides);
   object.set("providesCount", d.provides_count);
@@ -163,10 +156,6 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   object.set("configKeys", keys);
   object.set("configKeysCount", d.config_keys_count);
   return json::dump(object);
-}
-
-const char *PluginDescription::keep(std::string value) {
-  return texts_.emplace_back(std::move(value)).c_str();
 }
 
 std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string_view json) {

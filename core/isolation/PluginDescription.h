@@ -38,7 +38,7 @@ public:
   PluginDescription &operator=(const PluginDescription &) = delete;
 
 private:
-  const char *keep(std::string text);
+  const char *keep(std::string value) { return texts_.emplace_back(std::move(value)).c_str(); }
 
   bool null_ = false;
   std::deque<std::string> texts_;

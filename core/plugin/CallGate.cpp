@@ -64,10 +64,6 @@ void CallGate::close() noexcept {
   open_ = false;
 }
 
-bool CallGate::closed() const noexcept {
-  return !open_.load(std::memory_order_acquire);
-}
-
 bool CallGate::drain(std::chrono::milliseconds timeout) noexcept {
   const std::uint64_t own = count(insideHere, *this);
   std::unique_lock lock(mutex_);

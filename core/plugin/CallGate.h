@@ -60,7 +60,7 @@ public:
   void open() noexcept;
   /// Refuses new calls from now on.
   void close() noexcept;
-  bool closed() const noexcept;
+  bool closed() const noexcept { return !open_.load(std::memory_order_acquire); }
   /// Waits until nobody is inside; false when `timeout` passed before. Calls of the waiting thread itself, and of those
   /// it works for, are not waited for.
   bool drain(std::chrono::milliseconds timeout) noexcept;

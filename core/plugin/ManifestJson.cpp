@@ -4,10 +4,6 @@ namespace matrixos::plugin {
 
 namespace {
 
-json::Object::Ptr object() {
-  return new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-}
-
 constexpr struct {
   const char *name;
   std::uint32_t flag;
@@ -15,12 +11,8 @@ constexpr struct {
     {"live", MOS_KEY_LIVE}, {"required", MOS_KEY_REQUIRED}, {"secret", MOS_KEY_SECRET}, {"public", MOS_KEY_PUBLIC}};
 
 json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
-  json::Object::Ptr json = object();
-  json->set("key", key.key);
-  json->set("type", key.type);
-  json->set("default", key.defaultValue);
-  json->set("range", key.range);
-  json->set("help", key.help);
+  json::Object::Ptr json = json::object(
+      {{"key", key.key}, {"type", key.type}, {"default", key.defaultValue}, {"range", key.range}, {"help", key.help}});
   for (const auto &[name, flag] : kFlags)
     json->set(name, (key.flags & flag) != 0);
   return json;
@@ -47,36 +39,25 @@ std::string text(const json::Object &object, const char *name) {
 } // namespace
 
 json::Object::Ptr toJson(const Manifest &manifest) {
-  json::Object::Ptr json = object();
-  json->set("id", manifest.id);
-  json->set("name", manifest.name);
-  json->set("version", manifest.version);
-  json->set("vendor", manifest.vendor);
-  json->set("license", manifest.license);
-  json->set("description", manifest.description);
-  json->set("abiMajor", manifest.abiMajor);
-  json->set("minHostMinor", manifest.minHostMinor);
   json::Array::Ptr provides = new json::Array, needs = new json::Array, keys = new json::Array;
-  for (const Manifest::Provide &provide : manifest.provides) {
-    json::Object::Ptr item = object();
-    item->set("service", provide.service);
-    item->set("instance", provide.instance);
-    item->set("minor", provide.minor);
-    provides->add(item);
-  }
-  for (const Manifest::Need &need : manifest.needs) {
-    json::Object::Ptr item = object();
-    item->set("service", need.service);
-    item->set("minMinor", need.minMinor);
-    item->set("optional", need.optional);
-    needs->add(item);
-  }
+  for (const Manifest::Provide &provide : manifest.provides)
+    provides->add(
+        json::object({{"service", provide.service}, {"instance", provide.instance}, {"minor", provide.minor}}));
+  for (const Manifest::Need &need : manifest.needs)
+    needs->add(json::object({{"service", need.service}, {"minMinor", need.minMinor}, {"optional", need.optional}}));
   for (const Manifest::ConfigKey &key : manifest.configKeys)
     keys->add(toJson(key));
-  json->set("provides", provides);
-  json->set("needs", needs);
-  json->set("configKeys", keys);
-  return json;
+  return json::object({{"id", manifest.id},
+                       {"name", manifest.name},
+                       {"version", manifest.version},
+                       {"vendor", manifest.vendor},
+                       {"license", manifest.license},
+                       {"description", manifest.description},
+                       {"abiMajor", manifest.abiMajor},
+                       {"minHostMinor", manifest.minHostMinor},
+                       {"provides", provides},
+                       {"needs", needs},
+                       {"configKeys", keys}});
 }
 
 Manifest manifestFromJson(const json::Object &json) {

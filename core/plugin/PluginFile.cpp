@@ -219,10 +219,6 @@ std::vector<std::string> PluginFile::idsIn(const fs::path &folder) {
   return ids;
 }
 
-PluginFile PluginFile::load(const fs::path &folder, const std::string &id) {
-  return load(folder, id, PluginFiles::temporary());
-}
-
 FileFacts PluginFile::prepare(const fs::path &folder, const std::string &id, PluginFiles &files) {
   ElfFile elf;
   return copyPluginFile(openPlugin(folder, id), id, files, elf);

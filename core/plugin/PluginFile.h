@@ -65,7 +65,6 @@ public:
   ///                       comes from another file, or a folder for copies that code cannot be loaded from
   ///   Unavailable         it was being written meanwhile
   static PluginFile load(const std::filesystem::path &folder, const std::string &id, PluginFiles &files);
-  static PluginFile load(const std::filesystem::path &folder, const std::string &id);
   /// The first half of load(): checks and copies, and runs nothing of it. For a plugin that another process will load.
   static FileFacts prepare(const std::filesystem::path &folder, const std::string &id, PluginFiles &files);
 

@@ -49,14 +49,6 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
   return plugin;
 }
 
-std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder, const std::vector<std::string> &ids,
-                                              PluginFiles &files) {
-  std::vector<DiscoveredPlugin> found;
-  for (const std::string &id : ids)
-    found.push_back(discoverPlugin(folder, id, files));
-  return found;
-}
-
 PluginHost::PluginHost(CoreServices &core, Options options, std::vector<DiscoveredPlugin> enabled)
     : core_(core), options_(std::move(options)) {
   for (DiscoveredPlugin &plugin : enabled)

@@ -24,11 +24,8 @@ struct DiscoveredPlugin {
   FileFacts facts;          ///< empty when there is an error
 };
 
-/// Loads `<folder>/<id>.so` for each id; never throws for a bad file. A file that has not changed since it was loaded
-/// by `files` is not loaded again.
-std::vector<DiscoveredPlugin> discoverPlugins(const std::filesystem::path &folder, const std::vector<std::string> &ids,
-                                              PluginFiles &files = PluginFiles::temporary());
-/// One of them; `anew`: a new generation in any case.
+/// Loads `<folder>/<id>.so`; never throws for a bad file. A file that has not changed since it was loaded by `files` is
+/// not loaded again; `anew`: a new generation in any case.
 DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::string &id, PluginFiles &files,
                                 bool anew = false);
 

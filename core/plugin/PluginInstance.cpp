@@ -25,25 +25,9 @@ std::string complaint(const char *call, const WatchedResult &result, std::chrono
 } // namespace
 
 const char *stateName(PluginState state) noexcept {
-  switch (state) {
-  case PluginState::Disabled:
-    return "disabled";
-  case PluginState::Waiting:
-    return "waiting";
-  case PluginState::Starting:
-    return "starting";
-  case PluginState::Running:
-    return "running";
-  case PluginState::Degraded:
-    return "degraded";
-  case PluginState::Stopping:
-    return "stopping";
-  case PluginState::Failed:
-    return "failed";
-  case PluginState::Quarantined:
-    return "quarantined";
-  }
-  return "failed";
+  static constexpr const char *kNames[] = {"disabled", "waiting",  "starting", "running",
+                                           "degraded", "stopping", "failed",   "quarantined"};
+  return kNames[static_cast<std::size_t>(state)];
 }
 
 /// From create() to destroy(). Shared with the threads of calls that hang, so that it outlives them.

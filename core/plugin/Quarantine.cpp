@@ -33,16 +33,15 @@ bool isSameFile(const Quarantine::Record &record, const fs::path &file) {
 }
 
 std::string toJson(const std::string &id, const Quarantine::Record &record) {
-  json::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object.set("plugin", id);
-  object.set("version", record.version);
-  object.set("crashes", record.crashes);
-  object.set("quarantined", record.quarantined);
-  object.set("reason", record.reason);
-  object.set("at", record.at);
-  object.set("fileSize", record.fileSize);
-  object.set("fileMtimeNs", record.fileMtimeNs);
-  return json::dump(object) + "\n";
+  return json::dump(json::object({{"plugin", id},
+                                  {"version", record.version},
+                                  {"crashes", record.crashes},
+                                  {"quarantined", record.quarantined},
+                                  {"reason", record.reason},
+                                  {"at", record.at},
+                                  {"fileSize", record.fileSize},
+                                  {"fileMtimeNs", record.fileMtimeNs}})) +
+         "\n";
 }
 
 } // namespace

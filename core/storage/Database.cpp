@@ -87,15 +87,6 @@ std::optional<std::int64_t> Database::queryInt(std::string_view sql, const Param
   return result;
 }
 
-std::optional<std::string> Database::queryText(std::string_view sql, const Params &params) const {
-  std::optional<std::string> result;
-  query(sql, params, [&](const Row &row) {
-    if (!row.isNull(0)) result = row.text(0);
-    return false;
-  });
-  return result;
-}
-
 std::vector<std::int64_t> Database::execBatch(std::span<const Statement> statements) {
   return writer_->exec(statements);
 }

@@ -50,7 +50,6 @@ public:
   void query(std::string_view sql, const Params &params, const RowFn &row) const;
   /// First column of the first row; nothing when there is no row or it is NULL.
   std::optional<std::int64_t> queryInt(std::string_view sql, const Params &params = {}) const;
-  std::optional<std::string> queryText(std::string_view sql, const Params &params = {}) const;
 
   /// Runs the statements as one atomic batch; durable once it returns. Gives the rows that each changed. Throws
   /// Error(Aborted, reason EXPECTATION) when one changed another number of rows than expected; then nothing has

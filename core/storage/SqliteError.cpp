@@ -32,21 +32,15 @@ bool isOutOfSpace(sqlite3 *db) {
               5000);
 }
 
-[[noreturn]] void throwConstraint(int extended, const std::string &what, const std::string &text) {
-  switch (extended) {
-  case SQLITE_CONSTRAINT_UNIQUE:
-  case SQLITE_CONSTRAINT_PRIMARYKEY:
-  case SQLITE_CONSTRAINT_ROWID:
-    throw Error(Status::AlreadyExists, what + ": " + text, "UNIQUE");
-  case SQLITE_CONSTRAINT_FOREIGNKEY:
-    throw Error(Status::FailedPrecondition, what + ": " + text, "FOREIGN_KEY");
-  case SQLITE_CONSTRAINT_CHECK:
-    throw Error(Status::FailedPrecondition, what + ": " + text, "CHECK");
-  case SQLITE_CONSTRAINT_NOTNULL:
-    throw Error(Status::FailedPrecondition, what + ": " + text, "NOT_NULL");
-  default:
-    throw Error(Status::FailedPrecondition, what + ": " + text, "CONSTRAINT");
-  }
+[[noreturn]] void throwConstraint(int extended, const std::string &text) {
+  if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY ||
+      extended == SQLITE_CONSTRAINT_ROWID)
+    throw Error(Status::AlreadyExists, text, "UNIQUE");
+  throw Error(Status::FailedPrecondition, text,
+              extended == SQLITE_CONSTRAINT_FOREIGNKEY ? "FOREIGN_KEY"
+              : extended == SQLITE_CONSTRAINT_CHECK    ? "CHECK"
+              : extended == SQLITE_CONSTRAINT_NOTNULL  ? "NOT_NULL"
+                                                       : "CONSTRAINT");
 }
 
 } // namespace
@@ -60,7 +54,7 @@ void throwSqlite(sqlite3 *db, int code, std::string_view what) {
                                : std::string("the database");
   switch (code & 0xff) {
   case SQLITE_CONSTRAINT:
-    throwConstraint(extended, front, text);
+    throwConstraint(extended, front + ": " + text);
   case SQLITE_FULL:
     throwFull(front);
   case SQLITE_BUSY:

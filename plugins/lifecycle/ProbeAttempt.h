@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace matrixos::lifecycle {
 
@@ -43,7 +44,8 @@ private:
   std::string answer_;
 };
 
-/// What a first line so far says: Ready for `HTTP/1.x ` with a three-digit status, Failed once it cannot become that.
-ProbeAttempt::Progress judgeStatusLine(std::string_view line) noexcept;
+/// What an answer so far says: Ready once it begins with a status line, Failed once it cannot. The line is judged as
+/// the proxy will judge it.
+ProbeAttempt::Progress judgeStatusLine(std::string_view answer);
 
 } // namespace matrixos::lifecycle

@@ -79,10 +79,6 @@ void ReadinessProbe::begin(std::uint64_t id, std::vector<Target> targets, Ready 
   post([this, id, probe] { add(id, std::move(*probe)); });
 }
 
-void ReadinessProbe::cancel(std::uint64_t id) {
-  post([this, id] { remove(id); });
-}
-
 void ReadinessProbe::loop() {
   std::array<epoll_event, 64> events;
   for (;;) {

@@ -43,7 +43,9 @@ public:
   void stop() noexcept;
 
   void begin(std::uint64_t id, std::vector<Target> targets, Ready ready) override;
-  void cancel(std::uint64_t id) override;
+  void cancel(std::uint64_t id) override {
+    post([this, id] { remove(id); });
+  }
   void nudge() override;
 
   /// Connections tried so far.

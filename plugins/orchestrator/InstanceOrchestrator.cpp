@@ -142,10 +142,6 @@ std::uint64_t InstanceOrchestrator::watch(std::uint64_t sinceRev, const mos_inst
   return shop_.table.watch(sinceRev, watcher);
 }
 
-void InstanceOrchestrator::unwatch(std::uint64_t watch) {
-  shop_.table.unwatch(watch);
-}
-
 void InstanceOrchestrator::recordActivity(const mos_activity *items, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i)
     shop_.table.recordActivity(fromAbi(items[i].handle), items[i].at_ms, items[i].count);
@@ -160,6 +156,10 @@ void InstanceOrchestrator::flushActivity() {
     shop_.table.returnActivity(rows);
     throw;
   }
+}
+
+void InstanceOrchestrator::unwatch(std::uint64_t watch) {
+  shop_.table.unwatch(watch);
 }
 
 } // namespace matrixos::orchestrator

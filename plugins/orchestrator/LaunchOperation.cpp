@@ -511,12 +511,4 @@ Published LaunchOperation::update(Instance next) {
   }
 }
 
-void LaunchOperation::progress(const char *phase) {
-  shop_.table.setProgress(handle(), {phase, 0, 0});
-}
-
-std::string LaunchOperation::effectId(const char *effect) const {
-  return record_->operationId + "/" + effect;
-}
-
 } // namespace matrixos::orchestrator

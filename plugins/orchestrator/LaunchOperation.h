@@ -51,8 +51,8 @@ private:
   void undoVolume();
 
   Published update(Instance next);
-  void progress(const char *phase);
-  std::string effectId(const char *effect) const;
+  void progress(const char *phase) { shop_.table.setProgress(handle(), {phase, 0, 0}); }
+  std::string effectId(const char *effect) const { return record_->operationId + "/" + effect; }
 
   Workshop &shop_;
   std::string clerkUserId_;

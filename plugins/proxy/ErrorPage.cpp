@@ -2,6 +2,7 @@
 
 #include <http/pages/Page.h>
 
+#include <map>
 #include <string>
 
 namespace matrixos::proxy {
@@ -9,20 +10,13 @@ namespace matrixos::proxy {
 namespace {
 
 std::string_view headline(int status) {
-  switch (status) {
-  case 404:
-    return "There is nobody here";
-  case 421:
-    return "This address is not served here";
-  case 502:
-    return "This Matrix OS did not answer";
-  case 503:
-    return "This Matrix OS is not available right now";
-  case 504:
-    return "This Matrix OS takes too long";
-  default:
-    return http::reasonPhrase(status);
-  }
+  static const std::map<int, std::string_view> kHeadlines{{404, "There is nobody here"},
+                                                          {421, "This address is not served here"},
+                                                          {502, "This Matrix OS did not answer"},
+                                                          {503, "This Matrix OS is not available right now"},
+                                                          {504, "This Matrix OS takes too long"}};
+  const auto found = kHeadlines.find(status);
+  return found == kHeadlines.end() ? http::reasonPhrase(status) : found->second;
 }
 
 /// "there is no such handle" → "There is no such handle."

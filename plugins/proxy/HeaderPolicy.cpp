@@ -27,30 +27,9 @@ bool isPlatformCookie(std::string_view pair) {
 
 /// Fields about the client or its user: ours are written in their place, the inbound ones never travel.
 bool isClaim(Name id) {
-  switch (id) {
-  case Name::CfConnectingIp:
-  case Name::Forwarded:
-  case Name::Traceparent:
-  case Name::XForwardedFor:
-  case Name::XForwardedHost:
-  case Name::XForwardedOther:
-  case Name::XForwardedProto:
-  case Name::XMatrixUser:
-  case Name::XRealIp:
-  case Name::XRequestId:
-    return true;
-  default:
-    return false;
-  }
-}
-
-bool isIp(std::string_view text) {
-  try {
-    http::Address::fromIp(text, 0);
-    return true;
-  } catch (const Error &) {
-    return false;
-  }
+  return http::isOneOf<Name::CfConnectingIp, Name::Forwarded, Name::Traceparent, Name::XForwardedFor,
+                       Name::XForwardedHost, Name::XForwardedOther, Name::XForwardedProto, Name::XMatrixUser,
+                       Name::XRealIp, Name::XRequestId>(id);
 }
 
 bool isRequestId(std::string_view text) {
@@ -125,10 +104,6 @@ bool isTraceparent(std::string_view text) noexcept {
 HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret)
     : trusted_(std::move(trusted)), secret_(std::move(secret)) {}
 
-PeerFacts HeaderPolicy::peer(const http::Address &address) const {
-  return {address.ip(), trusted_.contains(address)};
-}
-
 void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) {
   out.ip = peer.ip;
   out.proto = encrypted ? "https" : "http";
@@ -138,7 +113,7 @@ void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer
   const std::string_view cloudflare = fields.value(Name::CfConnectingIp);
   // The last entry is the one that the trusted peer itself added.
   const std::string_view said = cloudflare.empty() ? lastListItem(fields.value(Name::XForwardedFor)) : cloudflare;
-  if (isIp(said)) out.ip = said;
+  if (Address::tryIp(said)) out.ip = said;
   if (sameText(fields.value(Name::XForwardedProto), "https")) out.proto = "https";
   if (isRequestId(fields.value(Name::XRequestId))) out.requestId = fields.value(Name::XRequestId);
 }

@@ -15,7 +15,7 @@ namespace {
 std::shared_ptr<const http::Upstream> apiUpstream(const std::string &path) {
   if (path.empty()) return nullptr;
   auto upstream = std::make_shared<http::Upstream>();
-  upstream->candidates.push_back({http::Address::parse("unix:" + path), 0});
+  upstream->candidates.push_back({Address::parse("unix:" + path), 0});
   upstream->reuse = false; // a kept connection would hold one of the API's workers
   return upstream;
 }
@@ -86,7 +86,7 @@ Batch Proxy::collect() {
   return batch;
 }
 
-std::unique_ptr<http::Session> Proxy::makeSession(http::Loop &loop, const http::Address &peer) {
+std::unique_ptr<http::Session> Proxy::makeSession(http::Loop &loop, const Address &peer) {
   return std::make_unique<ProxySession>(shared_, *loops_[loop.index()], peer);
 }
 

@@ -89,14 +89,14 @@ public:
   /// Waits for open exchanges until the deadline, then closes what is left.
   void stop(std::chrono::milliseconds drain);
 
-  const std::vector<http::Address> &addresses() const noexcept { return server_->addresses(); }
+  const std::vector<Address> &addresses() const noexcept { return server_->addresses(); }
   /// [any-thread]
   std::size_t connections() const noexcept { return server_->connections(); }
   std::size_t waiting() const { return shared_.gate->waiting(); }
   /// [any-thread] Everything that was counted since the last call.
   Batch collect();
 
-  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const http::Address &peer) override;
+  std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
 
 private:
   std::shared_ptr<const Settings> settings_; // the latest

@@ -223,7 +223,7 @@ void ProxyPlugin::start() {
 
 void ProxyPlugin::reconfigure() {
   const ProxyOptions options = readOptions();
-  const std::vector<http::Address> before = proxy_->addresses();
+  const std::vector<Address> before = proxy_->addresses();
   proxy_->reconfigure(options);
   {
     const std::lock_guard lock(tlsMutex_);
@@ -232,13 +232,13 @@ void ProxyPlugin::reconfigure() {
   logAddresses(before);
 }
 
-void ProxyPlugin::logAddresses(const std::vector<http::Address> &before) const {
-  const auto in = [](const std::vector<http::Address> &list, const http::Address &address) {
-    return std::any_of(list.begin(), list.end(), [&](const auto &other) { return other.text() == address.text(); });
+void ProxyPlugin::logAddresses(const std::vector<Address> &before) const {
+  const auto in = [](const std::vector<Address> &list, const Address &address) {
+    return std::find(list.begin(), list.end(), address) != list.end();
   };
-  for (const http::Address &address : before)
+  for (const Address &address : before)
     if (!in(proxy_->addresses(), address)) log_.info("no longer listening", {{"address", address.text()}});
-  for (const http::Address &address : proxy_->addresses())
+  for (const Address &address : proxy_->addresses())
     if (!in(before, address)) log_.info("listening", {{"address", address.text()}});
 }
 
@@ -277,10 +277,6 @@ void ProxyPlugin::refreshCertificate() {
     if (certificateRefused_ != e.what()) log_.error("the old certificate stays in use", {{"error", e.what()}});
     certificateRefused_ = e.what();
   }
-}
-
-void ProxyPlugin::stop() {
-  end(config_.getDuration("drain_timeout"));
 }
 
 void ProxyPlugin::end(std::chrono::milliseconds drain) noexcept {

@@ -23,7 +23,7 @@ public:
   ~ProxyPlugin() override;
 
   void start() override;
-  void stop() override;
+  void stop() override { end(config_.getDuration("drain_timeout")); }
   void reconfigure() override;
 
 private:
@@ -32,7 +32,7 @@ private:
   std::string readSecret(const std::string &dataDir) const;
   void watchRoutes();
   void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
-  void logAddresses(const std::vector<http::Address> &before) const;
+  void logAddresses(const std::vector<Address> &before) const;
   std::shared_ptr<http::TlsContext> certificate() const;
   void refreshCertificate();
   void end(std::chrono::milliseconds drain) noexcept;

@@ -279,10 +279,6 @@ void ProxySession::failStopping(http::Exchange &exchange) {
   fail(exchange, 503, "the platform restarts; try again", kRestartSeconds);
 }
 
-void ProxySession::onGone(http::Exchange &) {
-  stopWaiting();
-}
-
 // --------------------------------------------------------------------------------------------------------- forward
 
 void ProxySession::forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
@@ -384,10 +380,6 @@ void ProxySession::onFrames(http::Exchange &, std::uint64_t frames) {
 void ProxySession::noteRequest(const http::RequestHead &head) {
   method_ = head.method;
   path_ = head.path().substr(0, kMostPath);
-}
-
-void ProxySession::onUpgraded(http::Exchange &exchange) {
-  if (loop_.telemetry.logs()) noteRequest(exchange.request());
 }
 
 RouteClass ProxySession::routeClass() const noexcept {

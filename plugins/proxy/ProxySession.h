@@ -14,7 +14,7 @@ namespace matrixos::proxy {
 /// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
 class ProxySession final : public http::Session {
 public:
-  ProxySession(Shared &shared, LoopState &loop, const http::Address &peer)
+  ProxySession(Shared &shared, LoopState &loop, const Address &peer)
       : shared_(shared), loop_(loop), peer_(loop.settings->headers.peer(peer)), generation_(loop.settings->generation) {
   }
   ~ProxySession() override;
@@ -26,8 +26,10 @@ public:
   void onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) override;
   void onHoldTimeout(http::Exchange &exchange) override;
   void onDrain(http::Exchange &exchange) override;
-  void onGone(http::Exchange &exchange) override;
-  void onUpgraded(http::Exchange &exchange) override;
+  void onGone(http::Exchange &) override { stopWaiting(); }
+  void onUpgraded(http::Exchange &exchange) override {
+    if (loop_.telemetry.logs()) noteRequest(exchange.request());
+  }
   void onResponseBytes(http::Exchange &exchange, std::size_t bytes) override;
   void onFrames(http::Exchange &exchange, std::uint64_t frames) override;
   void onFinished(http::Exchange &exchange, const http::Summary &summary) override;

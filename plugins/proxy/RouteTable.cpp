@@ -14,12 +14,12 @@ struct Keyed : http::Upstream {
   std::vector<std::string> owners;
 };
 
-const http::Upstream::Candidate *findCandidate(const http::Upstream *upstream, const http::Address &address,
+const http::Upstream::Candidate *findCandidate(const http::Upstream *upstream, const Address &address,
                                                const std::string &owner) {
   if (upstream == nullptr) return nullptr;
   const auto &known = static_cast<const Keyed &>(*upstream);
   for (std::size_t i = 0; i < known.candidates.size(); ++i) {
-    if (known.owners[i] == owner && known.candidates[i].address.text() == address.text()) return &known.candidates[i];
+    if (known.owners[i] == owner && known.candidates[i].address == address) return &known.candidates[i];
   }
   return nullptr;
 }
@@ -51,14 +51,6 @@ std::size_t RouteTable::size() const {
     sum += slot.shard->size();
   }
   return sum;
-}
-
-void RouteTable::apply(const InstanceRecord &record) {
-  take(record, false);
-}
-
-void RouteTable::refresh(const InstanceRecord &record) {
-  take(record, true);
 }
 
 bool RouteTable::hasFromWake(std::string_view handle, std::uint64_t rev) const {
@@ -140,19 +132,15 @@ std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRec
   bool same = known != nullptr;
   for (const auto &endpoint : record.endpoints) {
     if (endpoint.name != name) continue;
-    http::Address address;
-    try {
-      address = http::Address::fromIp(endpoint.address, endpoint.port);
-    } catch (const Error &) {
-      continue; // a name: the data plane resolves nothing
-    }
+    const auto address = Address::tryIp(endpoint.address, endpoint.port);
+    if (!address) continue; // a name: the data plane resolves nothing
     // An unchanged endpoint keeps its connections; any change of instance, address or epoch gets a new number.
     const std::string owner = record.id + "\n" + endpoint.epoch;
-    const auto *old = findCandidate(known.get(), address, owner);
+    const auto *old = findCandidate(known.get(), *address, owner);
     const std::size_t index = made->candidates.size();
     same = same && old != nullptr && index < known->candidates.size() && old == &known->candidates[index];
     made->candidates.push_back(old != nullptr ? *old
-                                              : http::Upstream::Candidate{address, lastKey_.fetch_add(1) + 1,
+                                              : http::Upstream::Candidate{*address, lastKey_.fetch_add(1) + 1,
                                                                           std::make_shared<http::Retirement>()});
     made->owners.push_back(owner);
   }

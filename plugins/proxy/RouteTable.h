@@ -96,10 +96,10 @@ public:
   static constexpr std::size_t kShards = 256;
 
   /// Takes a record in; one that is older than what is known is ignored.
-  void apply(const InstanceRecord &record);
+  void apply(const InstanceRecord &record) { take(record, false); }
   /// The same for a record that did not come with the watch, and may have been overtaken by it: it never brings back an
   /// instance that is gone, whose address may be another's by now.
-  void refresh(const InstanceRecord &record);
+  void refresh(const InstanceRecord &record) { take(record, true); }
   /// True when a wake has brought this very record already: the watch's need not be read.
   bool hasFromWake(std::string_view handle, std::uint64_t rev) const;
   /// Is told of each address that is no longer that instance's: it was deleted, or listens elsewhere, or the epoch is

@@ -1,10 +1,8 @@
 /// TrustedPeers.h: peers whose word about the client is believed.
 #pragma once
 
-#include <http/engine/Address.h>
+#include <matrixos/address.hpp>
 
-#include <array>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,12 +13,11 @@ class TrustedPeers {
 public:
   /// Throws matrixos::Error(InvalidArgument) that names the bad entry.
   explicit TrustedPeers(const std::vector<std::string> &list);
-  bool contains(const http::Address &peer) const;
+  bool contains(const Address &peer) const;
 
 private:
-  using Bytes = std::array<std::uint8_t, 16>; // IPv4 in its IPv6 mapping
   struct Network {
-    Bytes address{};
+    Address::Bytes address{};
     unsigned bits = 128;
   };
   std::vector<Network> networks_;

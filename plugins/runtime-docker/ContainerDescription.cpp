@@ -37,11 +37,8 @@ std::string bridgeAddress(const ContainerInfo &info) {
 
 void add(json::Array &list, const ContainerInfo &info, const std::string &name, const std::string &address,
          std::uint16_t port, const char *scope) {
-  json::Object::Ptr endpoint = new json::Object;
-  endpoint->set("name", name);
-  endpoint->set("address", address);
-  endpoint->set("port", static_cast<int>(port));
-  endpoint->set("scope", scope);
+  json::Object::Ptr endpoint =
+      json::object({{"name", name}, {"address", address}, {"port", static_cast<int>(port)}, {"scope", scope}});
   // An address is another one's as soon as this container starts anew or is gone.
   endpoint->set("epoch", info.id.substr(0, 12) + "@" + info.startedAt);
   list.add(endpoint);
@@ -71,21 +68,19 @@ json::Object::Ptr describe(const ContainerInfo &info) {
   json::Object::Ptr labels = new json::Object;
   for (const auto &[key, value] : info.labels)
     labels->set(key, value);
-  json::Object::Ptr object = new json::Object;
-  object->set("ref", info.id);
-  object->set("name", info.name);
-  object->set("state", info.state);
-  object->set("image", info.image);
-  object->set("imageDigest", info.imageId);
-  object->set("labels", labels);
-  object->set("createdAt", info.createdMs);
-  object->set("startedAt", info.startedMs);
-  object->set("exitCode", info.exitCode);
-  object->set("oomKilled", info.oomKilled);
-  object->set("error", info.error);
-  object->set("health", info.health);
-  object->set("endpoints", endpointsOf(info));
-  return object;
+  return json::object({{"ref", info.id},
+                       {"name", info.name},
+                       {"state", info.state},
+                       {"image", info.image},
+                       {"imageDigest", info.imageId},
+                       {"labels", labels},
+                       {"createdAt", info.createdMs},
+                       {"startedAt", info.startedMs},
+                       {"exitCode", info.exitCode},
+                       {"oomKilled", info.oomKilled},
+                       {"error", info.error},
+                       {"health", info.health},
+                       {"endpoints", endpointsOf(info)}});
 }
 
 } // namespace matrixos::docker

@@ -242,14 +242,11 @@ std::vector<NetworkInfo> DockerApi::listNetworksNamed(const Call &call, const st
 
 std::string DockerApi::createNetwork(const Call &call, const std::string &name, const std::string &driver,
                                      const std::map<std::string, std::string> &labels) {
-  json::Object body;
-  body.set("Name", name);
-  body.set("Driver", driver);
-  body.set("CheckDuplicate", true);
+  json::Object::Ptr body = json::object({{"Name", name}, {"Driver", driver}, {"CheckDuplicate", true}});
   json::Object::Ptr list = new json::Object;
   for (const auto &[key, value] : labels)
     list->set(key, value);
-  body.set("Labels", list);
+  body->set("Labels", list);
   const EngineRequest what = request(call, "POST", "/networks/create", json::dump(body));
   const http::ClientResponse answer = send(call, what);
   return readReply(what.title(), [&] { return readId(answer.body); });
@@ -260,15 +257,12 @@ void DockerApi::removeNetwork(const Call &call, const std::string &id) {
 }
 
 void DockerApi::connectNetwork(const Call &call, const std::string &network, const std::string &container) {
-  json::Object body;
-  body.set("Container", container);
+  json::Object::Ptr body = json::object({{"Container", container}});
   send(call, request(call, "POST", "/networks" + part(network) + "/connect", json::dump(body)));
 }
 
 void DockerApi::disconnectNetwork(const Call &call, const std::string &network, const std::string &container) {
-  json::Object body;
-  body.set("Container", container);
-  body.set("Force", true);
+  json::Object::Ptr body = json::object({{"Container", container}, {"Force", true}});
   send(call, request(call, "POST", "/networks" + part(network) + "/disconnect", json::dump(body)));
 }
 

@@ -37,10 +37,8 @@ RegistryLogin readSpecLogin(const json::Object &auth, const ImageName &image) {
 }
 
 std::string digestAnswer(const ImageInfo &info) {
-  json::Object answer;
-  answer.set("digest", info.id);
-  answer.set("repoDigest", info.repoDigests.empty() ? std::string() : info.repoDigests.front());
-  return json::dump(answer);
+  return json::dump(json::object(
+      {{"digest", info.id}, {"repoDigest", info.repoDigests.empty() ? std::string() : info.repoDigests.front()}}));
 }
 
 /// Podman 4.3 matches any of the labels in its events, and any value where an empty one is asked for: what an engine
@@ -74,16 +72,14 @@ void betweenStates(const Call &call, const std::string &ref, const std::function
 
 std::string DockerRuntime::capabilities(const Call &call) {
   const EngineVersion version = api_.version(call);
-  json::Object answer;
-  answer.set("engine", version.engine);
-  answer.set("engineVersion", version.version);
-  answer.set("engineApi", version.api);
-  answer.set("publishesPorts", true);
-  answer.set("pause", true);
-  answer.set("volumes", true);
-  answer.set("stats", true);
-  answer.set("isolation", "container");
-  return json::dump(answer);
+  return json::dump(json::object({{"engine", version.engine},
+                                  {"engineVersion", version.version},
+                                  {"engineApi", version.api},
+                                  {"publishesPorts", true},
+                                  {"pause", true},
+                                  {"volumes", true},
+                                  {"stats", true},
+                                  {"isolation", "container"}}));
 }
 
 std::string DockerRuntime::pull(const Call &call, std::string_view requestJson, const ItemFn &progress) {
@@ -290,11 +286,9 @@ void DockerRuntime::logs(const Call &call, std::string_view ref, std::string_vie
       text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
     }
     if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-    json::Object item;
-    item.set("stream", stream == LogDemuxer::Stream::Stdout ? "stdout" : "stderr");
-    item.set("time", time);
-    item.set("line", cleanUtf8(text));
-    return line(json::dump(item));
+    return line(json::dump(json::object({{"stream", stream == LogDemuxer::Stream::Stdout ? "stdout" : "stderr"},
+                                         {"time", time},
+                                         {"line", cleanUtf8(text)}})));
   };
   try {
     api_.containerLogs(call, std::string(ref), tail, follow, send);
@@ -313,14 +307,12 @@ std::string DockerRuntime::stats(const Call &call, std::string_view ref) {
     if (e.httpStatus() == 404) throw notFound(name);
     throw;
   }
-  json::Object answer;
-  answer.set("cpuNanos", stats.cpuNanos);
-  answer.set("memoryBytes", stats.memoryBytes);
-  answer.set("memoryLimitBytes", stats.memoryLimitBytes);
-  answer.set("pids", stats.pids);
-  answer.set("networkRxBytes", stats.networkRxBytes);
-  answer.set("networkTxBytes", stats.networkTxBytes);
-  return json::dump(answer);
+  return json::dump(json::object({{"cpuNanos", stats.cpuNanos},
+                                  {"memoryBytes", stats.memoryBytes},
+                                  {"memoryLimitBytes", stats.memoryLimitBytes},
+                                  {"pids", stats.pids},
+                                  {"networkRxBytes", stats.networkRxBytes},
+                                  {"networkTxBytes", stats.networkTxBytes}}));
 }
 
 void DockerRuntime::pause(const Call &call, std::string_view ref) {
@@ -353,13 +345,11 @@ void DockerRuntime::events(const Call &call, std::string_view labelsJson, const 
   const Labels labels = parseLabels(labelsJson);
   const bool ended = api_.containerEvents(call, labels, wallClockMs() / 1000, [&](const ContainerEvent &event) {
     if (!hasAll(event.attributes, labels)) return true;
-    json::Object object;
-    object.set("type", event.type);
-    object.set("ref", event.id);
-    object.set("name", event.name);
-    object.set("time", event.timeMs);
-    object.set("exitCode", event.exitCode);
-    return item(json::dump(object));
+    return item(json::dump(json::object({{"type", event.type},
+                                         {"ref", event.id},
+                                         {"name", event.name},
+                                         {"time", event.timeMs},
+                                         {"exitCode", event.exitCode}})));
   });
   if (ended) {
     throw Error(Status::Unavailable, "the engine ended its stream of events; it may be restarting",
@@ -374,10 +364,7 @@ std::string DockerRuntime::volumeEnsure(const Call &, std::string_view requestJs
     throw Error(Status::InvalidArgument, "\"hostPath\" is missing: volumes of this runtime are directories of the host",
                 "BAD_VOLUME");
   }
-  json::Object answer;
-  answer.set("created", volumes_.ensure(path));
-  answer.set("volume", path);
-  return json::dump(answer);
+  return json::dump(json::object({{"created", volumes_.ensure(path)}, {"volume", path}}));
 }
 
 void DockerRuntime::volumeTrash(const Call &, std::string_view volume, std::string_view as) {

@@ -63,9 +63,7 @@ std::string DockerRuntime::create(const Call &call, std::string_view specJson) {
       if (ensureNetwork(call, network)) made.push_back(network);
     }
     const std::string body = createBody(spec, settings_, aliasAddress(call, spec));
-    json::Object answer;
-    answer.set("ref", createOrAdopt(call, spec, body));
-    return json::dump(answer);
+    return json::dump(json::object({{"ref", createOrAdopt(call, spec, body)}}));
   } catch (const Error &) {
     use.end();
     const CallScope scope(kUndoTime);

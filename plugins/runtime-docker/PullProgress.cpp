@@ -41,11 +41,7 @@ bool PullProgress::emit() {
     sum.total += layer.total;
   }
   sentPhase_ = phase_;
-  json::Object item;
-  item.set("phase", phase_);
-  item.set("current", sum.current);
-  item.set("total", sum.total);
-  return item_(json::dump(item));
+  return item_(json::dump(json::object({{"phase", phase_}, {"current", sum.current}, {"total", sum.total}})));
 }
 
 } // namespace matrixos::docker

@@ -151,10 +151,6 @@ Usage ProcessRuntime::usage(const Call &, const Instance &instance) {
   return usage;
 }
 
-void ProcessRuntime::tend(const Instance &instance) {
-  log(instance).rotateIfLarge();
-}
-
 void ProcessRuntime::readLogs(const Call &call, const Instance &instance, const LogOptions &options,
                               const LineFn &line) {
   log(instance).read(

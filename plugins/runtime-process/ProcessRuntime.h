@@ -42,7 +42,7 @@ protected:
   void freeze(const Call &call, const Instance &instance) override;
   void thaw(const Call &call, const Instance &instance) override;
   Usage usage(const Call &call, const Instance &instance) override;
-  void tend(const Instance &instance) override;
+  void tend(const Instance &instance) override { log(instance).rotateIfLarge(); }
   void readLogs(const Call &call, const Instance &instance, const LogOptions &options, const LineFn &line) override;
 
 private:

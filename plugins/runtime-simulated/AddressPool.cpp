@@ -1,28 +1,29 @@
 #include "AddressPool.h"
 
-#include <matrixos/status.hpp>
-
-#include <arpa/inet.h>
+#include <matrixos/address.hpp>
 
 #include <charconv>
+#include <cstring>
 
 namespace matrixos::simulated {
 
 AddressPool::AddressPool(std::string_view network) : network_(network) {
   const std::size_t slash = network_.find('/');
-  in_addr base{};
+  const auto base = Address::tryIp(std::string_view(network_).substr(0, slash));
   unsigned bits = 0;
   const std::string digits = slash == std::string::npos ? "" : network_.substr(slash + 1);
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
   const bool number = failure == std::errc{} && end == digits.data() + digits.size() && bits >= 8 && bits <= 30;
-  if (!number || ::inet_pton(AF_INET, network_.substr(0, slash).c_str(), &base) != 1) {
+  if (!number || !base || base->family() != AF_INET) {
     throw Error(Status::InvalidArgument,
                 "[runtime-simulated] addresses is \"" + network_ +
                     "\"; write an IPv4 network with 8 to 30 bits, like 198.18.0.0/15",
                 "BAD_CONFIG");
   }
   const std::uint32_t size = 1U << (32U - bits);
-  first_ = (ntohl(base.s_addr) & ~(size - 1)) + 1;
+  std::uint32_t address = 0;
+  std::memcpy(&address, base->bytes().data() + 12, sizeof address);
+  first_ = (ntohl(address) & ~(size - 1)) + 1;
   used_.resize(size - 2); // neither the network's own address nor that of all in it
 }
 
@@ -39,10 +40,6 @@ std::uint32_t AddressPool::take() {
               "NO_ADDRESS");
 }
 
-void AddressPool::give(std::uint32_t address) noexcept {
-  if (address - first_ < used_.size()) used_[address - first_] = false;
-}
-
 void AddressPool::mark(std::uint32_t address) noexcept {
   if (address - first_ >= used_.size()) return;
   used_[address - first_] = true;
@@ -50,10 +47,8 @@ void AddressPool::mark(std::uint32_t address) noexcept {
 }
 
 std::string AddressPool::text(std::uint32_t address) {
-  std::string out;
-  for (unsigned shift = 32; shift > 0; shift -= 8)
-    out += (out.empty() ? "" : ".") + std::to_string((address >> (shift - 8)) & 255U);
-  return out;
+  const std::uint32_t bytes = htonl(address);
+  return Address::fromBytes({reinterpret_cast<const char *>(&bytes), sizeof bytes}, 0).literal();
 }
 
 } // namespace matrixos::simulated

@@ -15,7 +15,9 @@ public:
 
   /// Throws Error(ResourceExhausted) when all are in use.
   std::uint32_t take();
-  void give(std::uint32_t address) noexcept;
+  void give(std::uint32_t address) noexcept {
+    if (address - first_ < used_.size()) used_[address - first_] = false;
+  }
   /// Notes that an address, perhaps of another network, is in use.
   void mark(std::uint32_t address) noexcept;
 

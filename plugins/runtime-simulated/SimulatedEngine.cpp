@@ -64,10 +64,6 @@ void SimulatedEngine::load() {
 
 // ---- what all changes go through
 
-void SimulatedEngine::write(const std::vector<std::string> &records) {
-  journal_.append(records);
-}
-
 void SimulatedEngine::change(Container &container, const Life &life) {
   write({EngineState::lifeRecord(container, life)});
   state_.setLife(container, life);

@@ -113,7 +113,7 @@ private:
   void checkSpec(const Spec &spec) const;
   Shape shapeOf(const Spec &spec) const;
 
-  void write(const std::vector<std::string> &records);
+  void write(const std::vector<std::string> &records) { journal_.append(records); }
   void change(Container &container, const Life &life);
   void tell(std::string_view type, const Container &container, std::int32_t exitCode = 0);
   void claimPorts(const Container &container);

@@ -135,10 +135,6 @@ auto SimulatedRuntime::perform(CallKind kind, const Call &call, std::string_view
   }
 }
 
-std::string SimulatedRuntime::subjectOf(std::string_view ref) {
-  return engine_.nameOf(ref);
-}
-
 std::string SimulatedRuntime::capabilities(const Call &call) {
   return perform(CallKind::Capabilities, call, "", [&](const Step &) { return engine_.capabilities(); });
 }

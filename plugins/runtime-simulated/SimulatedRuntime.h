@@ -80,7 +80,7 @@ private:
   }
   std::optional<InjectedFault> meet(CallKind kind, const Call &call, std::string_view subject);
   Pace pace() const;
-  std::string subjectOf(std::string_view ref);
+  std::string subjectOf(std::string_view ref) { return engine_.nameOf(ref); }
   std::string fetch(const Call &call, const std::string &image, const Step &step, const ItemFn &progress);
 
   SimulatedEngine &engine_;

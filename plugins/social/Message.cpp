@@ -38,13 +38,9 @@ std::string canonicalMessage(std::string_view body) {
   if (displayName && countCharacters(*displayName) > SocialApi::kMaxDisplayName) {
     throw badField("\"from.displayName\" may have at most 128 characters");
   }
-  json::Object::Ptr cleanFrom = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
-  cleanFrom->set("handle", sender);
+  json::Object::Ptr cleanFrom = json::object({{"handle", sender}});
   if (displayName) cleanFrom->set("displayName", *displayName);
-  json::Object clean(Poco::JSON_PRESERVE_KEY_ORDER);
-  clean.set("text", text);
-  clean.set("from", cleanFrom);
-  return json::dump(clean);
+  return json::dump(json::object({{"text", text}, {"from", cleanFrom}}));
 }
 
 } // namespace matrixos::social

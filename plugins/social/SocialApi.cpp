@@ -2,14 +2,12 @@
 
 #include "Message.h"
 
+#include <matrixos/address.hpp>
 #include <matrixos/handle.hpp>
 #include <matrixos/instance_record.hpp>
 #include <matrixos/json.hpp>
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <utility>
 
@@ -25,14 +23,8 @@ Error unknown(std::string_view handle) {
 
 /// "http://address:port", empty when the endpoint is no IP literal: names of tenants' making are never resolved.
 std::string baseUrl(const InstanceEndpoint &endpoint) {
-  std::array<unsigned char, sizeof(in6_addr)> binary{};
-  if (::inet_pton(AF_INET, endpoint.address.c_str(), binary.data()) == 1) {
-    return "http://" + endpoint.address + ":" + std::to_string(endpoint.port);
-  }
-  if (::inet_pton(AF_INET6, endpoint.address.c_str(), binary.data()) == 1) {
-    return "http://[" + endpoint.address + "]:" + std::to_string(endpoint.port);
-  }
-  return {};
+  const auto address = Address::tryIp(endpoint.address, endpoint.port);
+  return address ? "http://" + address->text() : std::string();
 }
 
 /// Where the running instance's gateway is, best first.

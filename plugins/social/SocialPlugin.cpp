@@ -1,8 +1,9 @@
 #include "SocialApi.h"
 
-#include <matrixos/json.hpp>
 #include <matrixos/orchestrator.hpp>
 #include <matrixos/plugin.hpp>
+
+#include <http/codec/Problem.h>
 
 #include <memory>
 #include <string>
@@ -26,19 +27,6 @@ constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, 0}};
 
 /// JSON is at most six times as long as the text it carries.
 constexpr std::uint64_t kMaxMessageBody = SocialApi::kMaxText * 6 + 8 * 1024;
-
-/// 502 has no Status, so its problem (RFC 9457) is written here, with the members the host's own have.
-void failBadGateway(Exchange &exchange, const std::string &detail) {
-  json::Object problem(Poco::JSON_PRESERVE_KEY_ORDER);
-  problem.set("type", "about:blank");
-  problem.set("title", "Bad Gateway");
-  problem.set("status", 502);
-  problem.set("detail", detail);
-  problem.set("error", detail);
-  problem.set("reason", "BAD_GATEWAY");
-  problem.set("requestId", std::string(exchange.requestId()));
-  exchange.respond(502, "application/problem+json", json::dump(problem));
-}
 
 } // namespace
 
@@ -95,7 +83,9 @@ private:
     try {
       exchange.json(200, make());
     } catch (const BadGateway &error) {
-      failBadGateway(exchange, error.what());
+      // No Status stands for 502.
+      exchange.respond(502, http::kProblemType,
+                       http::problemJson({502, error.what(), "BAD_GATEWAY"}, exchange.requestId()));
     }
   }
 

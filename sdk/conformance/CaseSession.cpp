@@ -1,9 +1,8 @@
 #include "CaseSession.h"
 
+#include <matrixos/address.hpp>
 #include <matrixos/ulid.hpp>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,14 +23,11 @@ int freePort() {
   constexpr unsigned kCount = 19'000;
   static std::atomic<unsigned> next{std::random_device{}()};
   for (;;) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(kFirst + next++ % kCount));
+    const auto address = Address::fromIp("127.0.0.1", static_cast<std::uint16_t>(kFirst + next++ % kCount));
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool isFree = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0;
+    const bool isFree = ::bind(fd, address.data(), address.size()) == 0;
     ::close(fd);
-    if (isFree) return ntohs(address.sin_port);
+    if (isFree) return address.port();
   }
 }
 
@@ -151,10 +147,6 @@ std::string CaseSession::name(const std::string &hint) {
   return names_.back();
 }
 
-std::string CaseSession::marked() const {
-  return Json{{mark().first, mark().second}}.dump();
-}
-
 std::string CaseSession::operation() const {
   return lower(makeUlid());
 }
@@ -224,10 +216,6 @@ Json CaseSession::inspect(const std::string &ref) {
   ok(answer, "inspect() of an instance that is there");
   expect(answer.json.is_object(), "a JSON object from inspect()", answer.text());
   return answer.json;
-}
-
-std::string CaseSession::stateOf(const std::string &ref) {
-  return textOf(inspect(ref), "state");
 }
 
 void CaseSession::expectState(const std::string &ref, const std::vector<std::string> &states,
@@ -341,6 +329,10 @@ std::vector<Json> EventSubscription::all() const {
 const Answer &EventSubscription::end() {
   pending_->cancel()->trigger();
   return session_.await(pending_, session_.options().promptness, "events() that was cancelled");
+}
+
+std::string CaseSession::stateOf(const std::string &ref) {
+  return textOf(inspect(ref), "state");
 }
 
 } // namespace matrixos::conformance

@@ -202,14 +202,7 @@ struct CheckedRuntime::Stream {
   }
 };
 
-Answer
-CheckedRuntime::stream(const std::string &what, const How &how, bool hasOut, const ItemFn &item,
-                       const std::function<mos_status(const mos_call *, mos_sink, mos_buf *, mos_error *)> &invoke) {
-  Stream stream{item};
-  if (!anyThread_) stream.thread = std::this_thread::get_id();
-  Answer answer = perform(what, how, hasOut, [&](const mos_call *call, mos_buf *out, mos_error *error) {
-    return invoke(call, mos_sink{&stream, &Stream::receive}, out, error);
-  });
+Answer CheckedRuntime::finish(const std::string &what, Stream &stream, Answer answer) {
   answer.items = std::move(stream.result.items);
   answer.itemAfterStop = stream.result.itemAfterStop;
   answer.itemOnOtherThread = stream.result.itemOnOtherThread;
@@ -221,119 +214,83 @@ CheckedRuntime::stream(const std::string &what, const How &how, bool hasOut, con
   return answer;
 }
 
-namespace {
-
-mos_status missing(mos_error *error, const char *name) {
-  return fail(error, Status::Unimplemented, std::string("the table has NULL for ") + name, "NULL_FUNCTION");
-}
-
-} // namespace
-
-Answer CheckedRuntime::byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
-                             const std::string &ref, const How &how) {
-  return perform(name + ("(" + inQuotes(ref) + ")"), how, false,
-                 [&](const mos_call *call, mos_buf *, mos_error *error) {
-                   return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), error);
-                 });
-}
-
-Answer CheckedRuntime::textByRef(const char *name,
-                                 mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
-                                 const std::string &ref, const How &how) {
-  return perform(
-      name + ("(" + inQuotes(ref) + ")"), how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
-        return function == nullptr ? missing(error, name) : function(table_->self, call, toAbi(ref), out, error);
-      });
+template <typename... Params, typename... Args>
+Answer CheckedRuntime::make(const char *name, const std::string &shownArgs, const How &how, const ItemFn &item,
+                            mos_status (*function)(void *, const mos_call *, Params...), Args... args) {
+  constexpr bool kHasOut = (std::is_same_v<Params, mos_buf *> || ...);
+  constexpr bool kHasSink = (std::is_same_v<Params, mos_sink> || ...);
+  const std::string what = name + ("(" + shownArgs + ")");
+  Stream stream{item};
+  if (!anyThread_) stream.thread = std::this_thread::get_id();
+  [[maybe_unused]] const mos_sink sink{&stream, &Stream::receive};
+  Answer answer = perform(what, how, kHasOut, [&](const mos_call *call, [[maybe_unused]] mos_buf *out, mos_error *e) {
+    if (function == nullptr)
+      return fail(e, Status::Unimplemented, std::string("the table has NULL for ") + name, "NULL_FUNCTION");
+    if constexpr (kHasSink && kHasOut)
+      return function(table_->self, call, args..., sink, out, e);
+    else if constexpr (kHasSink)
+      return function(table_->self, call, args..., sink, e);
+    else if constexpr (kHasOut)
+      return function(table_->self, call, args..., out, e);
+    else
+      return function(table_->self, call, args..., e);
+  });
+  return kHasSink ? finish(what, stream, std::move(answer)) : answer;
 }
 
 Answer CheckedRuntime::capabilities(const How &how) {
-  return perform("capabilities()", how, true, [&](const mos_call *call, mos_buf *out, mos_error *error) {
-    return table_->capabilities == nullptr ? missing(error, "capabilities")
-                                           : table_->capabilities(table_->self, call, out, error);
-  });
+  return make("capabilities", "", how, {}, table_->capabilities);
 }
 Answer CheckedRuntime::pull(const std::string &request, const ItemFn &progress, const How &how) {
-  return stream("pull(" + shown(request) + ")", how, true, progress,
-                [&](const mos_call *call, mos_sink sink, mos_buf *out, mos_error *error) {
-                  return table_->pull == nullptr ? missing(error, "pull")
-                                                 : table_->pull(table_->self, call, toAbi(request), sink, out, error);
-                });
+  return make("pull", shown(request), how, progress, table_->pull, toAbi(request));
 }
 Answer CheckedRuntime::create(const std::string &spec, const How &how) {
-  return textByRef("create", table_->create, spec, how);
+  return make("create", inQuotes(spec), how, {}, table_->create, toAbi(spec));
 }
 Answer CheckedRuntime::start(const std::string &ref, const How &how) {
-  return byRef("start", table_->start, ref, how);
+  return make("start", inQuotes(ref), how, {}, table_->start, toAbi(ref));
 }
 Answer CheckedRuntime::stop(const std::string &ref, std::chrono::milliseconds grace, const How &how) {
-  return perform("stop(" + inQuotes(ref) + ", " + std::to_string(grace.count()) + " ms)", how, false,
-                 [&](const mos_call *call, mos_buf *, mos_error *error) {
-                   return table_->stop == nullptr ? missing(error, "stop")
-                                                  : table_->stop(table_->self, call, toAbi(ref), grace.count(), error);
-                 });
+  return make("stop", inQuotes(ref) + ", " + std::to_string(grace.count()) + " ms", how, {}, table_->stop, toAbi(ref),
+              grace.count());
 }
 Answer CheckedRuntime::remove(const std::string &ref, std::uint32_t flags, const How &how) {
-  return perform("remove(" + inQuotes(ref) + ", flags " + std::to_string(flags) + ")", how, false,
-                 [&](const mos_call *call, mos_buf *, mos_error *error) {
-                   return table_->remove == nullptr ? missing(error, "remove")
-                                                    : table_->remove(table_->self, call, toAbi(ref), flags, error);
-                 });
+  return make("remove", inQuotes(ref) + ", flags " + std::to_string(flags), how, {}, table_->remove, toAbi(ref), flags);
 }
 Answer CheckedRuntime::inspect(const std::string &ref, const How &how) {
-  return textByRef("inspect", table_->inspect, ref, how);
+  return make("inspect", inQuotes(ref), how, {}, table_->inspect, toAbi(ref));
 }
 Answer CheckedRuntime::list(const std::string &labels, const ItemFn &item, const How &how) {
-  return stream("list(" + shown(labels) + ")", how, false, item,
-                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
-                  return table_->list == nullptr ? missing(error, "list")
-                                                 : table_->list(table_->self, call, toAbi(labels), sink, error);
-                });
+  return make("list", shown(labels), how, item, table_->list, toAbi(labels));
 }
 Answer CheckedRuntime::logs(const std::string &ref, const std::string &options, const ItemFn &line, const How &how) {
-  return stream("logs(" + inQuotes(ref) + ", " + options + ")", how, false, line,
-                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
-                  return table_->logs == nullptr
-                             ? missing(error, "logs")
-                             : table_->logs(table_->self, call, toAbi(ref), toAbi(options), sink, error);
-                });
+  return make("logs", inQuotes(ref) + ", " + options, how, line, table_->logs, toAbi(ref), toAbi(options));
 }
 Answer CheckedRuntime::stats(const std::string &ref, const How &how) {
-  return textByRef("stats", table_->stats, ref, how);
+  return make("stats", inQuotes(ref), how, {}, table_->stats, toAbi(ref));
 }
 Answer CheckedRuntime::pause(const std::string &ref, const How &how) {
-  return byRef("pause", table_->pause, ref, how);
+  return make("pause", inQuotes(ref), how, {}, table_->pause, toAbi(ref));
 }
 Answer CheckedRuntime::unpause(const std::string &ref, const How &how) {
-  return byRef("unpause", table_->unpause, ref, how);
+  return make("unpause", inQuotes(ref), how, {}, table_->unpause, toAbi(ref));
 }
 Answer CheckedRuntime::events(const std::string &labels, const ItemFn &item, const How &how) {
-  return stream("events(" + shown(labels) + ")", how, false, item,
-                [&](const mos_call *call, mos_sink sink, mos_buf *, mos_error *error) {
-                  return table_->events == nullptr ? missing(error, "events")
-                                                   : table_->events(table_->self, call, toAbi(labels), sink, error);
-                });
+  return make("events", shown(labels), how, item, table_->events, toAbi(labels));
 }
 Answer CheckedRuntime::volumeEnsure(const std::string &request, const How &how) {
-  return textByRef("volume_ensure", table_->volume_ensure, request, how);
+  return make("volume_ensure", inQuotes(request), how, {}, table_->volume_ensure, toAbi(request));
 }
 Answer CheckedRuntime::volumeTrash(const std::string &volume, const std::string &as, const How &how) {
-  return perform("volume_trash(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
-                 [&](const mos_call *call, mos_buf *, mos_error *error) {
-                   return table_->volume_trash == nullptr
-                              ? missing(error, "volume_trash")
-                              : table_->volume_trash(table_->self, call, toAbi(volume), toAbi(as), error);
-                 });
+  return make("volume_trash", inQuotes(volume) + ", as " + inQuotes(as), how, {}, table_->volume_trash, toAbi(volume),
+              toAbi(as));
 }
 Answer CheckedRuntime::volumeSnapshot(const std::string &volume, const std::string &as, const How &how) {
-  return perform("volume_snapshot(" + inQuotes(volume) + ", as " + inQuotes(as) + ")", how, false,
-                 [&](const mos_call *call, mos_buf *, mos_error *error) {
-                   return table_->volume_snapshot == nullptr
-                              ? missing(error, "volume_snapshot")
-                              : table_->volume_snapshot(table_->self, call, toAbi(volume), toAbi(as), error);
-                 });
+  return make("volume_snapshot", inQuotes(volume) + ", as " + inQuotes(as), how, {}, table_->volume_snapshot,
+              toAbi(volume), toAbi(as));
 }
 Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
-  return textByRef("endpoints", table_->endpoints, ref, how);
+  return make("endpoints", inQuotes(ref), how, {}, table_->endpoints, toAbi(ref));
 }
 
 } // namespace matrixos::conformance

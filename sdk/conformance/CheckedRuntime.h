@@ -104,12 +104,12 @@ private:
   using Invoke = std::function<mos_status(const mos_call *, mos_buf *, mos_error *)>;
 
   Answer perform(const std::string &what, const How &how, bool hasOut, const Invoke &invoke);
-  Answer stream(const std::string &what, const How &how, bool hasOut, const ItemFn &item,
-                const std::function<mos_status(const mos_call *, mos_sink, mos_buf *, mos_error *)> &invoke);
-  Answer byRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_error *),
-               const std::string &ref, const How &how);
-  Answer textByRef(const char *name, mos_status (*function)(void *, const mos_call *, mos_str, mos_buf *, mos_error *),
-                   const std::string &ref, const How &how);
+  /// Adds what the stream brought.
+  Answer finish(const std::string &what, Stream &stream, Answer answer);
+  /// Calls `function` with `args` and, where it takes them, a sink for `item` and a buffer.
+  template <typename... Params, typename... Args>
+  Answer make(const char *name, const std::string &shownArgs, const How &how, const ItemFn &item,
+              mos_status (*function)(void *, const mos_call *, Params...), Args... args);
   void checkFailure(const std::string &what, const How &how, Answer &answer, const mos_error &error,
                     const mos_buf &out);
   void checkSuccess(const std::string &what, Answer &answer, mos_buf &out, bool hasOut);

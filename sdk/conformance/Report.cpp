@@ -10,17 +10,8 @@ namespace matrixos::conformance {
 
 namespace {
 
-const char *wordOf(CaseOutcome outcome) {
-  switch (outcome) {
-  case CaseOutcome::Pass:
-    return "pass";
-  case CaseOutcome::Fail:
-    return "fail";
-  case CaseOutcome::Skip:
-    return "skip";
-  }
-  return "fail";
-}
+/// In the order of the outcomes.
+constexpr const char *kOutcomes[] = {"pass", "fail", "skip"};
 
 std::string safe(const Json &json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
@@ -29,7 +20,7 @@ std::string safe(const Json &json, int indent = -1) {
 Json toObject(const CaseResult &result) {
   Json object{{"id", result.id},
               {"group", result.group},
-              {"result", wordOf(result.outcome)},
+              {"result", kOutcomes[static_cast<std::size_t>(result.outcome)]},
               {"reason", result.reason},
               {"ms", result.ms}};
   if (result.outcome == CaseOutcome::Fail) {

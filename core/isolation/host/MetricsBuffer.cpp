@@ -52,10 +52,6 @@ void MetricsBuffer::set(std::uint64_t handle, double value) {
   touched();
 }
 
-void MetricsBuffer::touched() {
-  if (!std::exchange(dirty_, true)) link_.wakeSoon();
-}
-
 void MetricsBuffer::flush() {
   SamplesFrame frame;
   const auto put = [&](Sample sample) {

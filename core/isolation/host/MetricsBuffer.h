@@ -32,7 +32,9 @@ private:
     std::vector<double> observed;
   };
 
-  void touched();
+  void touched() {
+    if (!std::exchange(dirty_, true)) link_.wakeSoon();
+  }
 
   DaemonLink &link_;
   std::mutex naming_; ///< one question at a time, so that numbers are in turn

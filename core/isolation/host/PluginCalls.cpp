@@ -36,28 +36,6 @@ mos_call contextOf(const CallFrame &frame) {
   return call;
 }
 
-/// The names for crash notes, with their brackets, since a signal handler cannot add them.
-constexpr std::array<const char *, kFunctions.size()> kNotes{"start() of the plugin",
-                                                             "stop() of the plugin",
-                                                             "reconfigure()",
-                                                             "capabilities()",
-                                                             "pull()",
-                                                             "create()",
-                                                             "start()",
-                                                             "stop()",
-                                                             "remove()",
-                                                             "inspect()",
-                                                             "list()",
-                                                             "logs()",
-                                                             "stats()",
-                                                             "pause()",
-                                                             "unpause()",
-                                                             "events()",
-                                                             "volume_ensure()",
-                                                             "volume_trash()",
-                                                             "volume_snapshot()",
-                                                             "endpoints()"};
-
 } // namespace
 
 /// A call from its frame to its answer. Its texts are copies, since the plugin may take its time.
@@ -178,7 +156,7 @@ void PluginCalls::work(const std::shared_ptr<Call> &call) {
 }
 
 mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
-  const CrashReporter::Scope scope(kNotes[static_cast<std::size_t>(call.function)]);
+  const CrashReporter::Scope scope(infoOf(call.function).name);
   if (call.function == Function::Start) return start(error);
   if (plugin_.stop == nullptr) return fail(error, Status::Unavailable, "the plugin was not started", "STOPPED");
   if (call.function == Function::Stop) return stop(error);

@@ -82,8 +82,7 @@ int describe(const std::string &file, int fd) {
   try {
     answer = PluginDescription::toJson(loadPlugin(file));
   } catch (const std::exception &e) {
-    json::Object object;
-    object.set("error", std::string(e.what()));
+    json::Object::Ptr object = json::object({{"error", std::string(e.what())}});
     answer = json::dump(object);
     code = EX_DATAERR;
   }

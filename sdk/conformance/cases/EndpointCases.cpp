@@ -1,8 +1,8 @@
 /// endpoints: where an instance can be reached, and until when.
 #include "Cases.h"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
+#include <matrixos/address.hpp>
+
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -62,17 +62,15 @@ void epoch(CaseSession &t) {
 
 /// The first line of the answer to GET /, or "" when there is none.
 std::string statusLine(const Json &endpoint) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(endpoint.value("port", std::uint16_t{0}));
-  if (::inet_pton(AF_INET, textOf(endpoint, "address").c_str(), &to.sin_addr) != 1) return {};
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto to = Address::tryIp(textOf(endpoint, "address"), endpoint.value("port", std::uint16_t{0}));
+  if (!to) return {};
+  const int fd = ::socket(to->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval limit{2, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   static constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: instance\r\nConnection: close\r\n\r\n";
   std::string answer;
-  if (::connect(fd, reinterpret_cast<const sockaddr *>(&to), sizeof to) == 0 &&
+  if (::connect(fd, to->data(), to->size()) == 0 &&
       ::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(kRequest.size())) {
     char bytes[512];
     const ssize_t got = ::read(fd, bytes, sizeof bytes);

@@ -13,13 +13,18 @@ namespace matrixos::conformance {
 template <typename Body>
 mos_status HostLife::enter(void *self, const char *name, mos_error *error, Body &&body) {
   HostLife &life = of(self);
-  ++life.calls_;
   if (life.ended_) {
     const std::lock_guard lock(life.mutex_);
     if (life.late_.size() < 20) life.late_.emplace_back(name);
     return fail(error, Status::Unavailable, "the plugin has been stopped", "STOPPED");
   }
   return guarded(error, [&] { return body(life); });
+}
+
+template <typename Table>
+void HostLife::begin(Table &table) noexcept {
+  table.struct_size = sizeof table;
+  table.self = this;
 }
 
 HostLife::HostLife(HostWork &work, PluginConfig config, HostFacts facts)
@@ -86,13 +91,9 @@ const PluginConfig::Value &HostLife::value(mos_str key) const {
 }
 
 void HostLife::fillConfig() {
-  configTable_.struct_size = sizeof configTable_;
-  configTable_.self = this;
+  begin(configTable_);
   configTable_.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
-    return enter(self, "config.get_string", error, [&](HostLife &life) {
-      giveBuffer(out, life.value(key).text);
-      return MOS_OK;
-    });
+    return enter(self, "config.get_string", error, [&](HostLife &life) { giveBuffer(out, life.value(key).text); });
   };
   configTable_.get_int = [](void *self, mos_str key, std::int64_t *out, mos_error *error) {
     return enter(self, "config.get_int", error, [&](HostLife &life) {
@@ -101,7 +102,6 @@ void HostLife::fillConfig() {
         throw Error(Status::InvalidArgument, "the key \"" + std::string(fromAbi(key)) + "\" is a " + value.type,
                     "WRONG_TYPE");
       *out = value.integer;
-      return MOS_OK;
     });
   };
   configTable_.get_number = [](void *self, mos_str key, double *out, mos_error *error) {
@@ -111,7 +111,6 @@ void HostLife::fillConfig() {
         throw Error(Status::InvalidArgument, "the key \"" + std::string(fromAbi(key)) + "\" is a " + value.type,
                     "WRONG_TYPE");
       *out = value.number;
-      return MOS_OK;
     });
   };
   configTable_.get_list = [](void *self, mos_str key, mos_sink items, mos_error *error) {
@@ -119,14 +118,12 @@ void HostLife::fillConfig() {
       for (const std::string &item : life.value(key).list) {
         if (items.item(items.ctx, toAbi(item)) == MOS_SINK_STOP) break;
       }
-      return MOS_OK;
     });
   };
 }
 
 void HostLife::fillPlatform() {
-  platformTable_.struct_size = sizeof platformTable_;
-  platformTable_.self = this;
+  begin(platformTable_);
   platformTable_.info = [](void *self, mos_buf *out, mos_error *error) {
     return enter(self, "platform.info", error, [&](HostLife &life) {
       const nlohmann::json info{{"installId", life.facts_.installId},
@@ -138,13 +135,11 @@ void HostLife::fillPlatform() {
                                 {"apiSocket", ""},
                                 {"listeners", nlohmann::json::array()}};
       giveBuffer(out, info.dump());
-      return MOS_OK;
     });
   };
   platformTable_.set_degraded = [](void *self, mos_str reason, mos_error *error) {
     return enter(self, "platform.set_degraded", error, [&](HostLife &life) {
       if (reason.len != 0) life.writeLog(MOS_LOG_WARNING, "degraded: " + std::string(fromAbi(reason)));
-      return MOS_OK;
     });
   };
 }
@@ -159,15 +154,13 @@ void HostLife::writeLog(std::uint32_t level, const std::string &text) {
 }
 
 void HostLife::fillLog() {
-  logTable_.struct_size = sizeof logTable_;
-  logTable_.self = this;
+  begin(logTable_);
   logTable_.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
     enter(self, "log.write", nullptr, [&](HostLife &life) {
       std::string text(fromAbi(message));
       for (std::uint32_t i = 0; i < count; ++i)
         text += " " + std::string(fromAbi(fields[i].key)) + "=" + std::string(fromAbi(fields[i].value));
       life.writeLog(level, text);
-      return MOS_OK;
     });
   };
   logTable_.enabled = [](void *self, std::uint32_t level) -> std::int32_t {
@@ -176,8 +169,7 @@ void HostLife::fillLog() {
 }
 
 void HostLife::fillMetrics() {
-  metricsTable_.struct_size = sizeof metricsTable_;
-  metricsTable_.self = this;
+  begin(metricsTable_);
   metricsTable_.series = [](void *self, std::uint32_t type, mos_str name, mos_str, const mos_pair *labels,
                             std::uint32_t count, const double *, std::uint32_t, std::uint64_t *out, mos_error *error) {
     return enter(self, "metrics.series", error, [&](HostLife &life) {
@@ -188,33 +180,26 @@ void HostLife::fillMetrics() {
         key += "," + std::string(fromAbi(labels[i].key)) + "=" + std::string(fromAbi(labels[i].value));
       const std::lock_guard lock(life.mutex_);
       *out = life.series_.emplace(key, life.series_.size() + 1).first->second;
-      return MOS_OK;
     });
   };
-  metricsTable_.add = [](void *self, std::uint64_t, double) {
-    enter(self, "metrics.add", nullptr, [](HostLife &) { return MOS_OK; });
-  };
-  metricsTable_.set = [](void *self, std::uint64_t, double) {
-    enter(self, "metrics.set", nullptr, [](HostLife &) { return MOS_OK; });
-  };
+  metricsTable_.add = [](void *self, std::uint64_t, double) { enter(self, "metrics.add", nullptr, [](HostLife &) {}); };
+  metricsTable_.set = [](void *self, std::uint64_t, double) { enter(self, "metrics.set", nullptr, [](HostLife &) {}); };
 }
 
 void HostLife::fillEvents() {
-  eventsTable_.struct_size = sizeof eventsTable_;
-  eventsTable_.self = this;
+  begin(eventsTable_);
   eventsTable_.publish = [](void *self, mos_str, mos_str, mos_error *error) {
-    return enter(self, "events.publish", error, [](HostLife &) { return MOS_OK; });
+    return enter(self, "events.publish", error, [](HostLife &) {});
   };
   eventsTable_.subscribe = [](void *self, mos_str, void (*)(void *, mos_str, mos_str), void *, std::uint64_t *out,
                               mos_error *error) {
     return enter(self, "events.subscribe", error, [&](HostLife &life) {
       const std::lock_guard lock(life.mutex_);
       *out = ++life.subscriptions_;
-      return MOS_OK;
     });
   };
   eventsTable_.unsubscribe = [](void *self, std::uint64_t, mos_error *error) {
-    return enter(self, "events.unsubscribe", error, [](HostLife &) { return MOS_OK; });
+    return enter(self, "events.unsubscribe", error, [](HostLife &) {});
   };
 }
 
@@ -222,19 +207,17 @@ void HostLife::fillHttp() {
   httpTable_.struct_size = offsetof(mos_host_http_v1, request); // routes are taken, nobody asks for them
   httpTable_.self = this;
   httpTable_.add_routes = [](void *self, const mos_http_route *, std::uint32_t, mos_error *error) {
-    return enter(self, "http.add_routes", error, [](HostLife &) { return MOS_OK; });
+    return enter(self, "http.add_routes", error, [](HostLife &) {});
   };
 }
 
 void HostLife::fillWork() {
-  timersTable_.struct_size = sizeof timersTable_;
-  timersTable_.self = this;
+  begin(timersTable_);
   timersTable_.schedule = [](void *self, std::int64_t delay, std::int64_t period, void (*fire)(void *), void *ctx,
                              std::uint64_t *out, mos_error *error) {
     return enter(self, "timers.schedule", error, [&](HostLife &life) {
       *out = life.work_.schedule(std::chrono::milliseconds{delay}, std::chrono::milliseconds{period},
                                  [fire, ctx] { fire(ctx); });
-      return MOS_OK;
     });
   };
   timersTable_.cancel = [](void *self, std::uint64_t handle, mos_error *error) {
@@ -242,25 +225,19 @@ void HostLife::fillWork() {
       return life.work_.cancel(handle) ? MOS_OK : fail(error, Status::NotFound, "no such timer", "STALE_HANDLE");
     });
   };
-  executorTable_.struct_size = sizeof executorTable_;
-  executorTable_.self = this;
+  begin(executorTable_);
   executorTable_.submit = [](void *self, void (*run)(void *), void (*)(void *), void *ctx, mos_error *error) {
-    return enter(self, "executor.submit", error, [&](HostLife &life) {
-      life.work_.submit([run, ctx] { run(ctx); });
-      return MOS_OK;
-    });
+    return enter(self, "executor.submit", error, [&](HostLife &life) { life.work_.submit([run, ctx] { run(ctx); }); });
   };
 }
 
 void HostLife::fillServices() {
-  servicesTable_.struct_size = sizeof servicesTable_;
-  servicesTable_.self = this;
+  begin(servicesTable_);
   servicesTable_.provide = [](void *self, mos_str service, mos_str instance, const void *table, mos_error *error) {
     return enter(self, "services.provide", error, [&](HostLife &life) {
       const std::lock_guard lock(life.mutex_);
       if (fromAbi(service) == MOS_RUNTIME_1)
         life.runtimes_[std::string(fromAbi(instance))] = static_cast<const mos_runtime_v1 *>(table);
-      return MOS_OK;
     });
   };
   servicesTable_.withdraw = [](void *self, mos_str service, mos_str instance, mos_error *error) {
@@ -270,7 +247,6 @@ void HostLife::fillServices() {
         if (fromAbi(service) == MOS_RUNTIME_1) life.runtimes_.erase(std::string(fromAbi(instance)));
       }
       if (life.drain_) life.drain_();
-      return MOS_OK;
     });
   };
   servicesTable_.acquire = [](void *self, mos_str service, mos_str, const void **, mos_error *error) {
@@ -280,7 +256,7 @@ void HostLife::fillServices() {
     });
   };
   servicesTable_.release = [](void *self, const void *, mos_error *error) {
-    return enter(self, "services.release", error, [](HostLife &) { return MOS_OK; });
+    return enter(self, "services.release", error, [](HostLife &) {});
   };
 }
 

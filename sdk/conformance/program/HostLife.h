@@ -45,8 +45,6 @@ public:
   /// Functions that were called after end(), by name.
   std::vector<std::string> lateCalls() const;
   std::vector<std::string> log() const;
-  /// Of all functions, get_interface aside.
-  unsigned long callCount() const noexcept { return calls_; }
 
 private:
   static HostLife &of(void *self) { return *static_cast<HostLife *>(self); }
@@ -54,6 +52,8 @@ private:
   template <typename Body>
   static mos_status enter(void *self, const char *name, mos_error *error, Body &&body);
 
+  template <typename Table>
+  void begin(Table &table) noexcept;
   void fillConfig();
   void fillPlatform();
   void fillLog();
@@ -71,7 +71,6 @@ private:
   const HostFacts facts_;
   std::string bootId_;
   std::atomic<bool> ended_{false};
-  std::atomic<unsigned long> calls_{0};
   mutable std::mutex mutex_;
   std::vector<std::string> late_;
   std::vector<std::string> lines_;

@@ -165,10 +165,6 @@ void readArguments(Settings &settings, int argc, char **argv) {
 
 } // namespace
 
-HostFacts Settings::facts() const {
-  return {workDirectory + "/data", "01CONFORMANCE" + options.runId, verbose};
-}
-
 Settings readSettings(int argc, char **argv) {
   Settings settings;
   readArguments(settings, argc, argv);

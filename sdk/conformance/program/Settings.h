@@ -30,7 +30,7 @@ struct Settings {
   /// How this process was started: empty for the one that a person started, else "cases" or "serve".
   std::string role;
 
-  HostFacts facts() const;
+  HostFacts facts() const { return {workDirectory + "/data", "01CONFORMANCE" + options.runId, verbose}; }
 };
 
 /// Reads arguments and configuration. Throws Error(InvalidArgument) for wrong usage. Prints help or version and exits

@@ -1,5 +1,7 @@
 #include "ClientError.h"
 
+#include <iterator>
+
 namespace matrixos::http {
 
 namespace {
@@ -9,33 +11,18 @@ struct Meaning {
   const char *reason;
 };
 
-Meaning meaningOf(ClientError::Cause cause) noexcept {
-  using Cause = ClientError::Cause;
-  switch (cause) {
-  case Cause::Unreachable:
-    return {Status::Unavailable, "UNREACHABLE"};
-  case Cause::Denied:
-    return {Status::PermissionDenied, "SOCKET_DENIED"};
-  case Cause::Tls:
-    return {Status::Unavailable, "TLS_FAILED"};
-  case Cause::ConnectTimeout:
-  case Cause::Timeout:
-  case Cause::Silent:
-  case Cause::Deadline:
-    return {Status::DeadlineExceeded, "TIMEOUT"};
-  case Cause::Cancelled:
-    return {Status::Cancelled, "CANCELLED"};
-  case Cause::Stopping:
-    return {Status::Unavailable, "STOPPING"};
-  case Cause::NoAnswer:
-  case Cause::Incomplete:
-    return {Status::DataLoss, "INCOMPLETE"};
-  case Cause::Malformed:
-    return {Status::DataLoss, "MALFORMED"};
-  case Cause::TooLarge:
-    return {Status::ResourceExhausted, "TOO_LARGE"};
-  }
-  return {Status::Unknown, ""};
+/// In the order of the causes.
+constexpr Meaning kMeanings[] = {{Status::Unavailable, "UNREACHABLE"},    {Status::PermissionDenied, "SOCKET_DENIED"},
+                                 {Status::Unavailable, "TLS_FAILED"},     {Status::DeadlineExceeded, "TIMEOUT"},
+                                 {Status::DeadlineExceeded, "TIMEOUT"},   {Status::DeadlineExceeded, "TIMEOUT"},
+                                 {Status::DeadlineExceeded, "TIMEOUT"},   {Status::Cancelled, "CANCELLED"},
+                                 {Status::Unavailable, "STOPPING"},       {Status::DataLoss, "INCOMPLETE"},
+                                 {Status::DataLoss, "INCOMPLETE"},        {Status::DataLoss, "MALFORMED"},
+                                 {Status::ResourceExhausted, "TOO_LARGE"}};
+static_assert(std::size(kMeanings) == static_cast<std::size_t>(ClientError::Cause::TooLarge) + 1);
+
+const Meaning &meaningOf(ClientError::Cause cause) noexcept {
+  return kMeanings[static_cast<std::size_t>(cause)];
 }
 
 } // namespace

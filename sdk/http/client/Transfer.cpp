@@ -28,20 +28,8 @@ void set(CURL *easy, CURLoption option, Value value) {
 
 /// Fields that say where the message ends or concern the connection alone: the client writes them, nobody else.
 bool isOurs(std::string_view name) {
-  switch (findName(name)) {
-  case Name::Connection:
-  case Name::ContentLength:
-  case Name::Expect:
-  case Name::KeepAlive:
-  case Name::ProxyConnection:
-  case Name::Te:
-  case Name::Trailer:
-  case Name::TransferEncoding:
-  case Name::Upgrade:
-    return true;
-  default:
-    return false;
-  }
+  return isOneOf<Name::Connection, Name::ContentLength, Name::Expect, Name::KeepAlive, Name::ProxyConnection, Name::Te,
+                 Name::Trailer, Name::TransferEncoding, Name::Upgrade>(findName(name));
 }
 
 void check(const ClientRequest &request) {
@@ -61,10 +49,6 @@ std::string inTime(milliseconds limit) {
 Transfer::Transfer(const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes)
     : to_(to), request_(request), bytes_(bytes) {
   check(request);
-}
-
-void Transfer::fail(Cause cause, const std::string &what) const {
-  throw ClientError(cause, what, sent_);
 }
 
 void Transfer::attach(CURL *easy, bool keep, const std::string &rootsFile) {

@@ -55,7 +55,9 @@ private:
   /// False ends the exchange.
   bool onBody(std::string_view part);
   bool onSend() noexcept;
-  [[noreturn]] void fail(ClientError::Cause cause, const std::string &what) const;
+  [[noreturn]] void fail(ClientError::Cause cause, const std::string &what) const {
+    throw ClientError(cause, what, sent_);
+  }
   [[noreturn]] void failWith(CURLcode code) const;
 
   const BaseUrl &to_;

@@ -154,10 +154,6 @@ bool ChunkedDecoder::endsExtension(char c) noexcept {
   return true;
 }
 
-void ChunkedDecoder::endOfSize() {
-  state_ = left_ == 0 ? State::Trailer : State::Data;
-}
-
 bool ChunkedDecoder::stepTrailer(char c) {
   const std::size_t before = trailerText_.size();
   if (before >= kMaxTrailers) return false;

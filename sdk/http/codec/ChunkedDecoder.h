@@ -43,7 +43,7 @@ private:
   bool stepExtension(char c);
   bool endsExtension(char c) noexcept;
   bool stepTrailer(char c);
-  void endOfSize();
+  void endOfSize() { state_ = left_ == 0 ? State::Trailer : State::Data; }
   bool finishTrailers();
   void fail(const char *reason) noexcept;
 

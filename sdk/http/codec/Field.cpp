@@ -111,10 +111,4 @@ std::size_t FieldList::count(Name id) const noexcept {
   return found;
 }
 
-void FieldList::drop(Name id) noexcept {
-  for (Field &field : items_) {
-    if (field.id == id) field.dropped = true;
-  }
-}
-
 } // namespace matrixos::http

@@ -50,6 +50,12 @@ enum class Name : std::uint8_t {
   XRequestId,
 };
 
+/// Whether it is one of the set.
+template <Name... Set>
+constexpr bool isOneOf(Name name) noexcept {
+  return ((name == Set) || ...);
+}
+
 /// Looks a name up without regard to case; Name::Other when it is none of the known ones.
 Name findName(std::string_view name) noexcept;
 
@@ -83,7 +89,6 @@ public:
   /// The value of the first such field, or an empty text.
   std::string_view value(Name id) const noexcept;
   std::size_t count(Name id) const noexcept;
-  void drop(Name id) noexcept;
 
 private:
   std::vector<Field> items_;

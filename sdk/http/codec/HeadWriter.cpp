@@ -89,10 +89,6 @@ void HeadWriter::contentLength(std::uint64_t length) {
   out_.append("\r\n");
 }
 
-void HeadWriter::end() {
-  out_.append("\r\n");
-}
-
 void appendChunkStart(std::string &out, std::uint64_t size) {
   appendNumber(out, size, 16);
   out.append("\r\n");

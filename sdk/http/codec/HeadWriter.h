@@ -34,7 +34,7 @@ public:
   /// Content-Length or Transfer-Encoding, or nothing.
   void framing(BodyFraming framing);
   void contentLength(std::uint64_t length);
-  void end();
+  void end() { out_.append("\r\n"); }
 
 private:
   char *grow(std::size_t bytes);

@@ -7,35 +7,14 @@ namespace matrixos::http {
 namespace {
 
 bool endsHere(Name id) noexcept {
-  switch (id) {
-  case Name::Connection:
-  case Name::ContentLength:
-  case Name::Expect:
-  case Name::KeepAlive:
-  case Name::ProxyAuthenticate:
-  case Name::ProxyAuthorization:
-  case Name::ProxyConnection:
-  case Name::Te:
-  case Name::Trailer:
-  case Name::TransferEncoding:
-  case Name::Upgrade:
-    return true;
-  default:
-    return false;
-  }
+  return isOneOf<Name::Connection, Name::ContentLength, Name::Expect, Name::KeepAlive, Name::ProxyAuthenticate,
+                 Name::ProxyAuthorization, Name::ProxyConnection, Name::Te, Name::Trailer, Name::TransferEncoding,
+                 Name::Upgrade>(id);
 }
 
 bool survivesNomination(Name id) noexcept {
-  switch (id) {
-  case Name::Host:
-  case Name::XForwardedFor:
-  case Name::XForwardedHost:
-  case Name::XForwardedProto:
-  case Name::XForwardedOther:
-    return true;
-  default:
-    return false;
-  }
+  return isOneOf<Name::Host, Name::XForwardedFor, Name::XForwardedHost, Name::XForwardedProto, Name::XForwardedOther>(
+      id);
 }
 
 } // namespace

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -20,32 +21,17 @@ namespace matrixos::http {
 namespace {
 
 Resolution failureOf(int status) {
+  static const std::map<int, const char *> kReasons{{ARES_ENOTFOUND, "the upstream's name does not exist"},
+                                                    {ARES_ENODATA, "the upstream's name has no address"},
+                                                    {ARES_EBADNAME, "the upstream's name is malformed"},
+                                                    {ARES_ETIMEOUT, "the name server does not answer"},
+                                                    {ARES_ECONNREFUSED, "the name server cannot be reached"},
+                                                    {ARES_EBADRESP, "the name server gave a malformed answer"},
+                                                    {ARES_EFORMERR, "the name server gave a malformed answer"}};
   Resolution out;
-  switch (status) {
-  case ARES_ENOTFOUND:
-    out.definite = true;
-    out.failure = "the upstream's name does not exist";
-    break;
-  case ARES_ENODATA:
-    out.definite = true;
-    out.failure = "the upstream's name has no address";
-    break;
-  case ARES_EBADNAME:
-    out.failure = "the upstream's name is malformed";
-    break;
-  case ARES_ETIMEOUT:
-    out.failure = "the name server does not answer";
-    break;
-  case ARES_ECONNREFUSED:
-    out.failure = "the name server cannot be reached";
-    break;
-  case ARES_EBADRESP:
-  case ARES_EFORMERR:
-    out.failure = "the name server gave a malformed answer";
-    break;
-  default:
-    out.failure = "the upstream's name could not be resolved";
-  }
+  out.definite = status == ARES_ENOTFOUND || status == ARES_ENODATA;
+  const auto found = kReasons.find(status);
+  out.failure = found != kReasons.end() ? found->second : "the upstream's name could not be resolved";
   return out;
 }
 

@@ -17,10 +17,6 @@ void Connector::begin(const Upstream &upstream) {
   tryNext(true, ForwardFailure::Unreachable, "");
 }
 
-void Connector::again() {
-  tryNext(false, ForwardFailure::Unreachable, "");
-}
-
 void Connector::cancel() noexcept {
   if (wait_) std::exchange(wait_, nullptr)->connector = nullptr;
   if (socket_) std::exchange(socket_, nullptr)->close();
@@ -106,10 +102,6 @@ void Connector::onWritable() {
   });
 }
 
-void Connector::onReadable() {
-  client_.shielded([this] { shakeHands(); });
-}
-
 void Connector::shakeHands() {
   const Io io = socket_->handshake();
   if (io.kind == Io::Kind::WouldBlock) return socket_->waitReadable();
@@ -137,6 +129,10 @@ void Connector::onDeadline() {
   }
   const bool inHandshake = socket_->isEncrypted();
   failThis(ForwardFailure::ConnectTimeout, inHandshake ? "the upstream stalls inside the TLS handshake" : "");
+}
+
+void Connector::onReadable() {
+  client_.shielded([this] { shakeHands(); });
 }
 
 } // namespace matrixos::http

@@ -27,7 +27,7 @@ public:
   /// Forward::onConnected or onConnectFailed follows, perhaps from inside. The upstream outlives that.
   void begin(const Upstream &upstream);
   /// The same place again, on a new connection.
-  void again();
+  void again() { tryNext(false, ForwardFailure::Unreachable, ""); }
   /// The attempt took too long: the next one.
   void onDeadline();
   void cancel() noexcept;

@@ -1,7 +1,7 @@
 /// http/engine/Exchange.h: one request and the ways to answer it.
 #pragma once
 
-#include "Address.h"
+#include <matrixos/address.hpp>
 
 #include <http/codec/Head.h>
 #include <sys/types.h>
@@ -16,6 +16,8 @@
 #include <vector>
 
 namespace matrixos::http {
+
+using matrixos::Address; // for those who use this namespace alone
 
 class BodyObserver;
 class Loop;

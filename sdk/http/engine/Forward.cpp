@@ -27,10 +27,6 @@ Forward::~Forward() {
   cancel();
 }
 
-void Forward::touch() {
-  sinceMs_ = client_.loop().nowMs();
-}
-
 void Forward::cancel() noexcept {
   endObservation(false);
   phase_ = Phase::Idle;
@@ -293,14 +289,6 @@ void Forward::startTunnel(ResponseHead &head) {
   tunnel_->start(buffer_);
 }
 
-void Forward::closeTunnel() {
-  if (tunnel()) tunnel_->close();
-}
-
-void Forward::endIfClosed() {
-  if (tunnel()) tunnel_->endIfClosed();
-}
-
 // ---------------------------------------------------------------------------------------------------------- events
 
 std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
@@ -395,10 +383,6 @@ std::int64_t Forward::deadline() const {
   return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
 }
 
-void Forward::look() {
-  if (tunnel() && retirement() != nullptr && retirement()->isSet()) tunnel_->close();
-}
-
 void Forward::onRetired() {
   client_.summary().reason = "the instance has gone";
   switch (phase_) {
@@ -469,6 +453,10 @@ void Forward::fail(ForwardFailure failure) {
   cancel();
   if (torn) return client_.abort("the client reads too slowly");
   client_.forwardFailed(failure);
+}
+
+void Forward::touch() {
+  sinceMs_ = client_.loop().nowMs();
 }
 
 } // namespace matrixos::http

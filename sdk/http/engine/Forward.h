@@ -35,9 +35,13 @@ public:
   void onDeadline();
   void onClientEnd();
   /// Asks a WebSocket to end, see Tunnel::close().
-  void closeTunnel();
+  void closeTunnel() {
+    if (tunnel()) tunnel_->close();
+  }
   /// Now and then: the address may have been retired.
-  void look();
+  void look() {
+    if (tunnel() && retirement() != nullptr && retirement()->isSet()) tunnel_->close();
+  }
   /// Lets go of the upstream.
   void cancel() noexcept;
 
@@ -67,7 +71,9 @@ private:
   void startResponse(ResponseHead &head);
   void startTunnel(ResponseHead &head);
   void responseDone();
-  void endIfClosed();
+  void endIfClosed() {
+    if (tunnel()) tunnel_->endIfClosed();
+  }
   void endObservation(bool complete) noexcept;
   const Retirement *retirement() const noexcept { return connector_.candidate().retirement.get(); }
   void onRetired();

@@ -25,10 +25,6 @@ std::uint64_t nextId() noexcept {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-bool same(const Address &a, const Address &b) {
-  return a.text() == b.text();
-}
-
 std::shared_ptr<const HostAnswer> failed(const char *reason) {
   return std::make_shared<HostAnswer>(HostAnswer{{}, reason});
 }
@@ -133,7 +129,7 @@ void HostName::accept(const Resolution &resolution, std::int64_t now) {
   for (const Address &found : resolution.addresses) {
     if (next->places.size() == kMostPlaces) break;
     HostAnswer::Place place{found.withPort(port_), 0};
-    const auto isSame = [&](const HostAnswer::Place &other) { return same(other.address, place.address); };
+    const auto isSame = [&](const HostAnswer::Place &other) { return other.address == place.address; };
     if (std::any_of(next->places.begin(), next->places.end(), isSame)) continue;
     if (answer_) {
       const auto known = std::find_if(answer_->places.begin(), answer_->places.end(), isSame);

@@ -1,8 +1,9 @@
 /// http/engine/HostName.h: an upstream that is known by its name.
 #pragma once
 
-#include "Address.h"
 #include "Resolver.h"
+
+#include <matrixos/address.hpp>
 
 #include <cstdint>
 #include <functional>

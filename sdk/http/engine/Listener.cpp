@@ -77,7 +77,7 @@ bool Listener::share(const std::vector<int> &inherited) {
     socklen_t size = sizeof listens;
     if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) return false;
     bound_ = boundOf(fd);
-    return bound_.text() == asked_.text();
+    return bound_ == asked_;
   });
   if (matching == inherited.end()) return false;
   fd_ = ::fcntl(*matching, F_DUPFD_CLOEXEC, 0);

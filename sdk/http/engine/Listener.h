@@ -1,9 +1,10 @@
 /// http/engine/Listener.h: one address that clients connect to; internal.
 #pragma once
 
-#include "Address.h"
 #include "Reactor.h"
 #include "Timers.h"
+
+#include <matrixos/address.hpp>
 
 #include <sys/types.h>
 

@@ -1,7 +1,5 @@
 #include "ProxyHeader.h"
 
-#include <matrixos/status.hpp>
-
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -28,12 +26,8 @@ bool parsePort(std::string_view text, std::uint16_t &out) {
 }
 
 bool parseAddress(std::string_view ip, std::uint16_t port, int family, std::optional<Address> &out) {
-  try {
-    out = Address::fromIp(ip, port);
-  } catch (const Error &) {
-    return false;
-  }
-  return out->family() == family;
+  out = Address::tryIp(ip, port);
+  return out && out->family() == family;
 }
 
 /// "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443", split at single blanks.
@@ -57,18 +51,13 @@ ParseResult parseText(std::string_view line, ProxyHeader &out) {
   return fine ? ParseResult::Complete : ParseResult::Failed;
 }
 
-template <typename System>
-void copyAddress(std::string_view addresses, int family, std::size_t ipSize, ProxyHeader &out) {
-  System system{};
-  auto *bytes = reinterpret_cast<char *>(&system);
-  const auto familyOfSystem = static_cast<sa_family_t>(family);
-  std::memcpy(bytes, &familyOfSystem, sizeof familyOfSystem);
-  const bool v4 = family == AF_INET;
-  std::memcpy(bytes + (v4 ? offsetof(sockaddr_in, sin_addr) : offsetof(sockaddr_in6, sin6_addr)), addresses.data(),
-              ipSize);
-  std::memcpy(bytes + (v4 ? offsetof(sockaddr_in, sin_port) : offsetof(sockaddr_in6, sin6_port)),
-              addresses.data() + 2 * ipSize, sizeof(in_port_t));
-  out.client = Address::fromSystem(reinterpret_cast<const sockaddr *>(&system), sizeof system);
+/// Source and destination, then their ports; `size`: bytes of one address.
+ParseResult takeClient(std::string_view addresses, std::size_t size, ProxyHeader &out) {
+  if (addresses.size() < 2 * (size + sizeof(in_port_t))) return ParseResult::Failed;
+  in_port_t port = 0;
+  std::memcpy(&port, addresses.data() + 2 * size, sizeof port);
+  out.client = Address::fromBytes(addresses.substr(0, size), ntohs(port));
+  return ParseResult::Complete;
 }
 
 /// §2.2: version and command, family and protocol, length, then source and destination.
@@ -84,13 +73,9 @@ ParseResult parseBinary(std::string_view data, ProxyHeader &out) {
   const std::string_view addresses = data.substr(kBinaryHead, length);
   switch (byte(13)) {
   case 0x11: // TCP over IPv4
-    if (length < 12) return ParseResult::Failed;
-    copyAddress<sockaddr_in>(addresses, AF_INET, 4, out);
-    return ParseResult::Complete;
+    return takeClient(addresses, sizeof(in_addr), out);
   case 0x21: // TCP over IPv6
-    if (length < 36) return ParseResult::Failed;
-    copyAddress<sockaddr_in6>(addresses, AF_INET6, 16, out);
-    return ParseResult::Complete;
+    return takeClient(addresses, sizeof(in6_addr), out);
   default: // UNIX sockets and what is not specified: there is no address to tell of
     return ParseResult::Complete;
   }

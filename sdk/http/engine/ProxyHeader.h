@@ -2,7 +2,7 @@
 /// first byte (https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt).
 #pragma once
 
-#include "Address.h"
+#include <matrixos/address.hpp>
 
 #include <http/codec/Head.h>
 

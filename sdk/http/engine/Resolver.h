@@ -1,7 +1,7 @@
 /// http/engine/Resolver.h: finds the addresses of a name.
 #pragma once
 
-#include "Address.h"
+#include <matrixos/address.hpp>
 
 #include <chrono>
 #include <functional>

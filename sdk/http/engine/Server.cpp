@@ -61,8 +61,8 @@ Server::Change Server::planListeners(const ServerOptions &options) {
   const auto plan = [&](const ListenerOptions &wanted, bool encrypted) {
     const Address address = Address::parse(wanted.address);
     const Listener::Manner manner{encrypted, wanted.unixMode.value_or(options.unixMode), wanted.tag};
-    const auto same = [text = address.text()](const auto &listener) {
-      return listener->asked().text() == text || listener->bound().text() == text;
+    const auto same = [&](const auto &listener) {
+      return listener->asked() == address || listener->bound() == address;
     };
     const auto known = std::find_if(change.gone.begin(), change.gone.end(), same);
     if (known != change.gone.end()) {

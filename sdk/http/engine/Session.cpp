@@ -16,10 +16,6 @@ void Session::writeRequest(Exchange &exchange, HeadWriter &writer) {
   writer.fields(head.fields);
 }
 
-void Session::writeResponse(Exchange &, ResponseHead &head, HeadWriter &writer) {
-  writer.fields(head.fields);
-}
-
 void Session::onForwardFailed(Exchange &exchange, ForwardFailure failure) {
   const bool late = failure == ForwardFailure::Timeout || failure == ForwardFailure::ConnectTimeout;
   exchange.respond(late ? problemResponse(504, "the upstream did not answer in time")

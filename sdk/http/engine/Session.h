@@ -1,10 +1,11 @@
 /// http/engine/Session.h: what a user of the engine implements, and what it is given.
 #pragma once
 
-#include "Address.h"
 #include "BodyObserver.h"
 #include "Exchange.h"
 #include "Upstream.h"
+
+#include <matrixos/address.hpp>
 
 #include <http/codec/Head.h>
 #include <http/codec/HeadWriter.h>
@@ -36,7 +37,7 @@ public:
   /// framing, Connection, Upgrade and Expect itself.
   virtual void writeRequest(Exchange &exchange, HeadWriter &writer);
   /// Writes the end-to-end fields of an upstream's response; the status line and the framing are the engine's.
-  virtual void writeResponse(Exchange &exchange, ResponseHead &head, HeadWriter &writer);
+  virtual void writeResponse(Exchange &, ResponseHead &head, HeadWriter &writer) { writer.fields(head.fields); }
 
   /// forward() came to nothing, and no byte of an answer was sent: answer, hold or forward again.
   virtual void onForwardFailed(Exchange &exchange, ForwardFailure failure);

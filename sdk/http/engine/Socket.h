@@ -1,9 +1,10 @@
 /// http/engine/Socket.h: a non-blocking stream socket on a loop.
 #pragma once
 
-#include "Address.h"
 #include "Reactor.h"
 #include "Tls.h"
+
+#include <matrixos/address.hpp>
 
 #include <sys/uio.h>
 

@@ -37,10 +37,6 @@ void TimerWheel::set(Timer &timer, std::int64_t deadlineMs) noexcept {
   ++count_;
 }
 
-void TimerWheel::cancel(Timer &timer) noexcept {
-  timer.unlink();
-}
-
 void TimerWheel::advance(std::int64_t nowMs) {
   const std::int64_t last = nowMs / kTickMs;
   if (last < soonest_) {

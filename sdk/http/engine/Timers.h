@@ -44,7 +44,7 @@ public:
   TimerWheel &operator=(const TimerWheel &) = delete;
 
   void set(Timer &timer, std::int64_t deadlineMs) noexcept;
-  void cancel(Timer &timer) noexcept;
+  void cancel(Timer &timer) noexcept { timer.unlink(); }
   /// Fires what is due.
   void advance(std::int64_t nowMs);
   bool empty() const noexcept { return count_ == 0; }

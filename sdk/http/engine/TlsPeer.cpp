@@ -2,13 +2,11 @@
 
 #include "TlsSetup.h"
 
-#include <matrixos/status.hpp>
+#include <matrixos/address.hpp>
 
-#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace matrixos::http {
@@ -18,12 +16,6 @@ namespace {
 std::uint64_t nextId() noexcept {
   static std::atomic<std::uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-bool isIpAddress(const std::string &name) noexcept {
-  std::array<unsigned char, sizeof(in6_addr)> parsed{};
-  return ::inet_pton(AF_INET, name.c_str(), parsed.data()) == 1 ||
-         ::inet_pton(AF_INET6, name.c_str(), parsed.data()) == 1;
 }
 
 /// Letters, digits, hyphens and underscores in labels; one dot at the end does not belong to it (RFC 6066 §3).
@@ -61,7 +53,7 @@ TlsClientContext::TlsClientContext(const Trust &trust) : context_(makeTlsContext
 }
 
 std::shared_ptr<TlsPeer> TlsClientContext::peer(std::string_view name) {
-  const bool isIp = isIpAddress(std::string(name));
+  const bool isIp = Address::tryIp(name).has_value();
   std::string normal = isIp ? std::string(name) : normalName(name);
   const std::lock_guard lock(mutex_);
   if (const auto found = peers_.find(normal); found != peers_.end()) {

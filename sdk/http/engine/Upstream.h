@@ -1,9 +1,10 @@
 /// http/engine/Upstream.h: where requests are sent to, and what can come of it.
 #pragma once
 
-#include "Address.h"
 #include "HostName.h"
 #include "TlsPeer.h"
+
+#include <matrixos/address.hpp>
 
 #include <atomic>
 #include <cstdint>

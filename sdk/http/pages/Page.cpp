@@ -42,27 +42,14 @@ bool isRefused(std::string_view item) noexcept {
 } // namespace
 
 std::string escapeHtml(std::string_view text) {
+  constexpr std::string_view kSpecial = "&<>\"'";
+  constexpr const char *kEntities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
   std::string out;
   for (const char c : text) {
-    switch (c) {
-    case '&':
-      out += "&amp;";
-      break;
-    case '<':
-      out += "&lt;";
-      break;
-    case '>':
-      out += "&gt;";
-      break;
-    case '"':
-      out += "&quot;";
-      break;
-    case '\'':
-      out += "&#39;";
-      break;
-    default:
+    if (const std::size_t at = kSpecial.find(c); at != std::string_view::npos)
+      out += kEntities[at];
+    else
       out += c;
-    }
   }
   return out;
 }

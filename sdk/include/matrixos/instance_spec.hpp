@@ -1,12 +1,10 @@
 /// matrixos/instance_spec.hpp: the instance spec of abi/runtime.h as a checked C++ value. Needs nlohmann/json.
 #pragma once
 
+#include <matrixos/address.hpp>
 #include <matrixos/managed/json_reader.hpp>
 #include <matrixos/names.hpp>
 
-#include <arpa/inet.h>
-
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,11 +94,7 @@ inline InstanceSpec::Port readPortSpec(const Json &item) {
   port.hostPort = readPort(item, "hostPort");
   if (port.containerPort == 0) throw badSpec("the port \"" + port.name + "\" has no containerPort");
   port.hostAddress = textOr(item, "hostAddress", "127.0.0.1");
-  std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  if (::inet_pton(AF_INET, port.hostAddress.c_str(), bytes.data()) != 1 &&
-      ::inet_pton(AF_INET6, port.hostAddress.c_str(), bytes.data()) != 1) {
-    throw badSpec(shown(port.hostAddress) + " is no IP address");
-  }
+  if (!Address::tryIp(port.hostAddress)) throw badSpec(shown(port.hostAddress) + " is no IP address");
   return port;
 }
 

@@ -14,10 +14,12 @@
 #include <Poco/JSON/Parser.h>
 #include <Poco/JSON/Stringifier.h>
 
+#include <initializer_list>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace matrixos {
 inline namespace v1 {
@@ -118,6 +120,14 @@ inline Array::Ptr findArray(const Object &object, const std::string &key) {
     throw Error(Status::InvalidArgument, "\"" + key + "\" has to be an array", "BAD_FIELD");
   }
   return value.extract<Array::Ptr>();
+}
+
+/// An object with these members, in this order.
+inline Object::Ptr object(std::initializer_list<std::pair<const char *, Value>> members) {
+  Object::Ptr made = new Object(Poco::JSON_PRESERVE_KEY_ORDER);
+  for (const auto &[key, value] : members)
+    made->set(key, value);
+  return made;
 }
 
 /// Compact text of a value.

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -38,80 +39,48 @@ enum class Status : mos_status {
   Unauthenticated = MOS_UNAUTHENTICATED,
 };
 
-/// "NOT_FOUND" and so on; "UNKNOWN" for numbers from the future.
-inline const char *statusName(Status status) noexcept {
-  switch (status) {
-  case Status::Ok:
-    return "OK";
-  case Status::Cancelled:
-    return "CANCELLED";
-  case Status::Unknown:
-    return "UNKNOWN";
-  case Status::InvalidArgument:
-    return "INVALID_ARGUMENT";
-  case Status::DeadlineExceeded:
-    return "DEADLINE_EXCEEDED";
-  case Status::NotFound:
-    return "NOT_FOUND";
-  case Status::AlreadyExists:
-    return "ALREADY_EXISTS";
-  case Status::PermissionDenied:
-    return "PERMISSION_DENIED";
-  case Status::ResourceExhausted:
-    return "RESOURCE_EXHAUSTED";
-  case Status::FailedPrecondition:
-    return "FAILED_PRECONDITION";
-  case Status::Aborted:
-    return "ABORTED";
-  case Status::OutOfRange:
-    return "OUT_OF_RANGE";
-  case Status::Unimplemented:
-    return "UNIMPLEMENTED";
-  case Status::Internal:
-    return "INTERNAL";
-  case Status::Unavailable:
-    return "UNAVAILABLE";
-  case Status::DataLoss:
-    return "DATA_LOSS";
-  case Status::Unauthenticated:
-    return "UNAUTHENTICATED";
-  }
-  return "UNKNOWN";
+namespace detail {
+
+struct StatusMeaning {
+  const char *name;
+  int http; // RFC 9110 §15
+};
+
+/// In the order of the numbers.
+inline constexpr StatusMeaning kStatuses[] = {{"OK", 200},
+                                              {"CANCELLED", 503},
+                                              {"UNKNOWN", 500},
+                                              {"INVALID_ARGUMENT", 400},
+                                              {"DEADLINE_EXCEEDED", 504},
+                                              {"NOT_FOUND", 404},
+                                              {"ALREADY_EXISTS", 409},
+                                              {"PERMISSION_DENIED", 403},
+                                              {"RESOURCE_EXHAUSTED", 503},
+                                              {"FAILED_PRECONDITION", 412},
+                                              {"ABORTED", 409},
+                                              {"OUT_OF_RANGE", 400},
+                                              {"UNIMPLEMENTED", 501},
+                                              {"INTERNAL", 500},
+                                              {"UNAVAILABLE", 503},
+                                              {"DATA_LOSS", 500},
+                                              {"UNAUTHENTICATED", 401}};
+static_assert(std::size(kStatuses) == MOS_UNAUTHENTICATED + 1);
+
+inline const StatusMeaning &meaningOf(Status status) noexcept {
+  const auto number = static_cast<std::size_t>(status);
+  return kStatuses[number < std::size(kStatuses) ? number : MOS_UNKNOWN];
 }
 
-/// The one table from statuses to HTTP (RFC 9110 §15).
+} // namespace detail
+
+/// "NOT_FOUND" and so on; "UNKNOWN" for numbers from the future.
+inline const char *statusName(Status status) noexcept {
+  return detail::meaningOf(status).name;
+}
+
+/// The one table from statuses to HTTP.
 inline int httpStatus(Status status) noexcept {
-  switch (status) {
-  case Status::Ok:
-    return 200;
-  case Status::InvalidArgument:
-  case Status::OutOfRange:
-    return 400;
-  case Status::Unauthenticated:
-    return 401;
-  case Status::PermissionDenied:
-    return 403;
-  case Status::NotFound:
-    return 404;
-  case Status::AlreadyExists:
-  case Status::Aborted:
-    return 409;
-  case Status::FailedPrecondition:
-    return 412;
-  case Status::ResourceExhausted:
-  case Status::Cancelled:
-  case Status::Unavailable:
-    return 503;
-  case Status::Unimplemented:
-    return 501;
-  case Status::DeadlineExceeded:
-    return 504;
-  case Status::Unknown:
-  case Status::Internal:
-  case Status::DataLoss:
-    return 500;
-  }
-  return 500;
+  return detail::meaningOf(status).http;
 }
 
 /// A failure with a status, a stable word for programs and a sentence for people that says what to do next.

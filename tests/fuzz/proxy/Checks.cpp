@@ -156,9 +156,9 @@ void checkPolicy(std::string_view input) {
   http::wantsPage(head);
   http::isNavigation(head);
 
-  const PeerFacts peer = policy.peer((choice & 2U) != 0   ? http::Address()
-                                     : (choice & 1U) != 0 ? http::Address::fromIp("10.1.2.3", 80)
-                                                          : http::Address::fromIp("192.0.2.1", 80));
+  const PeerFacts peer = policy.peer((choice & 2U) != 0   ? Address()
+                                     : (choice & 1U) != 0 ? Address::fromIp("10.1.2.3", 80)
+                                                          : Address::fromIp("192.0.2.1", 80));
   require(peer.trusted == ((choice & 3U) == 1), "trust in the wrong peer");
   ClientFacts client;
   client.requestId = kId;

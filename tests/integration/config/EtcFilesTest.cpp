@@ -2,8 +2,8 @@
 // a key:  MATRIXOS_TEST_WRITE_ETC=1 build/dev/tests/integration-etc
 #include "config/CoreSchema.h"
 #include "config/Loader.h"
-#include "config/Render.h"
 #include "config/Validator.h"
+#include "support/Render.h"
 
 #include <matrixos/abi/runtime.h>
 

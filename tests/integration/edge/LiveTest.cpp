@@ -182,7 +182,7 @@ int keepListening(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const auto address = matrixos::http::Address::parse(at(port));
+  const auto address = matrixos::Address::parse(at(port));
   REQUIRE(::bind(fd, address.data(), address.size()) == 0);
   REQUIRE(::listen(fd, 1024) == 0);
   return fd;

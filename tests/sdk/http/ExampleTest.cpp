@@ -4,8 +4,9 @@
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
+#include <matrixos/address.hpp>
+
 #include <doctest/doctest.h>
-#include <http/engine/Address.h>
 
 #include <csignal>
 #include <string>
@@ -32,7 +33,7 @@ TEST_CASE("the example greets, refuses and ends on SIGTERM") {
   Process example({HTTP_EXAMPLE, "127.0.0.1:0"}, dir / "out");
   std::string line;
   REQUIRE(eventually([&] { return (line = readFile(dir / "out")).find('\n') != std::string::npos; }));
-  const std::uint16_t port = matrixos::http::Address::parse(line.substr(0, line.find('\n'))).port();
+  const std::uint16_t port = matrixos::Address::parse(line.substr(0, line.find('\n'))).port();
   const std::string hello = exchange(port, "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(hello.substr(0, 15) == "HTTP/1.1 200 OK");
   CHECK(hello.find("\r\n\r\nhello 127.0.0.1\n") != std::string::npos);

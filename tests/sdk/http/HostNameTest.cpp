@@ -9,7 +9,7 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-using matrixos::http::Address;
+using matrixos::Address;
 using matrixos::http::HostName;
 using matrixos::http::Resolution;
 using matrixos::http::Resolver;

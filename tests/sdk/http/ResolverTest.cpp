@@ -187,7 +187,7 @@ TEST_CASE("all addresses of a name are tried in their order, and then the next c
 
   names.say(std::vector<Record>{});
   Upstream upstream = named("none.example", 1, resolverOf(names));
-  upstream.candidates.push_back({matrixos::http::Address::fromIp("127.0.0.3", last.port()), freshKey()});
+  upstream.candidates.push_back({matrixos::Address::fromIp("127.0.0.3", last.port()), freshKey()});
   CHECK(Stand(upstream).get().body == "last");
 }
 

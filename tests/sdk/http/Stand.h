@@ -67,8 +67,7 @@ public:
   std::vector<Note> notes(std::size_t count);
   matrixos::http::Server &server() noexcept { return *server_; }
 
-  std::unique_ptr<matrixos::http::Session> makeSession(matrixos::http::Loop &,
-                                                       const matrixos::http::Address &) override;
+  std::unique_ptr<matrixos::http::Session> makeSession(matrixos::http::Loop &, const matrixos::Address &) override;
 
 private:
   class Forwarding;

@@ -15,7 +15,7 @@
 
 using namespace stand;
 using namespace std::chrono_literals;
-using matrixos::http::Address;
+using matrixos::Address;
 using matrixos::http::ForwardFailure;
 using matrixos::http::TlsClientContext;
 using matrixos::http::TlsPeer;

@@ -108,13 +108,9 @@ TEST_CASE("the principal says who asks") {
   CHECK(make(true).check("admin", from(ApiSocket::Api, 0)).principal == "anonymous");
 }
 
-TEST_CASE("an empty secret opens nothing, and a new one takes the old one's place") {
-  Authenticator authenticator({});
+TEST_CASE("an empty secret opens nothing") {
+  const Authenticator authenticator({});
   CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer "})).status == 401);
-  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).status == 401);
-  authenticator.setSecret("x");
-  CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).allowed());
-  authenticator.setSecret("y");
   CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer x"})).status == 401);
 }
 

@@ -1,4 +1,4 @@
-#include "config/Render.h"
+#include "support/Render.h"
 
 #include "unit/config/Fixture.h"
 

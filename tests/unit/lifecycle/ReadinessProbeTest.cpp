@@ -74,12 +74,14 @@ struct Bench {
 
 TEST_CASE("a status line is judged as soon as it can be") {
   using Progress = ProbeAttempt::Progress;
-  for (const char *line : {"HTTP/1.1 200 OK", "HTTP/1.0 404 ", "HTTP/1.1 503\r\n", "HTTP/1.1 500\n"})
+  for (const char *line : {"HTTP/1.1 200 OK\r\n", "HTTP/1.0 404 \r\n", "HTTP/1.1 503\r\n", "HTTP/1.1 101 \r\nUpgrade",
+                           "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"})
     CHECK(judgeStatusLine(line) == Progress::Ready);
-  for (const char *line : {"", "H", "HTTP/1.", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 200"})
+  for (const char *line :
+       {"", "H", "HTTP/1.", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 200", "HTTP/1.1 200 OK\r"})
     CHECK(judgeStatusLine(line) == Progress::Pending);
-  for (const char *line : {"x", "HTTQ", "HTTP/2 200 ", "HTTP/1.x", "HTTP/1.1x", "HTTP/1.1 0", "HTTP/1.1 2x",
-                           "HTTP/1.1 2000", "SSH-2.0-OpenSSH", "\r\n"})
+  for (const char *line : {"x", "HTTQ", "HTTP/2 200 ", "HTTP/1.x\r\n", "HTTP/1.1x\r\n", "HTTP/1.1 0\r\n",
+                           "HTTP/1.1 2x\r\n", "HTTP/1.1 2000\r\n", "HTTP/1.1 500\n", "SSH-2.0-OpenSSH", "\r\n"})
     CHECK(judgeStatusLine(line) == Progress::Failed);
 }
 

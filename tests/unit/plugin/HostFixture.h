@@ -48,7 +48,7 @@ public:
                                std::chrono::milliseconds timeout = std::chrono::seconds{20}) {
     loadConfig(ids);
     plugin::PluginHost::Options options{testPlugins(), std::move(required), {timeout, timeout}};
-    host = std::make_unique<plugin::PluginHost>(core, options, plugin::discoverPlugins(testPlugins(), ids));
+    host = std::make_unique<plugin::PluginHost>(core, options, discovered(ids));
     return *host;
   }
   void startAll() {
@@ -75,9 +75,16 @@ public:
   std::unique_ptr<plugin::PluginHost> host;
 
 private:
+  static std::vector<plugin::DiscoveredPlugin> discovered(const std::vector<std::string> &ids) {
+    std::vector<plugin::DiscoveredPlugin> found;
+    for (const std::string &id : ids)
+      found.push_back(plugin::discoverPlugin(testPlugins(), id, plugin::PluginFiles::temporary()));
+    return found;
+  }
+
   void loadConfig(const std::vector<std::string> &ids) {
     config::Schema schema = config::coreSchema();
-    for (const auto &found : plugin::discoverPlugins(testPlugins(), ids)) {
+    for (const auto &found : discovered(ids)) {
       if (found.manifest) schema.addPlugin(found.id, "", found.manifest->abiConfigKeys());
     }
     config::LoadOptions options;

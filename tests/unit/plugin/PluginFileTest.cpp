@@ -15,7 +15,7 @@ namespace {
 
 std::string refusal(const fs::path &folder, const std::string &id) {
   try {
-    plugin::PluginFile::load(folder, id);
+    plugin::PluginFile::load(folder, id, plugin::PluginFiles::temporary());
     return "";
   } catch (const Error &e) {
     return e.what();

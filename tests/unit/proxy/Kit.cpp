@@ -1,8 +1,9 @@
 #include "Kit.h"
 
+#include <matrixos/address.hpp>
+
 #include <arpa/inet.h>
 #include <http/codec/Grammar.h>
-#include <http/engine/Address.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>

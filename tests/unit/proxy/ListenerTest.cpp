@@ -1,10 +1,10 @@
 /// UNIX sockets beside TCP: who may connect, and whose file it is.
 #include "Kit.h"
 
+#include <matrixos/address.hpp>
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
-#include <http/engine/Address.h>
 #include <support/TempDir.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -86,7 +86,7 @@ struct ProxyHost : FakeHost {
     setInfo(R"({"domain":"matrix.test","apiSocket":"","dataDir":")" + dir.path().string() + "\"}");
   }
   /// Where the plugin said last that it listens.
-  std::uint16_t port() const { return http::Address::parse(lines("listening").back().fields.at("address")).port(); }
+  std::uint16_t port() const { return Address::parse(lines("listening").back().fields.at("address")).port(); }
   std::vector<Line> requests() const { return lines("request"); }
   double counted() const { return metric("matrixos_proxy_requests_total"); }
 };

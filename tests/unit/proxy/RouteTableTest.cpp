@@ -128,7 +128,7 @@ TEST_CASE("a record that a wake has brought is known when the watch brings it, t
 
 TEST_CASE("networks of trusted peers") {
   const TrustedPeers peers({"10.1.0.0/15", "192.168.7.3", "2001:db8::/33", "::1"});
-  const auto has = [&](const char *ip) { return peers.contains(matrixos::http::Address::fromIp(ip, 1)); };
+  const auto has = [&](const char *ip) { return peers.contains(matrixos::Address::fromIp(ip, 1)); };
   CHECK(has("10.1.255.255"));
   CHECK(has("10.0.0.1"));
   CHECK_FALSE(has("10.2.0.1"));

@@ -1,4 +1,6 @@
-#include "config/Render.h"
+#include "support/Render.h"
+
+#include <Poco/String.h>
 
 #include <algorithm>
 #include <string_view>
@@ -33,35 +35,21 @@ std::vector<std::string> wrap(std::string_view text) {
   return lines;
 }
 
-std::string unitOf(ValueType type) {
-  switch (type) {
-  case ValueType::Duration:
-    return "duration (ms, s, m, h)";
-  case ValueType::Size:
-    return "size (bytes, KB, MB, GB)";
-  case ValueType::Bool:
-    return "true or false";
-  case ValueType::Int:
-    return "whole number";
-  case ValueType::Number:
-    return "number";
-  case ValueType::List:
-    return "list";
-  case ValueType::Listen:
-    return "list of address:port or unix:/path";
-  case ValueType::Path:
-    return "path";
-  case ValueType::Enum:
-    return "one of ";
-  case ValueType::String:
-    break;
-  }
-  return "text";
-}
+/// In the order of the types.
+constexpr const char *kUnits[] = {"text",
+                                  "whole number",
+                                  "number",
+                                  "true or false",
+                                  "duration (ms, s, m, h)",
+                                  "size (bytes, KB, MB, GB)",
+                                  "list",
+                                  "path",
+                                  "list of address:port or unix:/path",
+                                  "one of "};
 
 /// "duration (ms, s, m, h), 1m..24h; default 30m; takes effect on reload"
 std::string factsOf(const KeySpec &key) {
-  std::string facts = unitOf(key.type);
+  std::string facts = kUnits[static_cast<std::size_t>(key.type)];
   if (key.type == ValueType::Enum) {
     for (std::size_t i = 0; i < key.words.size(); ++i)
       facts += (i == 0 ? "" : ", ") + key.words[i];
@@ -81,24 +69,8 @@ bool isCommentedOut(const KeySpec &key) {
   return key.isSecret() || (key.isRequired() && key.defaultValue.empty());
 }
 
-std::string escapeXml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-    case '<':
-      out += "&lt;";
-      break;
-    case '>':
-      out += "&gt;";
-      break;
-    case '&':
-      out += "&amp;";
-      break;
-    default:
-      out += c;
-    }
-  }
-  return out;
+std::string escapeXml(const std::string &text) {
+  return Poco::replace(Poco::replace(Poco::replace(text, "&", "&amp;"), "<", "&lt;"), ">", "&gt;");
 }
 
 /// Two hyphens would end the comment.
