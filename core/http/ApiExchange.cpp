@@ -84,7 +84,7 @@ void ApiExchange::requireOpen() const {
   }
 }
 
-void ApiExchange::toLoop(std::function<void(http::Exchange &)> action) {
+void ApiExchange::toLoop(std::function<void(http::ClientExchange &)> action) {
   loop_->resume(ticket_, std::move(action));
 }
 
@@ -104,7 +104,7 @@ void ApiExchange::reportHandled(std::unique_lock<std::mutex> &lock) {
 
 void ApiExchange::giveAnswer(http::LocalResponse answer, std::string contentType) {
   leave(Phase::Answered);
-  toLoop([answer = std::move(answer), contentType = std::move(contentType)](http::Exchange &exchange) mutable {
+  toLoop([answer = std::move(answer), contentType = std::move(contentType)](http::ClientExchange &exchange) mutable {
     answer.contentType = contentType;
     exchange.respond(std::move(answer));
   });
@@ -135,7 +135,7 @@ void ApiExchange::fail(Problem problem) {
 
 void ApiExchange::cutStream() {
   leave(Phase::GivenUp);
-  toLoop([](http::Exchange &exchange) { exchange.abort("the answer was given up"); });
+  toLoop([](http::ClientExchange &exchange) { exchange.abort("the answer was given up"); });
 }
 
 void ApiExchange::handlerFailed(const Problem &problem) {
@@ -168,7 +168,7 @@ void ApiExchange::begin(int status, std::string contentType, http::FieldPairs fi
   }
   holdsStream_ = true;
   phase_ = Phase::Streaming;
-  toLoop([status, contentType = std::move(contentType), fields = std::move(fields)](http::Exchange &exchange) {
+  toLoop([status, contentType = std::move(contentType), fields = std::move(fields)](http::ClientExchange &exchange) {
     exchange.begin({status, contentType, fields});
   });
 }
@@ -189,7 +189,7 @@ void ApiExchange::write(std::string_view bytes) {
   if (bytes.empty()) return;
   waiting_ += bytes.size();
   // Under the lock, so that parts of several threads keep their order.
-  toLoop([self = shared_from_this(), part = std::string(bytes)](http::Exchange &exchange) {
+  toLoop([self = shared_from_this(), part = std::string(bytes)](http::ClientExchange &exchange) {
     // What waits for the client stays counted until all of it has been taken.
     if (exchange.write(part) || exchange.unsent() == 0) self->drained();
   });
@@ -200,7 +200,7 @@ void ApiExchange::end() {
   if (phase_ == Phase::Open) throw Error(Status::FailedPrecondition, "begin() has to come before end()");
   checkStream();
   leave(Phase::Ended);
-  toLoop([](http::Exchange &exchange) { exchange.end(); });
+  toLoop([](http::ClientExchange &exchange) { exchange.end(); });
   reportHandled(lock);
 }
 

@@ -4,7 +4,7 @@
 #include "http/RequestCopy.h"
 #include "http/Router.h"
 
-#include <http/engine/Exchange.h>
+#include <http/engine/ClientExchange.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -132,7 +132,7 @@ private:
   void giveAnswer(http::LocalResponse answer, std::string contentType);
   void giveProblem(const Problem &problem);
   void cutStream();
-  void toLoop(std::function<void(http::Exchange &)> action);
+  void toLoop(std::function<void(http::ClientExchange &)> action);
   void leave(Phase phase);
   void reportHandled(std::unique_lock<std::mutex> &lock);
 

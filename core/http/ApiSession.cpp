@@ -101,7 +101,7 @@ void runHandler(ApiServer::Core &core, const std::shared_ptr<ApiExchange> &excha
 
 } // namespace
 
-void ApiSession::onRequest(http::Exchange &exchange) {
+void ApiSession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   record_ = {};
   record_.method = head.method;
@@ -116,7 +116,7 @@ void ApiSession::onRequest(http::Exchange &exchange) {
   }
 }
 
-void ApiSession::dispatch(http::Exchange &exchange) {
+void ApiSession::dispatch(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   if (core_->stopping) throw ProblemException(stoppingProblem());
   if (head.target == "*") return answerOptions(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
@@ -143,7 +143,7 @@ void ApiSession::dispatch(http::Exchange &exchange) {
   takeBody(exchange);
 }
 
-void ApiSession::authenticate(http::Exchange &exchange) {
+void ApiSession::authenticate(http::ClientExchange &exchange) {
   auth::Credentials credentials;
   credentials.socket = static_cast<auth::ApiSocket>(exchange.listenerTag());
   if (credentials.socket == auth::ApiSocket::Admin) credentials.peerUid = exchange.peerUid();
@@ -160,7 +160,7 @@ void ApiSession::authenticate(http::Exchange &exchange) {
   throw ProblemException(std::move(problem));
 }
 
-void ApiSession::takeBody(http::Exchange &exchange) {
+void ApiSession::takeBody(http::ClientExchange &exchange) {
   const http::BodyFraming body = exchange.request().body;
   const std::uint64_t most = request_->route->route.maxBody;
   if (body.length > most) throw ProblemException(tooLarge(most));
@@ -169,12 +169,12 @@ void ApiSession::takeBody(http::Exchange &exchange) {
   exchange.readBody(most);
 }
 
-void ApiSession::onBody(http::Exchange &exchange, std::string_view piece, bool last) {
+void ApiSession::onBody(http::ClientExchange &exchange, std::string_view piece, bool last) {
   request_->body += piece;
   if (last) submit(exchange);
 }
 
-void ApiSession::submit(http::Exchange &exchange) {
+void ApiSession::submit(http::ClientExchange &exchange) {
   request_->copy = std::make_shared<RequestCopy>(exchange.request());
   request_->principal = record_.principal;
   request_->requestId = record_.requestId;
@@ -196,7 +196,7 @@ void ApiSession::submit(http::Exchange &exchange) {
   if (waitsForPlace_) exchange.hold(kTurnTime);
 }
 
-void ApiSession::onHoldTimeout(http::Exchange &exchange) {
+void ApiSession::onHoldTimeout(http::ClientExchange &exchange) {
   if (!std::exchange(waitsForPlace_, false)) {
     return exchange_->cancel({504, "the platform did not answer in time", "TIMEOUT"});
   }
@@ -206,7 +206,7 @@ void ApiSession::onHoldTimeout(http::Exchange &exchange) {
     exchange.hold(core_->options.exchangeTimeout);
 }
 
-void ApiSession::onFinished(http::Exchange &, const http::Summary &summary) {
+void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary) {
   if (exchange_) {
     const std::uint64_t id = exchange_->id();
     if (waitsForPlace_) core_->dispatcher->withdraw(id);
@@ -226,15 +226,15 @@ void ApiSession::onFinished(http::Exchange &, const http::Summary &summary) {
   record_ = {};
 }
 
-void ApiSession::answerOptions(http::Exchange &exchange, const std::vector<std::string> &methods) {
+void ApiSession::answerOptions(http::ClientExchange &exchange, const std::vector<std::string> &methods) {
   exchange.respond({204, {}, {}, {{"Allow", join(methods, ", ")}}});
 }
 
-void ApiSession::answer(http::Exchange &exchange, const Problem &problem) {
+void ApiSession::answer(http::ClientExchange &exchange, const Problem &problem) {
   exchange.respond(http::problemResponse(problem, record_.requestId));
 }
 
-void ApiSession::writeOwnFields(http::Exchange &, const http::FieldPairs &given, http::HeadWriter &writer) {
+void ApiSession::writeOwnFields(http::ClientExchange &, const http::FieldPairs &given, http::HeadWriter &writer) {
   const bool cached = std::any_of(given.begin(), given.end(),
                                   [](const auto &field) { return http::sameText(field.first, "Cache-Control"); });
   writer.field("Date", httpDate());

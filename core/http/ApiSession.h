@@ -17,27 +17,27 @@ class ApiSession final : public http::Session {
 public:
   explicit ApiSession(std::shared_ptr<ApiServer::Core> core) : core_(std::move(core)) {}
 
-  void onRequest(http::Exchange &exchange) override;
-  void onBody(http::Exchange &exchange, std::string_view piece, bool last) override;
-  void onWritable(http::Exchange &) override {
+  void onRequest(http::ClientExchange &exchange) override;
+  void onBody(http::ClientExchange &exchange, std::string_view piece, bool last) override;
+  void onWritable(http::ClientExchange &) override {
     if (exchange_) exchange_->drained();
   }
-  void onHoldTimeout(http::Exchange &exchange) override;
+  void onHoldTimeout(http::ClientExchange &exchange) override;
   /// What is open gets its answer still; ApiServer::stop() says when patience ends.
-  void onDrain(http::Exchange &) override {}
-  void onFinished(http::Exchange &exchange, const http::Summary &summary) override;
-  void writeOwnFields(http::Exchange &exchange, const http::FieldPairs &given, http::HeadWriter &writer) override;
+  void onDrain(http::ClientExchange &) override {}
+  void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
+  void writeOwnFields(http::ClientExchange &exchange, const http::FieldPairs &given, http::HeadWriter &writer) override;
   http::LocalResponse refusal(int status, const char *reason) override;
   void onRefused(int status, const char *reason) override;
 
 private:
-  void dispatch(http::Exchange &exchange);
+  void dispatch(http::ClientExchange &exchange);
   void route(const http::RequestHead &head);
-  void authenticate(http::Exchange &exchange);
-  void takeBody(http::Exchange &exchange);
-  void submit(http::Exchange &exchange);
-  void answerOptions(http::Exchange &exchange, const std::vector<std::string> &methods);
-  void answer(http::Exchange &exchange, const Problem &problem);
+  void authenticate(http::ClientExchange &exchange);
+  void takeBody(http::ClientExchange &exchange);
+  void submit(http::ClientExchange &exchange);
+  void answerOptions(http::ClientExchange &exchange, const std::vector<std::string> &methods);
+  void answer(http::ClientExchange &exchange, const Problem &problem);
 
   const std::shared_ptr<ApiServer::Core> core_;
   // Of the present request:

@@ -39,7 +39,7 @@ int adviceOf(const WakeResult &result) {
 /// Brings a verdict from any thread back to the loop.
 class ProxySession::Pending final : public Later {
 public:
-  Pending(ProxySession &session, http::Exchange &exchange) : session_(session), exchange_(exchange) {}
+  Pending(ProxySession &session, http::ClientExchange &exchange) : session_(session), exchange_(exchange) {}
 
   std::function<void(PolicyVerdict)> promise() override {
     ticket_ = exchange_.hold(session_.options().wakeDeadline);
@@ -47,13 +47,13 @@ public:
       // The session lives as long as the held exchange does.
       const auto loop = weak.lock();
       if (loop)
-        loop->resume(ticket, [session, verdict](http::Exchange &held) { session->applyVerdict(held, verdict); });
+        loop->resume(ticket, [session, verdict](http::ClientExchange &held) { session->applyVerdict(held, verdict); });
     };
   }
 
 private:
   ProxySession &session_;
-  http::Exchange &exchange_;
+  http::ClientExchange &exchange_;
   std::uint64_t ticket_ = 0;
 };
 
@@ -64,7 +64,7 @@ ProxySession::~ProxySession() {
 
 // ------------------------------------------------------------------------------------------------- route and policy
 
-void ProxySession::onRequest(http::Exchange &exchange) {
+void ProxySession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   askedToWake_ = eventStream_ = false;
   route_.reset();
@@ -98,7 +98,7 @@ void ProxySession::onRequest(http::Exchange &exchange) {
   if (verdict != PolicyVerdict::Pending) applyVerdict(exchange, verdict);
 }
 
-void ProxySession::applyVerdict(http::Exchange &exchange, PolicyVerdict verdict) {
+void ProxySession::applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict) {
   if (verdict != PolicyVerdict::Allow) return fail(exchange, 403, "you may not do this");
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
@@ -130,7 +130,7 @@ void ProxySession::noteReady(bool ready) const noexcept {
   if (noted.load(std::memory_order_relaxed) != key) noted.store(key, std::memory_order_relaxed);
 }
 
-void ProxySession::toInstance(http::Exchange &exchange) {
+void ProxySession::toInstance(http::ClientExchange &exchange) {
   if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
   loop_.telemetry.used(route_->activity, 1);
   if (route_->running() && upstream() && isReady()) return forwardTo(exchange, upstream());
@@ -139,7 +139,7 @@ void ProxySession::toInstance(http::Exchange &exchange) {
 
 // ------------------------------------------------------------------------------------------------------------ wake
 
-void ProxySession::wake(http::Exchange &exchange) {
+void ProxySession::wake(http::ClientExchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == InstanceStatus::Deleting) return fail(exchange, 404, "there is no such handle");
@@ -157,14 +157,15 @@ void ProxySession::wake(http::Exchange &exchange) {
   auto done = [weak, held, claim = claim_, this](const WakeResult &result) {
     if (claim->finish()) return claim->leave();
     // `this` lives as long as the held exchange does.
-    if (const auto loop = weak.lock()) loop->resume(held, [this, result](http::Exchange &e) { woken(e, result); });
+    if (const auto loop = weak.lock())
+      loop->resume(held, [this, result](http::ClientExchange &e) { woken(e, result); });
   };
   wakeTicket_ = shared_.waker->ensureRunning(decision_.handle, decision_.gateway ? "gateway" : "shell", deadline,
                                              std::move(done));
 }
 
 /// Nobody else can wait now. A browser comes again by itself.
-void ProxySession::turnAway(http::Exchange &exchange, WakeGate::Entry full) {
+void ProxySession::turnAway(http::ClientExchange &exchange, WakeGate::Entry full) {
   if (http::isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
   const bool one = full == WakeGate::Entry::InstanceFull;
   tellToComeAgain(exchange,
@@ -173,7 +174,7 @@ void ProxySession::turnAway(http::Exchange &exchange, WakeGate::Entry full) {
                   kComeAgain);
 }
 
-void ProxySession::woken(http::Exchange &exchange, const WakeResult &result) {
+void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &result) {
   wakeTicket_ = 0;
   stopWaiting();
   switch (result.status) {
@@ -209,18 +210,18 @@ void ProxySession::woken(http::Exchange &exchange, const WakeResult &result) {
   enterThrottle(exchange);
 }
 
-void ProxySession::enterThrottle(http::Exchange &exchange) {
+void ProxySession::enterThrottle(http::ClientExchange &exchange) {
   throttled_ = route_->activity;
   const std::uint64_t held = exchange.hold(StartupThrottle::kPatience);
   const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
   const bool in = throttled_->throttle.enter(this, [weak, held, this] {
     // `this` lives as long as the held exchange does.
-    if (const auto loop = weak.lock()) loop->resume(held, [this](http::Exchange &e) { goIn(e); });
+    if (const auto loop = weak.lock()) loop->resume(held, [this](http::ClientExchange &e) { goIn(e); });
   });
   if (in) goIn(exchange);
 }
 
-void ProxySession::goIn(http::Exchange &exchange) {
+void ProxySession::goIn(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (!route_->running() || !upstream()) return fail(exchange, 503, "this instance was stopped", 1);
@@ -238,7 +239,7 @@ void ProxySession::stopWaiting() noexcept {
 }
 
 /// The page asks again, and that the wake goes on in between is the business of the first request that is left behind.
-void ProxySession::showProgress(http::Exchange &exchange, int reloadSeconds) {
+void ProxySession::showProgress(http::ClientExchange &exchange, int reloadSeconds) {
   WakeProgress progress;
   const WakeGate::Standing standing = shared_.gate->standing(decision_.handle);
   progress.ahead = standing.ahead;
@@ -258,7 +259,7 @@ void ProxySession::showProgress(http::Exchange &exchange, int reloadSeconds) {
   exchange.respond(std::move(page));
 }
 
-void ProxySession::onHoldTimeout(http::Exchange &exchange) {
+void ProxySession::onHoldTimeout(http::ClientExchange &exchange) {
   if (waiting_ && pageDue_) return showProgress(exchange, kReload);
   if (throttled_ && std::chrono::steady_clock::now() < waitEnds_) {
     const std::chrono::milliseconds more = throttled_->throttle.enterAnyway(this);
@@ -270,29 +271,29 @@ void ProxySession::onHoldTimeout(http::Exchange &exchange) {
   fail(exchange, 504, "the instance did not get ready in time");
 }
 
-void ProxySession::onDrain(http::Exchange &exchange) {
+void ProxySession::onDrain(http::ClientExchange &exchange) {
   stopWaiting();
   failStopping(exchange);
 }
 
-void ProxySession::failStopping(http::Exchange &exchange) {
+void ProxySession::failStopping(http::ClientExchange &exchange) {
   fail(exchange, 503, "the platform restarts; try again", kRestartSeconds);
 }
 
 // --------------------------------------------------------------------------------------------------------- forward
 
-void ProxySession::forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
+void ProxySession::forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
   exchange.forward(upstream, maxBody());
 }
 
-bool ProxySession::isCurrent(http::Exchange &, const http::Upstream &to) {
+bool ProxySession::isCurrent(http::ClientExchange &, const http::Upstream &to) {
   if (decision_.kind != RoutingDecision::Kind::Instance) return true;
   const auto now = loop_.routes.find(decision_.handle);
   return now && (decision_.gateway ? now->gateway : now->shell).get() == &to;
 }
 
 /// The instance moved, stopped or went while its old address was being connected to.
-void ProxySession::followRoute(http::Exchange &exchange) {
+void ProxySession::followRoute(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (route_->running() && upstream()) return forwardTo(exchange, upstream());
@@ -300,7 +301,7 @@ void ProxySession::followRoute(http::Exchange &exchange) {
   wake(exchange);
 }
 
-void ProxySession::onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) {
+void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::ForwardFailure failure) {
   const bool api = decision_.kind == RoutingDecision::Kind::Api;
   const http::RequestHead &head = exchange.request();
   if (!api && failure != http::ForwardFailure::BadResponse) noteReady(false);
@@ -333,7 +334,7 @@ void ProxySession::onForwardFailed(http::Exchange &exchange, http::ForwardFailur
                                                     : "the instance cannot be reached");
 }
 
-void ProxySession::writeRequest(http::Exchange &exchange, http::HeadWriter &writer) {
+void ProxySession::writeRequest(http::ClientExchange &exchange, http::HeadWriter &writer) {
   const http::RequestHead &head = exchange.request();
   if (decision_.slashMissing)
     writer.requestLine(head.method, "/" + std::string(decision_.target));
@@ -342,7 +343,7 @@ void ProxySession::writeRequest(http::Exchange &exchange, http::HeadWriter &writ
   loop_.settings->headers.writeRequest(head, client_, decision_.kind == RoutingDecision::Kind::Instance, writer);
 }
 
-void ProxySession::writeResponse(http::Exchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
+void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
   const bool tenant = decision_.kind == RoutingDecision::Kind::Instance;
   if (tenant) noteReady(true);
   if (throttled_ && !head.isInterim()) leaveThrottle();
@@ -356,24 +357,24 @@ void ProxySession::writeResponse(http::Exchange &exchange, http::ResponseHead &h
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});
 }
 
-void ProxySession::fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter) {
+void ProxySession::fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter) {
   http::LocalResponse response = errorResponse(http::wantsPage(exchange.request()), status, sentence, retryAfter);
   response.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(response));
 }
 
-void ProxySession::tellToComeAgain(http::Exchange &exchange, std::string sentence, int seconds) {
+void ProxySession::tellToComeAgain(http::ClientExchange &exchange, std::string sentence, int seconds) {
   sentence.append("; try again in ").append(std::to_string(seconds)).append(seconds == 1 ? " second" : " seconds");
   fail(exchange, 503, sentence, seconds);
 }
 
 // ----------------------------------------------------------------------------------------------- use, log, metrics
 
-void ProxySession::onResponseBytes(http::Exchange &, std::size_t) {
+void ProxySession::onResponseBytes(http::ClientExchange &, std::size_t) {
   if (eventStream_ && route_) loop_.telemetry.used(route_->activity, 1);
 }
 
-void ProxySession::onFrames(http::Exchange &, std::uint64_t frames) {
+void ProxySession::onFrames(http::ClientExchange &, std::uint64_t frames) {
   if (route_) loop_.telemetry.used(route_->activity, frames);
 }
 
@@ -397,7 +398,7 @@ RouteClass ProxySession::routeClass() const noexcept {
   return RouteClass::None;
 }
 
-void ProxySession::onFinished(http::Exchange &exchange, const http::Summary &summary) {
+void ProxySession::onFinished(http::ClientExchange &exchange, const http::Summary &summary) {
   stopWaiting();
   leaveThrottle();
   const RequestOutcome outcome{routeClass(), summary.status, summary.bytesIn, summary.bytesOut, summary.tookMicros};

@@ -19,41 +19,41 @@ public:
   }
   ~ProxySession() override;
 
-  void onRequest(http::Exchange &exchange) override;
-  bool isCurrent(http::Exchange &exchange, const http::Upstream &upstream) override;
-  void writeRequest(http::Exchange &exchange, http::HeadWriter &writer) override;
-  void writeResponse(http::Exchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) override;
-  void onForwardFailed(http::Exchange &exchange, http::ForwardFailure failure) override;
-  void onHoldTimeout(http::Exchange &exchange) override;
-  void onDrain(http::Exchange &exchange) override;
-  void onGone(http::Exchange &) override { stopWaiting(); }
-  void onUpgraded(http::Exchange &exchange) override {
+  void onRequest(http::ClientExchange &exchange) override;
+  bool isCurrent(http::ClientExchange &exchange, const http::Upstream &upstream) override;
+  void writeRequest(http::ClientExchange &exchange, http::HeadWriter &writer) override;
+  void writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) override;
+  void onForwardFailed(http::ClientExchange &exchange, http::ForwardFailure failure) override;
+  void onHoldTimeout(http::ClientExchange &exchange) override;
+  void onDrain(http::ClientExchange &exchange) override;
+  void onGone(http::ClientExchange &) override { stopWaiting(); }
+  void onUpgraded(http::ClientExchange &exchange) override {
     if (loop_.telemetry.logs()) noteRequest(exchange.request());
   }
-  void onResponseBytes(http::Exchange &exchange, std::size_t bytes) override;
-  void onFrames(http::Exchange &exchange, std::uint64_t frames) override;
-  void onFinished(http::Exchange &exchange, const http::Summary &summary) override;
+  void onResponseBytes(http::ClientExchange &exchange, std::size_t bytes) override;
+  void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
+  void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
   void onRefused(int status, const char *reason) override;
 
 private:
   class Pending;
-  void applyVerdict(http::Exchange &exchange, PolicyVerdict verdict);
-  void toInstance(http::Exchange &exchange);
+  void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
+  void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
-  void wake(http::Exchange &exchange);
-  void woken(http::Exchange &exchange, const WakeResult &result);
-  void enterThrottle(http::Exchange &exchange);
-  void goIn(http::Exchange &exchange);
+  void wake(http::ClientExchange &exchange);
+  void woken(http::ClientExchange &exchange, const WakeResult &result);
+  void enterThrottle(http::ClientExchange &exchange);
+  void goIn(http::ClientExchange &exchange);
   void leaveThrottle() noexcept;
-  void forwardTo(http::Exchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
-  void followRoute(http::Exchange &exchange);
-  void fail(http::Exchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
-  void failStopping(http::Exchange &exchange);
-  void tellToComeAgain(http::Exchange &exchange, std::string sentence, int seconds);
-  void turnAway(http::Exchange &exchange, WakeGate::Entry full);
-  void showProgress(http::Exchange &exchange, int reloadSeconds);
+  void forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
+  void followRoute(http::ClientExchange &exchange);
+  void fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
+  void failStopping(http::ClientExchange &exchange);
+  void tellToComeAgain(http::ClientExchange &exchange, std::string sentence, int seconds);
+  void turnAway(http::ClientExchange &exchange, WakeGate::Entry full);
+  void showProgress(http::ClientExchange &exchange, int reloadSeconds);
   void stopWaiting() noexcept;
   void noteRequest(const http::RequestHead &head);
   void logRequest(const RequestOutcome &outcome, const http::Summary &summary);

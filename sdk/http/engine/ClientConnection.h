@@ -21,9 +21,9 @@ namespace matrixos::http {
 
 /// Reads requests one after the other, lets the session decide, answers or forwards, and ends in good order. It is
 /// owned by its loop and destroyed after close(), once the stack has unwound.
-class ClientConnection final : public SocketEvents, public Timer, public Exchange {
+class ClientConnection final : public SocketEvents, public Timer, public ClientExchange {
 public:
-  /// `listenerTag`: see Exchange::listenerTag().
+  /// `listenerTag`: see ClientExchange::listenerTag().
   ClientConnection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag,
                    SessionFactory &factory);
   ~ClientConnection() override;
@@ -37,7 +37,7 @@ public:
   /// Ends now when idle, else after the exchange.
   void drain();
 
-  // Exchange
+  // ClientExchange
   RequestHead &request() noexcept override;
   const Address &peer() const noexcept override { return peer_; }
   bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }

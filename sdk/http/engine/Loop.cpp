@@ -91,7 +91,7 @@ void Loop::post(std::function<void()> task) {
   reactor_.post(std::move(task));
 }
 
-void Loop::resume(std::uint64_t ticket, std::function<void(Exchange &)> then) {
+void Loop::resume(std::uint64_t ticket, std::function<void(ClientExchange &)> then) {
   post([this, ticket, then = std::move(then)] {
     const auto found = held_.find(ticket);
     if (found != held_.end()) found->second->shielded([&] { then(*found->second); });

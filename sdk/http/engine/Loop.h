@@ -22,7 +22,7 @@
 namespace matrixos::http {
 
 class ClientConnection;
-class Exchange;
+class ClientExchange;
 
 /// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
 class Loop : public std::enable_shared_from_this<Loop> {
@@ -45,7 +45,7 @@ public:
   /// [any-thread] Runs `task` on the loop; after stop() it is destroyed unrun.
   void post(std::function<void()> task);
   /// [any-thread] Runs `then` with the held exchange on the loop, or not at all when that has ended.
-  void resume(std::uint64_t ticket, std::function<void(Exchange &)> then);
+  void resume(std::uint64_t ticket, std::function<void(ClientExchange &)> then);
 
   /// CLOCK_MONOTONIC as of the present round of events, and coarse.
   std::int64_t nowMs() const noexcept { return nowMs_; }

@@ -46,7 +46,7 @@ struct ListenerOptions {
   std::string address;
   /// File mode of its UNIX socket; else ServerOptions::unixMode.
   std::optional<mode_t> unixMode{};
-  /// What Exchange::listenerTag() says of the clients that come here.
+  /// What ClientExchange::listenerTag() says of the clients that come here.
   int tag = 0;
 };
 

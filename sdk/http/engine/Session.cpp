@@ -10,23 +10,23 @@ LocalResponse problemResponse(int status, std::string_view sentence) {
   return problemResponse(Problem{status, std::string(sentence), {}, 0});
 }
 
-void Session::writeRequest(Exchange &exchange, HeadWriter &writer) {
+void Session::writeRequest(ClientExchange &exchange, HeadWriter &writer) {
   const RequestHead &head = exchange.request();
   writer.requestLine(head.method, head.target);
   writer.fields(head.fields);
 }
 
-void Session::onForwardFailed(Exchange &exchange, ForwardFailure failure) {
+void Session::onForwardFailed(ClientExchange &exchange, ForwardFailure failure) {
   const bool late = failure == ForwardFailure::Timeout || failure == ForwardFailure::ConnectTimeout;
   exchange.respond(late ? problemResponse(504, "the upstream did not answer in time")
                         : problemResponse(502, "the upstream did not answer"));
 }
 
-void Session::onHoldTimeout(Exchange &exchange) {
+void Session::onHoldTimeout(ClientExchange &exchange) {
   exchange.respond(problemResponse(504, "the request waited too long"));
 }
 
-void Session::onDrain(Exchange &exchange) {
+void Session::onDrain(ClientExchange &exchange) {
   exchange.respond(problemResponse(Problem{503, "the server is stopping", "STOPPING", 1000}));
 }
 

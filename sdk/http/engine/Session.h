@@ -2,7 +2,7 @@
 #pragma once
 
 #include "BodyObserver.h"
-#include "Exchange.h"
+#include "ClientExchange.h"
 #include "Upstream.h"
 
 #include <matrixos/address.hpp>
@@ -27,41 +27,41 @@ class Session {
 public:
   virtual ~Session() = default;
 
-  virtual void onRequest(Exchange &exchange) = 0;
+  virtual void onRequest(ClientExchange &exchange) = 0;
 
   /// Asked after a new connection to a candidate is made, TLS included, and before the request is sent on it: false if
   /// the request no longer belongs to this upstream, because its address has passed to somebody else since it was
   /// looked up. For that, publish a change before the address passes on. onForwardFailed with Moved follows.
-  virtual bool isCurrent(Exchange &, const Upstream &) { return true; }
+  virtual bool isCurrent(ClientExchange &, const Upstream &) { return true; }
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.
-  virtual void writeRequest(Exchange &exchange, HeadWriter &writer);
+  virtual void writeRequest(ClientExchange &exchange, HeadWriter &writer);
   /// Writes the end-to-end fields of an upstream's response; the status line and the framing are the engine's.
-  virtual void writeResponse(Exchange &, ResponseHead &head, HeadWriter &writer) { writer.fields(head.fields); }
+  virtual void writeResponse(ClientExchange &, ResponseHead &head, HeadWriter &writer) { writer.fields(head.fields); }
 
   /// forward() came to nothing, and no byte of an answer was sent: answer, hold or forward again.
-  virtual void onForwardFailed(Exchange &exchange, ForwardFailure failure);
-  virtual void onHoldTimeout(Exchange &exchange);
+  virtual void onForwardFailed(ClientExchange &exchange, ForwardFailure failure);
+  virtual void onHoldTimeout(ClientExchange &exchange);
   /// The server stops while the request is held: answer. Default: 503 with Retry-After.
-  virtual void onDrain(Exchange &exchange);
+  virtual void onDrain(ClientExchange &exchange);
   /// The client left while its request was held, or inside an answer in pieces. onFinished follows.
-  virtual void onGone(Exchange &) {}
+  virtual void onGone(ClientExchange &) {}
   /// A piece of the body that readBody() asked for; `last` comes once, with the final piece, which may be empty. The
   /// piece is valid until this returns or the exchange is answered.
-  virtual void onBody(Exchange &, std::string_view /*piece*/, bool /*last*/) {}
+  virtual void onBody(ClientExchange &, std::string_view /*piece*/, bool /*last*/) {}
   /// The client has taken what waited of an answer in pieces.
-  virtual void onWritable(Exchange &) {}
+  virtual void onWritable(ClientExchange &) {}
   /// The exchange became a WebSocket; from here on request() is empty.
-  virtual void onUpgraded(Exchange &) {}
+  virtual void onUpgraded(ClientExchange &) {}
   /// Bytes of a response body passed by.
-  virtual void onResponseBytes(Exchange &, std::size_t /*bytes*/) {}
+  virtual void onResponseBytes(ClientExchange &, std::size_t /*bytes*/) {}
   /// Data frames passed by, in either direction.
-  virtual void onFrames(Exchange &, std::uint64_t /*frames*/) {}
+  virtual void onFrames(ClientExchange &, std::uint64_t /*frames*/) {}
   /// Last call for this exchange.
-  virtual void onFinished(Exchange &, const Summary &) {}
+  virtual void onFinished(ClientExchange &, const Summary &) {}
 
   /// Writes what every answer of our own carries besides `given`, the fields that it brings along.
-  virtual void writeOwnFields(Exchange &, const FieldPairs & /*given*/, HeadWriter &) {}
+  virtual void writeOwnFields(ClientExchange &, const FieldPairs & /*given*/, HeadWriter &) {}
   /// The body for what the engine itself refuses: a malformed head, an exceeded limit. Default: problem+json.
   virtual LocalResponse refusal(int status, const char *reason);
   /// A refusal outside of any exchange; the connection will be closed.

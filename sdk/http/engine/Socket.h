@@ -77,7 +77,7 @@ public:
   const char *tlsFailure() const noexcept { return tls_->failure(); }
   void shutdownWrite() noexcept;
   bool isOpen() const noexcept { return open_; }
-  /// See Exchange::peerUid().
+  /// See ClientExchange::peerUid().
   std::optional<uid_t> peerUid() const noexcept;
   bool isEncrypted() const noexcept { return tls_ != nullptr; }
   /// True unless a TLS handshake is still to be completed.

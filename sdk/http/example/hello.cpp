@@ -8,7 +8,7 @@ using namespace matrixos::http;
 /// Greets on /hello and passes everything else on to 127.0.0.1:3000.
 struct Hello : Session {
   explicit Hello(std::shared_ptr<const Upstream> to) : upstream(std::move(to)) {}
-  void onRequest(Exchange &exchange) override {
+  void onRequest(ClientExchange &exchange) override {
     if (exchange.request().path() != "/hello") return exchange.forward(upstream);
     exchange.respond({200, "text/plain", "hello " + exchange.peer().ip() + "\n", {}});
   }

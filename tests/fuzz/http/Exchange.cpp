@@ -121,14 +121,14 @@ class Guide final : public Session, private BodyObserver {
 public:
   Guide(World &world, std::size_t client) : world_(world), client_(client) {}
 
-  void onRequest(Exchange &exchange) override;
-  void writeRequest(Exchange &exchange, HeadWriter &writer) override {
+  void onRequest(ClientExchange &exchange) override;
+  void writeRequest(ClientExchange &exchange, HeadWriter &writer) override {
     Session::writeRequest(exchange, writer);
     writer.field("X-Seq", name_);
   }
   void onRefused(int, const char *) override;
-  void onBody(Exchange &exchange, std::string_view piece, bool last) override;
-  void forward(Exchange &exchange, const std::shared_ptr<const Upstream> &upstream) {
+  void onBody(ClientExchange &exchange, std::string_view piece, bool last) override;
+  void forward(ClientExchange &exchange, const std::shared_ptr<const Upstream> &upstream) {
     exchange.forward(upstream, UINT64_MAX, this);
   }
 
@@ -211,7 +211,7 @@ private:
   bool reading_ = true;
 };
 
-void Guide::onRequest(Exchange &exchange) {
+void Guide::onRequest(ClientExchange &exchange) {
   Client &client = world_.client(client_);
   const RequestHead &head = exchange.request();
   name_ = std::to_string(client_) + "." + std::to_string(client.methods.size());
@@ -227,7 +227,7 @@ void Guide::onRequest(Exchange &exchange) {
   forward(exchange, world_.upstream(head.target.substr(0, 2) == "/2"));
 }
 
-void Guide::onBody(Exchange &exchange, std::string_view piece, bool last) {
+void Guide::onBody(ClientExchange &exchange, std::string_view piece, bool last) {
   Client &client = world_.client(client_);
   Observed &observed = client.observed.back();
   observed.request += piece;
@@ -409,20 +409,20 @@ void World::step(char op, std::string_view data) {
     if (!peers_.empty()) peer_ = (peer_ + 1) % peers_.size();
     return;
   case 'r': // what is held goes on
-    loop_->resume(client.held, [this](Exchange &held) { held.forward(toFirst_, UINT64_MAX, nullptr); });
+    loop_->resume(client.held, [this](ClientExchange &held) { held.forward(toFirst_, UINT64_MAX, nullptr); });
     break;
   case 'R': // whose body was not taken any further is
-    loop_->resume(client.held, [](Exchange &held) { held.readBody(512); });
+    loop_->resume(client.held, [](ClientExchange &held) { held.readBody(512); });
     break;
   case 'W': // what is held is answered in pieces
-    loop_->resume(client.held, [&client, text = std::string(data)](Exchange &held) {
+    loop_->resume(client.held, [&client, text = std::string(data)](ClientExchange &held) {
       held.begin({200, "text/plain", {}});
       client.observed.back().written += text;
       held.write(text);
     });
     break;
   case 'E':
-    loop_->resume(client.held, [](Exchange &held) { held.end(); });
+    loop_->resume(client.held, [](ClientExchange &held) { held.end(); });
     break;
   case 'q': // the name of the first upstream is known, for a second
     names_->answer({{first_.address()}, std::chrono::seconds(1)});

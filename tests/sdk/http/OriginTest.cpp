@@ -30,11 +30,14 @@ namespace {
 
 /// What the handlers of a test do and have seen; the loop and the test share it.
 struct Origin final : SessionFactory {
-  std::function<void(Exchange &)> onRequest = [](Exchange &exchange) { exchange.readBody(); };
-  std::function<void(Exchange &, std::string_view, bool)> onBody = [](Exchange &, std::string_view, bool) {};
-  std::function<void(Exchange &)> onWritable = [](Exchange &) {};
-  std::function<void(Exchange &)> onForwardFailed = [](Exchange &exchange) { exchange.respond({502, {}, {}, {}}); };
-  std::function<void(Exchange &)> onHoldTimeout = [](Exchange &exchange) { exchange.readBody(); };
+  std::function<void(ClientExchange &)> onRequest = [](ClientExchange &exchange) { exchange.readBody(); };
+  std::function<void(ClientExchange &, std::string_view, bool)> onBody = [](ClientExchange &, std::string_view, bool) {
+  };
+  std::function<void(ClientExchange &)> onWritable = [](ClientExchange &) {};
+  std::function<void(ClientExchange &)> onForwardFailed = [](ClientExchange &exchange) {
+    exchange.respond({502, {}, {}, {}});
+  };
+  std::function<void(ClientExchange &)> onHoldTimeout = [](ClientExchange &exchange) { exchange.readBody(); };
 
   std::mutex mutex;
   std::string body;
@@ -48,11 +51,11 @@ struct Origin final : SessionFactory {
 
   struct ThisSession final : Session {
     explicit ThisSession(Origin &of) : origin(of) {}
-    void onRequest(Exchange &exchange) override {
+    void onRequest(ClientExchange &exchange) override {
       origin.loop = &exchange.loop();
       origin.onRequest(exchange);
     }
-    void onBody(Exchange &exchange, std::string_view piece, bool last) override {
+    void onBody(ClientExchange &exchange, std::string_view piece, bool last) override {
       {
         const std::lock_guard lock(origin.mutex);
         origin.body += piece;
@@ -61,12 +64,12 @@ struct Origin final : SessionFactory {
       if (last) ++origin.ends;
       origin.onBody(exchange, piece, last);
     }
-    void onWritable(Exchange &exchange) override { origin.onWritable(exchange); }
-    void onForwardFailed(Exchange &exchange, ForwardFailure) override { origin.onForwardFailed(exchange); }
-    void onHoldTimeout(Exchange &exchange) override { origin.onHoldTimeout(exchange); }
-    void onGone(Exchange &) override { ++origin.gone; }
+    void onWritable(ClientExchange &exchange) override { origin.onWritable(exchange); }
+    void onForwardFailed(ClientExchange &exchange, ForwardFailure) override { origin.onForwardFailed(exchange); }
+    void onHoldTimeout(ClientExchange &exchange) override { origin.onHoldTimeout(exchange); }
+    void onGone(ClientExchange &) override { ++origin.gone; }
     void onRefused(int, const char *) override { ++origin.refused; }
-    void onFinished(Exchange &, const Summary &summary) override {
+    void onFinished(ClientExchange &, const Summary &summary) override {
       const std::lock_guard lock(origin.mutex);
       origin.finished.push_back(summary);
     }
@@ -92,7 +95,7 @@ struct Origin final : SessionFactory {
 
 /// Answers with what it was sent, once it has all of it.
 void echo(Origin &origin) {
-  origin.onBody = [&origin](Exchange &exchange, std::string_view, bool last) {
+  origin.onBody = [&origin](ClientExchange &exchange, std::string_view, bool last) {
     if (!last) return;
     std::string body;
     {
@@ -196,7 +199,7 @@ TEST_CASE("a body arrives in pieces, whatever its framing and however it is cut,
 
 TEST_CASE("a session that holds is brought no more, and the client waits until it goes on") {
   Origin origin;
-  origin.onBody = [&](Exchange &exchange, std::string_view, bool last) {
+  origin.onBody = [&](ClientExchange &exchange, std::string_view, bool last) {
     if (last) return exchange.respond({204, {}, {}, {}});
     origin.ticket = exchange.hold(60s);
   };
@@ -221,7 +224,7 @@ TEST_CASE("a session that holds is brought no more, and the client waits until i
   CHECK(sent < size);
   while (origin.ends == 0) {
     const int pieces = origin.pieces;
-    origin.loop.load()->resume(origin.ticket, [](Exchange &exchange) { exchange.readBody(); });
+    origin.loop.load()->resume(origin.ticket, [](ClientExchange &exchange) { exchange.readBody(); });
     REQUIRE(eventually([&] { return origin.pieces > pieces || origin.ends != 0; }));
   }
   sender.join();
@@ -231,7 +234,7 @@ TEST_CASE("a session that holds is brought no more, and the client waits until i
 
 TEST_CASE("bodies that are too large, malformed, cut or too slow are refused, and the connection ends") {
   Origin origin;
-  origin.onRequest = [](Exchange &exchange) { exchange.readBody(10); };
+  origin.onRequest = [](ClientExchange &exchange) { exchange.readBody(10); };
   ServerOptions options = oneLoop();
   options.timeouts.requestBody = 200ms;
   options.minBodyRate = 1000;
@@ -271,7 +274,7 @@ TEST_CASE("100-continue is sent when the body is asked for, and only when the cl
   Origin origin;
   echo(origin);
   std::atomic<bool> refuse{false};
-  origin.onRequest = [&](Exchange &exchange) {
+  origin.onRequest = [&](ClientExchange &exchange) {
     refuse ? exchange.respond({403, "text/plain", "no", {}}) : exchange.readBody();
   };
   Running running(origin);
@@ -294,7 +297,7 @@ TEST_CASE("100-continue is sent when the body is asked for, and only when the cl
 TEST_CASE("an answer in pieces is chunked, has its length, or ends with the connection") {
   Origin origin;
   std::atomic<bool> announced{false};
-  origin.onRequest = [&](Exchange &exchange) {
+  origin.onRequest = [&](ClientExchange &exchange) {
     exchange.begin({200, "text/plain", {{"X-A", "b"}}, announced ? std::optional<std::uint64_t>(12) : std::nullopt});
     CHECK(exchange.write("first "));
     CHECK(exchange.write(""));
@@ -329,7 +332,7 @@ TEST_CASE("an answer that is longer or shorter than announced is never taken for
   for (const bool longer : {true, false}) {
     CAPTURE(longer);
     Origin origin;
-    origin.onRequest = [&](Exchange &exchange) {
+    origin.onRequest = [&](ClientExchange &exchange) {
       exchange.begin({200, "text/plain", {}, 5});
       exchange.write(longer ? "123456" : "1234");
       exchange.end();
@@ -350,7 +353,7 @@ TEST_CASE("a slow reader holds the session back; nothing is lost, and what waits
   std::atomic<std::size_t> written{0};
   std::atomic<std::size_t> mostWaiting{0};
   std::atomic<int> pauses{0};
-  const auto more = [&](Exchange &exchange) {
+  const auto more = [&](ClientExchange &exchange) {
     while (written < kAll) {
       const bool on = exchange.write(std::string(kPiece, static_cast<char>('a' + written / kPiece % 26)));
       written += kPiece;
@@ -362,7 +365,7 @@ TEST_CASE("a slow reader holds the session back; nothing is lost, and what waits
     }
     exchange.end();
   };
-  origin.onRequest = [&](Exchange &exchange) {
+  origin.onRequest = [&](ClientExchange &exchange) {
     exchange.begin({200, "text/plain", {}, kAll});
     more(exchange);
   };
@@ -386,12 +389,12 @@ TEST_CASE("a slow reader holds the session back; nothing is lost, and what waits
 
 TEST_CASE("a client that takes nothing is given up, one that leaves is noticed, and neither gets a good end") {
   Origin origin;
-  const auto flood = [](Exchange &exchange) {
+  const auto flood = [](ClientExchange &exchange) {
     while (exchange.write(std::string(65536, 'x'))) {
     }
   };
   std::atomic<bool> writes{true};
-  origin.onRequest = [&](Exchange &exchange) {
+  origin.onRequest = [&](ClientExchange &exchange) {
     exchange.begin({200, "text/plain", {}});
     if (writes) flood(exchange);
   };
@@ -418,20 +421,20 @@ TEST_CASE("a client that takes nothing is given up, one that leaves is noticed, 
 
 TEST_CASE("an answer in pieces goes on under its ticket, while the next request waits behind it") {
   Origin origin;
-  origin.onRequest = [&](Exchange &exchange) { origin.ticket = exchange.hold(60s); };
+  origin.onRequest = [&](ClientExchange &exchange) { origin.ticket = exchange.hold(60s); };
   Running running(origin);
   const auto client = running.connect();
   REQUIRE(sendAll(client.get(), "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"));
   REQUIRE(eventually([&] { return origin.ticket != 0; }));
   const std::uint64_t first = origin.ticket;
   Loop &loop = *origin.loop.load();
-  loop.resume(first, [](Exchange &exchange) { exchange.begin({200, "text/plain", {}, 4}); });
-  loop.resume(first, [](Exchange &exchange) { exchange.write("one "); });
-  loop.resume(first, [](Exchange &exchange) { exchange.end(); });
+  loop.resume(first, [](ClientExchange &exchange) { exchange.begin({200, "text/plain", {}, 4}); });
+  loop.resume(first, [](ClientExchange &exchange) { exchange.write("one "); });
+  loop.resume(first, [](ClientExchange &exchange) { exchange.end(); });
   CHECK(readAnswer(client.get()).find("one ") != std::string::npos);
   REQUIRE(eventually([&] { return origin.ticket != first; }));
-  loop.resume(first, [](Exchange &exchange) { exchange.respond({200, "text/plain", "of the past", {}}); });
-  loop.resume(origin.ticket, [](Exchange &exchange) { exchange.respond({200, "text/plain", "two", {}}); });
+  loop.resume(first, [](ClientExchange &exchange) { exchange.respond({200, "text/plain", "of the past", {}}); });
+  loop.resume(origin.ticket, [](ClientExchange &exchange) { exchange.respond({200, "text/plain", "two", {}}); });
   const std::string second = readAnswer(client.get());
   CHECK(second.substr(second.size() - 3) == "two");
 }
@@ -460,10 +463,10 @@ TEST_CASE("a body that was taken is sent on, and once more elsewhere when the fi
   };
   Origin origin;
   const std::string large = std::string(3'000'000, 'b') + "last";
-  origin.onBody = [&](Exchange &exchange, std::string_view, bool last) {
+  origin.onBody = [&](ClientExchange &exchange, std::string_view, bool last) {
     if (last) exchange.forwardTaken(to(first.port()), large);
   };
-  origin.onForwardFailed = [&](Exchange &exchange) { exchange.forwardTaken(to(second.port()), large); };
+  origin.onForwardFailed = [&](ClientExchange &exchange) { exchange.forwardTaken(to(second.port()), large); };
   Running running(origin);
   const auto client = running.connect();
   REQUIRE(
@@ -484,7 +487,7 @@ TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
   matrixos::test::TempDir dir;
   const std::string path = (dir / "x.sock").string();
   Origin origin;
-  origin.onRequest = [](Exchange &exchange) {
+  origin.onRequest = [](ClientExchange &exchange) {
     const auto uid = exchange.peerUid();
     exchange.respond({200,
                       "text/plain",
@@ -511,7 +514,7 @@ TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
 
 TEST_CASE("when connections run out, the one that has been idle for longest makes room, and a busy one does not") {
   Origin origin;
-  origin.onRequest = [&](Exchange &exchange) {
+  origin.onRequest = [&](ClientExchange &exchange) {
     if (exchange.request().path() == "/hold") return void(origin.ticket = exchange.hold(60s));
     exchange.respond({200, "text/plain", "ok", {}});
   };
@@ -537,6 +540,6 @@ TEST_CASE("when connections run out, the one that has been idle for longest make
   CHECK(readAll(older.get()).empty());
   get(younger.get());
   CHECK(readAnswer(younger.get()).substr(0, 12) == "HTTP/1.1 200");
-  origin.loop.load()->resume(origin.ticket, [](Exchange &exchange) { exchange.respond({200, {}, {}, {}}); });
+  origin.loop.load()->resume(origin.ticket, [](ClientExchange &exchange) { exchange.respond({200, {}, {}, {}}); });
   CHECK(readAnswer(busy.get()).substr(0, 12) == "HTTP/1.1 200");
 }

@@ -42,17 +42,17 @@ class Stand::Forwarding final : public Session, private BodyObserver {
 public:
   explicit Forwarding(Stand &stand) : stand_(stand) {}
 
-  void onRequest(Exchange &exchange) override {
+  void onRequest(ClientExchange &exchange) override {
     note_ = {};
     const bool second = exchange.request().target.substr(0, 2) == "/2";
     exchange.forward(second ? stand_.options_.second : stand_.upstream_, UINT64_MAX,
                      stand_.options_.observe ? this : nullptr);
   }
-  void onForwardFailed(Exchange &exchange, ForwardFailure failure) override {
+  void onForwardFailed(ClientExchange &exchange, ForwardFailure failure) override {
     note_.failures.push_back(failure);
     Session::onForwardFailed(exchange, failure);
   }
-  void onFinished(Exchange &, const Summary &summary) override {
+  void onFinished(ClientExchange &, const Summary &summary) override {
     note_.summary = summary;
     const std::lock_guard lock(stand_.mutex_);
     stand_.notes_.push_back(std::move(note_));

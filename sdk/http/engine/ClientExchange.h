@@ -1,4 +1,4 @@
-/// http/engine/Exchange.h: one request and the ways to answer it.
+/// http/engine/ClientExchange.h: one request and the ways to answer it.
 #pragma once
 
 #include <matrixos/address.hpp>
@@ -58,7 +58,7 @@ struct Summary {
 
 /// One request, to be answered exactly once: with respond(), with forward(), or with begin(), write() … end(). Now, or
 /// after hold() or readBody(). Loop thread only.
-class Exchange {
+class ClientExchange {
 public:
   /// Spans into the connection's buffer, valid until the exchange ends or becomes a tunnel.
   virtual RequestHead &request() noexcept = 0;
@@ -105,7 +105,7 @@ public:
   virtual void abort(const char *reason) = 0;
 
 protected:
-  ~Exchange() = default;
+  ~ClientExchange() = default;
 };
 
 } // namespace matrixos::http
