@@ -29,6 +29,8 @@ enum class Function : std::uint8_t {
   VolumeTrash,
   VolumeSnapshot,
   Endpoints,
+  StartDescribed,
+  VolumeRemoveIfEmpty,
 };
 
 /// Whether a call that was in a process when that died may be made again in the next one. README.md argues each.
@@ -44,7 +46,7 @@ struct FunctionInfo {
   Repeat repeat;
 };
 
-constexpr std::array<FunctionInfo, 20> kFunctions{{
+constexpr std::array<FunctionInfo, 22> kFunctions{{
     {"start() of the plugin", Repeat::Never},
     {"stop() of the plugin", Repeat::Never},
     {"reconfigure()", Repeat::Always},
@@ -65,6 +67,8 @@ constexpr std::array<FunctionInfo, 20> kFunctions{{
     {"volume_trash()", Repeat::WithOperationId},
     {"volume_snapshot()", Repeat::WithOperationId},
     {"endpoints()", Repeat::Always},
+    {"start_described()", Repeat::WithOperationId},
+    {"volume_remove_if_empty()", Repeat::WithOperationId},
 }};
 
 constexpr const FunctionInfo &infoOf(Function function) {

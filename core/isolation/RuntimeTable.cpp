@@ -66,6 +66,12 @@ RuntimeTable::RuntimeTable(CallTable &calls, std::uint16_t slot, std::uint32_t m
   table_.endpoints = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
     return of(self).run(Function::Endpoints, call, e, ref, {}, 0, out);
   };
+  table_.start_described = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
+    return of(self).run(Function::StartDescribed, call, e, ref, {}, 0, out);
+  };
+  table_.volume_remove_if_empty = [](void *self, const mos_call *call, mos_str volume, mos_error *e) {
+    return of(self).run(Function::VolumeRemoveIfEmpty, call, e, volume);
+  };
 }
 
 } // namespace matrixos::isolation

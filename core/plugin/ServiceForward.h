@@ -75,7 +75,9 @@ Wanted argumentOf(First first, Rest... rest) {
 template <typename Table, auto Member, typename... Args>
 mos_status callTable(const ServiceProvider &provider, const char *name, mos_error *error, Args... args) {
   const auto *table = static_cast<const Table *>(provider.table);
-  const auto function = table->*Member;
+  const auto *end = reinterpret_cast<const char *>(&(table->*Member) + 1);
+  const bool there = end - reinterpret_cast<const char *>(table) <= std::ptrdiff_t{table->struct_size};
+  const auto function = there ? table->*Member : nullptr;
   if (function == nullptr) {
     return fail(error, Status::Unimplemented,
                 "the plugin " + std::string(provider.tag->id) + " has no " + name + " in its table", "UNIMPLEMENTED");

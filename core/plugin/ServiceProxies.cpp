@@ -49,10 +49,22 @@ public:
     FORWARD(mos_runtime_v1, volume_trash);
     FORWARD(mos_runtime_v1, volume_snapshot);
     FORWARD(mos_runtime_v1, endpoints);
+    FORWARD(mos_runtime_v1, volume_remove_if_empty);
+    table_.start_described = &startDescribed;
   }
   const void *table() const noexcept override { return &table_; }
 
 private:
+  /// A runtime of minor 0 is asked twice.
+  static mos_status startDescribed(void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *error) {
+    using Both = Forward<&mos_runtime_v1::start_described, "start_described">;
+    mos_status status = Both::call(self, call, ref, out, error);
+    if (status != MOS_UNIMPLEMENTED) return status;
+    status = Forward<&mos_runtime_v1::start, "start">::call(self, call, ref, error);
+    if (status != MOS_OK) return status;
+    return Forward<&mos_runtime_v1::inspect, "inspect">::call(self, call, ref, out, error);
+  }
+
   mos_runtime_v1 table_{};
 };
 
@@ -198,7 +210,7 @@ std::unique_ptr<ServiceProxy> makeServiceProxy(ServicePoint &point, const Servic
 }
 
 std::uint32_t knownTableSize(const std::string &service) {
-  if (service == MOS_RUNTIME_1) return sizeof(mos_runtime_v1);
+  if (service == MOS_RUNTIME_1) return offsetof(mos_runtime_v1, start_described); // minor 0
   if (service == MOS_ORCHESTRATOR_1) return sizeof(mos_orchestrator_v1);
   if (service == MOS_LIFECYCLE_1) return sizeof(mos_lifecycle_v1);
   return 0;

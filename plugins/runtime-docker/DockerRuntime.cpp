@@ -123,7 +123,14 @@ ContainerInfo DockerRuntime::require(const Call &call, const std::string &ref) {
 }
 
 void DockerRuntime::start(const Call &call, std::string_view ref) {
-  const std::string name(ref);
+  startVerified(call, std::string(ref));
+}
+
+std::string DockerRuntime::startDescribed(const Call &call, std::string_view ref) {
+  return json::dump(*describe(startVerified(call, std::string(ref))));
+}
+
+ContainerInfo DockerRuntime::startVerified(const Call &call, const std::string &name) {
   try {
     betweenStates(call, name, [&] { startOnce(call, name); });
   } catch (const EngineRefusal &e) {
@@ -135,7 +142,7 @@ void DockerRuntime::start(const Call &call, std::string_view ref) {
       throw;
     }
   }
-  verifyRunning(call, name);
+  return verifyRunning(call, name);
 }
 
 /// Another program may be creating our network at this moment, which Docker lets it do twice for an instant.
@@ -171,11 +178,14 @@ void DockerRuntime::startOnce(const Call &call, const std::string &ref) {
   }
 }
 
-void DockerRuntime::verifyRunning(const Call &call, const std::string &ref) {
+ContainerInfo DockerRuntime::verifyRunning(const Call &call, const std::string &ref) {
   forgetOccupied(ref);
-  const ContainerInfo info = require(call, ref);
-  if (info.state == "running") return;
-  if (info.state == "paused") return unpause(call, ref);
+  ContainerInfo info = require(call, ref);
+  if (info.state == "paused") {
+    unpause(call, ref);
+    info = require(call, ref);
+  }
+  if (info.state == "running") return info;
   std::string why = info.oomKilled ? ", killed for lack of memory" : "";
   if (!info.error.empty()) why += ", " + info.error;
   const std::string lines = lastLines(call, ref);
@@ -369,6 +379,10 @@ std::string DockerRuntime::volumeEnsure(const Call &, std::string_view requestJs
 
 void DockerRuntime::volumeTrash(const Call &, std::string_view volume, std::string_view as) {
   volumes_.trash(std::string(volume), std::string(as));
+}
+
+void DockerRuntime::volumeRemoveIfEmpty(const Call &, std::string_view volume) {
+  volumes_.removeIfEmpty(std::string(volume));
 }
 
 void DockerRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {

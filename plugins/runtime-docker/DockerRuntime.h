@@ -39,6 +39,8 @@ public:
   void volumeTrash(const Call &call, std::string_view volume, std::string_view as) override;
   void volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) override;
   std::string endpoints(const Call &call, std::string_view ref) override;
+  std::string startDescribed(const Call &call, std::string_view ref) override;
+  void volumeRemoveIfEmpty(const Call &call, std::string_view volume) override;
 
   /// Asks the engine who it is; for the health probe.
   EngineVersion version(const Call &call) { return api_.version(call); }
@@ -61,11 +63,12 @@ private:
   void repairNetworks(const Call &call, const std::string &ref);
 
   // Starting.
+  ContainerInfo startVerified(const Call &call, const std::string &ref);
   void startOnce(const Call &call, const std::string &ref);
   void forgetOccupied(const std::string &ref);
   void stopOnce(const Call &call, const std::string &name, std::chrono::milliseconds grace);
   void startUnambiguously(const Call &call, const std::string &ref);
-  void verifyRunning(const Call &call, const std::string &ref);
+  ContainerInfo verifyRunning(const Call &call, const std::string &ref);
   std::string lastLines(const Call &call, const std::string &ref);
 
   const Settings &settings_;

@@ -16,6 +16,7 @@ public:
   bool ensure(const std::string &path) const { return volumes().ensure(path); }
   void check(const std::string &path) const { volumes().check(path); }
   void trash(const std::string &path, const std::string &as) const { volumes().trash(path, as); }
+  void removeIfEmpty(const std::string &path) const { volumes().removeIfEmpty(path); }
   void snapshot(const Call &call, const std::string &path, const std::string &as) const {
     volumes().snapshot(call, path, as);
   }

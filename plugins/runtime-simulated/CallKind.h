@@ -8,7 +8,7 @@
 
 namespace matrixos::simulated {
 
-/// The functions of matrixos.runtime/1, in the order of its table.
+/// The functions of matrixos.runtime/1, in the order of its table; start_described() is a Start.
 enum class CallKind : std::uint8_t {
   Capabilities,
   Pull,
@@ -27,13 +27,14 @@ enum class CallKind : std::uint8_t {
   VolumeTrash,
   VolumeSnapshot,
   Endpoints,
+  VolumeRemoveIfEmpty,
 };
 
 /// As they are called in abi/runtime.h, in fault scripts and in metrics.
-constexpr std::array<std::string_view, 17> kCallNames{
-    "capabilities", "pull",          "create",       "start",           "stop",     "remove",
-    "inspect",      "list",          "logs",         "stats",           "pause",    "unpause",
-    "events",       "volume_ensure", "volume_trash", "volume_snapshot", "endpoints"};
+constexpr std::array<std::string_view, 18> kCallNames{
+    "capabilities", "pull",          "create",       "start",           "stop",      "remove",
+    "inspect",      "list",          "logs",         "stats",           "pause",     "unpause",
+    "events",       "volume_ensure", "volume_trash", "volume_snapshot", "endpoints", "volume_remove_if_empty"};
 
 constexpr std::size_t indexOf(CallKind kind) noexcept {
   return static_cast<std::size_t>(kind);

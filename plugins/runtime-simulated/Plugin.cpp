@@ -117,7 +117,8 @@ Pace readPace(const Config &config) {
   read("pause_latency", {CallKind::Pause, CallKind::Unpause});
   read("inspect_latency", {CallKind::Inspect, CallKind::Endpoints, CallKind::Stats});
   read("list_latency", {CallKind::List});
-  read("volume_latency", {CallKind::VolumeEnsure, CallKind::VolumeTrash, CallKind::VolumeSnapshot});
+  read("volume_latency",
+       {CallKind::VolumeEnsure, CallKind::VolumeTrash, CallKind::VolumeSnapshot, CallKind::VolumeRemoveIfEmpty});
   return pace;
 }
 

@@ -394,6 +394,14 @@ void SimulatedEngine::trashVolume(const std::string &volume, const std::string &
   state_.volumes.erase(found);
 }
 
+void SimulatedEngine::removeVolume(const std::string &volume) {
+  const std::lock_guard lock(mutex_);
+  const auto found = state_.volumes.find(volume);
+  if (found == state_.volumes.end()) return;
+  write({EngineState::volumeGoneRecord(volume)});
+  state_.volumes.erase(found);
+}
+
 void SimulatedEngine::snapshotVolume(const std::string &volume, const std::string &as) {
   if (!isEngineName(as))
     throw Error(Status::InvalidArgument, "\"" + as + "\" is no name for a copy of a volume", "BAD_VOLUME");

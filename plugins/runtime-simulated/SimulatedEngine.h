@@ -83,6 +83,7 @@ public:
   std::pair<std::string, bool> ensureVolume(const std::string &name, const std::string &hostPath,
                                             std::string_view operationId);
   void trashVolume(const std::string &volume, const std::string &as);
+  void removeVolume(const std::string &volume); ///< empty always: instances write nothing
   void snapshotVolume(const std::string &volume, const std::string &as);
 
   // What happens behind the caller's back.

@@ -191,13 +191,22 @@ std::string SimulatedRuntime::create(const Call &call, std::string_view specJson
 }
 
 void SimulatedRuntime::start(const Call &call, std::string_view ref) {
-  perform(CallKind::Start, call, subjectOf(ref), [&](const Step &step) {
-    engine_.start(ref);
-    if (!step.exits) return;
-    engine_.die(ref, 1, false, SimulatedEngine::Again::Never);
-    throw Error(Status::FailedPrecondition,
-                std::string(ref) + " ended right after its start with exit code 1; see its log", "EXITED_AT_START");
+  perform(CallKind::Start, call, subjectOf(ref), [&](const Step &step) { startNow(ref, step); });
+}
+
+std::string SimulatedRuntime::startDescribed(const Call &call, std::string_view ref) {
+  return perform(CallKind::Start, call, subjectOf(ref), [&](const Step &step) {
+    startNow(ref, step);
+    return engine_.inspect(ref);
   });
+}
+
+void SimulatedRuntime::startNow(std::string_view ref, const Step &step) {
+  engine_.start(ref);
+  if (!step.exits) return;
+  engine_.die(ref, 1, false, SimulatedEngine::Again::Never);
+  throw Error(Status::FailedPrecondition,
+              std::string(ref) + " ended right after its start with exit code 1; see its log", "EXITED_AT_START");
 }
 
 void SimulatedRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
@@ -283,6 +292,12 @@ void SimulatedRuntime::volumeTrash(const Call &call, std::string_view volume, st
   if (!engine_.options().volumes) throw unimplemented("volumes");
   perform(CallKind::VolumeTrash, call, volume,
           [&](const Step &) { engine_.trashVolume(std::string(volume), std::string(as)); });
+}
+
+void SimulatedRuntime::volumeRemoveIfEmpty(const Call &call, std::string_view volume) {
+  if (!engine_.options().volumes) throw unimplemented("volumes");
+  perform(CallKind::VolumeRemoveIfEmpty, call, volume,
+          [&](const Step &) { engine_.removeVolume(std::string(volume)); });
 }
 
 void SimulatedRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {

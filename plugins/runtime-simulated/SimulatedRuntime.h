@@ -58,6 +58,8 @@ public:
   void volumeTrash(const Call &call, std::string_view volume, std::string_view as) override;
   void volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) override;
   std::string endpoints(const Call &call, std::string_view ref) override;
+  std::string startDescribed(const Call &call, std::string_view ref) override;
+  void volumeRemoveIfEmpty(const Call &call, std::string_view volume) override;
 
 private:
   struct Counter {
@@ -80,6 +82,7 @@ private:
   }
   std::optional<InjectedFault> meet(CallKind kind, const Call &call, std::string_view subject);
   Pace pace() const;
+  void startNow(std::string_view ref, const Step &step);
   std::string subjectOf(std::string_view ref) { return engine_.nameOf(ref); }
   std::string fetch(const Call &call, const std::string &image, const Step &step, const ItemFn &progress);
 

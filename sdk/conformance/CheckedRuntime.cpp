@@ -292,5 +292,13 @@ Answer CheckedRuntime::volumeSnapshot(const std::string &volume, const std::stri
 Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
   return make("endpoints", inQuotes(ref), how, {}, table_->endpoints, toAbi(ref));
 }
+Answer CheckedRuntime::startDescribed(const std::string &ref, const How &how) {
+  const bool has = MOS_HAS(table_, mos_runtime_v1, start_described);
+  return textByRef("start_described", has ? table_->start_described : nullptr, ref, how);
+}
+Answer CheckedRuntime::volumeRemoveIfEmpty(const std::string &volume, const How &how) {
+  const bool has = MOS_HAS(table_, mos_runtime_v1, volume_remove_if_empty);
+  return byRef("volume_remove_if_empty", has ? table_->volume_remove_if_empty : nullptr, volume, how);
+}
 
 } // namespace matrixos::conformance

@@ -91,6 +91,8 @@ public:
   Answer volumeTrash(const std::string &volume, const std::string &as, const How &how = {});
   Answer volumeSnapshot(const std::string &volume, const std::string &as, const How &how = {});
   Answer endpoints(const std::string &ref, const How &how = {});
+  Answer startDescribed(const std::string &ref, const How &how = {});
+  Answer volumeRemoveIfEmpty(const std::string &volume, const How &how = {});
 
   /// Forgets the calls recorded so far; what was broken stays known.
   void beginCase();

@@ -231,7 +231,7 @@ void HostTables::fillServices() {
     return hosted(self, error, [&](HostTables &t) {
       const std::size_t slot = t.slotOf(service, instance);
       const auto *runtime = static_cast<const mos_runtime_v1 *>(table);
-      if (runtime == nullptr || runtime->struct_size < sizeof(mos_runtime_v1)) {
+      if (runtime == nullptr || runtime->struct_size < offsetof(mos_runtime_v1, start_described)) {
         throw Error(Status::InvalidArgument, "the table of " MOS_RUNTIME_1 " is too small", "SERVICE_TABLE");
       }
       ProvideFrame frame;

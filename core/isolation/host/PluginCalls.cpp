@@ -216,6 +216,10 @@ mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf 
     return with(r.volume_snapshot, first, second);
   case Function::Endpoints:
     return with(r.endpoints, first, out);
+  case Function::StartDescribed:
+    return with(MOS_HAS(&r, mos_runtime_v1, start_described) ? r.start_described : nullptr, first, out);
+  case Function::VolumeRemoveIfEmpty:
+    return with(MOS_HAS(&r, mos_runtime_v1, volume_remove_if_empty) ? r.volume_remove_if_empty : nullptr, first);
   default:
     return fail(error, Status::Internal, "no function of a runtime");
   }

@@ -80,6 +80,19 @@ void unknownMembers(CaseSession &t) {
   t.expectState(ref, {"created"}, "create() with a member nobody knows");
 }
 
+void startDescribed(CaseSession &t) {
+  const std::string ref = t.create(t.spec(t.name()));
+  const Answer answer = t.rt().startDescribed(ref, t.how(t.operation()));
+  t.unlessUnimplemented(answer, "start_described");
+  t.ok(answer, "start_described()");
+  const Json now = t.inspect(ref);
+  for (const char *key : {"ref", "name", "state", "image", "labels", "createdAt", "startedAt", "endpoints"})
+    t.expect(answer.json.value(key, Json()) == now.value(key, Json()),
+             std::string("\"") + key + "\" as in " + now.dump(), answer.out);
+  t.expectState(ref, {"running"}, "start_described()");
+  t.ok(t.rt().startDescribed(ref, t.how(t.operation())), "start_described() of what runs");
+}
+
 void nameIsFreeAgain(CaseSession &t) {
   const std::string name = t.name();
   t.remove(t.running(t.spec(name, "a")));
@@ -108,6 +121,8 @@ void addLifecycle(CaseList &list) {
                   "runtime.h: unknown members are ignored by both sides", kCore, unknownMembers});
   list.push_back({"lifecycle.name-again", "a removed instance's name can be used for another",
                   "runtime.h remove(): removes the container", kCore, nameIsFreeAgain});
+  list.push_back({"lifecycle.start-described", "a start answers what inspect() says right after it",
+                  "runtime.h start_described()", kOptional, startDescribed});
 }
 
 } // namespace matrixos::conformance

@@ -120,6 +120,24 @@ void snapshot(CaseSession &t) {
            "it has changed");
 }
 
+void removeIfEmpty(CaseSession &t) {
+  const Volume volume = makeVolume(t);
+  const auto remove = [&] { return t.rt().volumeRemoveIfEmpty(volume.ref, t.how(t.operation())); };
+  if (volume.onHost()) {
+    write(volume.hostPath() / "kept.txt", "precious");
+    const Answer answer = remove();
+    t.unlessUnimplemented(answer, "volume_remove_if_empty");
+    t.refused(answer, {MOS_FAILED_PRECONDITION}, "volume_remove_if_empty() of one that holds a file");
+    t.expect(fs::remove(volume.hostPath() / "kept.txt"), "the file where it was", "it is gone");
+  }
+  const Answer answer = remove();
+  t.unlessUnimplemented(answer, "volume_remove_if_empty");
+  t.ok(answer, "volume_remove_if_empty() of an empty one");
+  t.ok(remove(), "volume_remove_if_empty() of what is absent");
+  const Answer fresh = t.rt().volumeEnsure(volume.request().dump(), t.how(t.operation()));
+  t.expect(fresh.json.value("created", false), "\"created\": true after volume_remove_if_empty()", fresh.text());
+}
+
 /// Names that would lead out of the place where volumes lie.
 void names(CaseSession &t) {
   const Volume volume = makeVolume(t);
@@ -151,6 +169,8 @@ void addVolumes(CaseList &list) {
   list.push_back({"volumes.trash", "trashed data is out of the way and can be got back", kVolumes, kOptional, trash});
   list.push_back(
       {"volumes.snapshot", "a snapshot is equal and leaves the volume alone", kVolumes, kOptional, snapshot});
+  list.push_back({"volumes.remove-if-empty", "an empty volume is removed, and no other",
+                  "runtime.h volume_remove_if_empty()", kOptional, removeIfEmpty});
   list.push_back({"volumes.names", "names that lead elsewhere are refused", kVolumes, kOptional, names});
 }
 

@@ -51,6 +51,9 @@ public:
   /// Moves the user's directory to the trash, in one rename. Absent already is success; a name that is taken gets a
   /// number.
   void trash(const std::string &path, const std::string &as) const;
+  /// Removes an empty volume, and the user's directory when it was the last there. Absent already is success;
+  /// FailedPrecondition when the volume holds something.
+  void removeIfEmpty(const std::string &path) const;
   /// Copies the user's directory. Existing already is success; a copy that was cut short is started anew.
   void snapshot(const Call &call, const std::string &path, const std::string &as) const;
 
@@ -228,6 +231,20 @@ inline void DirectoryVolumes::trash(const std::string &path, const std::string &
       throw volumes::osError(place.userPath() + " cannot be moved to the trash", errno);
   }
   throw Error(Status::AlreadyExists, trashPath + " is full of data named " + as, "VOLUME_IO");
+}
+
+inline void DirectoryVolumes::removeIfEmpty(const std::string &path) const {
+  const Place place = placeOf(path);
+  const FileDescriptor users = place.openUsers(false);
+  bool made = false;
+  FileDescriptor user;
+  if (users) user = volumes::openDirectory(users.get(), place.user, false, made, place.userPath());
+  if (!user) return;
+  if (::unlinkat(user.get(), place.name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    throw volumes::osError("the volume " + path + " cannot be removed", errno);
+  // What else lies there keeps its folder.
+  static_cast<void>(::unlinkat(users.get(), place.user.c_str(), AT_REMOVEDIR));
+  volumes::sync(users.get(), place.users);
 }
 
 inline void DirectoryVolumes::snapshot(const Call &call, const std::string &path, const std::string &as) const {

@@ -119,6 +119,7 @@ public:
   void volumeTrash(const Call &call, std::string_view volume, std::string_view as) final;
   void volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) final;
   std::string endpoints(const Call &call, std::string_view ref) final;
+  void volumeRemoveIfEmpty(const Call &call, std::string_view volume) final;
 
 protected:
   // ---- what an author writes

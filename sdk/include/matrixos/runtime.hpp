@@ -55,6 +55,12 @@ public:
     throw unimplemented("volume snapshots");
   }
   virtual std::string endpoints(const Call &call, std::string_view ref) = 0;
+  /// Override it where the description is known after a start without asking again.
+  virtual std::string startDescribed(const Call &call, std::string_view ref) {
+    start(call, ref);
+    return inspect(call, ref);
+  }
+  virtual void volumeRemoveIfEmpty(const Call &, std::string_view /*volume*/) { throw unimplemented("volumes"); }
 
 protected:
   static Error unimplemented(const std::string &what) {
@@ -121,6 +127,12 @@ private:
     };
     table_.endpoints = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
       return guarded(e, [&] { giveBuffer(out, of(self).endpoints(Call(call), fromAbi(ref))); });
+    };
+    table_.start_described = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
+      return guarded(e, [&] { giveBuffer(out, of(self).startDescribed(Call(call), fromAbi(ref))); });
+    };
+    table_.volume_remove_if_empty = [](void *self, const mos_call *call, mos_str volume, mos_error *e) {
+      return guarded(e, [&] { of(self).volumeRemoveIfEmpty(Call(call), fromAbi(volume)); });
     };
   }
 
@@ -193,6 +205,20 @@ public:
   }
   std::string endpoints(const mos_call *call, std::string_view ref) const {
     return text([&](mos_buf *out, mos_error *e) { return t_->endpoints(t_->self, call, toAbi(ref), out, e); });
+  }
+  /// start() and inspect() in one call; in two with a host of minor 0.
+  std::string startDescribed(const mos_call *call, std::string_view ref) const {
+    if (MOS_HAS(t_, mos_runtime_v1, start_described))
+      return text([&](mos_buf *out, mos_error *e) { return t_->start_described(t_->self, call, toAbi(ref), out, e); });
+    start(call, ref);
+    return inspect(call, ref);
+  }
+  void volumeRemoveIfEmpty(const mos_call *call, std::string_view volume) const {
+    check([&](mos_error *e) {
+      return MOS_HAS(t_, mos_runtime_v1, volume_remove_if_empty)
+                 ? t_->volume_remove_if_empty(t_->self, call, toAbi(volume), e)
+                 : fail(e, Status::Unimplemented, "this runtime removes no empty volumes", "UNIMPLEMENTED");
+    });
   }
 
 private:

@@ -74,8 +74,8 @@ seed() {
 }
 
 total=0
-raiseHost='s/(MOS_HOST_MINOR) 0/\1 1/'
-raiseRuntime='s/(MOS_RUNTIME_1_MINOR) 0/\1 1/'
+raiseHost='s/(MOS_HOST_MINOR) 1/\1 2/'
+raiseRuntime='s/(MOS_RUNTIME_1_MINOR) 1/\1 2/'
 appendResize='/^\} mos_runtime_v1;/i mos_status (*resize)(void *self, const mos_call *call, mos_str ref, mos_error *error);'
 
 # What nobody compiled can notice.
@@ -85,20 +85,20 @@ seed parameter-name clean '^verdict' runtime.h 's/mos_str spec_json/mos_str spec
 seed draft-interface clean '^verdict' draft/quota.h '1i #define MOS_QUOTA_DRAFT_1 "matrixos.quota.draft/1"\ntypedef struct mos_quota_draft_v1 { unsigned struct_size; } mos_quota_draft_v1;'
 
 # Growth, with the minors that tell of it.
-seed append-function allowed 'mos_runtime_v1.resize is appended at offset 152' runtime.h "$appendResize
+seed append-function allowed 'mos_runtime_v1.resize is appended at offset 168' runtime.h "$appendResize
   $raiseRuntime" base.h "$raiseHost"
 seed append-field allowed 'mos_call.tenant is appended at offset 64' base.h "/^\} mos_call;/i mos_str tenant;
   $raiseHost"
 seed new-struct allowed 'the struct mos_quota is new' host.h '/^MOS_END_C/i typedef struct mos_quota {\n  uint64_t bytes;\n} mos_quota;' base.h "$raiseHost"
 seed new-constant allowed 'the constant MOS_LOG_TRACE is new' host.h '/^#define MOS_LOG_DEBUG/a #define MOS_LOG_TRACE 5' base.h "$raiseHost"
 seed new-major allowed 'the struct mos_runtime_v2 is new' runtime.h '/^MOS_END_C/i #define MOS_RUNTIME_2 "matrixos.runtime/2"\n#define MOS_RUNTIME_2_MINOR 0\ntypedef struct mos_runtime_v2 {\n  uint32_t struct_size;\n  uint32_t minor;\n} mos_runtime_v2;' base.h "$raiseHost"
-seed raised-minor allowed 'MOS_RUNTIME_1_MINOR from 0 to 1' runtime.h "$raiseRuntime" base.h "$raiseHost"
+seed raised-minor allowed 'MOS_RUNTIME_1_MINOR from 1 to 2' runtime.h "$raiseRuntime" base.h "$raiseHost"
 
 # Growth that nobody is told of.
-seed append-unraised unraised 'MOS_RUNTIME_1_MINOR is still 0' runtime.h "$appendResize" base.h "$raiseHost"
-seed append-sdk-unraised unraised 'MOS_HOST_MINOR is still 0' runtime.h "$appendResize
+seed append-unraised unraised 'MOS_RUNTIME_1_MINOR is still 1' runtime.h "$appendResize" base.h "$raiseHost"
+seed append-sdk-unraised unraised 'MOS_HOST_MINOR is still 1' runtime.h "$appendResize
   $raiseRuntime"
-seed new-constant-unraised unraised 'MOS_HOST_MINOR is still 0' host.h '/^#define MOS_LOG_DEBUG/a #define MOS_LOG_TRACE 5'
+seed new-constant-unraised unraised 'MOS_HOST_MINOR is still 1' host.h '/^#define MOS_LOG_DEBUG/a #define MOS_LOG_TRACE 5'
 
 # Breaks. Raising a minor excuses none of them.
 seed append-frozen break 'mos_str.hash: was appended to a frozen' base.h "/^\} mos_str;/i uint64_t hash;
@@ -119,7 +119,7 @@ seed change-id break 'MOS_RUNTIME_1: changed from' runtime.h 's|"matrixos.runtim
 seed change-size break 'mos_error.message: changed from "char\[452\]"' base.h 's/(define MOS_MESSAGE_SIZE) 452/\1 460/'
 seed remove-constant break 'MOS_DATA_LOSS: was removed' base.h '/define MOS_DATA_LOSS/d'
 seed remove-struct break 'mos_sql_rows: was removed' host.h '/^typedef struct mos_sql_rows/,/^\}/d; s/mos_sql_rows rows/mos_sink rows/'
-seed lower-minor break 'MOS_HOST_MINOR: changed from 0 to -1' base.h 's/(MOS_HOST_MINOR) 0/\1 -1/'
+seed lower-minor break 'MOS_HOST_MINOR: changed from 1 to 0' base.h 's/(MOS_HOST_MINOR) 1/\1 0/'
 seed new-abi-major break 'MOS_ABI_MAJOR: changed from 1 to 2' base.h 's/(MOS_ABI_MAJOR) 1/\1 2/'
 seed promise-growth break 'mos_error: was frozen and cannot become growing' base.h '/^typedef struct mos_error/a uint32_t struct_size;
   /^MOS_PIN_SIZE\(mos_error/d'

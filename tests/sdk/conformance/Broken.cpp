@@ -251,6 +251,11 @@ mos_status stats(void *self, const mos_call *call, mos_str ref, mos_buf *out, mo
   return status;
 }
 
+mos_status startDescribed(void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *error) {
+  const mos_status status = inspect(self, call, ref, out, error);
+  return status == MOS_OK ? start(self, call, ref, error) : status;
+}
+
 void Broken::fill() {
   table = *inner;
   table.self = this;
@@ -264,6 +269,7 @@ void Broken::fill() {
   table.endpoints = endpoints;
   table.pause = pauseInstance;
   table.stats = stats;
+  if (is("describes-before")) table.start_described = startDescribed;
   // The rest passes through, with the inner self.
   table.capabilities = [](void *self, const mos_call *call, mos_buf *out, mos_error *error) {
     return of(self).inner->capabilities(of(self).inner->self, call, out, error);

@@ -53,6 +53,7 @@ const std::vector<Fault> kFaults{
     {"endpoint-when-stopped", {"endpoints.running"}},
     {"promises-pause", {"pause.cycle", "pause.stop", "pause.not-running"}},
     {"no-limit", {"limits.visible"}},
+    {"describes-before", {"lifecycle.start-described"}},
     {"io-in-create", {"host.create-cheap"}},
     {"leaks-a-file", {"host.cycles"}},
     {"leaks-a-thread", {"host.stop", "host.cycles"}},

@@ -112,6 +112,7 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
     CHECK(json::getInt(*answer, "pid", 0) != ::getpid());
     CHECK(runtime.inspect(call.abi(), "big:3000000").size() == 3'000'000);
     runtime.start(call.abi(), "r");
+    CHECK(contains(runtime.startDescribed(call.abi(), "r"), "op-1"));
     runtime.stop(call.abi(), "r", seconds{1});
     runtime.remove(call.abi(), "r", MOS_REMOVE_FORCE);
     // Without a context at all.
@@ -125,6 +126,8 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
     CHECK(error.retryAfterMs() == 1234);
     CHECK(error.what() == std::string("it went wrong on purpose, ä"));
     CHECK(errorOf([&] { runtime.stats(call.abi(), "r"); }).status() == Status::Unimplemented);
+    CHECK(errorOf([&] { runtime.startDescribed(call.abi(), "throw"); }).reason() == "PORT_IN_USE");
+    CHECK(errorOf([&] { runtime.volumeRemoveIfEmpty(call.abi(), "v"); }).status() == Status::Unimplemented);
   }
   SUBCASE("what is too large is an error, not the end") {
     const CallScope call(seconds{30});

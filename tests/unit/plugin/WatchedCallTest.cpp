@@ -55,9 +55,10 @@ void give(mos_buf *out, const char *text) {
 /// A provider of "matrixos.runtime/1" whose functions a test replaces one by one, as a plugin without our C++ layer
 /// would have them.
 struct Provider {
-  explicit Provider(const std::string &name, std::chrono::milliseconds grace = 100ms)
+  explicit Provider(const std::string &name, std::chrono::milliseconds grace = 100ms,
+                    std::uint32_t tableSize = sizeof(mos_runtime_v1))
       : life(name + "#1"), id(name), registry(nullptr, plugin::CallLimits{grace}) {
-    table.struct_size = sizeof table;
+    table.struct_size = tableSize;
     table.minor = MOS_RUNTIME_1_MINOR;
     table.self = this;
     registry.provide(life, MOS_RUNTIME_1, "", &table);
@@ -114,6 +115,42 @@ TEST_CASE("a watched call passes arguments, context, items and the answer on") {
   CHECK(answer == "operation/trace/request");
   CHECK(items == "12");
   CHECK(buffersAlive == 0);
+}
+
+TEST_CASE("a runtime of minor 0 is asked to start and to describe, one after the other") {
+  for (const std::uint32_t size :
+       {std::uint32_t{offsetof(mos_runtime_v1, start_described)}, std::uint32_t{sizeof(mos_runtime_v1)}}) {
+    CAPTURE(size);
+    Provider provider("old", 100ms, size);
+    if (size < sizeof(mos_runtime_v1)) { // what lies behind a short table is not a function
+      provider.table.start_described = [](void *, const mos_call *, mos_str, mos_buf *, mos_error *) {
+        return MOS_INTERNAL;
+      };
+      provider.table.volume_remove_if_empty = [](void *, const mos_call *, mos_str, mos_error *) {
+        return MOS_INTERNAL;
+      };
+    }
+    provider.table.start = [](void *, const mos_call *, mos_str ref, mos_error *error) {
+      return fromAbi(ref) == "ref" ? MOS_OK : fail(error, Status::Aborted, "occupied", MOS_REASON_PORT_IN_USE);
+    };
+    provider.table.inspect = [](void *, const mos_call *, mos_str, mos_buf *out, mos_error *) {
+      give(out, "described");
+      return MOS_OK;
+    };
+    CHECK(provider.client().startDescribed(nullptr, "ref") == "described");
+    CHECK(statusOf([&] { provider.client().startDescribed(nullptr, "other"); }) == Status::Aborted);
+    CHECK(statusOf([&] { provider.client().volumeRemoveIfEmpty(nullptr, "v"); }) == Status::Unimplemented);
+    CHECK(buffersAlive == 0);
+  }
+  // One that has them is asked once.
+  Provider provider("new");
+  provider.table.start_described = [](void *, const mos_call *, mos_str, mos_buf *out, mos_error *) {
+    give(out, "at once");
+    return MOS_OK;
+  };
+  provider.table.volume_remove_if_empty = [](void *, const mos_call *, mos_str, mos_error *) { return MOS_OK; };
+  CHECK(provider.client().startDescribed(nullptr, "ref") == "at once");
+  provider.client().volumeRemoveIfEmpty(nullptr, "v");
 }
 
 TEST_CASE("a call past its deadline comes back without the provider, whose late answer is dropped") {

@@ -236,6 +236,22 @@ TEST_CASE("a start finds its port occupied, in the words of Docker's and Podman'
   }
 }
 
+TEST_CASE("a start that describes asks the engine twice; start and inspect ask three times for the same") {
+  Fixture f;
+  const std::string known = f.runtime.inspect(kCall, "matrixos-alice"); // the version has been asked for as well
+  const auto requestsOf = [&](const std::function<void()> &action) {
+    const std::size_t before = f.engine.requests().size();
+    action();
+    return f.engine.requests().size() - before;
+  };
+  const auto separately = [&] {
+    f.runtime.start(kCall, "matrixos-alice");
+    CHECK(f.runtime.inspect(kCall, "matrixos-alice") == known);
+  };
+  CHECK(requestsOf(separately) == 3);
+  CHECK(requestsOf([&] { CHECK(f.runtime.startDescribed(kCall, "matrixos-alice") == known); }) == 2);
+}
+
 TEST_CASE("what starts and ends at once tells its exit code and last words") {
   Fixture f;
   f.engine.on("GET", "/containers/matrixos-alice/json", answer(200, inspectBody("exited")));

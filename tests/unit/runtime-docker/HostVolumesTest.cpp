@@ -104,6 +104,31 @@ TEST_CASE("a link in the place of a directory is never followed") {
   CHECK(v.volumes.ensure(v.path() / "linked/bob/matrixos"));
 }
 
+TEST_CASE(
+    "an empty volume is removed with its folder, one that holds something stays, and so does what lies beside it") {
+  Volumes v;
+  v.volumes.removeIfEmpty(v.volume); // absent: success
+  v.volumes.ensure(v.volume);
+  std::ofstream(fs::path(v.volume) / "file") << "data";
+  CHECK(failure([&] { v.volumes.removeIfEmpty(v.volume); }).status() == Status::FailedPrecondition);
+  CHECK(readFile(fs::path(v.volume) / "file") == "data");
+  fs::remove(fs::path(v.volume) / "file");
+  std::ofstream(v.users / "alice/beside") << "data";
+  v.volumes.removeIfEmpty(v.volume);
+  CHECK_FALSE(fs::exists(v.volume));
+  CHECK(readFile(v.users / "alice/beside") == "data");
+  fs::remove(v.users / "alice/beside");
+  v.volumes.removeIfEmpty(v.volume); // what a crash left half-way
+  CHECK_FALSE(fs::exists(v.users / "alice"));
+  CHECK(fs::exists(v.users));
+
+  fs::create_directories(v.path() / "secret/matrixos");
+  fs::create_directory_symlink(v.path() / "secret", v.users / "alice");
+  CHECK(failure([&] { v.volumes.removeIfEmpty(v.volume); }).reason() == "BAD_VOLUME");
+  CHECK(fs::exists(v.path() / "secret/matrixos"));
+  CHECK(failure([&] { v.volumes.removeIfEmpty("/etc/x/y"); }).reason() == "BAD_VOLUME");
+}
+
 TEST_CASE("the trash takes all of a user's data, keeps it, and takes it again") {
   Volumes v;
   v.volumes.trash(v.volume, "01A"); // absent: success

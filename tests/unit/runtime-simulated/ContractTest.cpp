@@ -53,6 +53,17 @@ TEST_CASE("create: the first start to the last description") {
   CHECK(json::dump(json::parse(rig.client.endpoints(rig.call(), ref))) == json::dump(json::Value(endpoints)));
 }
 
+TEST_CASE("a start that describes is one call, where start and inspect are two") {
+  Rig rig;
+  const std::string ref = rig.made("matrixos-a");
+  const std::string description = rig.client.startDescribed(rig.call(), ref);
+  const auto calls = json::parseObject(rig.runtime.countersJson());
+  CHECK(json::getInt(*json::findObject(*calls, "start"), "calls", 0) == 1);
+  CHECK_FALSE(calls->has("inspect"));
+  CHECK(description == rig.client.inspect(rig.call(), ref));
+  CHECK(json::getString(*json::parseObject(description), "state") == "running");
+}
+
 TEST_CASE("create is adopted by operation and by spec hash, and by nothing else") {
   Rig rig;
   rig.pull();
@@ -321,6 +332,10 @@ TEST_CASE("volumes: made once, said again to their maker, moved and copied with 
   CHECK(trash->size() == 2); // nothing in the trash is overwritten
   CHECK(json::getString(*trash, "t1") == ref);
   CHECK(json::getString(*trash, "t1.2") == ref);
+
+  CHECK(ending([&] { rig.client.volumeRemoveIfEmpty(rig.call(), "bob"); }) == "OK");
+  CHECK(ending([&] { rig.client.volumeRemoveIfEmpty(rig.call(), "bob"); }) == "OK");
+  CHECK(ensure(R"({"name":"bob"})", "") == "bob new");
 }
 
 TEST_CASE("networks come with the first that needs them and go with the last") {

@@ -53,6 +53,8 @@ std::string perform(Rig &rig, CallKind kind, const mos_call *call) {
       return rig.client.volumeTrash(call, "vol", "bin");
     case CallKind::VolumeSnapshot:
       return rig.client.volumeSnapshot(call, "vol", "copy");
+    case CallKind::VolumeRemoveIfEmpty:
+      return rig.client.volumeRemoveIfEmpty(call, "vol");
     case CallKind::Endpoints:
       return void(json::parse(rig.client.endpoints(call, "matrixos-a")));
     }
@@ -109,7 +111,7 @@ TEST_CASE("every call × every effect without effect: the status as promised, an
 TEST_CASE("every mutation × lost reply: UNAVAILABLE, and the effect is there") {
   for (const CallKind kind :
        {CallKind::Create, CallKind::Start, CallKind::Stop, CallKind::Remove, CallKind::Pause, CallKind::VolumeEnsure,
-        CallKind::VolumeTrash, CallKind::VolumeSnapshot, CallKind::Pull}) {
+        CallKind::VolumeTrash, CallKind::VolumeSnapshot, CallKind::VolumeRemoveIfEmpty, CallKind::Pull}) {
     CAPTURE(nameOf(kind));
     Rig honest, lossy;
     for (Rig *rig : {&honest, &lossy}) {

@@ -56,7 +56,7 @@ MOS_BEGIN_C
 
 #define MOS_ABI_MAJOR 1
 /* Minor of the host described by these headers. A plugin names the lowest one it can live with. */
-#define MOS_HOST_MINOR 0
+#define MOS_HOST_MINOR 1
 /* Every descriptor carries it: "MOS1" in little endian. */
 #define MOS_MAGIC UINT32_C(0x31534f4d)
 

@@ -22,7 +22,7 @@
 MOS_BEGIN_C
 
 #define MOS_RUNTIME_1 "matrixos.runtime/1"
-#define MOS_RUNTIME_1_MINOR 0
+#define MOS_RUNTIME_1_MINOR 1
 
 /* Reasons a runtime gives in mos_error.reason, beside its own. */
 #define MOS_REASON_IMAGE_NOT_FOUND "IMAGE_NOT_FOUND"
@@ -137,6 +137,17 @@ typedef struct mos_runtime_v1 {
 
   /* Array of endpoints, as in the description. */
   mos_status (*endpoints)(void *self, const mos_call *call, mos_str ref, mos_buf *out_json, mos_error *error);
+
+  /*
+   * Minor 1; consumers look with MOS_HAS. start() that answers the description, as inspect() would right after it.
+   * For a runtime that has none, or answers MOS_UNIMPLEMENTED, the host calls start() and inspect().
+   */
+  mos_status (*start_described)(void *self, const mos_call *call, mos_str ref, mos_buf *out_json, mos_error *error);
+  /*
+   * Minor 1. Removes a volume that holds nothing; absent already is success. One that holds something stays:
+   * MOS_FAILED_PRECONDITION. For a runtime that has none the host answers MOS_UNIMPLEMENTED.
+   */
+  mos_status (*volume_remove_if_empty)(void *self, const mos_call *call, mos_str volume, mos_error *error);
 } mos_runtime_v1;
 MOS_PIN(mos_runtime_v1, struct_size, 0);
 MOS_PIN(mos_runtime_v1, minor, 4);
@@ -158,6 +169,8 @@ MOS_PIN(mos_runtime_v1, volume_ensure, 120);
 MOS_PIN(mos_runtime_v1, volume_trash, 128);
 MOS_PIN(mos_runtime_v1, volume_snapshot, 136);
 MOS_PIN(mos_runtime_v1, endpoints, 144);
+MOS_PIN(mos_runtime_v1, start_described, 152);
+MOS_PIN(mos_runtime_v1, volume_remove_if_empty, 160);
 
 MOS_END_C
 

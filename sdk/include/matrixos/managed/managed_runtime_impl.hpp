@@ -509,6 +509,12 @@ inline void ManagedRuntime::volumeTrash(const Call &call, std::string_view volum
   volumes_.trash(std::string(volume), std::string(as));
 }
 
+inline void ManagedRuntime::volumeRemoveIfEmpty(const Call &call, std::string_view volume) {
+  call.throwIfDone();
+  if (!engine(call).volumes) throw unimplemented("volumes");
+  volumes_.removeIfEmpty(std::string(volume));
+}
+
 inline void ManagedRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {
   call.throwIfDone();
   if (!engine(call).volumes) throw unimplemented("volume snapshots");

@@ -61,6 +61,8 @@ private:
         {"volume_trash", [&] { return r.volumeTrash(call, "v", "a"), ""; }},
         {"volume_snapshot", [&] { return r.volumeSnapshot(call, "v", "a"), ""; }},
         {"endpoints", [&] { return r.endpoints(call, "r"); }},
+        {"start_described", [&] { return r.startDescribed(call, "r"); }},
+        {"volume_remove_if_empty", [&] { return r.volumeRemoveIfEmpty(call, "v"), ""; }},
     };
     const auto at = functions.find(function);
     if (at == functions.end()) throw matrixos::Error(matrixos::Status::NotFound, "no such function");

@@ -126,6 +126,8 @@ mos_runtime_v1 makeRuntime() {
   FUNCTION(volume_trash);
   FUNCTION(volume_snapshot);
   FUNCTION(endpoints);
+  FUNCTION(start_described);
+  FUNCTION(volume_remove_if_empty);
 #undef FUNCTION
   return table;
 }
