@@ -132,8 +132,10 @@ std::string Engine::create(const std::string &spec, const std::string &operation
   });
 }
 
-void Engine::start(const std::string &ref, const std::string &operationId) {
-  call("start", settings_.get()->startTimeout, operationId, [&](const mos_call *c) { runtime_.start(c, ref); });
+Description Engine::start(const std::string &ref, const std::string &operationId) {
+  const std::string reply = call("start", settings_.get()->startTimeout, operationId,
+                                 [&](const mos_call *c) { return runtime_.startDescribed(c, ref); });
+  return readReply("start", [&] { return readDescription(reply); });
 }
 
 void Engine::unpause(const std::string &ref, const std::string &operationId) {
@@ -189,6 +191,24 @@ Engine::Volume Engine::ensureVolume(const std::string &request, const std::strin
   return readReply("volume_ensure", [&] {
     const Json object = parseObject(reply);
     return Volume{text(object, "volume"), flagOr(object, "created", false)};
+  });
+}
+
+bool Engine::removeEmptyVolume(const std::string &ref, const std::string &operationId) {
+  return call("volume_remove_if_empty", settings_.get()->engineTimeout, operationId, [&](const mos_call *c) {
+    try {
+      runtime_.volumeRemoveIfEmpty(c, ref);
+      return true;
+    } catch (const Error &e) {
+      if (e.status() == Status::Unimplemented) {
+        std::call_once(toldOfVolumes_, [&] {
+          telemetry_.log().info("the runtime removes no empty volumes: those of failed provisions go to the trash");
+        });
+      } else if (e.status() != Status::FailedPrecondition) {
+        throw;
+      }
+      return false;
+    }
   });
 }
 

@@ -60,7 +60,8 @@ public:
   std::string pull(const std::string &image, const std::function<void(const Progress &)> &progress);
   /// Gives the ref.
   std::string create(const std::string &spec, const std::string &operationId);
-  void start(const std::string &ref, const std::string &operationId);
+  /// Gives what runs now.
+  Description start(const std::string &ref, const std::string &operationId);
   void unpause(const std::string &ref, const std::string &operationId);
   void stop(const std::string &ref, const std::string &operationId);
   /// The container and networks of ours that nothing uses any more; never its volumes.
@@ -77,6 +78,8 @@ public:
     bool created = false;
   };
   Volume ensureVolume(const std::string &request, const std::string &operationId);
+  /// False: it stays, since it holds something or the runtime cannot tell.
+  bool removeEmptyVolume(const std::string &ref, const std::string &operationId);
   void trashVolume(const std::string &ref, const std::string &as, const std::string &operationId);
 
   /// Calls in flight end with Error(Cancelled), and so does every later one.
@@ -96,6 +99,7 @@ private:
   std::optional<Capabilities> capabilities_;
   std::set<CallScope *> inFlight_;
   bool cancelled_ = false;
+  std::once_flag toldOfVolumes_;
 };
 
 } // namespace matrixos::orchestrator

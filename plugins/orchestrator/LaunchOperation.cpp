@@ -16,8 +16,6 @@
 #include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 
 namespace matrixos::orchestrator {
@@ -311,11 +309,14 @@ void LaunchOperation::replaceNamesake() {
 bool LaunchOperation::startContainer() {
   progress("start");
   MATRIXOS_FAILPOINT("provision.start_before");
+  std::optional<Description> container;
   try {
-    if (std::exchange(thaw_, false))
+    if (std::exchange(thaw_, false)) {
       shop_.engine.unpause(record_->containerId, effectId("thaw"));
-    else
-      shop_.engine.start(record_->containerId, effectId("start"));
+      container = shop_.engine.inspect(record_->containerId);
+    } else {
+      container = shop_.engine.start(record_->containerId, effectId("start"));
+    }
   } catch (const Error &e) {
     if (e.status() == Status::NotFound)
       containerGone();
@@ -326,7 +327,6 @@ bool LaunchOperation::startContainer() {
     return false;
   }
   MATRIXOS_FAILPOINT("provision.started_uncommitted");
-  const auto container = shop_.engine.inspect(record_->containerId);
   if (!container) {
     containerGone();
     return false;
@@ -451,7 +451,7 @@ void LaunchOperation::fail(const Error &error) {
   throw Error(Status::Unavailable, error.what(), error.reason(), wait);
 }
 
-/// Takes a first provision back: container, networks, an empty folder, then the row with its ports. What fails stays
+/// Takes a first provision back: container, networks, the volume, then the row with its ports. What fails stays
 /// recorded as Undo, for the reconciler. Leaves record_ null when all is gone.
 void LaunchOperation::undo(const std::string &reason) {
   const bool reachedEngine = (record_->step != Step::Volume && record_->step != Step::Image) || record_->generation > 1;
@@ -476,7 +476,8 @@ void LaunchOperation::undo(const std::string &reason) {
       if (ours) shop_.engine.remove(container ? container->ref : record_->containerName(), effectId("undo"));
     }
     MATRIXOS_FAILPOINT("undo.container_gone");
-    if (record_->volumeCreated) undoVolume();
+    if (record_->volumeCreated && !shop_.engine.removeEmptyVolume(record_->volume, effectId("volume")))
+      shop_.engine.trashVolume(record_->volume, record_->id, effectId("trash"));
     MATRIXOS_FAILPOINT("undo.final");
     shop_.ledger.remove(*record_, false);
   } catch (const Error &e) {
@@ -486,16 +487,6 @@ void LaunchOperation::undo(const std::string &reason) {
   shop_.ports.release({record_->port, record_->shellPort});
   record_ = nullptr;
   result.created = false;
-}
-
-/// An empty folder is removed; rmdir refuses any other, and that one is moved aside with what it holds.
-void LaunchOperation::undoVolume() {
-  const std::string userDir = shop_.settings.get()->usersDir + "/" + handle();
-  if (::rmdir((userDir + "/matrixos").c_str()) == 0) {
-    static_cast<void>(::rmdir(userDir.c_str()));
-    return;
-  }
-  shop_.engine.trashVolume(record_->volume, record_->id, effectId("trash"));
 }
 
 Published LaunchOperation::update(Instance next) {

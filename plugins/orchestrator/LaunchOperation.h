@@ -48,7 +48,6 @@ private:
   // How it ends when it fails.
   [[noreturn]] void fail(const Error &error);
   void undo(const std::string &reason);
-  void undoVolume();
 
   Published update(Instance next);
   void progress(const char *phase) { shop_.table.setProgress(handle(), {phase, 0, 0}); }

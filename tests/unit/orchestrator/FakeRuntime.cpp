@@ -347,6 +347,13 @@ std::string FakeRuntime::inspect(const Call &call, std::string_view ref) {
   return answer;
 }
 
+std::string FakeRuntime::startDescribed(const Call &call, std::string_view ref) {
+  if (!describesStarts) return Runtime::startDescribed(call, ref);
+  start(call, ref);
+  const std::lock_guard lock(mutex_);
+  return describe(*find(ref));
+}
+
 void FakeRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   const auto wanted = labelsOf(json::parseObject(labelsJson));
   std::vector<std::string> items;
@@ -400,6 +407,14 @@ std::string FakeRuntime::volumeEnsure(const Call &call, std::string_view request
 void FakeRuntime::volumeTrash(const Call &call, std::string_view volume, std::string_view as) {
   perform("volume_trash", call, [&] {
     if (volumeRefs_.erase(std::string(volume)) != 0) trash_[std::string(as)] = volume;
+  });
+}
+
+void FakeRuntime::volumeRemoveIfEmpty(const Call &call, std::string_view volume) {
+  if (!removesVolumes) throw unimplemented("volumes that it removes");
+  perform("volume_remove_if_empty", call, [&] {
+    if (volumesHoldData) throw Error(Status::FailedPrecondition, "the volume holds something");
+    volumeRefs_.erase(std::string(volume));
   });
 }
 

@@ -32,7 +32,10 @@ public:
 
   bool publishesPorts = true;
   bool volumes = true;
-  bool namesOccupied = true; ///< inspect() says which host ports others hold
+  bool removesVolumes = true; ///< those that hold nothing
+  bool volumesHoldData = false;
+  bool describesStarts = false; ///< without a call of inspect()
+  bool namesOccupied = true;    ///< inspect() says which host ports others hold
 
   /// Keeps everything in this file, and takes up what is there: an engine that outlives the daemon.
   void persistTo(const std::string &path);
@@ -70,11 +73,13 @@ public:
   void stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) override;
   void remove(const Call &call, std::string_view ref, std::uint32_t flags) override;
   std::string inspect(const Call &call, std::string_view ref) override;
+  std::string startDescribed(const Call &call, std::string_view ref) override;
   void list(const Call &call, std::string_view labelsJson, const ItemFn &item) override;
   void unpause(const Call &call, std::string_view ref) override;
   void events(const Call &call, std::string_view labelsJson, const ItemFn &item) override;
   std::string volumeEnsure(const Call &call, std::string_view requestJson) override;
   void volumeTrash(const Call &call, std::string_view volume, std::string_view as) override;
+  void volumeRemoveIfEmpty(const Call &call, std::string_view volume) override;
   std::string endpoints(const Call &call, std::string_view ref) override;
 
 private:

@@ -50,6 +50,19 @@ void use(Fixture &f, const char *handle = "alice") {
 
 } // namespace
 
+TEST_CASE("a start is one call of a runtime that describes what it started") {
+  Fixture f;
+  f.runtime.describesStarts = true;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(f.host->request("POST", "/containers/alice/stop").status == 200);
+  const int starts = f.runtime.calls("start"), inspects = f.runtime.calls("inspect");
+  const Answer answer = f.host->request("POST", "/containers/alice/start");
+  CHECK(answer.status == 200);
+  CHECK(json::parseObject(answer.body)->getArray("endpoints")->size() == 1);
+  CHECK(f.runtime.calls("start") == starts + 1);
+  CHECK(f.runtime.calls("inspect") == inspects);
+}
+
 TEST_CASE("stop and start are idempotent and answer with the instance") {
   Fixture f;
   REQUIRE(f.provision("alice", "user_1").status == 201);

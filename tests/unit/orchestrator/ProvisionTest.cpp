@@ -151,6 +151,52 @@ TEST_CASE("a full disk that stays full is survived: what could not be undone is 
   CHECK(f.rows("port_assignments") == 2);
 }
 
+TEST_CASE("the volume of a provision that is undone is removed when it is empty, else it goes to the trash") {
+  Fixture f;
+  const auto failOnce = [&] {
+    f.runtime.failNext("start", engineFault());
+    CHECK(f.provision("alice", "user_1").status == 503);
+    CHECK(f.isClean());
+    CHECK(f.runtime.volumeRefs().empty());
+  };
+  const auto lines = [&] {
+    const std::string log = f.host->log();
+    std::size_t count = 0;
+    for (std::size_t at = log.find("removes no empty volumes"); at != std::string::npos;
+         at = log.find("removes no empty volumes", at + 1))
+      ++count;
+    return count;
+  };
+  SUBCASE("empty") {
+    failOnce();
+    CHECK(f.runtime.calls("volume_remove_if_empty") == 1);
+    CHECK(f.runtime.trash().empty());
+  }
+  SUBCASE("not empty") {
+    f.runtime.volumesHoldData = true;
+    failOnce();
+    CHECK(f.runtime.trash().size() == 1);
+    CHECK(lines() == 0);
+  }
+  SUBCASE("a runtime that cannot tell: the log says so once") {
+    f.runtime.removesVolumes = false;
+    failOnce();
+    failOnce();
+    CHECK(f.runtime.trash().size() == 2);
+    CHECK(lines() == 1);
+  }
+  SUBCASE("a removal that fails is tried again") {
+    REQUIRE(f.reconcile());
+    f.runtime.failNext("start", engineFault());
+    f.runtime.failNext("volume_remove_if_empty", engineFault(true));
+    CHECK(f.provision("alice", "user_1").status == 503);
+    CHECK(f.field("alice", "status") == "deleting");
+    REQUIRE(f.reconcile());
+    CHECK(f.isClean());
+    CHECK(f.runtime.trash().empty());
+  }
+}
+
 TEST_CASE("an undo that fails is carried on by the reconciler") {
   Fixture f;
   REQUIRE(f.reconcile());
