@@ -294,11 +294,12 @@ Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
 }
 Answer CheckedRuntime::startDescribed(const std::string &ref, const How &how) {
   const bool has = MOS_HAS(table_, mos_runtime_v1, start_described);
-  return textByRef("start_described", has ? table_->start_described : nullptr, ref, how);
+  return make("start_described", inQuotes(ref), how, {}, has ? table_->start_described : nullptr, toAbi(ref));
 }
 Answer CheckedRuntime::volumeRemoveIfEmpty(const std::string &volume, const How &how) {
   const bool has = MOS_HAS(table_, mos_runtime_v1, volume_remove_if_empty);
-  return byRef("volume_remove_if_empty", has ? table_->volume_remove_if_empty : nullptr, volume, how);
+  return make("volume_remove_if_empty", inQuotes(volume), how, {}, has ? table_->volume_remove_if_empty : nullptr,
+              toAbi(volume));
 }
 
 } // namespace matrixos::conformance
