@@ -130,7 +130,8 @@ ParseResult RequestParser::checkFields(const HeadLimits &limits, RequestHead &he
 
   for (const Field &field : head.fields) {
     if (field.id == Name::Expect) {
-      if (head.expectContinue || !sameText(field.value, "100-continue")) return fail(417, "the only expectation met here is 100-continue");
+      if (head.expectContinue || !sameText(field.value, "100-continue"))
+        return fail(417, "the only expectation met here is 100-continue");
       head.expectContinue = head.minorVersion == 1;
     } else if (field.id == Name::Te) {
       head.acceptsTrailers = head.acceptsTrailers || (head.minorVersion == 1 && listHas(field.value, "trailers"));
