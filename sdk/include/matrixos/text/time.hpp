@@ -85,7 +85,7 @@ public:
   /// Any number of digits behind the point, at least one; those beyond milliseconds are dropped.
   int milliseconds() noexcept {
     int value = digit() * 100;
-    for (int weight = 10; !atEnd() && text_[at_] >= '0' && text_[at_] <= '9'; weight /= 10)
+    for (int weight = 10; good_ && !atEnd() && text_[at_] >= '0' && text_[at_] <= '9'; weight /= 10)
       value += digit() * weight;
     return value;
   }
