@@ -17,9 +17,8 @@ public:
   const mos_runtime_v1 *table() const noexcept { return &table_; }
 
 private:
-  static RuntimeTable &of(void *self) noexcept { return *static_cast<RuntimeTable *>(self); }
-  mos_status run(Function function, const mos_call *call, mos_error *error, mos_str first, mos_str second = {},
-                 std::int64_t number = 0, mos_buf *out = nullptr, const mos_sink *sink = nullptr) noexcept;
+  template <Function kFunction, typename... Params>
+  static void serve(mos_status (*&function)(void *, const mos_call *, Params...)) noexcept;
 
   CallTable &calls_;
   const std::uint16_t slot_;

@@ -304,10 +304,6 @@ void CrashRecord::close() noexcept {
   page->running = 0;
 }
 
-void CrashRecord::noteCode(const PluginTag *plugin, const void *address) noexcept {
-  CodeRanges::add(plugin, address);
-}
-
 CrashRecord::LifecycleCall::LifecycleCall(const PluginTag *plugin, const char *what) noexcept {
   if (!armed) return;
   std::uint32_t none = kNothing;

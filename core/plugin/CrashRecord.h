@@ -43,9 +43,6 @@ public:
   /// It has ended: what follows is no plugin's doing.
   static void close() noexcept;
 
-  /// Notes that the machine code around `address` is the plugin's. `address`: a function of the shared object.
-  static void noteCode(const PluginTag *plugin, const void *address) noexcept;
-
   /// While it lives the page says that this lifecycle call is in progress. One at a time; of nested ones the first
   /// counts. `what`: static text.
   class LifecycleCall {

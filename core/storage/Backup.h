@@ -1,4 +1,4 @@
-/// Copies of the database, and the way back.
+/// Copies of the database.
 #pragma once
 
 #include <filesystem>
@@ -13,10 +13,5 @@ void writeBackup(SqliteConnection &from, const std::filesystem::path &to);
 
 /// Integrity and foreign keys. Throws Error(DataLoss). Internal to core/storage; use Database::checkIntegrity().
 void checkDatabase(SqliteConnection &connection);
-
-/// Puts a backup in the place of the database `file`, which nobody may have open: take the DataDirectory's lock first.
-/// The backup is checked and copied before anything is touched; the old database stays beside it as the returned path
-/// (empty when there was none). A crash leaves the old or the restored database. Throws Error.
-std::filesystem::path restoreBackup(const std::filesystem::path &backup, const std::filesystem::path &file);
 
 } // namespace matrixos::storage

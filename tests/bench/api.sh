@@ -16,13 +16,20 @@ within() { # NAME VALUE LEAST MOST
 within INSTANCES "$instances" 1 10000 # two host ports each
 within SECONDS "$seconds" 1 6         # per line of the table, so that the whole ends within a minute
 within CONNECTIONS "$connections" 1 48
-[ -x "$build/bin/matrixosd" ] || die "there is no $build/bin/matrixosd; ./dev bench builds it"
+# OTHER_BUILD names the folder of another build of ours, to compare with, made like this one.
+declare -A builds=([matrixosd]=$build)
+names=(matrixosd)
+if [ -n "${OTHER_BUILD:-}" ]; then builds[other]=$OTHER_BUILD names+=(other); fi
+for name in "${names[@]}"; do
+  [ -x "${builds[$name]}/bin/matrixosd" ] || die "there is no ${builds[$name]}/bin/matrixosd; ./dev bench builds it"
+done
 
 work=$(mktemp -d)
-daemon='' nginx=''
+nginx=''
+declare -A daemon api
 clean_up() {
   local pid
-  for pid in $daemon $nginx; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${daemon[@]}" $nginx; do kill "$pid" 2>/dev/null || true; done
   # The jobs' end is awaited, so that nothing writes into the folder that is removed.
   wait
   rm -rf "$work"
@@ -53,15 +60,17 @@ await() {
 
 # ---- the daemon, and a database full of instances at rest ------------------------------------------------------------
 
-api_port=$(free_port)
-api=http://127.0.0.1:$api_port
-mkdir -p "$work/users"
 # The engine's socket does not exist: records stay as they are while the engine cannot be asked.
-cat >"$work/bench.ini" <<INI
+prepare() { # NAME
+  local port
+  port=$(free_port)
+  api[$1]=http://127.0.0.1:$port
+  mkdir -p "$work/$1/users"
+  cat >"$work/$1/bench.ini" <<INI
 [platform]
-data_dir = $work/data
+data_dir = $work/$1/data
 [api]
-listen = 127.0.0.1:$api_port
+listen = 127.0.0.1:$port
 auth = none
 [plugins]
 enabled = runtime-docker, orchestrator, lifecycle, social, proxy
@@ -70,35 +79,40 @@ format = text
 [runtime-docker]
 endpoint = unix:$work/no-engine.sock
 [orchestrator]
-users_dir = $work/users
+users_dir = $work/$1/users
 gateway_base_port = 30000
 shell_base_port = 40000
 ports_per_range = 10000
 [proxy]
 listen = 127.0.0.1:$(free_port)
 INI
-
-start_daemon() {
-  "$build/bin/matrixosd" --config="$work/bench.ini" >>"$work/log" 2>&1 </dev/null &
-  daemon=$!
-  await 15 "$daemon" "$api/containers?status=failed" || { tail -n 20 "$work/log" >&2; die "matrixosd does not serve"; }
 }
 
-stop_daemon() {
-  kill "$daemon"
-  wait "$daemon" || die "matrixosd ended with $?"
-  daemon=''
+start_daemon() { # NAME
+  "${builds[$1]}/bin/matrixosd" --config="$work/$1/bench.ini" >>"$work/$1/log" 2>&1 </dev/null &
+  daemon[$1]=$!
+  await 15 "${daemon[$1]}" "${api[$1]}/containers?status=failed" ||
+    { tail -n 20 "$work/$1/log" >&2; die "${builds[$1]}/bin/matrixosd does not serve"; }
 }
 
-start_daemon # makes the tables
-stop_daemon
-sqlite3 -bail -cmd ".parameter set @n $instances" "$work/data/matrixos.db" <"$here/api/instances.sql"
-start_daemon
-# Awaited before the first figure: the daemon has read its records, and the list is what it should be.
-listed=$(curl -fsS "$api/containers" | tee "$work/list" | grep -o '"handle":' | wc -l)
-[ "$listed" = "$instances" ] || die "$listed of $instances instances are listed"
-curl -fsS -o "$work/one" "$api/containers/bench-00001"
-[ "$(curl -fsS "$api/containers?status=running")" = '[]' ] || die "an instance runs"
+stop_daemon() { # NAME
+  kill "${daemon[$1]}"
+  wait "${daemon[$1]}" || die "matrixosd ended with $?"
+  unset "daemon[$1]"
+}
+
+for name in "${names[@]}"; do
+  prepare "$name"
+  start_daemon "$name" # makes the tables
+  stop_daemon "$name"
+  sqlite3 -bail -cmd ".parameter set @n $instances" "$work/$name/data/matrixos.db" <"$here/api/instances.sql"
+  start_daemon "$name"
+  # Awaited before the first figure: the daemon has read its records, and the list is what it should be.
+  listed=$(curl -fsS "${api[$name]}/containers" | tee "$work/list" | grep -o '"handle":' | wc -l)
+  [ "$listed" = "$instances" ] || die "$listed of $instances instances are listed"
+  curl -fsS -o "$work/one" "${api[$name]}/containers/bench-00001"
+  [ "$(curl -fsS "${api[$name]}/containers?status=running")" = '[]' ] || die "an instance runs"
+done
 
 # ---- nginx, which sends bodies of the same size from files -----------------------------------------------------------
 
@@ -140,7 +154,7 @@ fi
 
 ticks=$(getconf CLK_TCK)
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; } # user and system time of all threads, proc(5)
-memory() { awk -v key="$1:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/$daemon/status"; }
+memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/${daemon[$1]}/status"; }
 
 failed=0 health_rate=''
 # measure LABEL PID URL [SPREAD]: one line of the table; with SPREAD, %05d in the URL becomes a number up to SPREAD.
@@ -167,19 +181,30 @@ measure() {
 echo "$instances instances, $connections connections, $seconds s a line, $(nproc) cores, load before $(cut -d' ' -f1 /proc/loadavg)"
 echo
 printf '%-30s %10s %8s %9s %9s %12s %9s %7s\n' '' requests/s /health 'p50 ms' 'p99 ms' 'bytes' 'CPU us' errors
-memory_idle=$(memory VmRSS)
-measure 'GET /health' "$daemon" "$api/health"
-measure 'GET /containers/:handle' "$daemon" "$api/containers/bench-%05d" "$instances"
-measure 'GET /containers?status=running' "$daemon" "$api/containers?status=running"
-measure 'GET /containers' "$daemon" "$api/containers"
-memory_after=$(memory VmRSS)
-memory_most=$(memory VmHWM)
+# ask TARGET [SPREAD]: a line for each of our builds.
+ask() {
+  local name mark=''
+  for name in "${names[@]}"; do
+    measure "GET $1$mark" "${daemon[$name]}" "${api[$name]}${1/:handle/bench-%05d}" "${2:-0}"
+    mark=' (other)'
+  done
+}
+declare -A memory_idle
+for name in "${names[@]}"; do memory_idle[$name]=$(memory "$name" VmRSS); done
+ask /health
+ask /containers/:handle "$instances"
+ask '/containers?status=running'
+ask /containers
+declare -A memory_after
+for name in "${names[@]}"; do memory_after[$name]=$(memory "$name" VmRSS); done
 if [ -n "$nginx" ]; then
   measure 'nginx, body of :handle' "$nginx" "http://127.0.0.1:$nginx_port/one"
   measure 'nginx, body of the list' "$nginx" "http://127.0.0.1:$nginx_port/list"
 fi
 echo
-echo "matrixosd holds $memory_idle MB before, $memory_after MB after, $memory_most MB at most."
-
-[ "$(curl -fsS "$api/containers" | grep -o '"status":"stopped"' | wc -l)" = "$instances" ] || die "the records changed"
+for name in "${names[@]}"; do
+  echo "$name holds ${memory_idle[$name]} MB before, ${memory_after[$name]} MB after, $(memory "$name" VmHWM) MB at most."
+  [ "$(curl -fsS "${api[$name]}/containers" | grep -o '"status":"stopped"' | wc -l)" = "$instances" ] ||
+    die "the records changed"
+done
 [ $failed = 0 ] || die "some requests failed"

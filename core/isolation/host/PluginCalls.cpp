@@ -1,13 +1,16 @@
 #include "isolation/host/PluginCalls.h"
 
 #include "common/CallContext.h"
+#include "isolation/RuntimeFunctions.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/PluginLibrary.h"
 
-#include <matrixos/abi/runtime.h>
 #include <matrixos/call.hpp>
 
+#include <array>
 #include <condition_variable>
+#include <tuple>
+#include <type_traits>
 
 namespace matrixos::isolation::host {
 
@@ -35,6 +38,37 @@ mos_call contextOf(const CallFrame &frame) {
   call.trace_id = toAbi(frame.traceId);
   return call;
 }
+
+/// What a frame brought, to be given to a function of a table by the types of its parameters.
+struct Arguments {
+  std::array<mos_str, 2> texts;
+  std::int64_t number;
+  mos_sink sink;
+  mos_buf *out;
+  mos_error *error;
+  std::size_t given = 0; ///< texts
+
+  template <typename... Params>
+  mos_status give(mos_status (*function)(void *, const mos_call *, Params...), void *self, const mos_call *call) {
+    const std::tuple<Params...> all{take<Params>()...}; // in braces: from left to right
+    return std::apply([&](auto... params) { return function(self, call, params...); }, all);
+  }
+
+private:
+  template <typename Param>
+  Param take() noexcept {
+    if constexpr (std::is_same_v<Param, mos_str>)
+      return texts.at(given++);
+    else if constexpr (std::is_integral_v<Param>)
+      return static_cast<Param>(number);
+    else if constexpr (std::is_same_v<Param, mos_sink>)
+      return sink;
+    else if constexpr (std::is_same_v<Param, mos_buf *>)
+      return out;
+    else
+      return error;
+  }
+};
 
 } // namespace
 
@@ -173,56 +207,17 @@ mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
   return status;
 }
 
-mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &r, mos_buf *out, mos_error *error) {
-  const mos_str first = toAbi(call.first), second = toAbi(call.second);
-  const mos_call *context = call.context.abi();
+mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &runtime, mos_buf *out, mos_error *error) {
   SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
-  const auto with = [&](auto function, auto... arguments) -> mos_status {
-    if (function == nullptr) return fail(error, Status::Unimplemented, "the plugin's table has no such function");
-    return function(r.self, context, arguments..., error);
-  };
-  switch (call.function) {
-  case Function::Capabilities:
-    return with(r.capabilities, out);
-  case Function::Pull:
-    return with(r.pull, first, sink.abi(), out);
-  case Function::Create:
-    return with(r.create, first, out);
-  case Function::StartInstance:
-    return with(r.start, first);
-  case Function::StopInstance:
-    return with(r.stop, first, call.number);
-  case Function::Remove:
-    return with(r.remove, first, static_cast<std::uint32_t>(call.number));
-  case Function::Inspect:
-    return with(r.inspect, first, out);
-  case Function::List:
-    return with(r.list, first, sink.abi());
-  case Function::Logs:
-    return with(r.logs, first, second, sink.abi());
-  case Function::Stats:
-    return with(r.stats, first, out);
-  case Function::Pause:
-    return with(r.pause, first);
-  case Function::Unpause:
-    return with(r.unpause, first);
-  case Function::Events:
-    return with(r.events, first, sink.abi());
-  case Function::VolumeEnsure:
-    return with(r.volume_ensure, first, out);
-  case Function::VolumeTrash:
-    return with(r.volume_trash, first, second);
-  case Function::VolumeSnapshot:
-    return with(r.volume_snapshot, first, second);
-  case Function::Endpoints:
-    return with(r.endpoints, first, out);
-  case Function::StartDescribed:
-    return with(MOS_HAS(&r, mos_runtime_v1, start_described) ? r.start_described : nullptr, first, out);
-  case Function::VolumeRemoveIfEmpty:
-    return with(MOS_HAS(&r, mos_runtime_v1, volume_remove_if_empty) ? r.volume_remove_if_empty : nullptr, first);
-  default:
-    return fail(error, Status::Internal, "no function of a runtime");
-  }
+  Arguments arguments{{toAbi(call.first), toAbi(call.second)}, call.number, sink.abi(), out, error};
+  mos_status status = fail(error, Status::Unimplemented, "the plugin's table has no such function");
+  forEachRuntimeFunction([&](auto number, auto member) {
+    const auto end = reinterpret_cast<std::uintptr_t>(&(runtime.*member) + 1);
+    const bool has = end <= reinterpret_cast<std::uintptr_t>(&runtime) + runtime.struct_size;
+    if (number() == call.function && has && runtime.*member != nullptr)
+      status = arguments.give(runtime.*member, runtime.self, call.context.abi());
+  });
+  return status;
 }
 
 bool PluginCalls::sendItem(Call &call, std::string_view item) {

@@ -4,11 +4,15 @@
 
 namespace matrixos::http {
 
-void BodyDecoder::start(BodyFraming framing) noexcept {
+void BodyDecoder::start(BodyFraming framing) {
   kind_ = framing.kind;
   left_ = framing.length;
   done_ = kind_ == BodyKind::None || (kind_ == BodyKind::Length && left_ == 0);
-  if (kind_ == BodyKind::Chunked) chunks_.reset();
+  if (kind_ != BodyKind::Chunked) return;
+  if (chunks_)
+    chunks_->reset();
+  else
+    chunks_ = std::make_unique<ChunkedDecoder>();
 }
 
 BodyDecoder::Step BodyDecoder::decode(char *data, std::size_t size) {
@@ -25,8 +29,8 @@ BodyDecoder::Step BodyDecoder::decode(char *data, std::size_t size) {
     return {take, take};
   }
   case BodyKind::Chunked: {
-    const Step step = chunks_.decode(data, size);
-    done_ = chunks_.done();
+    const Step step = chunks_->decode(data, size);
+    done_ = chunks_->done();
     return step;
   }
   }

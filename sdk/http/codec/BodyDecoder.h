@@ -4,6 +4,8 @@
 #include "ChunkedDecoder.h"
 #include "Head.h"
 
+#include <memory>
+
 namespace matrixos::http {
 
 /// Knows where a body ends and hands out its payload. Not thread-safe.
@@ -11,7 +13,7 @@ class BodyDecoder {
 public:
   using Step = ChunkedDecoder::Step;
 
-  void start(BodyFraming framing) noexcept;
+  void start(BodyFraming framing);
 
   /// As ChunkedDecoder::decode: the payload is left at the start of `data`.
   Step decode(char *data, std::size_t size);
@@ -19,17 +21,18 @@ public:
   bool end() noexcept;
 
   bool done() const noexcept { return done_; }
-  bool failed() const noexcept { return kind_ == BodyKind::Chunked && chunks_.failed(); }
-  const char *reason() const noexcept { return chunks_.reason(); }
+  bool failed() const noexcept { return kind_ == BodyKind::Chunked && chunks_->failed(); }
+  /// Static text, after failed().
+  const char *reason() const noexcept { return chunks_->reason(); }
   BodyKind kind() const noexcept { return kind_; }
   /// Trailers of a chunked body, after done().
-  FieldList &trailers() noexcept { return chunks_.trailers(); }
+  FieldList &trailers() noexcept { return chunks_->trailers(); }
 
 private:
   BodyKind kind_ = BodyKind::None;
   bool done_ = true;
   std::uint64_t left_ = 0;
-  ChunkedDecoder chunks_;
+  std::unique_ptr<ChunkedDecoder> chunks_; // from the first chunked body on
 };
 
 } // namespace matrixos::http

@@ -41,7 +41,7 @@ void ClientConnection::turnAway() {
     session_->onRefused(503, kReason);
     LocalResponse response = session_->refusal(503, kReason);
     response.fields.emplace_back("Retry-After", "1");
-    sendAnswer(response, false);
+    sendAnswer(std::move(response), false);
   });
 }
 
@@ -366,7 +366,7 @@ std::int64_t ClientConnection::deadline() const {
   case State::Answering:
     return sinceMs_ + limit.ownAnswer.count();
   case State::Streaming:
-    return std::min(writer_.unsent() == 0 ? INT64_MAX : sinceMs_ + limit.ownAnswer.count(),
+    return std::min(unsent() == 0 ? INT64_MAX : sinceMs_ + limit.ownAnswer.count(),
                     inputEnded_ ? holdUntilMs_ : INT64_MAX);
   case State::Lingering:
     return sinceMs_ + limit.linger.count();

@@ -51,7 +51,7 @@ public:
   void readBody(std::uint64_t maxBody) override;
   void begin(const StreamHead &head) override;
   bool write(std::string_view piece) override;
-  std::size_t unsent() const noexcept override { return writer_.unsent(); }
+  std::size_t unsent() const noexcept override { return writer_ ? writer_->unsent() : 0; }
   void end() override;
   void abort(const char *reason) override;
 
@@ -120,7 +120,7 @@ private:
   void expectBody();
   void startAnswer(int status, std::string_view contentType, const FieldPairs &fields, BodyFraming framing,
                    bool keepAlive);
-  void sendAnswer(const LocalResponse &response, bool keepAlive);
+  void sendAnswer(LocalResponse response, bool keepAlive);
   void flushAnswer();
   bool skipBufferedBody();
   void endExchange();
@@ -140,9 +140,8 @@ private:
   std::unique_ptr<RequestHead> head_;
   std::unique_ptr<Forward> forward_;
   IdleLink idle_{this};
-  std::unique_ptr<BodyIntake> intake_; // once readBody() was called
-  std::string_view interim_;           // 100 Continue, as much of it as is not sent
-  ResponseWriter writer_;
+  std::unique_ptr<BodyIntake> intake_;     // once readBody() was called
+  std::unique_ptr<ResponseWriter> writer_; // while it sends an answer of our own
   Summary summary_;
   std::int64_t startedNs_ = 0;
   std::int64_t sinceMs_ = 0; // what the present deadline counts from
@@ -150,6 +149,7 @@ private:
   std::uint64_t ticket_ = 0;
   std::size_t lingered_ = 0;
   int listenerTag_;
+  std::uint8_t interimLeft_ = 0; // bytes of 100 Continue that are not sent
   State state_ = State::Head;
   bool keepAlive_ = true;
   bool bodyStarted_ = false; // some of the body has left the buffer

@@ -15,6 +15,8 @@ namespace {
 /// with a reset, which would destroy the answer on its way (RFC 9112 §9.6).
 constexpr std::size_t kMostLingering = 64 * 1024;
 
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
 constexpr int kMostPieces = 16; // of a body, then others have their turn
 
 } // namespace
@@ -25,7 +27,7 @@ void ClientConnection::respond(LocalResponse response) {
   if (!undecided()) return;
   leaveHold();
   if (!complete_ && (!bodyStarted_ || intake_)) complete_ = skipBufferedBody();
-  sendAnswer(response, mayKeepAlive());
+  sendAnswer(std::move(response), mayKeepAlive());
 }
 
 bool ClientConnection::skipBufferedBody() {
@@ -46,7 +48,8 @@ void ClientConnection::startAnswer(int status, std::string_view contentType, con
                                    BodyFraming framing, bool keepAlive) {
   summary_.status = status;
   keepAlive_ = keepAlive;
-  std::string &text = writer_.start(framing, head_ && head_->isHead());
+  if (!writer_) writer_ = std::make_unique<ResponseWriter>();
+  std::string &text = writer_->start(framing, head_ && head_->isHead());
   const std::size_t before = text.size();
   HeadWriter writer(text);
   writer.statusLine(status);
@@ -61,12 +64,11 @@ void ClientConnection::startAnswer(int status, std::string_view contentType, con
   sinceMs_ = loop_.nowMs();
 }
 
-void ClientConnection::sendAnswer(const LocalResponse &response, bool keepAlive) {
+void ClientConnection::sendAnswer(LocalResponse response, bool keepAlive) {
   summary_.bytesOut = response.body.size();
   startAnswer(response.status, response.contentType, response.fields, {BodyKind::Length, response.body.size()},
               keepAlive);
-  writer_.add(response.body);
-  writer_.end();
+  writer_->finish(std::move(response.body));
   state_ = State::Answering;
   flushAnswer();
 }
@@ -91,25 +93,25 @@ void ClientConnection::begin(const StreamHead &head) {
 bool ClientConnection::write(std::string_view piece) {
   if (state_ != State::Streaming) return false;
   summary_.bytesOut += piece.size();
-  if (writer_.unsent() == 0) sinceMs_ = loop_.nowMs();
-  writer_.add(piece);
+  if (unsent() == 0) sinceMs_ = loop_.nowMs();
+  writer_->add(piece);
   flushAnswer();
-  blocked_ = writer_.unsent() != 0;
+  blocked_ = unsent() != 0;
   return !blocked_ && state_ == State::Streaming;
 }
 
 void ClientConnection::end() {
   if (state_ != State::Streaming) return;
-  writer_.end();
+  writer_->end();
   leaveHold();
   state_ = State::Answering;
   flushAnswer();
 }
 
 void ClientConnection::flushAnswer() {
-  const std::size_t waiting = writer_.unsent();
-  const auto result = writer_.flush(*socket_);
-  if (writer_.unsent() != waiting) sinceMs_ = loop_.nowMs();
+  const std::size_t waiting = unsent();
+  const auto result = writer_->flush(*socket_);
+  if (unsent() != waiting) sinceMs_ = loop_.nowMs();
   switch (result) {
   case ResponseWriter::Flush::Failed:
     return state_ == State::Streaming ? clientGone() : abort("the client closed its connection");
@@ -146,7 +148,8 @@ void ClientConnection::endExchange() {
   }
   if (head_) loop_.giveRequestHead(std::move(head_));
   intake_.reset();
-  interim_ = {};
+  writer_.reset();
+  interimLeft_ = 0;
   leaveHold();
   in_.unkeep();
 }
@@ -189,7 +192,7 @@ void ClientConnection::readBody(std::uint64_t maxBody) {
     bodyStarted_ = true;
     if (head_->body.length > most) return refuse(413, "the request body is too large");
     // A client that sends at once does not wait for it (RFC 9110 §10.1.1).
-    if (head_->expectContinue && in_.empty() && !complete_) interim_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (head_->expectContinue && in_.empty() && !complete_) interimLeft_ = kContinue.size();
   }
   sinceMs_ = loop_.nowMs();
   state_ = State::Reading;
@@ -198,15 +201,16 @@ void ClientConnection::readBody(std::uint64_t maxBody) {
 
 /// Sends what is left of the interim answer, then takes the body.
 void ClientConnection::expectBody() {
-  while (!interim_.empty()) {
-    const iovec part{const_cast<char *>(interim_.data()), interim_.size()};
+  while (interimLeft_ != 0) {
+    const std::string_view left = kContinue.substr(kContinue.size() - interimLeft_);
+    const iovec part{const_cast<char *>(left.data()), left.size()};
     const Io io = socket_->write(&part, 1);
     if (io.kind == Io::Kind::WouldBlock) {
       arm();
       return socket_->waitWritable();
     }
     if (io.kind != Io::Kind::Bytes) return abort("the client closed its connection");
-    interim_.remove_prefix(io.bytes);
+    interimLeft_ -= static_cast<std::uint8_t>(io.bytes);
   }
   takeBody();
 }

@@ -2,7 +2,10 @@
 
 #include <http/codec/HeadWriter.h>
 
+#include <algorithm>
+#include <array>
 #include <stdexcept>
+#include <utility>
 
 namespace matrixos::http {
 
@@ -26,6 +29,11 @@ void ResponseWriter::add(std::string_view piece) {
   if (kind_ == BodyKind::Chunked) text_ += "\r\n";
 }
 
+void ResponseWriter::finish(std::string body) {
+  if (!bodyless_) body_ = std::move(body);
+  ended_ = true;
+}
+
 void ResponseWriter::end() {
   if (ended_) return;
   if (left_ != 0 && !bodyless_) throw std::logic_error("an answer is shorter than it was announced");
@@ -34,14 +42,19 @@ void ResponseWriter::end() {
 }
 
 ResponseWriter::Flush ResponseWriter::flush(Socket &to) noexcept {
-  while (sent_ < text_.size()) {
-    const iovec part{text_.data() + sent_, text_.size() - sent_};
-    const Io io = to.write(&part, 1);
+  while (unsent() != 0) {
+    const std::size_t ofText = std::min(sent_, text_.size());
+    const std::size_t ofBody = sent_ - ofText;
+    const std::array<iovec, 2> parts{
+        {{text_.data() + ofText, text_.size() - ofText}, {body_.data() + ofBody, body_.size() - ofBody}}};
+    const bool bodyAlone = ofText == text_.size();
+    const Io io = to.write(parts.data() + (bodyAlone ? 1 : 0), bodyAlone || body_.empty() ? 1 : 2);
     if (io.kind == Io::Kind::WouldBlock) return Flush::Blocked;
     if (io.kind != Io::Kind::Bytes) return Flush::Failed;
     sent_ += io.bytes;
   }
   text_ = {};
+  body_ = {};
   sent_ = 0;
   return Flush::Done;
 }

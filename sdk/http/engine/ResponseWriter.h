@@ -20,6 +20,8 @@ public:
   std::string &start(BodyFraming framing, bool bodyless);
   /// The next bytes of the body. Throws std::logic_error beyond the announced length.
   void add(std::string_view piece);
+  /// In place of add() and end(), for a body that is whole: it is sent from where it is.
+  void finish(std::string body);
   /// Nothing follows. Throws std::logic_error when the announced length was not reached.
   void end();
 
@@ -27,12 +29,11 @@ public:
   /// Sends as much as the socket takes.
   Flush flush(Socket &to) noexcept;
   /// Bytes that wait.
-  std::size_t unsent() const noexcept { return text_.size() - sent_; }
-  /// end() was called.
-  bool ended() const noexcept { return ended_; }
+  std::size_t unsent() const noexcept { return text_.size() + body_.size() - sent_; }
 
 private:
-  std::string text_;
+  std::string text_; // the head, and pieces
+  std::string body_; // behind it
   std::size_t sent_ = 0;
   std::uint64_t left_ = 0; ///< of an announced length
   BodyKind kind_ = BodyKind::None;

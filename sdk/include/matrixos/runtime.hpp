@@ -9,6 +9,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 
 namespace matrixos {
 inline namespace v1 {
@@ -69,71 +71,58 @@ protected:
 
 private:
   static Runtime &of(void *self) noexcept { return *static_cast<Runtime *>(self); }
-  static ItemFn itemFn(mos_sink sink) {
-    return [sink](std::string_view item) { return sink.item(sink.ctx, toAbi(item)) == MOS_SINK_CONTINUE; };
+
+  // A parameter of the table's function as the member function takes it.
+  static std::tuple<std::string_view> given(mos_str text) noexcept { return {fromAbi(text)}; }
+  static std::tuple<std::chrono::milliseconds> given(std::int64_t millis) noexcept {
+    return {std::chrono::milliseconds{millis}};
+  }
+  static std::tuple<std::uint32_t> given(std::uint32_t flags) noexcept { return {flags}; }
+  static std::tuple<ItemFn> given(mos_sink sink) {
+    return {[sink](std::string_view item) { return sink.item(sink.ctx, toAbi(item)) == MOS_SINK_CONTINUE; }};
+  }
+  static std::tuple<> given(mos_buf *) noexcept { return {}; }
+  static std::tuple<> given(mos_error *) noexcept { return {}; }
+
+  /// Has a function of the table call `Method`; a text that it returns goes into the buffer, what it throws into the
+  /// error.
+  template <auto Method, typename... Params>
+  static void serve(mos_status (*&function)(void *, const mos_call *, Params...)) noexcept {
+    function = [](void *self, const mos_call *call, Params... params) -> mos_status {
+      const std::tuple<Params...> all(params...);
+      return guarded(std::get<mos_error *>(all), [&] {
+        const auto invoke = [&](const auto &...values) { return (of(self).*Method)(Call(call), values...); };
+        if constexpr ((std::is_same_v<Params, mos_buf *> || ...))
+          giveBuffer(std::get<mos_buf *>(all), std::apply(invoke, std::tuple_cat(given(params)...)));
+        else
+          std::apply(invoke, std::tuple_cat(given(params)...));
+      });
+    };
   }
 
   void fill() noexcept {
     table_.struct_size = sizeof table_;
     table_.minor = MOS_RUNTIME_1_MINOR;
     table_.self = this;
-    table_.capabilities = [](void *self, const mos_call *call, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).capabilities(Call(call))); });
-    };
-    table_.pull = [](void *self, const mos_call *call, mos_str request, mos_sink progress, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).pull(Call(call), fromAbi(request), itemFn(progress))); });
-    };
-    table_.create = [](void *self, const mos_call *call, mos_str spec, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).create(Call(call), fromAbi(spec))); });
-    };
-    table_.start = [](void *self, const mos_call *call, mos_str ref, mos_error *e) {
-      return guarded(e, [&] { of(self).start(Call(call), fromAbi(ref)); });
-    };
-    table_.stop = [](void *self, const mos_call *call, mos_str ref, std::int64_t grace, mos_error *e) {
-      return guarded(e, [&] { of(self).stop(Call(call), fromAbi(ref), std::chrono::milliseconds{grace}); });
-    };
-    table_.remove = [](void *self, const mos_call *call, mos_str ref, std::uint32_t flags, mos_error *e) {
-      return guarded(e, [&] { of(self).remove(Call(call), fromAbi(ref), flags); });
-    };
-    table_.inspect = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).inspect(Call(call), fromAbi(ref))); });
-    };
-    table_.list = [](void *self, const mos_call *call, mos_str labels, mos_sink items, mos_error *e) {
-      return guarded(e, [&] { of(self).list(Call(call), fromAbi(labels), itemFn(items)); });
-    };
-    table_.logs = [](void *self, const mos_call *call, mos_str ref, mos_str options, mos_sink lines, mos_error *e) {
-      return guarded(e, [&] { of(self).logs(Call(call), fromAbi(ref), fromAbi(options), itemFn(lines)); });
-    };
-    table_.stats = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).stats(Call(call), fromAbi(ref))); });
-    };
-    table_.pause = [](void *self, const mos_call *call, mos_str ref, mos_error *e) {
-      return guarded(e, [&] { of(self).pause(Call(call), fromAbi(ref)); });
-    };
-    table_.unpause = [](void *self, const mos_call *call, mos_str ref, mos_error *e) {
-      return guarded(e, [&] { of(self).unpause(Call(call), fromAbi(ref)); });
-    };
-    table_.events = [](void *self, const mos_call *call, mos_str labels, mos_sink items, mos_error *e) {
-      return guarded(e, [&] { of(self).events(Call(call), fromAbi(labels), itemFn(items)); });
-    };
-    table_.volume_ensure = [](void *self, const mos_call *call, mos_str request, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).volumeEnsure(Call(call), fromAbi(request))); });
-    };
-    table_.volume_trash = [](void *self, const mos_call *call, mos_str volume, mos_str as, mos_error *e) {
-      return guarded(e, [&] { of(self).volumeTrash(Call(call), fromAbi(volume), fromAbi(as)); });
-    };
-    table_.volume_snapshot = [](void *self, const mos_call *call, mos_str volume, mos_str as, mos_error *e) {
-      return guarded(e, [&] { of(self).volumeSnapshot(Call(call), fromAbi(volume), fromAbi(as)); });
-    };
-    table_.endpoints = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).endpoints(Call(call), fromAbi(ref))); });
-    };
-    table_.start_described = [](void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *e) {
-      return guarded(e, [&] { giveBuffer(out, of(self).startDescribed(Call(call), fromAbi(ref))); });
-    };
-    table_.volume_remove_if_empty = [](void *self, const mos_call *call, mos_str volume, mos_error *e) {
-      return guarded(e, [&] { of(self).volumeRemoveIfEmpty(Call(call), fromAbi(volume)); });
-    };
+    serve<&Runtime::capabilities>(table_.capabilities);
+    serve<&Runtime::pull>(table_.pull);
+    serve<&Runtime::create>(table_.create);
+    serve<&Runtime::start>(table_.start);
+    serve<&Runtime::stop>(table_.stop);
+    serve<&Runtime::remove>(table_.remove);
+    serve<&Runtime::inspect>(table_.inspect);
+    serve<&Runtime::list>(table_.list);
+    serve<&Runtime::logs>(table_.logs);
+    serve<&Runtime::stats>(table_.stats);
+    serve<&Runtime::pause>(table_.pause);
+    serve<&Runtime::unpause>(table_.unpause);
+    serve<&Runtime::events>(table_.events);
+    serve<&Runtime::volumeEnsure>(table_.volume_ensure);
+    serve<&Runtime::volumeTrash>(table_.volume_trash);
+    serve<&Runtime::volumeSnapshot>(table_.volume_snapshot);
+    serve<&Runtime::endpoints>(table_.endpoints);
+    serve<&Runtime::startDescribed>(table_.start_described);
+    serve<&Runtime::volumeRemoveIfEmpty>(table_.volume_remove_if_empty);
   }
 
   mos_runtime_v1 table_{};
@@ -144,89 +133,79 @@ class RuntimeClient {
 public:
   explicit RuntimeClient(const mos_runtime_v1 *table) noexcept : t_(table) {}
 
-  std::string capabilities(const mos_call *call) const {
-    return text([&](mos_buf *out, mos_error *e) { return t_->capabilities(t_->self, call, out, e); });
-  }
+  std::string capabilities(const mos_call *call) const { return text(t_->capabilities, call); }
   std::string pull(const mos_call *call, std::string_view requestJson, const ItemFn &progress) const {
     SinkOf sink(progress);
-    std::string answer = text(
-        [&](mos_buf *out, mos_error *e) { return t_->pull(t_->self, call, toAbi(requestJson), sink.abi(), out, e); });
+    std::string answer = text(t_->pull, call, requestJson, sink.abi());
     sink.rethrow();
     return answer;
   }
-  std::string create(const mos_call *call, std::string_view specJson) const {
-    return text([&](mos_buf *out, mos_error *e) { return t_->create(t_->self, call, toAbi(specJson), out, e); });
-  }
-  void start(const mos_call *call, std::string_view ref) const {
-    check([&](mos_error *e) { return t_->start(t_->self, call, toAbi(ref), e); });
-  }
+  std::string create(const mos_call *call, std::string_view specJson) const { return text(t_->create, call, specJson); }
+  void start(const mos_call *call, std::string_view ref) const { run(t_->start, call, ref); }
   void stop(const mos_call *call, std::string_view ref, std::chrono::milliseconds grace) const {
-    check([&](mos_error *e) { return t_->stop(t_->self, call, toAbi(ref), grace.count(), e); });
+    run(t_->stop, call, ref, grace);
   }
   void remove(const mos_call *call, std::string_view ref, std::uint32_t flags) const {
-    check([&](mos_error *e) { return t_->remove(t_->self, call, toAbi(ref), flags, e); });
+    run(t_->remove, call, ref, flags);
   }
-  std::string inspect(const mos_call *call, std::string_view ref) const {
-    return text([&](mos_buf *out, mos_error *e) { return t_->inspect(t_->self, call, toAbi(ref), out, e); });
-  }
+  std::string inspect(const mos_call *call, std::string_view ref) const { return text(t_->inspect, call, ref); }
   void list(const mos_call *call, std::string_view labelsJson, const ItemFn &item) const {
-    SinkOf sink(item);
-    check([&](mos_error *e) { return t_->list(t_->self, call, toAbi(labelsJson), sink.abi(), e); });
-    sink.rethrow();
+    stream(t_->list, item, call, labelsJson);
   }
   void logs(const mos_call *call, std::string_view ref, std::string_view optionsJson, const ItemFn &line) const {
-    SinkOf sink(line);
-    check([&](mos_error *e) { return t_->logs(t_->self, call, toAbi(ref), toAbi(optionsJson), sink.abi(), e); });
-    sink.rethrow();
+    stream(t_->logs, line, call, ref, optionsJson);
   }
-  std::string stats(const mos_call *call, std::string_view ref) const {
-    return text([&](mos_buf *out, mos_error *e) { return t_->stats(t_->self, call, toAbi(ref), out, e); });
-  }
-  void pause(const mos_call *call, std::string_view ref) const {
-    check([&](mos_error *e) { return t_->pause(t_->self, call, toAbi(ref), e); });
-  }
-  void unpause(const mos_call *call, std::string_view ref) const {
-    check([&](mos_error *e) { return t_->unpause(t_->self, call, toAbi(ref), e); });
-  }
+  std::string stats(const mos_call *call, std::string_view ref) const { return text(t_->stats, call, ref); }
+  void pause(const mos_call *call, std::string_view ref) const { run(t_->pause, call, ref); }
+  void unpause(const mos_call *call, std::string_view ref) const { run(t_->unpause, call, ref); }
   void events(const mos_call *call, std::string_view labelsJson, const ItemFn &item) const {
-    SinkOf sink(item);
-    check([&](mos_error *e) { return t_->events(t_->self, call, toAbi(labelsJson), sink.abi(), e); });
-    sink.rethrow();
+    stream(t_->events, item, call, labelsJson);
   }
   std::string volumeEnsure(const mos_call *call, std::string_view requestJson) const {
-    return text(
-        [&](mos_buf *out, mos_error *e) { return t_->volume_ensure(t_->self, call, toAbi(requestJson), out, e); });
+    return text(t_->volume_ensure, call, requestJson);
   }
   void volumeTrash(const mos_call *call, std::string_view volume, std::string_view as) const {
-    check([&](mos_error *e) { return t_->volume_trash(t_->self, call, toAbi(volume), toAbi(as), e); });
+    run(t_->volume_trash, call, volume, as);
   }
   void volumeSnapshot(const mos_call *call, std::string_view volume, std::string_view as) const {
-    check([&](mos_error *e) { return t_->volume_snapshot(t_->self, call, toAbi(volume), toAbi(as), e); });
+    run(t_->volume_snapshot, call, volume, as);
   }
-  std::string endpoints(const mos_call *call, std::string_view ref) const {
-    return text([&](mos_buf *out, mos_error *e) { return t_->endpoints(t_->self, call, toAbi(ref), out, e); });
-  }
+  std::string endpoints(const mos_call *call, std::string_view ref) const { return text(t_->endpoints, call, ref); }
   /// start() and inspect() in one call; in two with a host of minor 0.
   std::string startDescribed(const mos_call *call, std::string_view ref) const {
-    if (MOS_HAS(t_, mos_runtime_v1, start_described))
-      return text([&](mos_buf *out, mos_error *e) { return t_->start_described(t_->self, call, toAbi(ref), out, e); });
+    if (MOS_HAS(t_, mos_runtime_v1, start_described)) return text(t_->start_described, call, ref);
     start(call, ref);
     return inspect(call, ref);
   }
   void volumeRemoveIfEmpty(const mos_call *call, std::string_view volume) const {
-    check([&](mos_error *e) {
-      return MOS_HAS(t_, mos_runtime_v1, volume_remove_if_empty)
-                 ? t_->volume_remove_if_empty(t_->self, call, toAbi(volume), e)
-                 : fail(e, Status::Unimplemented, "this runtime removes no empty volumes", "UNIMPLEMENTED");
-    });
+    if (!MOS_HAS(t_, mos_runtime_v1, volume_remove_if_empty))
+      throw Error(Status::Unimplemented, "this runtime removes no empty volumes", "UNIMPLEMENTED");
+    run(t_->volume_remove_if_empty, call, volume);
   }
 
 private:
-  template <typename Fn>
-  static std::string text(Fn &&fn) {
+  static mos_str abi(std::string_view text) noexcept { return toAbi(text); }
+  static std::int64_t abi(std::chrono::milliseconds time) noexcept { return time.count(); }
+  template <typename Same>
+  static Same abi(Same value) noexcept {
+    return value;
+  }
+
+  template <typename... Params, typename... Args>
+  void run(mos_status (*function)(void *, const mos_call *, Params...), const mos_call *call, Args... args) const {
+    check([&](mos_error *e) { return function(t_->self, call, abi(args)..., e); });
+  }
+  template <typename Function, typename... Args>
+  std::string text(Function function, const mos_call *call, Args... args) const {
     Buffer out;
-    check([&](mos_error *e) { return fn(out.out(), e); });
+    run(function, call, args..., out.out());
     return out.str();
+  }
+  template <typename Function, typename... Args>
+  void stream(Function function, const ItemFn &item, const mos_call *call, Args... args) const {
+    SinkOf sink(item);
+    run(function, call, args..., sink.abi());
+    sink.rethrow();
   }
 
   const mos_runtime_v1 *t_;
