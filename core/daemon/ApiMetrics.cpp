@@ -16,8 +16,7 @@ constexpr std::array kSeconds{0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120
 /// Handles of series that were asked for before, by a key of few values, so that a call costs one map look-up.
 class SeriesCache {
 public:
-  template <typename Make>
-  metrics::Handle get(std::string key, Make &&make) {
+  metrics::Handle get(std::string key, auto &&make) {
     {
       const std::shared_lock lock(mutex_);
       const auto at = handles_.find(key);

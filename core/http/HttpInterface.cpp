@@ -54,8 +54,7 @@ struct HttpInterface::Calls {
   }
 
   /// Runs an answering call after which the number is stale, whether the answer still reached somebody or not.
-  template <typename Body>
-  static void answer(void *self, std::uint64_t id, Body &&body) {
+  static void answer(void *self, std::uint64_t id, auto &&body) {
     HttpInterface &interface = of(self);
     const auto exchange = find(interface, id);
     body(*exchange);
@@ -68,8 +67,7 @@ struct HttpInterface::Calls {
     if (exchange && !exchange->open()) interface.server_.forgetExchange(id);
   }
 
-  template <typename Body>
-  static mos_status answering(void *self, std::uint64_t id, mos_error *error, Body &&body) {
+  static mos_status answering(void *self, std::uint64_t id, mos_error *error, auto &&body) {
     const mos_status status = guarded(error, [&] { answer(self, id, body); });
     if (status != MOS_OK) guarded(nullptr, [&] { forgetIfOver(of(self), id); });
     return status;

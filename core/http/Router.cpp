@@ -105,8 +105,7 @@ std::shared_ptr<RouteEntry> choose(const MethodMap &routes, std::string_view met
   return nullptr;
 }
 
-template <typename Node>
-std::shared_ptr<RouteEntry> descend(const Node &node, std::string_view method, const std::vector<std::string> &segments,
+std::shared_ptr<RouteEntry> descend(const auto &node, std::string_view method, const std::vector<std::string> &segments,
                                     std::size_t at, std::vector<std::string> &values, std::set<std::string> &allow) {
   if (at == segments.size()) return choose(node.routes, method, allow);
   const std::string &segment = segments[at];

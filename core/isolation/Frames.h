@@ -31,10 +31,7 @@ struct HelloFrame {
   std::uint32_t magic = kHelloMagic;
   std::uint32_t protocol = kProtocolVersion;
   std::uint32_t abiMajor = 0, hostMinor = 0;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.magic), a(f.protocol), a(f.abiMajor), a(f.hostMinor);
-  }
+  static void fields(auto &f, auto &a) { a(f.magic), a(f.protocol), a(f.abiMajor), a(f.hostMinor); }
 };
 
 /// Calls a function of the plugin (Functions.h). Answered by one Result, after any Items.
@@ -47,8 +44,7 @@ struct CallFrame {
   std::string_view operationId, traceId;
   std::string_view first, second; ///< the function's texts
   std::int64_t number = 0;        ///< its number
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
+  static void fields(auto &f, auto &a) {
     a(f.id), a(f.function), a(f.slot), a(f.deadlineNs), a(f.operationId, kMaxWord), a(f.traceId, kMaxWord);
     a(f.first, kMaxText), a(f.second, kMaxText), a(f.number);
   }
@@ -59,10 +55,7 @@ struct CancelFrame {
   static constexpr FrameType kType = FrameType::Cancel;
   std::uint64_t id = 0;
   std::uint8_t stopSink = 0;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.id), a(f.stopSink);
-  }
+  static void fields(auto &f, auto &a) { a(f.id), a(f.stopSink); }
 };
 
 /// Allows items of that cost more.
@@ -70,10 +63,7 @@ struct CreditFrame {
   static constexpr FrameType kType = FrameType::Credit;
   std::uint64_t id = 0;
   std::uint32_t cost = 0;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.id), a(f.cost);
-  }
+  static void fields(auto &f, auto &a) { a(f.id), a(f.cost); }
 };
 
 /// All of mos_error.
@@ -81,8 +71,7 @@ struct FrameError {
   std::int32_t status = MOS_OK;
   std::int64_t retryAfterMs = 0;
   std::string_view reason, message;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
+  static void fields(auto &f, auto &a) {
     a(f.status), a(f.retryAfterMs), a(f.reason, MOS_REASON_SIZE - 1), a(f.message, MOS_MESSAGE_SIZE - 1);
   }
   /// Of a call's status and error; views into `error`.
@@ -96,30 +85,21 @@ struct ResultFrame {
   std::uint64_t id = 0;
   FrameError failure;
   std::string_view json;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.id), FrameError::fields(f.failure, a), a(f.json, kMaxText);
-  }
+  static void fields(auto &f, auto &a) { a(f.id), FrameError::fields(f.failure, a), a(f.json, kMaxText); }
 };
 
 struct ItemFrame {
   static constexpr FrameType kType = FrameType::Item;
   std::uint64_t id = 0;
   std::string_view item;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.id), a(f.item, kMaxItem);
-  }
+  static void fields(auto &f, auto &a) { a(f.id), a(f.item, kMaxItem); }
 };
 
 struct ProvideFrame {
   static constexpr FrameType kType = FrameType::Provide;
   std::uint16_t slot = 0;
   std::uint32_t minor = 0;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.slot), a(f.minor);
-  }
+  static void fields(auto &f, auto &a) { a(f.slot), a(f.minor); }
 };
 
 using Pair = std::pair<std::string_view, std::string_view>;
@@ -129,10 +109,9 @@ struct LogFrame {
   std::uint32_t level = 0;
   std::string_view message;
   std::vector<Pair> list;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
+  static void fields(auto &f, auto &a) {
     a(f.level), a(f.message, kMaxItem);
-    a(f.list, kMaxEntries, [](auto &p, Archive &to) { to(p.first, kMaxWord), to(p.second, kMaxItem); });
+    a(f.list, kMaxEntries, [](auto &p, auto &to) { to(p.first, kMaxWord), to(p.second, kMaxItem); });
   }
 };
 
@@ -140,10 +119,7 @@ struct LogFrame {
 struct LogLevelFrame {
   static constexpr FrameType kType = FrameType::LogLevel;
   std::uint32_t level = 0;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.level);
-  }
+  static void fields(auto &f, auto &a) { a(f.level); }
 };
 
 /// Names a metric's series; Samples refer to it by its number, which counts up from 0. Answered like an Ask.
@@ -154,11 +130,10 @@ struct SeriesFrame {
   std::string_view name, help;
   std::vector<Pair> labels;
   std::vector<double> buckets;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
+  static void fields(auto &f, auto &a) {
     a(f.id), a(f.number), a(f.type), a(f.name, kMaxWord), a(f.help, kMaxWord);
-    a(f.labels, kMaxEntries, [](auto &p, Archive &to) { to(p.first, kMaxWord), to(p.second, kMaxWord); });
-    a(f.buckets, kMaxEntries, [](auto &bound, Archive &to) { to(bound); });
+    a(f.labels, kMaxEntries, [](auto &p, auto &to) { to(p.first, kMaxWord), to(p.second, kMaxWord); });
+    a(f.buckets, kMaxEntries, [](auto &bound, auto &to) { to(bound); });
   }
 };
 
@@ -172,9 +147,8 @@ struct SamplesFrame {
   static constexpr FrameType kType = FrameType::Samples;
   static constexpr std::size_t kMost = 4096;
   std::vector<Sample> list;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.list, kMost, [](auto &s, Archive &to) { to(s.series), to(s.sets), to(s.value); });
+  static void fields(auto &f, auto &a) {
+    a(f.list, kMost, [](auto &s, auto &to) { to(s.series), to(s.sets), to(s.value); });
   }
 };
 
@@ -194,10 +168,7 @@ struct AskFrame {
   std::uint64_t id = 0;
   std::uint8_t question = 0;
   std::string_view first, second;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.id), a(f.question), a(f.first, kMaxWord), a(f.second, kMaxItem);
-  }
+  static void fields(auto &f, auto &a) { a(f.id), a(f.question), a(f.first, kMaxWord), a(f.second, kMaxItem); }
 };
 
 struct AnswerFrame {
@@ -208,10 +179,9 @@ struct AnswerFrame {
   double number = 0;
   std::string_view text;
   std::vector<std::string_view> list;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
+  static void fields(auto &f, auto &a) {
     a(f.id), FrameError::fields(f.failure, a), a(f.integer), a(f.number), a(f.text, kMaxText);
-    a(f.list, kMaxEntries, [](auto &item, Archive &to) { to(item, kMaxWord); });
+    a(f.list, kMaxEntries, [](auto &item, auto &to) { to(item, kMaxWord); });
   }
 };
 
@@ -219,10 +189,7 @@ struct AnswerFrame {
 struct PhaseFrame {
   static constexpr FrameType kType = FrameType::Phase;
   std::string_view name;
-  template <typename Self, typename Archive>
-  static void fields(Self &f, Archive &a) {
-    a(f.name, 32);
-  }
+  static void fields(auto &f, auto &a) { a(f.name, 32); }
 };
 
 } // namespace matrixos::isolation

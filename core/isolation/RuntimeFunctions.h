@@ -13,8 +13,7 @@ template <Function kFunction>
 constexpr std::integral_constant<Function, kFunction> number{};
 
 /// Calls `visit(number<…>, &mos_runtime_v1::…)` for each.
-template <typename Visit>
-void forEachRuntimeFunction(Visit &&visit) {
+void forEachRuntimeFunction(auto &&visit) {
   visit(number<Function::Capabilities>, &mos_runtime_v1::capabilities);
   visit(number<Function::Pull>, &mos_runtime_v1::pull);
   visit(number<Function::Create>, &mos_runtime_v1::create);

@@ -29,8 +29,7 @@ public:
   void release(Handle handle);
 
   /// Calls use(metric) unless the handle is stale.
-  template <typename Use>
-  void with(Handle handle, Use &&use) noexcept {
+  void with(Handle handle, auto &&use) noexcept {
     Slot *const slot = find(handle);
     if (slot == nullptr) return;
     // Count first, then look: release() changes the generation first and then looks at the count. One of the two sees

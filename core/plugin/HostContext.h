@@ -87,8 +87,7 @@ private:
 };
 
 /// Runs a host function for a plugin: refused once the plugin has stopped, and no exception leaves it.
-template <typename Body>
-mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
+mos_status hosted(void *self, mos_error *error, auto &&body) noexcept {
   auto &context = *static_cast<HostContext *>(self);
   const CallGate::Pass pass = context.enter();
   if (!pass) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");

@@ -18,8 +18,7 @@ json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
   return json;
 }
 
-template <typename Read>
-void forEach(const json::Object &object, const char *name, Read &&read) {
+void forEach(const json::Object &object, const char *name, auto &&read) {
   const json::Array::Ptr list = object.getArray(name);
   for (unsigned i = 0; list && i < list->size(); ++i) {
     const json::Object::Ptr item = list->getObject(i);

@@ -15,8 +15,7 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
 
 /// Runs `body`, which calls into the plugin and gives a mos_status: the thread is marked, and an exception, which the
 /// interface forbids but nothing prevents, becomes an answer. `what` is static text such as "start()".
-template <typename Body>
-mos_status callPlugin(const PluginTag *plugin, const char *what, mos_error *error, Body &&body) noexcept {
+mos_status callPlugin(const PluginTag *plugin, const char *what, mos_error *error, auto &&body) noexcept {
   const PluginScope scope(plugin, what);
   try {
     return body();
@@ -28,8 +27,7 @@ mos_status callPlugin(const PluginTag *plugin, const char *what, mos_error *erro
 }
 
 /// The same for callbacks without an answer.
-template <typename Body>
-void callBackPlugin(const PluginTag *plugin, const char *what, Body &&body) noexcept {
+void callBackPlugin(const PluginTag *plugin, const char *what, auto &&body) noexcept {
   callPlugin(plugin, what, nullptr, [&] {
     body();
     return MOS_OK;

@@ -36,9 +36,8 @@ struct PluginInstance::Life {
   mos_plugin_v1 plugin{};
 };
 
-template <typename Body>
 WatchedResult PluginInstance::call(const std::shared_ptr<Life> &life, const char *what,
-                                   std::chrono::milliseconds timeout, Body body) {
+                                   std::chrono::milliseconds timeout, auto body) {
   const CrashRecord::LifecycleCall lifecycle(life->context->tag(), what);
   return runWatched(life->context->manifest().id, timeout, [life, what, body](mos_error *error) {
     const PluginTag *tag = life->context->tag();

@@ -109,20 +109,4 @@ void writeBackup(SqliteConnection &from, const std::filesystem::path &to) {
   temporary.publish(to);
 }
 
-void checkDatabase(SqliteConnection &connection) {
-  const char *const name = sqlite3_db_filename(connection.handle(), "main");
-  std::string problem;
-  connection.queryTrusted("PRAGMA integrity_check(1)", {}, [&](const Row &row) {
-    if (row.text(0) != "ok") problem = row.text(0);
-    return true;
-  });
-  if (problem.empty()) {
-    connection.queryTrusted("PRAGMA foreign_key_check", {}, [&](const Row &row) {
-      problem = "a row of " + row.textOr(0) + " points at nothing in " + row.textOr(2);
-      return false;
-    });
-  }
-  if (!problem.empty()) throw Error(Status::DataLoss, std::string(name) + " is damaged: " + problem, "DB_CORRUPT");
-}
-
 } // namespace matrixos::storage

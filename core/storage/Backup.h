@@ -11,7 +11,4 @@ class SqliteConnection;
 /// checks that copy, syncs it and renames it to `to`. Internal to core/storage; use Database::backup().
 void writeBackup(SqliteConnection &from, const std::filesystem::path &to);
 
-/// Integrity and foreign keys. Throws Error(DataLoss). Internal to core/storage; use Database::checkIntegrity().
-void checkDatabase(SqliteConnection &connection);
-
 } // namespace matrixos::storage

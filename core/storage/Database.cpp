@@ -103,10 +103,6 @@ void Database::backup(const std::filesystem::path &to) const {
   writeBackup(*Reader(*this), to);
 }
 
-void Database::checkIntegrity() const {
-  checkDatabase(*Reader(*this));
-}
-
 Database::Counts Database::counts() const {
   return writer_->counts();
 }

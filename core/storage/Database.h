@@ -72,8 +72,6 @@ public:
 
   /// Writes a consistent copy while the database is in use, verifies it and puts it at `to`, replacing what is there.
   void backup(const std::filesystem::path &to) const;
-  /// SQLite's integrity and foreign key checks. Throws Error(DataLoss) that says what is wrong.
-  void checkIntegrity() const;
 
   /// "sqlite": for the few statements that differ between databases.
   const char *dialect() const noexcept { return "sqlite"; }

@@ -11,8 +11,7 @@ namespace matrixos::orchestrator {
 namespace {
 
 /// Answers the exchange when the operation ends. A refusal is thrown and answered by the caller's gate.
-template <typename Command>
-void answerLater(Exchange &exchange, std::function<void(Exchange &, const Result &)> success, Command &&command) {
+void answerLater(Exchange &exchange, std::function<void(Exchange &, const Result &)> success, auto &&command) {
   const auto held = std::make_shared<Exchange>(std::move(exchange));
   try {
     command([held, success = std::move(success)](const Result &result) {

@@ -12,8 +12,7 @@ using namespace managed;
 constexpr std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds::max();
 
 /// Reads what an engine said; nonsense becomes the engine's failure, not the caller's.
-template <typename Read>
-auto readReply(const char *call, Read &&read) {
+auto readReply(const char *call, auto &&read) {
   try {
     return read();
   } catch (const Error &e) {
@@ -71,8 +70,7 @@ private:
   CallScope scope_;
 };
 
-template <typename Body>
-auto Engine::call(const char *name, std::chrono::milliseconds timeout, const std::string &operationId, Body &&body) {
+auto Engine::call(const char *name, std::chrono::milliseconds timeout, const std::string &operationId, auto &&body) {
   const Scope scope(*this, timeout, operationId);
   try {
     return body(scope.abi());

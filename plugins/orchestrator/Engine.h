@@ -89,8 +89,7 @@ public:
 private:
   class Scope;
 
-  template <typename Body>
-  auto call(const char *name, std::chrono::milliseconds timeout, const std::string &operationId, Body &&body);
+  auto call(const char *name, std::chrono::milliseconds timeout, const std::string &operationId, auto &&body);
 
   RuntimeClient runtime_;
   const SettingsCell &settings_;

@@ -38,8 +38,7 @@ void checkUser(std::string_view clerkUserId) {
 }
 
 /// Runs a command of the ABI: a refusal throws and leaves `done` alone, else it moves into the operation's end.
-template <typename Command>
-void withDone(Completion &done, Command &&command) {
+void withDone(Completion &done, auto &&command) {
   const auto shared = std::make_shared<Completion>(std::move(done));
   try {
     command([shared](const Result &result) {

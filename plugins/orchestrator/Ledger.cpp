@@ -11,8 +11,7 @@ constexpr std::int64_t kTombstoneMs = 90LL * 24 * 3600 * 1000;
 
 } // namespace
 
-template <typename Write>
-Published Ledger::commit(Instance next, Write &&write) {
+Published Ledger::commit(Instance next, auto &&write) {
   const std::uint64_t rev = table_.beginRev();
   next.rev = rev;
   next.rowRev = rev;
@@ -27,8 +26,7 @@ Published Ledger::commit(Instance next, Write &&write) {
   return table_.publish(std::move(next));
 }
 
-template <typename Write>
-Published Ledger::commitFrom(const Instance &from, Instance next, Write &&write) {
+Published Ledger::commitFrom(const Instance &from, Instance next, auto &&write) {
   try {
     return commit(std::move(next), write);
   } catch (const Error &e) {

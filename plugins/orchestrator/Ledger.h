@@ -23,10 +23,8 @@ public:
   std::uint64_t remove(const Instance &instance, bool tombstone);
 
 private:
-  template <typename Write>
-  Published commit(Instance next, Write &&write);
-  template <typename Write>
-  Published commitFrom(const Instance &from, Instance next, Write &&write);
+  Published commit(Instance next, auto &&write);
+  Published commitFrom(const Instance &from, Instance next, auto &&write);
   void follow(const Instance &instance) noexcept;
 
   const InstanceStore &store_;

@@ -102,8 +102,7 @@ EngineHttp::EngineHttp(EngineEndpoint endpoint, ObserverFn observer)
     : endpoint_(std::move(endpoint)), url_(urlOf(endpoint_)), observer_(std::move(observer)),
       client_({kKeptConnections, {}}) {}
 
-template <typename Exchange>
-ClientResponse EngineHttp::observed(const Call &call, const EngineRequest &request, Exchange &&exchange) {
+ClientResponse EngineHttp::observed(const Call &call, const EngineRequest &request, auto &&exchange) {
   const auto began = std::chrono::steady_clock::now();
   const auto report = [&](const char *outcome) {
     if (observer_) observer_(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), outcome);

@@ -60,8 +60,7 @@ public:
   void shutdown() noexcept { client_.shutdown(); }
 
 private:
-  template <typename Exchange>
-  http::ClientResponse observed(const Call &call, const EngineRequest &request, Exchange &&exchange);
+  http::ClientResponse observed(const Call &call, const EngineRequest &request, auto &&exchange);
   [[noreturn]] void fail(const http::ClientError &error, const EngineRequest &request) const;
   [[noreturn]] void failUnconnected(bool denied, const std::string &what) const;
 

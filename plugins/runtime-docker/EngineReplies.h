@@ -13,8 +13,7 @@
 namespace matrixos::docker {
 
 /// Runs `read`, which reads the engine's answer to `title`, and turns its complaints into Unavailable/ENGINE_REPLY.
-template <typename Read>
-auto readReply(const std::string &title, Read &&read) {
+auto readReply(const std::string &title, auto &&read) {
   const auto refuse = [&](const std::string &why) {
     return Error(Status::Unavailable, "the engine's answer to " + title + " makes no sense: " + why, "ENGINE_REPLY");
   };

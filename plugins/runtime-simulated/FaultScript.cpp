@@ -24,8 +24,7 @@ Error badFault(const std::string &text) {
   return Error(Status::InvalidArgument, "fault rule: " + text, "BAD_FAULT");
 }
 
-template <typename Names>
-std::string listOf(const Names &names) {
+std::string listOf(const auto &names) {
   std::string text;
   for (const std::string_view name : names)
     text += (text.empty() ? "" : ", ") + std::string(name);

@@ -30,8 +30,7 @@ public:
   PackedLabels(const Labels &labels, LabelNames &names);
 
   /// Calls `label(number of the name, value)` for each, in order.
-  template <typename Each>
-  void each(Each &&label) const {
+  void each(auto &&label) const {
     const char *at = bytes_.data();
     const char *const end = at + bytes_.size();
     while (at != end) {

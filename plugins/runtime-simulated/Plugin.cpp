@@ -50,8 +50,7 @@ const mos_config_key kConfigKeys[] = {
 const mos_provide kProvides[] = {{MOS_RUNTIME_1, kInstance, MOS_RUNTIME_1_MINOR, 0}};
 
 /// Says which key is wrong.
-template <typename Read>
-auto readKey(const std::string &key, Read &&read) {
+auto readKey(const std::string &key, auto &&read) {
   try {
     return read();
   } catch (const Error &e) {

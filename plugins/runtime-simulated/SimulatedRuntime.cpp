@@ -97,8 +97,7 @@ std::optional<InjectedFault> SimulatedRuntime::meet(CallKind kind, const Call &c
 }
 
 /// The way of every call. `effect` gets a Step and gives the reply, or nothing.
-template <typename Body>
-auto SimulatedRuntime::perform(CallKind kind, const Call &call, std::string_view subject, Wait wait, Body effect) {
+auto SimulatedRuntime::perform(CallKind kind, const Call &call, std::string_view subject, Wait wait, auto effect) {
   const EngineClock::Turn turn(clock_);
   Counter &counter = counters_[indexOf(kind)];
   const std::uint64_t number = ++counter.calls;

@@ -74,10 +74,8 @@ private:
   /// When a call's latency passes.
   enum class Wait { Before, ByEffect };
 
-  template <typename Effect>
-  auto perform(CallKind kind, const Call &call, std::string_view subject, Wait wait, Effect effect);
-  template <typename Effect>
-  auto perform(CallKind kind, const Call &call, std::string_view subject, Effect effect) {
+  auto perform(CallKind kind, const Call &call, std::string_view subject, Wait wait, auto effect);
+  auto perform(CallKind kind, const Call &call, std::string_view subject, auto effect) {
     return perform(kind, call, subject, Wait::Before, std::move(effect));
   }
   std::optional<InjectedFault> meet(CallKind kind, const Call &call, std::string_view subject);

@@ -78,8 +78,7 @@ private:
                            {{"result", result}});
   }
 
-  template <typename Make>
-  static void answer(Exchange &exchange, Make &&make) {
+  static void answer(Exchange &exchange, auto &&make) {
     try {
       exchange.json(200, make());
     } catch (const BadGateway &error) {

@@ -43,11 +43,11 @@ bool isWord(const char *text, std::size_t length) {
                      [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-std::string inQuotes(const std::string &text) {
+} // namespace
+
+std::string inQuotes(std::string_view text) {
   return "\"" + shown(text, 60) + "\"";
 }
-
-} // namespace
 
 Cancel::Cancel() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 Cancel::~Cancel() {
@@ -173,35 +173,6 @@ Answer CheckedRuntime::perform(const std::string &what, const How &how, bool has
   return answer;
 }
 
-/// What stands behind a mos_sink.
-struct CheckedRuntime::Stream {
-  const ItemFn &item;
-  Answer result{};
-  std::thread::id thread{}; ///< that has to call; the first one that does, when none is known
-  bool stopped = false;
-  std::vector<std::string> notJson{};
-
-  static std::int32_t receive(void *ctx, mos_str text) {
-    auto *self = static_cast<Stream *>(ctx);
-    if (self->thread == std::thread::id{}) self->thread = std::this_thread::get_id();
-    // A second thread may be at work here against the rules: it must not corrupt what the first one notes.
-    if (std::this_thread::get_id() != self->thread) {
-      self->result.itemOnOtherThread = true;
-      return MOS_SINK_STOP;
-    }
-    if (self->stopped) {
-      self->result.itemAfterStop = true;
-      return MOS_SINK_STOP;
-    }
-    const std::string line(fromAbi(text));
-    Json parsed = Json::parse(line, nullptr, false);
-    if (parsed.is_discarded()) self->notJson.push_back(line);
-    self->result.items.push_back(std::move(parsed));
-    if (self->item && !self->item(line)) self->stopped = true;
-    return self->stopped ? MOS_SINK_STOP : MOS_SINK_CONTINUE;
-  }
-};
-
 Answer CheckedRuntime::finish(const std::string &what, Stream &stream, Answer answer) {
   answer.items = std::move(stream.result.items);
   answer.itemAfterStop = stream.result.itemAfterStop;
@@ -212,94 +183,6 @@ Answer CheckedRuntime::finish(const std::string &what, Stream &stream, Answer an
     blame(Duty::Document, what + " sent an item that is no JSON: " + inQuotes(line));
   note("    with " + std::to_string(answer.items.size()) + " items");
   return answer;
-}
-
-template <typename... Params, typename... Args>
-Answer CheckedRuntime::make(const char *name, const std::string &shownArgs, const How &how, const ItemFn &item,
-                            mos_status (*function)(void *, const mos_call *, Params...), Args... args) {
-  constexpr bool kHasOut = (std::is_same_v<Params, mos_buf *> || ...);
-  constexpr bool kHasSink = (std::is_same_v<Params, mos_sink> || ...);
-  const std::string what = name + ("(" + shownArgs + ")");
-  Stream stream{item};
-  if (!anyThread_) stream.thread = std::this_thread::get_id();
-  [[maybe_unused]] const mos_sink sink{&stream, &Stream::receive};
-  Answer answer = perform(what, how, kHasOut, [&](const mos_call *call, [[maybe_unused]] mos_buf *out, mos_error *e) {
-    if (function == nullptr)
-      return fail(e, Status::Unimplemented, std::string("the table has NULL for ") + name, "NULL_FUNCTION");
-    if constexpr (kHasSink && kHasOut)
-      return function(table_->self, call, args..., sink, out, e);
-    else if constexpr (kHasSink)
-      return function(table_->self, call, args..., sink, e);
-    else if constexpr (kHasOut)
-      return function(table_->self, call, args..., out, e);
-    else
-      return function(table_->self, call, args..., e);
-  });
-  return kHasSink ? finish(what, stream, std::move(answer)) : answer;
-}
-
-Answer CheckedRuntime::capabilities(const How &how) {
-  return make("capabilities", "", how, {}, table_->capabilities);
-}
-Answer CheckedRuntime::pull(const std::string &request, const ItemFn &progress, const How &how) {
-  return make("pull", shown(request), how, progress, table_->pull, toAbi(request));
-}
-Answer CheckedRuntime::create(const std::string &spec, const How &how) {
-  return make("create", inQuotes(spec), how, {}, table_->create, toAbi(spec));
-}
-Answer CheckedRuntime::start(const std::string &ref, const How &how) {
-  return make("start", inQuotes(ref), how, {}, table_->start, toAbi(ref));
-}
-Answer CheckedRuntime::stop(const std::string &ref, std::chrono::milliseconds grace, const How &how) {
-  return make("stop", inQuotes(ref) + ", " + std::to_string(grace.count()) + " ms", how, {}, table_->stop, toAbi(ref),
-              grace.count());
-}
-Answer CheckedRuntime::remove(const std::string &ref, std::uint32_t flags, const How &how) {
-  return make("remove", inQuotes(ref) + ", flags " + std::to_string(flags), how, {}, table_->remove, toAbi(ref), flags);
-}
-Answer CheckedRuntime::inspect(const std::string &ref, const How &how) {
-  return make("inspect", inQuotes(ref), how, {}, table_->inspect, toAbi(ref));
-}
-Answer CheckedRuntime::list(const std::string &labels, const ItemFn &item, const How &how) {
-  return make("list", shown(labels), how, item, table_->list, toAbi(labels));
-}
-Answer CheckedRuntime::logs(const std::string &ref, const std::string &options, const ItemFn &line, const How &how) {
-  return make("logs", inQuotes(ref) + ", " + options, how, line, table_->logs, toAbi(ref), toAbi(options));
-}
-Answer CheckedRuntime::stats(const std::string &ref, const How &how) {
-  return make("stats", inQuotes(ref), how, {}, table_->stats, toAbi(ref));
-}
-Answer CheckedRuntime::pause(const std::string &ref, const How &how) {
-  return make("pause", inQuotes(ref), how, {}, table_->pause, toAbi(ref));
-}
-Answer CheckedRuntime::unpause(const std::string &ref, const How &how) {
-  return make("unpause", inQuotes(ref), how, {}, table_->unpause, toAbi(ref));
-}
-Answer CheckedRuntime::events(const std::string &labels, const ItemFn &item, const How &how) {
-  return make("events", shown(labels), how, item, table_->events, toAbi(labels));
-}
-Answer CheckedRuntime::volumeEnsure(const std::string &request, const How &how) {
-  return make("volume_ensure", inQuotes(request), how, {}, table_->volume_ensure, toAbi(request));
-}
-Answer CheckedRuntime::volumeTrash(const std::string &volume, const std::string &as, const How &how) {
-  return make("volume_trash", inQuotes(volume) + ", as " + inQuotes(as), how, {}, table_->volume_trash, toAbi(volume),
-              toAbi(as));
-}
-Answer CheckedRuntime::volumeSnapshot(const std::string &volume, const std::string &as, const How &how) {
-  return make("volume_snapshot", inQuotes(volume) + ", as " + inQuotes(as), how, {}, table_->volume_snapshot,
-              toAbi(volume), toAbi(as));
-}
-Answer CheckedRuntime::endpoints(const std::string &ref, const How &how) {
-  return make("endpoints", inQuotes(ref), how, {}, table_->endpoints, toAbi(ref));
-}
-Answer CheckedRuntime::startDescribed(const std::string &ref, const How &how) {
-  const bool has = MOS_HAS(table_, mos_runtime_v1, start_described);
-  return make("start_described", inQuotes(ref), how, {}, has ? table_->start_described : nullptr, toAbi(ref));
-}
-Answer CheckedRuntime::volumeRemoveIfEmpty(const std::string &volume, const How &how) {
-  const bool has = MOS_HAS(table_, mos_runtime_v1, volume_remove_if_empty);
-  return make("volume_remove_if_empty", inQuotes(volume), how, {}, has ? table_->volume_remove_if_empty : nullptr,
-              toAbi(volume));
 }
 
 } // namespace matrixos::conformance

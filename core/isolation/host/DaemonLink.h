@@ -23,16 +23,10 @@ public:
   void run(const std::function<void(FrameType, std::string_view payload)> &frame);
 
   /// Waits while the daemon does not read. False once it has gone. Not from within run().
-  template <typename Frame>
-  bool send(const Frame &frame) {
-    return channel_.send(encode(frame));
-  }
+  bool send(const auto &frame) { return channel_.send(encode(frame)); }
   /// The same with frames that are encoded already.
   bool sendEncoded(std::string_view frames) { return channel_.send(frames); }
-  template <typename Frame>
-  void sendIfRoom(const Frame &frame) {
-    channel_.sendIfRoom(encode(frame), kMostPending);
-  }
+  void sendIfRoom(const auto &frame) { channel_.sendIfRoom(encode(frame), kMostPending); }
 
   /// The daemon's answer to an AskFrame or SeriesFrame, whose id is set here; `read` is given it while its texts are
   /// valid. Throws Error as it says, or Unavailable when there is none.

@@ -53,8 +53,7 @@ private:
   static const void *getInterface(void *self, const char *id);
 
   /// Runs a host function: refused after close(), and no exception leaves it.
-  template <typename Body>
-  static mos_status hosted(void *self, mos_error *error, Body &&body) noexcept {
+  static mos_status hosted(void *self, mos_error *error, auto &&body) noexcept {
     if (!of(self).open_.load(std::memory_order_acquire)) {
       return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
     }

@@ -10,8 +10,7 @@
 
 namespace matrixos::conformance {
 
-template <typename Body>
-mos_status HostLife::enter(void *self, const char *name, mos_error *error, Body &&body) {
+mos_status HostLife::enter(void *self, const char *name, mos_error *error, auto &&body) {
   HostLife &life = of(self);
   if (life.ended_) {
     const std::lock_guard lock(life.mutex_);
@@ -21,8 +20,7 @@ mos_status HostLife::enter(void *self, const char *name, mos_error *error, Body 
   return guarded(error, [&] { return body(life); });
 }
 
-template <typename Table>
-void HostLife::begin(Table &table) noexcept {
+void HostLife::begin(auto &table) noexcept {
   table.struct_size = sizeof table;
   table.self = this;
 }

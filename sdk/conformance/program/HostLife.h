@@ -49,11 +49,9 @@ public:
 private:
   static HostLife &of(void *self) { return *static_cast<HostLife *>(self); }
   /// Notes the call; fails it when the life is over.
-  template <typename Body>
-  static mos_status enter(void *self, const char *name, mos_error *error, Body &&body);
+  static mos_status enter(void *self, const char *name, mos_error *error, auto &&body);
 
-  template <typename Table>
-  void begin(Table &table) noexcept;
+  void begin(auto &table) noexcept;
   void fillConfig();
   void fillPlatform();
   void fillLog();

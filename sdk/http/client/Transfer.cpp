@@ -19,8 +19,7 @@ constexpr std::size_t kMaxFields = 256;
 constexpr milliseconds kCancelPoll{20};
 constexpr milliseconds kLongestWait{60'000};
 
-template <typename Value>
-void set(CURL *easy, CURLoption option, Value value) {
+void set(CURL *easy, CURLoption option, auto value) {
   const CURLcode code = curl_easy_setopt(easy, option, value);
   if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   if (code != CURLE_OK) throw Error(Status::Internal, std::string("libcurl: ") + curl_easy_strerror(code));

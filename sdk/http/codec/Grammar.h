@@ -105,8 +105,7 @@ inline std::string_view trim(std::string_view text) noexcept {
 }
 
 /// Calls `item(part)` for each trimmed, non-empty element of a comma-separated list (§5.6.1).
-template <typename Item>
-void forEachListItem(std::string_view list, Item &&item) {
+void forEachListItem(std::string_view list, auto &&item) {
   while (!list.empty()) {
     const std::size_t comma = list.find(',');
     const std::string_view part = trim(list.substr(0, comma));

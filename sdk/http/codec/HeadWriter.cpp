@@ -11,8 +11,7 @@ namespace matrixos::http {
 
 namespace {
 
-template <typename Number>
-void appendNumber(std::string &out, Number number, int base) {
+void appendNumber(std::string &out, auto number, int base) {
   std::array<char, 20> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, base).ptr;
   out.append(digits.data(), end);

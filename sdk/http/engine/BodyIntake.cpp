@@ -18,11 +18,12 @@ BodyIntake::Result BodyIntake::take(Buffer &from, std::string_view &piece) {
   return decoder_.done() ? Result::Last : Result::Piece;
 }
 
-std::int64_t BodyIntake::deadline(const ServerOptions &options, std::int64_t sinceMs) const noexcept {
+std::int64_t BodyIntake::deadline(const ServerOptions &options, std::int64_t sinceMs, std::int64_t startedMs,
+                                  std::uint64_t taken) noexcept {
   const std::int64_t patience = options.timeouts.requestBody.count();
   if (options.minBodyRate == 0) return sinceMs + patience;
-  const auto earned = static_cast<std::int64_t>(taken_ / options.minBodyRate) * 1000;
-  return std::min(sinceMs + patience, startedMs_ + patience + earned);
+  const auto earned = static_cast<std::int64_t>(taken / options.minBodyRate) * 1000;
+  return std::min(sinceMs + patience, startedMs + patience + earned);
 }
 
 } // namespace matrixos::http

@@ -27,7 +27,12 @@ public:
   std::uint64_t taken() const noexcept { return taken_; }
 
   /// Until when more has to come: `sinceMs` is when something came last.
-  std::int64_t deadline(const ServerOptions &options, std::int64_t sinceMs) const noexcept;
+  std::int64_t deadline(const ServerOptions &options, std::int64_t sinceMs) const noexcept {
+    return deadline(options, sinceMs, startedMs_, taken_);
+  }
+  /// The same for any body: it may stand still for so long, and has to have brought its rate since `startedMs`.
+  static std::int64_t deadline(const ServerOptions &options, std::int64_t sinceMs, std::int64_t startedMs,
+                               std::uint64_t taken) noexcept;
 
 private:
   BodyDecoder decoder_;

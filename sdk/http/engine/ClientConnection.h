@@ -73,8 +73,7 @@ public:
   /// The answer has been sent.
   void finish(bool keepAlive);
   /// Entry of every event: what it throws ends this connection and no other.
-  template <typename Event>
-  void shielded(Event &&event) noexcept {
+  void shielded(auto &&event) noexcept {
     try {
       event();
     } catch (const std::exception &) {

@@ -348,16 +348,12 @@ void Forward::onPumpFailed(Pump &pump, PumpFailure failure) {
   }
 }
 
-/// Until when the request body may stand still, and from when on it has to have brought its rate.
 std::int64_t Forward::bodyDeadline() const noexcept {
   const ServerOptions &options = client_.loop().options();
-  const std::int64_t patience = options.timeouts.requestBody.count();
-  const std::int64_t standsStill =
-      sinceMs_ + (clientEnded_ ? std::min(patience, options.timeouts.halfClosed.count()) : patience);
   // What the upstream does not take is not the client's fault.
-  if (options.minBodyRate == 0 || request_.writing()) return standsStill;
-  const auto earned = static_cast<std::int64_t>(request_.passed() / options.minBodyRate) * 1000;
-  return std::min(standsStill, sentAtMs_ + patience + earned);
+  const std::int64_t at = request_.writing() ? sinceMs_ + options.timeouts.requestBody.count()
+                                             : BodyIntake::deadline(options, sinceMs_, sentAtMs_, request_.passed());
+  return clientEnded_ ? std::min(at, sinceMs_ + options.timeouts.halfClosed.count()) : at;
 }
 
 /// Only what waits for the client counts: an upstream that brings nothing is not its fault.

@@ -57,11 +57,15 @@ inline Object::Ptr parseObject(std::string_view text) {
   return value.extract<Object::Ptr>();
 }
 
+inline Error badField(const std::string &key, const char *what) {
+  return Error(Status::InvalidArgument, "\"" + key + "\" has to be " + what, "BAD_FIELD");
+}
+
 /// A member that is a string; nothing when it is absent or null. Throws when it has another type.
 inline std::optional<std::string> findString(const Object &object, const std::string &key) {
   const Value value = object.get(key);
   if (value.isEmpty()) return std::nullopt;
-  if (!value.isString()) throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a string", "BAD_FIELD");
+  if (!value.isString()) throw badField(key, "a string");
   return value.convert<std::string>();
 }
 
@@ -76,9 +80,7 @@ inline std::string getString(const Object &object, const std::string &key) {
 inline std::int64_t getInt(const Object &object, const std::string &key, std::int64_t fallback) {
   const Value value = object.get(key);
   if (value.isEmpty()) return fallback;
-  if (!value.isInteger() || value.isBoolean()) {
-    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a whole number", "BAD_FIELD");
-  }
+  if (!value.isInteger() || value.isBoolean()) throw badField(key, "a whole number");
   return value.convert<Poco::Int64>();
 }
 
@@ -86,9 +88,7 @@ inline std::int64_t getInt(const Object &object, const std::string &key, std::in
 inline double getNumber(const Object &object, const std::string &key, double fallback) {
   const Value value = object.get(key);
   if (value.isEmpty()) return fallback;
-  if (!value.isNumeric() || value.isBoolean() || value.isString()) {
-    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be a number", "BAD_FIELD");
-  }
+  if (!value.isNumeric() || value.isBoolean() || value.isString()) throw badField(key, "a number");
   return value.convert<double>();
 }
 
@@ -96,9 +96,7 @@ inline double getNumber(const Object &object, const std::string &key, double fal
 inline bool getBool(const Object &object, const std::string &key, bool fallback) {
   const Value value = object.get(key);
   if (value.isEmpty()) return fallback;
-  if (!value.isBoolean()) {
-    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be true or false", "BAD_FIELD");
-  }
+  if (!value.isBoolean()) throw badField(key, "true or false");
   return value.extract<bool>();
 }
 
@@ -106,9 +104,7 @@ inline bool getBool(const Object &object, const std::string &key, bool fallback)
 inline Object::Ptr findObject(const Object &object, const std::string &key) {
   const Value value = object.get(key);
   if (value.isEmpty()) return nullptr;
-  if (value.type() != typeid(Object::Ptr)) {
-    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be an object", "BAD_FIELD");
-  }
+  if (value.type() != typeid(Object::Ptr)) throw badField(key, "an object");
   return value.extract<Object::Ptr>();
 }
 
@@ -116,9 +112,7 @@ inline Object::Ptr findObject(const Object &object, const std::string &key) {
 inline Array::Ptr findArray(const Object &object, const std::string &key) {
   const Value value = object.get(key);
   if (value.isEmpty()) return nullptr;
-  if (value.type() != typeid(Array::Ptr)) {
-    throw Error(Status::InvalidArgument, "\"" + key + "\" has to be an array", "BAD_FIELD");
-  }
+  if (value.type() != typeid(Array::Ptr)) throw badField(key, "an array");
   return value.extract<Array::Ptr>();
 }
 

@@ -1,5 +1,6 @@
 #include "Fixture.h"
 #include "unit/storage/ChildProcess.h"
+#include "unit/storage/Integrity.h"
 
 #include <doctest/doctest.h>
 
@@ -16,7 +17,7 @@ namespace {
 /// What is wrong between the records and the engine once all is quiet; empty: nothing.
 std::string findFault(Fixture &f) {
   storage::Database &db = f.host->database();
-  db.checkIntegrity();
+  storage::checkIntegrity(db.file());
   std::string fault;
   std::set<std::string> named;
   std::int64_t rows = 0;

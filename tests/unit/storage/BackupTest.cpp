@@ -1,6 +1,7 @@
 
 #include "storage/Database.h"
 #include "unit/common/Fixtures.h"
+#include "unit/storage/Integrity.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -38,7 +39,7 @@ TEST_CASE("a backup taken while batches are written is whole, private and one fi
     const auto opened = dir / "opened.db";
     std::filesystem::copy_file(copy, opened, std::filesystem::copy_options::overwrite_existing);
     const Database saved({.file = opened});
-    CHECK_NOTHROW(saved.checkIntegrity());
+    CHECK_NOTHROW(checkIntegrity(saved.file()));
     CHECK(saved.queryInt("SELECT count(*) FROM a") == saved.queryInt("SELECT count(*) FROM b"));
     CHECK(saved.queryInt("SELECT count(*) FROM a").value() >= before);
   }

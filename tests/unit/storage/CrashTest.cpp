@@ -1,6 +1,7 @@
 #include "storage/Database.h"
 #include "unit/common/Fixtures.h"
 #include "unit/storage/ChildProcess.h"
+#include "unit/storage/Integrity.h"
 
 #include <doctest/doctest.h>
 
@@ -49,7 +50,7 @@ TEST_CASE("kill -9 in the middle of batches: what was acknowledged is there, who
     while (child.readUntil("ack ", line))
       acknowledged.insert(std::stoll(line.substr(4)));
     const Database db({.file = file});
-    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK_NOTHROW(checkIntegrity(db.file()));
     CHECK(db.queryInt("SELECT count(*) FROM a") == db.queryInt("SELECT count(*) FROM b"));
     std::int64_t missing = 0;
     for (const auto id : acknowledged) {
@@ -89,7 +90,7 @@ TEST_CASE("a crash at any point of a migration leaves the old tables or the new 
     }
     CHECK(ChildProcess("child: migrates", file.string(), failpoint).wait() == -1);
     Database db({.file = file});
-    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK_NOTHROW(checkIntegrity(db.file()));
     CHECK(db.queryInt("SELECT max(version) FROM schema_migrations") == 1);
     CHECK(db.queryInt("SELECT count(*) FROM sqlite_master WHERE name IN ('extra', 'more')") == 0);
     CHECK(db.queryInt("SELECT id FROM item") == 7);
@@ -113,7 +114,7 @@ TEST_CASE("a crash between commit and answer, or before a checkpoint, loses noth
       acknowledged.insert(std::stoll(line.substr(4)));
     CHECK(child.wait() == -1);
     const Database db({.file = file});
-    CHECK_NOTHROW(db.checkIntegrity());
+    CHECK_NOTHROW(checkIntegrity(db.file()));
     CHECK(db.queryInt("SELECT count(*) FROM a") == db.queryInt("SELECT count(*) FROM b"));
     for (const auto id : acknowledged)
       CHECK(db.queryInt("SELECT id FROM b WHERE id = ?", {id}) == id);

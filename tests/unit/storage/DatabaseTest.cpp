@@ -1,6 +1,7 @@
 #include "storage/Database.h"
 
 #include "unit/common/Fixtures.h"
+#include "unit/storage/Integrity.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -172,7 +173,7 @@ TEST_CASE("files are private, and what was written is there after opening again"
   CHECK_FALSE(std::filesystem::exists(file.string() + "-wal"));
   Database again({.file = file});
   CHECK(again.queryInt("SELECT x FROM t") == 7);
-  CHECK_NOTHROW(again.checkIntegrity());
+  CHECK_NOTHROW(checkIntegrity(again.file()));
 }
 
 TEST_CASE("a file that is no database, or cannot be opened, is refused with advice") {
