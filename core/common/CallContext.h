@@ -21,8 +21,6 @@ public:
   explicit CallContext(std::chrono::nanoseconds timeout, std::string operationId = {}, std::string traceId = {});
   /// Copies deadline and ids of another call, and whether it is cancelled now; later cancels do not carry over.
   explicit CallContext(const mos_call &from);
-  CallContext(const CallContext &) = delete;
-  CallContext &operator=(const CallContext &) = delete;
 
   /// For the callee; valid as long as this object.
   const mos_call *abi() const noexcept { return &call_; }

@@ -14,8 +14,6 @@ class Progress {
 public:
   Progress(const DaemonClient &client, std::string handle);
   ~Progress();
-  Progress(const Progress &) = delete;
-  Progress &operator=(const Progress &) = delete;
 
 private:
   void run();

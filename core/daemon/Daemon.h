@@ -40,8 +40,6 @@ class Daemon {
 public:
   Daemon(ConfigService &configs, ConfigService::Loaded loaded);
   ~Daemon();
-  Daemon(const Daemon &) = delete;
-  Daemon &operator=(const Daemon &) = delete;
 
   /// Starts, serves until requestStop(), stops. Throws Error when it cannot start.
   void run();

@@ -65,8 +65,6 @@ class ApiExchange : public std::enable_shared_from_this<ApiExchange> {
 public:
   ApiExchange(ApiRequest request, std::shared_ptr<http::Loop> loop, std::shared_ptr<StreamBudget> streams);
   ~ApiExchange();
-  ApiExchange(const ApiExchange &) = delete;
-  ApiExchange &operator=(const ApiExchange &) = delete;
 
   const ApiRequest &data() const { return data_; }
   /// The number that stands for this exchange across the ABI.

@@ -25,8 +25,6 @@ public:
 
   /// `mostQueued`: bytes that wait for the other side to read.
   FrameChannel(FileDescriptor socket, WhenFull whenFull, std::size_t mostQueued);
-  FrameChannel(const FrameChannel &) = delete;
-  FrameChannel &operator=(const FrameChannel &) = delete;
 
   /// Sends a whole frame, see encode(). False when the other side has gone or does not read. Any thread.
   bool send(std::string_view frame);

@@ -24,8 +24,6 @@ namespace matrixos::plugin {
 class HostContext : public std::enable_shared_from_this<HostContext> {
 public:
   static std::shared_ptr<HostContext> make(const Manifest &manifest, CoreServices &core);
-  HostContext(const HostContext &) = delete;
-  HostContext &operator=(const HostContext &) = delete;
   ~HostContext() = default;
 
   /// For create(); lives as long as this object.

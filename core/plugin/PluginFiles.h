@@ -24,8 +24,6 @@ public:
   explicit PluginFiles(std::filesystem::path folder = {});
   /// Removes the copies, and the folders that were made for them as far as they are empty. The code stays mapped.
   ~PluginFiles();
-  PluginFiles(const PluginFiles &) = delete;
-  PluginFiles &operator=(const PluginFiles &) = delete;
 
   /// For looking at plugins without a data directory, e.g. `matrixosd --check`; removed when the process ends.
   static PluginFiles &temporary();

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -100,6 +101,16 @@ void copyVerified(sqlite3 *from, const Temporary &to) {
   requireIntact(copy.get(), to.path());
 }
 
+/// Moves what is in the log into the database. A damaged database is left as it is: it is about to be replaced.
+void foldLog(const std::string &file) {
+  try {
+    const Handle db = openFile(file, SQLITE_OPEN_READWRITE);
+    sqlite3_wal_checkpoint_v2(db.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  } catch (const Error &) {
+    return;
+  }
+}
+
 } // namespace
 
 void writeBackup(SqliteConnection &from, const std::filesystem::path &to) {
@@ -107,6 +118,28 @@ void writeBackup(SqliteConnection &from, const std::filesystem::path &to) {
   copyVerified(from.handle(), temporary);
   MATRIXOS_FAILPOINT("db.backup_prerename");
   temporary.publish(to);
+}
+
+std::filesystem::path restoreBackup(const std::filesystem::path &backup, const std::filesystem::path &file) {
+  Temporary temporary(file);
+  {
+    const Handle source = openFile(backup.string(), SQLITE_OPEN_READONLY);
+    copyVerified(source.get(), temporary);
+  }
+  std::filesystem::path kept;
+  if (std::filesystem::exists(file)) {
+    foldLog(file.string());
+    kept = file.string() + ".before-restore-" + makeUlid();
+    if (::link(file.c_str(), kept.c_str()) != 0) common::throwErrno(errno, "keeping " + kept.string());
+    // A log that could not be folded belongs to the old file. Beside the restored one it would destroy it.
+    if (::rename((file.string() + "-wal").c_str(), (kept.string() + "-wal").c_str()) != 0 && errno != ENOENT) {
+      common::throwErrno(errno, "keeping the log of " + file.string());
+    }
+    ::unlink((file.string() + "-shm").c_str());
+  }
+  MATRIXOS_FAILPOINT("db.restore_prerename");
+  temporary.publish(file);
+  return kept;
 }
 
 } // namespace matrixos::storage

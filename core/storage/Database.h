@@ -42,8 +42,6 @@ public:
   explicit Database(DatabaseOptions options);
   /// Finishes queued batches, checkpoints and closes. No call may be running.
   ~Database();
-  Database(const Database &) = delete;
-  Database &operator=(const Database &) = delete;
 
   /// Runs a reading statement with `?` parameters and hands its rows to `row` until that answers false. The callback
   /// may use the database again. Reads all that was written before the call.

@@ -29,8 +29,6 @@ public:
   Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout);
   /// Ends what is queued, checkpoints and closes.
   ~Writer();
-  Writer(const Writer &) = delete;
-  Writer &operator=(const Writer &) = delete;
 
   /// Runs the statements as one atomic batch and returns the rows that each changed. Blocks until it is durable.
   std::vector<std::int64_t> exec(std::span<const Statement> statements);

@@ -34,8 +34,6 @@ public:
   /// Throws std::system_error without descriptors.
   explicit ReadinessProbe(Settings settings);
   ~ReadinessProbe() override;
-  ReadinessProbe(const ReadinessProbe &) = delete;
-  ReadinessProbe &operator=(const ReadinessProbe &) = delete;
 
   /// Starts the thread.
   void run(Tick tick);

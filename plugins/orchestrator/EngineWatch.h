@@ -18,8 +18,6 @@ class EngineWatch {
 public:
   /// `reconcile` asks for a pass; it must not block.
   EngineWatch(Workshop &workshop, std::function<void()> reconcile);
-  EngineWatch(const EngineWatch &) = delete;
-  EngineWatch &operator=(const EngineWatch &) = delete;
   ~EngineWatch() { stop(); }
 
   /// Joins the thread. Engine::cancelAll() comes first, or it waits for the engine's next word.

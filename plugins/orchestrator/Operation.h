@@ -52,8 +52,6 @@ public:
   enum class State { Finished, Parked };
 
   Operation(Kind kind, std::string handle) : kind_(kind), handle_(std::move(handle)) {}
-  Operation(const Operation &) = delete;
-  Operation &operator=(const Operation &) = delete;
   virtual ~Operation() = default;
 
   Kind kind() const noexcept { return kind_; }

@@ -26,8 +26,6 @@ class OperationQueue {
 public:
   OperationQueue(Executor executor, Strand &strand, const SettingsCell &settings, Telemetry &telemetry)
       : executor_(executor), strand_(strand), settings_(settings), telemetry_(telemetry) {}
-  OperationQueue(const OperationQueue &) = delete;
-  OperationQueue &operator=(const OperationQueue &) = delete;
 
   /// `done` hears the result, or Error(DeadlineExceeded) once `deadlineNanos` (CLOCK_MONOTONIC) has passed; the work
   /// goes on regardless. Throws Error(ResourceExhausted) when too much of this kind waits, Error(Unavailable) while

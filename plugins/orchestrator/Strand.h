@@ -19,8 +19,6 @@ public:
   using Clock = std::chrono::steady_clock;
 
   Strand();
-  Strand(const Strand &) = delete;
-  Strand &operator=(const Strand &) = delete;
   ~Strand();
 
   /// Dropped silently after stop().

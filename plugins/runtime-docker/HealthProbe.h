@@ -19,8 +19,6 @@ public:
 
   /// While something is wrong it asks every `retry`, else every `period`.
   HealthProbe(AskFn ask, TellFn tell, std::chrono::milliseconds period, std::chrono::milliseconds retry);
-  HealthProbe(const HealthProbe &) = delete;
-  HealthProbe &operator=(const HealthProbe &) = delete;
   /// Waits for a question under way.
   ~HealthProbe();
 

@@ -26,8 +26,6 @@ public:
 
   explicit EngineClock(Mode mode, std::int64_t virtualStartMs = kVirtualStartMs);
   ~EngineClock();
-  EngineClock(const EngineClock &) = delete;
-  EngineClock &operator=(const EngineClock &) = delete;
 
   Mode mode() const noexcept { return mode_; }
   /// Milliseconds since 1970.

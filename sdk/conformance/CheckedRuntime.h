@@ -25,8 +25,6 @@ class Cancel {
 public:
   Cancel();
   ~Cancel();
-  Cancel(const Cancel &) = delete;
-  Cancel &operator=(const Cancel &) = delete;
 
   void trigger() noexcept;
   bool triggered() const noexcept { return flag_.load(std::memory_order_acquire); }

@@ -22,8 +22,6 @@ namespace matrixos::isolation::host {
 class HostTables {
 public:
   HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor);
-  HostTables(const HostTables &) = delete;
-  HostTables &operator=(const HostTables &) = delete;
 
   const mos_host_v1 *host() const noexcept { return &host_; }
 

@@ -19,8 +19,6 @@ public:
   /// `file`: what to load at the first call, which is the plugin's start.
   PluginCalls(DaemonLink &link, std::string file, std::string id);
   ~PluginCalls();
-  PluginCalls(const PluginCalls &) = delete;
-  PluginCalls &operator=(const PluginCalls &) = delete;
 
   /// On the receiving thread; never waits. Throws Error("PROTOCOL").
   void onFrame(FrameType type, std::string_view payload);

@@ -19,8 +19,6 @@ class HostWork {
 public:
   HostWork();
   ~HostWork();
-  HostWork(const HostWork &) = delete;
-  HostWork &operator=(const HostWork &) = delete;
 
   void submit(std::function<void()> run);
   std::uint64_t schedule(std::chrono::milliseconds delay, std::chrono::milliseconds period, std::function<void()> fire);

@@ -18,8 +18,6 @@ namespace matrixos::conformance {
 class RemoteRuntime {
 public:
   explicit RemoteRuntime(const Settings &settings);
-  RemoteRuntime(const RemoteRuntime &) = delete;
-  RemoteRuntime &operator=(const RemoteRuntime &) = delete;
 
   const mos_runtime_v1 *table() const noexcept { return &table_; }
   /// Ends the process with a stop() of the plugin, and begins another. Throws std::runtime_error when it will not

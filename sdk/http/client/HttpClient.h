@@ -45,8 +45,6 @@ public:
 
   explicit HttpClient(Options options);
   HttpClient() : HttpClient(Options{}) {}
-  HttpClient(const HttpClient &) = delete;
-  HttpClient &operator=(const HttpClient &) = delete;
   /// No call may be under way.
   ~HttpClient();
 

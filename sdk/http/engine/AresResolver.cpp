@@ -58,8 +58,6 @@ public:
     if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
   }
   ~Worker() { ::close(wake_); }
-  Worker(const Worker &) = delete;
-  Worker &operator=(const Worker &) = delete;
 
   void add(std::string name, Done done) {
     const std::lock_guard lock(mutex_);

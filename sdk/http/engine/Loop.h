@@ -29,8 +29,6 @@ class Loop : public std::enable_shared_from_this<Loop> {
 public:
   Loop(unsigned index, std::shared_ptr<const ServerOptions> options);
   ~Loop();
-  Loop(const Loop &) = delete;
-  Loop &operator=(const Loop &) = delete;
 
   void start();
   /// Ends the thread and waits for it. Connections are closed first. Any thread but the loop's own.

@@ -31,8 +31,6 @@ public:
   /// Throws std::system_error.
   Reactor();
   ~Reactor();
-  Reactor(const Reactor &) = delete;
-  Reactor &operator=(const Reactor &) = delete;
 
   /// Throws std::system_error. remove() it before the descriptor is closed.
   void add(int fd, unsigned events, Pollable &target);

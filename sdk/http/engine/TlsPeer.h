@@ -50,8 +50,6 @@ class TlsPeer {
 public:
   TlsPeer(std::shared_ptr<TlsClientContext> context, std::string name, bool isIp);
   ~TlsPeer();
-  TlsPeer(const TlsPeer &) = delete;
-  TlsPeer &operator=(const TlsPeer &) = delete;
 
   const std::string &name() const noexcept { return name_; }
   /// Never 0, and never given to another peer.

@@ -21,12 +21,12 @@ std::string statusOf(const DaemonProcess &daemon, const std::string &handle) {
   return member(daemon.api("GET", "/containers/" + handle).body, "status");
 }
 
-bool bindable(std::uint16_t port) {
+/// Whether that instance is reached at a port of this machine, which may be another daemon's by now.
+bool answersAt(std::uint16_t port, const std::string &handle) {
   try {
-    const RawConnection connection(port);
-    return false;
+    return request(port, "GET", "/").body.find(handle) != std::string::npos;
   } catch (const std::exception &) {
-    return true;
+    return false;
   }
 }
 
@@ -38,7 +38,8 @@ void followOneInstance(DaemonProcess &daemon) {
   INFO(made.body);
   REQUIRE(made.status == 201);
   CHECK(member(made.body, "status") == "running");
-  const auto port = static_cast<std::uint16_t>(std::stoi(member(made.body, "port")));
+  const auto port = static_cast<std::uint16_t>(std::stoi(member(made.body, "shellPort")));
+  CHECK(answersAt(port, handle));
   CHECK(inspect(handle, "{{.State.Running}}") == "true");
 
   // The page, through the Host and through the path.
@@ -82,7 +83,7 @@ void followOneInstance(DaemonProcess &daemon) {
   CHECK(member(destroyed.body, "ok") == "true");
   CHECK(daemon.api("GET", "/containers/" + handle).status == 404);
   CHECK_FALSE(containerExists(handle));
-  CHECK(bindable(port));
+  CHECK_FALSE(answersAt(port, handle));
   CHECK_FALSE(std::filesystem::exists(daemon.usersDir() / handle / "matrixos"));
   CHECK(daemon.web(host, "/").status == 404);
   const auto trash = daemon.usersDir() / ".trash";

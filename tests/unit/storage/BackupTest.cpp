@@ -1,3 +1,4 @@
+#include "storage/Backup.h"
 
 #include "storage/Database.h"
 #include "unit/common/Fixtures.h"
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <fstream>
 #include <iterator>
 #include <thread>
 
@@ -45,4 +47,54 @@ TEST_CASE("a backup taken while batches are written is whole, private and one fi
   }
   stop = true;
   writer.join();
+}
+
+TEST_CASE("a restore brings the backup back and keeps what it replaces") {
+  const TempDir dir;
+  const auto file = dir / "test.db";
+  const auto copy = dir / "copy.db";
+  {
+    Database db({.file = file});
+    db.execBatch({{"CREATE TABLE t (x)"}, {"INSERT INTO t VALUES (1)"}});
+    db.backup(copy);
+    db.exec("INSERT INTO t VALUES (2)");
+  }
+  const auto kept = restoreBackup(copy, file);
+  {
+    const Database restored({.file = file});
+    CHECK(restored.queryInt("SELECT count(*) FROM t") == 1);
+    const Database old({.file = kept});
+    CHECK(old.queryInt("SELECT count(*) FROM t") == 2);
+  }
+  CHECK(restoreBackup(copy, dir / "fresh.db").empty());
+  CHECK(Database({.file = dir / "fresh.db"}).queryInt("SELECT count(*) FROM t") == 1);
+}
+
+TEST_CASE("a damaged backup is refused before anything is touched") {
+  const TempDir dir;
+  const auto file = dir / "test.db";
+  const auto copy = dir / "copy.db";
+  {
+    Database db({.file = file});
+    db.exec("CREATE TABLE t (x)");
+    for (int i = 0; i < 200; ++i)
+      db.exec("INSERT INTO t VALUES (zeroblob(1000))");
+    db.backup(copy);
+  }
+  {
+    std::fstream bytes(copy, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(4096 + 8);
+    bytes << std::string(4000, '\x5a');
+  }
+  CHECK(statusOf([&] { restoreBackup(copy, file); }) == Status::DataLoss);
+  {
+    std::ofstream(dir / "text") << "no database at all, but long enough to have a header of one hundred bytes ........";
+  }
+  CHECK(statusOf([&] { restoreBackup(dir / "text", file); }) == Status::DataLoss);
+  CHECK(statusOf([&] { restoreBackup(dir / "none", file); }) != Status::Ok);
+  CHECK(Database({.file = file}).queryInt("SELECT count(*) FROM t") == 200);
+  for (const auto &entry : std::filesystem::directory_iterator(dir.path())) {
+    CHECK(entry.path().string().find(".tmp-") == std::string::npos);
+    CHECK(entry.path().string().find("before-restore") == std::string::npos);
+  }
 }

@@ -1,3 +1,4 @@
+#include "storage/Backup.h"
 #include "storage/Database.h"
 #include "unit/common/Fixtures.h"
 #include "unit/storage/ChildProcess.h"
@@ -119,4 +120,24 @@ TEST_CASE("a crash between commit and answer, or before a checkpoint, loses noth
     for (const auto id : acknowledged)
       CHECK(db.queryInt("SELECT id FROM b WHERE id = ?", {id}) == id);
   }
+}
+
+TEST_CASE("child: restores" * doctest::skip()) {
+  if (childArgument().empty()) return;
+  restoreBackup(childArgument() + ".copy", childArgument());
+}
+
+TEST_CASE("a crash just before a restored database takes its place leaves the old one") {
+  const TempDir dir;
+  const auto file = dir / "test.db";
+  {
+    Database db({.file = file});
+    db.execBatch({{"CREATE TABLE t (x)"}, {"INSERT INTO t VALUES (1)"}});
+    db.backup(file.string() + ".copy");
+    db.exec("INSERT INTO t VALUES (2)");
+  }
+  CHECK(ChildProcess("child: restores", file.string(), "db.restore_prerename").wait() == -1);
+  CHECK(Database({.file = file}).queryInt("SELECT count(*) FROM t") == 2);
+  CHECK(ChildProcess("child: restores", file.string()).wait() == 0);
+  CHECK(Database({.file = file}).queryInt("SELECT count(*) FROM t") == 1);
 }
