@@ -99,11 +99,17 @@ std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, c
                                      std::map<std::string, std::string> &options) {
   std::vector<std::string> rest;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "-h") {
-      options["help"] = "";
+    if (words[i] == "--") { // what follows is no option, whatever it looks like
+      rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      break;
+    }
+    if (words[i] == "-h" || words[i] == "-V") {
+      options[words[i] == "-h" ? "help" : "version"] = "";
       continue;
     }
-    if (words[i].rfind("--", 0) != 0 || words[i].size() == 2) {
+    if (words[i].size() > 1 && words[i][0] == '-' && words[i][1] != '-')
+      throw UsageError("unknown option " + words[i] + "; write -- before an argument that begins with a dash");
+    if (words[i].rfind("--", 0) != 0) {
       rest.push_back(words[i]);
       continue;
     }
@@ -176,9 +182,9 @@ const std::vector<OptionSpec> &globalOptions() {
       {"config", "FILE", "the daemon's configuration, to find its admin socket (default /etc/matrixos/matrixosd.ini)"},
       {"api", "URL", "talk to unix:/path/of.sock or http://host:port instead"},
       {"secret-file", "FILE", "file with the API's secret, for --api with something else than the admin socket"},
-      {"json", "", "print the daemon's JSON instead of tables"},
-      {"help", "", "explain the command and exit"},
-      {"version", "", "print the version and exit"}};
+      {"json", "", "print JSON instead of tables and sentences, errors (on standard error) too"},
+      {"help", "", "explain the command and exit; -h"},
+      {"version", "", "print the version and exit; -V"}};
   return options;
 }
 
@@ -206,6 +212,7 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
   const auto fits = [&](const CommandSpec &command) { return startsWith(command, prefix); };
   while (!prefix.empty() && std::none_of(commands.begin(), commands.end(), fits))
     prefix.pop_back();
+  if (prefix.empty() && !words.empty()) findCommand(commands, prefix = words); // says what is unknown
   std::string text = "usage: matrixosctl [options] COMMAND\n\nControls a running matrixosd.\n\n";
   std::size_t width = 0;
   for (const CommandSpec &command : commands) {
@@ -225,8 +232,10 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
   text += "\nOptions of every command:\n";
   for (const OptionSpec &option : globalOptions())
     text += optionLine(option);
-  return text + "\nExit codes: 0 done, 1 refused by the daemon, 64 wrong arguments, 69 no daemon answers, 77 not "
-                "allowed,\n78 wrong configuration. Tab completion: source <(matrixosctl completion bash)\n";
+  return text +
+         "\nExit codes: 0 done, 1 refused by the daemon, 64 wrong arguments, 69 no daemon answers, 73 cannot\nmake "
+         "a file, 74 cannot write the output, 77 not allowed, 78 wrong configuration.\nTab completion: source "
+         "<(matrixosctl completion bash)\n";
 }
 
 std::string bashCompletion(const std::vector<CommandSpec> &commands) {

@@ -1,5 +1,7 @@
 #include "ctl/Commands.h"
 
+#include "common/SystemError.h"
+#include "config/IniReader.h"
 #include "ctl/DaemonClient.h"
 #include "ctl/NewPlugin.h"
 #include "ctl/Output.h"
@@ -7,14 +9,21 @@
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
 
+#include <matrixos/file_descriptor.hpp>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <array>
+#include <cerrno>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <sstream>
 
 namespace matrixos::ctl {
 
@@ -108,7 +117,9 @@ Action containersPower(const std::string &verb, const std::string &done) {
 
 int containersDestroy(const Invocation &invocation) {
   const std::string &handle = invocation.arguments[0];
-  if (!invocation.has("yes") && ::isatty(STDIN_FILENO) == 1) {
+  if (!invocation.has("yes")) {
+    if (::isatty(STDIN_FILENO) != 1)
+      throw UsageError("nobody can be asked here: \"containers destroy\" needs --yes; nothing was changed");
     std::cerr << "This removes " << handle << "'s instance; its data goes to the trash. Type the handle to confirm: ";
     std::string typed;
     if (!std::getline(std::cin, typed) || typed != handle) throw Failure(1, "not confirmed; nothing was changed");
@@ -118,6 +129,35 @@ int containersDestroy(const Invocation &invocation) {
   return 0;
 }
 
+/// What a program writes, on both outputs, and its exit code.
+std::pair<std::string, int> captured(const std::vector<std::string> &words) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) common::throwErrno(errno, "making a pipe");
+  const FileDescriptor from(ends[0]);
+  FileDescriptor to(ends[1]);
+  std::vector<char *> argv;
+  for (const std::string &word : words)
+    argv.push_back(const_cast<char *>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, to.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, to.get(), STDERR_FILENO);
+  pid_t pid = -1;
+  const int error = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw Failure(EX_UNAVAILABLE, "cannot run " + words[0] + ": " + common::errnoText(error));
+  to.reset();
+  std::string text;
+  std::array<char, 4096> block{};
+  for (ssize_t got = 0; (got = ::read(from.get(), block.data(), block.size())) > 0 || (got < 0 && errno == EINTR);)
+    if (got > 0) text.append(block.data(), static_cast<std::size_t>(got));
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return {text, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE};
+}
+
 /// Only the daemon's program knows how to ask plugins for their keys, so it does the checking.
 int configCheck(const Invocation &invocation) {
   std::error_code error;
@@ -125,13 +165,45 @@ int configCheck(const Invocation &invocation) {
   std::string file = invocation.arguments.empty() ? invocation.get("config") : invocation.arguments[0];
   if (file.empty()) file = "/etc/matrixos/matrixosd.ini";
   const std::string argument = "--config=" + file;
-  std::cout.flush();
-  ::execl(daemon.c_str(), daemon.c_str(), argument.c_str(), "--check", static_cast<char *>(nullptr));
-  throw Failure(EX_UNAVAILABLE, "cannot run " + daemon.string() + ": " + std::strerror(errno));
+  if (!invocation.has("json")) {
+    std::cout.flush();
+    ::execl(daemon.c_str(), daemon.c_str(), argument.c_str(), "--check", static_cast<char *>(nullptr));
+    throw Failure(EX_UNAVAILABLE, "cannot run " + daemon.string() + ": " + common::errnoText(errno));
+  }
+  const auto [text, code] = captured({daemon.string(), argument, "--check"});
+  json::Array::Ptr lines = new json::Array;
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);)
+    lines->add(line);
+  std::cout << json::dump(json::object({{"valid", code == 0}, {"output", lines}})) << '\n';
+  return code;
 }
 
-int printBody(const Invocation &invocation, const char *path) {
-  std::cout << DaemonClient(invocation).call("GET", path);
+int configShow(const Invocation &invocation) {
+  const std::string ini = DaemonClient(invocation).call("GET", "/config");
+  if (!invocation.has("json")) {
+    std::cout << ini;
+    return 0;
+  }
+  config::RawConfig raw;
+  config::readIni(ini, "the daemon's configuration", raw);
+  json::Object::Ptr all = json::object({});
+  for (const config::RawValue &value : raw.values) {
+    if (!all->has(value.section)) all->set(value.section, json::object({}));
+    all->getObject(value.section)->set(value.key, value.text);
+  }
+  std::cout << json::dump(*all) << '\n';
+  return 0;
+}
+
+/// Of what has no JSON.
+void refuseJson(const Invocation &invocation, const char *what) {
+  if (invocation.has("json")) throw UsageError(std::string("--json does not go with ") + what);
+}
+
+int metrics(const Invocation &invocation) {
+  refuseJson(invocation, "metrics, which are in Prometheus' text format");
+  std::cout << DaemonClient(invocation).call("GET", "/metrics");
   return 0;
 }
 
@@ -213,15 +285,19 @@ const std::vector<Command> &table() {
         "Starts a runtime plugin of your own from the SDK's template"},
        pluginsNew},
       {{{"config", "check"}, {"[FILE]"}, {}, "Validates a configuration, without a daemon"}, configCheck},
-      {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"},
-       [](const Invocation &invocation) { return printBody(invocation, "/config"); }},
+      {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"}, configShow},
       {{{"reload"}, {}, {}, "Makes the daemon read its configuration again"}, reload},
       {{{"routes"}, {}, {}, "The API's routes"}, routes},
-      {{{"metrics"}, {}, {}, "Prometheus metrics"},
-       [](const Invocation &invocation) { return printBody(invocation, "/metrics"); }},
+      {{{"metrics"}, {}, {}, "Prometheus metrics"}, metrics},
       {{{"completion", "bash"}, {}, {}, "A script for tab completion"},
-       [](const Invocation &) {
+       [](const Invocation &invocation) {
+         refuseJson(invocation, "a script");
          std::cout << bashCompletion(commands());
+         return 0;
+       }},
+      {{{"help"}, {"[COMMAND…]"}, {}, "Explains the program, a group of commands or one of them"},
+       [](const Invocation &invocation) {
+         std::cout << helpFor(commands(), invocation.arguments);
          return 0;
        }},
   };

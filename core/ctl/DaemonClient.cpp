@@ -33,6 +33,14 @@ std::string adminSocket(const std::string &file) {
   throw Failure(EX_CONFIG, "the configuration has no [api] admin socket; use --api=URL");
 }
 
+http::BaseUrl givenUrl(const std::string &text) {
+  try {
+    return http::BaseUrl::parse(text);
+  } catch (const Error &error) {
+    throw UsageError("--api takes unix:/path/of.sock or http://host:port, not \"" + text + "\": " + error.what());
+  }
+}
+
 [[noreturn]] void unreachable(const Error &error, const std::string &endpoint) {
   if (error.status() == Status::PermissionDenied) {
     throw Failure(EX_NOPERM, "you may not open " + endpoint + ": run matrixosctl as root or as the daemon's user");
@@ -48,8 +56,8 @@ std::string adminSocket(const std::string &file) {
 } // namespace
 
 DaemonClient::DaemonClient(const Invocation &invocation)
-    : url_(
-          http::BaseUrl::parse(invocation.has("api") ? invocation.get("api") : adminSocket(invocation.get("config")))) {
+    : url_(invocation.has("api") ? givenUrl(invocation.get("api"))
+                                 : http::BaseUrl::parse(adminSocket(invocation.get("config")))) {
   if (invocation.has("secret-file")) secret_ = auth::loadSecret(invocation.get("secret-file"));
 }
 
@@ -70,14 +78,16 @@ std::string DaemonClient::call(const std::string &method, const std::string &pat
     unreachable(error, url_.text());
   }
   if (response.isSuccess()) return response.body;
-  std::string sentence = "HTTP status " + std::to_string(response.status);
+  std::string sentence = "HTTP status " + std::to_string(response.status), reason;
   try {
-    sentence = json::getString(*json::parseObject(response.body), "error");
+    const json::Object::Ptr problem = json::parseObject(response.body);
+    sentence = json::getString(*problem, "error");
+    reason = json::findString(*problem, "reason").value_or("");
   } catch (const Error &) {
     // Not one of our answers: the status is all there is to say.
   }
   if (response.status == 401) sentence += "; give the secret with --secret-file=FILE";
-  throw Failure(response.status == 401 || response.status == 403 ? EX_NOPERM : 1, sentence);
+  throw Failure(response.status == 401 || response.status == 403 ? EX_NOPERM : 1, sentence, reason);
 }
 
 } // namespace matrixos::ctl

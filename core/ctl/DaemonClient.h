@@ -14,11 +14,15 @@ namespace matrixos::ctl {
 /// A refusal, as the user reads it, and the exit code that goes with it.
 class Failure : public std::runtime_error {
 public:
-  Failure(int exitCode, const std::string &message) : std::runtime_error(message), exitCode_(exitCode) {}
+  /// `reason`: the daemon's word for it, for programs; empty when it said none.
+  Failure(int exitCode, const std::string &message, std::string reason = {})
+      : std::runtime_error(message), exitCode_(exitCode), reason_(std::move(reason)) {}
   int exitCode() const noexcept { return exitCode_; }
+  const std::string &reason() const noexcept { return reason_; }
 
 private:
   int exitCode_;
+  std::string reason_;
 };
 
 /// The running daemon, found through --api, the configuration or the default socket.

@@ -1,6 +1,7 @@
 #include "ctl/NewPlugin.h"
 
 #include "ctl/DaemonClient.h"
+#include "ctl/Output.h"
 
 #include <sysexits.h>
 
@@ -174,7 +175,8 @@ int pluginsNew(const Invocation &invocation) {
   const fs::path executable = fs::read_symlink("/proc/self/exe");
   const fs::path from = findTemplate(executable);
   copyTemplate(from, id, folder);
-  printNextSteps(id, folder, from, executable);
+  if (!printedJson(invocation, json::dump(json::object({{"id", id}, {"folder", folder.string()}}))))
+    printNextSteps(id, folder, from, executable);
   return 0;
 }
 

@@ -1,5 +1,7 @@
 #include "ctl/Output.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <iostream>
 
 namespace matrixos::ctl {
@@ -15,6 +17,13 @@ std::vector<json::Object::Ptr> objects(const json::Value &value) {
   for (unsigned i = 0; i < array->size(); ++i)
     list.push_back(array->getObject(i));
   return list;
+}
+
+int finishOutput() {
+  std::cout.flush();
+  const bool whole = std::cout.good() && std::ferror(stdout) == 0;
+  if (std::fflush(stdout) == 0 && whole) return 0;
+  return errno != 0 ? errno : EIO;
 }
 
 bool printedJson(const Invocation &invocation, const std::string &body) {

@@ -15,6 +15,9 @@ std::string text(const json::Object &object, const std::string &key);
 /// The objects of an array.
 std::vector<json::Object::Ptr> objects(const json::Value &array);
 
+/// Writes what standard output still holds; the errno of whatever could not be written, 0 when everything was.
+int finishOutput();
+
 /// Prints the JSON as it came, for scripts; true when --json asked for it.
 bool printedJson(const Invocation &invocation, const std::string &body);
 

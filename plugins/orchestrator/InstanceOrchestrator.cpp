@@ -19,8 +19,11 @@ constexpr std::size_t kMaxUserId = 128;
 
 void checkHandle(std::string_view handle) {
   if (!isHandle(handle)) {
-    throw Error(Status::InvalidArgument,
-                "\"handle\" has to be 3 to 32 lower-case letters, digits and single dashes between them", "BAD_HANDLE");
+    throw Error(
+        Status::InvalidArgument,
+        "\"handle\" has to be 3 to 31 lower-case letters and digits, with single dashes between them, in all 32 "
+        "characters at most, and not begin with xn--",
+        "BAD_HANDLE");
   }
   if (isReservedHandle(handle)) {
     throw Error(Status::InvalidArgument, "\"handle\" may not be \"" + std::string(handle) + "\": the name is reserved",

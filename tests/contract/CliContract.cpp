@@ -169,6 +169,20 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"--version"}, .parts = {"matrixosctl 0."}},
        {.words = {"--help"}, .parts = {"usage: matrixosctl", "containers provision", "Exit codes:"}},
        {.words = {"-h"}, .parts = {"usage: matrixosctl"}},
+       {.words = {"-V"}, .parts = {"matrixosctl 0."}},
+       {.words = {"--version", "--json"}, .parts = {R"({"version":"0.)"}},
+       {.words = {"help"}, .parts = {"usage: matrixosctl", "containers provision", "Exit codes:"}},
+       {.words = {"help", "containers", "destroy"}, .parts = {"  containers destroy HANDLE", "--yes"}},
+       {.words = {"help", "contaners"},
+        .status = 64,
+        .output = usage("unknown command \"contaners\"; did you mean \"containers\"?")},
+       {.words = {"-x"},
+        .status = 64,
+        .output = usage("unknown option -x; write -- before an argument that begins with a dash")},
+       {.words = {"frobnicate", "--json"},
+        .status = 64,
+        .output = R"({"error":"unknown command \"frobnicate\"","exitCode":64})"
+                  "\n"},
        {.words = {"frobnicate"}, .status = 64, .output = usage("unknown command \"frobnicate\"")},
        {.words = {"contaners", "list"},
         .status = 64,
@@ -199,12 +213,28 @@ TEST_CASE("matrixosctl: without a daemon") {
         .status = 69,
         .output = "matrixosctl: no daemon answers at unix:" + nowhere +
                   "; is it running (systemctl status matrixosd), and is this its configuration (--config=FILE)?\n"},
+       {.words = {"--json", "--api=unix:" + nowhere, "status"},
+        .status = 69,
+        .parts = {R"({"error":"no daemon answers at unix:)", R"("exitCode":69})"}},
+       {.words = {"--api=localhost:9000", "status"}, .status = 64, .parts = {"--api takes unix:/path/of.sock or http"}},
+       {.words = {"--api=unix:" + nowhere, "containers", "destroy", "alice"},
+        .status = 64,
+        .output = usage("nobody can be asked here: \"containers destroy\" needs --yes; nothing was changed")},
+       {.words = {"--json", "metrics"},
+        .status = 64,
+        .parts = {"--json does not go with metrics, which are in Prometheus' text format"}},
        {.words = {"--config=/nowhere/x.ini", "status"},
         .status = 78,
         .output = "matrixosctl: /nowhere/x.ini: cannot be opened: No such file or directory\n"},
        {.words = {"config", "check", "/nowhere/x.ini"}, .status = 78, .parts = {"cannot be opened"}},
        {.words = {"config", "check", ETC_DIR "/matrixosd.ini"},
         .output = "configuration OK " ETC_DIR "/matrixosd.ini\n"},
+       {.words = {"config", "check", "--json", ETC_DIR "/matrixosd.ini"},
+        .output = R"({"valid":true,"output":["configuration OK )" ETC_DIR R"(/matrixosd.ini"]})"
+                  "\n"},
+       {.words = {"config", "check", "--json", "/nowhere/x.ini"},
+        .status = 78,
+        .parts = {R"({"valid":false,"output":["/nowhere/x.ini: cannot be opened: )"}},
        {.words = {"config", "check", "--config=" ETC_DIR "/matrixosd.xml"},
         .output = "configuration OK " ETC_DIR "/matrixosd.xml\n"},
        {.words = {"plugins", "reload"},
@@ -216,6 +246,22 @@ TEST_CASE("matrixosctl: without a daemon") {
         .output = "matrixosctl: " ETC_DIR " exists; choose another folder with --dir, or remove it\n"},
        {.words = {"completion", "bash"},
         .parts = {"complete -F _matrixosctl matrixosctl", "doctor", "info", "reload"}}});
+}
+
+TEST_CASE("matrixosctl: output that cannot be written is a failure, one that nobody reads any more is none to tell") {
+  const std::string ctl = program("matrixosctl");
+  check({.words = {"a full disk"},
+         .status = 74,
+         .output = "matrixosctl: the output could not be written: No space left on device\n"},
+        run({"sh", "-c", ctl + " --help >/dev/full"}));
+  check({.words = {"a full disk, for programs"},
+         .status = 74,
+         .output = R"({"error":"the output could not be written: No space left on device","exitCode":74})"
+                   "\n"},
+        run({"sh", "-c", ctl + " --json --version >/dev/full"}));
+  CHECK(
+      run({"bash", "-c", "trap '' PIPE; " + ctl + " --help | true; echo ${PIPESTATUS[0]}"}).out.find("matrixosctl:") ==
+      std::string::npos);
 }
 
 TEST_CASE("matrixosctl: every command explains itself") {
@@ -239,7 +285,8 @@ TEST_CASE("matrixosctl: every command explains itself") {
                                                        {"reload"},
                                                        {"routes"},
                                                        {"metrics"},
-                                                       {"completion", "bash"}};
+                                                       {"completion", "bash"},
+                                                       {"help"}};
   for (std::vector<std::string> words : commands) {
     const std::string name = words.size() == 1 ? words[0] : words[0] + " " + words[1];
     words.emplace_back("--help");
@@ -275,6 +322,14 @@ TEST_CASE("matrixosctl: an instance's life") {
        {.words = {"containers", "stop", alice}, .output = alice + " is stopped\n"},
        {.words = {"containers", "list", "--status=stopped", "--quiet"}, .output = alice + "\n"},
        {.words = {"containers", "start", alice}, .output = alice + " is running\n"},
+       {.words = {"containers", "start", "--", bob},
+        .status = 1,
+        .output = "matrixosctl: there is no instance \"" + bob + "\"\n"},
+       {.words = {"containers", "start", bob, "--json"},
+        .status = 1,
+        .output = R"({"error":"there is no instance \")" + bob +
+                  R"(\"","exitCode":1,"reason":"NO_INSTANCE"})"
+                  "\n"},
        {.words = {"containers", "start", bob},
         .status = 1,
         .output = "matrixosctl: there is no instance \"" + bob + "\"\n"}});
@@ -322,6 +377,8 @@ TEST_CASE("matrixosctl: the daemon and its plugins") {
     CAPTURE(command);
     CHECK_NOTHROW(json::parse(daemon.ctl({command, "--json"}).out));
   }
+  const auto shown = json::parseObject(daemon.ctl({"config", "show", "--json"}).out);
+  CHECK(json::getString(*json::findObject(*shown, "platform"), "domain") == "matrix-os.com");
 }
 
 TEST_CASE("matrixosctl: reload says what changed") {

@@ -21,7 +21,8 @@ const std::vector<std::string> kInstance{"handle",    "clerkUserId", "containerI
                                          "shellPort", "status",      "createdAt",   "lastActive"};
 
 constexpr const char *kBadHandle =
-    "\"handle\" has to be 3 to 32 lower-case letters, digits and single dashes between them";
+    "\"handle\" has to be 3 to 31 lower-case letters and digits, with single dashes between them, in all 32 characters "
+    "at most, and not begin with xn--";
 constexpr const char *kBadUser = "\"clerkUserId\" has to be 1 to 128 printable ASCII characters";
 
 std::string provisionBody(const std::string &handle, const std::string &user) {
