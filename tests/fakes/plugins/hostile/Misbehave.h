@@ -29,7 +29,10 @@ inline void misbehave(const std::string &fault) {
       std::this_thread::sleep_for(std::chrono::hours{1});
   }
   if (fault == "slow") std::this_thread::sleep_for(std::chrono::seconds{4});
-  if (fault == "segv") *reinterpret_cast<volatile int *>(0x10) = 1; // NOLINT: on purpose
+  if (fault == "segv") {
+    volatile int *volatile nowhere = nullptr; // the optimiser must not see where it points
+    *nowhere = 1;
+  }
   if (fault == "abort") std::abort();
   if (fault == "overflow") {
     volatile char start = 0;
