@@ -27,7 +27,7 @@ void expectType(const ConfigEntry &entry, std::string_view section, std::initial
 /// Quoted where reading it back would otherwise change it. A value that needs quotes came out of quotes, so one of the
 /// two marks is free.
 std::string written(const std::string &text) {
-  if (unquote(text) == text) return text;
+  if (unquote(text) == text && !looksCommented(text)) return text;
   const char mark = text.find('"') == std::string::npos ? '"' : '\'';
   return mark + text + mark;
 }

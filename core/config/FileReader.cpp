@@ -30,14 +30,14 @@ void FileReader::beginSection(std::string_view name, std::size_t line) {
   into_.sections.push_back({section_, at(line)});
 }
 
-void FileReader::addValue(std::string_view key, std::string_view text, std::size_t line) {
+void FileReader::addValue(std::string_view key, std::string_view text, std::size_t line, bool commented) {
   const auto [first, added] = keyLines_.emplace(section_ + "." + std::string(key), line);
   if (!added) {
     addProblem(line, "key " + quote(key) + " stands in [" + section_ + "] again; it was set in line " +
                          std::to_string(first->second));
     return;
   }
-  into_.values.push_back({section_, std::string(key), std::string(unquote(text)), at(line)});
+  into_.values.push_back({section_, std::string(key), std::string(unquote(text)), at(line), commented});
 }
 
 } // namespace matrixos::config

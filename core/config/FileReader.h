@@ -17,8 +17,8 @@ public:
   FileReader(std::string file, RawConfig &into);
 
   void beginSection(std::string_view name, std::size_t line);
-  /// A value of the section begun last. `text` may still be quoted.
-  void addValue(std::string_view key, std::string_view text, std::size_t line);
+  /// A value of the section begun last. `text` may still be quoted; `commented`: see RawValue.
+  void addValue(std::string_view key, std::string_view text, std::size_t line, bool commented = false);
   void addProblem(std::size_t line, std::string text);
   bool hasSection() const noexcept { return !section_.empty(); }
   /// So many problems that the file is something else, e.g. a binary.

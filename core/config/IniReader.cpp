@@ -41,7 +41,8 @@ void readLine(FileReader &reader, std::string_view line, std::size_t number) {
     reader.addProblem(number, "key " + quote(key) + " stands before the first [section]");
     return;
   }
-  reader.addValue(key, line.substr(equals + 1), number);
+  const std::string_view value = trim(line.substr(equals + 1));
+  reader.addValue(key, value, number, unquote(value) == value && looksCommented(value));
 }
 
 } // namespace

@@ -16,6 +16,7 @@ struct RawValue {
   std::string key;
   std::string text;
   Origin origin;
+  bool commented = false; ///< holds what other INI dialects would take for a comment, outside of quotes
 };
 
 /// A section's first line, in a file.

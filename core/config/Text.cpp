@@ -60,6 +60,10 @@ std::string_view unquote(std::string_view text) noexcept {
   return text.substr(1, text.size() - 2);
 }
 
+bool looksCommented(std::string_view text) noexcept {
+  return text.find(" ;") != std::string_view::npos || text.find(" #") != std::string_view::npos;
+}
+
 std::string quote(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {

@@ -15,6 +15,9 @@ std::string_view trim(std::string_view text) noexcept;
 /// The value as the operator meant it: trimmed, and without a pair of equal quotes around it all.
 std::string_view unquote(std::string_view text) noexcept;
 
+/// Holds what other INI dialects take for a comment behind a value: " ;" or " #".
+bool looksCommented(std::string_view text) noexcept;
+
 /// Text for a message: in double quotes, control bytes shown as \xNN, cut after 80 bytes.
 std::string quote(std::string_view text);
 

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 3> kReserved{"MATRIXOS_FAILPOINT", "MATRI
 struct Written {
   std::string text;
   Origin origin;
+  bool commented = false; ///< see RawValue
 };
 
 /// Brings what was written and what was declared together. Used once.
@@ -177,6 +178,11 @@ private:
   }
 
   ConfigValue parse(const KeySpec &key, const Written &written) const {
+    const bool anyText = key.type == ValueType::String || key.type == ValueType::Path || key.type == ValueType::List;
+    if (written.commented && anyText && !key.isSecret()) {
+      throw Error(Status::InvalidArgument, quote(written.text) + " has a comment in it; a comment needs a line of its "
+                                                                 "own, and a value that is meant so needs quotes");
+    }
     // A secret is taken byte for byte.
     ConfigValue value = parseValue(key, key.isSecret() ? written.text : expand(written.text));
     if (written.text.empty() && !key.emptyMeans.empty()) value = parseValue(key, key.emptyMeans);
@@ -225,7 +231,7 @@ private:
       const Origin origin{Origin::Source::Environment, variable, 0, 0};
       if (isUnambiguous(variable, origin)) return {set->second, origin};
     }
-    if (value != nullptr) return {value->text, value->origin};
+    if (value != nullptr) return {value->text, value->origin, value->commented};
     return {key.defaultValue, {}};
   }
 

@@ -22,7 +22,7 @@ struct Unit {
 };
 
 /// Smallest first. The empty name is a plain number of bytes.
-constexpr std::array<Unit, 4> kDurations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+constexpr std::array<Unit, 5> kDurations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 constexpr std::array<Unit, 4> kSizes{{{"", 1}, {"KB", 1LL << 10}, {"MB", 1LL << 20}, {"GB", 1LL << 30}}};
 /// Enough for any fraction that comes out whole; more would not fit 64 bits below.
 constexpr std::size_t kMaxFraction = 9;
@@ -93,9 +93,7 @@ std::string shown(const KeySpec &key, std::string_view text) {
 [[noreturn]] void refuse(const KeySpec &key, std::string_view text, const std::string &isNot, std::string write) {
   if (const std::string range = describeRange(key); !range.empty()) write += ", " + range;
   // The habit of other INI dialects; here the comment has become part of the value.
-  if (text.find(" ;") != std::string_view::npos || text.find(" #") != std::string_view::npos) {
-    write += "; a comment needs a line of its own";
-  }
+  if (looksCommented(text)) write += "; a comment needs a line of its own";
   throw Error(Status::InvalidArgument, shown(key, text) + " is not " + isNot + "; write " + write);
 }
 
@@ -130,7 +128,7 @@ ConfigValue parseInt(const KeySpec &key, std::string_view text) {
 
 ConfigValue parseDuration(const KeySpec &key, std::string_view text) {
   const auto amount = parseQuantity(text, kDurations);
-  if (!amount) refuse(key, text, "a duration", "a number with ms, s, m or h, like " + example(key, "30m"));
+  if (!amount) refuse(key, text, "a duration", "a number with ms, s, m, h or d, like " + example(key, "30m"));
   return whole(key, text, *amount, formatDuration(*amount));
 }
 

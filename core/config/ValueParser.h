@@ -26,7 +26,7 @@ struct ConfigValue {
 
 /// Reads one value. An empty text is fine for text types and wherever the default is empty, and reads as zero.
 /// Throws Error(InvalidArgument) with half a sentence that quotes the value (a secret's never) and says what is
-/// expected: `"30 minutes" is not a duration; write a number with ms, s, m or h, like 30m, from 1m to 24h`.
+/// expected: `"30 minutes" is not a duration; write a number with ms, s, m, h or d, like 30m, from 1m to 24h`.
 ConfigValue parseValue(const KeySpec &key, std::string_view text);
 
 /// The largest unit that divides it: 1800000 is "30m".

@@ -4,6 +4,7 @@
 #include "daemon/ConfigService.h"
 #include "daemon/Daemon.h"
 #include "daemon/SignalThread.h"
+#include "daemon/StartCheck.h"
 #include "daemon/Version.h"
 #include "log/Log.h"
 
@@ -136,6 +137,8 @@ int MatrixosDaemon::check() {
   ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir(),
                         ConfigService::Purpose::Check);
   const ConfigService::Loaded loaded = configs.load();
+  if (auto problems = checkStart(*loaded.config, loaded.plugins); !problems.empty())
+    throw config::ConfigError(std::move(problems));
   for (const std::string &warning : loaded.config->warnings())
     std::cerr << "warning: " << warning << '\n';
   std::cout << "configuration OK";

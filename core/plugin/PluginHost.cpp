@@ -96,6 +96,9 @@ PluginHost::Slot *PluginHost::find(const std::string &id) {
 
 void PluginHost::startAll(const std::function<bool()> &stopRequested) {
   const std::lock_guard operation(operation_);
+  for (const auto &slot : slots_) {
+    if (slot->enabled && !slot->instance) logPlugin(slot->found.id, "failed", slot->found.error);
+  }
   startRunnable(stopRequested);
   if (stopRequested()) return;
   std::string failures;

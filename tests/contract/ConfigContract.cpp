@@ -69,7 +69,10 @@ void expectRefused(const Broken &broken, const std::string &file) {
   writeFile(dir / file, broken.text);
   const Finished checked = run({"env", "-C", dir.path().string(), program("matrixosd"), "--config=" + file, "--check"});
   CHECK(checked.status == 78);
-  CHECK(checked.out == broken.message + "\nmatrixosd: the configuration has 1 problem; nothing was started\n");
+  std::string message = broken.message;
+  if (const std::size_t at = message.find("@PLUGINS@"); at != std::string::npos)
+    message.replace(at, 9, (buildDir() / "plugins").string());
+  CHECK(checked.out == message + "\nmatrixosd: the configuration has 1 problem; nothing was started\n");
 }
 
 } // namespace
@@ -206,9 +209,33 @@ TEST_CASE("a mistake is one exact sentence, and 78") {
       {"a comment behind a section", "[proxy] ; here\n",
        R"(x.ini:1: malformed section "[proxy] ; here"; write [name] and nothing behind it)"},
       {"a comment behind a value", "[lifecycle]\nidle_timeout = 30m ; long\n",
-       R"(x.ini:2: [lifecycle] idle_timeout: "30m ; long" is not a duration; write a number with ms, s, m or h, like 30m, from 0ms to 8760h; a comment needs a line of its own)"},
+       R"(x.ini:2: [lifecycle] idle_timeout: "30m ; long" is not a duration; write a number with ms, s, m, h or d, like 30m, from 0ms to 8760h; a comment needs a line of its own)"},
+      {"a comment behind a text", "[platform]\ndomain = example.org ; ours\n",
+       R"(x.ini:2: [platform] domain: "example.org ; ours" has a comment in it; a comment needs a line of its own, and a value that is meant so needs quotes)"},
+      {"a comment behind a path", "[platform]\ndata_dir = /srv/x # fast disk\n",
+       R"(x.ini:2: [platform] data_dir: "/srv/x # fast disk" has a comment in it; a comment needs a line of its own, and a value that is meant so needs quotes)"},
+      {"a domain with a scheme", "[platform]\ndomain = https://example.org\n",
+       R"(x.ini:2: [platform] domain: "https://example.org" is no bare domain: it names a scheme; write one like example.org)"},
+      {"a domain with a port", "[platform]\ndomain = example.org:8080\n",
+       R"(x.ini:2: [platform] domain: "example.org:8080" is no bare domain: it names a port; write one like example.org)"},
+      {"a domain with a wildcard", "[platform]\ndomain = *.example.org\n",
+       R"(x.ini:2: [platform] domain: "*.example.org" is no bare domain: wildcards are not needed, instances get names below it; write one like example.org)"},
+      {"a domain beyond ASCII", "[platform]\ndomain = bücher.test\n",
+       R"(x.ini:2: [platform] domain: "bücher.test" is no bare domain: letters beyond ASCII travel in their xn-- form (idn2 NAME prints it); write one like example.org)"},
+      {"a domain with a blank", "[platform]\ndomain = my site\n",
+       R"(x.ini:2: [platform] domain: "my site" is no bare domain: it is no host name; write one like example.org)"},
+      {"no domain", "[platform]\ndomain =\n",
+       R"(x.ini:2: [platform] domain: "" is no bare domain: it is no host name; write one like example.org)"},
+      {"a misspelt plugin", "[plugins]\nenabled = runtime-docker, orchestrator, proxi\nrequired =\n",
+       R"(x.ini:2: [plugins] enabled: "proxi" cannot be loaded: there is no plugin "proxi" in @PLUGINS@ (there are: lifecycle, orchestrator, proxy, runtime-docker, runtime-process, runtime-simulated, social); check [plugins] path and enabled)"},
+      {"a plugin without what it needs", "[plugins]\nenabled = lifecycle\nrequired =\n",
+       R"(x.ini:2: [plugins] enabled: "lifecycle" cannot start: it needs matrixos.orchestrator/1, which no enabled plugin provides)"},
+      {"a plugin that cannot be isolated", "[plugins]\nenabled = social\n[social]\nisolation = process\n",
+       R"(x.ini:2: [plugins] enabled: "social" cannot be loaded: [social] isolation=process is not possible: it provides no runtime; take the key out)"},
+      {"a secret that is not there", "[platform]\nsecret_file = /nowhere/secret\n",
+       R"(x.ini:2: [platform] secret_file: "/nowhere/secret" cannot be opened: No such file or directory)"},
       {"a duration without a unit", "[lifecycle]\nidle_timeout = 30\n",
-       R"(x.ini:2: [lifecycle] idle_timeout: "30" is not a duration; write a number with ms, s, m or h, like 30m, from 0ms to 8760h)"},
+       R"(x.ini:2: [lifecycle] idle_timeout: "30" is not a duration; write a number with ms, s, m, h or d, like 30m, from 0ms to 8760h)"},
       {"a duration out of range", "[proxy]\nconnect_timeout = 1ms\n",
        R"(x.ini:2: [proxy] connect_timeout: "1ms" is out of range; it has to be from 50ms to 1m)"},
       {"a size in another dialect", "[orchestrator]\nmemory = 256M\n",

@@ -17,7 +17,7 @@ constexpr std::string_view kPreface =
     "Files in conf.d/ beside this one are read after it, in the order of their names. Variables called "
     "MATRIXOS_<SECTION>_<KEY>, and then the command line, win over all files. Check a change with: "
     "matrixosctl config check\n"
-    "Durations are written with ms, s, m or h, sizes with KB, MB or GB (powers of 1024), lists with commas. Relative "
+    "Durations are written with ms, s, m, h or d, sizes with KB, MB or GB (powers of 1024), lists with commas. Relative "
     "paths start at the file they stand in.";
 
 /// Lines no longer than the width, broken at blanks.
@@ -40,14 +40,14 @@ constexpr const char *kUnits[] = {"text",
                                   "whole number",
                                   "number",
                                   "true or false",
-                                  "duration (ms, s, m, h)",
+                                  "duration (ms, s, m, h, d)",
                                   "size (bytes, KB, MB, GB)",
                                   "list",
                                   "path",
                                   "list of address:port or unix:/path",
                                   "one of "};
 
-/// "duration (ms, s, m, h), 1m..24h; default 30m; takes effect on reload"
+/// "duration (ms, s, m, h, d), 1m..24h; default 30m; takes effect on reload"
 std::string factsOf(const KeySpec &key) {
   std::string facts = kUnits[static_cast<std::size_t>(key.type)];
   if (key.type == ValueType::Enum) {

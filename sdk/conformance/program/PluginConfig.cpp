@@ -87,7 +87,8 @@ std::vector<std::string> splitList(const std::string &text, char separator) {
 }
 
 std::int64_t parseDuration(const std::string &text) {
-  static const std::map<std::string, double> kUnits{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  static const std::map<std::string, double> kUnits{
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   return static_cast<std::int64_t>(scaled(text, kUnits));
 }
 

@@ -49,7 +49,7 @@ TEST_CASE("the rendered files hold every key with its help, unit, range and defa
     }
   }
   CHECK(ini.find("; Idle time after which an instance is stopped.\n"
-                 "; duration (ms, s, m, h), 1m..24h; default 30m; takes effect on reload\nidle_timeout = 30m\n") !=
+                 "; duration (ms, s, m, h, d), 1m..24h; default 30m; takes effect on reload\nidle_timeout = 30m\n") !=
         std::string::npos);
   CHECK(ini.find("\n;token =\n;token_file =\n") != std::string::npos);
   CHECK(xml.find("<!-- <token></token> -->") != std::string::npos);

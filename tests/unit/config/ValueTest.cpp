@@ -39,10 +39,11 @@ TEST_CASE("durations are read exactly and written in the largest unit") {
   CHECK(amount(ValueType::Duration, "90s") == 90'000);
   CHECK(amount(ValueType::Duration, "30m") == 1'800'000);
   CHECK(amount(ValueType::Duration, "24h") == 86'400'000);
+  CHECK(amount(ValueType::Duration, "1.5d") == 129'600'000);
   CHECK(amount(ValueType::Duration, "1.5h") == 5'400'000);
   CHECK(amount(ValueType::Duration, "0.25s") == 250);
   CHECK(amount(ValueType::Duration, "0") == 0);
-  for (const char *text : {"30", "30 m", "m", "", "-1s", "+1s", "1e3s", "1d", "30M", "1.0005s", "1.s", ".5s", "1.2.3s",
+  for (const char *text : {"30", "30 m", "m", "", "-1s", "+1s", "1e3s", "1w", "30M", "1.0005s", "1.s", ".5s", "1.2.3s",
                            "0x10s", "9223372036854775807h", "99999999999999999999s", "1,5s", "30m "}) {
     CAPTURE(text);
     CHECK(refuses(ValueType::Duration, text));
@@ -50,7 +51,7 @@ TEST_CASE("durations are read exactly and written in the largest unit") {
   CHECK(formatDuration(0) == "0s");
   CHECK(formatDuration(1500) == "1500ms");
   CHECK(formatDuration(5'400'000) == "90m");
-  CHECK(formatDuration(86'400'000) == "24h");
+  CHECK(formatDuration(86'400'000) == "1d");
 }
 
 TEST_CASE("sizes are powers of 1024") {
