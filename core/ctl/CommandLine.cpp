@@ -36,24 +36,6 @@ std::string suggestion(const std::string &word, const std::set<std::string> &kno
   return best.empty() ? "" : "; did you mean \"" + best + "\"?";
 }
 
-std::string joined(const std::vector<std::string> &words) {
-  std::string text;
-  for (const std::string &word : words)
-    text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
-std::string synopsis(const CommandSpec &command) {
-  std::string text = joined(command.words);
-  for (const std::string &argument : command.arguments)
-    text += " " + argument;
-  for (const OptionSpec &option : command.options) {
-    std::string word = "--" + option.name + (option.argument.empty() ? "" : " " + option.argument);
-    text += option.required ? " " + word : " [" + word + "]";
-  }
-  return text;
-}
-
 bool startsWith(const CommandSpec &command, const std::vector<std::string> &words) {
   return words.size() <= command.words.size() && std::equal(words.begin(), words.end(), command.words.begin());
 }
@@ -177,6 +159,36 @@ std::string optionLine(const OptionSpec &option) {
 
 } // namespace
 
+std::string joined(const std::vector<std::string> &words) {
+  std::string text;
+  for (const std::string &word : words)
+    text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::string synopsis(const CommandSpec &command) {
+  std::string text = joined(command.words);
+  for (const std::string &argument : command.arguments)
+    text += " " + argument;
+  for (const OptionSpec &option : command.options) {
+    std::string word = "--" + option.name + (option.argument.empty() ? "" : " " + option.argument);
+    text += option.required ? " " + word : " [" + word + "]";
+  }
+  return text;
+}
+
+const std::vector<std::pair<int, std::string>> &exitCodes() {
+  static const std::vector<std::pair<int, std::string>> codes{{0, "done"},
+                                                              {1, "refused by the daemon"},
+                                                              {64, "wrong arguments"},
+                                                              {69, "no daemon answers"},
+                                                              {73, "cannot make a file"},
+                                                              {74, "cannot write the output"},
+                                                              {77, "not allowed"},
+                                                              {78, "wrong configuration"}};
+  return codes;
+}
+
 const std::vector<OptionSpec> &globalOptions() {
   static const std::vector<OptionSpec> options{
       {"config", "FILE", "the daemon's configuration, to find its admin socket (default /etc/matrixos/matrixosd.ini)"},
@@ -232,62 +244,17 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
   text += "\nOptions of every command:\n";
   for (const OptionSpec &option : globalOptions())
     text += optionLine(option);
-  return text +
-         "\nExit codes: 0 done, 1 refused by the daemon, 64 wrong arguments, 69 no daemon answers, 73 cannot\nmake "
-         "a file, 74 cannot write the output, 77 not allowed, 78 wrong configuration.\nTab completion: source "
-         "<(matrixosctl completion bash)\n";
-}
-
-std::string bashCompletion(const std::vector<CommandSpec> &commands) {
-  std::set<std::string> firsts;
-  std::map<std::string, std::set<std::string>> seconds;
-  std::string options;
-  for (const OptionSpec &option : globalOptions())
-    options += " --" + option.name;
-  std::string own;
-  for (const CommandSpec &command : commands) {
-    firsts.insert(command.words[0]);
-    if (command.words.size() > 1) seconds[command.words[0]].insert(command.words[1]);
-    if (command.options.empty()) continue;
-    own += "    '" + joined(command.words) + "') opts=\"$opts";
-    for (const OptionSpec &option : command.options)
-      own += " --" + option.name;
-    own += "\";;\n";
+  std::string line = "\nExit codes:";
+  for (const auto &[code, meaning] : exitCodes()) {
+    const std::string word =
+        " " + std::to_string(code) + " " + meaning + (code == exitCodes().back().first ? "." : ",");
+    if (line.size() + word.size() > 110) {
+      text += line + "\n";
+      line.clear();
+    }
+    line += line.empty() ? word.substr(1) : word;
   }
-  std::string groups;
-  for (const auto &[first, list] : seconds) {
-    groups +=
-        "      " + first + ") COMPREPLY=($(compgen -W '" + joined({list.begin(), list.end()}) + "' -- \"$cur\"));;\n";
-  }
-  return "_matrixosctl() {\n"
-         "  local cur=${COMP_WORDS[COMP_CWORD]} words=() w opts='" +
-         options +
-         "'\n"
-         "  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || words+=(\"$w\"); done\n"
-         "  case \"${words[*]:0:2}\" in\n" +
-         own +
-         "  esac\n"
-         "  if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\")); return; fi\n"
-         "  case ${#words[@]} in\n"
-         "    0) COMPREPLY=($(compgen -W '" +
-         joined({firsts.begin(), firsts.end()}) +
-         "' -- \"$cur\"));;\n"
-         "    1) case ${words[0]} in\n" +
-         groups +
-         "    esac;;\n"
-         "    2) case \"${words[0]} ${words[1]}\" in\n"
-         "      containers\\ show|containers\\ start|containers\\ stop|containers\\ destroy)\n"
-         "        COMPREPLY=($(compgen -W \"$(matrixosctl containers list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
-         "      plugins\\ doctor)\n"
-         "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\") $(compgen "
-         "-f -- "
-         "\"$cur\"));;\n"
-         "      plugins\\ info|plugins\\ show|plugins\\ enable|plugins\\ disable|plugins\\ reload)\n"
-         "        COMPREPLY=($(compgen -W \"$(matrixosctl plugins list --quiet 2>/dev/null)\" -- \"$cur\"));;\n"
-         "    esac;;\n"
-         "  esac\n"
-         "}\n"
-         "complete -F _matrixosctl matrixosctl\n";
+  return text + line + "\nTab completion: source <(matrixosctl completion bash)\n";
 }
 
 } // namespace matrixos::ctl

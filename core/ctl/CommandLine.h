@@ -4,6 +4,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace matrixos::ctl {
@@ -49,7 +50,13 @@ Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std
 /// Help for the program, a group of commands ("containers") or one command.
 std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words);
 
-/// A script for bash that completes commands and options.
-std::string bashCompletion(const std::vector<CommandSpec> &commands);
+/// The words with blanks between them.
+std::string joined(const std::vector<std::string> &words);
+
+/// "containers provision HANDLE --user ID"
+std::string synopsis(const CommandSpec &command);
+
+/// The program's exit codes and what they mean.
+const std::vector<std::pair<int, std::string>> &exitCodes();
 
 } // namespace matrixos::ctl

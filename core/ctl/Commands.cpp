@@ -2,12 +2,15 @@
 
 #include "common/SystemError.h"
 #include "config/IniReader.h"
+#include "ctl/Completion.h"
 #include "ctl/DaemonClient.h"
+#include "ctl/ManPage.h"
 #include "ctl/NewPlugin.h"
 #include "ctl/Output.h"
 #include "ctl/PluginCommands.h"
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
+#include "ctl/Version.h"
 
 #include <matrixos/file_descriptor.hpp>
 
@@ -289,15 +292,20 @@ const std::vector<Command> &table() {
       {{{"reload"}, {}, {}, "Makes the daemon read its configuration again"}, reload},
       {{{"routes"}, {}, {}, "The API's routes"}, routes},
       {{{"metrics"}, {}, {}, "Prometheus metrics"}, metrics},
-      {{{"completion", "bash"}, {}, {}, "A script for tab completion"},
+      {{{"completion"}, {"SHELL"}, {}, "A script for tab completion in bash, zsh or fish"},
        [](const Invocation &invocation) {
          refuseJson(invocation, "a script");
-         std::cout << bashCompletion(commands());
+         std::cout << completion(commands(), invocation.arguments[0]);
          return 0;
        }},
-      {{{"help"}, {"[COMMAND…]"}, {}, "Explains the program, a group of commands or one of them"},
+      {{{"help"},
+        {"[COMMAND…]"},
+        {{"man", "", "print the manual page instead, for man -l -"}},
+        "Explains the program, a group of commands or one of them"},
        [](const Invocation &invocation) {
-         std::cout << helpFor(commands(), invocation.arguments);
+         refuseJson(invocation, "a text");
+         std::cout << (invocation.has("man") ? manPage(commands(), kVersion)
+                                             : helpFor(commands(), invocation.arguments));
          return 0;
        }},
   };
