@@ -30,8 +30,8 @@ inline void misbehave(const std::string &fault) {
   }
   if (fault == "slow") std::this_thread::sleep_for(std::chrono::seconds{4});
   if (fault == "segv") {
-    volatile int *volatile nowhere = nullptr; // the optimiser must not see where it points
-    *nowhere = 1;
+    volatile std::uintptr_t nowhere = 0x10;         // the optimiser must not see where it points
+    *reinterpret_cast<volatile int *>(nowhere) = 1; // NOLINT(performance-no-int-to-ptr): on purpose
   }
   if (fault == "abort") std::abort();
   if (fault == "overflow") {
