@@ -28,6 +28,7 @@ public:
     std::vector<const plugin::Manifest *> manifests;
     std::map<std::pair<std::string, std::string>, std::string> providers; // service and instance → id
     for (const plugin::DiscoveredPlugin &plugin : found) {
+      if (plugin.quarantined) continue; // a state that `plugins enable` ends, not the configuration's fault
       if (!plugin.manifest) {
         add("plugins", "enabled", config::quote(plugin.id) + " cannot be loaded: " + plugin.error);
         continue;
