@@ -29,6 +29,8 @@ public:
   /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
   /// held against a plugin.
   void report(metrics::Metrics &metrics);
+  /// All plugins were started.
+  static void serving() noexcept { plugin::CrashRecord::serving(); }
   /// The daemon was told to end: what still happens is a plugin's doing only if it leaves a signal.
   static void stopping() noexcept { plugin::CrashRecord::stopping(); }
   /// It has run long enough, or ended as it should: single crashes are forgiven.

@@ -196,6 +196,7 @@ void Daemon::serve() {
   api_->start();
   const auto state = plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
   kLog.info(state);
+  CrashWatch::serving();
   ServiceManager::ready(state);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   std::unique_lock lock(mutex_);

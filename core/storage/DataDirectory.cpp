@@ -1,5 +1,6 @@
 #include "storage/DataDirectory.h"
 
+#include "common/AtomicFile.h"
 #include "common/SystemError.h"
 
 #include <matrixos/status.hpp>
@@ -57,6 +58,7 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
   if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) < 0) {
     common::throwErrno(errno, "writing " + file);
   }
+  common::removeUnfinished(path_);
 }
 
 } // namespace matrixos::storage

@@ -9,7 +9,7 @@ namespace matrixos::storage {
 
 /// Makes the data directory (mode 0700) and holds its lock, <directory>/lock, as long as it lives, so that no second
 /// daemon works on the same data. The kernel gives the lock up when the process ends, however it ends. Make it after
-/// any fork: the lock file names the process that made it.
+/// any fork: the lock file names the process that made it. Removes what an earlier process was killed over writing.
 class DataDirectory {
 public:
   /// Throws Error: Unavailable (reason IN_USE) when another process holds the lock, with its process id;
