@@ -1,5 +1,6 @@
 #include "ctl/PluginDoctor.h"
 
+#include "common/Ownership.h"
 #include "config/CoreSchema.h"
 #include "config/Loader.h"
 #include "config/Validator.h"
@@ -104,8 +105,8 @@ public:
 
 private:
   void checkOwnership(const char *check, const struct stat &info, const fs::path &path, const std::string &what) {
-    const std::string problem = plugin::ownershipProblem(info, path, ("the " + what).c_str(), settings_.user);
-    if (problem.empty()) return add(check, path.string() + " " + plugin::ownership(info));
+    const std::string problem = common::ownershipProblem(info, path, ("the " + what).c_str(), settings_.user);
+    if (problem.empty()) return add(check, path.string() + " " + common::ownership(info));
     const std::size_t remedy = problem.find("; ");
     add(check, problem.substr(0, remedy), "chown root " + path.string() + " && chmod go-w " + path.string());
   }

@@ -5,6 +5,8 @@
 #include "plugin/Manifest.h"
 #include "storage/DataDirectory.h"
 
+#include <matrixos/status.hpp>
+
 #include <unistd.h>
 
 #include <filesystem>
@@ -22,7 +24,7 @@ CrashWatch::~CrashWatch() {
   ::rmdir(made_.c_str());
 }
 
-void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept {
+void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) {
   try {
     const fs::path dataDir = config.getString("platform", "data_dir");
     quarantine_.emplace(dataDir / "quarantine");
@@ -36,6 +38,9 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     }
     last_ = plugin::CrashRecord::open(dataDir / "run");
     if (last_) judge(config);
+  } catch (const Error &e) {
+    // Whatever runs from a folder that others can write to is theirs.
+    if (e.reason() == "OWNERSHIP") throw;
   } catch (const std::exception &) {
     // The daemon is about to say the same when it opens the data directory, or runs without a crash record.
   }

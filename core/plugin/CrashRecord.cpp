@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -258,6 +259,15 @@ std::optional<CrashReport> readPage(int fd) {
   return report;
 }
 
+/// What may not be dumped belongs to root in /proc, and only for this moment to its user.
+int openMemory() {
+  const int dumpable = ::prctl(PR_GET_DUMPABLE);
+  ::prctl(PR_SET_DUMPABLE, 1);
+  const int fd = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  ::prctl(PR_SET_DUMPABLE, dumpable == 1 ? 1 : 0);
+  return fd;
+}
+
 void installHandlers() {
   struct sigaction action {};
   action.sa_sigaction = &onFatalSignal;
@@ -292,7 +302,6 @@ std::string CrashReport::sentence() const {
 
 std::optional<CrashReport> CrashRecord::open(const std::filesystem::path &folder) {
   if (armed) return std::nullopt;
-  std::filesystem::create_directories(folder);
   const std::string file = (folder / "breadcrumb").string();
   FileDescriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) common::throwErrno(errno, "opening " + file);
@@ -309,7 +318,7 @@ std::optional<CrashReport> CrashRecord::open(const std::filesystem::path &folder
   page->magic = kMagic;
   // What the last run left is counted once: after a power loss the disk must not show it again.
   if (::msync(memory, 4096, MS_SYNC) != 0) common::throwErrno(errno, "writing " + file);
-  memoryFd = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  memoryFd = openMemory();
   static_cast<void>(fd.release()); // kept, with its lock, until the process ends
   armed = true;
   installHandlers();

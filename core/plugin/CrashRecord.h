@@ -38,9 +38,9 @@ struct CrashReport {
 /// One per process; the functions without a comment on threads may be called from any.
 class CrashRecord {
 public:
-  /// Takes the file for this process and gives what the last one left, if it crashed or vanished. Nothing, and no
-  /// handler, when another process has the file. Throws Error when it cannot be made. Call it once, before any plugin
-  /// is loaded.
+  /// Takes the file in the folder, which exists, for this process and gives what the last one left, if it crashed or
+  /// vanished. Nothing, and no handler, when another process has the file. Throws Error when it cannot be made. Call it
+  /// once, before any plugin is loaded.
   static std::optional<CrashReport> open(const std::filesystem::path &folder);
   /// All plugins were started: as far as they are concerned, this run went well.
   static void serving() noexcept;

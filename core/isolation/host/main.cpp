@@ -3,6 +3,7 @@
 //   matrixos-plugin-host --describe FILE [--fd=N]   prints what the plugin says of itself, as JSON
 //   matrixos-plugin-host --run ID --parent=PID      started by matrixosd: descriptor 3 is a socket to it, 4 the
 //                                                   plugin's file, 5 takes a note when the plugin crashes
+#include "common/CoreDumps.h"
 #include "isolation/PluginDescription.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/DaemonLink.h"
@@ -55,7 +56,6 @@ void limit(__rlimit_resource what, rlim_t most) {
 
 /// Only to say what it is: a plugin needs little for that, and a broken one takes what it gets.
 void limitDescribing() {
-  limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, 10);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   limit(RLIMIT_AS, rlim_t{1} << 30U);
@@ -121,6 +121,7 @@ int run(const std::string &id, long parent) {
 } // namespace
 
 int main(int argc, char **argv) {
+  matrixos::common::forbidCoreDumps();
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() >= 2 && words[0] == "--describe") return describe(words[1], static_cast<int>(option(words, "--fd")));
   if (words.size() >= 3 && words[0] == "--run") return run(words[1], option(words, "--parent"));
