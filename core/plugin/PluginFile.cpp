@@ -201,6 +201,7 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id, Plugi
   ElfFile elf;
   FileFacts facts = copyPluginFile(openPlugin(folder, id), id, files, elf);
   try {
+    files.probe(facts);
     const mos_descriptor_v1 *descriptor = loadPluginCopy(facts, elf);
     return PluginFile(std::move(facts), descriptor);
   } catch (...) {
