@@ -1,8 +1,10 @@
+#include "common/CoreDumps.h"
 #include "daemon/MatrixosDaemon.h"
 #include "daemon/ServiceManager.h"
 #include "daemon/SignalThread.h"
 
 #include <Poco/Util/OptionException.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include <filesystem>
@@ -31,6 +33,9 @@ std::vector<std::string> withAbsolutePaths(int argc, char **argv) {
 int main(int argc, char **argv) {
   matrixos::daemon::SignalThread::blockAll();
   matrixos::daemon::ServiceManager::claimSockets();
+  matrixos::common::forbidCoreDumps();
+  // Whatever the daemon and its plugins make, nobody else may write to it unless they say so.
+  ::umask(::umask(0) | S_IWGRP | S_IWOTH);
   try {
     std::vector<std::string> arguments = withAbsolutePaths(argc, argv);
     std::vector<char *> pointers;

@@ -51,7 +51,7 @@ bool equalInConstantTime(std::string_view left, std::string_view right) noexcept
   return difference == 0;
 }
 
-Authenticator::Authenticator(Options options) : options_(std::move(options)) {}
+Authenticator::Authenticator(Options options) : secret_(std::move(options.secret)), options_(std::move(options)) {}
 
 Decision Authenticator::check(std::string_view permission, const Credentials &credentials) const {
   const Proof proof = proofOf(credentials);
@@ -82,8 +82,16 @@ Authenticator::Proof Authenticator::proofOf(const Credentials &credentials) cons
   if (credentials.authorization.empty()) return Proof::None;
   if (credentials.authorization.size() > 1) return Proof::Wrong;
   const auto token = bearerToken(credentials.authorization.front());
-  if (!token || options_.secret.empty()) return Proof::Wrong;
-  return equalInConstantTime(*token, options_.secret) ? Proof::Right : Proof::Wrong;
+  const std::shared_lock lock(secretMutex_);
+  if (!token || secret_.empty()) return Proof::Wrong;
+  return equalInConstantTime(*token, secret_) ? Proof::Right : Proof::Wrong;
+}
+
+bool Authenticator::replaceSecret(const std::string &secret) {
+  const std::unique_lock lock(secretMutex_);
+  if (secret == secret_) return false;
+  secret_ = secret;
+  return true;
 }
 
 void Authenticator::noteWrongSecret() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,7 @@ struct Decision {
   bool allowed() const { return status == 0; }
 };
 
-/// Decides whether a request meets a route's permission. Immutable but for the log limiter; any thread.
+/// Decides whether a request meets a route's permission. All functions from any thread.
 class Authenticator {
 public:
   struct Options {
@@ -61,13 +62,18 @@ public:
   /// Never throws for what a client sent.
   Decision check(std::string_view permission, const Credentials &credentials) const;
 
+  /// From now on this secret counts and the one before does not. False when it is the same one.
+  bool replaceSecret(const std::string &secret);
+
 private:
   enum class Proof { None, Wrong, Right };
 
   Proof proofOf(const Credentials &credentials) const;
   void noteWrongSecret() const;
 
-  const Options options_;
+  mutable std::shared_mutex secretMutex_;
+  std::string secret_;
+  const Options options_; ///< but for the secret
   mutable std::mutex mutex_;
   mutable std::uint64_t wrongSinceLog_ = 0;
   mutable std::optional<std::chrono::steady_clock::time_point> lastLog_;

@@ -1,5 +1,7 @@
 #include "auth/Secret.h"
 
+#include "common/Ownership.h"
+
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/text/hex.hpp>
@@ -41,7 +43,10 @@ std::string readAll(const FileDescriptor &file, const std::string &name) {
   }
 }
 
-void checkOwnership(const FileDescriptor &file, const std::string &name) {
+/// Whether the reader is the daemon, whose secret must not be anybody's to choose, or a client, whom it costs nothing.
+enum class Reader { Daemon, Client };
+
+void checkOwnership(const FileDescriptor &file, const std::string &name, Reader reader) {
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) failWith(Status::FailedPrecondition, "cannot examine " + name, errno);
   if (!S_ISREG(info.st_mode)) {
@@ -51,6 +56,12 @@ void checkOwnership(const FileDescriptor &file, const std::string &name) {
     throw Error(Status::FailedPrecondition,
                 "the secret file " + name + " is open to other users; run: chmod 600 " + name, "SECRET_FILE");
   }
+  const uid_t user = ::geteuid();
+  if (reader == Reader::Client || info.st_uid == 0 || info.st_uid == user) return;
+  throw Error(Status::FailedPrecondition,
+              "the secret file " + name + " " + common::ownership(info) + ", who could change it; run: chown " +
+                  common::userName(user) + " " + name,
+              "SECRET_FILE");
 }
 
 std::string trimmed(std::string_view text) {
@@ -89,13 +100,11 @@ void syncDirectory(const std::filesystem::path &directory) {
   }
 }
 
-} // namespace
-
-std::string loadSecret(const std::filesystem::path &file) {
+std::string load(const std::filesystem::path &file, Reader reader) {
   const std::string name = file.string();
   const FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!opened) failWith(Status::FailedPrecondition, "cannot open the secret file " + name, errno);
-  checkOwnership(opened, name);
+  checkOwnership(opened, name, reader);
   std::string secret = trimmed(readAll(opened, name));
   if (secret.empty()) {
     throw Error(Status::FailedPrecondition, "the secret file " + name + " is empty; put a long random word into it",
@@ -111,9 +120,15 @@ std::string loadSecret(const std::filesystem::path &file) {
   return secret;
 }
 
+} // namespace
+
+std::string loadSecret(const std::filesystem::path &file) {
+  return load(file, Reader::Client);
+}
+
 std::string loadOrCreateSecret(const std::filesystem::path &dataDir) {
   const std::filesystem::path path = dataDir / kSecretFileName;
-  if (::access(path.c_str(), F_OK) == 0) return loadSecret(path);
+  if (::access(path.c_str(), F_OK) == 0) return load(path, Reader::Daemon);
   // link() fails where rename() would replace: of two daemons that start together, the second takes the first's secret.
   const std::filesystem::path draft = dataDir / (std::string(kSecretFileName) + "." + makeUlid());
   writeDurably(draft, makeSecret() + "\n");
@@ -121,11 +136,11 @@ std::string loadOrCreateSecret(const std::filesystem::path &dataDir) {
   ::unlink(draft.c_str());
   if (linked != 0 && linked != EEXIST) failWith(Status::Unavailable, "cannot create " + path.string(), linked);
   syncDirectory(dataDir);
-  return loadSecret(path);
+  return load(path, Reader::Daemon);
 }
 
 std::string resolveSecret(const std::filesystem::path &secretFile, const std::filesystem::path &dataDir) {
-  return secretFile.empty() ? loadOrCreateSecret(dataDir) : loadSecret(secretFile);
+  return secretFile.empty() ? loadOrCreateSecret(dataDir) : load(secretFile, Reader::Daemon);
 }
 
 } // namespace matrixos::auth

@@ -15,10 +15,12 @@ std::string loadSecret(const std::filesystem::path &file);
 
 /// The secret of `<dataDir>/admin.secret`; makes one of 32 random bytes (64 hex digits, mode 0600) when there is none.
 /// Several processes may call it at once: the file appears complete, under its name, exactly once, and all of them
-/// return what it holds. Throws like loadSecret(), and Error(Unavailable) when the directory cannot be written.
+/// return what it holds. Throws like loadSecret(), also for a file that belongs to somebody else than root or the
+/// process's user, and Error(Unavailable) when the directory cannot be written.
 std::string loadOrCreateSecret(const std::filesystem::path &dataDir);
 
-/// What the daemon does at start: the operator's file if `secretFile` names one, else the generated secret.
+/// What the daemon does at start and at a reload: the operator's file if `secretFile` names one, else the generated
+/// secret. Throws like loadOrCreateSecret().
 std::string resolveSecret(const std::filesystem::path &secretFile, const std::filesystem::path &dataDir);
 
 } // namespace matrixos::auth

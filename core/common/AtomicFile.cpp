@@ -16,6 +16,18 @@
 namespace matrixos::common {
 namespace {
 
+/// Between a file's name and a ULID: what is being written.
+constexpr std::string_view kUnfinished = ".tmp-";
+constexpr std::size_t kUlidLength = 26;
+
+/// "name.tmp-ULID", maybe with what SQLite appends: "-journal".
+bool isUnfinished(std::string_view name) {
+  const std::size_t mark = name.rfind(kUnfinished);
+  if (mark == std::string_view::npos) return false;
+  name.remove_prefix(mark + kUnfinished.size());
+  return name.size() == kUlidLength || (name.size() > kUlidLength && name[kUlidLength] == '-');
+}
+
 std::filesystem::path folderOf(const std::filesystem::path &path) {
   const auto folder = path.parent_path();
   return folder.empty() ? std::filesystem::path(".") : folder;
@@ -41,7 +53,7 @@ void syncDirectory(const std::filesystem::path &directory) {
 }
 
 void writeFileAtomically(const std::filesystem::path &path, std::string_view bytes, mode_t mode) {
-  const std::string temporary = path.string() + ".tmp-" + makeUlid();
+  const std::string temporary = path.string() + std::string(kUnfinished) + makeUlid();
   const std::string what = "writing " + path.string();
   FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) throwErrno(errno, what);
@@ -65,6 +77,14 @@ void publishFile(const std::filesystem::path &from, const std::filesystem::path 
   if (::fsync(fd.get()) != 0) throwErrno(errno, "syncing " + from.string());
   if (::rename(from.c_str(), to.c_str()) != 0) throwErrno(errno, "renaming " + from.string() + " to " + to.string());
   syncDirectory(folderOf(to));
+}
+
+void removeUnfinished(const std::filesystem::path &folder) noexcept {
+  std::error_code error;
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    if (isUnfinished(at->path().filename().string())) ::unlink(at->path().c_str());
+  }
 }
 
 std::string readFile(const std::filesystem::path &path, std::size_t limit) {

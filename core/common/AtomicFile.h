@@ -21,6 +21,10 @@ void publishFile(const std::filesystem::path &from, const std::filesystem::path 
 /// the entry in the directory has also reached disk").
 void syncDirectory(const std::filesystem::path &directory);
 
+/// Removes from the folder what writeFileAtomically() and database backups left of files in it when their process was
+/// killed. Nobody may be writing there.
+void removeUnfinished(const std::filesystem::path &folder) noexcept;
+
 /// The whole file, at most `limit` bytes. Throws Error: NotFound, PermissionDenied, OutOfRange when it is longer.
 std::string readFile(const std::filesystem::path &path, std::size_t limit = std::size_t{16} << 20U);
 

@@ -11,7 +11,7 @@ constexpr mos_config_key kPlatform[] = {
      "Directory of everything the daemon keeps; one daemon at a time. Other values may refer to it as <data_dir>.", 0,
      0},
     {"secret_file", "path", "", nullptr,
-     "File with the API's secret. Empty: a secret is generated and kept in <data_dir>/admin.secret.", 0, 0},
+     "File with the API's secret. Empty: a secret is generated and kept in <data_dir>/admin.secret.", MOS_KEY_LIVE, 0},
 };
 
 constexpr mos_config_key kApi[] = {

@@ -273,7 +273,7 @@ const std::vector<Command> &table() {
       {{{"plugins", "show"}, {"ID"}, {}, "The same as plugins info"}, pluginsInfo},
       {{{"plugins", "doctor"},
         {"[ID|FILE…]"},
-        {},
+        {{"load", "", "also run its first code, confined, for what it says of itself, its needs and its keys"}},
         "Examines plugins, also before they are installed; without arguments all that are enabled"},
        pluginsDoctor},
       {{{"plugins", "enable"}, {"ID"}, {}, "Starts a plugin, until the next restart of the daemon"},

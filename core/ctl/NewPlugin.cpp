@@ -109,7 +109,7 @@ void printNextSteps(const std::string &id, const fs::path &folder, const fs::pat
   std::cout << "  cd " << folder.string() << "\n  cmake -B build" << where
             << "\n  cmake --build build                             # makes build/plugins/" << id << ".so"
             << "\n  ctest --test-dir build --output-on-failure      # what every runtime has to do"
-            << "\n  matrixosctl plugins doctor build/plugins/" << id << ".so"
+            << "\n  matrixosctl plugins doctor --load build/plugins/" << id << ".so"
             << "\n  sudo install -m 644 build/plugins/" << id << ".so /usr/lib/matrixos/plugins/"
             << "\nThen, in the daemon's configuration, add " << id << " to [plugins] enabled and set\n"
             << "[orchestrator] runtime = " << id << ". After each change of yours: install it again, and\n"

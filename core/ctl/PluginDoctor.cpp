@@ -1,5 +1,6 @@
 #include "ctl/PluginDoctor.h"
 
+#include "common/Ownership.h"
 #include "config/CoreSchema.h"
 #include "config/Loader.h"
 #include "config/Validator.h"
@@ -73,10 +74,11 @@ public:
     diagnosis_.id = path.stem().string();
   }
 
-  /// The file alone, and what it says of itself. `files` takes its copy.
-  void examineFile(plugin::PluginFiles &files) {
+  /// The file alone and, with `load`, what it says of itself. `files` takes its copy. Ends with an owner or a mode that
+  /// is wrong: what a stranger can change is nothing to go on with.
+  void examineFile(plugin::PluginFiles &files, bool load) {
     checkFolder();
-    if (!openFile()) return;
+    if (!openFile() || !diagnosis_.healthy()) return;
     plugin::ElfFile elf;
     plugin::FileFacts facts;
     try {
@@ -86,7 +88,10 @@ public:
     }
     add("elf", "a whole shared object for this machine");
     checkSymbols(elf);
-    checkDescriptor(probePlugin(facts, elf, diagnosis_.id), elf);
+    const bool linked = checkLibraries(missingLibraries(facts, elf), elf);
+    if (load) return checkDescriptor(probePlugin(facts, diagnosis_.id), linked);
+    for (const char *check : {"descriptor", "abi", "provides", "needs", "config"})
+      addUnknown(check, "its code would have to run for that: --load");
   }
 
   void add(const char *check, std::string text) { diagnosis_.findings.push_back({check, Verdict::Good, text, {}}); }
@@ -104,8 +109,8 @@ public:
 
 private:
   void checkOwnership(const char *check, const struct stat &info, const fs::path &path, const std::string &what) {
-    const std::string problem = plugin::ownershipProblem(info, path, ("the " + what).c_str(), settings_.user);
-    if (problem.empty()) return add(check, path.string() + " " + plugin::ownership(info));
+    const std::string problem = common::ownershipProblem(info, path, ("the " + what).c_str(), settings_.user);
+    if (problem.empty()) return add(check, path.string() + " " + common::ownership(info));
     const std::size_t remedy = problem.find("; ");
     add(check, problem.substr(0, remedy), "chown root " + path.string() + " && chmod go-w " + path.string());
   }
@@ -166,19 +171,23 @@ private:
           "compile with -fno-gnu-unique, as matrixos_add_plugin() does");
   }
 
-  void checkDescriptor(ProbedPlugin probed, const plugin::ElfFile &elf) {
-    if (probed.missing.empty())
+  /// Whether all are there.
+  bool checkLibraries(const std::vector<std::string> &missing, const plugin::ElfFile &elf) {
+    if (missing.empty())
       add("libraries", elf.needed.empty() ? "needs none" : "found all of " + joined(elf.needed, 8));
     else
-      add("libraries", joined(probed.missing),
+      add("libraries", joined(missing),
           elf.runPath.find("$ORIGIN") == std::string::npos
               ? "install the package that has it"
               : "$ORIGIN in its RUNPATH does not work, since the daemon runs a copy: make it an absolute path");
+    return missing.empty();
+  }
+
+  void checkDescriptor(ProbedPlugin probed, bool linked) {
     if (!probed.manifest) {
       return add("descriptor", probed.problem,
-                 probed.crashed           ? "do not install it: the daemon would not survive it; tell its vendor"
-                 : probed.missing.empty() ? "ask its vendor for one that is built for this ABI"
-                                          : "put the libraries right first");
+                 linked ? "do not install it; ask its vendor for one that is whole and built for this ABI"
+                        : "put the libraries right first");
     }
     manifest_ = std::move(probed.manifest);
     add("descriptor", manifest_->name + " " + manifest_->version + ", which calls itself " + manifest_->id +
@@ -207,11 +216,18 @@ public:
     }
   }
 
-  void examineFiles() {
+  void examineFiles(bool load) {
     for (const auto &patient : patients_)
-      patient->examineFile(files_);
-    for (const auto &other : others_)
-      other->examineFile(files_);
+      patient->examineFile(files_, load);
+    for (const auto &other : others_) {
+      if (load) other->examineFile(files_, load);
+    }
+  }
+
+  void checkProvides() {
+    for (const auto &patient : patients_) {
+      if (patient->manifest()) checkProvides(*patient);
+    }
   }
 
   void checkNeeds() {
@@ -281,6 +297,24 @@ private:
     return list;
   }
 
+  void checkProvides(Patient &patient) const {
+    const auto &provides = patient.manifest()->provides;
+    std::vector<std::string> clashes;
+    for (auto at = provides.begin(); at != provides.end(); ++at) {
+      const std::string name = at->service + (at->instance.empty() ? "" : " " + at->instance);
+      const auto same = [&](const auto &p) { return p.service == at->service && p.instance == at->instance; };
+      if (std::any_of(provides.begin(), at, same)) clashes.push_back(name + " twice");
+      for (const Patient *other : besides(patient)) {
+        if (other->manifest() && other->manifest()->providesService(at->service, at->instance))
+          clashes.push_back(name + ", as " + other->id() + " does");
+      }
+    }
+    if (clashes.empty())
+      patient.add("provides", provides.empty() ? "nothing" : "nothing that another enabled plugin provides");
+    else
+      patient.add("provides", joined(clashes), "enable only one of them ([plugins] enabled)");
+  }
+
   void checkNeeds(Patient &patient) const {
     std::vector<const plugin::Manifest *> all{&*patient.manifest()};
     std::vector<std::string> unreadable;
@@ -302,6 +336,12 @@ private:
 
   void checkConfig(Patient &patient) const {
     config::Schema schema = settings_.core;
+    const auto &keys = patient.manifest()->configKeys;
+    const std::string reserved = config::isolationKey().key;
+    if (std::any_of(keys.begin(), keys.end(), [&](const auto &key) { return key.key == reserved; })) {
+      return patient.add("config", "it declares the key \"" + reserved + "\", which is the daemon's in every section",
+                         "ask its vendor to call it something else");
+    }
     try {
       schema.addPlugin(patient.id(), patient.manifest()->description, patient.manifest()->allConfigKeys());
     } catch (const std::exception &e) {
@@ -369,7 +409,8 @@ bool Diagnosis::healthy() const {
 
 std::vector<Diagnosis> diagnosePlugins(const Invocation &invocation, const std::vector<std::string> &targets) {
   Ward ward(readSettings(invocation), targets);
-  ward.examineFiles();
+  ward.examineFiles(invocation.has("load"));
+  ward.checkProvides();
   ward.checkNeeds();
   ward.checkConfig();
   ward.checkCrashes();

@@ -26,8 +26,9 @@ struct Diagnosis {
 };
 
 /// Looks at plugins: `targets` are ids of [plugins] path, or paths of files; none means all that are enabled. Works
-/// without a daemon; when one answers, its view is part of the diagnosis. Options: --config, --api. Throws Failure when
-/// the configuration cannot be read at all.
+/// without a daemon; when one answers, its view is part of the diagnosis. Nothing of a file runs unless --load says so,
+/// nor anything of one whose owner or mode is wrong. Options: --config, --api, --load. Throws Failure when the
+/// configuration cannot be read at all.
 std::vector<Diagnosis> diagnosePlugins(const Invocation &invocation, const std::vector<std::string> &targets);
 
 } // namespace matrixos::ctl

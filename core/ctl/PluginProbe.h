@@ -3,24 +3,23 @@
 #include "plugin/Manifest.h"
 #include "plugin/PluginFile.h"
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace matrixos::ctl {
 
-/// What a plugin said of itself, or what became of the attempt.
+/// Needed libraries that the loader will not find, by where it looks (ld.so(8)); runs nothing.
+std::vector<std::string> missingLibraries(const plugin::FileFacts &facts, const plugin::ElfFile &elf);
+
+/// What a plugin said of itself, or why it did not.
 struct ProbedPlugin {
-  std::optional<plugin::Manifest> manifest; ///< without create()
-  std::string problem;                      ///< why there is none
-  bool crashed = false;                     ///< its code did not return, and nor would it in the daemon
-  std::vector<std::string> missing;         ///< needed libraries that were not found, in the loader's words
+  std::optional<plugin::Manifest> manifest; ///< with a create() that does nothing
+  std::string problem;
 };
 
-/// Loads the copy in a child process and asks it for its descriptor: the constructors of a stranger's file may crash,
-/// hang, print or leave threads, and that has to be a finding, not the end of the tool. At most `patience`.
-ProbedPlugin probePlugin(const plugin::FileFacts &facts, const plugin::ElfFile &elf, const std::string &id,
-                         std::chrono::milliseconds patience = std::chrono::seconds{10});
+/// Has the copy loaded by matrixos-plugin-host, without rights and confined, and asks for its descriptor: the
+/// constructors of a stranger's file may crash, hang, print or do harm, and that has to be a finding.
+ProbedPlugin probePlugin(const plugin::FileFacts &facts, const std::string &id);
 
 } // namespace matrixos::ctl

@@ -79,6 +79,8 @@ ConfigService::Preview ConfigService::preview(const config::RawConfig &raw, cons
   }
   preview.options.timeouts = {preview.config->getDuration("plugins", "start_timeout"),
                               preview.config->getDuration("plugins", "stop_timeout")};
+  // A crash at start is noted, and ends with the quarantine; one that serves, or only looks, does not risk it.
+  preview.options.probe = purpose_ == Purpose::Check || current() != nullptr;
   if (!files_) {
     // Where copies lie does not change while the daemon runs.
     const bool serves = purpose_ == Purpose::Serve;

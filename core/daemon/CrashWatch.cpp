@@ -1,8 +1,11 @@
 #include "daemon/CrashWatch.h"
 
+#include "common/AtomicFile.h"
 #include "log/Log.h"
 #include "plugin/Manifest.h"
 #include "storage/DataDirectory.h"
+
+#include <matrixos/status.hpp>
 
 #include <unistd.h>
 
@@ -21,7 +24,7 @@ CrashWatch::~CrashWatch() {
   ::rmdir(made_.c_str());
 }
 
-void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept {
+void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files, bool serves) {
   try {
     const fs::path dataDir = config.getString("platform", "data_dir");
     quarantine_.emplace(dataDir / "quarantine");
@@ -29,23 +32,34 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     if (!serves) return;
     if (!fs::exists(dataDir)) made_ = dataDir;
     // Makes the folder as it has to be, and fails when another daemon works there.
-    { const storage::DataDirectory claim(dataDir); }
+    {
+      const storage::DataDirectory claim(dataDir);
+      common::removeUnfinished(dataDir / "quarantine");
+    }
     last_ = plugin::CrashRecord::open(dataDir / "run");
     if (last_) judge(config);
+  } catch (const Error &e) {
+    // Whatever runs from a folder that others can write to is theirs.
+    if (e.reason() == "OWNERSHIP") throw;
   } catch (const std::exception &) {
     // The daemon is about to say the same when it opens the data directory, or runs without a crash record.
   }
 }
 
 void CrashWatch::judge(const config::Config &config) {
-  if (!plugin::isPluginId(last_->plugin)) return last_->plugin.clear();
+  if (!plugin::isPluginId(last_->plugin)) {
+    last_->plugin.clear();
+    if (last_->served) quarantine_->forgive();
+    return;
+  }
   const fs::path file = fs::path(config.getString("plugins", "path")) / (last_->plugin + ".so");
   record_ = quarantine_->note(*last_, file);
 }
 
 void CrashWatch::report(metrics::Metrics &metrics) {
   made_.clear();
-  if (!last_) return;
+  // One that was told to end and then killed is what service managers do.
+  if (!last_ || (last_->stopping && last_->signal == 0 && !last_->exited)) return;
   const log::Log log("core");
   const std::string how = "the last run (process " + std::to_string(last_->pid) + ") did not end as it should: ";
   if (last_->plugin.empty()) {

@@ -23,12 +23,14 @@ public:
   CrashWatch &operator=(const CrashWatch &) = delete;
 
   /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, opens the crash record
-  /// of this run and judges by what the last one left. Never throws: a data directory that cannot be used is reported
-  /// by whoever needs it.
-  void begin(const config::Config &config, plugin::PluginFiles &files, bool serves) noexcept;
+  /// of this run and judges by what the last one left. Throws Error(PermissionDenied, reason OWNERSHIP) for a data
+  /// directory that others can write to; one that cannot be used otherwise is reported by whoever needs it.
+  void begin(const config::Config &config, plugin::PluginFiles &files, bool serves);
   /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
   /// held against a plugin.
   void report(metrics::Metrics &metrics);
+  /// All plugins were started.
+  static void serving() noexcept { plugin::CrashRecord::serving(); }
   /// The daemon was told to end: what still happens is a plugin's doing only if it leaves a signal.
   static void stopping() noexcept { plugin::CrashRecord::stopping(); }
   /// It has run long enough, or ended as it should: single crashes are forgiven.

@@ -12,7 +12,6 @@
 #include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +58,14 @@ void configureLog(const config::Config &config) {
   options.format = config.getString("log", "format") == "json" ? log::Format::Json : log::Format::Human;
   options.level = log::parseLevel(config.getString("log", "level"));
   log::configure(options);
+}
+
+/// The platform's, which no log shows from now on.
+std::string readSecret(const config::Config &config) {
+  std::string secret =
+      auth::resolveSecret(config.getString("platform", "secret_file"), config.getString("platform", "data_dir"));
+  log::addSecret(secret);
+  return secret;
 }
 
 int milliseconds(const config::Config &config, const char *key) {
@@ -134,12 +141,8 @@ void Daemon::startCore() {
 
 void Daemon::startApi() {
   const config::ConfigPtr config = this->config();
-  const fs::path dataDir = config->getString("platform", "data_dir");
-  fs::create_directories(dataDir / "run");
-
   auth::Authenticator::Options auth;
-  auth.secret = auth::resolveSecret(config->getString("platform", "secret_file"), dataDir);
-  log::addSecret(auth.secret);
+  auth.secret = readSecret(*config);
   auth.open = config->getString("api", "auth") == "none";
   auth.ownUid = ::geteuid();
   auth.onWrongSecret = [](std::uint64_t attempts) {
@@ -153,7 +156,8 @@ void Daemon::startApi() {
   for (const auto &address : config->getListen("api", "listen")) {
     options.listen.push_back({address.toString(), auth::ApiSocket::Api});
   }
-  options.authenticator = std::make_shared<const auth::Authenticator>(std::move(auth));
+  authenticator_ = std::make_shared<auth::Authenticator>(std::move(auth));
+  options.authenticator = authenticator_;
   options.workers = static_cast<int>(config->getInt("api", "threads"));
   options.backlog = options.workers;
   options.maxStreams = options.workers / 2;
@@ -196,6 +200,7 @@ void Daemon::serve() {
   api_->start();
   const auto state = plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
   kLog.info(state);
+  CrashWatch::serving();
   ServiceManager::ready(state);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   std::unique_lock lock(mutex_);
@@ -235,6 +240,7 @@ ReloadReport Daemon::reload() {
   const std::lock_guard one(reloading_);
   const ConfigService::Loaded loaded = configs_.load(plugins_->loaded());
   const config::ConfigPtr before = config();
+  const std::string secret = readSecret(*loaded.config);
   ReloadReport report;
   // What was refused is asked for again: perhaps the address is free by now.
   std::set<std::string> touched = std::exchange(unsettled_, {});
@@ -245,6 +251,12 @@ ReloadReport Daemon::reload() {
   }
   configs_.replace(loaded.config);
   configureLog(*loaded.config);
+  if (authenticator_->replaceSecret(secret)) {
+    report.applied.emplace_back("the platform secret was replaced");
+    // Plugins that keep it from tenants have read it, too.
+    for (const auto &plugin : loaded.plugins)
+      touched.insert(plugin.id);
+  }
   for (const auto &[id, reason] : plugins_->reconfigure(touched)) {
     report.refused.push_back(id + ": " + reason);
     unsettled_.insert(id);

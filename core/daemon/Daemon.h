@@ -1,5 +1,6 @@
 #pragma once
 
+#include "auth/Authenticator.h"
 #include "common/Executor.h"
 #include "common/Timers.h"
 #include "daemon/ConfigService.h"
@@ -89,6 +90,7 @@ private:
   std::unique_ptr<events::EventBus> events_;
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<plugin::ServiceRegistry> services_;
+  std::shared_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<plugin::CoreServices> core_;
   std::unique_ptr<plugin::PluginHost> plugins_;

@@ -22,7 +22,15 @@ PluginFinder::PluginFinder(plugin::PluginFiles &files, std::filesystem::path pro
 
 plugin::DiscoveredPlugin PluginFinder::find(const std::filesystem::path &folder, const std::string &id,
                                             const Options &options, bool anew) {
-  if (options.isolated.count(id) == 0) return plugin::discoverPlugin(folder, id, files_, anew);
+  if (options.isolated.count(id) == 0) {
+    files_.probeWith({});
+    if (options.probe) {
+      files_.probeWith([this, patience = partOf(options.timeouts.start)](const plugin::FileFacts &copy) {
+        isolation::PluginDescription::ask(program_, copy.copy, copy.path.string(), patience);
+      });
+    }
+    return plugin::discoverPlugin(folder, id, files_, anew);
+  }
   const auto there = isolated_.find(folder / id);
   if (!anew && there != isolated_.end() && !there->second.facts.changedOnDisk()) return there->second;
   plugin::DiscoveredPlugin found = findIsolated(folder, id, options.timeouts);

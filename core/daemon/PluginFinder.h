@@ -16,6 +16,8 @@ public:
   struct Options {
     std::set<std::string> isolated; ///< ids
     plugin::PluginTimeouts timeouts;
+    /// Whether a file shows in a process of its own that it can be loaded, before it is loaded here.
+    bool probe = false;
   };
 
   /// `program`: matrixos-plugin-host. `files` outlives this.

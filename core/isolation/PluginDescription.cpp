@@ -81,12 +81,14 @@ std::string readAll(int from, ChildProcess &process, std::chrono::milliseconds t
 std::shared_ptr<const PluginDescription> PluginDescription::ask(const std::filesystem::path &program,
                                                                 const std::filesystem::path &file,
                                                                 const std::string &name,
-                                                                std::chrono::milliseconds timeout) {
+                                                                std::chrono::milliseconds timeout, Trust trust) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) common::throwErrno(errno, "asking a plugin what it is");
   const FileDescriptor reading(ends[0]);
   FileDescriptor writing(ends[1]);
-  ChildProcess process = ChildProcess::spawn(program, {"--describe", file.string(), "--fd=3"}, {writing.get()});
+  std::vector<std::string> words{"--describe", file.string(), "--fd=3"};
+  if (trust == Trust::Stranger) words.emplace_back("--nobody");
+  ChildProcess process = ChildProcess::spawn(program, words, {writing.get()});
   writing.reset();
   const std::string said = readAll(reading.get(), process, timeout, name);
   const std::optional<Ending> ending = process.wait(timeout);

@@ -16,13 +16,15 @@ namespace matrixos::isolation {
 /// plugin that was loaded here, except that it has no create function.
 class PluginDescription {
 public:
+  enum class Trust { Own, Stranger };
   /// Has `program` (matrixos-plugin-host) load `file` and say what it is, within `timeout`, 1 GB of memory and 1 MB of
-  /// text. Nothing of the file runs in this process. Throws Error(FailedPrecondition) that says what was wrong, also
+  /// text. Nothing of the file runs in this process; in the other one it can change nothing, and a stranger's has not
+  /// even root's rights to read. Throws Error(FailedPrecondition) that says what was wrong, also
   /// when it crashed, hung or talked nonsense; messages call the file
   /// `name`.
   static std::shared_ptr<const PluginDescription> ask(const std::filesystem::path &program,
                                                       const std::filesystem::path &file, const std::string &name,
-                                                      std::chrono::milliseconds timeout);
+                                                      std::chrono::milliseconds timeout, Trust trust = Trust::Own);
 
   /// What the program prints. Nothing of a descriptor with the wrong magic or a struct that is too small is read but
   /// its versions.

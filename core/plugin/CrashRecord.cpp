@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -26,7 +27,7 @@ namespace matrixos::plugin {
 
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31424d5243534f4d; // "MOSCRMB1"
+constexpr std::uint64_t kMagic = 0x32424d5243534f4d; // "MOSCRMB2"
 
 enum : std::uint32_t { kNothing = 0, kWriting = 1, kSignal = 2, kExit = 3, kInside = 4 };
 
@@ -35,6 +36,7 @@ enum : std::uint32_t { kNothing = 0, kWriting = 1, kSignal = 2, kExit = 3, kInsi
 struct Page {
   std::uint64_t magic;
   std::uint32_t running;  ///< 1 from open() to close()
+  std::uint32_t serving;  ///< 1 from serving() on
   std::uint32_t stopping; ///< 1 from stopping() on
   std::int32_t pid;
 
@@ -52,7 +54,7 @@ struct Page {
 };
 static_assert(sizeof(Page) < 4096 && std::atomic<std::uint32_t>::is_always_lock_free);
 
-constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+constexpr std::array kFatal{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 
 /// All that the signal handler touches: constant-initialised, never freed.
 Page *page = nullptr;
@@ -83,6 +85,10 @@ const char *signalName(int signal) noexcept {
     return "SIGFPE";
   case SIGABRT:
     return "SIGABRT";
+  case SIGTRAP:
+    return "SIGTRAP";
+  case SIGSYS:
+    return "SIGSYS";
   default:
     return "a signal";
   }
@@ -161,12 +167,15 @@ bool mine() noexcept {
 void record(int signal, const siginfo_t *info, const void *context) noexcept {
   page->crash = kWriting;
   page->signal = signal;
-  const bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
-  page->sender = sent && info->si_pid != ::getpid() ? info->si_pid : 0;
-  page->address = signal == SIGSEGV || signal == SIGBUS ? reinterpret_cast<std::uint64_t>(info->si_addr) : 0;
-  if (sent) page->address = 0;
-  // What another process did to this one is no plugin's doing, wherever the signal found the daemon.
-  if (page->sender == 0) findCulprit(registersOf(context));
+  const bool sent = info->si_code <= 0;
+  // A process outside of this one's PID namespace is 0 there.
+  const bool foreign = sent && info->si_pid != ::getpid();
+  page->sender = !foreign ? 0 : info->si_pid != 0 ? info->si_pid : -1;
+  const bool hasAddress = !sent && (signal == SIGSEGV || signal == SIGBUS);
+  page->address = hasAddress ? reinterpret_cast<std::uint64_t>(info->si_addr) : 0;
+  const bool brokenMemory = signal == SIGBUS && (info->si_code == BUS_MCEERR_AR || info->si_code == BUS_MCEERR_AO);
+  // What another process or the machine did is no plugin's doing, wherever the signal found the daemon.
+  if (!foreign && !brokenMemory) findCulprit(registersOf(context));
   page->crash = kSignal;
   announce(signalName(signal));
 }
@@ -186,13 +195,15 @@ void onFatalSignal(int signal, siginfo_t *info, void *context) {
   for (std::size_t i = 0; i < kFatal.size(); ++i) {
     if (kFatal[i] == signal) ::sigaction(signal, &before[i], nullptr);
   }
-  // A fault comes again when the handler returns, now to whoever was there before; what was sent is sent again.
-  if (info->si_code <= 0) ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
+  // A fault comes again when the handler returns, now to whoever was there before. What was sent is sent again, and
+  // what the next instruction would leave behind.
+  const bool passes = info->si_code <= 0 || signal == SIGTRAP || signal == SIGSYS;
+  if (passes) ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
   errno = saved;
 }
 
-/// exit() by anybody but the daemon itself. The plugin, if it was one, is on the stack of this thread.
-void onExit() {
+/// An exit by anybody but the daemon itself. The plugin, if it was one, is on the stack of this thread.
+void noteExit(const char *how) noexcept {
   if (!mine() || crashing.exchange(true)) return;
   page->crash = kWriting;
   page->signal = 0;
@@ -200,7 +211,17 @@ void onExit() {
   page->address = 0;
   findCulprit({0, reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))});
   page->crash = kExit;
-  announce("exit()");
+  announce(how);
+}
+
+void onExit() {
+  noteExit("exit()");
+}
+
+[[noreturn]] void exitAtOnce(int status) noexcept {
+  noteExit("_exit()");
+  for (;;)
+    ::syscall(SYS_exit_group, status);
 }
 
 // ------------------------------------------------------------------------------------------------------ ordinary code
@@ -217,25 +238,34 @@ std::optional<CrashReport> readPage(int fd) {
   if (last.magic != kMagic || last.running == 0) return std::nullopt;
   CrashReport report;
   report.pid = last.pid;
-  const std::uint32_t crash = last.crash;
-  if (crash == kSignal || crash == kExit || crash == kWriting) {
-    report.signal = last.signal;
-    report.exited = crash == kExit;
-    report.address = last.address;
-    report.sender = last.sender;
-    report.plugin = textOf(last.plugin.id, sizeof last.plugin.id);
-    report.version = textOf(last.plugin.version, sizeof last.plugin.version);
-    report.what = textOf(last.what, sizeof last.what);
-    report.evidence = textOf(last.evidence, sizeof last.evidence);
-    return report;
+  report.served = last.serving != 0;
+  report.stopping = last.stopping != 0;
+  if (last.inLifecycle == kInside) {
+    report.during = textOf(last.lifecycleWhat, sizeof last.lifecycleWhat) + " of " +
+                    textOf(last.lifecyclePlugin.id, sizeof last.lifecyclePlugin.id);
   }
-  if (last.stopping != 0) return std::nullopt;
-  if (last.inLifecycle != kInside) return report;
-  report.plugin = textOf(last.lifecyclePlugin.id, sizeof last.lifecyclePlugin.id);
-  report.version = textOf(last.lifecyclePlugin.version, sizeof last.lifecyclePlugin.version);
-  report.what = textOf(last.lifecycleWhat, sizeof last.lifecycleWhat);
-  report.evidence = "lifecycle";
+  // A note that was not finished is none.
+  const std::uint32_t crash = last.crash;
+  if (crash != kSignal && crash != kExit) return report;
+  report.signal = last.signal;
+  report.exited = crash == kExit;
+  report.address = last.address;
+  report.sender = last.sender;
+  report.evidence = textOf(last.evidence, sizeof last.evidence);
+  if (report.evidence.empty()) return report;
+  report.plugin = textOf(last.plugin.id, sizeof last.plugin.id);
+  report.version = textOf(last.plugin.version, sizeof last.plugin.version);
+  report.what = textOf(last.what, sizeof last.what);
   return report;
+}
+
+/// What may not be dumped belongs to root in /proc, and only for this moment to its user.
+int openMemory() {
+  const int dumpable = ::prctl(PR_GET_DUMPABLE);
+  ::prctl(PR_SET_DUMPABLE, 1);
+  const int fd = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  ::prctl(PR_SET_DUMPABLE, dumpable == 1 ? 1 : 0);
+  return fd;
 }
 
 void installHandlers() {
@@ -246,6 +276,7 @@ void installHandlers() {
   for (std::size_t i = 0; i < kFatal.size(); ++i)
     ::sigaction(kFatal[i], &action, &before[i]);
   std::atexit(&onExit);
+  ::at_quick_exit(&onExit);
 }
 
 std::string hex(std::uint64_t number) {
@@ -257,15 +288,13 @@ std::string hex(std::uint64_t number) {
 } // namespace
 
 std::string CrashReport::sentence() const {
-  if (evidence == "lifecycle") {
-    return "the daemon vanished during " + what +
-           " without a signal that could be caught (_exit(), out of memory, kill -9 or power loss)";
-  }
   if (signal == 0 && !exited) {
-    return "the daemon vanished without a signal that could be caught (_exit(), out of memory, kill -9 or power loss)";
+    return "the daemon vanished" + (during.empty() ? "" : " during " + during) +
+           " without a word (kill -9, out of memory or power loss)";
   }
   std::string text = exited ? "exit() was called" : signalName(signal);
-  if (sender != 0) return text + ", sent by process " + std::to_string(sender);
+  if (sender > 0) return text + ", sent by process " + std::to_string(sender);
+  if (sender < 0) return text + ", sent by a process of another PID namespace";
   if (signal == SIGSEGV || signal == SIGBUS) text += " at address " + hex(address);
   if (!what.empty()) text += " in " + what;
   return text;
@@ -273,7 +302,6 @@ std::string CrashReport::sentence() const {
 
 std::optional<CrashReport> CrashRecord::open(const std::filesystem::path &folder) {
   if (armed) return std::nullopt;
-  std::filesystem::create_directories(folder);
   const std::string file = (folder / "breadcrumb").string();
   FileDescriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) common::throwErrno(errno, "opening " + file);
@@ -288,11 +316,17 @@ std::optional<CrashReport> CrashRecord::open(const std::filesystem::path &folder
   page->pid = ::getpid();
   page->running = 1;
   page->magic = kMagic;
-  memoryFd = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  // What the last run left is counted once: after a power loss the disk must not show it again.
+  if (::msync(memory, 4096, MS_SYNC) != 0) common::throwErrno(errno, "writing " + file);
+  memoryFd = openMemory();
   static_cast<void>(fd.release()); // kept, with its lock, until the process ends
   armed = true;
   installHandlers();
   return last;
+}
+
+void CrashRecord::serving() noexcept {
+  if (armed) page->serving = 1;
 }
 
 void CrashRecord::stopping() noexcept {
@@ -319,3 +353,16 @@ CrashRecord::LifecycleCall::~LifecycleCall() {
 }
 
 } // namespace matrixos::plugin
+
+// In place of the C library's, for all code in the process but its own: _exit() runs no handlers, and would otherwise
+// look like a kill, which is nobody's doing.
+#pragma GCC visibility push(default)
+extern "C" {
+[[noreturn, gnu::used]] void _exit(int status) {
+  matrixos::plugin::exitAtOnce(status);
+}
+[[noreturn, gnu::used]] void _Exit(int status) noexcept {
+  matrixos::plugin::exitAtOnce(status);
+}
+}
+#pragma GCC visibility pop

@@ -11,7 +11,4 @@ namespace matrixos::plugin {
 /// "configKeys": [{"key", "type", "default", "range", "help", "live", "required", "secret"}]}. All but create().
 json::Object::Ptr toJson(const Manifest &manifest);
 
-/// The other way round; create stays empty. Throws Error(InvalidArgument) for JSON of another shape.
-Manifest manifestFromJson(const json::Object &object);
-
 } // namespace matrixos::plugin

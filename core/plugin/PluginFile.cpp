@@ -1,5 +1,6 @@
 #include "plugin/PluginFile.h"
 
+#include "common/Ownership.h"
 #include "common/SystemError.h"
 #include "plugin/CodeRanges.h"
 #include "plugin/PluginFiles.h"
@@ -10,7 +11,6 @@
 #include <boost/dll/shared_library.hpp>
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,23 +24,9 @@ namespace {
 
 constexpr int kMaxLinks = 8;
 
-std::string ownerName(uid_t uid) {
-  std::array<char, 1024> buffer{};
-  passwd entry{};
-  passwd *found = nullptr;
-  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return entry.pw_name;
-  return "uid " + std::to_string(uid);
-}
-
-std::string octal(mode_t mode) {
-  std::array<char, 8> text{};
-  std::snprintf(text.data(), text.size(), "%04o", static_cast<unsigned>(mode & 07777U));
-  return text.data();
-}
-
 /// Whoever may write the file or its folder runs code as the daemon.
 void checkOwnership(const struct stat &info, const fs::path &path, const char *what) {
-  const std::string problem = ownershipProblem(info, path, what, ::geteuid());
+  const std::string problem = common::ownershipProblem(info, path, what, ::geteuid());
   if (!problem.empty()) throw Error(Status::PermissionDenied, problem, "PLUGIN_FILE");
 }
 
@@ -111,7 +97,7 @@ void checkUnchanged(const OpenPluginFile &file) {
 FileFacts factsOf(const OpenPluginFile &file) {
   FileFacts facts;
   facts.path = file.path;
-  facts.owner = ownerName(file.info.st_uid);
+  facts.owner = common::userName(file.info.st_uid);
   facts.mode = file.info.st_mode & 07777U;
   facts.size = static_cast<std::uint64_t>(file.info.st_size);
   facts.modifiedMs = std::int64_t{file.info.st_mtim.tv_sec} * 1000 + file.info.st_mtim.tv_nsec / 1'000'000;
@@ -145,19 +131,6 @@ std::string loaderSentence(std::string text, const FileFacts &facts) {
 }
 
 } // namespace
-
-std::string ownership(const struct stat &info) {
-  return "is owned by " + ownerName(info.st_uid) + " with mode " + octal(info.st_mode);
-}
-
-std::string ownershipProblem(const struct stat &info, const fs::path &path, const char *what, uid_t user) {
-  const bool foreign = info.st_uid != 0 && info.st_uid != user;
-  // A sticky folder such as /tmp still lets others add files.
-  const bool writable = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-  if (!foreign && !writable) return {};
-  return std::string(what) + " " + path.string() + " " + ownership(info) + "; it has to be owned by root or " +
-         ownerName(user) + " and writable by its owner alone (chown root, chmod go-w)";
-}
 
 FileFacts copyPluginFile(const OpenPluginFile &file, const std::string &id, PluginFiles &files, ElfFile &elf) {
   FileFacts facts = factsOf(file);
@@ -228,6 +201,7 @@ PluginFile PluginFile::load(const fs::path &folder, const std::string &id, Plugi
   ElfFile elf;
   FileFacts facts = copyPluginFile(openPlugin(folder, id), id, files, elf);
   try {
+    files.probe(facts);
     const mos_descriptor_v1 *descriptor = loadPluginCopy(facts, elf);
     return PluginFile(std::move(facts), descriptor);
   } catch (...) {

@@ -41,11 +41,6 @@ struct OpenPluginFile {
   struct stat info {};
 };
 
-/// "is owned by root with mode 0755"
-std::string ownership(const struct stat &info);
-/// Why `user` cannot trust the file or folder with its life: it belongs to somebody else than root or the user, or
-/// others may write to it. Empty when there is nothing to say.
-std::string ownershipProblem(const struct stat &info, const std::filesystem::path &path, const char *what, uid_t user);
 /// Copies the file and reads the copy's tables. Runs no code of it. Throws Error.
 FileFacts copyPluginFile(const OpenPluginFile &file, const std::string &id, PluginFiles &files, ElfFile &elf);
 /// Loads the copy, which runs its constructors, and asks its entry function. Throws Error(FailedPrecondition).

@@ -6,6 +6,7 @@
 #include <matrixos/file_descriptor.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,12 @@ public:
   void heed(const Quarantine *quarantine) noexcept { quarantine_ = quarantine; }
   const Quarantine *quarantine() const noexcept { return quarantine_; }
 
+  /// Asked with each copy before its code runs in this process; throws Error when it must not. Empty: nobody asks.
+  void probeWith(std::function<void(const FileFacts &copy)> probe) { probe_ = std::move(probe); }
+  void probe(const FileFacts &copy) const {
+    if (probe_) probe_(copy);
+  }
+
   struct Copy {
     std::filesystem::path path;
     std::string sha256;
@@ -51,6 +58,7 @@ private:
   bool claimOwnFolder(const std::filesystem::path &base, const std::string &prefix);
 
   const Quarantine *quarantine_ = nullptr;
+  std::function<void(const FileFacts &)> probe_; ///< not under mutex_: set by whoever loads
   std::mutex mutex_;
   const std::filesystem::path folder_;
   std::filesystem::path own_;               ///< empty before the first copy

@@ -1,6 +1,7 @@
 #include "plugin/Quarantine.h"
 
 #include "common/AtomicFile.h"
+#include "common/Ownership.h"
 #include "plugin/Manifest.h"
 
 #include <matrixos/json.hpp>
@@ -75,7 +76,7 @@ Quarantine::Record Quarantine::note(const CrashReport &crash, const fs::path &fi
   record.at = formatTimeSeconds(wallClockMs());
   record.version = crash.version;
   identify(file, record);
-  fs::create_directories(folder_);
+  common::makeOwnFolder(folder_, 0700, "the folder of crash records");
   common::writeFileAtomically(folder_ / crash.plugin, toJson(crash.plugin, record));
   return record;
 }

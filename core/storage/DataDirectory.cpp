@@ -1,12 +1,13 @@
 #include "storage/DataDirectory.h"
 
+#include "common/AtomicFile.h"
+#include "common/Ownership.h"
 #include "common/SystemError.h"
 
 #include <matrixos/status.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,9 +33,7 @@ void makePrivate(const std::filesystem::path &path) {
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   if (error) common::throwErrno(error.value(), "making the data directory " + path.string());
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    common::throwErrno(errno, "making the data directory " + path.string());
-  }
+  common::makeOwnFolder(path, 0700, "the data directory");
 }
 
 } // namespace
@@ -57,6 +56,9 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
   if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) < 0) {
     common::throwErrno(errno, "writing " + file);
   }
+  common::removeUnfinished(path_);
+  // The API's socket in it may be for a group.
+  common::makeOwnFolder(path_ / "run", 0755, "the folder of sockets");
 }
 
 } // namespace matrixos::storage

@@ -1,9 +1,13 @@
 // matrixos-plugin-host: carries one plugin for matrixosd in a process of its own.
 //
-//   matrixos-plugin-host --describe FILE [--fd=N]   prints what the plugin says of itself, as JSON
+//   matrixos-plugin-host --describe FILE [--fd=N] [--nobody]
+//                                                   prints what the plugin says of itself, as JSON; its code is
+//                                                   confined meanwhile, and with --nobody has not even root's rights
 //   matrixos-plugin-host --run ID --parent=PID      started by matrixosd: descriptor 3 is a socket to it, 4 the
 //                                                   plugin's file, 5 takes a note when the plugin crashes
+#include "common/CoreDumps.h"
 #include "isolation/PluginDescription.h"
+#include "isolation/host/Confinement.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/DaemonLink.h"
 #include "isolation/host/PluginCalls.h"
@@ -17,6 +21,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -55,7 +60,6 @@ void limit(__rlimit_resource what, rlim_t most) {
 
 /// Only to say what it is: a plugin needs little for that, and a broken one takes what it gets.
 void limitDescribing() {
-  limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, 10);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   limit(RLIMIT_AS, rlim_t{1} << 30U);
@@ -71,18 +75,30 @@ void writeAll(int fd, std::string_view text) {
   }
 }
 
-int describe(const std::string &file, int fd) {
+void replaceAll(std::string &text, const std::string &from, const std::string &to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+int describe(const std::string &file, int fd, bool asNobody) {
   if (fd >= 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL); // asked by the daemon: one that hangs does not outlive it
   // What the plugin's constructors print is no part of the answer.
   if (fd < 0) fd = ::dup(STDOUT_FILENO);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   limitDescribing();
-  std::string answer;
+  std::string answer, opened = file;
   int code = EX_OK;
   try {
-    answer = PluginDescription::toJson(loadPlugin(file));
+    if (asNobody && ::geteuid() == 0) {
+      opened = copyToMemory(file); // what nobody may read
+      becomeNobody();
+    }
+    confine(asNobody);
+    answer = PluginDescription::toJson(loadPlugin(opened));
   } catch (const std::exception &e) {
-    json::Object::Ptr object = json::object({{"error", std::string(e.what())}});
+    std::string why = e.what();
+    replaceAll(why, opened, file);
+    json::Object::Ptr object = json::object({{"error", why}});
     answer = json::dump(object);
     code = EX_DATAERR;
   }
@@ -121,8 +137,12 @@ int run(const std::string &id, long parent) {
 } // namespace
 
 int main(int argc, char **argv) {
+  matrixos::common::forbidCoreDumps();
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.size() >= 2 && words[0] == "--describe") return describe(words[1], static_cast<int>(option(words, "--fd")));
+  if (words.size() >= 2 && words[0] == "--describe") {
+    const bool asNobody = std::find(words.begin(), words.end(), "--nobody") != words.end();
+    return describe(words[1], static_cast<int>(option(words, "--fd")), asNobody);
+  }
   if (words.size() >= 3 && words[0] == "--run") return run(words[1], option(words, "--parent"));
   return usage();
 }

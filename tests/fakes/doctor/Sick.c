@@ -1,7 +1,11 @@
 /* Plugins that are sick in one way each, for matrixosctl plugins doctor; the way is a macro, see CMakeLists.txt. */
+#define _GNU_SOURCE
 #include <matrixos/abi/plugin.h>
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef CRASHES
@@ -18,6 +22,15 @@ __attribute__((constructor)) static void hang(void) {
 #ifdef EXITS
 __attribute__((constructor)) static void leave(void) {
   _exit(0);
+}
+#endif
+#ifdef GREEDY
+__attribute__((constructor)) static void grab(void) {
+  char name[] = "/tmp/matrixos-greedy-XXXXXX";
+  if (geteuid() == 0 || mkstemp(name) >= 0) abort();
+  if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || fork() >= 0 || kill(getppid(), 0) == 0) abort();
+  execl("/bin/true", "true", (char *)NULL);
+  if (mkdir("/tmp/matrixos-greedy", 0700) == 0 || chmod("/tmp", 01777) == 0) abort();
 }
 #endif
 #ifdef EXPORTS
@@ -55,6 +68,21 @@ static mos_status create(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_err
   return MOS_OK;
 }
 
+static const mos_provide provides[] = {{"example.thing/1", "one", 0, 0}, {"example.thing/1", "one", 0, 0}};
+#if defined(TWICE)
+#define PROVIDED 2
+#elif defined(PROVIDES)
+#define PROVIDED 1
+#else
+#define PROVIDED 0
+#endif
+static const mos_config_key keys[] = {{"isolation", "string", "", NULL, "Its own.", 0, 0}};
+#ifdef RESERVED
+#define KEYS 1
+#else
+#define KEYS 0
+#endif
+
 static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
                                              .magic = MOS_MAGIC,
                                              .abi_major = MOS_ABI_MAJOR,
@@ -64,6 +92,10 @@ static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
                                              .vendor = "",
                                              .license = "",
                                              .description = "",
+                                             .provides = provides,
+                                             .provides_count = PROVIDED,
+                                             .config_keys = keys,
+                                             .config_keys_count = KEYS,
                                              .create = create};
 MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) {
   return &descriptor;

@@ -133,6 +133,46 @@ TEST_CASE("a file that cannot take the place leaves the running plugin alone, an
   CHECK(changing.daemon().stop() == 0);
 }
 
+TEST_CASE("a file whose code crashes, hangs or leaves while it is loaded is refused, and the daemon serves on") {
+  ChangingDaemon changing(DaemonProcess::Values{{"plugins.start_timeout", "5s"}});
+  DaemonProcess &daemon = changing.daemon();
+  daemon.start();
+  const fs::path sick = buildDir() / "test-plugins/sick";
+  const std::string whole = readFile(ChangingDaemon::fileOf(2));
+  const auto put = [&](const fs::path &file, const std::string &content) {
+    fs::remove(file);
+    writeFile(file, content);
+    fs::permissions(file, fs::perms::owner_all);
+  };
+  // Whole to the eye, and garbage where its code and tables are.
+  std::string damaged = whole;
+  std::fill(damaged.begin() + static_cast<long>(whole.size() / 8), damaged.end() - static_cast<long>(whole.size() / 4),
+            '\xcc');
+  const std::vector<std::pair<std::string, std::string>> files{
+      {readFile(sick / "sick-crashes.so"), "the process that looked at it died with SIGABRT"},
+      {readFile(sick / "sick-exits.so"), "the process that looked at it ended with exit code 0"},
+      {readFile(sick / "sick-hangs.so"), "its constructors or its entry function hang"},
+      {damaged, "changing.so"}};
+  for (const auto &[content, why] : files) {
+    CAPTURE(why);
+    put(changing.file(), content);
+    checkRefused(changing.reload(), why);
+    CHECK(changing.answer("version") == "1.0.0");
+    put(changing.file().parent_path() / "stranger.so", content);
+    checkRefused(daemon.api("POST", "/plugins/stranger/enable"), why == "changing.so" ? "stranger.so" : why);
+    daemon.rewriteConfig({{"plugins.enabled", "changing, consuming, stranger"}});
+    daemon.api("POST", "/reload");
+    daemon.rewriteConfig({{"plugins.enabled", "changing, consuming"}});
+    CHECK(daemon.api("GET", "/health").status == 200);
+    CHECK(changing.answer("version") == "1.0.0");
+    const Finished checked = daemon.ctl({"config", "check"});
+    CHECK_MESSAGE(checked.status < 128, checked.out);
+  }
+  changing.replace(2);
+  CHECK(changing.reload().status == 200);
+  CHECK(daemon.stop() == 0);
+}
+
 TEST_CASE("a new version that does not start is taken back") {
   ChangingDaemon changing;
   changing.daemon().start();

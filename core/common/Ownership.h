@@ -1,0 +1,27 @@
+/// Who can put something else in the place of a file or folder that the daemon trusts.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+
+namespace matrixos::common {
+
+/// "is owned by root with mode 0755"
+std::string ownership(const struct stat &info);
+/// The user's name, or "uid 4711" when it has none.
+std::string userName(uid_t uid);
+/// Why `user` cannot trust the file or folder with its life: it belongs to somebody else than root or the user, or
+/// others may write to it. Names the remedy after a semicolon. Empty when there is nothing to say. `what`: "the plugin
+/// file".
+std::string ownershipProblem(const struct stat &info, const std::filesystem::path &path, const char *what, uid_t user);
+
+/// Makes the folder (not those above it) with `mode` less what the umask takes, unless it exists, and throws
+/// Error(PermissionDenied, reason OWNERSHIP) when it is not safe with this process's user: ownershipProblem(), or a
+/// folder above it that everybody may write to without the sticky bit, so that anybody could replace it. Other errors
+/// are those of mkdir(2) and stat(2).
+void makeOwnFolder(const std::filesystem::path &folder, mode_t mode, const char *what);
+
+} // namespace matrixos::common
