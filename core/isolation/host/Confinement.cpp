@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -18,6 +19,8 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <fstream>
 #include <vector>
 
 namespace matrixos::isolation::host {
@@ -149,6 +152,20 @@ private:
   std::vector<sock_filter> code_;
 };
 
+/// False in a user namespace that maps only some users (user_namespaces(7)): there root is an ordinary user outside.
+bool isMapped(std::uint64_t user) {
+  std::ifstream map("/proc/self/uid_map");
+  for (std::uint64_t inside = 0, outside = 0, count = 0; map >> inside >> outside >> count;)
+    if (user >= inside && user - inside < count) return true;
+  return false;
+}
+
+bool dropCapabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3]{};
+  return ::syscall(SYS_capset, &header, none) == 0;
+}
+
 } // namespace
 
 void confine(bool needed) {
@@ -169,8 +186,10 @@ void confine(bool needed) {
 
 void becomeNobody() {
   if (::geteuid() != 0) return;
-  if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
-      ::setresuid(kNobody, kNobody, kNobody) != 0) {
+  const bool done = isMapped(kNobody) ? ::setgroups(0, nullptr) == 0 && ::setresgid(kNobody, kNobody, kNobody) == 0 &&
+                                            ::setresuid(kNobody, kNobody, kNobody) == 0
+                                      : dropCapabilities();
+  if (!done) {
     common::throwErrno(errno, "giving up root's rights to look at a plugin");
   }
 }

@@ -10,8 +10,8 @@ namespace matrixos::isolation::host {
 /// seccomp filters (seccomp(2)) it throws Error if they are `needed`, and else does nothing.
 void confine(bool needed);
 
-/// Gives root's rights up for good: user and groups become those of nobody. Without effect for other users. Throws
-/// Error.
+/// Gives root's rights up for good: user and groups become those of nobody; where there is no nobody, as in many user
+/// namespaces, the capabilities go. Without effect for other users. Throws Error.
 void becomeNobody();
 
 /// A copy of the file in memory, by a name that this process can open whoever it is then. Throws Error.
