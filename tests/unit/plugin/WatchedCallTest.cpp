@@ -423,3 +423,31 @@ TEST_CASE("a completion that never comes is answered by the host after the deadl
   silent.kept.back()->succeed("{}");
   CHECK(answers == 1);
 }
+
+TEST_CASE("a completion or a [loop] function that blocks is counted against its plugin, a quick one is not") {
+  class Slow : public Lifecycle {
+  public:
+    std::uint64_t ensureRunning(const Call &, std::string_view, std::string_view, Completion &done) override {
+      done.succeed("{}");
+      return 1;
+    }
+    void forget(std::uint64_t) override { std::this_thread::sleep_for(600ms); }
+    void reportActivity(const mos_activity *, std::uint32_t) override {}
+    std::string describe(std::string_view) override { return "{}"; }
+  } slow;
+  plugin::ServiceRegistry registry{nullptr, plugin::CallLimits{10ms}};
+  registry.provide("slow-loop#1", MOS_LIFECYCLE_1, "", slow.table());
+  const auto *consumer = plugin::PluginScope::tagOf("slow-completion", "1.0.0");
+  const LifecycleClient client(static_cast<const mos_lifecycle_v1 *>(
+      registry.acquire({"slow-completion#1", std::make_shared<plugin::CallGate>(), consumer}, MOS_LIFECYCLE_1, "")));
+  const auto blocked = [](const char *id) { return PluginFaults::instance().count(id, PluginFault::Blocked); };
+  const CallScope scope(30s);
+  client.describe("");
+  client.ensureRunning(scope.abi(), "alice", "shell", [](const Outcome &) {});
+  CHECK(blocked("slow-completion") == 0);
+  CHECK(blocked("slow-loop") == 0);
+  client.forget(1);
+  CHECK(blocked("slow-loop") == 1);
+  client.ensureRunning(scope.abi(), "alice", "shell", [](const Outcome &) { std::this_thread::sleep_for(600ms); });
+  CHECK(blocked("slow-completion") == 1);
+}
