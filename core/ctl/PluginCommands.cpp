@@ -167,8 +167,13 @@ int pluginsInfo(const Invocation &invocation) {
 int pluginsSwitch(const Invocation &invocation, const std::string &verb, const std::string &done) {
   const std::string &id = invocation.arguments[0];
   const std::string body = DaemonClient(invocation).call("POST", "/plugins/" + http::percentEncode(id) + "/" + verb);
-  if (!printedJson(invocation, body)) std::cout << id << ' ' << done << '\n';
-  return 0;
+  const json::Object::Ptr now = json::parseObject(body);
+  const std::string state = text(*now, "state"), why = text(*now, "reason");
+  const bool well = state == "disabled" || state == "running" || state == "degraded";
+  if (!printedJson(invocation, body)) {
+    std::cout << id << ' ' << (well ? done : printable(state)) << (why.empty() ? "" : ": " + printable(why)) << '\n';
+  }
+  return well ? 0 : 1;
 }
 
 int pluginsReload(const Invocation &invocation) {

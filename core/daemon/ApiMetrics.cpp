@@ -86,6 +86,8 @@ plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics) {
       return count("matrixos_plugin_stray_answers_total", "Answers of the plugin that came twice or too late.");
     case plugin::PluginFault::Threw:
       return count("matrixos_plugin_exceptions_total", "Exceptions that left the plugin.");
+    case plugin::PluginFault::Blocked:
+      return count("matrixos_plugin_blocked_total", "Calls of the plugin that blocked where nothing may.");
     }
   };
 }

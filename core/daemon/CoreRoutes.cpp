@@ -33,14 +33,19 @@ json::Object::Ptr standing(const plugin::PluginReport &report) {
   return object;
 }
 
-/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}
+/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}, and "database" with what is wrong with
+/// it if anything is.
 json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
   json::Object::Ptr plugins = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
   for (const plugin::PluginReport &report : daemon.plugins().reports()) {
     plugins->set(report.manifest.id, standing(report));
   }
-  ready = daemon.plugins().ready();
-  return json::object({{"status", std::string(ready ? "ready" : "not ready")}, {"plugins", plugins}});
+  const std::string problem = daemon.database().problem();
+  ready = problem.empty() && daemon.plugins().ready();
+  json::Object::Ptr object =
+      json::object({{"status", std::string(ready ? "ready" : "not ready")}, {"plugins", plugins}});
+  if (!problem.empty()) object->set("database", problem);
+  return object;
 }
 
 void serveReady(Daemon &daemon, const ExchangePtr &exchange) {

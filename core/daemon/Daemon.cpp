@@ -32,6 +32,8 @@ constexpr std::chrono::milliseconds kRequestPatience{5000};
 /// A run that has served this long forgives single crashes of plugins.
 constexpr std::chrono::minutes kSurvival{5};
 
+constexpr std::chrono::seconds kDatabaseWatch{5};
+
 /// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
 void loadInstallId(const fs::path &dataDir, std::string &id) {
   const fs::path file = dataDir / "install-id";
@@ -134,7 +136,10 @@ void Daemon::startCore() {
   events::EventBusOptions events;
   events.onError = [](common::Owner, std::string_view what) { kLog.error("a subscriber failed", {{"error", what}}); };
   events_ = std::make_unique<events::EventBus>(events);
-  database_ = std::make_unique<storage::Database>(storage::DatabaseOptions{config->getString("storage", "path")});
+  storage::DatabaseOptions database;
+  database.file = config->getString("storage", "path");
+  database.onProblem = [](const std::string &what) { kLog.error(what); };
+  database_ = std::make_unique<storage::Database>(std::move(database));
   services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_));
   plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
 }
@@ -203,6 +208,8 @@ void Daemon::serve() {
   CrashWatch::serving();
   ServiceManager::ready(state);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
+  // Also while nothing is written.
+  timers_->schedule(common::kCoreOwner, kDatabaseWatch, kDatabaseWatch, [this] { database_->problem(); });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });

@@ -59,6 +59,7 @@ public:
 
   // For the routes of the API.
   plugin::PluginHost &plugins() noexcept { return *plugins_; }
+  const storage::Database &database() const noexcept { return *database_; }
   metrics::Metrics &metrics() noexcept { return metrics_; }
   plugin::ServiceRegistry &services() noexcept { return *services_; }
   api::ApiServer &api() noexcept { return *api_; }

@@ -73,8 +73,11 @@ void HostContext::stopAccepting() {
 
 std::string HostContext::sweep(std::chrono::milliseconds timeout) {
   std::string left;
+  const auto add = [&](const std::string &what) {
+    left += (left.empty() ? "after stop() it still has " : ", ") + what;
+  };
   const auto note = [&](bool idle, const char *what) {
-    if (!idle) left += (left.empty() ? "after stop() it still has " : ", ") + std::string(what);
+    if (!idle) add(what);
   };
   // What a host function is about to note for the plugin is noted before it is swept.
   calls_.close();
@@ -85,7 +88,7 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
   core_.executor.close(owner_);
   note(core_.executor.waitIdle(owner_, timeout), "running tasks");
   note(core_.events.sweep(owner_, timeout), "a running event handler");
-  note(core_.services.withdrawAll(consumerName(), timeout), "calls inside its services");
+  if (const std::string inside = core_.services.withdrawAll(consumerName(), timeout); !inside.empty()) add(inside);
   core_.services.sweepConsumer(consumerName());
   PendingCalls::instance().sweep(consumerName());
   callbacks_->close();

@@ -75,6 +75,7 @@ void PendingCalls::stray(std::uint64_t id) {
 }
 
 void PendingCalls::deliver(const Entry &entry, mos_status status, mos_str json, const mos_error *error) {
+  const BlockWatch watch(entry.consumer.tag, "completion of ", entry.function);
   callBackPlugin(entry.consumer.tag, "a completion",
                  [&] { entry.original.done(entry.original.ctx, status, json, error); });
 }

@@ -7,6 +7,9 @@ namespace {
 /// No answer of a known interface comes near it; a length beyond is garbage.
 constexpr std::uint64_t kLongestAnswer = 64 * 1024 * 1024;
 
+/// Nothing that does not wait takes so long, also on a machine that is busy.
+constexpr std::chrono::milliseconds kBlocks{500};
+
 std::string sentence(const PluginTag *plugin, const char *what, const std::string &does) {
   return "the plugin " + std::string(plugin != nullptr ? plugin->id : "?") + " " + does + " in " + what;
 }
@@ -21,6 +24,17 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
                                       std::string("an exception left ") + what + ": " + says);
     }
     return fail(error, Status::Internal, sentence(plugin, what, "threw an exception") + ": " + says, "PLUGIN_THREW");
+  });
+}
+
+BlockWatch::~BlockWatch() {
+  const auto took = std::chrono::steady_clock::now() - began_;
+  if (plugin_ == nullptr || took < kBlocks) return;
+  guarded(nullptr, [&] {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+    PluginFaults::instance().report(plugin_->id, PluginFault::Blocked,
+                                    std::string("its ") + what_ + function_ + " took " + std::to_string(ms) +
+                                        " ms, and it must not block: others wait for the thread");
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <chrono>
 #include <exception>
 #include <string>
 
@@ -33,6 +34,24 @@ void callBackPlugin(const PluginTag *plugin, const char *what, auto &&body) noex
     return MOS_OK;
   });
 }
+
+/// Around a call that must not block: one that takes half a second or longer is counted and logged when it returns, by
+/// the plugin's name and the function's.
+class BlockWatch {
+public:
+  /// `what`: "completion of ", or "" for the function itself. Static texts.
+  BlockWatch(const PluginTag *plugin, const char *what, const char *function) noexcept
+      : plugin_(plugin), what_(what), function_(function) {}
+  ~BlockWatch();
+  BlockWatch(const BlockWatch &) = delete;
+  BlockWatch &operator=(const BlockWatch &) = delete;
+
+private:
+  const PluginTag *const plugin_;
+  const char *const what_;
+  const char *const function_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
 
 /// Makes an answer one that a consumer can rely on: a status that exists, texts that end.
 mos_status checkedStatus(const PluginTag *plugin, const char *what, mos_status status, mos_error *error) noexcept;

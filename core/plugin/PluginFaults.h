@@ -13,6 +13,7 @@ enum class PluginFault {
   Abandoned, ///< a call into it was given up
   Stray,     ///< it answered twice, or after it had been given up
   Threw,     ///< an exception left it
+  Blocked,   ///< it took its time where nothing may block
 };
 
 /// Counts what plugins do wrong and tells the operator, by the plugin's name. Thread-safe.

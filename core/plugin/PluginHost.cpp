@@ -211,10 +211,11 @@ void PluginHost::disable(const std::string &id) {
   }
   if (!slot->instance) return;
   started_.erase(std::remove(started_.begin(), started_.end(), id), started_.end());
+  // One that waits, or had failed without leaving anything behind, is off as it is.
+  if (slot->instance->ended()) return slot->instance->mark(PluginState::Disabled, "");
   slot->instance->stop(options_.timeouts);
   const auto standing = slot->instance->standing();
   logPlugin(id, stateName(standing.state), standing.reason);
-  if (standing.state == PluginState::Waiting) slot->instance->mark(PluginState::Disabled, "");
 }
 
 PluginReload PluginHost::reload(const std::string &id) {

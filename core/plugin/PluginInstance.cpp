@@ -76,6 +76,11 @@ bool PluginInstance::running() const {
   return standing_.state == PluginState::Running;
 }
 
+bool PluginInstance::ended() const {
+  const std::lock_guard lock(mutex_);
+  return life_ == nullptr && !leftBehind_;
+}
+
 void PluginInstance::mark(PluginState state, std::string reason) {
   const std::lock_guard lock(mutex_);
   standing_ = {state, std::move(reason), wallClockMs()};
@@ -100,6 +105,7 @@ void PluginInstance::retire(const std::shared_ptr<Life> &life, bool endedWell) {
   {
     const std::lock_guard lock(mutex_);
     life_.reset();
+    leftBehind_ = leftBehind_ || !endedWell;
   }
   HostContext::retire(life->context, endedWell);
 }

@@ -44,6 +44,8 @@ public:
   };
   Standing standing() const;
   bool running() const;
+  /// Nothing of it runs, and nothing of it is left behind.
+  bool ended() const;
 
   /// create() and start() of the plugin. Never throws for what the plugin does: the standing says how it went.
   void start(const PluginTimeouts &timeouts);
@@ -73,6 +75,7 @@ private:
   const std::filesystem::path path_;
   CoreServices &core_;
   std::shared_ptr<Life> life_;
+  bool leftBehind_ = false; ///< a life was given up. Under mutex_
   mutable std::mutex mutex_;
   Standing standing_;
 };

@@ -130,9 +130,12 @@ public:
     mos_error *error = argumentOf<mos_error *>(args...);
     std::uint64_t completion = 0;
     const mos_completion done = wrap(completion, args...);
-    mos_status status = callPlugin(provider_.tag, name_, error, [&] {
-      return callTable<Table, Member>(provider_, name_, error, replace(args, done)...);
-    });
+    mos_status status = MOS_OK;
+    {
+      const BlockWatch watch(provider_.tag, "", name_);
+      status = callPlugin(provider_.tag, name_, error,
+                          [&] { return callTable<Table, Member>(provider_, name_, error, replace(args, done)...); });
+    }
     status = checkedStatus(provider_.tag, name_, status, error);
     // A provider that answered and refused as well has answered: the caller must not hear of it twice.
     if (completion != 0 && status != MOS_OK && !PendingCalls::instance().forget(completion)) return MOS_OK;

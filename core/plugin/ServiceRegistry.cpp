@@ -91,7 +91,7 @@ void ServiceRegistry::closeProvider(const std::string &plugin) {
   }
 }
 
-bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
+std::string ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
   closeProvider(plugin);
   std::vector<std::shared_ptr<ServiceProvider>> providers;
   {
@@ -101,10 +101,22 @@ bool ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::millis
       providers.push_back(at->second);
     closed_.erase(first, last);
   }
-  bool drained = true;
-  for (const auto &provider : providers)
-    drained = drain(*provider, timeout) && drained;
-  return drained;
+  std::string held;
+  bool calls = false;
+  for (const auto &provider : providers) {
+    if (drain(*provider, timeout)) continue;
+    const std::lock_guard lock(mutex_);
+    std::uint64_t leases = 0;
+    for (const auto &[consumer, lease] : leases_) {
+      if (lease.provider != provider) continue;
+      ++leases;
+      held += (held.empty() ? "" : ", ") + std::string("a table of ") + lease.service + " that " + pluginOf(consumer) +
+              " holds";
+    }
+    calls = calls || provider->gate.inside() > leases;
+  }
+  if (!calls) return held;
+  return "calls inside its services" + (held.empty() ? "" : ", " + held);
 }
 
 bool ServiceRegistry::isProvided(const std::string &service) const {
@@ -138,7 +150,7 @@ const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std:
   CallGate::Pass pass = provider ? provider->gate.enter() : CallGate::Pass();
   if (!pass) throw Error(Status::Unavailable, "nothing provides " + service + " at the moment", "SERVICE_UNAVAILABLE");
   const void *table = provider->table;
-  leases_.emplace(consumer.plugin, Lease{table, std::move(provider), std::move(pass)});
+  leases_.emplace(consumer.plugin, Lease{place.service(), table, std::move(provider), std::move(pass)});
   return table;
 }
 

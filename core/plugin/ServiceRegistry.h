@@ -25,8 +25,9 @@ public:
                 std::chrono::milliseconds timeout);
   /// Empties the places that `plugin` holds, so that no new call comes; those inside go on.
   void closeProvider(const std::string &plugin);
-  /// Withdraws all that `plugin` provides or has closed, and waits; false when calls are left inside.
-  bool withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
+  /// Withdraws all that `plugin` provides or has closed, and waits; what is left inside: "calls inside its services",
+  /// "a table of example.thing/1 that other holds", or "".
+  std::string withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
 
   /// A table for `consumer`. For a service that the host knows it is a proxy and need not be provided yet unless the
   /// instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
@@ -64,6 +65,7 @@ private:
   std::multimap<std::string, std::shared_ptr<ServiceProvider>> closed_; // by plugin, until withdrawAll()
   std::map<std::string, std::shared_ptr<AbandonedCalls>> abandoned_;    // by plugin, until forgetConsumer()
   struct Lease {
+    std::string service;
     const void *table;
     std::shared_ptr<ServiceProvider> provider;
     CallGate::Pass pass;

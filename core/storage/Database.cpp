@@ -3,6 +3,7 @@
 #include "common/AtomicFile.h"
 #include "common/SystemError.h"
 #include "storage/Backup.h"
+#include "storage/FileGuard.h"
 #include "storage/Migrator.h"
 #include "storage/SqliteConnection.h"
 #include "storage/Writer.h"
@@ -65,7 +66,8 @@ private:
 Database::Database(DatabaseOptions options) : options_(std::move(options)) {
   makeFile(options_.file);
   // The writer comes first: whoever opens a database after a crash recovers its log, and that is a write.
-  writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout);
+  guard_ = std::make_unique<FileGuard>(options_.file, options_.onProblem);
+  writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout, *guard_);
   readers_.reserve(kIdleReaders);
 }
 
@@ -101,6 +103,10 @@ void Database::migrate(std::string_view owner, std::span<const Migration> steps)
 
 void Database::backup(const std::filesystem::path &to) const {
   writeBackup(*Reader(*this), to);
+}
+
+std::string Database::problem() const {
+  return guard_->problem();
 }
 
 Database::Counts Database::counts() const {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,7 @@
 
 namespace matrixos::storage {
 
+class FileGuard;
 class SqliteConnection;
 class Writer;
 
@@ -25,6 +27,8 @@ struct DatabaseOptions {
   std::filesystem::path file;
   /// How long to wait for a lock that another program holds.
   std::chrono::milliseconds busyTimeout{5000};
+  /// Told once when the files are not the ones that were opened any more; see Database::problem(). Any thread.
+  std::function<void(const std::string &)> onProblem;
 };
 
 /// SQLite with one writing connection (all writes and checkpoints) and reading connections, each used by one thread at
@@ -51,8 +55,8 @@ public:
 
   /// Runs the statements as one atomic batch; durable once it returns. Gives the rows that each changed. Throws
   /// Error(Aborted, reason EXPECTATION) when one changed another number of rows than expected; then nothing has
-  /// happened, as with every other Error but Unavailable with reason DB_IO: a disk that fails during the commit leaves
-  /// open whether it is kept after a crash.
+  /// happened, as with every other Error but Unavailable with reason DB_IO, a disk that fails during the commit, or
+  /// DB_GONE, files that somebody took away: these leave open whether it is kept after a restart.
   std::vector<std::int64_t> execBatch(std::span<const Statement> statements);
   std::vector<std::int64_t> execBatch(std::initializer_list<Statement> statements) {
     return execBatch(std::span<const Statement>(statements.begin(), statements.size()));
@@ -71,6 +75,10 @@ public:
   /// Writes a consistent copy while the database is in use, verifies it and puts it at `to`, replacing what is there.
   void backup(const std::filesystem::path &to) const;
 
+  /// Why nothing is stored any more: somebody deleted, replaced or cut the files while they are in use. Empty while all
+  /// is well. Looks at the files.
+  std::string problem() const;
+
   /// "sqlite": for the few statements that differ between databases.
   const char *dialect() const noexcept { return "sqlite"; }
   const std::filesystem::path &file() const noexcept { return options_.file; }
@@ -80,6 +88,7 @@ private:
   class Reader;
 
   DatabaseOptions options_;
+  std::unique_ptr<FileGuard> guard_;
   std::unique_ptr<Writer> writer_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<SqliteConnection>> readers_; ///< not in use now

@@ -1,5 +1,6 @@
 #include "storage/Writer.h"
 
+#include "storage/FileGuard.h"
 #include "storage/SqliteConnection.h"
 
 #include <matrixos/failpoint.hpp>
@@ -20,8 +21,8 @@ constexpr int kCheckpointPages = 1000;
 
 } // namespace
 
-Writer::Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout)
-    : connection_(std::make_unique<SqliteConnection>(file, SqliteConnection::Role::Writer, busyTimeout)),
+Writer::Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout, FileGuard &guard)
+    : guard_(guard), connection_(std::make_unique<SqliteConnection>(file, SqliteConnection::Role::Writer, busyTimeout)),
       checkpointAt_(kCheckpointPages) {
   // Replaces SQLite's automatic checkpoint, which would run inside COMMIT while the caller waits.
   sqlite3_wal_hook(
@@ -62,6 +63,7 @@ Database::Counts Writer::counts() const {
 }
 
 void Writer::submit(Request &request) {
+  guard_.require();
   std::unique_lock lock(mutex_);
   if (stopping_) throw Error(Status::Unavailable, "the database is closing");
   queue_.push_back(&request);
@@ -79,6 +81,7 @@ void Writer::work() {
       runJob(*group.front());
     else
       runGroup(group);
+    refuseUnkept(group);
     answer(group);
     checkpointIfDue();
   }
@@ -181,6 +184,16 @@ void Writer::runStatements(Request &request) {
     // ON CONFLICT ROLLBACK can end the transaction without failing the statement's caller alone.
     if (!connection_->inTransaction()) throw Error(Status::Aborted, "a statement of the batch rolled it back");
     request.changed.push_back(changed);
+  }
+}
+
+/// After the commit: what went into a file that nobody will find again was not stored.
+void Writer::refuseUnkept(const Group &group) {
+  try {
+    guard_.require();
+  } catch (...) {
+    for (Request *request : group)
+      request->error = std::current_exception();
   }
 }
 

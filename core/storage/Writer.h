@@ -19,6 +19,7 @@
 
 namespace matrixos::storage {
 
+class FileGuard;
 class SqliteConnection;
 
 /// Owns the writing connection and its thread. Batches that arrive while another is being synced to disk share the next
@@ -26,7 +27,8 @@ class SqliteConnection;
 /// the same thread, after the callers were answered.
 class Writer {
 public:
-  Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout);
+  /// Nothing is acknowledged once `guard`, which outlives the writer, has a problem with the files.
+  Writer(const std::filesystem::path &file, std::chrono::milliseconds busyTimeout, FileGuard &guard);
   /// Ends what is queued, checkpoints and closes.
   ~Writer();
 
@@ -56,9 +58,11 @@ private:
   bool runTogether(const Group &group);
   void runAlone(Request &request);
   void runStatements(Request &request);
+  void refuseUnkept(const Group &group);
   void answer(const Group &group);
   void checkpointIfDue();
 
+  FileGuard &guard_;
   std::unique_ptr<SqliteConnection> connection_;
   int walPages_ = 0;
   int checkpointAt_ = 0;

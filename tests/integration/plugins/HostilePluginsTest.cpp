@@ -100,13 +100,29 @@ TEST_CASE("a plugin that throws in create or start fails by name") {
   }
 }
 
+TEST_CASE("a plugin that did not start is off once it is disabled, unless something of it is left") {
+  Hostile ended(Values{{"fake-hostile.at", "start"}, {"fake-hostile.fault", "throw"}});
+  ended.start();
+  CHECK(ended.state() == "failed");
+  CHECK(ended.ctl({"plugins", "disable", "fake-hostile"}).out == "fake-hostile disabled\n");
+  CHECK(ended.state() == "disabled");
+  Hostile left(Values{{"fake-hostile.at", "start"}, {"fake-hostile.fault", "hang"}, {"plugins.start_timeout", "1s"}});
+  left.start();
+  const Finished disabled = left.ctl({"plugins", "disable", "fake-hostile"});
+  CHECK(disabled.status == 1);
+  CHECK(has(disabled.out, "fake-hostile failed: start() did not return within 1000 ms"));
+}
+
 TEST_CASE("a plugin that throws in stop, destroy or reconfigure is told by name") {
   for (const char *at : {"stop", "destroy"}) {
     CAPTURE(at);
     Hostile daemon(Values{{"fake-hostile.at", at}, {"fake-hostile.fault", "throw"}});
     daemon.start();
     CHECK(daemon.state() == "running");
-    daemon.api("POST", "/plugins/fake-hostile/disable");
+    const Finished disabled = daemon.ctl({"plugins", "disable", "fake-hostile"});
+    CHECK(disabled.status == 1);
+    CHECK(has(disabled.out, "fake-hostile failed: "));
+    CHECK(has(disabled.out, "thrown on purpose"));
     CHECK(daemon.state() == "failed");
     CHECK(has(daemon.reason(), "thrown on purpose"));
     daemon.checkServes();

@@ -281,6 +281,16 @@ TEST_CASE("a plugin whose table somebody holds himself is not taken away from hi
   CHECK(changing.plugin("generation") == "2");
 }
 
+TEST_CASE("a table that somebody holds is told apart from a call that is inside") {
+  ChangingDaemon changing(
+      DaemonProcess::Values{{"plugins.enabled", "changing, leasing"}, {"plugins.stop_timeout", "500ms"}});
+  changing.replace(8);
+  changing.daemon().start();
+  const Finished disabled = changing.daemon().ctl({"plugins", "disable", "changing"});
+  CHECK(disabled.status == 1);
+  CHECK(disabled.out == "changing failed: after stop() it still has a table of example.direct/1 that leasing holds\n");
+}
+
 TEST_CASE("who needs a plugin stops before it, also when that one came back late") {
   ChangingDaemon changing;
   DaemonProcess &daemon = changing.daemon();

@@ -167,7 +167,7 @@ TEST_CASE("a call past its deadline comes back without the provider, whose late 
   CHECK(eventually([&] { return provider.faults(PluginFault::Stray) == 1; }));
   CHECK(provider.registry.hangs(provider.life).empty());
   CHECK(buffersAlive == 0);
-  CHECK(provider.registry.withdrawAll(provider.life, 20s));
+  CHECK(provider.registry.withdrawAll(provider.life, 20s).empty());
 }
 
 TEST_CASE("with four calls given up a plugin is not called any more until one returns") {
@@ -189,7 +189,7 @@ TEST_CASE("with four calls given up a plugin is not called any more until one re
   CHECK(provider.latch.inside == 4);
   provider.latch.open();
   REQUIRE(eventually([&] { return statusOf([&] { provider.client().capabilities(nullptr); }) == Status::Ok; }));
-  CHECK(provider.registry.withdrawAll(provider.life, 20s));
+  CHECK(provider.registry.withdrawAll(provider.life, 20s).empty());
 }
 
 TEST_CASE("a call without a deadline ends with its cancellation") {
@@ -206,7 +206,7 @@ TEST_CASE("a call without a deadline ends with its cancellation") {
   CHECK(statusOf([&] { provider.client().events(scope.abi(), "{}", [](auto) { return true; }); }) == Status::Cancelled);
   cancels.join();
   provider.latch.open();
-  CHECK(provider.registry.withdrawAll(provider.life, 20s));
+  CHECK(provider.registry.withdrawAll(provider.life, 20s).empty());
 }
 
 TEST_CASE("the provider sees the caller's cancellation, through the function and the descriptor") {
@@ -253,7 +253,7 @@ TEST_CASE("a sink is never called once its caller has gone") {
         }) == Status::DeadlineExceeded);
   provider.latch.open();
   CHECK(eventually([&] { return refused == 1; }));
-  CHECK(provider.registry.withdrawAll(provider.life, 20s));
+  CHECK(provider.registry.withdrawAll(provider.life, 20s).empty());
   CHECK(kept.item(kept.ctx, toAbi("after the call")) == MOS_SINK_STOP);
   CHECK(items == std::vector<std::string>{"early"});
 }
@@ -379,7 +379,7 @@ TEST_CASE("a call without a deadline ends when its provider has stopped without 
   provider.table.inspect = &hangInInspect;
   std::thread withdraws([&] {
     CHECK(eventually([&] { return provider.latch.inside == 1; }));
-    CHECK_FALSE(provider.registry.withdrawAll(provider.life, 1ms));
+    CHECK(provider.registry.withdrawAll(provider.life, 1ms) == "calls inside its services");
   });
   CHECK(statusOf([&] { provider.client().inspect(nullptr, "ref"); }) == Status::Unavailable);
   withdraws.join();
@@ -422,4 +422,32 @@ TEST_CASE("a completion that never comes is answered by the host after the deadl
   client.ensureRunning(longer.abi(), "alice", "shell", [&](const Outcome &) { ++answers; });
   silent.kept.back()->succeed("{}");
   CHECK(answers == 1);
+}
+
+TEST_CASE("a completion or a [loop] function that blocks is counted against its plugin, a quick one is not") {
+  class Slow : public Lifecycle {
+  public:
+    std::uint64_t ensureRunning(const Call &, std::string_view, std::string_view, Completion &done) override {
+      done.succeed("{}");
+      return 1;
+    }
+    void forget(std::uint64_t) override { std::this_thread::sleep_for(600ms); }
+    void reportActivity(const mos_activity *, std::uint32_t) override {}
+    std::string describe(std::string_view) override { return "{}"; }
+  } slow;
+  plugin::ServiceRegistry registry{nullptr, plugin::CallLimits{10ms}};
+  registry.provide("slow-loop#1", MOS_LIFECYCLE_1, "", slow.table());
+  const auto *consumer = plugin::PluginScope::tagOf("slow-completion", "1.0.0");
+  const LifecycleClient client(static_cast<const mos_lifecycle_v1 *>(
+      registry.acquire({"slow-completion#1", std::make_shared<plugin::CallGate>(), consumer}, MOS_LIFECYCLE_1, "")));
+  const auto blocked = [](const char *id) { return PluginFaults::instance().count(id, PluginFault::Blocked); };
+  const CallScope scope(30s);
+  client.describe("");
+  client.ensureRunning(scope.abi(), "alice", "shell", [](const Outcome &) {});
+  CHECK(blocked("slow-completion") == 0);
+  CHECK(blocked("slow-loop") == 0);
+  client.forget(1);
+  CHECK(blocked("slow-loop") == 1);
+  client.ensureRunning(scope.abi(), "alice", "shell", [](const Outcome &) { std::this_thread::sleep_for(600ms); });
+  CHECK(blocked("slow-completion") == 1);
 }

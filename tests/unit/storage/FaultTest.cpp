@@ -167,3 +167,72 @@ TEST_CASE("a lock that goes away within the busy time is only waited for") {
   writer.join();
   CHECK(db.queryInt("SELECT count(*) FROM t") == 2);
 }
+
+TEST_CASE("what goes into files that somebody took away is not acknowledged, and the reason is told once") {
+  struct Fault {
+    const char *name;
+    void (*make)(const std::filesystem::path &file);
+    const char *says;
+  };
+  using std::filesystem::path;
+  const Fault faults[] = {
+      {"deleted", [](const path &file) { std::filesystem::remove(file); }, "db was deleted"},
+      {"replaced",
+       [](const path &file) {
+         writeFile(file.string() + ".new", "");
+         std::filesystem::rename(file.string() + ".new", file);
+       },
+       "db was replaced by another file"},
+      {"moved", [](const path &file) { std::filesystem::rename(file, file.string() + ".old"); }, "db was deleted"},
+      {"cut to nothing", [](const path &file) { std::filesystem::resize_file(file, 0); }, "db was cut short"},
+      {"cut in the middle", [](const path &file) { std::filesystem::resize_file(file, 5000); }, "db was cut short"},
+      {"without its log", [](const path &file) { std::filesystem::remove(file.string() + "-wal"); },
+       "db-wal was deleted"}};
+  for (const Fault &fault : faults) {
+    CAPTURE(std::string(fault.name));
+    const TempDir dir;
+    std::vector<std::string> told;
+    DatabaseOptions options;
+    options.file = dir / "db";
+    options.onProblem = [&](const std::string &what) { told.push_back(what); };
+    {
+      Database first(options);
+      first.exec("CREATE TABLE t (value)");
+      for (int i = 0; i < 20; ++i)
+        first.exec("INSERT INTO t VALUES (zeroblob(5000))", {}, 1);
+    }
+    Database db(options);
+    db.exec("INSERT INTO t VALUES (1)", {}, 1);
+    CHECK(db.problem().empty());
+    fault.make(options.file);
+    for (int i = 0; i < 2; ++i) {
+      const Error error = errorOf([&] { db.exec("INSERT INTO t VALUES (2)", {}, 1); });
+      CHECK(error.status() == Status::Unavailable);
+      CHECK(error.reason() == "DB_GONE");
+      CHECK_MESSAGE(std::string(error.what()).find(fault.says) != std::string::npos, error.what());
+    }
+    CHECK(db.problem() == told.at(0));
+    CHECK(told.size() == 1);
+  }
+}
+
+TEST_CASE("a database that another program compacts is still the same one") {
+  const TempDir dir;
+  DatabaseOptions options;
+  options.file = dir / "db";
+  Database db(options);
+  db.exec("CREATE TABLE t (value)");
+  for (int i = 0; i < 20; ++i)
+    db.exec("INSERT INTO t VALUES (zeroblob(50000))", {}, 1);
+  sqlite3 *other = nullptr;
+  REQUIRE(sqlite3_open(options.file.c_str(), &other) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(other, "PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr, nullptr) == SQLITE_OK);
+  const auto before = std::filesystem::file_size(options.file);
+  CHECK(db.problem().empty());
+  db.exec("DELETE FROM t", {}, 20);
+  REQUIRE(sqlite3_exec(other, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(std::filesystem::file_size(options.file) < before);
+  db.exec("INSERT INTO t VALUES (1)", {}, 1);
+  CHECK(db.problem().empty());
+  sqlite3_close(other);
+}

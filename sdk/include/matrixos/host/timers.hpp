@@ -2,6 +2,7 @@
 #pragma once
 
 #include <matrixos/abi/host.h>
+#include <matrixos/host/failures.hpp>
 #include <matrixos/host/table.hpp>
 #include <matrixos/status.hpp>
 
@@ -17,22 +18,25 @@ inline namespace v1 {
 /// Timers of the plugin; all end with the object.
 class Timers {
 public:
-  explicit Timers(const mos_host_v1 *host) : table_(detail::hostTable<mos_host_timers_v1>(host, MOS_HOST_TIMERS_1)) {}
+  explicit Timers(const mos_host_v1 *host)
+      : table_(detail::hostTable<mos_host_timers_v1>(host, MOS_HOST_TIMERS_1)), failures_(host, "a timer") {}
   Timers(const Timers &) = delete;
   Timers &operator=(const Timers &) = delete;
   ~Timers() { cancelAll(); }
 
-  /// Runs `fire` every `period`, first after `period`. Not thread-safe against itself; call it from start().
+  /// Runs `fire` every `period`, first after `period`; what it throws is logged. Not thread-safe against itself; call
+  /// it from start().
   void every(std::chrono::milliseconds period, std::function<void()> fire) {
     Timer &timer = timers_.emplace_back();
     timer.fire = std::move(fire);
+    timer.failures = &failures_;
     try {
       check([&](mos_error *e) {
         return table_->schedule(
             table_->self, period.count(), period.count(),
             [](void *ctx) {
               const auto *self = static_cast<Timer *>(ctx);
-              guarded(nullptr, [&] { self->fire(); });
+              self->failures->run([&] { self->fire(); });
             },
             &timer, &timer.handle, e);
       });
@@ -51,10 +55,12 @@ public:
 private:
   struct Timer {
     std::function<void()> fire;
+    detail::CallbackFailures *failures = nullptr;
     std::uint64_t handle = 0;
   };
 
   const mos_host_timers_v1 *table_;
+  detail::CallbackFailures failures_;
   std::list<Timer> timers_;
 };
 
