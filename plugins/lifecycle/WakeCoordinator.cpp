@@ -59,7 +59,6 @@ std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view 
     // A wake may end between the look-up and the lock: by an old record it would be started once more.
     if (fetched && (tries > 3 || !knowsNewer(*fetched))) {
       if (fetched->gone()) throw notFound(handle);
-      if (remembered(*fetched, endpoint)) break;
       wake = &begin(*std::move(fetched), std::move(json));
       break;
     }
@@ -68,12 +67,6 @@ std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view 
     fetched = InstanceRecord::parse(json);
     lock.lock();
     wake = findOrBegin(handle);
-  }
-  if (wake != nullptr && remembered(wake->record, endpoint)) json = std::exchange(wake, nullptr)->json;
-  if (wake == nullptr) { // it answers
-    lock.unlock();
-    done.succeed(WakeAnswer{json, 0, {}}.toJson());
-    return 0;
   }
   requireRoom();
   const std::uint64_t ticket = addWaiter(*wake, handle, endpoint, deadlineNanos, done);
@@ -141,7 +134,7 @@ void WakeCoordinator::startFailed(const std::string &handle, std::uint64_t wakeI
 }
 
 void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint,
-                               std::uint64_t probeId, const Target &target) {
+                               std::uint64_t probeId) {
   Deliveries out;
   std::string json;
   WakePhases took;
@@ -154,11 +147,6 @@ void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, 
     const auto slot = wake.slots.find(endpoint);
     if (slot == wake.slots.end() || slot->second.probeId != probeId) return;
     slot->second.probeId = 0; // it ended by itself
-
-    Ready &ready = ready_[handle];
-    ready.rev = wake.record.rev;
-    std::erase_if(ready.targets, [&](const Target &old) { return old.name == endpoint; });
-    ready.targets.push_back(target);
 
     took = phases(wake);
     json = WakeAnswer{wake.json, 0, took}.toJson();
@@ -192,7 +180,6 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
   bool failed = false;
   {
     const std::lock_guard lock(mutex_);
-    updateReady(record);
     const auto found = wakes_.find(record.handle);
     if (found == wakes_.end() || record.rev <= found->second.record.rev) return;
     Wake &wake = found->second;
@@ -263,7 +250,6 @@ void WakeCoordinator::shutdown() {
     shutDown_ = true;
     while (!wakes_.empty())
       failAll(wakes_.begin(), stopping(), out);
-    ready_.clear();
   }
   deliver(std::move(out));
 }
@@ -278,32 +264,9 @@ std::size_t WakeCoordinator::waiters() const {
   return waiters_.size();
 }
 
-bool WakeCoordinator::remembered(const InstanceRecord &record, std::string_view endpoint) const {
-  const auto known = ready_.find(record.handle);
-  if (!record.running() || known == ready_.end()) return false;
-  return std::any_of(known->second.targets.begin(), known->second.targets.end(), [&](const Target &target) {
-    return target.name == endpoint &&
-           std::find(record.endpoints.begin(), record.endpoints.end(), target) != record.endpoints.end();
-  });
-}
-
 bool WakeCoordinator::knowsNewer(const InstanceRecord &record) const {
-  const auto ready = ready_.find(record.handle);
   const auto watched = index_.find(record.handle);
-  return (ready != ready_.end() && ready->second.rev > record.rev) || (watched && watched->rev > record.rev);
-}
-
-void WakeCoordinator::updateReady(const InstanceRecord &record) {
-  const auto known = ready_.find(record.handle);
-  if (known == ready_.end() || record.rev < known->second.rev) return;
-  known->second.rev = record.rev;
-  if (!record.running()) {
-    ready_.erase(known);
-    return;
-  }
-  std::erase_if(known->second.targets, [&](const Target &target) {
-    return std::find(record.endpoints.begin(), record.endpoints.end(), target) == record.endpoints.end();
-  });
+  return watched && watched->rev > record.rev;
 }
 
 std::uint64_t WakeCoordinator::addWaiter(Wake &wake, std::string_view handle, std::string_view endpoint,
@@ -369,8 +332,8 @@ void WakeCoordinator::probe(Wake &wake, const std::string &endpoint, Slot &slot)
   slot.probeId = ++lastId_;
   prober_.begin(slot.probeId, slot.targets,
                 [weak = weak_from_this(), handle = wake.record.handle, wakeId = wake.id, endpoint,
-                 id = slot.probeId](const Target &target) {
-                  if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id, target);
+                 id = slot.probeId](const Target &) {
+                  if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id);
                 });
 }
 

@@ -21,6 +21,8 @@ constexpr int kRestartSeconds = 2;
 constexpr int kReload = 1;    // seconds between two looks at a start
 constexpr int kComeAgain = 5; // seconds, for whom there is no place
 constexpr std::int64_t kMostAdvice = 300;
+/// An instance that answers whoever looks and refuses who then comes cannot be reached, whatever it says.
+constexpr unsigned kMostAsked = 8;
 
 /// "queue;dur=1, engine;dur=230, ready;dur=40" from the phases of a wake.
 std::string timingOf(const WakePhases &phases) {
@@ -66,7 +68,8 @@ ProxySession::~ProxySession() {
 
 void ProxySession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
-  askedToWake_ = eventStream_ = false;
+  hungUp_ = eventStream_ = false;
+  asked_ = 0;
   route_.reset();
   serverTiming_.clear();
   decision_ = shared_.router.route(head);
@@ -145,11 +148,17 @@ void ProxySession::wake(http::ClientExchange &exchange) {
   if (route_->status == InstanceStatus::Deleting) return fail(exchange, 404, "there is no such handle");
   const WakeGate::Entry entry = shared_.gate->enter(decision_.handle);
   if (entry != WakeGate::Entry::Entered) return turnAway(exchange, entry);
-  askedToWake_ = waiting_ = true;
-  loop_.telemetry.woke();
-  const std::chrono::milliseconds deadline = options().wakeDeadline;
+  leaveThrottle();
+  waiting_ = true;
+  const auto now = std::chrono::steady_clock::now();
+  if (asked_++ == 0) {
+    loop_.telemetry.woke();
+    waitEnds_ = now + options().wakeDeadline;
+  }
+  // Its time runs on when it waits again.
+  const auto deadline =
+      std::max(std::chrono::milliseconds{1}, std::chrono::duration_cast<std::chrono::milliseconds>(waitEnds_ - now));
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
-  waitEnds_ = std::chrono::steady_clock::now() + deadline;
   pageDue_ = pageAfter < deadline && http::isNavigation(exchange.request());
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
@@ -205,7 +214,8 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
     return fail(exchange, 502, "the instance was started, but where it listens is not known");
   }
   if (!route_) return fail(exchange, 404, "there is no such handle");
-  if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
+  // It has been stopped, or has moved, since it answered.
+  if (!upstream()) return waitAgain(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
   enterThrottle(exchange);
 }
@@ -224,8 +234,15 @@ void ProxySession::enterThrottle(http::ClientExchange &exchange) {
 void ProxySession::goIn(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
-  if (!route_->running() || !upstream()) return fail(exchange, 503, "this instance was stopped", 1);
+  if (!route_->running() || !upstream()) return waitAgain(exchange, 503, "this instance was stopped");
   forwardTo(exchange, upstream());
+}
+
+/// Nothing of the request has been sent, or nothing that may not be sent twice. Whoever starts the instance also knows
+/// when it is ready; the answer is for who cannot wait any more.
+void ProxySession::waitAgain(http::ClientExchange &exchange, int status, std::string_view sentence) {
+  if (shared_.waker == nullptr || asked_ >= kMostAsked) return fail(exchange, status, sentence, status == 503 ? 1 : 0);
+  wake(exchange);
 }
 
 void ProxySession::leaveThrottle() noexcept {
@@ -297,8 +314,7 @@ void ProxySession::followRoute(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (route_->running() && upstream()) return forwardTo(exchange, upstream());
-  if (askedToWake_) return fail(exchange, 503, "this instance was stopped", 1);
-  wake(exchange);
+  asked_ == 0 ? wake(exchange) : waitAgain(exchange, 503, "this instance was stopped");
 }
 
 void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::ForwardFailure failure) {
@@ -308,15 +324,15 @@ void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::Forward
   switch (failure) {
   case http::ForwardFailure::Unreachable:
   case http::ForwardFailure::ConnectTimeout:
-    // It may run without listening yet: whoever starts it also knows when it is ready.
-    if (!api && !askedToWake_ && shared_.waker != nullptr) return wake(exchange);
+    // It may run without listening yet, or be about to run again.
+    if (!api) return waitAgain(exchange, 502, "the instance cannot be reached");
     break;
   case http::ForwardFailure::ClosedEarly:
     // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
     // only where sending twice is.
-    if (!api && !askedToWake_ && shared_.waker != nullptr && http::isIdempotent(head.method) &&
+    if (!api && !std::exchange(hungUp_, true) && http::isIdempotent(head.method) &&
         head.body.kind == http::BodyKind::None) {
-      return wake(exchange);
+      return waitAgain(exchange, 502, "the instance cannot be reached");
     }
     break;
   case http::ForwardFailure::Timeout:
@@ -421,7 +437,7 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
   record.requestId = client_.requestId;
   record.outcome = outcome;
   record.upgraded = summary.upgraded;
-  record.woken = askedToWake_;
+  record.woken = asked_ != 0;
   record.reason = summary.reason;
   loop_.telemetry.log(std::move(record));
 }

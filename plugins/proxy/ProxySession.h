@@ -49,6 +49,7 @@ private:
   void leaveThrottle() noexcept;
   void forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
   void followRoute(http::ClientExchange &exchange);
+  void waitAgain(http::ClientExchange &exchange, int status, std::string_view sentence);
   void fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
   void failStopping(http::ClientExchange &exchange);
   void tellToComeAgain(http::ClientExchange &exchange, std::string sentence, int seconds);
@@ -82,7 +83,8 @@ private:
   std::chrono::steady_clock::time_point waitEnds_;
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait
-  bool askedToWake_ = false;
+  bool hungUp_ = false;  // it was sent, and the connection ended without an answer
+  unsigned asked_ = 0;   // how often to be woken
   bool eventStream_ = false;
 };
 

@@ -142,6 +142,8 @@ std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRec
     made->candidates.push_back(old != nullptr ? *old
                                               : http::Upstream::Candidate{*address, lastKey_.fetch_add(1) + 1,
                                                                           std::make_shared<http::Retirement>()});
+    // Behind a published port an engine's proxy takes what it cannot pass on.
+    made->candidates.back().decides = endpoint.scope == "bridge";
     made->owners.push_back(owner);
   }
   if (made->candidates.empty()) return nullptr;

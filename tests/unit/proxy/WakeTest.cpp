@@ -124,6 +124,75 @@ TEST_CASE("a port proxy that accepts and hangs up is not taken for the applicati
   CHECK(conn.readResponse().status == 200);
 }
 
+TEST_CASE("who is refused waits until the instance answers, however often, and sends nothing twice") {
+  const std::uint16_t port = freePort();
+  ProxyFixture f;
+  f.instance("alice", "running", port, port);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  for (int calls = 1; calls <= 3; ++calls) {
+    // It answered whoever looked, and ended before the request came.
+    REQUIRE(eventually([&] { return f.waker.calls == calls && f.waker.waiting() == 1; }));
+    if (calls < 3) f.waker.answer({Status::Ok, wakeJson("alice", port), ""});
+  }
+  std::atomic<int> requests{0};
+  Upstream shell(
+      [&](Conn &server) {
+        ++requests;
+        Upstream::echo(server);
+      },
+      port);
+  f.waker.answer({Status::Ok, wakeJson("alice", port), ""});
+  CHECK(conn.readResponse().status == 200);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("who is refused although the instance is said to answer is told so in the end") {
+  const std::uint16_t port = freePort();
+  ProxyFixture f;
+  f.waker.instant = [&](const std::string &) {
+    return matrixos::proxy::WakeResult{Status::Ok, wakeJson("alice", port), ""};
+  };
+  f.instance("alice", "running", port, port);
+  CHECK(f.connect().get("/", "alice.localhost").status == 502);
+  CHECK(f.waker.calls > 1);
+}
+
+TEST_CASE(
+    "an address inside the machine that refuses is the end of it: a port proxy before it would take the request") {
+  Upstream portProxy([](Conn &conn) { conn.readHead(); });
+  ProxyFixture f;
+  matrixos::InstanceRecord record = recordOf("alice", "running", 1);
+  const std::uint16_t port = freePort();
+  record.endpoints = {{"shell", "127.0.0.1", port, "bridge", "e1"},
+                      {"shell", "127.0.0.1", portProxy.port(), "host", "e1"}};
+  f.routes.apply(record);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  CHECK(portProxy.accepted() == 0);
+  Upstream shell(Upstream::echo, port);
+  f.waker.answer({Status::Ok, "{\"instance\":" + record.toJson() + "}", ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("a request that overlaps a stop waits for it and wakes the instance again") {
+  Upstream shell(Upstream::echo);
+  const std::uint16_t gone = freePort();
+  ProxyFixture f;
+  f.instance("alice", "running", gone, gone);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  // It answered until now, and is being stopped.
+  f.instance("alice", "stopped", 0, 0, 3);
+  f.waker.answer({Status::Ok, wakeJson("alice", gone, 2), ""});
+  REQUIRE(eventually([&] { return f.waker.calls == 2 && f.waker.waiting() == 1; }));
+  f.instance("alice", "running", shell.port(), shell.port(), 4);
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
 TEST_CASE("an answer that breaks off in its header is not asked for again") {
   std::atomic<int> requests{0};
   Upstream shell([&](Conn &conn) {
