@@ -3,6 +3,7 @@
 #include "ErrorPage.h"
 #include "WaitingPage.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/text/time.hpp>
 #include <matrixos/wake_answer.hpp>
 
@@ -34,6 +35,15 @@ std::string timingOf(const WakePhases &phases) {
 int adviceOf(const WakeResult &result) {
   if (result.retryAfterMs <= 0) return kComeAgain;
   return static_cast<int>(std::min((result.retryAfterMs + 999) / 1000, kMostAdvice));
+}
+
+/// What an EventSource asks for (HTML Standard §9.2), and nobody who goes to a page.
+bool isEventStream(const http::RequestHead &head) {
+  if (head.method != "GET" || http::isNavigation(head)) return false;
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
+    return http::sameText(field.name, "Last-Event-ID") ||
+           (field.id == http::Name::Accept && http::sameText(field.value.substr(0, 17), "text/event-stream"));
+  });
 }
 
 } // namespace
@@ -135,12 +145,30 @@ void ProxySession::noteReady(bool ready) const noexcept {
 
 void ProxySession::toInstance(http::ClientExchange &exchange) {
   if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
+  const bool runs = route_->running() && upstream();
+  if (!runs && leaveAsleep(exchange)) return;
   loop_.telemetry.used(route_->activity, 1);
-  if (route_->running() && upstream() && isReady()) return forwardTo(exchange, upstream());
+  if (runs && isReady()) return forwardTo(exchange, upstream());
   wake(exchange);
 }
 
 // ------------------------------------------------------------------------------------------------------------ wake
+
+/// An event stream that was cut by the stop opens again by itself, whether or not somebody looks at its page: that is
+/// no reason to start the instance again. True when the request was answered so.
+bool ProxySession::leaveAsleep(http::ClientExchange &exchange) {
+  const ActivityCell &cell = *route_->activity;
+  const auto since = std::chrono::nanoseconds{monotonicNanos() - cell.stoppedNanos.load(std::memory_order_relaxed)};
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(options().reconnectBackoff - since).count();
+  // Once somebody else has woken it, everybody may wait.
+  const bool asleep = route_->status == InstanceStatus::Stopped && route_->phase != InstancePhase::Starting;
+  if (left <= 0 || !asleep || cell.waiters.load() != 0 || !isEventStream(exchange.request())) return false;
+  tellToComeAgain(exchange,
+                  "this instance was stopped, and an event stream that opens again by itself does not wake it; "
+                  "opening its page does",
+                  static_cast<int>(left));
+  return true;
+}
 
 void ProxySession::wake(http::ClientExchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
@@ -300,7 +328,8 @@ void ProxySession::failStopping(http::ClientExchange &exchange) {
 // --------------------------------------------------------------------------------------------------------- forward
 
 void ProxySession::forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
-  exchange.forward(upstream, maxBody());
+  const bool tenantBody = route_ && exchange.request().body.kind != http::BodyKind::None;
+  exchange.forward(upstream, maxBody(), tenantBody ? this : nullptr);
 }
 
 bool ProxySession::isCurrent(http::ClientExchange &, const http::Upstream &to) {
@@ -387,7 +416,8 @@ void ProxySession::tellToComeAgain(http::ClientExchange &exchange, std::string s
 // ----------------------------------------------------------------------------------------------- use, log, metrics
 
 void ProxySession::onResponseBytes(http::ClientExchange &, std::size_t) {
-  if (eventStream_ && route_) loop_.telemetry.used(route_->activity, 1);
+  if (!route_) return;
+  eventStream_ ? loop_.telemetry.used(route_->activity, 1) : loop_.telemetry.moved(route_->activity);
 }
 
 void ProxySession::onFrames(http::ClientExchange &, std::uint64_t frames) {

@@ -12,7 +12,7 @@
 namespace matrixos::proxy {
 
 /// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
-class ProxySession final : public http::Session {
+class ProxySession final : public http::Session, private http::BodyObserver {
 public:
   ProxySession(Shared &shared, LoopState &loop, const Address &peer)
       : shared_(shared), loop_(loop), peer_(loop.settings->headers.peer(peer)), generation_(loop.settings->generation) {
@@ -31,6 +31,7 @@ public:
     if (loop_.telemetry.logs()) noteRequest(exchange.request());
   }
   void onResponseBytes(http::ClientExchange &exchange, std::size_t bytes) override;
+  void onRequestPayload(std::string_view) override { loop_.telemetry.moved(route_->activity); }
   void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
   void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
   void onRefused(int status, const char *reason) override;
@@ -40,6 +41,7 @@ private:
   void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
+  bool leaveAsleep(http::ClientExchange &exchange);
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
   void wake(http::ClientExchange &exchange);

@@ -67,6 +67,15 @@ public:
       uses_[std::string(fromAbi(items[i].handle))] += items[i].count;
   }
   std::string describe(std::string_view) override { return "{}"; }
+  void reportOpen(const mos_str *handles, std::uint32_t count) override {
+    const std::lock_guard lock(mutex_);
+    for (std::uint32_t i = 0; i < count; ++i)
+      ++open_[std::string(fromAbi(handles[i]))];
+  }
+  std::uint64_t open(const std::string &handle) {
+    const std::lock_guard lock(mutex_);
+    return open_[handle];
+  }
   std::uint64_t uses(const std::string &handle) {
     const std::lock_guard lock(mutex_);
     return uses_[handle];
@@ -76,7 +85,7 @@ public:
 
 private:
   std::mutex mutex_;
-  std::map<std::string, std::uint64_t> uses_;
+  std::map<std::string, std::uint64_t> uses_, open_;
 };
 
 /// The plugin's host, with what the plugin logged of itself.

@@ -193,6 +193,54 @@ TEST_CASE("a request that overlaps a stop waits for it and wakes the instance ag
   CHECK(conn.readResponse().status == 200);
 }
 
+TEST_CASE("an event stream that opens again by itself does not wake an instance that was just stopped") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  matrixos::InstanceRecord record = recordOf("alice", "stopped", 2);
+  record.phase = matrixos::InstancePhase::Stopping;
+  f.routes.apply(record);
+  f.instance("alice", "stopped", 0, 0, 3);
+  f.proxy->collect();
+  Conn conn = f.connect();
+  for (const char *fields : {"Accept: text/event-stream\r\nSec-Fetch-Mode: cors\r\n", "Last-Event-ID: 7\r\n"}) {
+    CAPTURE(fields);
+    const auto answer = conn.get("/events", "alice.localhost", fields);
+    CHECK(answer.status == 503);
+    CHECK(std::stoi(answer.field("Retry-After")) > 1700);
+    CHECK(answer.body.find("an event stream that opens again by itself does not wake it") != std::string::npos);
+  }
+  CHECK(f.waker.calls == 0);
+  CHECK(f.proxy->collect().activity.empty()); // nor is it use
+  SUBCASE("somebody who opens the page does, and then the stream may wait too") {
+    Conn page = f.connect();
+    page.send(
+        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nSec-Fetch-Mode: navigate\r\nAccept: text/event-stream\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nAccept: text/event-stream\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 2; }));
+    f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+    CHECK(page.readResponse().status == 200);
+    CHECK(conn.readResponse().status == 200);
+  }
+  SUBCASE("a program's request does") {
+    conn.send("GET /data HTTP/1.1\r\nHost: alice.localhost\r\nAccept: application/json\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
+  SUBCASE("after the back-off it does") {
+    f.reconfigure([](auto &options) { options.reconnectBackoff = 0ms; });
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nLast-Event-ID: 7\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
+  SUBCASE("an instance that ended by itself is woken") {
+    f.instance("alice", "deleted", 0, 0, 4);
+    f.instance("alice", "running", shell.port(), shell.port(), 5);
+    f.instance("alice", "stopped", 0, 0, 6);
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nLast-Event-ID: 7\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
+}
+
 TEST_CASE("an answer that breaks off in its header is not asked for again") {
   std::atomic<int> requests{0};
   Upstream shell([&](Conn &conn) {
