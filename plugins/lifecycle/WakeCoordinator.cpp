@@ -9,6 +9,8 @@ namespace {
 
 /// An instance that ends again right after its start is started anew this often, then its callers hear of it.
 constexpr unsigned kMaxStarts = 3;
+/// So often an engine may start it anew by itself.
+constexpr unsigned kMostEnds = 4;
 
 Error notFound(std::string_view handle) {
   return Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "INSTANCE_NOT_FOUND");
@@ -22,6 +24,14 @@ Error stopping() {
 Error startFailure(const Error &cause) {
   if (cause.status() == Status::NotFound) return cause;
   return Error(Status::Unavailable, cause.what(), cause.reason(), cause.retryAfterMs());
+}
+
+/// Nobody can wait for an instance whose program ends again and again.
+Error endsAgain(const InstanceRecord &record, unsigned ends) {
+  std::string sentence =
+      "the instance ended " + std::to_string(ends) + (ends == 1 ? " time" : " times") + " before it answered";
+  if (!record.lastError.empty()) sentence += ": " + record.lastError;
+  return Error(Status::Unavailable, sentence, "INSTANCE_ENDS");
 }
 
 std::int64_t millis(std::int64_t nanos) {
@@ -100,6 +110,7 @@ WakeCoordinator::Wake &WakeCoordinator::begin(InstanceRecord record, std::string
   if (record.running()) {
     wake.stage = Stage::Probing;
     wake.runningNanos = wake.askedNanos;
+    if (!record.endpoints.empty()) wake.epoch = record.endpoints.front().epoch;
   } else {
     wake.starts = 1;
     wake.startDue = true;
@@ -191,6 +202,7 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
       if (record.phase == InstancePhase::Starting && wake.engineNanos == 0) {
         wake.engineNanos = clock_.monotonicNanos();
       } else if (record.running()) {
+        beganAnew(wake);
         wake.stage = Stage::Probing;
         wake.runningNanos = clock_.monotonicNanos();
         if (wake.slots.empty())
@@ -199,16 +211,22 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
           probeAll(wake);
       }
     } else if (record.running()) {
-      probeAll(wake);
+      if (beganAnew(wake) && ++wake.ends >= kMostEnds) {
+        failed = true;
+        failAll(found, endsAgain(record, wake.ends), out);
+      } else {
+        probeAll(wake);
+      }
     } else if (record.status == InstanceStatus::Failed) {
       failed = true;
       failAll(found, Error(Status::Unavailable, "the instance failed: " + record.lastError, "INSTANCE_FAILED"), out);
     } else if (record.status == InstanceStatus::Stopped || record.status == InstanceStatus::Sleeping) {
+      ++wake.ends;
       if (restart(wake)) {
         startWake = wake.id;
       } else {
         failed = true;
-        failAll(found, Error(Status::Unavailable, "the instance ends right after its start", "INSTANCE_ENDS"), out);
+        failAll(found, endsAgain(record, wake.ends), out);
       }
     }
   }
@@ -360,6 +378,13 @@ bool WakeCoordinator::restart(Wake &wake) {
   ++wake.starts;
   wake.engineNanos = wake.runningNanos = 0;
   return true;
+}
+
+/// Its addresses are those of another run than before: the engine has started it by itself.
+bool WakeCoordinator::beganAnew(Wake &wake) {
+  if (wake.record.endpoints.empty()) return false;
+  const std::string before = std::exchange(wake.epoch, wake.record.endpoints.front().epoch);
+  return !before.empty() && before != wake.epoch;
 }
 
 WakePhases WakeCoordinator::phases(const Wake &wake) const {

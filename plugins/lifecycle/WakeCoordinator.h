@@ -77,6 +77,8 @@ private:
     std::uint64_t id = 0;
     Stage stage = Stage::Starting;
     unsigned starts = 0;
+    unsigned ends = 0;     ///< how often it has ended since the caller asked
+    std::string epoch;     ///< of the last addresses it had
     InstanceRecord record; ///< the latest; handle, rev and status alone until the watch has brought one
     std::string json;      ///< its text
     std::int64_t askedNanos = 0;
@@ -118,6 +120,7 @@ private:
   void cancelProbe(Slot &slot);
   void failAll(Wakes::iterator wake, const Error &error, Deliveries &out);
   bool restart(Wake &wake);
+  static bool beganAnew(Wake &wake);
   WakePhases phases(const Wake &wake) const;
 
   static void deliver(Deliveries &&deliveries, std::string_view json = {});

@@ -353,6 +353,35 @@ TEST_CASE("an instance that ends while it is probed is started again, but not fo
   CHECK(bench.platform.startCount() == 3);
   CHECK(bench.answers.count(Status::Unavailable) == 1);
   CHECK(bench.answers.lastReason() == "INSTANCE_ENDS");
+  CHECK(bench.answers.lastMessage() == "the instance ended 3 times before it answered");
+}
+
+TEST_CASE("a program that ends again and again while its engine starts it fails its callers at once") {
+  Bench bench;
+  bench.platform.put("alice", "stopped", 1);
+  bench.ensure("alice");
+  bench.ensure("alice", "shell");
+  bench.runs("alice", 2);
+  const auto runsAgain = [&](std::uint64_t rev) {
+    std::string json = record("alice", "running", rev, 0, bothEndpoints("e" + std::to_string(rev)));
+    json.insert(json.size() - 1, R"(,"lastError":"the container ended with exit code 3")");
+    bench.tell(json);
+  };
+  for (std::uint64_t rev = 3; rev <= 5; ++rev) {
+    runsAgain(rev);
+    CHECK(bench.prober.active() == 2);
+  }
+  bench.tell(record("alice", "running", 6, 0, bothEndpoints("e5"))); // nothing new
+  bench.tell(record("alice", "running", 7));                         // no address for a moment
+  CHECK(bench.answers.count() == 0);
+  runsAgain(8);
+  CHECK(bench.answers.count(Status::Unavailable) == 2);
+  CHECK(bench.answers.lastReason() == "INSTANCE_ENDS");
+  CHECK(bench.answers.lastMessage() ==
+        "the instance ended 4 times before it answered: the container ended with exit code 3");
+  CHECK(bench.failed == 1);
+  CHECK(bench.prober.active() == 0);
+  CHECK(bench.platform.startCount() == 1);
 }
 
 TEST_CASE("an instance that fails while it is probed fails its callers with its error") {
