@@ -19,6 +19,8 @@ public:
       if (outcome.error != nullptr) {
         result.reason = outcome.error->reason();
         result.retryAfterMs = outcome.error->retryAfterMs();
+        // Other causes may tell of the machine; this one is the instance's own.
+        if (result.reason == "INSTANCE_ENDS") result.ended = outcome.error->what();
       }
       done(result);
     });

@@ -146,9 +146,10 @@ void ProxySession::noteReady(bool ready) const noexcept {
 void ProxySession::toInstance(http::ClientExchange &exchange) {
   if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
   const bool runs = route_->running() && upstream();
+  looks_ = decision_.target == kWaitingPath;
   if (!runs && leaveAsleep(exchange)) return;
   loop_.telemetry.used(route_->activity, 1);
-  if (runs && isReady()) return forwardTo(exchange, upstream());
+  if (runs && isReady()) return looks_ ? sayAwake(exchange) : forwardTo(exchange, upstream());
   wake(exchange);
 }
 
@@ -174,6 +175,9 @@ void ProxySession::wake(http::ClientExchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == InstanceStatus::Deleting) return fail(exchange, 404, "there is no such handle");
+  if (showsProgress(exchange)) {
+    if (const auto failure = shared_.gate->takeFailure(decision_.handle)) return woken(exchange, *failure);
+  }
   const WakeGate::Entry entry = shared_.gate->enter(decision_.handle);
   if (entry != WakeGate::Entry::Entered) return turnAway(exchange, entry);
   leaveThrottle();
@@ -187,12 +191,12 @@ void ProxySession::wake(http::ClientExchange &exchange) {
   const auto deadline =
       std::max(std::chrono::milliseconds{1}, std::chrono::duration_cast<std::chrono::milliseconds>(waitEnds_ - now));
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
-  pageDue_ = pageAfter < deadline && http::isNavigation(exchange.request());
+  pageDue_ = pageAfter < deadline && showsProgress(exchange);
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
   const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
   auto done = [weak, held, claim = claim_, this](const WakeResult &result) {
-    if (claim->finish()) return claim->leave();
+    if (claim->finish()) return claim->leaveBehind(result);
     // `this` lives as long as the held exchange does.
     if (const auto loop = weak.lock())
       loop->resume(held, [this, result](http::ClientExchange &e) { woken(e, result); });
@@ -203,7 +207,7 @@ void ProxySession::wake(http::ClientExchange &exchange) {
 
 /// Nobody else can wait now. A browser comes again by itself.
 void ProxySession::turnAway(http::ClientExchange &exchange, WakeGate::Entry full) {
-  if (http::isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
+  if (showsProgress(exchange)) return showProgress(exchange, kComeAgain);
   const bool one = full == WakeGate::Entry::InstanceFull;
   tellToComeAgain(exchange,
                   one ? "too many requests wait for this instance to start"
@@ -224,9 +228,11 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
   case Status::ResourceExhausted:
     return turnAway(exchange, WakeGate::Entry::HouseFull);
   default:
-    return tellToComeAgain(
-        exchange, "the instance could not be started" + (result.reason.empty() ? "" : " (" + result.reason + ")"),
-        adviceOf(result));
+    return tellToComeAgain(exchange,
+                           !result.ended.empty() ? result.ended
+                                                 : "the instance could not be started" +
+                                                       (result.reason.empty() ? "" : " (" + result.reason + ")"),
+                           adviceOf(result));
   }
   try {
     const WakeAnswer answer = WakeAnswer::read(result.json);
@@ -245,7 +251,19 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
   // It has been stopped, or has moved, since it answered.
   if (!upstream()) return waitAgain(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
-  enterThrottle(exchange);
+  looks_ ? sayAwake(exchange) : enterThrottle(exchange);
+}
+
+/// A browser that goes to a page, or the page that it got and that looks how the start goes.
+bool ProxySession::showsProgress(http::ClientExchange &exchange) const {
+  return looks_ || http::isNavigation(exchange.request());
+}
+
+void ProxySession::sayAwake(http::ClientExchange &exchange) {
+  http::LocalResponse response;
+  response.status = 204;
+  response.fields = {{"Cache-Control", "no-store"}, {"X-Request-Id", client_.requestId}};
+  exchange.respond(std::move(response));
 }
 
 void ProxySession::enterThrottle(http::ClientExchange &exchange) {
@@ -299,7 +317,8 @@ void ProxySession::showProgress(http::ClientExchange &exchange, int reloadSecond
     wakeTicket_ = 0;
   }
   stopWaiting();
-  http::LocalResponse page = waitingPage(decision_.handle, progress, reloadSeconds);
+  http::LocalResponse page =
+      waitingPage(decision_.handle, decision_.byPath ? "/proxy/" + decision_.handle : "", progress, reloadSeconds);
   page.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(page));
 }

@@ -56,7 +56,9 @@ private:
   void failStopping(http::ClientExchange &exchange);
   void tellToComeAgain(http::ClientExchange &exchange, std::string sentence, int seconds);
   void turnAway(http::ClientExchange &exchange, WakeGate::Entry full);
+  bool showsProgress(http::ClientExchange &exchange) const;
   void showProgress(http::ClientExchange &exchange, int reloadSeconds);
+  void sayAwake(http::ClientExchange &exchange);
   void stopWaiting() noexcept;
   void noteRequest(const http::RequestHead &head);
   void logRequest(const RequestOutcome &outcome, const http::Summary &summary);
@@ -85,6 +87,7 @@ private:
   std::chrono::steady_clock::time_point waitEnds_;
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait
+  bool looks_ = false;   // only how the start goes
   bool hungUp_ = false;  // it was sent, and the connection ended without an answer
   unsigned asked_ = 0;   // how often to be woken
   bool eventStream_ = false;

@@ -1,6 +1,11 @@
 #include "Kit.h"
 
+#include <matrixos/text/base64.hpp>
+
 #include <doctest/doctest.h>
+#include <openssl/sha.h>
+
+#include <array>
 
 using namespace kit;
 using matrixos::Status;
@@ -434,8 +439,9 @@ TEST_CASE("a browser that goes to a page sees how the start goes, and the start 
   CHECK(first.field("Retry-After") == "1");
   CHECK(first.field("Cache-Control") == "no-store");
   CHECK(first.body.find("alice is waking up") != std::string::npos);
-  CHECK(first.body.find("http-equiv=\"refresh\"") != std::string::npos);
-  CHECK(first.body.find("<script") == std::string::npos);
+  CHECK(first.body.find("<noscript><meta http-equiv=\"refresh\" content=\"1\"></noscript>") != std::string::npos);
+  CHECK(first.body.find("It went to sleep because nobody was using it.") != std::string::npos);
+  CHECK(first.body.find("<ol aria-live=\"polite\"") != std::string::npos);
   CHECK(first.body.find("<li class=\"now\" aria-current=\"step\">Waiting for its turn</li>") != std::string::npos);
   CHECK(f.waker.forgotten == 0);
   CHECK(f.proxy->waiting() == 1); // its place stays taken
@@ -457,6 +463,68 @@ TEST_CASE("a browser that goes to a page sees how the start goes, and the start 
   CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
   f.instance("alice", "running", shell.port(), shell.port(), 4);
   CHECK(browser.get("/deep/link", "alice.localhost", navigation).status == 200);
+}
+
+TEST_CASE("the waiting page has one script, its policy admits no other, and it looks without disturbing the instance") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) { o.waitingPageAfter = 50ms; });
+  f.instance("alice", "stopped");
+  const std::string navigation = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n";
+  Conn browser = f.connect();
+  const auto page = browser.get("/login?code=once", "alice.localhost", navigation);
+  const std::size_t begin = page.body.find("<script>") + 8;
+  const std::string script = page.body.substr(begin, page.body.find("</script>") - begin);
+  CHECK(script.size() < 1300);
+  CHECK(page.body.find("<script", begin) == std::string::npos);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  ::SHA256(reinterpret_cast<const unsigned char *>(script.data()), script.size(), digest.data());
+  const std::string hash = matrixos::base64Encode({reinterpret_cast<const char *>(digest.data()), digest.size()});
+  CHECK(page.field("Content-Security-Policy").find("; connect-src 'self'; script-src 'sha256-" + hash + "'") !=
+        std::string::npos);
+  CHECK(page.body.find("data-look=\"/.matrixos/waiting\"") != std::string::npos);
+
+  const std::string look = "Accept: text/html\r\nSec-Fetch-Mode: cors\r\n";
+  const auto waits = browser.get("/.matrixos/waiting", "alice.localhost", look);
+  CHECK(waits.status == 503);
+  CHECK(waits.field("Retry-After") == "1");
+  CHECK(waits.body.find("<ol aria-live") != std::string::npos);
+  CHECK(f.waker.waiting() == 1);
+  SUBCASE("until it runs") {
+    f.instance("alice", "running", shell.port(), shell.port(), 4);
+    f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+    CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+    CHECK(browser.get("/.matrixos/waiting", "alice.localhost", look).status == 204);
+    CHECK(shell.accepted() == 0);
+  }
+  SUBCASE("or has failed, which is told once") {
+    matrixos::proxy::WakeResult ends{Status::Unavailable, "", "INSTANCE_ENDS"};
+    ends.ended = "the instance ended 4 times before it answered: the container ended with exit code 3";
+    f.waker.answer(ends);
+    CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+    const auto failed = browser.get("/.matrixos/waiting", "alice.localhost", look);
+    CHECK(failed.status == 503);
+    CHECK(failed.body.find("exit code 3; try again in 5 seconds.") != std::string::npos);
+    CHECK(failed.body.find("<ol") == std::string::npos);
+    CHECK(f.waker.calls == 1);
+    CHECK(browser.get("/", "alice.localhost", navigation).body.find("is waking up") != std::string::npos);
+  }
+  SUBCASE("under a path too") {
+    const auto under = browser.get("/proxy/alice/.matrixos/waiting", "localhost", look);
+    CHECK(under.body.find("data-look=\"/proxy/alice/.matrixos/waiting\"") != std::string::npos);
+  }
+}
+
+TEST_CASE("how the program of an instance ended is told to those who waited for it") {
+  ProxyFixture f;
+  f.waker.instant = [&](const std::string &) {
+    matrixos::proxy::WakeResult result{Status::Unavailable, "", "INSTANCE_ENDS"};
+    result.ended = "the instance ended 3 times before it answered: the container ended with exit code 3";
+    return result;
+  };
+  f.instance("alice", "stopped");
+  const auto answer = f.connect().get("/", "alice.localhost");
+  CHECK(answer.status == 503);
+  CHECK(answer.body.find("ended with exit code 3; try again in 5 seconds") != std::string::npos);
 }
 
 TEST_CASE("scripts and forms wait instead of getting a page") {
