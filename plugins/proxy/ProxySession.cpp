@@ -229,9 +229,8 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
     return turnAway(exchange, WakeGate::Entry::HouseFull);
   default:
     return tellToComeAgain(exchange,
-                           !result.ended.empty() ? result.ended
-                                                 : "the instance could not be started" +
-                                                       (result.reason.empty() ? "" : " (" + result.reason + ")"),
+                           "the instance could not be started" + (result.ended.empty() ? "" : ": " + result.ended) +
+                               (result.reason.empty() ? "" : " (" + result.reason + ")"),
                            adviceOf(result));
   }
   try {

@@ -498,33 +498,21 @@ TEST_CASE("the waiting page has one script, its policy admits no other, and it l
   }
   SUBCASE("or has failed, which is told once") {
     matrixos::proxy::WakeResult ends{Status::Unavailable, "", "INSTANCE_ENDS"};
-    ends.ended = "the instance ended 4 times before it answered: the container ended with exit code 3";
+    ends.ended = "its program ended with exit code 3";
+    const int calls = f.waker.calls;
     f.waker.answer(ends);
     CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
     const auto failed = browser.get("/.matrixos/waiting", "alice.localhost", look);
     CHECK(failed.status == 503);
-    CHECK(failed.body.find("exit code 3; try again in 5 seconds.") != std::string::npos);
+    CHECK(failed.body.find("ended with exit code 3 (INSTANCE_ENDS); try again in 5 seconds.") != std::string::npos);
     CHECK(failed.body.find("<ol") == std::string::npos);
-    CHECK(f.waker.calls == 1);
+    CHECK(f.waker.calls == calls);
     CHECK(browser.get("/", "alice.localhost", navigation).body.find("is waking up") != std::string::npos);
   }
   SUBCASE("under a path too") {
     const auto under = browser.get("/proxy/alice/.matrixos/waiting", "localhost", look);
     CHECK(under.body.find("data-look=\"/proxy/alice/.matrixos/waiting\"") != std::string::npos);
   }
-}
-
-TEST_CASE("how the program of an instance ended is told to those who waited for it") {
-  ProxyFixture f;
-  f.waker.instant = [&](const std::string &) {
-    matrixos::proxy::WakeResult result{Status::Unavailable, "", "INSTANCE_ENDS"};
-    result.ended = "the instance ended 3 times before it answered: the container ended with exit code 3";
-    return result;
-  };
-  f.instance("alice", "stopped");
-  const auto answer = f.connect().get("/", "alice.localhost");
-  CHECK(answer.status == 503);
-  CHECK(answer.body.find("ended with exit code 3; try again in 5 seconds") != std::string::npos);
 }
 
 TEST_CASE("scripts and forms wait instead of getting a page") {
