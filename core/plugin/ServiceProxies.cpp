@@ -78,6 +78,7 @@ public:
     FORWARD(mos_lifecycle_v1, forget);
     FORWARD(mos_lifecycle_v1, report_activity);
     FORWARD(mos_lifecycle_v1, describe);
+    FORWARD(mos_lifecycle_v1, report_open);
   }
   const void *table() const noexcept override { return &table_; }
 

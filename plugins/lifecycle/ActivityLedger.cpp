@@ -9,6 +9,8 @@ namespace matrixos::lifecycle {
 namespace {
 
 constexpr std::int64_t kBucketMs = 60'000;
+/// Those who report open exchanges do so every 400 ms; a report that is late ends none.
+constexpr std::int64_t kOpenMs = 1'000;
 
 std::uint64_t addCapped(std::uint64_t a, std::uint64_t b) {
   return a > std::numeric_limits<std::uint64_t>::max() - b ? std::numeric_limits<std::uint64_t>::max() : a + b;
@@ -25,6 +27,10 @@ void addToBuckets(std::vector<UseBucket> &buckets, std::int64_t atMs, std::uint6
 }
 
 } // namespace
+
+std::int64_t ActivityLedger::Entry::usedUntil(std::int64_t silentMs) const noexcept {
+  return std::max(seenBootMs, std::min(openBootMs, seenBootMs + silentMs));
+}
 
 ActivityLedger::Entry *ActivityLedger::entryFor(std::string_view handle) {
   const auto found = entries_.find(handle);
@@ -61,6 +67,14 @@ bool ActivityLedger::touch(std::string_view handle, std::int64_t bootMs) {
   if (entry == nullptr) return false;
   entry->seenBootMs = std::max(entry->seenBootMs, bootMs);
   return entry->holds != 0;
+}
+
+void ActivityLedger::noteOpen(std::string_view handle, std::int64_t bootMs) {
+  const std::lock_guard lock(mutex_);
+  Entry *entry = entryFor(handle);
+  if (entry == nullptr) return;
+  if (entry->seenBootMs == 0) entry->seenBootMs = bootMs; // how long it has been silent is not known here
+  entry->openBootMs = std::max(entry->openBootMs, bootMs + kOpenMs);
 }
 
 std::vector<PendingUse> ActivityLedger::take() {
@@ -102,11 +116,11 @@ void ActivityLedger::release(std::string_view handle) {
   if (found != entries_.end() && found->second.holds != 0) --found->second.holds;
 }
 
-std::optional<std::int64_t> ActivityLedger::lastSeen(std::string_view handle) const {
+std::optional<std::int64_t> ActivityLedger::lastSeen(std::string_view handle, std::int64_t silentMs) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(handle);
   if (found == entries_.end()) return std::nullopt;
-  return found->second.seenBootMs;
+  return found->second.usedUntil(silentMs);
 }
 
 std::vector<UseBucket> ActivityLedger::recent(std::string_view handle) const {
@@ -115,12 +129,13 @@ std::vector<UseBucket> ActivityLedger::recent(std::string_view handle) const {
   return found == entries_.end() ? std::vector<UseBucket>{} : found->second.buckets;
 }
 
-std::vector<std::string> ActivityLedger::seenBefore(std::int64_t bootMs) const {
+std::vector<std::string> ActivityLedger::seenBefore(std::int64_t bootMs, std::int64_t silentMs) const {
   std::vector<std::pair<std::int64_t, std::string>> found;
   {
     const std::lock_guard lock(mutex_);
     for (const auto &[handle, entry] : entries_) {
-      if (entry.seenBootMs < bootMs) found.emplace_back(entry.seenBootMs, handle);
+      const std::int64_t seen = entry.usedUntil(silentMs);
+      if (seen < bootMs) found.emplace_back(seen, handle);
     }
   }
   std::sort(found.begin(), found.end(), [](const auto &a, const auto &b) { return a.first < b.first; });

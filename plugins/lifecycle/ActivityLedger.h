@@ -30,6 +30,9 @@ public:
   [[nodiscard]] bool note(std::string_view handle, std::int64_t atMs, std::uint64_t count, std::int64_t bootMs);
   /// Starts the idle time anew without a use to pass on. True when the instance is held.
   bool touch(std::string_view handle, std::int64_t bootMs);
+  /// An exchange with the instance is under way. It is, for a moment longer than such reports take to follow each
+  /// other.
+  void noteOpen(std::string_view handle, std::int64_t bootMs);
 
   /// Takes all that has to be passed on.
   std::vector<PendingUse> take();
@@ -43,20 +46,24 @@ public:
   void hold(std::string_view handle);
   void release(std::string_view handle);
 
-  /// BOOTTIME of the last use or touch; nothing when none was seen.
-  std::optional<std::int64_t> lastSeen(std::string_view handle) const;
+  /// BOOTTIME until which it was used: the last use or touch, or the end of an exchange that was open, at most
+  /// `silentMs` after that use. Nothing when none was seen.
+  std::optional<std::int64_t> lastSeen(std::string_view handle, std::int64_t silentMs) const;
   /// Uses of late, oldest first.
   std::vector<UseBucket> recent(std::string_view handle) const;
   /// Who was last seen before that time, longest ago first.
-  std::vector<std::string> seenBefore(std::int64_t bootMs) const;
+  std::vector<std::string> seenBefore(std::int64_t bootMs, std::int64_t silentMs) const;
   /// Forgets an instance unless it is held or was seen since.
   void forget(std::string_view handle, std::int64_t seenBeforeBootMs);
 
 private:
   struct Entry {
     std::int64_t seenBootMs = 0;
+    std::int64_t openBootMs = 0; ///< an exchange is taken to be open until then
     std::uint32_t holds = 0;
     std::vector<UseBucket> buckets;
+
+    std::int64_t usedUntil(std::int64_t silentMs) const noexcept;
   };
 
   Entry *entryFor(std::string_view handle);

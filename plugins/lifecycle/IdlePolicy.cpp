@@ -44,7 +44,8 @@ IdlePolicy::Settings IdlePolicy::settings() const {
 
 std::chrono::milliseconds IdlePolicy::idleFor(std::string_view handle) const {
   // Never seen means not used since this process began to look.
-  const std::int64_t seen = std::max(startedBootMs_, ledger_.lastSeen(handle).value_or(startedBootMs_));
+  const auto known = ledger_.lastSeen(handle, settings().silentStream.count());
+  const std::int64_t seen = std::max(startedBootMs_, known.value_or(startedBootMs_));
   return std::chrono::milliseconds{std::max<std::int64_t>(0, clock_.bootMs() - seen)};
 }
 
@@ -52,9 +53,9 @@ bool IdlePolicy::isIdle(std::string_view handle, std::chrono::milliseconds timeo
   return index_.runs(handle) && idleFor(handle) > timeout;
 }
 
-std::deque<std::string> IdlePolicy::findIdle(std::int64_t seenBeforeBootMs) {
+std::deque<std::string> IdlePolicy::findIdle(std::int64_t seenBeforeBootMs, std::chrono::milliseconds silentStream) {
   std::deque<std::string> idle;
-  for (std::string &handle : ledger_.seenBefore(seenBeforeBootMs)) {
+  for (std::string &handle : ledger_.seenBefore(seenBeforeBootMs, silentStream.count())) {
     if (index_.runs(handle))
       idle.push_back(std::move(handle));
     else
@@ -76,7 +77,7 @@ void IdlePolicy::tick() {
     pushedBack_ = false;
   }
   if (check) {
-    std::deque<std::string> idle = findIdle(now - settings.idleTimeout.count());
+    std::deque<std::string> idle = findIdle(now - settings.idleTimeout.count(), settings.silentStream);
     const std::lock_guard lock(mutex_);
     queue_ = std::move(idle);
   }

@@ -27,6 +27,8 @@ public:
     std::chrono::milliseconds idleTimeout{std::chrono::minutes(30)}; ///< 0: nothing is ever stopped
     /// Stops under way at a time. Few: a stop may take its whole grace, and wakes share the engine with it.
     std::size_t maxStops = 2;
+    /// An open exchange in which nothing moves is use for so long.
+    std::chrono::milliseconds silentStream{std::chrono::hours(1)};
   };
   enum class Result { Stopped, Used, Failed };
   /// Hears how each attempt ended; `error` is set when it failed. Any thread.
@@ -45,7 +47,7 @@ public:
   std::chrono::milliseconds idleFor(std::string_view handle) const;
 
 private:
-  std::deque<std::string> findIdle(std::int64_t seenBeforeBootMs);
+  std::deque<std::string> findIdle(std::int64_t seenBeforeBootMs, std::chrono::milliseconds silentStream);
   bool isIdle(std::string_view handle, std::chrono::milliseconds timeout) const;
   void tryStop(const std::string &handle, std::chrono::milliseconds timeout);
   void stopped(const std::string &handle, const Outcome &outcome);

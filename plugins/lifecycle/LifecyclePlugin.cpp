@@ -25,6 +25,8 @@ constexpr mos_config_key kKeys[] = {
     {"idle_timeout", "duration", "30m", "0ms..8760h",
      "How long an instance may be unused before it is stopped; 0ms: never.", MOS_KEY_LIVE, 0},
     {"max_stops", "int", "2", "1..1000", "How many idle instances are being stopped at a time.", MOS_KEY_LIVE, 0},
+    {"silent_stream", "duration", "1h", "0ms..8760h",
+     "How long an open exchange keeps an instance awake in which nothing moves.", MOS_KEY_LIVE, 0},
     {"ready_timeout", "duration", "60s", "1s..1h",
      "How long a started instance may take to give its first HTTP answer.", MOS_KEY_LIVE, 0},
     {"max_waiters", "int", "20000", "1..1000000", "How many requests may wait for instances to wake at a time.",
@@ -97,7 +99,7 @@ LifecyclePlugin::~LifecyclePlugin() {
 
 IdlePolicy::Settings LifecyclePlugin::idleSettings() const {
   return {config_.getDuration("check_interval"), config_.getDuration("idle_timeout"),
-          static_cast<std::size_t>(config_.getInt("max_stops"))};
+          static_cast<std::size_t>(config_.getInt("max_stops")), config_.getDuration("silent_stream")};
 }
 
 WakeCoordinator::Settings LifecyclePlugin::wakeSettings() const {
@@ -205,6 +207,12 @@ std::string LifecyclePlugin::describe(std::string_view handle) {
     out.addRaw("stopsInMs", "null");
   out.addRaw("activity", std::move(uses).str());
   return std::move(out).str();
+}
+
+void LifecyclePlugin::reportOpen(const mos_str *handles, std::uint32_t count) {
+  const std::int64_t now = clock_.bootMs();
+  for (std::uint32_t i = 0; i < count; ++i)
+    ledger_.noteOpen(fromAbi(handles[i]), now);
 }
 
 void LifecyclePlugin::tick() {

@@ -54,6 +54,7 @@ private:
   void forget(std::uint64_t ticket) override;
   void reportActivity(const mos_activity *items, std::uint32_t count) override;
   std::string describe(std::string_view handle) override;
+  void reportOpen(const mos_str *handles, std::uint32_t count) override;
 
   void tick();
   void flush();

@@ -9,6 +9,8 @@ namespace {
 
 /// An instance that ends again right after its start is started anew this often, then its callers hear of it.
 constexpr unsigned kMaxStarts = 3;
+/// So often an engine may start it anew by itself.
+constexpr unsigned kMostEnds = 4;
 
 Error notFound(std::string_view handle) {
   return Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "INSTANCE_NOT_FOUND");
@@ -22,6 +24,14 @@ Error stopping() {
 Error startFailure(const Error &cause) {
   if (cause.status() == Status::NotFound) return cause;
   return Error(Status::Unavailable, cause.what(), cause.reason(), cause.retryAfterMs());
+}
+
+/// Nobody can wait for an instance whose program ends again and again.
+Error endsAgain(const InstanceRecord &record, unsigned ends) {
+  std::string sentence =
+      "the instance ended " + std::to_string(ends) + (ends == 1 ? " time" : " times") + " before it answered";
+  if (!record.lastError.empty()) sentence += ": " + record.lastError;
+  return Error(Status::Unavailable, sentence, "INSTANCE_ENDS");
 }
 
 std::int64_t millis(std::int64_t nanos) {
@@ -59,7 +69,6 @@ std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view 
     // A wake may end between the look-up and the lock: by an old record it would be started once more.
     if (fetched && (tries > 3 || !knowsNewer(*fetched))) {
       if (fetched->gone()) throw notFound(handle);
-      if (remembered(*fetched, endpoint)) break;
       wake = &begin(*std::move(fetched), std::move(json));
       break;
     }
@@ -68,12 +77,6 @@ std::uint64_t WakeCoordinator::ensure(std::string_view handle, std::string_view 
     fetched = InstanceRecord::parse(json);
     lock.lock();
     wake = findOrBegin(handle);
-  }
-  if (wake != nullptr && remembered(wake->record, endpoint)) json = std::exchange(wake, nullptr)->json;
-  if (wake == nullptr) { // it answers
-    lock.unlock();
-    done.succeed(WakeAnswer{json, 0, {}}.toJson());
-    return 0;
   }
   requireRoom();
   const std::uint64_t ticket = addWaiter(*wake, handle, endpoint, deadlineNanos, done);
@@ -107,6 +110,7 @@ WakeCoordinator::Wake &WakeCoordinator::begin(InstanceRecord record, std::string
   if (record.running()) {
     wake.stage = Stage::Probing;
     wake.runningNanos = wake.askedNanos;
+    if (!record.endpoints.empty()) wake.epoch = record.endpoints.front().epoch;
   } else {
     wake.starts = 1;
     wake.startDue = true;
@@ -141,7 +145,7 @@ void WakeCoordinator::startFailed(const std::string &handle, std::uint64_t wakeI
 }
 
 void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint,
-                               std::uint64_t probeId, const Target &target) {
+                               std::uint64_t probeId) {
   Deliveries out;
   std::string json;
   WakePhases took;
@@ -154,11 +158,6 @@ void WakeCoordinator::answered(const std::string &handle, std::uint64_t wakeId, 
     const auto slot = wake.slots.find(endpoint);
     if (slot == wake.slots.end() || slot->second.probeId != probeId) return;
     slot->second.probeId = 0; // it ended by itself
-
-    Ready &ready = ready_[handle];
-    ready.rev = wake.record.rev;
-    std::erase_if(ready.targets, [&](const Target &old) { return old.name == endpoint; });
-    ready.targets.push_back(target);
 
     took = phases(wake);
     json = WakeAnswer{wake.json, 0, took}.toJson();
@@ -192,7 +191,6 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
   bool failed = false;
   {
     const std::lock_guard lock(mutex_);
-    updateReady(record);
     const auto found = wakes_.find(record.handle);
     if (found == wakes_.end() || record.rev <= found->second.record.rev) return;
     Wake &wake = found->second;
@@ -204,6 +202,7 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
       if (record.phase == InstancePhase::Starting && wake.engineNanos == 0) {
         wake.engineNanos = clock_.monotonicNanos();
       } else if (record.running()) {
+        beganAnew(wake);
         wake.stage = Stage::Probing;
         wake.runningNanos = clock_.monotonicNanos();
         if (wake.slots.empty())
@@ -212,16 +211,22 @@ void WakeCoordinator::changed(const InstanceRecord &record, std::string_view jso
           probeAll(wake);
       }
     } else if (record.running()) {
-      probeAll(wake);
+      if (beganAnew(wake) && ++wake.ends >= kMostEnds) {
+        failed = true;
+        failAll(found, endsAgain(record, wake.ends), out);
+      } else {
+        probeAll(wake);
+      }
     } else if (record.status == InstanceStatus::Failed) {
       failed = true;
       failAll(found, Error(Status::Unavailable, "the instance failed: " + record.lastError, "INSTANCE_FAILED"), out);
     } else if (record.status == InstanceStatus::Stopped || record.status == InstanceStatus::Sleeping) {
+      ++wake.ends;
       if (restart(wake)) {
         startWake = wake.id;
       } else {
         failed = true;
-        failAll(found, Error(Status::Unavailable, "the instance ends right after its start", "INSTANCE_ENDS"), out);
+        failAll(found, endsAgain(record, wake.ends), out);
       }
     }
   }
@@ -263,7 +268,6 @@ void WakeCoordinator::shutdown() {
     shutDown_ = true;
     while (!wakes_.empty())
       failAll(wakes_.begin(), stopping(), out);
-    ready_.clear();
   }
   deliver(std::move(out));
 }
@@ -278,32 +282,9 @@ std::size_t WakeCoordinator::waiters() const {
   return waiters_.size();
 }
 
-bool WakeCoordinator::remembered(const InstanceRecord &record, std::string_view endpoint) const {
-  const auto known = ready_.find(record.handle);
-  if (!record.running() || known == ready_.end()) return false;
-  return std::any_of(known->second.targets.begin(), known->second.targets.end(), [&](const Target &target) {
-    return target.name == endpoint &&
-           std::find(record.endpoints.begin(), record.endpoints.end(), target) != record.endpoints.end();
-  });
-}
-
 bool WakeCoordinator::knowsNewer(const InstanceRecord &record) const {
-  const auto ready = ready_.find(record.handle);
   const auto watched = index_.find(record.handle);
-  return (ready != ready_.end() && ready->second.rev > record.rev) || (watched && watched->rev > record.rev);
-}
-
-void WakeCoordinator::updateReady(const InstanceRecord &record) {
-  const auto known = ready_.find(record.handle);
-  if (known == ready_.end() || record.rev < known->second.rev) return;
-  known->second.rev = record.rev;
-  if (!record.running()) {
-    ready_.erase(known);
-    return;
-  }
-  std::erase_if(known->second.targets, [&](const Target &target) {
-    return std::find(record.endpoints.begin(), record.endpoints.end(), target) == record.endpoints.end();
-  });
+  return watched && watched->rev > record.rev;
 }
 
 std::uint64_t WakeCoordinator::addWaiter(Wake &wake, std::string_view handle, std::string_view endpoint,
@@ -369,8 +350,8 @@ void WakeCoordinator::probe(Wake &wake, const std::string &endpoint, Slot &slot)
   slot.probeId = ++lastId_;
   prober_.begin(slot.probeId, slot.targets,
                 [weak = weak_from_this(), handle = wake.record.handle, wakeId = wake.id, endpoint,
-                 id = slot.probeId](const Target &target) {
-                  if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id, target);
+                 id = slot.probeId](const Target &) {
+                  if (const auto self = weak.lock()) self->answered(handle, wakeId, endpoint, id);
                 });
 }
 
@@ -397,6 +378,13 @@ bool WakeCoordinator::restart(Wake &wake) {
   ++wake.starts;
   wake.engineNanos = wake.runningNanos = 0;
   return true;
+}
+
+/// Its addresses are those of another run than before: the engine has started it by itself.
+bool WakeCoordinator::beganAnew(Wake &wake) {
+  if (wake.record.endpoints.empty()) return false;
+  const std::string before = std::exchange(wake.epoch, wake.record.endpoints.front().epoch);
+  return !before.empty() && before != wake.epoch;
 }
 
 WakePhases WakeCoordinator::phases(const Wake &wake) const {

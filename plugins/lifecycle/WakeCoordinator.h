@@ -27,10 +27,11 @@ namespace matrixos::lifecycle {
 std::vector<Target> targetsOf(const InstanceRecord &record, std::string_view endpoint);
 
 /// Lets any number of callers wait for one instance to run and to answer HTTP, and starts it once for all of them.
-/// Nothing blocks: answers come through completions, deadlines through expire(), which the prober's thread calls. What
-/// the orchestrator's watch brings is all it needs to know of an instance that has to be started: the record is neither
-/// fetched nor taken from the start's answer. One that runs already is fetched by the first caller.
-/// Completions are called without any lock held. Thread-safe. Make it with std::make_shared: the orchestrator's
+/// That an instance answered before says nothing about now: who asks about one that runs has been refused by it, so it
+/// is probed anew. Nothing blocks: answers come through completions, deadlines through expire(), which the prober's
+/// thread calls. What the orchestrator's watch brings is all it needs to know of an instance that has to be started:
+/// the record is neither fetched nor taken from the start's answer. One that runs already is fetched by the first
+/// caller. Completions are called without any lock held. Thread-safe. Make it with std::make_shared: the orchestrator's
 /// answers that come after its end find nobody and are dropped.
 class WakeCoordinator : public std::enable_shared_from_this<WakeCoordinator> {
 public:
@@ -76,6 +77,8 @@ private:
     std::uint64_t id = 0;
     Stage stage = Stage::Starting;
     unsigned starts = 0;
+    unsigned ends = 0;     ///< how often it has ended since the caller asked
+    std::string epoch;     ///< of the last addresses it had
     InstanceRecord record; ///< the latest; handle, rev and status alone until the watch has brought one
     std::string json;      ///< its text
     std::int64_t askedNanos = 0;
@@ -91,11 +94,6 @@ private:
     std::int64_t deadlineNanos;
     Completion done;
   };
-  /// What is known to answer, so that later callers need not wait.
-  struct Ready {
-    std::uint64_t rev = 0;
-    std::vector<Target> targets;
-  };
   /// An answer to give once the lock is open.
   struct Delivery {
     Completion done;
@@ -106,11 +104,9 @@ private:
 
   void startEngine(const std::string &handle, std::uint64_t wakeId);
   void startFailed(const std::string &handle, std::uint64_t wakeId, const Error &cause);
-  void answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint, std::uint64_t probeId,
-                const Target &target);
+  void answered(const std::string &handle, std::uint64_t wakeId, const std::string &endpoint, std::uint64_t probeId);
 
   // All of these expect the lock.
-  bool remembered(const InstanceRecord &record, std::string_view endpoint) const;
   bool knowsNewer(const InstanceRecord &record) const;
   Wake *findOrBegin(std::string_view handle);
   Wake &begin(InstanceRecord record, std::string json);
@@ -123,8 +119,8 @@ private:
   void probe(Wake &wake, const std::string &endpoint, Slot &slot);
   void cancelProbe(Slot &slot);
   void failAll(Wakes::iterator wake, const Error &error, Deliveries &out);
-  void updateReady(const InstanceRecord &record);
   bool restart(Wake &wake);
+  static bool beganAnew(Wake &wake);
   WakePhases phases(const Wake &wake) const;
 
   static void deliver(Deliveries &&deliveries, std::string_view json = {});
@@ -142,7 +138,6 @@ private:
   Wakes wakes_;
   std::unordered_map<std::uint64_t, Waiter> waiters_;
   std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_; ///< (deadline, ticket)
-  StringMap<Ready> ready_;
 };
 
 } // namespace matrixos::lifecycle

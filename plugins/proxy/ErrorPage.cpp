@@ -14,7 +14,7 @@ std::string_view headline(int status) {
                                                           {421, "This address is not served here"},
                                                           {502, "This Matrix OS did not answer"},
                                                           {503, "This Matrix OS is not available right now"},
-                                                          {504, "This Matrix OS takes too long"}};
+                                                          {504, "This Matrix OS is taking too long to respond"}};
   const auto found = kHeadlines.find(status);
   return found == kHeadlines.end() ? http::reasonPhrase(status) : found->second;
 }

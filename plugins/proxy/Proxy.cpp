@@ -83,6 +83,9 @@ Batch Proxy::collect() {
   Batch batch;
   for (const auto &loop : loops_)
     loop->telemetry.collect(batch);
+  open_.insert(batch.open.begin(), batch.open.end());
+  std::erase_if(open_, [](const auto &cell) { return !cell->isOpen(); });
+  batch.open.assign(open_.begin(), open_.end());
   return batch;
 }
 

@@ -16,6 +16,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace matrixos::proxy {
@@ -29,6 +30,7 @@ struct ProxyOptions {
   std::vector<std::string> allowedOrigins;
   std::chrono::milliseconds wakeDeadline{90'000};
   std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
+  std::chrono::milliseconds reconnectBackoff{std::chrono::minutes(30)};
   std::size_t waitersPerInstance = 64;
   std::size_t waiters = 1024;
   std::size_t requestsPerInstance = 512;
@@ -93,7 +95,7 @@ public:
   /// [any-thread]
   std::size_t connections() const noexcept { return server_->connections(); }
   std::size_t waiting() const { return shared_.gate->waiting(); }
-  /// [any-thread] Everything that was counted since the last call.
+  /// Everything that was counted since the last call. One call at a time.
   Batch collect();
 
   std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
@@ -104,6 +106,7 @@ private:
   Shared shared_;
   std::unique_ptr<http::Server> server_;
   std::vector<std::unique_ptr<LoopState>> loops_;
+  std::unordered_set<std::shared_ptr<ActivityCell>> open_; // those with exchanges under way; of collect() alone
 };
 
 } // namespace matrixos::proxy

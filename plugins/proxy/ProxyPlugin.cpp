@@ -76,6 +76,10 @@ constexpr mos_config_key kKeys[] = {
     {"wake_deadline", "duration", "90s", "1s..10m", "Longest wait for an instance to start: 504.", MOS_KEY_LIVE, 0},
     {"waiting_page_after", "duration", "1s", "0ms..10m",
      "A browser that opens a page waits that long, then sees how the start goes.", MOS_KEY_LIVE, 0},
+    {"reconnect_backoff", "duration", "30m", "0ms..24h",
+     "How long an event stream that opens again by itself does not wake an instance after it was stopped; 0ms: it "
+     "does.",
+     MOS_KEY_LIVE, 0},
     {"wake_waiters", "int", "64", "1..10000", "Requests that may wait for one instance: 503 above it.", MOS_KEY_LIVE,
      0},
     {"wake_waiters_total", "int", "1024", "1..100000", "Requests that may wait for all instances: 503 above it.",
@@ -126,6 +130,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.allowedOrigins = config_.getList("allowed_origins");
   out.wakeDeadline = config_.getDuration("wake_deadline");
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
+  out.reconnectBackoff = config_.getDuration("reconnect_backoff");
   out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));
   out.waiters = toSize(config_.getInt("wake_waiters_total"));
   out.requestsPerInstance = toSize(config_.getInt("instance_requests"));

@@ -3,6 +3,7 @@
 #include "ErrorPage.h"
 #include "WaitingPage.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/text/time.hpp>
 #include <matrixos/wake_answer.hpp>
 
@@ -21,6 +22,8 @@ constexpr int kRestartSeconds = 2;
 constexpr int kReload = 1;    // seconds between two looks at a start
 constexpr int kComeAgain = 5; // seconds, for whom there is no place
 constexpr std::int64_t kMostAdvice = 300;
+/// An instance that answers whoever looks and refuses who then comes cannot be reached, whatever it says.
+constexpr unsigned kMostAsked = 8;
 
 /// "queue;dur=1, engine;dur=230, ready;dur=40" from the phases of a wake.
 std::string timingOf(const WakePhases &phases) {
@@ -32,6 +35,15 @@ std::string timingOf(const WakePhases &phases) {
 int adviceOf(const WakeResult &result) {
   if (result.retryAfterMs <= 0) return kComeAgain;
   return static_cast<int>(std::min((result.retryAfterMs + 999) / 1000, kMostAdvice));
+}
+
+/// What an EventSource asks for (HTML Standard §9.2), and nobody who goes to a page.
+bool isEventStream(const http::RequestHead &head) {
+  if (head.method != "GET" || http::isNavigation(head)) return false;
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
+    return http::sameText(field.name, "Last-Event-ID") ||
+           (field.id == http::Name::Accept && http::sameText(field.value.substr(0, 17), "text/event-stream"));
+  });
 }
 
 } // namespace
@@ -66,7 +78,8 @@ ProxySession::~ProxySession() {
 
 void ProxySession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
-  askedToWake_ = eventStream_ = false;
+  hungUp_ = eventStream_ = false;
+  asked_ = 0;
   route_.reset();
   serverTiming_.clear();
   decision_ = shared_.router.route(head);
@@ -132,30 +145,58 @@ void ProxySession::noteReady(bool ready) const noexcept {
 
 void ProxySession::toInstance(http::ClientExchange &exchange) {
   if (!takePlace(exchange.request())) return tellToComeAgain(exchange, "this instance has too much to do right now", 1);
+  const bool runs = route_->running() && upstream();
+  looks_ = decision_.target == kWaitingPath;
+  if (!runs && leaveAsleep(exchange)) return;
   loop_.telemetry.used(route_->activity, 1);
-  if (route_->running() && upstream() && isReady()) return forwardTo(exchange, upstream());
+  if (runs && isReady()) return looks_ ? sayAwake(exchange) : forwardTo(exchange, upstream());
   wake(exchange);
 }
 
 // ------------------------------------------------------------------------------------------------------------ wake
 
+/// An event stream that was cut by the stop opens again by itself, whether or not somebody looks at its page: that is
+/// no reason to start the instance again. True when the request was answered so.
+bool ProxySession::leaveAsleep(http::ClientExchange &exchange) {
+  const ActivityCell &cell = *route_->activity;
+  const auto since = std::chrono::nanoseconds{monotonicNanos() - cell.stoppedNanos.load(std::memory_order_relaxed)};
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(options().reconnectBackoff - since).count();
+  // Once somebody else has woken it, everybody may wait.
+  const bool asleep = route_->status == InstanceStatus::Stopped && route_->phase != InstancePhase::Starting;
+  if (left <= 0 || !asleep || cell.waiters.load() != 0 || !isEventStream(exchange.request())) return false;
+  tellToComeAgain(exchange,
+                  "this instance was stopped, and an event stream that opens again by itself does not wake it; "
+                  "opening its page does",
+                  static_cast<int>(left));
+  return true;
+}
+
 void ProxySession::wake(http::ClientExchange &exchange) {
   if (shared_.waker == nullptr) return fail(exchange, 503, "this instance is not running", 30);
   if (exchange.loop().draining()) return failStopping(exchange);
   if (route_->status == InstanceStatus::Deleting) return fail(exchange, 404, "there is no such handle");
+  if (showsProgress(exchange)) {
+    if (const auto failure = shared_.gate->takeFailure(decision_.handle)) return woken(exchange, *failure);
+  }
   const WakeGate::Entry entry = shared_.gate->enter(decision_.handle);
   if (entry != WakeGate::Entry::Entered) return turnAway(exchange, entry);
-  askedToWake_ = waiting_ = true;
-  loop_.telemetry.woke();
-  const std::chrono::milliseconds deadline = options().wakeDeadline;
+  leaveThrottle();
+  waiting_ = true;
+  const auto now = std::chrono::steady_clock::now();
+  if (asked_++ == 0) {
+    loop_.telemetry.woke();
+    waitEnds_ = now + options().wakeDeadline;
+  }
+  // Its time runs on when it waits again.
+  const auto deadline =
+      std::max(std::chrono::milliseconds{1}, std::chrono::duration_cast<std::chrono::milliseconds>(waitEnds_ - now));
   const std::chrono::milliseconds pageAfter = options().waitingPageAfter;
-  waitEnds_ = std::chrono::steady_clock::now() + deadline;
-  pageDue_ = pageAfter < deadline && http::isNavigation(exchange.request());
+  pageDue_ = pageAfter < deadline && showsProgress(exchange);
   const std::uint64_t held = exchange.hold(pageDue_ ? pageAfter : deadline);
   claim_ = std::make_shared<WakeClaim>(shared_.gate, route_->activity);
   const std::weak_ptr<http::Loop> weak = exchange.loop().weak_from_this();
   auto done = [weak, held, claim = claim_, this](const WakeResult &result) {
-    if (claim->finish()) return claim->leave();
+    if (claim->finish()) return claim->leaveBehind(result);
     // `this` lives as long as the held exchange does.
     if (const auto loop = weak.lock())
       loop->resume(held, [this, result](http::ClientExchange &e) { woken(e, result); });
@@ -166,7 +207,7 @@ void ProxySession::wake(http::ClientExchange &exchange) {
 
 /// Nobody else can wait now. A browser comes again by itself.
 void ProxySession::turnAway(http::ClientExchange &exchange, WakeGate::Entry full) {
-  if (http::isNavigation(exchange.request())) return showProgress(exchange, kComeAgain);
+  if (showsProgress(exchange)) return showProgress(exchange, kComeAgain);
   const bool one = full == WakeGate::Entry::InstanceFull;
   tellToComeAgain(exchange,
                   one ? "too many requests wait for this instance to start"
@@ -187,9 +228,10 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
   case Status::ResourceExhausted:
     return turnAway(exchange, WakeGate::Entry::HouseFull);
   default:
-    return tellToComeAgain(
-        exchange, "the instance could not be started" + (result.reason.empty() ? "" : " (" + result.reason + ")"),
-        adviceOf(result));
+    return tellToComeAgain(exchange,
+                           "the instance could not be started" + (result.ended.empty() ? "" : ": " + result.ended) +
+                               (result.reason.empty() ? "" : " (" + result.reason + ")"),
+                           adviceOf(result));
   }
   try {
     const WakeAnswer answer = WakeAnswer::read(result.json);
@@ -205,9 +247,22 @@ void ProxySession::woken(http::ClientExchange &exchange, const WakeResult &resul
     return fail(exchange, 502, "the instance was started, but where it listens is not known");
   }
   if (!route_) return fail(exchange, 404, "there is no such handle");
-  if (!upstream()) return fail(exchange, 502, "the instance runs, but does not listen");
+  // It has been stopped, or has moved, since it answered.
+  if (!upstream()) return waitAgain(exchange, 502, "the instance runs, but does not listen");
   noteReady(true);
-  enterThrottle(exchange);
+  looks_ ? sayAwake(exchange) : enterThrottle(exchange);
+}
+
+/// A browser that goes to a page, or the page that it got and that looks how the start goes.
+bool ProxySession::showsProgress(http::ClientExchange &exchange) const {
+  return looks_ || http::isNavigation(exchange.request());
+}
+
+void ProxySession::sayAwake(http::ClientExchange &exchange) {
+  http::LocalResponse response;
+  response.status = 204;
+  response.fields = {{"Cache-Control", "no-store"}, {"X-Request-Id", client_.requestId}};
+  exchange.respond(std::move(response));
 }
 
 void ProxySession::enterThrottle(http::ClientExchange &exchange) {
@@ -224,8 +279,15 @@ void ProxySession::enterThrottle(http::ClientExchange &exchange) {
 void ProxySession::goIn(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
-  if (!route_->running() || !upstream()) return fail(exchange, 503, "this instance was stopped", 1);
+  if (!route_->running() || !upstream()) return waitAgain(exchange, 503, "this instance was stopped");
   forwardTo(exchange, upstream());
+}
+
+/// Nothing of the request has been sent, or nothing that may not be sent twice. Whoever starts the instance also knows
+/// when it is ready; the answer is for who cannot wait any more.
+void ProxySession::waitAgain(http::ClientExchange &exchange, int status, std::string_view sentence) {
+  if (shared_.waker == nullptr || asked_ >= kMostAsked) return fail(exchange, status, sentence, status == 503 ? 1 : 0);
+  wake(exchange);
 }
 
 void ProxySession::leaveThrottle() noexcept {
@@ -254,7 +316,8 @@ void ProxySession::showProgress(http::ClientExchange &exchange, int reloadSecond
     wakeTicket_ = 0;
   }
   stopWaiting();
-  http::LocalResponse page = waitingPage(decision_.handle, progress, reloadSeconds);
+  http::LocalResponse page =
+      waitingPage(decision_.handle, decision_.byPath ? "/proxy/" + decision_.handle : "", progress, reloadSeconds);
   page.fields.emplace_back("X-Request-Id", client_.requestId);
   exchange.respond(std::move(page));
 }
@@ -283,7 +346,8 @@ void ProxySession::failStopping(http::ClientExchange &exchange) {
 // --------------------------------------------------------------------------------------------------------- forward
 
 void ProxySession::forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
-  exchange.forward(upstream, maxBody());
+  const bool tenantBody = route_ && exchange.request().body.kind != http::BodyKind::None;
+  exchange.forward(upstream, maxBody(), tenantBody ? this : nullptr);
 }
 
 bool ProxySession::isCurrent(http::ClientExchange &, const http::Upstream &to) {
@@ -297,8 +361,7 @@ void ProxySession::followRoute(http::ClientExchange &exchange) {
   route_ = loop_.routes.find(decision_.handle);
   if (!route_) return fail(exchange, 404, "there is no such handle");
   if (route_->running() && upstream()) return forwardTo(exchange, upstream());
-  if (askedToWake_) return fail(exchange, 503, "this instance was stopped", 1);
-  wake(exchange);
+  asked_ == 0 ? wake(exchange) : waitAgain(exchange, 503, "this instance was stopped");
 }
 
 void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::ForwardFailure failure) {
@@ -308,15 +371,15 @@ void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::Forward
   switch (failure) {
   case http::ForwardFailure::Unreachable:
   case http::ForwardFailure::ConnectTimeout:
-    // It may run without listening yet: whoever starts it also knows when it is ready.
-    if (!api && !askedToWake_ && shared_.waker != nullptr) return wake(exchange);
+    // It may run without listening yet, or be about to run again.
+    if (!api) return waitAgain(exchange, 502, "the instance cannot be reached");
     break;
   case http::ForwardFailure::ClosedEarly:
     // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
     // only where sending twice is.
-    if (!api && !askedToWake_ && shared_.waker != nullptr && http::isIdempotent(head.method) &&
+    if (!api && !std::exchange(hungUp_, true) && http::isIdempotent(head.method) &&
         head.body.kind == http::BodyKind::None) {
-      return wake(exchange);
+      return waitAgain(exchange, 502, "the instance cannot be reached");
     }
     break;
   case http::ForwardFailure::Timeout:
@@ -371,7 +434,8 @@ void ProxySession::tellToComeAgain(http::ClientExchange &exchange, std::string s
 // ----------------------------------------------------------------------------------------------- use, log, metrics
 
 void ProxySession::onResponseBytes(http::ClientExchange &, std::size_t) {
-  if (eventStream_ && route_) loop_.telemetry.used(route_->activity, 1);
+  if (!route_) return;
+  eventStream_ ? loop_.telemetry.used(route_->activity, 1) : loop_.telemetry.moved(route_->activity);
 }
 
 void ProxySession::onFrames(http::ClientExchange &, std::uint64_t frames) {
@@ -421,7 +485,7 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
   record.requestId = client_.requestId;
   record.outcome = outcome;
   record.upgraded = summary.upgraded;
-  record.woken = askedToWake_;
+  record.woken = asked_ != 0;
   record.reason = summary.reason;
   loop_.telemetry.log(std::move(record));
 }

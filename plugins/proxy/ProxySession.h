@@ -12,7 +12,7 @@
 namespace matrixos::proxy {
 
 /// Each stage either answers, or hands on to the next, at once or later. One loop's thread.
-class ProxySession final : public http::Session {
+class ProxySession final : public http::Session, private http::BodyObserver {
 public:
   ProxySession(Shared &shared, LoopState &loop, const Address &peer)
       : shared_(shared), loop_(loop), peer_(loop.settings->headers.peer(peer)), generation_(loop.settings->generation) {
@@ -31,6 +31,7 @@ public:
     if (loop_.telemetry.logs()) noteRequest(exchange.request());
   }
   void onResponseBytes(http::ClientExchange &exchange, std::size_t bytes) override;
+  void onRequestPayload(std::string_view) override { loop_.telemetry.moved(route_->activity); }
   void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
   void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
   void onRefused(int status, const char *reason) override;
@@ -40,6 +41,7 @@ private:
   void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
+  bool leaveAsleep(http::ClientExchange &exchange);
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
   void wake(http::ClientExchange &exchange);
@@ -49,11 +51,14 @@ private:
   void leaveThrottle() noexcept;
   void forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream);
   void followRoute(http::ClientExchange &exchange);
+  void waitAgain(http::ClientExchange &exchange, int status, std::string_view sentence);
   void fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter = 0);
   void failStopping(http::ClientExchange &exchange);
   void tellToComeAgain(http::ClientExchange &exchange, std::string sentence, int seconds);
   void turnAway(http::ClientExchange &exchange, WakeGate::Entry full);
+  bool showsProgress(http::ClientExchange &exchange) const;
   void showProgress(http::ClientExchange &exchange, int reloadSeconds);
+  void sayAwake(http::ClientExchange &exchange);
   void stopWaiting() noexcept;
   void noteRequest(const http::RequestHead &head);
   void logRequest(const RequestOutcome &outcome, const http::Summary &summary);
@@ -82,7 +87,9 @@ private:
   std::chrono::steady_clock::time_point waitEnds_;
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait
-  bool askedToWake_ = false;
+  bool looks_ = false;   // only how the start goes
+  bool hungUp_ = false;  // it was sent, and the connection ended without an answer
+  unsigned asked_ = 0;   // how often to be woken
   bool eventStream_ = false;
 };
 

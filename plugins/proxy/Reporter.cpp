@@ -87,7 +87,15 @@ void Reporter::writeMetrics(const Batch &batch, const Proxy &proxy) const {
 }
 
 void Reporter::reportActivity(const Batch &batch) const {
-  if (!lifecycle_ || batch.activity.empty()) return;
+  if (!lifecycle_) return;
+  if (!batch.open.empty()) {
+    std::vector<mos_str> handles;
+    handles.reserve(batch.open.size());
+    for (const auto &cell : batch.open)
+      handles.push_back(toAbi(cell->handle));
+    lifecycle_->reportOpen(handles.data(), static_cast<std::uint32_t>(handles.size()));
+  }
+  if (batch.activity.empty()) return;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   const std::int64_t atMs = static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;

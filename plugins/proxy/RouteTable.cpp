@@ -1,5 +1,6 @@
 #include "RouteTable.h"
 
+#include <matrixos/call.hpp>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -116,6 +117,8 @@ std::shared_ptr<const InstanceRoute> RouteTable::makeRoute(const InstanceRecord 
     route->lastShell = before->lastShell;
     route->lastGateway = before->lastGateway;
   }
+  // Somebody wanted it stopped; one that ends by itself does not pass through this phase.
+  if (record.phase == InstancePhase::Stopping) route->activity->stoppedNanos.store(monotonicNanos());
   if (!route->running()) return route;
   // While it did not run somebody else may have had its address.
   const bool ran = before != nullptr && before->running();
@@ -142,6 +145,8 @@ std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRec
     made->candidates.push_back(old != nullptr ? *old
                                               : http::Upstream::Candidate{*address, lastKey_.fetch_add(1) + 1,
                                                                           std::make_shared<http::Retirement>()});
+    // Behind a published port an engine's proxy takes what it cannot pass on.
+    made->candidates.back().decides = endpoint.scope == "bridge";
     made->owners.push_back(owner);
   }
   if (made->candidates.empty()) return nullptr;

@@ -25,16 +25,19 @@ namespace matrixos::proxy {
 struct ActivityCell {
   explicit ActivityCell(std::string name) : handle(std::move(name)) {}
   const std::string handle;
-  std::atomic<std::uint64_t> count{0};    ///< uses since they were last collected
-  std::atomic<std::size_t> requests{0};   ///< in flight, those that wait included
-  std::atomic<std::size_t> webSockets{0}; ///< open, or being opened
-  std::atomic<std::size_t> waiters{0};    ///< requests that wait until it is ready
+  std::atomic<std::uint64_t> count{0};                   ///< uses since they were last collected
+  std::atomic<std::size_t> requests{0};                  ///< in flight, those that wait included
+  std::atomic<std::size_t> webSockets{0};                ///< open, or being opened
+  std::atomic<std::size_t> waiters{0};                   ///< requests that wait until it is ready
+  std::atomic<std::int64_t> stoppedNanos{INT64_MIN / 2}; ///< CLOCK_MONOTONIC, when a stop of it was last asked for
   /// Key of the upstream that has answered as the shell, or the gateway, and not failed since.
   std::atomic<std::uint64_t> shellReady{0};
   std::atomic<std::uint64_t> gatewayReady{0};
 
   StartupThrottle throttle;
 
+  /// Some exchange with it is under way, or waits.
+  bool isOpen() const noexcept { return requests.load() != 0 || webSockets.load() != 0; }
   std::atomic<std::uint64_t> &ready(bool gateway) noexcept { return gateway ? gatewayReady : shellReady; }
 };
 

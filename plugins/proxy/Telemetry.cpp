@@ -66,6 +66,7 @@ void LoopTelemetry::collect(Batch &out) {
   for (const auto &cell : active) {
     const std::uint64_t count = cell->count.exchange(0, std::memory_order_relaxed);
     if (count != 0) out.activity.emplace_back(cell->handle, count);
+    if (cell->isOpen()) out.open.push_back(cell);
   }
 }
 

@@ -64,6 +64,7 @@ struct Batch {
   std::vector<AccessLogLine> access;
   std::uint64_t accessDropped = 0;
   std::vector<std::pair<std::string, std::uint64_t>> activity; ///< handle, uses
+  std::vector<std::shared_ptr<ActivityCell>> open;             ///< instances that have exchanges under way
 };
 
 /// The part of one loop. A loop writes, the collector takes; the lock is held for a few instructions.
@@ -78,7 +79,11 @@ public:
   void log(AccessLogLine record);
   void woke();
   void used(const std::shared_ptr<ActivityCell> &cell, std::uint64_t count);
-  /// Adds what has come together to `out` and forgets it.
+  /// Payload passed by: one use, however much it was since the last collection.
+  void moved(const std::shared_ptr<ActivityCell> &cell) {
+    if (cell->count.load(std::memory_order_relaxed) == 0) used(cell, 1);
+  }
+  /// Adds what has come together to `out` and forgets it. Of what is open it knows those that were used.
   void collect(Batch &out);
 
 private:

@@ -17,7 +17,13 @@ struct WakeProgress {
   std::chrono::milliseconds since{}; ///< it was asked for
 };
 
-/// 503 with Retry-After and a page that asks again by itself after that time, with nothing in it but HTML and CSS.
-http::LocalResponse waitingPage(std::string_view handle, const WakeProgress &progress, int reloadSeconds);
+/// Where the page looks how the start goes: 503 and the page as it would be now, 204 once the instance answers. Never
+/// passed on to an instance.
+inline constexpr std::string_view kWaitingPath = "/.matrixos/waiting";
+
+/// 503 with Retry-After and a page that opens the instance by itself. Its script looks at `base` + kWaitingPath and
+/// shows what has changed; without scripts it loads itself again after that time.
+http::LocalResponse waitingPage(std::string_view handle, std::string_view base, const WakeProgress &progress,
+                                int reloadSeconds);
 
 } // namespace matrixos::proxy

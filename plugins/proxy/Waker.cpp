@@ -4,6 +4,13 @@
 
 namespace matrixos::proxy {
 
+namespace {
+
+/// A page that waits asks every second or every five.
+constexpr std::chrono::seconds kNews{10};
+
+} // namespace
+
 void WakeGate::limit(std::size_t perHandle, std::size_t total) noexcept {
   const std::lock_guard lock(mutex_);
   perHandle_ = perHandle;
@@ -52,6 +59,23 @@ bool WakeGate::leaveBehind(const std::string &handle, std::uint64_t ticket) noex
   if (ticket == 0 || found == byHandle_.end() || found->second.leftBehind != 0) return false;
   found->second.leftBehind = ticket;
   return true;
+}
+
+void WakeGate::noteFailure(const std::string &handle, const WakeResult &failure) {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  std::erase_if(failures_, [&](const auto &old) { return now - old.second.second > kNews; });
+  failures_.insert_or_assign(handle, std::pair(failure, now));
+}
+
+std::optional<WakeResult> WakeGate::takeFailure(const std::string &handle) {
+  const std::lock_guard lock(mutex_);
+  const auto found = failures_.find(handle);
+  if (found == failures_.end()) return std::nullopt;
+  auto [failure, at] = std::move(found->second);
+  failures_.erase(found);
+  if (Clock::now() - at > kNews) return std::nullopt;
+  return std::move(failure);
 }
 
 std::vector<std::uint64_t> WakeGate::leftBehind() const {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,6 +26,7 @@ struct WakeResult {
   std::string json;              ///< on success: {"instance", "phases"}, see abi/lifecycle.h
   std::string reason{};          ///< on failure: UPPER_SNAKE_CASE or empty; fit for those outside
   std::int64_t retryAfterMs = 0; ///< on failure: 0 without advice
+  std::string ended{};           ///< on failure: how its program ended, in words fit for those outside; or empty
 };
 
 /// Starts instances. Thread-safe.
@@ -65,6 +67,10 @@ public:
   /// A waiting request leaves, but its wake goes on: true for the first one of the handle, whose ticket is noted and
   /// whose place stays taken until leave().
   bool leaveBehind(const std::string &handle, std::uint64_t ticket) noexcept;
+  /// How a wake failed after all who waited had been left behind. Nobody would ever hear of it.
+  void noteFailure(const std::string &handle, const WakeResult &failure);
+  /// Gives the next one who asks what was noted a moment ago, once.
+  std::optional<WakeResult> takeFailure(const std::string &handle);
   /// The noted tickets, to be forgotten at the end.
   std::vector<std::uint64_t> leftBehind() const;
 
@@ -82,6 +88,7 @@ private:
   std::size_t all_ = 0;
   std::uint64_t lastOrder_ = 0;
   std::unordered_map<std::string, Wake> byHandle_;
+  std::unordered_map<std::string, std::pair<WakeResult, Clock::time_point>> failures_;
 };
 
 /// A place that was entered, and what a held request and the one who answers it, on another thread, have to agree on:
@@ -97,6 +104,11 @@ public:
   void leave() noexcept {
     cell_->waiters.fetch_sub(1, std::memory_order_relaxed);
     gate_->leave(cell_->handle);
+  }
+  /// The same after abandon() and finish(); who asks next hears of a failure.
+  void leaveBehind(const WakeResult &result) {
+    if (result.status != Status::Ok && result.status != Status::Cancelled) gate_->noteFailure(cell_->handle, result);
+    leave();
   }
   /// The request ends, the wake goes on. False: it has ended already.
   bool abandon() noexcept { return state_.exchange(State::Abandoned) == State::Held; }

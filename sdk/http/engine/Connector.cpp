@@ -4,6 +4,7 @@
 #include "Forward.h"
 #include "Loop.h"
 
+#include <cerrno>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -95,7 +96,12 @@ void Connector::onName(HostName::Answer answer) {
 
 void Connector::onWritable() {
   client_.shielded([this] {
-    if (socket_->finishConnect() != 0) return failThis(ForwardFailure::Unreachable, "");
+    const int error = socket_->finishConnect();
+    if (error == ECONNREFUSED && candidate().decides) {
+      cancel();
+      return forward_.onConnectFailed(ForwardFailure::Unreachable, "");
+    }
+    if (error != 0) return failThis(ForwardFailure::Unreachable, "");
     if (!candidate().tls) return connected();
     socket_->startTls(candidate().tls);
     shakeHands();

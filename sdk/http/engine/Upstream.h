@@ -39,6 +39,9 @@ struct Upstream {
     std::shared_ptr<TlsPeer> tls{};
     /// Where to connect to, in place of `address`; all its addresses are tried.
     std::shared_ptr<HostName> host{};
+    /// Nobody listens at the later candidates either when this one refuses: they are other ways to it, and what stands
+    /// in between might take a request that it cannot pass on.
+    bool decides = false;
   };
   std::vector<Candidate> candidates; ///< best first
   bool reuse = true;                 ///< false: "Connection: close" after each request

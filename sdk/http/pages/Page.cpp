@@ -8,8 +8,8 @@ namespace {
 
 /// Of all pages. A list is drawn as steps: class "done", class "now", and those to come.
 constexpr std::string_view kStylesheet = R"css(
-:root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--mark:#b94d26}
-@media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--mark:#e8794f}}
+:root{color-scheme:light dark;--back:#f6f5f2;--card:#fff;--text:#1c1b1a;--soft:#6b6862;--line:#e2dfd8;--step:#8f8a82;--mark:#b94d26}
+@media(prefers-color-scheme:dark){:root{--back:#161514;--card:#201f1d;--text:#eeebe5;--soft:#9d988f;--line:#35322e;--step:#7d7871;--mark:#e8794f}}
 *,*::before,*::after{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--back);color:var(--text);
 font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -22,8 +22,8 @@ footer{margin-top:1.75rem;padding-top:1.25rem;border-top:1px solid var(--line);f
 ol{margin:1.75rem 0 0;padding:0;list-style:none}
 li{position:relative;padding:0 0 1.25rem 2.25rem;color:var(--soft)}
 li:last-child{padding-bottom:0}
-li::before{content:"";position:absolute;left:0;top:.125rem;width:1.25rem;height:1.25rem;border:2px solid var(--line);border-radius:50%}
-li:not(:last-child)::after{content:"";position:absolute;left:.5625rem;top:1.625rem;bottom:.125rem;width:2px;background:var(--line)}
+li::before{content:"";position:absolute;left:0;top:.125rem;width:1.25rem;height:1.25rem;border:2px solid var(--step);border-radius:50%}
+li:not(:last-child)::after{content:"";position:absolute;left:.5625rem;top:1.625rem;bottom:.125rem;width:2px;background:var(--step)}
 .done::before{background:var(--mark);border-color:var(--mark)}
 .done:not(:last-child)::after{background:var(--mark)}
 .now{color:var(--text);font-weight:600}

@@ -30,6 +30,7 @@ public:
   virtual void forget(std::uint64_t ticket) = 0;
   virtual void reportActivity(const mos_activity *items, std::uint32_t count) = 0;
   virtual std::string describe(std::string_view handle) = 0;
+  virtual void reportOpen(const mos_str *, std::uint32_t) {}
 
 private:
   static Lifecycle &of(void *self) noexcept { return *static_cast<Lifecycle *>(self); }
@@ -52,6 +53,9 @@ private:
     };
     table_.describe = [](void *self, mos_str handle, mos_buf *out, mos_error *e) {
       return guarded(e, [&] { giveBuffer(out, of(self).describe(fromAbi(handle))); });
+    };
+    table_.report_open = [](void *self, const mos_str *handles, std::uint32_t count, mos_error *e) {
+      return guarded(e, [&] { of(self).reportOpen(handles, count); });
     };
   }
 
@@ -82,6 +86,14 @@ public:
     Buffer out;
     check([&](mos_error *e) { return t_->describe(t_->self, toAbi(handle), out.out(), e); });
     return out.str();
+  }
+  /// A provider of minor 0 is not told.
+  void reportOpen(const mos_str *handles, std::uint32_t count) const {
+    if (!MOS_HAS(t_, mos_lifecycle_v1, report_open)) return;
+    check([&](mos_error *e) {
+      const mos_status status = t_->report_open(t_->self, handles, count, e);
+      return status == MOS_UNIMPLEMENTED ? MOS_OK : status;
+    });
   }
 
 private:

@@ -26,15 +26,23 @@ bool browserIsHere() {
 
 } // namespace
 
-TEST_CASE("the waiting page ends in the instance's own page by itself, without JavaScript") {
+TEST_CASE("the waiting page ends in the instance's own page by itself, with and without JavaScript") {
   if (!browserIsHere()) return;
+  std::string javascript; // a content setting: allowed, blocked
+  SUBCASE("with") {
+    javascript = "1";
+  }
+  SUBCASE("without") {
+    javascript = "2";
+  }
   EchoInstance instance(false);
   EdgePlatform platform({{"fixed-instances.sleeping", "alice:" + std::to_string(instance.port())},
                          {"proxy.waiting_page_after", "100ms"}});
   const TempDir profile;
   const auto dom = profile / "dom";
   std::filesystem::create_directories(profile / "data/Default");
-  writeFile(profile / "data/Default/Preferences", R"({"profile":{"default_content_setting_values":{"javascript":2}}})");
+  writeFile(profile / "data/Default/Preferences",
+            R"({"profile":{"default_content_setting_values":{"javascript":)" + javascript + "}}}");
   // Prints what it shows once nothing more happens: its time stands still while it waits for an answer.
   Process browser({kBrowser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
                    "--user-data-dir=" + (profile / "data").string(), "--virtual-time-budget=10000", "--dump-dom",

@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <csignal>
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -229,5 +232,36 @@ TEST_CASE("many visitors of a sleeping instance start it once" * doctest::skip(!
   for (const int status : statuses)
     CHECK(status == 200);
   CHECK(member(daemon.web(handle + ".localhost", "/api/info").body, "bootCount") == "2");
+  CHECK(daemon.api("DELETE", "/containers/" + handle).status == 200);
+}
+
+TEST_CASE("visitors wait while the engine restarts an instance, or starts it again after it was killed" *
+          doctest::skip(!engineAnswers())) {
+  DaemonProcess daemon;
+  daemon.start();
+  const std::string handle = uniqueHandle("again");
+  REQUIRE(daemon.api("POST", "/containers/provision", provisionBody(handle)).status == 201);
+  const auto visit = [&] {
+    return request(daemon.proxyPort(), "PUT", "/api/file", {{"Host", handle + ".localhost"}}, "x").status;
+  };
+  REQUIRE(eventually([&] { return visit() / 100 == 2; }));
+  const auto restarted = [&](const std::function<void()> &end) {
+    const std::string before = inspect(handle, "{{.State.StartedAt}}");
+    std::atomic<bool> done{false};
+    std::thread engine([&] {
+      end();
+      eventually([&] { return inspect(handle, "{{.State.Running}} {{.State.StartedAt}}") > "true " + before; });
+      done = true;
+    });
+    // A request that is in the program's hands when it ends is lost: it may not be sent twice. None is refused.
+    std::size_t lost = 0;
+    while (!done)
+      lost += visit() / 100 == 2 ? 0 : 1;
+    engine.join();
+    CHECK(lost <= 1);
+    CHECK(visit() / 100 == 2);
+  };
+  restarted([&] { docker({"restart", "-t", "1", "matrixos-" + handle}); });
+  restarted([&] { ::kill(std::stoi(inspect(handle, "{{.State.Pid}}")), SIGKILL); });
   CHECK(daemon.api("DELETE", "/containers/" + handle).status == 200);
 }

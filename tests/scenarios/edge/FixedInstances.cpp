@@ -1,6 +1,6 @@
 /// An orchestrator without an engine: its instances are named in the configuration, and starting one takes a fixed
-/// time; PUT /fixed-instances/:handle lets a test stop, restart and move them. For scenarios and benchmarks of the
-/// proxy.
+/// time; they can be stopped, and PUT /fixed-instances/:handle lets a test stop, restart and move them. For scenarios
+/// and benchmarks of the proxy.
 #include <matrixos/orchestrator.hpp>
 #include <matrixos/plugin.hpp>
 
@@ -31,6 +31,7 @@ struct Instance {
   bool held = false; ///< a start waits until the instance is said to run
   std::uint64_t rev = 1;
   std::uint64_t epoch = 1;
+  std::uint64_t uses = 1; ///< the activity sequence
   std::vector<Completion> starts{};
 };
 
@@ -63,7 +64,15 @@ public:
   }
 
   void provision(const Call &, std::string_view, std::string_view, Completion &) override { refuse(); }
-  void stop(const Call &, std::string_view, std::uint64_t, std::string_view, Completion &) override { refuse(); }
+  void stop(const Call &, std::string_view handle, std::uint64_t ifActivitySeq, std::string_view,
+            Completion &done) override {
+    const std::string name(handle);
+    std::unique_lock lock(mutex_);
+    if (find(handle).uses != ifActivitySeq) throw Error(Status::Aborted, "it has been used", "ACTIVE");
+    become(std::move(lock), name, "stopping");
+    become(std::unique_lock(mutex_), name, "stopped");
+    done.succeed(get(handle));
+  }
   void destroy(const Call &, std::string_view, Completion &) override { refuse(); }
   void start(const Call &, std::string_view handle, Completion &done) override {
     const std::lock_guard lock(mutex_);
@@ -96,9 +105,12 @@ public:
     watchers_.erase(watch);
   }
   void recordActivity(const mos_activity *items, std::uint32_t count) override {
-    for (std::uint32_t i = 0; i < count; ++i)
-      log_.debug("used",
-                 {{"handle", std::string(fromAbi(items[i].handle))}, {"count", std::to_string(items[i].count)}});
+    const std::lock_guard lock(mutex_);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::string handle(fromAbi(items[i].handle));
+      if (const auto found = instances_.find(handle); found != instances_.end()) ++found->second.uses;
+      log_.debug("used", {{"handle", handle}, {"count", std::to_string(items[i].count)}});
+    }
   }
 
 private:
@@ -177,12 +189,13 @@ private:
       endpoints.append(R"({"name":")").append(name).append(R"(","address":"127.0.0.1","port":)").append(port);
       endpoints.append(R"(,"scope":"host","epoch":")" + std::to_string(instance.epoch) + R"("})");
     }
-    const std::string &status = instance.status;
+    const std::string &phase = instance.status;
+    const std::string status = phase == "stopping" ? "stopped" : phase;
     return R"({"id":"01J00000000000000)" + std::string(handle) + R"(","handle":")" + std::string(handle) +
            R"(","clerkUserId":"user","status":")" + status + R"(","rev":)" + std::to_string(instance.rev) +
-           R"(,"createdAt":"2026-01-01T00:00:00.000Z","lastActive":"2026-01-01T00:00:00.000Z","phase":")" + status +
-           R"(","desired":")" + status + R"(","activitySeq":1,"endpoints":[)" + (status == "running" ? endpoints : "") +
-           "]}";
+           R"(,"createdAt":"2026-01-01T00:00:00.000Z","lastActive":"2026-01-01T00:00:00.000Z","phase":")" + phase +
+           R"(","desired":")" + status + R"(","activitySeq":)" + std::to_string(instance.uses) + R"(,"endpoints":[)" +
+           (status == "running" ? endpoints : "") + "]}";
   }
 
   Config config_;

@@ -20,8 +20,8 @@ TEST_CASE("uses are summed up until they are taken") {
   CHECK(alice.atMs == 1000);
   CHECK(alice.count == 3);
   CHECK(ledger.take().empty());
-  CHECK(ledger.lastSeen("alice") == 60);
-  CHECK_FALSE(ledger.lastSeen("carol").has_value());
+  CHECK(ledger.lastSeen("alice", 0) == 60);
+  CHECK_FALSE(ledger.lastSeen("carol", 0).has_value());
   ledger.putBack(std::move(uses));
   CHECK(ledger.take().size() == 2);
 }
@@ -42,7 +42,7 @@ TEST_CASE("a held instance's uses are passed on at once") {
   CHECK(ledger.touch("alice", 11));
   CHECK(ledger.take().empty());
   ledger.forget("alice", 1000); // not while it is held
-  CHECK(ledger.lastSeen("alice") == 11);
+  CHECK(ledger.lastSeen("alice", 0) == 11);
   ledger.release("alice");
   CHECK_FALSE(ledger.note("alice", 1, 1, 12));
   CHECK(ledger.take().size() == 1);
@@ -63,14 +63,14 @@ TEST_CASE("who was not seen for long is found, the longest ago first, and forgot
   CHECK_FALSE(ledger.note("newborn", 1, 1, 100));
   CHECK_FALSE(ledger.note("alice", 1, 1, 20));
   CHECK_FALSE(ledger.note("ghost", 1, 1, 10));
-  CHECK(ledger.seenBefore(50) == std::vector<std::string>{"ghost", "alice"});
+  CHECK(ledger.seenBefore(50, 0) == std::vector<std::string>{"ghost", "alice"});
   ledger.forget("ghost", 50);
   ledger.touch("alice", 60);
   ledger.forget("alice", 50);
   ledger.forget("nobody", 50);
-  CHECK_FALSE(ledger.lastSeen("ghost").has_value());
-  CHECK(ledger.lastSeen("alice").has_value());
-  CHECK(ledger.seenBefore(50).empty());
+  CHECK_FALSE(ledger.lastSeen("ghost", 0).has_value());
+  CHECK(ledger.lastSeen("alice", 0).has_value());
+  CHECK(ledger.seenBefore(50, 0).empty());
 }
 
 TEST_CASE("no use is lost between threads") {

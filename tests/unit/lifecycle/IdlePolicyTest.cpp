@@ -57,6 +57,53 @@ TEST_CASE("an idle instance is stopped at the first check after its time") {
   CHECK(bench.results == std::vector{IdlePolicy::Result::Stopped});
 }
 
+TEST_CASE("an exchange that is under way is use for as long as something moves, and silent for silent_stream") {
+  Bench bench;
+  bench.put("alice", "running");
+  const auto openFor = [&](std::chrono::minutes time, bool moves) {
+    for (std::chrono::milliseconds at{0}; at < time; at += 500ms) {
+      bench.clock.advance(500ms);
+      bench.ledger.noteOpen("alice", bench.clock.bootMs());
+      if (moves && at % 1min == 0ms) bench.use("alice");
+      bench.policy->tick();
+    }
+  };
+  openFor(5h, true);
+  CHECK(bench.platform.stopped().empty());
+  openFor(88min, false); // an hour of silence is use, and then it may be idle for half an hour
+  CHECK(bench.platform.stopped().empty());
+  SUBCASE("silence has an end") {
+    openFor(10min, false);
+    CHECK(bench.platform.stopped() == std::vector<std::string>{"alice"});
+  }
+  SUBCASE("what moves begins it anew") {
+    bench.use("alice");
+    openFor(88min, false);
+    CHECK(bench.platform.stopped().empty());
+  }
+  SUBCASE("silence may be no use at all") {
+    bench.policy->configure({5min, 30min, kStops, 0ms});
+    openFor(5min, false);
+    CHECK(bench.platform.stopped() == std::vector<std::string>{"alice"});
+  }
+}
+
+TEST_CASE("the end of an exchange begins the idle time") {
+  Bench bench;
+  bench.put("alice", "running");
+  for (int half = 0; half < 2 * 50 * 60; ++half) {
+    bench.clock.advance(500ms);
+    bench.ledger.noteOpen("alice", bench.clock.bootMs());
+  }
+  CHECK(bench.policy->idleFor("alice") == 0ms);
+  bench.clock.advance(29min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped().empty());
+  bench.clock.advance(6min);
+  bench.policy->tick();
+  CHECK(bench.platform.stopped() == std::vector<std::string>{"alice"});
+}
+
 TEST_CASE("a used instance stays") {
   Bench bench;
   bench.put("alice", "running");

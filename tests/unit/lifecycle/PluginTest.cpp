@@ -210,6 +210,8 @@ TEST_CASE("the plugin wakes, hands on uses, puts to sleep by its live settings, 
   CHECK(eventually([&] { return bench.orchestrator.status("alice") == "stopped"; }));
   CHECK(bench.client().describe("alice").find(R"("stopsInMs":null)") != std::string::npos);
 
+  const mos_str alice = matrixos::toAbi("alice");
+  bench.client().reportOpen(&alice, 1);
   bench.host.set("idle_timeout", "30m");
   CHECK(bench.plugin.reconfigure() == MOS_OK);
   Result again;

@@ -113,41 +113,39 @@ TEST_CASE("what the watch says is enough to wake an instance: nobody asks for th
   CHECK(bench.prober.answer());
   CHECK(bench.answers.count(Status::Ok) == 2);
   CHECK(bench.answers.lastJson().find(R"({"instance":)" + told + R"(,"phases":{)") == 0);
-  CHECK(bench.ensure("alice") == 0); // the shell is still waited for
-  CHECK(bench.answers.lastJson().find(R"({"instance":)" + told + R"(,"phases":{)") == 0);
   CHECK(bench.prober.answer());
-  CHECK(bench.answers.count(Status::Ok) == 4);
+  CHECK(bench.answers.count(Status::Ok) == 3);
+  CHECK(bench.answers.lastJson().find(R"({"instance":)" + told + R"(,"phases":{)") == 0);
   CHECK(bench.platform.fetches() == 0);
 }
 
-TEST_CASE("readiness is remembered until the address changes or the instance ends") {
+TEST_CASE("that an instance answered before says nothing about now: who asks has been refused") {
   Bench bench;
   bench.platform.put("alice", "running", 1, bothEndpoints("e1"));
   CHECK(bench.ensure("alice") != 0);
   CHECK(bench.prober.answer());
   CHECK(bench.answers.count(Status::Ok) == 1);
-  CHECK(bench.ensure("alice") == 0);
-  CHECK(bench.answers.count(Status::Ok) == 2);
-  CHECK(bench.prober.begun() == 1);
-  SUBCASE("the other endpoint is another matter") {
-    CHECK(bench.ensure("alice", "shell") != 0);
-    CHECK(bench.prober.begun() == 2);
+  // Its program ends, or the engine starts it again, and the record says nothing of it.
+  CHECK(bench.ensure("alice") != 0);
+  CHECK(bench.ensure("alice") != 0);
+  CHECK(bench.ensure("alice", "shell") != 0);
+  CHECK(bench.answers.count() == 1);
+  CHECK(bench.prober.begun() == 3); // one for each endpoint
+  SUBCASE("it answers again") {
+    CHECK(bench.prober.answer());
+    CHECK(bench.answers.count(Status::Ok) == 3);
+    CHECK(bench.prober.answer());
+    CHECK(bench.answers.count(Status::Ok) == 4);
   }
-  SUBCASE("a new epoch is probed anew") {
-    bench.platform.put("alice", "running", 2, bothEndpoints("e2"));
-    CHECK(bench.ensure("alice") != 0);
-    CHECK(bench.prober.begun() == 2);
+  SUBCASE("it comes back elsewhere") {
+    bench.tell(record("alice", "running", 2, 0, bothEndpoints("e2")));
+    CHECK(bench.prober.begun() == 5);
+    CHECK(bench.prober.takeFirst()->targets.front().epoch == "e2");
   }
-  SUBCASE("after a stop even the same address is probed anew") {
+  SUBCASE("it is stopped: then it is started") {
     bench.tell(record("alice", "stopped", 2));
-    bench.platform.put("alice", "running", 3, bothEndpoints("e1"));
-    bench.tell(bench.platform.fetch("alice"));
-    CHECK(bench.ensure("alice") != 0);
-    CHECK(bench.prober.begun() == 2);
-  }
-  SUBCASE("old news change nothing") {
-    bench.tell(record("alice", "stopped", 0));
-    CHECK(bench.ensure("alice") == 0);
+    CHECK(bench.platform.startCount() == 1);
+    return;
   }
   CHECK(bench.platform.startCount() == 0);
   CHECK(bench.woken == 0); // nothing was woken
@@ -311,7 +309,7 @@ TEST_CASE("late answers change nothing") {
   bench.wakes->forget(ticket);
   probe->ready(probe->targets.front());
   CHECK(bench.answers.count() == 1);
-  CHECK(bench.ensure("alice") != 0); // nor was it remembered
+  CHECK(bench.ensure("alice") != 0);
   bench.wakes->shutdown();
   CHECK(bench.answers.count(Status::Unavailable) == 1);
 }
@@ -355,6 +353,35 @@ TEST_CASE("an instance that ends while it is probed is started again, but not fo
   CHECK(bench.platform.startCount() == 3);
   CHECK(bench.answers.count(Status::Unavailable) == 1);
   CHECK(bench.answers.lastReason() == "INSTANCE_ENDS");
+  CHECK(bench.answers.lastMessage() == "the instance ended 3 times before it answered");
+}
+
+TEST_CASE("a program that ends again and again while its engine starts it fails its callers at once") {
+  Bench bench;
+  bench.platform.put("alice", "stopped", 1);
+  bench.ensure("alice");
+  bench.ensure("alice", "shell");
+  bench.runs("alice", 2);
+  const auto runsAgain = [&](std::uint64_t rev) {
+    std::string json = record("alice", "running", rev, 0, bothEndpoints("e" + std::to_string(rev)));
+    json.insert(json.size() - 1, R"(,"lastError":"the container ended with exit code 3")");
+    bench.tell(json);
+  };
+  for (std::uint64_t rev = 3; rev <= 5; ++rev) {
+    runsAgain(rev);
+    CHECK(bench.prober.active() == 2);
+  }
+  bench.tell(record("alice", "running", 6, 0, bothEndpoints("e5"))); // nothing new
+  bench.tell(record("alice", "running", 7));                         // no address for a moment
+  CHECK(bench.answers.count() == 0);
+  runsAgain(8);
+  CHECK(bench.answers.count(Status::Unavailable) == 2);
+  CHECK(bench.answers.lastReason() == "INSTANCE_ENDS");
+  CHECK(bench.answers.lastMessage() ==
+        "the instance ended 4 times before it answered: the container ended with exit code 3");
+  CHECK(bench.failed == 1);
+  CHECK(bench.prober.active() == 0);
+  CHECK(bench.platform.startCount() == 1);
 }
 
 TEST_CASE("an instance that fails while it is probed fails its callers with its error") {

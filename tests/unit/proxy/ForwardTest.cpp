@@ -416,6 +416,58 @@ TEST_CASE("server-sent events pass at once and count as use") {
   conn.close();
 }
 
+TEST_CASE("payload that passes is use, in either direction, and an exchange is open until its end") {
+  std::promise<void> head, rest;
+  auto mayAnswer = head.get_future().share(), mayEnd = rest.get_future().share();
+  Upstream shell([&](Conn &conn) {
+    conn.readHead();
+    conn.readExactly(10);
+    mayAnswer.wait();
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    conn.send("12345");
+    mayEnd.wait();
+    conn.send("67890");
+    conn.readHead();
+  });
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port());
+  const std::vector<std::pair<std::string, std::uint64_t>> once{{"alice", 1}};
+  const auto used = [&] {
+    matrixos::proxy::Batch batch;
+    CHECK(eventually([&] {
+      batch = f.proxy->collect();
+      return !batch.activity.empty();
+    }));
+    CHECK(batch.activity == once);
+    return batch.open.size() == 1 && batch.open.front()->handle == "alice";
+  };
+  const auto silent = [&] {
+    const auto batch = f.proxy->collect();
+    CHECK(batch.activity.empty());
+    return batch.open.size() == 1;
+  };
+  Conn conn = f.connect();
+  conn.send("POST /slow HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 10\r\n\r\n");
+  CHECK(used());
+  CHECK(silent());
+  CHECK(silent()); // how long it lasts is not this plugin's business
+  conn.send("12345");
+  CHECK(used());
+  conn.send("67890");
+  CHECK(used());
+  CHECK(silent());
+  head.set_value();
+  CHECK(conn.readHead().find("200 OK") != std::string::npos);
+  CHECK(conn.readExactly(5) == "12345");
+  CHECK(used());
+  CHECK(silent());
+  rest.set_value();
+  CHECK(conn.readExactly(5) == "67890");
+  CHECK(eventually([&] { return f.inFlight("alice") == 0; }));
+  CHECK(f.proxy->collect().activity == once);
+  CHECK(f.proxy->collect().open.empty());
+}
+
 TEST_CASE("a WebSocket is relayed after a valid handshake; pings are no use") {
   Upstream gateway([](Conn &conn) {
     const std::string head = conn.readHead();
@@ -450,7 +502,9 @@ TEST_CASE("a WebSocket is relayed after a valid handshake; pings are no use") {
   f.proxy->collect();
   conn.send(ping + ping);
   CHECK(conn.readExactly(12) == ping + ping);
-  CHECK(f.proxy->collect().activity.empty());
+  const auto pinged = f.proxy->collect();
+  CHECK(pinged.activity.empty());
+  CHECK(pinged.open.size() == 1);
   conn.send(text);
   CHECK(conn.readExactly(text.size()) == text);
   CHECK(f.proxy->collect().activity.size() == 1);

@@ -55,6 +55,11 @@ private:
 class SmallLifecycle final : public Lifecycle {
 public:
   std::uint64_t ensureRunning(const Call &call, std::string_view handle, std::string_view, Completion &done) override {
+    if (handle == "crasher") {
+      throw Error(Status::Unavailable,
+                  "the instance ended 4 times before it answered: exit code 137: out of memory; /srv/secret",
+                  "INSTANCE_ENDS");
+    }
     ++wakes;
     if (call.deadlineNanos() == MOS_NO_DEADLINE) throw Error(Status::InvalidArgument, "a wake without a deadline");
     done.succeed(R"({"instance":)" + instanceJson(std::string(handle), "running", 9, port) + "}");
@@ -67,6 +72,15 @@ public:
       uses_[std::string(fromAbi(items[i].handle))] += items[i].count;
   }
   std::string describe(std::string_view) override { return "{}"; }
+  void reportOpen(const mos_str *handles, std::uint32_t count) override {
+    const std::lock_guard lock(mutex_);
+    for (std::uint32_t i = 0; i < count; ++i)
+      ++open_[std::string(fromAbi(handles[i]))];
+  }
+  std::uint64_t open(const std::string &handle) {
+    const std::lock_guard lock(mutex_);
+    return open_[handle];
+  }
   std::uint64_t uses(const std::string &handle) {
     const std::lock_guard lock(mutex_);
     return uses_[handle];
@@ -76,7 +90,7 @@ public:
 
 private:
   std::mutex mutex_;
-  std::map<std::string, std::uint64_t> uses_;
+  std::map<std::string, std::uint64_t> uses_, open_;
 };
 
 /// The plugin's host, with what the plugin logged of itself.
@@ -112,6 +126,7 @@ TEST_CASE("the plugin from start to stop, twice in one process") {
     orchestrator.announce("this is no record");
     orchestrator.announce(instanceJson("alice", "running", 1, shell.port()));
     orchestrator.announce(instanceJson("sleeper", "stopped", 1, 0));
+    orchestrator.announce(instanceJson("crasher", "stopped", 1, 0));
     const std::uint64_t before = lifecycle.uses("alice");
     {
       Conn conn = Conn::to(host.port());
@@ -120,14 +135,23 @@ TEST_CASE("the plugin from start to stop, twice in one process") {
       CHECK(fieldOf(answer.body, "Authorization").empty());
       CHECK(conn.get("/", "sleeper.localhost").status == 200);
       CHECK(lifecycle.wakes == round + 1);
+      const auto crashed = conn.get("/", "crasher.localhost");
+      CHECK(crashed.status == 503);
+      CHECK(crashed.body.find("its program ended with exit code 137, out of memory (INSTANCE_ENDS)") !=
+            std::string::npos);
+      CHECK(crashed.body.find("/srv") == std::string::npos);
+      // A request whose body does not come: lifecycle hears that it is under way.
+      const std::uint64_t open = lifecycle.open("alice");
+      conn.send("GET /pending HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 1\r\n\r\n");
+      CHECK(eventually([&] { return lifecycle.open("alice") > open; }));
     }
-    CHECK(eventually([&] { return lifecycle.uses("alice") == before + 1 && host.requests().size() == 2; }));
+    CHECK(eventually([&] { return lifecycle.uses("alice") == before + 2 && host.requests().size() == 4; }));
     auto line = host.requests().front().fields;
     CHECK(line["handle"] == "alice");
     CHECK(line["path"] == "/x");
     CHECK(line["status"] == "200");
-    CHECK(host.requests().back().fields["woken"] == "true");
-    CHECK(host.counted() == 2);
+    CHECK(host.requests()[1].fields["woken"] == "true");
+    CHECK(host.counted() == 4);
     const std::uint16_t port = host.port();
     CHECK(plugin.stop() == MOS_OK);
     CHECK_FALSE(orchestrator.watched());

@@ -1,6 +1,11 @@
 #include "Kit.h"
 
+#include <matrixos/text/base64.hpp>
+
 #include <doctest/doctest.h>
+#include <openssl/sha.h>
+
+#include <array>
 
 using namespace kit;
 using matrixos::Status;
@@ -122,6 +127,123 @@ TEST_CASE("a port proxy that accepts and hangs up is not taken for the applicati
   up = true;
   f.waker.answer({Status::Ok, wakeJson("alice", shell.port()), ""});
   CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("who is refused waits until the instance answers, however often, and sends nothing twice") {
+  const std::uint16_t port = freePort();
+  ProxyFixture f;
+  f.instance("alice", "running", port, port);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  for (int calls = 1; calls <= 3; ++calls) {
+    // It answered whoever looked, and ended before the request came.
+    REQUIRE(eventually([&] { return f.waker.calls == calls && f.waker.waiting() == 1; }));
+    if (calls < 3) f.waker.answer({Status::Ok, wakeJson("alice", port), ""});
+  }
+  std::atomic<int> requests{0};
+  Upstream shell(
+      [&](Conn &server) {
+        ++requests;
+        Upstream::echo(server);
+      },
+      port);
+  f.waker.answer({Status::Ok, wakeJson("alice", port), ""});
+  CHECK(conn.readResponse().status == 200);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("who is refused although the instance is said to answer is told so in the end") {
+  const std::uint16_t port = freePort();
+  ProxyFixture f;
+  f.waker.instant = [&](const std::string &) {
+    return matrixos::proxy::WakeResult{Status::Ok, wakeJson("alice", port), ""};
+  };
+  f.instance("alice", "running", port, port);
+  CHECK(f.connect().get("/", "alice.localhost").status == 502);
+  CHECK(f.waker.calls > 1);
+}
+
+TEST_CASE(
+    "an address inside the machine that refuses is the end of it: a port proxy before it would take the request") {
+  Upstream portProxy([](Conn &conn) { conn.readHead(); });
+  ProxyFixture f;
+  matrixos::InstanceRecord record = recordOf("alice", "running", 1);
+  const std::uint16_t port = freePort();
+  record.endpoints = {{"shell", "127.0.0.1", port, "bridge", "e1"},
+                      {"shell", "127.0.0.1", portProxy.port(), "host", "e1"}};
+  f.routes.apply(record);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  CHECK(portProxy.accepted() == 0);
+  Upstream shell(Upstream::echo, port);
+  f.waker.answer({Status::Ok, "{\"instance\":" + record.toJson() + "}", ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("a request that overlaps a stop waits for it and wakes the instance again") {
+  Upstream shell(Upstream::echo);
+  const std::uint16_t gone = freePort();
+  ProxyFixture f;
+  f.instance("alice", "running", gone, gone);
+  Conn conn = f.connect();
+  conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 5\r\n\r\nhello");
+  REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+  // It answered until now, and is being stopped.
+  f.instance("alice", "stopped", 0, 0, 3);
+  f.waker.answer({Status::Ok, wakeJson("alice", gone, 2), ""});
+  REQUIRE(eventually([&] { return f.waker.calls == 2 && f.waker.waiting() == 1; }));
+  f.instance("alice", "running", shell.port(), shell.port(), 4);
+  f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+  CHECK(conn.readResponse().status == 200);
+}
+
+TEST_CASE("an event stream that opens again by itself does not wake an instance that was just stopped") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  matrixos::InstanceRecord record = recordOf("alice", "stopped", 2);
+  record.phase = matrixos::InstancePhase::Stopping;
+  f.routes.apply(record);
+  f.instance("alice", "stopped", 0, 0, 3);
+  f.proxy->collect();
+  Conn conn = f.connect();
+  for (const char *fields : {"Accept: text/event-stream\r\nSec-Fetch-Mode: cors\r\n", "Last-Event-ID: 7\r\n"}) {
+    CAPTURE(fields);
+    const auto answer = conn.get("/events", "alice.localhost", fields);
+    CHECK(answer.status == 503);
+    CHECK(std::stoi(answer.field("Retry-After")) > 1700);
+    CHECK(answer.body.find("an event stream that opens again by itself does not wake it") != std::string::npos);
+  }
+  CHECK(f.waker.calls == 0);
+  CHECK(f.proxy->collect().activity.empty()); // nor is it use
+  SUBCASE("somebody who opens the page does, and then the stream may wait too") {
+    Conn page = f.connect();
+    page.send(
+        "GET / HTTP/1.1\r\nHost: alice.localhost\r\nSec-Fetch-Mode: navigate\r\nAccept: text/event-stream\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nAccept: text/event-stream\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 2; }));
+    f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+    CHECK(page.readResponse().status == 200);
+    CHECK(conn.readResponse().status == 200);
+  }
+  SUBCASE("a program's request does") {
+    conn.send("GET /data HTTP/1.1\r\nHost: alice.localhost\r\nAccept: application/json\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
+  SUBCASE("after the back-off it does") {
+    f.reconfigure([](auto &options) { options.reconnectBackoff = 0ms; });
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nLast-Event-ID: 7\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
+  SUBCASE("an instance that ended by itself is woken") {
+    f.instance("alice", "deleted", 0, 0, 4);
+    f.instance("alice", "running", shell.port(), shell.port(), 5);
+    f.instance("alice", "stopped", 0, 0, 6);
+    conn.send("GET /events HTTP/1.1\r\nHost: alice.localhost\r\nLast-Event-ID: 7\r\n\r\n");
+    CHECK(eventually([&] { return f.waker.waiting() == 1; }));
+  }
 }
 
 TEST_CASE("an answer that breaks off in its header is not asked for again") {
@@ -317,8 +439,9 @@ TEST_CASE("a browser that goes to a page sees how the start goes, and the start 
   CHECK(first.field("Retry-After") == "1");
   CHECK(first.field("Cache-Control") == "no-store");
   CHECK(first.body.find("alice is waking up") != std::string::npos);
-  CHECK(first.body.find("http-equiv=\"refresh\"") != std::string::npos);
-  CHECK(first.body.find("<script") == std::string::npos);
+  CHECK(first.body.find("<noscript><meta http-equiv=\"refresh\" content=\"1\"></noscript>") != std::string::npos);
+  CHECK(first.body.find("It went to sleep because nobody was using it.") != std::string::npos);
+  CHECK(first.body.find("<ol aria-live=\"polite\"") != std::string::npos);
   CHECK(first.body.find("<li class=\"now\" aria-current=\"step\">Waiting for its turn</li>") != std::string::npos);
   CHECK(f.waker.forgotten == 0);
   CHECK(f.proxy->waiting() == 1); // its place stays taken
@@ -340,6 +463,56 @@ TEST_CASE("a browser that goes to a page sees how the start goes, and the start 
   CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
   f.instance("alice", "running", shell.port(), shell.port(), 4);
   CHECK(browser.get("/deep/link", "alice.localhost", navigation).status == 200);
+}
+
+TEST_CASE("the waiting page has one script, its policy admits no other, and it looks without disturbing the instance") {
+  Upstream shell(Upstream::echo);
+  ProxyFixture f([](auto &o) { o.waitingPageAfter = 50ms; });
+  f.instance("alice", "stopped");
+  const std::string navigation = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n";
+  Conn browser = f.connect();
+  const auto page = browser.get("/login?code=once", "alice.localhost", navigation);
+  const std::size_t begin = page.body.find("<script>") + 8;
+  const std::string script = page.body.substr(begin, page.body.find("</script>") - begin);
+  CHECK(script.size() < 1300);
+  CHECK(page.body.find("<script", begin) == std::string::npos);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  ::SHA256(reinterpret_cast<const unsigned char *>(script.data()), script.size(), digest.data());
+  const std::string hash = matrixos::base64Encode({reinterpret_cast<const char *>(digest.data()), digest.size()});
+  CHECK(page.field("Content-Security-Policy").find("; connect-src 'self'; script-src 'sha256-" + hash + "'") !=
+        std::string::npos);
+  CHECK(page.body.find("data-look=\"/.matrixos/waiting\"") != std::string::npos);
+
+  const std::string look = "Accept: text/html\r\nSec-Fetch-Mode: cors\r\n";
+  const auto waits = browser.get("/.matrixos/waiting", "alice.localhost", look);
+  CHECK(waits.status == 503);
+  CHECK(waits.field("Retry-After") == "1");
+  CHECK(waits.body.find("<ol aria-live") != std::string::npos);
+  CHECK(f.waker.waiting() == 1);
+  SUBCASE("until it runs") {
+    f.instance("alice", "running", shell.port(), shell.port(), 4);
+    f.waker.answer({Status::Ok, wakeJson("alice", shell.port(), 4), ""});
+    CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+    CHECK(browser.get("/.matrixos/waiting", "alice.localhost", look).status == 204);
+    CHECK(shell.accepted() == 0);
+  }
+  SUBCASE("or has failed, which is told once") {
+    matrixos::proxy::WakeResult ends{Status::Unavailable, "", "INSTANCE_ENDS"};
+    ends.ended = "its program ended with exit code 3";
+    const int calls = f.waker.calls;
+    f.waker.answer(ends);
+    CHECK(eventually([&] { return f.proxy->waiting() == 0; }));
+    const auto failed = browser.get("/.matrixos/waiting", "alice.localhost", look);
+    CHECK(failed.status == 503);
+    CHECK(failed.body.find("ended with exit code 3 (INSTANCE_ENDS); try again in 5 seconds.") != std::string::npos);
+    CHECK(failed.body.find("<ol") == std::string::npos);
+    CHECK(f.waker.calls == calls);
+    CHECK(browser.get("/", "alice.localhost", navigation).body.find("is waking up") != std::string::npos);
+  }
+  SUBCASE("under a path too") {
+    const auto under = browser.get("/proxy/alice/.matrixos/waiting", "localhost", look);
+    CHECK(under.body.find("data-look=\"/proxy/alice/.matrixos/waiting\"") != std::string::npos);
+  }
 }
 
 TEST_CASE("scripts and forms wait instead of getting a page") {

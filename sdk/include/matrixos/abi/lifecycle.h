@@ -10,7 +10,7 @@
 MOS_BEGIN_C
 
 #define MOS_LIFECYCLE_1 "matrixos.lifecycle/1"
-#define MOS_LIFECYCLE_1_MINOR 0
+#define MOS_LIFECYCLE_1_MINOR 1
 
 typedef struct mos_lifecycle_v1 {
   uint32_t struct_size;
@@ -36,6 +36,13 @@ typedef struct mos_lifecycle_v1 {
 
   /* How an instance stands: {"handle", "idleMs", "stopsInMs", "activity": [{"at", "count"}…]}. */
   mos_status (*describe)(void *self, mos_str handle, mos_buf *out_json, mos_error *error);
+
+  /*
+   * [loop] Minor 1; consumers look with MOS_HAS. These instances have an exchange under way, whether or not anything
+   * moves in it; what moves is reported as activity. To be said again several times a second for as long as it lasts.
+   * Such an instance counts as used until nothing has moved for the time that the provider grants a silent stream.
+   */
+  mos_status (*report_open)(void *self, const mos_str *handles, uint32_t count, mos_error *error);
 } mos_lifecycle_v1;
 MOS_PIN(mos_lifecycle_v1, struct_size, 0);
 MOS_PIN(mos_lifecycle_v1, minor, 4);
@@ -44,6 +51,7 @@ MOS_PIN(mos_lifecycle_v1, ensure_running, 16);
 MOS_PIN(mos_lifecycle_v1, forget, 24);
 MOS_PIN(mos_lifecycle_v1, report_activity, 32);
 MOS_PIN(mos_lifecycle_v1, describe, 40);
+MOS_PIN(mos_lifecycle_v1, report_open, 48);
 
 MOS_END_C
 
