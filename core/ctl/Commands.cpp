@@ -10,6 +10,7 @@
 #include "ctl/PluginCommands.h"
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
+#include "ctl/TrashCommands.h"
 #include "ctl/Version.h"
 
 #include <matrixos/file_descriptor.hpp>
@@ -267,6 +268,10 @@ const std::vector<Command> &table() {
         {{"yes", "", "do not ask"}},
         "Removes an instance; its data goes to the trash"},
        containersDestroy},
+      {{{"trash", "list"}, {}, {}, "The data of deleted instances, oldest first"}, trashList},
+      {{{"trash", "restore"}, {"ID"}, {}, "Puts it back, for the next provision of its owner"}, trashRestore},
+      {{{"trash", "purge"}, {"ID"}, {{"yes", "", "it is meant so"}}, "Removes it for good"}, trashPurge},
+      {{{"handles", "release"}, {"HANDLE"}, {}, "Lets anybody have the handle of a deleted instance"}, handlesRelease},
       {{{"plugins", "list"}, {}, {quiet}, "All plugins and their state"}, pluginsList},
       {{{"plugins", "info"}, {"ID"}, {}, "One plugin: what it provides and needs, its file, its state and why"},
        pluginsInfo},

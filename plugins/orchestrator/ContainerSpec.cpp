@@ -87,12 +87,21 @@ ContainerSpec ContainerSpec::make(const Instance &instance, const Settings &sett
   return made;
 }
 
-std::string volumeRequest(const Instance &instance, const Settings &settings) {
+std::string volumeRequest(const Instance &instance, const Settings &settings, const std::string &path,
+                          const std::vector<std::string> &others) {
   JsonObject labels;
   labels.add(MOS_LABEL_INSTALL, settings.installId).add(MOS_LABEL_INSTANCE, instance.id);
+  JsonArray known;
+  for (const std::string &other : others) {
+    std::string text;
+    appendJsonString(text, other);
+    known.add(text);
+  }
   JsonObject request;
   request.add("name", instance.handle)
-      .add("hostPath", settings.usersDir + "/" + instance.handle + "/matrixos")
+      .add("hostPath", path.empty() ? settings.usersDir + "/" + instance.handle + "/matrixos" : path)
+      .add("exists", instance.onceRan())
+      .addRaw("others", std::move(known).str())
       .addRaw("labels", std::move(labels).str());
   return std::move(request).str();
 }

@@ -5,6 +5,7 @@
 #include "Settings.h"
 
 #include <string>
+#include <vector>
 
 namespace matrixos::orchestrator {
 
@@ -17,8 +18,10 @@ struct ContainerSpec {
   static ContainerSpec make(const Instance &instance, const Settings &settings);
 };
 
-/// Request of Runtime::volumeEnsure for the user's data.
-std::string volumeRequest(const Instance &instance, const Settings &settings);
+/// Request of Runtime::volumeEnsure for the user's data at `path`, "" for where the settings have it lie. An instance
+/// that once ran has it. `others` are some that exist beside it.
+std::string volumeRequest(const Instance &instance, const Settings &settings, const std::string &path,
+                          const std::vector<std::string> &others);
 /// Selects the containers of this installation, for list and events.
 std::string installLabels(const Settings &settings);
 

@@ -1,12 +1,13 @@
 #include "DestroyOperation.h"
 
+#include "Containers.h"
 #include "Engine.h"
+#include "Homes.h"
 #include "InstanceTable.h"
 #include "Ledger.h"
 #include "PortAllocator.h"
 #include "Telemetry.h"
 
-#include <matrixos/abi/runtime.h>
 #include <matrixos/failpoint.hpp>
 #include <matrixos/ulid.hpp>
 
@@ -30,9 +31,10 @@ Operation::State DestroyOperation::advance() {
       record = shop_.ledger.update(*record, std::move(next)).record;
     }
     MATRIXOS_FAILPOINT("delete.recorded");
-    removeContainer(*record);
+    removeContainers(shop_, *record, record->operationId);
     MATRIXOS_FAILPOINT("delete.container_gone");
-    if (!record->volume.empty()) {
+    // Who finds no home where nothing is mounted would leave it to the handle's next owner.
+    if (homeIsThere(shop_, *record, record->operationId + "/home")) {
       shop_.engine.trashVolume(record->volume, record->id, record->operationId + "/trash");
     }
     MATRIXOS_FAILPOINT("delete.volume_renamed");
@@ -47,15 +49,6 @@ Operation::State DestroyOperation::advance() {
   shop_.telemetry.publish("instance.destroyed", result.json);
   shop_.telemetry.log().info("instance destroyed", {{"handle", handle()}, {"id", record->id}});
   return State::Finished;
-}
-
-void DestroyOperation::removeContainer(const Instance &record) {
-  // By name, since the answer that carried the ref may have been lost; a stranger of that name is left alone.
-  const auto container = shop_.engine.inspect(record.containerName());
-  if (container && container->label(MOS_LABEL_INSTANCE) != record.id) return;
-  const std::string ref = container ? container->ref : record.containerName();
-  if (container) shop_.engine.stop(ref, record.operationId + "/stop");
-  shop_.engine.remove(ref, record.operationId + "/remove");
 }
 
 } // namespace matrixos::orchestrator

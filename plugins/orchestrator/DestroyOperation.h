@@ -17,8 +17,6 @@ public:
   State advance() override;
 
 private:
-  void removeContainer(const Instance &record);
-
   Workshop &shop_;
   InstancePtr seen_;
 };

@@ -31,6 +31,8 @@ Description readDescription(std::string_view reply) {
   d.createdAt = integerOr(object, "createdAt", 0);
   d.exitCode = integerOr(object, "exitCode", 0);
   d.oomKilled = flagOr(object, "oomKilled", false);
+  d.startedAt = integerOr(object, "startedAt", 0);
+  d.restarts = integerOr(object, "restarts", -1);
   d.labels = textsOf(object, "labels");
   d.endpoints = readEndpoints(object);
   eachOf(object, "occupiedPorts", [&](const Json &port) {
@@ -100,6 +102,10 @@ Capabilities Engine::capabilities() {
 void Engine::forgetCapabilities() {
   const std::lock_guard lock(mutex_);
   capabilities_.reset();
+}
+
+void Engine::ping() {
+  call("capabilities", settings_.get()->engineTimeout, {}, [&](const mos_call *c) { runtime_.capabilities(c); });
 }
 
 std::string Engine::pull(const std::string &image, const std::function<void(const Progress &)> &progress) {
@@ -176,7 +182,8 @@ void Engine::events(const std::string &labels, const std::function<void(const En
     runtime_.events(c, labels, [&](std::string_view reply) {
       item(readReply("events", [&] {
         const Json object = parseObject(reply);
-        return EngineEvent{textOr(object, "type", {}), textOr(object, "name", {})};
+        return EngineEvent{textOr(object, "type", {}), textOr(object, "ref", {}), textOr(object, "name", {}),
+                           integerOr(object, "time", 0), integerOr(object, "exitCode", 0)};
       }));
       return true;
     });

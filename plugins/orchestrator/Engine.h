@@ -26,11 +26,15 @@ struct Description {
   std::int64_t createdAt = 0;
   std::int64_t exitCode = 0;
   bool oomKilled = false;
+  std::int64_t startedAt = 0; ///< by its own clock; 0: never, or not told
+  std::int64_t restarts = -1; ///< by itself since it was last told to start; -1: not counted
   std::vector<Endpoint> endpoints;
   std::vector<int> occupiedPorts; ///< host ports that somebody else holds, where the runtime tells; else empty
 
   /// "" when there is no such label.
   const std::string &label(const std::string &key) const;
+  /// Its processes are there, or the engine is about to start them again.
+  bool isUp() const noexcept { return state == "running" || state == "paused" || state == "restarting"; }
 };
 
 struct Capabilities {
@@ -41,7 +45,10 @@ struct Capabilities {
 
 struct EngineEvent {
   std::string type; ///< started, died, removed, …
+  std::string ref;
   std::string name;
+  std::int64_t time = 0; ///< by its own clock, in milliseconds since 1970
+  std::int64_t exitCode = 0;
 };
 
 /// A view on matrixos.runtime/1. Every call blocks, runs under a deadline from the settings, and throws matrixos::Error
@@ -55,6 +62,8 @@ public:
   /// Asked once, then remembered until forgetCapabilities().
   Capabilities capabilities();
   void forgetCapabilities();
+  /// Throws while it cannot be reached.
+  void ping();
 
   /// Gives the digest, perhaps empty.
   std::string pull(const std::string &image, const std::function<void(const Progress &)> &progress);

@@ -13,15 +13,19 @@ namespace matrixos::orchestrator {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{500};
+/// Between two streams that an engine ends which answers otherwise.
 constexpr std::chrono::milliseconds kLongestPause{30'000};
+/// Between two questions whether an engine that was away is back.
+constexpr std::chrono::milliseconds kLongestAway{2'000};
 constexpr std::string_view kNamePrefix = "matrixos-";
 
-/// The echo of what this plugin did itself tells nothing new.
+/// The echo of what this plugin did itself tells nothing new. A start always may: whether the record knows that run is
+/// for the engine's description to say.
 bool isEcho(const EngineEvent &event, Phase phase) {
   if (event.type == "died" || event.type == "stopped") {
     return phase == Phase::Stopped || phase == Phase::Stopping || phase == Phase::Deleting;
   }
-  return event.type == "created" || (event.type == "started" && (phase == Phase::Running || phase == Phase::Starting));
+  return event.type == "created";
 }
 
 } // namespace
@@ -40,13 +44,26 @@ void EngineWatch::stop() noexcept {
 
 void EngineWatch::run() {
   auto wait = kFirstPause;
+  auto away = kFirstPause;
   while (!shop_.engine.isCancelled()) {
+    if (!answers()) {
+      wait = kFirstPause; // it will be another engine, or the same anew
+      pause(away);
+      away = std::min(away * 2, kLongestAway);
+      continue;
+    }
+    away = kFirstPause;
     const auto since = std::chrono::steady_clock::now();
     if (!listen()) return;
     // A stream that held for a while has earned a quick second try.
     wait = std::chrono::steady_clock::now() - since > kLongestPause ? kFirstPause : std::min(wait * 2, kLongestPause);
     pause(wait);
   }
+}
+
+bool EngineWatch::answers() {
+  shop_.engine.forgetCapabilities(); // it may come back as another version
+  return guarded(nullptr, [&] { shop_.engine.ping(); }) == MOS_OK;
 }
 
 bool EngineWatch::listen() {
@@ -63,10 +80,26 @@ bool EngineWatch::listen() {
 }
 
 void EngineWatch::heard(const EngineEvent &event) {
-  if (event.name.compare(0, kNamePrefix.size(), kNamePrefix) != 0) return;
-  const InstancePtr record = shop_.table.find(std::string_view(event.name).substr(kNamePrefix.size()));
-  if (!record || isEcho(event, record->phase)) return;
-  shop_.queue.submitIfIdle(std::make_shared<SyncOperation>(shop_, record->handle));
+  const InstancePtr record = recordOf(event);
+  if (!record) return;
+  const bool outOfMemory = event.type == "oom";
+  if ((outOfMemory || event.type == "died") && event.ref == record->containerId) {
+    shop_.table.noteEnd(record->handle, {outOfMemory ? -1 : event.exitCode, outOfMemory, event.time});
+  }
+  if (!isEcho(event, record->phase)) {
+    shop_.queue.submitAfter(std::make_shared<SyncOperation>(shop_, record->handle));
+  }
+}
+
+/// A container goes by its name, until somebody gives it another.
+InstancePtr EngineWatch::recordOf(const EngineEvent &event) const {
+  InstancePtr record;
+  if (event.name.compare(0, kNamePrefix.size(), kNamePrefix) == 0)
+    record = shop_.table.find(std::string_view(event.name).substr(kNamePrefix.size()));
+  const bool own = record && (record->containerId.empty() || record->containerId == event.ref);
+  const bool renamed = !event.ref.empty() && !own;
+  const InstancePtr other = renamed ? shop_.table.findByRef(event.ref) : nullptr;
+  return other ? other : record;
 }
 
 void EngineWatch::pause(std::chrono::milliseconds time) {

@@ -13,7 +13,8 @@
 namespace matrixos::orchestrator {
 
 /// One thread that reads the runtime's events and has the records they concern looked at. Events are hints: nothing is
-/// concluded from one, and whenever the stream begins, a reconcile is asked for.
+/// concluded from one, and whenever the stream begins, a reconcile is asked for. An engine that is away is asked every
+/// other second whether it is back.
 class EngineWatch {
 public:
   /// `reconcile` asks for a pass; it must not block.
@@ -25,9 +26,11 @@ public:
 
 private:
   void run();
+  bool answers();
   /// False once the stream cannot be had at all.
   bool listen();
   void heard(const EngineEvent &event);
+  InstancePtr recordOf(const EngineEvent &event) const;
   void pause(std::chrono::milliseconds time);
 
   Workshop &shop_;

@@ -33,7 +33,8 @@ Desired desiredOf(std::string_view name);
 Step stepOf(std::string_view name);
 
 /// One record and what stands beside it in the database. Its status follows from the phase (statusOf), and is set when
-/// InstanceTable takes it in; lastActive and activitySeq are those of loading, and endpoints are kept in memory alone.
+/// InstanceTable takes it in; lastActive and activitySeq are those of loading. Endpoints and what the engine says of
+/// the run that they belong to are kept in memory alone.
 struct Instance : InstanceRecord {
   Instance() {
     phase = Phase::Pending;
@@ -52,6 +53,8 @@ struct Instance : InstanceRecord {
   std::int64_t failures = 0;
   std::int64_t updatedAt = 0;
   std::int64_t provisionedAt = 0; ///< first time it ran; 0: never yet
+  std::int64_t startedAt = 0;     ///< of this run, by the engine's clock; 0: not known
+  std::int64_t restarts = -1;     ///< that the engine has counted, all looked at; -1: not known
 
   /// The name of its container: "matrixos-alice".
   std::string containerName() const { return "matrixos-" + handle; }
@@ -74,12 +77,20 @@ constexpr std::size_t indexOf(InstanceStatus status) noexcept {
   return static_cast<std::size_t>(status) - 1;
 }
 
+/// What an event said of a program's end. A hint: that it ended is for the engine's description to say.
+struct EndHint {
+  std::int64_t exitCode = -1;
+  bool oomKilled = false;
+  std::int64_t at = 0; ///< by the engine's clock; 0: nothing was said
+};
+
 /// A record with what changes without a revision.
 struct InstanceView {
   InstancePtr instance;
   std::int64_t lastActive = 0;
   std::uint64_t activitySeq = 0;
   std::shared_ptr<const Progress> progress;
+  EndHint endHint{};
 
   std::string json() const { return instance->toJson(lastActive, activitySeq, progress.get()); }
 };

@@ -6,6 +6,7 @@
 #include "LaunchOperation.h"
 #include "OperationQueue.h"
 #include "StopOperation.h"
+#include "SyncOperation.h"
 
 #include <matrixos/handle.hpp>
 
@@ -127,6 +128,10 @@ void InstanceOrchestrator::destroy(const Call &call, std::string_view handle, Co
 std::string InstanceOrchestrator::get(std::string_view handle) {
   const auto view = shop_.table.view(handle);
   if (!view) throw Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "NO_INSTANCE");
+  const Instance &record = *view->instance;
+  // Where it listens is not stored: after a restart, who asks does not wait for the whole list.
+  if (record.phase == Phase::Running && record.endpoints.empty())
+    shop_.queue.submitIfIdle(std::make_shared<SyncOperation>(shop_, record.handle));
   return view->json();
 }
 

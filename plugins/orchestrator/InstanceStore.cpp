@@ -57,6 +57,17 @@ constexpr Column column(std::string_view name, Written written) {
           }};
 }
 
+/// One of the end that lies inside the record.
+template <auto Member>
+constexpr Column endColumn(std::string_view name) {
+  using Value = std::remove_reference_t<decltype(std::declval<InstanceEnd &>().*Member)>;
+  return {name, Written::Always,
+          [](const Instance &instance) -> SqlParam { return static_cast<std::int64_t>(instance.lastEnd.*Member); },
+          [](Instance &instance, const SqlRow &row, std::uint32_t at) {
+            instance.lastEnd.*Member = static_cast<Value>(row.integer(at));
+          }};
+}
+
 /// Every column, once. Use of an instance (last_active, activity_seq) has a statement of its own.
 constexpr std::array kColumns{
     column<&Instance::handle>("handle", Written::Once),
@@ -88,6 +99,10 @@ constexpr std::array kColumns{
     column<&Instance::failures>("failures", Written::Always),
     column<&Instance::lastError>("last_error", Written::Always),
     column<&Instance::provisionedAt>("provisioned_at", Written::Always),
+    endColumn<&InstanceEnd::exitCode>("end_exit_code"),
+    endColumn<&InstanceEnd::oomKilled>("end_oom_killed"),
+    endColumn<&InstanceEnd::times>("end_times"),
+    endColumn<&InstanceEnd::at>("end_at"),
     column<&Instance::updatedAt>("updated_at", Written::Always),
     column<&Instance::activitySeq>("activity_seq", Written::Once),
 };
@@ -220,14 +235,30 @@ void InstanceStore::remove(const Instance &instance, const Tombstone *tombstone)
 }
 
 std::optional<Tombstone> InstanceStore::findTombstone(std::string_view handle) const {
+  return tombstoneBy("handle", handle);
+}
+
+std::optional<Tombstone> InstanceStore::findTombstoneOf(std::string_view instanceId) const {
+  return tombstoneBy("instance_id", instanceId);
+}
+
+std::optional<Tombstone> InstanceStore::tombstoneBy(const char *column, std::string_view value) const {
   std::optional<Tombstone> found;
-  db_.query("SELECT handle, clerk_user_id, instance_id, rev, deleted_at, expires_at FROM handle_tombstones "
-            "WHERE handle = ?",
-            {handle}, [&](const SqlRow &row) {
+  db_.query("SELECT handle, clerk_user_id, instance_id, rev, deleted_at, expires_at FROM handle_tombstones WHERE " +
+                std::string(column) + " = ?",
+            {value}, [&](const SqlRow &row) {
               found = Tombstone{row.text(0),    row.text(1),   row.text(2), static_cast<std::uint64_t>(row.integer(3)),
                                 row.integer(4), row.integer(5)};
             });
   return found;
+}
+
+bool InstanceStore::releaseHandle(std::string_view handle, std::int64_t nowMs) const {
+  const auto changed =
+      db_.execBatch({{"UPDATE handle_tombstones SET expires_at = ? WHERE handle = ? AND expires_at > ?",
+                      {nowMs, handle, nowMs},
+                      MOS_SQL_ANY_ROWS}});
+  return changed.at(0) != 0;
 }
 
 void InstanceStore::saveActivity(const std::vector<ActivityRow> &rows) const {

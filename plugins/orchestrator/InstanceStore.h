@@ -54,9 +54,15 @@ public:
   void remove(const Instance &instance, const Tombstone *tombstone) const;
 
   std::optional<Tombstone> findTombstone(std::string_view handle) const;
+  /// Of the instance with this id.
+  std::optional<Tombstone> findTombstoneOf(std::string_view instanceId) const;
+  /// From now on anybody may have the handle; false when it was not reserved. The tombstone stays: its revision counts.
+  bool releaseHandle(std::string_view handle, std::int64_t nowMs) const;
   void saveActivity(const std::vector<ActivityRow> &rows) const;
 
 private:
+  std::optional<Tombstone> tombstoneBy(const char *column, std::string_view value) const;
+
   Sql db_;
 };
 

@@ -7,6 +7,13 @@
 
 namespace matrixos::orchestrator {
 
+namespace {
+
+/// Events of one end come within this time.
+constexpr std::int64_t kSameEndMs = 5'000;
+
+} // namespace
+
 InstanceTable::InstanceTable(Strand &strand) : hub_(strand, [this](std::uint64_t rev) { return newerThan(rev); }) {}
 
 void InstanceTable::load(const InstanceStore &store) {
@@ -15,7 +22,7 @@ void InstanceTable::load(const InstanceStore &store) {
 }
 
 InstanceView InstanceTable::viewOf(const Slot &slot) {
-  return {slot.instance, slot.lastActive, slot.activitySeq, slot.progress};
+  return {slot.instance, slot.lastActive, slot.activitySeq, slot.progress, slot.endHint};
 }
 
 std::optional<InstanceView> InstanceTable::view(std::string_view handle) const {
@@ -35,6 +42,14 @@ InstancePtr InstanceTable::findById(std::string_view id) const {
   const std::shared_lock lock(mutex_);
   const auto found = byId_.find(id);
   return found == byId_.end() ? nullptr : found->second->instance;
+}
+
+InstancePtr InstanceTable::findByRef(std::string_view ref) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto &[handle, slot] : byHandle_) {
+    if (slot->instance->containerId == ref) return slot->instance;
+  }
+  return nullptr;
 }
 
 InstancePtr InstanceTable::findByUser(std::string_view clerkUserId) const {
@@ -62,6 +77,16 @@ std::vector<InstancePtr> InstanceTable::all() const {
   for (const auto &[age, slot] : byAge_)
     records.push_back(slot->instance);
   return records;
+}
+
+std::vector<std::string> InstanceTable::someVolumes(std::size_t most, std::string_view except) const {
+  const std::shared_lock lock(mutex_);
+  std::vector<std::string> volumes;
+  for (auto at = byAge_.begin(); at != byAge_.end() && volumes.size() < most; ++at) {
+    const Instance &instance = *at->second->instance;
+    if (instance.onceRan() && !instance.volume.empty() && instance.id != except) volumes.push_back(instance.volume);
+  }
+  return volumes;
 }
 
 std::size_t InstanceTable::size() const {
@@ -149,6 +174,18 @@ void InstanceTable::clearProgress(std::string_view handle) {
   const std::unique_lock lock(mutex_);
   const auto found = byHandle_.find(handle);
   if (found != byHandle_.end()) found->second->progress.reset();
+}
+
+void InstanceTable::noteEnd(std::string_view handle, const EndHint &hint) {
+  const std::unique_lock lock(mutex_);
+  const auto found = byHandle_.find(handle);
+  if (found == byHandle_.end()) return;
+  EndHint &known = found->second->endHint;
+  // Want of memory is said of its own, just before the end.
+  const bool justBefore = known.exitCode == -1 && hint.at - known.at <= kSameEndMs;
+  const bool outOfMemory = hint.oomKilled || (known.oomKilled && justBefore);
+  known = hint;
+  known.oomKilled = outOfMemory;
 }
 
 void InstanceTable::recordActivity(std::string_view handle, std::int64_t atMs, std::uint64_t count) {

@@ -41,10 +41,14 @@ public:
   /// Null when there is none.
   InstancePtr find(std::string_view handle) const;
   InstancePtr findById(std::string_view id) const;
+  /// By the runtime's ref; looks through all of them.
+  InstancePtr findByRef(std::string_view ref) const;
   InstancePtr findByUser(std::string_view clerkUserId) const;
   /// Newest first; an empty status means all.
   std::vector<InstanceView> list(std::string_view status) const;
   std::vector<InstancePtr> all() const;
+  /// At most `most` volumes of instances that once ran, without that of the instance `except`.
+  std::vector<std::string> someVolumes(std::size_t most, std::string_view except) const;
   std::size_t size() const;
   /// How many have each status, in the order of statusAt().
   std::array<std::size_t, kStatusCount> counts() const;
@@ -60,6 +64,9 @@ public:
 
   void setProgress(std::string_view handle, Progress progress);
   void clearProgress(std::string_view handle);
+
+  /// What events said of the end of this container's program; merged with what the same run's events said before.
+  void noteEnd(std::string_view handle, const EndHint &hint);
 
   /// Notes use; unknown handles are ignored. lastActive never goes back.
   void recordActivity(std::string_view handle, std::int64_t atMs, std::uint64_t count);
@@ -80,6 +87,7 @@ private:
     std::uint64_t activitySeq = 0;
     bool activityDirty = false;
     std::shared_ptr<const Progress> progress;
+    EndHint endHint;
   };
   using Order = std::pair<std::int64_t, std::string_view>; ///< createdAt, id of the record itself
   using Newest = std::map<Order, Slot *, std::greater<>>;

@@ -1,7 +1,10 @@
 #include "LaunchOperation.h"
 
 #include "ContainerSpec.h"
+#include "Containers.h"
+#include "Ends.h"
 #include "Engine.h"
+#include "Homes.h"
 #include "ImagePuller.h"
 #include "InstanceStore.h"
 #include "InstanceTable.h"
@@ -23,16 +26,12 @@ namespace matrixos::orchestrator {
 namespace {
 
 constexpr int kMaxRounds = 6;
+constexpr const char *kExitedAtStart = "EXITED_AT_START"; ///< as runtimes say it, too
 
 /// How often other host ports are tried. The first conflicts step to the next port, later ones skip one port more each
 /// time, so that this many get past hundreds of ports that another program holds.
 constexpr int kMaxPortMoves = 64;
 constexpr int kSingleSteps = 4;
-
-std::string endReason(const Description &container) {
-  std::string text = "the container ended with exit code " + std::to_string(container.exitCode);
-  return container.oomKilled ? text + ": out of memory" : text;
-}
 
 } // namespace
 
@@ -164,6 +163,7 @@ bool LaunchOperation::beginStart() {
   next.step = next.containerId.empty() ? Step::Volume : Step::Start;
   if (next.containerId.empty()) ++next.generation;
   next.endpoints.clear();
+  if (record_->phase == Phase::Failed) next.lastEnd.times = 0; // a row of ends that was given up begins anew
   thaw_ = thaw_ || record_->phase == Phase::Sleeping;
   try {
     update(std::move(next));
@@ -173,7 +173,8 @@ bool LaunchOperation::beginStart() {
   return false;
 }
 
-/// Asks the engine whether what the record calls running still does; notes fresh endpoints.
+/// Asks the engine whether what the record calls running still does, and can be reached; notes fresh endpoints. Ends
+/// that the engine has made good for are left for a look of their own to count.
 bool LaunchOperation::isUp() {
   std::optional<Description> container;
   try {
@@ -183,7 +184,8 @@ bool LaunchOperation::isUp() {
   }
   thaw_ = container && container->state == "paused";
   if (!container || (container->state != "running" && container->state != "restarting")) return false;
-  if (container->endpoints != record_->endpoints) {
+  if (container->state == "running" && container->endpoints.empty()) return false;
+  if (container->state == "running" && container->endpoints != record_->endpoints) {
     Instance next = *record_;
     next.endpoints = container->endpoints;
     record_ = shop_.ledger.refresh(std::move(next)).record;
@@ -220,8 +222,7 @@ void LaunchOperation::ensureVolume() {
   Instance next = *record_;
   if (shop_.engine.capabilities().volumes) {
     progress("volume");
-    const Engine::Volume volume =
-        shop_.engine.ensureVolume(volumeRequest(*record_, *shop_.settings.get()), effectId("volume"));
+    const Engine::Volume volume = ensureHome(shop_, *record_, {}, effectId("volume"));
     MATRIXOS_FAILPOINT("provision.dir_made");
     next.volume = volume.ref;
     if (!record_->onceRan()) next.volumeCreated = record_->volumeCreated || volume.created;
@@ -272,13 +273,13 @@ void LaunchOperation::createContainer() {
   progress("create");
   if (!record_->containerId.empty()) shop_.engine.remove(record_->containerId, effectId("replace"));
   const ContainerSpec spec = ContainerSpec::make(*record_, *shop_.settings.get());
-  std::string ref;
+  std::string ref = adoptOrStop(shop_, *record_, spec.hash);
   MATRIXOS_FAILPOINT("provision.create_before");
   try {
-    ref = shop_.engine.create(spec.json, effectId("create"));
+    if (ref.empty()) ref = shop_.engine.create(spec.json, effectId("create"));
   } catch (const Error &e) {
     if (e.reason() != MOS_REASON_NAME_IN_USE) throw;
-    replaceNamesake();
+    replaceNamesake(shop_, *record_, effectId("namesake"));
     ref = shop_.engine.create(spec.json, effectId("create-again"));
   }
   MATRIXOS_FAILPOINT("provision.created_uncommitted");
@@ -290,24 +291,10 @@ void LaunchOperation::createContainer() {
   update(std::move(next));
 }
 
-/// The name is taken by a container that is not what we want: ours gives way, a stranger's stays.
-void LaunchOperation::replaceNamesake() {
-  const auto other = shop_.engine.inspect(record_->containerName());
-  if (!other) return;
-  if (other->label(MOS_LABEL_INSTALL) != shop_.settings.get()->installId) {
-    throw Error(Status::Unavailable,
-                "the engine already has a container named " + record_->containerName() +
-                    " that is not of this platform; rename or remove it",
-                MOS_REASON_NAME_IN_USE);
-  }
-  shop_.telemetry.log().warning("an older container gives way to a new one",
-                                {{"handle", handle()}, {"container", other->ref}});
-  shop_.engine.remove(other->ref, effectId("namesake"));
-}
-
 /// False: what it was to start is not there, or not so; the record says how to go on.
 bool LaunchOperation::startContainer() {
   progress("start");
+  if (record_->onceRan() && !record_->volume.empty()) ensureHome(shop_, *record_, record_->volume, effectId("home"));
   MATRIXOS_FAILPOINT("provision.start_before");
   std::optional<Description> container;
   try {
@@ -331,7 +318,9 @@ bool LaunchOperation::startContainer() {
     containerGone();
     return false;
   }
-  if (container->state != "running") throw Error(Status::Unavailable, endReason(*container), "ENDED_AT_START");
+  if (container->state != "running") {
+    throw Error(Status::FailedPrecondition, endText({container->exitCode, container->oomKilled, 1, 0}), kExitedAtStart);
+  }
 
   Instance next = *record_;
   next.phase = Phase::Running;
@@ -342,7 +331,7 @@ bool LaunchOperation::startContainer() {
   next.lastError.clear();
   if (!container->imageDigest.empty()) next.imageDigest = container->imageDigest;
   if (!next.onceRan()) next.provisionedAt = wallClockMs();
-  next.endpoints = container->endpoints;
+  noteRun(next, *container);
   MATRIXOS_FAILPOINT("provision.health_uncommitted");
   // Before it is published, so that what watchers are told is the answer, too.
   shop_.table.clearProgress(handle());
@@ -436,6 +425,7 @@ void LaunchOperation::fail(const Error &error) {
   next.phase = Phase::Failed;
   next.lastError = error.what();
   ++next.failures;
+  if (error.reason() == kExitedAtStart) noteEndAtStart(next);
   const auto settings = shop_.settings.get();
   const auto doublings = std::min<std::int64_t>(next.failures - 1, 20);
   const std::int64_t wait = std::min(settings->retryBase.count() << doublings, settings->retryMax.count());
@@ -449,6 +439,20 @@ void LaunchOperation::fail(const Error &error) {
   }
   shop_.telemetry.publish("instance.failed", json);
   throw Error(Status::Unavailable, error.what(), error.reason(), wait);
+}
+
+/// It ended right after its start: the engine must not start it again and again, and how it ended is kept.
+void LaunchOperation::noteEndAtStart(Instance &next) {
+  try {
+    const auto container = shop_.engine.inspect(next.containerId);
+    if (!container || container->state == "running") return;
+    next.lastEnd = endAtStart(next.lastEnd, *container);
+    shop_.telemetry.ended(next.lastEnd.oomKilled, 1);
+    if (container->isUp()) shop_.engine.stop(container->ref, effectId("stop"));
+  } catch (const Error &e) {
+    shop_.telemetry.log().warning("what ended at its start was not looked at",
+                                  {{"handle", handle()}, {"error", e.what()}});
+  }
 }
 
 /// Takes a first provision back: container, networks, the volume, then the row with its ports. What fails stays
@@ -470,11 +474,7 @@ void LaunchOperation::undo(const std::string &reason) {
   }
   MATRIXOS_FAILPOINT("undo.recorded");
   try {
-    if (reachedEngine) {
-      const auto container = shop_.engine.inspect(record_->containerName());
-      const bool ours = !container || container->label(MOS_LABEL_INSTANCE) == record_->id;
-      if (ours) shop_.engine.remove(container ? container->ref : record_->containerName(), effectId("undo"));
-    }
+    if (reachedEngine) removeContainers(shop_, *record_, effectId("undo"));
     MATRIXOS_FAILPOINT("undo.container_gone");
     if (record_->volumeCreated && !shop_.engine.removeEmptyVolume(record_->volume, effectId("volume")))
       shop_.engine.trashVolume(record_->volume, record_->id, effectId("trash"));

@@ -40,13 +40,13 @@ private:
   bool startContainer();
   void announce();
 
-  void replaceNamesake();
   void containerGone();
   void movePorts(const Error &conflict);
   void skipPorts(int from, int conflicts);
 
   // How it ends when it fails.
   [[noreturn]] void fail(const Error &error);
+  void noteEndAtStart(Instance &next);
   void undo(const std::string &reason);
 
   Published update(Instance next);

@@ -70,6 +70,22 @@ bool OperationQueue::submitIfIdle(const OperationPtr &operation) noexcept {
          }) == MOS_OK;
 }
 
+void OperationQueue::submitAfter(const OperationPtr &operation) noexcept {
+  static_cast<void>(guarded(nullptr, [&] {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return;
+      if (lanes_.count(operation->handle()) != 0) {
+        // Not into the lane: whoever asks for what runs there has to find it at the end, to share it.
+        afterwards_[operation->handle()] = operation;
+        return;
+      }
+      enqueue(operation, false);
+    }
+    pump();
+  }));
+}
+
 void OperationQueue::enqueue(const OperationPtr &operation, bool wanted) {
   Lane &lane = lanes_[operation->handle()];
   lane.push_back({});
@@ -207,10 +223,12 @@ void OperationQueue::settle(const OperationPtr &operation, Operation::State stat
     lane.pop_front();
     telemetry_.queued(--size_);
     if (ended.wanted) --wanted_;
-    if (lane.empty())
-      lanes_.erase(operation->handle());
-    else
+    if (!lane.empty()) {
       makeReady(lane);
+    } else {
+      lanes_.erase(operation->handle());
+      if (const auto next = afterwards_.extract(operation->handle())) enqueue(next.mapped(), false);
+    }
   }
   finish(std::move(ended));
 }
@@ -286,6 +304,7 @@ void OperationQueue::close() {
     closed_ = true;
     wantedReady_.clear();
     otherReady_.clear();
+    afterwards_.clear();
     for (auto lane = lanes_.begin(); lane != lanes_.end();) {
       Lane &entries = lane->second;
       while (!entries.empty() && !entries.back().running) {

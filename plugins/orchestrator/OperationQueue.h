@@ -34,6 +34,9 @@ public:
   /// The same without anybody waiting, and only if nothing is queued for the handle. False: it was not taken.
   bool submitIfIdle(const OperationPtr &operation) noexcept;
 
+  /// The same, after whatever is queued or running for the handle; only the last one given meanwhile.
+  void submitAfter(const OperationPtr &operation) noexcept;
+
   /// A parked operation goes on.
   void resume(const OperationPtr &operation);
   /// What is parked for this handle gives up.
@@ -93,6 +96,7 @@ private:
   // Handles whose front operation may run; one that has become wanted meanwhile is in both.
   std::deque<std::string> wantedReady_;
   std::deque<std::string> otherReady_;
+  std::unordered_map<std::string, OperationPtr> afterwards_; ///< by handle: what follows when its lane is empty
   std::size_t size_ = 0;
   std::size_t wanted_ = 0;
   std::size_t pumps_ = 0; ///< tasks given to the executor

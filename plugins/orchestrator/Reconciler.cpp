@@ -1,6 +1,7 @@
 #include "Reconciler.h"
 
 #include "ContainerSpec.h"
+#include "Containers.h"
 #include "DestroyOperation.h"
 #include "InstanceTable.h"
 #include "LaunchOperation.h"
@@ -62,16 +63,15 @@ void Reconciler::listed(Description container, const std::string &installId, Lis
   ++listing.size;
   const InstancePtr record = shop_.table.find(container.label(MOS_LABEL_HANDLE));
   const bool runs = record && record->phase == Phase::Running && record->onceRan() &&
-                    container.name == record->containerName() && shop_.queue.isIdle(record->handle);
+                    container.ref == record->containerId && shop_.queue.isIdle(record->handle);
   if (runs && record->rev <= listing.beganAt && lacksEndpoints(*record, container, installId)) {
-    const auto sync = std::make_shared<SyncOperation>(shop_, *record, std::move(container.endpoints));
+    const auto sync = std::make_shared<SyncOperation>(shop_, *record, std::move(container));
     shop_.queue.submitIfIdle(sync);
     listing.agreeing.insert(record->rev);
   } else if (runs && !disagrees(*record, &container, installId)) {
     listing.agreeing.insert(record->rev);
   } else {
-    std::string name = container.name;
-    listing.notable.insert_or_assign(std::move(name), std::move(container));
+    listing.notable[container.label(MOS_LABEL_INSTANCE)].push_back(std::move(container));
   }
 }
 
@@ -93,7 +93,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   case Phase::Starting:
     return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
   case Phase::Failed:
-    if (record.desired == Desired::Running && record.retryAt <= wallClockMs() &&
+    if (record.desired == Desired::Running && record.retryAt != 0 && record.retryAt <= wallClockMs() &&
         record.failures <= shop_.settings.get()->retryLimit) {
       return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
     }
@@ -104,39 +104,56 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   case Phase::Unknown:
     break;
   }
-  const auto found = containers.find(record.containerName());
-  const Description *container = found == containers.end() ? nullptr : &found->second;
+  const auto found = containers.find(record.id);
+  const Description *container = found == containers.end() ? nullptr : ownOf(found->second, record);
   if (disagrees(record, container, installId)) queue(std::make_shared<SyncOperation>(shop_, record.handle));
+}
+
+std::vector<const Description *> Reconciler::strayOf(const std::string &instanceId, const std::vector<Description> &all,
+                                                     const Listing &listing) const {
+  const InstancePtr record = shop_.table.findById(instanceId);
+  std::vector<const Description *> stray;
+  for (const Description &container : all)
+    stray.push_back(&container);
+  if (!record) return stray;
+  const Description *own = ownOf(all, *record);
+  // The one that the record means may be as it should be, and so not among these.
+  if (own->ref != record->containerId && listing.agreeing.count(record->rev) != 0) return stray;
+  std::erase(stray, own);
+  return stray;
 }
 
 void Reconciler::lookForOrphans(const Listing &listing) {
   std::map<std::string, Orphan> seen;
   std::size_t quarantined = 0;
   const std::size_t most = std::max(kOrphansAtLeast, listing.size / 20);
-  for (const auto &[name, container] : listing.notable) {
-    const std::string &id = container.label(MOS_LABEL_INSTANCE);
-    const std::string &handle = container.label(MOS_LABEL_HANDLE);
-    // A provision on its way has no record for a moment; its handle is busy then.
-    if (shop_.table.findById(id) != nullptr || !shop_.queue.isIdle(handle)) continue;
-    const auto known = orphans_.find(container.ref);
-    Orphan orphan = known == orphans_.end() ? Orphan{std::chrono::steady_clock::now(), 0, false} : known->second;
-    ++orphan.passes;
-    if (orphan.passes == kOrphanPasses) {
-      shop_.telemetry.log().warning("a container of this installation has no record",
-                                    {{"container", container.ref}, {"name", name}, {"instance", id}});
+  for (const auto &[id, all] : listing.notable) {
+    for (const Description *container : strayOf(id, all, listing)) {
+      // A provision on its way has no record for a moment; its handle is busy then.
+      if (!shop_.queue.isIdle(container->label(MOS_LABEL_HANDLE))) continue;
+      const auto known = orphans_.find(container->ref);
+      Orphan orphan = known == orphans_.end() ? Orphan{std::chrono::steady_clock::now()} : known->second;
+      ++orphan.passes;
+      orphan.second = shop_.table.findById(id) != nullptr;
+      if (orphan.passes == kOrphanPasses) {
+        shop_.telemetry.log().warning(orphan.second ? "an instance has a second container"
+                                                    : "a container of this installation has no record",
+                                      {{"container", container->ref}, {"name", container->name}, {"instance", id}});
+      }
+      // A restored, older database must not put everybody to rest at once.
+      if (quarantined < most && quarantine(*container, orphan)) ++quarantined;
+      seen.emplace(container->ref, orphan);
     }
-    // A restored, older database must not put everybody to rest at once.
-    if (quarantined < most && quarantine(container, orphan)) ++quarantined;
-    seen.emplace(container.ref, orphan);
   }
   orphans_ = std::move(seen);
   shop_.telemetry.orphans(orphans_.size());
 }
 
-/// Stops an orphan and keeps it, with its data, for people to look at.
+/// Stops an orphan and keeps it, with its data, for people to look at. A second program on a home does harm meanwhile.
 bool Reconciler::quarantine(const Description &container, Orphan &orphan) {
-  const bool due = orphan.passes >= kOrphanPasses && std::chrono::steady_clock::now() - orphan.firstSeen >= kOrphanAge;
-  if (!due || orphan.quarantined || container.state != "running") return false;
+  const bool old = orphan.second || std::chrono::steady_clock::now() - orphan.firstSeen >= kOrphanAge;
+  if (orphan.passes < kOrphanPasses || !old || !container.isUp()) return false;
+  if (orphan.quarantined && !orphan.second) return false;
   try {
     shop_.engine.stop(container.ref, {});
     orphan.quarantined = true;

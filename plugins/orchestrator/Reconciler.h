@@ -10,12 +10,13 @@
 #include <mutex>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 namespace matrixos::orchestrator {
 
 /// The database decides what should exist, the engine decides what does. A pass lists the engine once, takes up what a
 /// crash left half-way, lets records follow the engine, tries failed starts again, and stops containers of ours that
-/// have no record. It only queues operations, which ask the engine afresh, so a list that is outdated by the time it
+/// no record means. It only queues operations, which ask the engine afresh, so a list that is outdated by the time it
 /// is read does no harm; only where a running container listens, which is not stored, is taken from the list for
 /// records that have not changed since. Without a complete list a pass changes nothing else. What agrees is not kept: a
 /// pass over 100,000 instances that are as they should be holds one bit of each.
@@ -29,7 +30,7 @@ public:
   void close() noexcept;
 
 private:
-  using Containers = std::map<std::string, Description>; ///< by name
+  using Containers = std::map<std::string, std::vector<Description>>; ///< by instance
 
   /// What one listing of the engine said.
   struct Listing {
@@ -43,12 +44,16 @@ private:
     std::chrono::steady_clock::time_point firstSeen;
     int passes = 0;
     bool quarantined = false;
+    bool second = false; ///< its instance has a container of its own beside it
   };
 
   void compare();
   void listed(Description container, const std::string &installId, Listing &listing);
   void check(const Instance &record, const Containers &containers, const std::string &installId);
   void lookForOrphans(const Listing &listing);
+  /// Those of one instance that its record does not mean.
+  std::vector<const Description *> strayOf(const std::string &instanceId, const std::vector<Description> &all,
+                                           const Listing &listing) const;
   bool quarantine(const Description &container, Orphan &orphan);
 
   Workshop &shop_;

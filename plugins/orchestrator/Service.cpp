@@ -5,6 +5,7 @@ namespace matrixos::orchestrator {
 namespace {
 constexpr std::chrono::milliseconds kAfterCancel{5'000};
 constexpr std::chrono::milliseconds kAfterConnect{300};
+constexpr std::chrono::hours kTrashLook{1};
 } // namespace
 
 Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settings)
@@ -14,7 +15,8 @@ Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settin
       engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),
       queue_(executor_, strand_, settings_, telemetry_), workshop_{settings_, store_,  table_, ledger_,   ports_,
                                                                    engine_,   puller_, queue_, telemetry_},
-      reconciler_(std::make_shared<Reconciler>(workshop_)), orchestrator_(workshop_), routes_(host, orchestrator_) {}
+      reconciler_(std::make_shared<Reconciler>(workshop_)), orchestrator_(workshop_), routes_(host, orchestrator_),
+      trash_(workshop_), trashRoutes_(host, workshop_, trash_) {}
 
 void Service::start() {
   store_.migrate();
@@ -22,6 +24,7 @@ void Service::start() {
   ports_.markTaken(store_.portsOf(settings_.get()->node));
   telemetry_.instances(table_.counts());
   routes_.publish();
+  trashRoutes_.publish();
   schedule();
   watch_.emplace(workshop_, [this] { requestReconcile(); });
 }
@@ -30,6 +33,7 @@ void Service::schedule() {
   const auto settings = settings_.get();
   timers_.every(settings->reconcileInterval, [this] { reconciler_->pass(); });
   timers_.every(settings->activityFlushInterval, [this] { flushActivity(); });
+  timers_.every(kTrashLook, [this] { trash_.expire(); });
 }
 
 void Service::requestReconcile() {

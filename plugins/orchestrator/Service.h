@@ -15,6 +15,8 @@
 #include "Settings.h"
 #include "Strand.h"
 #include "Telemetry.h"
+#include "TrashBin.h"
+#include "TrashRoutes.h"
 
 #include <matrixos/runtime.hpp>
 
@@ -43,6 +45,8 @@ public:
   const InstanceStore &store() const noexcept { return store_; }
   /// One comparison of records and engine, now, on this thread.
   void reconcile() noexcept { reconciler_->pass(); }
+  /// Removes what has been in the trash for too long, now, on this thread.
+  void expireTrash() noexcept { trash_.expire(); }
   /// Operations that wait or run.
   std::size_t pending() const { return queue_.size(); }
 
@@ -67,6 +71,8 @@ private:
   std::shared_ptr<Reconciler> reconciler_; ///< shared with a pass that may still wait for a thread
   InstanceOrchestrator orchestrator_;
   ContainerRoutes routes_;
+  TrashBin trash_;
+  TrashRoutes trashRoutes_;
   std::optional<EngineWatch> watch_;
   bool stopped_ = false;
 };

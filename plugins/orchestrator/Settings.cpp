@@ -6,7 +6,7 @@
 
 namespace matrixos::orchestrator {
 
-const mos_config_key kConfigKeys[27] = {
+const mos_config_key kConfigKeys[28] = {
     {"runtime", "string", "docker", nullptr, "Which runtime carries the instances: the name it is provided under.", 0,
      0},
     {"image", "string", "ghcr.io/hamedmp/matrix-os:latest", nullptr, "Image of new instances.", MOS_KEY_LIVE, 0},
@@ -44,6 +44,8 @@ const mos_config_key kConfigKeys[27] = {
     {"retry_max", "duration", "5m", "1s..24h", "Longest wait between two tries.", MOS_KEY_LIVE, 0},
     {"retry_limit", "int", "5", "0..1000", "Tries without a request; afterwards the next request tries again.",
      MOS_KEY_LIVE, 0},
+    {"trash_keep", "duration", "30d", "0s..10000d",
+     "How long the data of a deleted instance is kept in .trash; 0: for ever.", MOS_KEY_LIVE, 0},
 };
 
 namespace {
@@ -90,6 +92,7 @@ Settings Settings::read(const Config &config, const Platform &platform) {
   s.retryBase = config.getDuration("retry_base");
   s.retryMax = config.getDuration("retry_max");
   s.retryLimit = config.getInt("retry_limit");
+  s.trashKeep = config.getDuration("trash_keep");
   if (s.gatewayBasePort == s.shellBasePort) {
     throw Error(Status::InvalidArgument,
                 "[orchestrator] gateway_base_port and shell_base_port are both " + std::to_string(s.shellBasePort) +

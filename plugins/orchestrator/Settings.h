@@ -14,7 +14,7 @@
 namespace matrixos::orchestrator {
 
 /// Every key with type, default, range and help, for the plugin's descriptor.
-extern const mos_config_key kConfigKeys[27];
+extern const mos_config_key kConfigKeys[28];
 
 /// Values of one moment. Immutable once shared.
 struct Settings {
@@ -48,6 +48,7 @@ struct Settings {
   Ms retryBase{5'000};
   Ms retryMax{300'000};
   std::int64_t retryLimit = 5;
+  Ms trashKeep{std::chrono::hours(30 * 24)}; ///< 0: for ever
 
   // Facts about the daemon (abi/host.h, platform info).
   std::string installId;

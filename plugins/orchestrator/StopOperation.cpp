@@ -73,6 +73,7 @@ Published StopOperation::commit(Phase phase) {
   next.desired = Desired::Stopped;
   next.step = Step::None;
   next.retryAt = next.failures = 0;
+  next.lastEnd.times = 0;
   Published published = shop_.ledger.update(*record_, std::move(next));
   record_ = published.record;
   return published;

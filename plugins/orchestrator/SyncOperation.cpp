@@ -1,13 +1,14 @@
 #include "SyncOperation.h"
 
+#include "Containers.h"
 #include "InstanceTable.h"
 #include "Ledger.h"
 #include "Settings.h"
 #include "Telemetry.h"
 
-#include <matrixos/abi/runtime.h>
 #include <matrixos/failpoint.hpp>
 #include <matrixos/json_text.hpp>
+#include <matrixos/ulid.hpp>
 
 namespace matrixos::orchestrator {
 
@@ -17,17 +18,19 @@ bool isSettled(Phase phase) {
   return phase == Phase::Running || phase == Phase::Sleeping || phase == Phase::Stopped || phase == Phase::Failed;
 }
 
-bool belongsTo(const Description &container, const Instance &record, const std::string &installId) {
-  return container.label(MOS_LABEL_INSTALL) == installId && container.label(MOS_LABEL_INSTANCE) == record.id;
-}
-
-} // namespace
-
+/// The phase that a settled record should have.
 Phase observedPhase(const Description *container) {
   if (!container) return Phase::Stopped;
   if (container->state == "running" || container->state == "restarting") return Phase::Running;
   return container->state == "paused" ? Phase::Sleeping : Phase::Stopped;
 }
+
+bool knowsRun(const Instance &record, const Description &container) {
+  return record.startedAt == container.startedAt && record.restarts == container.restarts &&
+         (container.state == "restarting" || record.endpoints == container.endpoints);
+}
+
+} // namespace
 
 bool disagrees(const Instance &record, const Description *container, const std::string &installId) {
   if (!isSettled(record.phase)) return false;
@@ -37,8 +40,9 @@ bool disagrees(const Instance &record, const Description *container, const std::
   // A failed start leaves a container at rest; the record says more than the engine then.
   const bool samePhase = seen == record.phase || (atRest && record.phase == Phase::Failed);
   const bool sameRef = record.containerId == (container ? container->ref : std::string());
-  return !samePhase || !sameRef ||
-         (container != nullptr && seen == Phase::Running && container->endpoints != record.endpoints);
+  if (!samePhase || !sameRef) return true;
+  if (container == nullptr || seen != Phase::Running) return false;
+  return !knowsRun(record, *container) || (container->state == "running" && container->endpoints.empty());
 }
 
 bool lacksEndpoints(const Instance &record, const Description &container, const std::string &installId) {
@@ -47,60 +51,107 @@ bool lacksEndpoints(const Instance &record, const Description &container, const 
          belongsTo(container, record, installId);
 }
 
+SyncOperation::SyncOperation(Workshop &workshop, const Instance &asListed, Description &&listed)
+    : Operation(Kind::Sync, asListed.handle), shop_(workshop), listedRev_(asListed.rev),
+      listedEndpoints_(std::move(listed.endpoints)), listedStart_(listed.startedAt), listedRestarts_(listed.restarts) {}
+
 Operation::State SyncOperation::advance() {
   const InstancePtr record = shop_.table.find(handle());
   if (!record || !isSettled(record->phase)) return State::Finished;
   if (record->rev == listedRev_) {
     Instance next = *record;
     next.endpoints = std::move(listedEndpoints_);
+    next.startedAt = listedStart_;
+    next.restarts = listedRestarts_;
     shop_.ledger.refresh(std::move(next));
     return State::Finished;
   }
-  std::optional<Description> container;
   try {
-    container = shop_.engine.inspect(record->containerName());
-    const std::string installId = shop_.settings.get()->installId;
-    if (container && !belongsTo(*container, *record, installId)) container.reset();
+    std::optional<Description> container = findContainer(shop_, *record);
+    makeReachable(container);
     const Description *seen = container ? &*container : nullptr;
-    if (disagrees(*record, seen, installId)) follow(*record, seen);
+    if (disagrees(*record, seen, shop_.settings.get()->installId)) follow(*record, seen);
   } catch (const Error &e) {
     throw unavailable(e);
   }
   return State::Finished;
 }
 
+/// Somebody took its network away: a runtime's start gives back what an instance needs, also to one that runs.
+void SyncOperation::makeReachable(std::optional<Description> &container) {
+  if (!container || container->state != "running" || !container->endpoints.empty()) return;
+  try {
+    container = shop_.engine.start(container->ref, makeUlid() + "/reach");
+    if (container->endpoints.empty()) return;
+    shop_.telemetry.log().warning("an instance that could not be reached was connected again", {{"handle", handle()}});
+  } catch (const Error &e) {
+    shop_.telemetry.log().warning("an instance cannot be reached", {{"handle", handle()}, {"error", e.what()}});
+  }
+}
+
 void SyncOperation::follow(const Instance &record, const Description *container) {
   const Phase seen = observedPhase(container);
+  const auto view = shop_.table.view(handle());
+  const auto ends =
+      container && view ? endsSince(record, *container, view->endHint) : std::optional<EndsSeen>(std::nullopt);
   Instance next = record;
   next.containerId = container ? container->ref : "";
-  next.endpoints = container && seen == Phase::Running ? container->endpoints : std::vector<Endpoint>{};
+  if (container && seen == Phase::Running)
+    noteRun(next, *container);
+  else
+    next.endpoints.clear();
   if (!(seen == Phase::Stopped && record.phase == Phase::Failed)) next.phase = seen;
-  if (seen == record.phase && next.containerId == record.containerId) { // endpoints alone live in memory
-    shop_.ledger.refresh(std::move(next));
+  if (!ends && seen == record.phase && next.containerId == record.containerId) { // the run alone lives in memory
+    if (!container || !knowsRun(record, *container)) shop_.ledger.refresh(std::move(next));
     return;
   }
   if (seen == Phase::Stopped) {
     next.desired = Desired::Stopped;
     if (!container)
       next.lastError = "the container was removed outside of the platform; the next start makes a new one";
-    else if (container->exitCode != 0 || container->oomKilled)
-      next.lastError = "the container ended with exit code " + std::to_string(container->exitCode) +
-                       (container->oomKilled ? ": out of memory" : "");
-  } else {
+  } else if (seen != record.phase) {
     next.desired = Desired::Running;
     next.retryAt = next.failures = 0;
     next.lastError.clear();
   }
+  if (ends) {
+    next.lastEnd = ends->last;
+    const bool plain = seen == Phase::Stopped && ends->last.exitCode == 0 && !ends->last.oomKilled;
+    if (!plain) next.lastError = endText(ends->last);
+    if (ends->last.times >= kMostEnds && container->isUp()) giveUp(next, *container);
+  }
   MATRIXOS_FAILPOINT("reconcile.adopted_uncommitted");
-  const Published written = shop_.ledger.update(record, std::move(next));
-  shop_.telemetry.log().info(container != nullptr ? "an instance changed outside of the platform"
-                                                  : "a container is gone",
-                             {{"handle", handle()},
-                              {"was", std::string(wordOf(record.phase))},
-                              {"is", std::string(wordOf(written.record->phase))}});
-  if (seen == Phase::Stopped && record.phase == Phase::Running) {
+  report(record, shop_.ledger.update(record, std::move(next)), ends);
+}
+
+/// The engine would start it for ever. Who asks for the instance next begins anew.
+void SyncOperation::giveUp(Instance &next, const Description &container) {
+  shop_.engine.stop(container.ref, makeUlid() + "/give-up");
+  next.phase = Phase::Failed;
+  next.endpoints.clear();
+  next.retryAt = 0;
+}
+
+void SyncOperation::report(const Instance &record, const Published &written, const std::optional<EndsSeen> &ends) {
+  const Instance &now = *written.record;
+  if (ends) {
+    shop_.telemetry.ended(now.lastEnd.oomKilled, ends->count);
+    shop_.telemetry.log().warning("the program of an instance ended",
+                                  {{"handle", handle()},
+                                   {"exitCode", std::to_string(now.lastEnd.exitCode)},
+                                   {"oomKilled", now.lastEnd.oomKilled ? "true" : "false"},
+                                   {"times", std::to_string(now.lastEnd.times)}});
+    shop_.telemetry.publish("instance.ended", written.json());
+  }
+  if (now.phase == record.phase && now.containerId == record.containerId) return;
+  shop_.telemetry.log().info(
+      now.containerId.empty() ? "a container is gone" : "an instance changed outside of the platform",
+      {{"handle", handle()}, {"was", std::string(wordOf(record.phase))}, {"is", std::string(wordOf(now.phase))}});
+  if (now.phase == Phase::Failed && record.phase != Phase::Failed) {
+    shop_.telemetry.publish("instance.failed", written.json());
+  } else if (now.phase == Phase::Stopped && record.phase == Phase::Running) {
     shop_.telemetry.publish("instance.stopped", withMember(written.json(), "reason", "engine"));
-  } else if (seen == Phase::Running) {
+  } else if (now.phase == Phase::Running) {
     shop_.telemetry.publish("instance.started", written.json());
   }
 }

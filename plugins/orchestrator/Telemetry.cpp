@@ -17,7 +17,11 @@ Telemetry::Telemetry(const mos_host_v1 *host) : log_(host), metrics_(host), even
     instances_[i] = metrics_.gauge("matrixos_instances", "Instances by status.", {{"status", wordOf(statusAt(i))}});
   }
   queued_ = metrics_.gauge("matrixos_orchestrator_queued_operations", "Operations that wait or run.");
-  orphans_ = metrics_.gauge("matrixos_orchestrator_orphans", "Containers of this installation without a record.");
+  orphans_ = metrics_.gauge("matrixos_orchestrator_orphans", "Containers of this installation that no record means.");
+  constexpr std::string_view kEnds = "matrixos_orchestrator_ends_total";
+  constexpr std::string_view kEndsHelp = "Programs of instances that ended of themselves, by cause.";
+  endedExit_ = metrics_.counter(kEnds, kEndsHelp, {{"cause", "exit"}});
+  endedOom_ = metrics_.counter(kEnds, kEndsHelp, {{"cause", "oom"}});
   constexpr std::string_view kPasses = "matrixos_orchestrator_reconciles_total";
   constexpr std::string_view kPassesHelp = "Comparisons of records and engine by outcome.";
   reconcileOk_ = metrics_.counter(kPasses, kPassesHelp, {{"outcome", "ok"}});

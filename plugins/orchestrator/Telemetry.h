@@ -27,6 +27,10 @@ public:
   void queued(std::size_t operations) noexcept { queued_.set(static_cast<double>(operations)); }
   void orphans(std::size_t count) noexcept { orphans_.set(static_cast<double>(count)); }
   void reconciled(bool ok, std::chrono::nanoseconds took) noexcept;
+  /// So many programs of instances ended of themselves.
+  void ended(bool outOfMemory, std::int64_t count) noexcept {
+    (outOfMemory ? endedOom_ : endedExit_).add(static_cast<double>(count));
+  }
   void degraded(std::string_view reason) noexcept { platform_.setDegraded(reason); }
 
   /// topic: "instance.started". Events are hints; a failure to publish is logged alone.
@@ -40,6 +44,8 @@ private:
   std::array<Series, kStatusCount> instances_;
   Series queued_;
   Series orphans_;
+  Series endedExit_;
+  Series endedOom_;
   Series reconcileOk_;
   Series reconcileFailed_;
   Series reconcileSeconds_;

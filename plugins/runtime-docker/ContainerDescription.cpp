@@ -78,6 +78,7 @@ json::Object::Ptr describe(const ContainerInfo &info) {
                        {"startedAt", info.startedMs},
                        {"exitCode", info.exitCode},
                        {"oomKilled", info.oomKilled},
+                       {"restarts", info.restarts},
                        {"error", info.error},
                        {"health", info.health},
                        {"endpoints", endpointsOf(info)}});

@@ -7,6 +7,7 @@
 #include "Text.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/managed/volume_request.hpp>
 #include <matrixos/text/time.hpp>
 #include <matrixos/text/utf8.hpp>
 
@@ -185,7 +186,7 @@ ContainerInfo DockerRuntime::verifyRunning(const Call &call, const std::string &
     unpause(call, ref);
     info = require(call, ref);
   }
-  if (info.state == "running") return info;
+  if (info.state == "running") return rejoinNetwork(call, info) ? require(call, ref) : info;
   std::string why = info.oomKilled ? ", killed for lack of memory" : "";
   if (!info.error.empty()) why += ", " + info.error;
   const std::string lines = lastLines(call, ref);
@@ -368,13 +369,13 @@ void DockerRuntime::events(const Call &call, std::string_view labelsJson, const 
 }
 
 std::string DockerRuntime::volumeEnsure(const Call &, std::string_view requestJson) {
-  const json::Object::Ptr request = json::parseObject(requestJson);
-  const std::string path = json::findString(*request, "hostPath").value_or("");
+  const managed::VolumeRequest request = managed::VolumeRequest::parse(requestJson);
+  const std::string &path = request.hostPath;
   if (path.empty()) {
     throw Error(Status::InvalidArgument, "\"hostPath\" is missing: volumes of this runtime are directories of the host",
                 "BAD_VOLUME");
   }
-  return json::dump(json::object({{"created", volumes_.ensure(path)}, {"volume", path}}));
+  return json::dump(json::object({{"created", volumes_.ensure(path, request.known)}, {"volume", path}}));
 }
 
 void DockerRuntime::volumeTrash(const Call &, std::string_view volume, std::string_view as) {

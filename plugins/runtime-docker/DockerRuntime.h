@@ -61,6 +61,7 @@ private:
   void removeIfUnused(const Call &call, const NetworkInfo &network);
   void removeUnusedNetworks(const Call &call);
   void repairNetworks(const Call &call, const std::string &ref);
+  bool rejoinNetwork(const Call &call, const ContainerInfo &info);
 
   // Starting.
   ContainerInfo startVerified(const Call &call, const std::string &ref);

@@ -85,6 +85,7 @@ void DockerRuntime::addLabels(const Call &call, InstanceSpec &spec) const {
   for (const InstanceSpec::Port &port : spec.ports) {
     spec.labels[label::kEndpointPrefix + port.name] = std::to_string(port.containerPort);
   }
+  if (!spec.networks.empty()) spec.labels[label::kNetwork] = spec.networks.front().name;
   spec.labels[label::kAttempt] = makeUlid();
 }
 
@@ -219,6 +220,20 @@ void DockerRuntime::removeUnusedNetworks(const Call &call) {
   for (const NetworkInfo &network : api_.listNetworks(call, {{label::kInstallId, settings_.installId}})) {
     removeIfUnused(call, network);
   }
+}
+
+/// Somebody took the container off the network that it was made in: it is attached again, and the network made anew if
+/// that is gone. True when there was something to do.
+bool DockerRuntime::rejoinNetwork(const Call &call, const ContainerInfo &info) {
+  const std::string labelled = labelOf(info.labels, label::kNetwork);
+  const std::string &network = labelled.empty() ? info.networkMode : labelled;
+  const bool attached = std::any_of(info.networks.begin(), info.networks.end(),
+                                    [&](const Attachment &attachment) { return attachment.network == network; });
+  if (attached || !isUserNetwork(network)) return false;
+  const NetworkLocks::Use use = locks_.use(call, {network});
+  ensureNetwork(call, {network});
+  api_.connectNetwork(call, network, info.id);
+  return true;
 }
 
 /// The networks were removed behind the container's back: makes them anew and attaches it to those of today.

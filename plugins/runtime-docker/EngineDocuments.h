@@ -53,6 +53,7 @@ struct ContainerInfo {
   std::int64_t startedMs = 0;
   int exitCode = 0;
   bool oomKilled = false;
+  std::int64_t restarts = 0; ///< by the engine itself since the last start
   std::string networkMode;
   std::vector<Attachment> networks;
   std::vector<PublishedPort> ports;

@@ -170,6 +170,7 @@ ContainerInfo readContainer(std::string_view body) {
   info.imageId = imageId(text(*object, "Image"));
   const std::string created = text(*object, "Created");
   info.createdMs = created.empty() ? 0 : engineTime(created);
+  info.restarts = json::getInt(*object, "RestartCount", 0);
   readState(*object, info);
   if (const json::Object::Ptr config = json::findObject(*object, "Config")) {
     info.image = text(*config, "Image");

@@ -13,7 +13,9 @@ class HostVolumes {
 public:
   explicit HostVolumes(const Settings &settings) : settings_(settings) {}
 
-  bool ensure(const std::string &path) const { return volumes().ensure(path); }
+  bool ensure(const std::string &path, const DirectoryVolumes::Known &known = {}) const {
+    return volumes().ensure(path, known);
+  }
   void check(const std::string &path) const { volumes().check(path); }
   void trash(const std::string &path, const std::string &as) const { volumes().trash(path, as); }
   void removeIfEmpty(const std::string &path) const { volumes().removeIfEmpty(path); }

@@ -135,12 +135,13 @@ std::string createBody(const InstanceSpec &spec, const Settings &settings, const
   for (const std::string &alias : spec.hostAliases)
     hosts->add(alias + ":" + aliasAddress);
   if (hosts->size() != 0) host->set("ExtraHosts", hosts);
-  json::Array::Ptr binds = new json::Array;
+  // Not "Binds", whose missing directories Docker makes: a home that is not mounted must not be an empty one.
+  json::Array::Ptr mounts = new json::Array;
   for (const InstanceSpec::Volume &volume : spec.volumes) {
-    // Safe to join: neither path holds a colon.
-    binds->add(volume.volume + ":" + volume.path + (volume.readOnly ? ":ro" : ""));
+    mounts->add(json::object(
+        {{"Type", "bind"}, {"Source", volume.volume}, {"Target", volume.path}, {"ReadOnly", volume.readOnly}}));
   }
-  host->set("Binds", binds);
+  host->set("Mounts", mounts);
   setPorts(spec, body, *host);
   setSecurity(spec, settings, *host);
   body.set("HostConfig", host);

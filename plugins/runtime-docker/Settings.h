@@ -39,6 +39,8 @@ constexpr const char *kOperationId = MOS_LABEL_OPERATION;
 constexpr const char *kSpecHash = MOS_LABEL_SPEC_HASH;
 /// New at each attempt: a create whose answer was lost finds its own container by it.
 constexpr const char *kAttempt = "matrixos.attempt";
+/// The network that the container was made in, which Podman's description leaves out.
+constexpr const char *kNetwork = "matrixos.network";
 /// "matrixos.endpoint.gateway" = "4000".
 constexpr const char *kEndpointPrefix = "matrixos.endpoint.";
 } // namespace label

@@ -17,7 +17,7 @@ AddressPool::AddressPool(std::string_view network) : network_(network) {
   if (!number || !base || base->family() != AF_INET) {
     throw Error(Status::InvalidArgument,
                 "[runtime-simulated] addresses is \"" + network_ +
-                    "\"; write an IPv4 network with 8 to 30 bits, like 198.18.0.0/15",
+                    "\"; write an IPv4 network with 8 to 30 bits, like 127.64.0.0/15",
                 "BAD_CONFIG");
   }
   const std::uint32_t size = 1U << (32U - bits);

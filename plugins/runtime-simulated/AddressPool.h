@@ -10,7 +10,7 @@ namespace matrixos::simulated {
 /// IPv4 addresses of one network, handed out one after the other and not again until the last was. Not thread-safe.
 class AddressPool {
 public:
-  /// "198.18.0.0/15". Throws Error(InvalidArgument) when it is none, or is smaller than /30 or larger than /8.
+  /// "127.64.0.0/15". Throws Error(InvalidArgument) when it is none, or is smaller than /30 or larger than /8.
   explicit AddressPool(std::string_view network);
 
   /// Throws Error(ResourceExhausted) when all are in use.

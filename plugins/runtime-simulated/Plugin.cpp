@@ -22,7 +22,7 @@ const mos_config_key kConfigKeys[] = {
     {"state_dir", "path", "", nullptr, "Folder in which the engine outlives the daemon; empty: it ends with it.", 0, 0},
     {"features", "list", "pause, volumes, stats", nullptr, "What it can do: pause, volumes, stats, ports, health.", 0,
      0},
-    {"addresses", "string", "198.18.0.0/15", nullptr, "Network of the instances' addresses; nobody answers there.", 0,
+    {"addresses", "string", "127.64.0.0/15", nullptr, "Network of the instances' addresses, of this machine alone.", 0,
      0},
     {"backend", "string", "", nullptr, "Where all endpoints lead instead, like 127.0.0.1:8080; empty: nowhere.", 0, 0},
     {"images", "list", "", nullptr, "Images that are here without a pull.", 0, 0},
@@ -77,12 +77,26 @@ void readFeatures(const Config &config, EngineOptions &options) {
   }
 }
 
+/// What is meant for an instance that does not exist must not leave this machine.
+bool isLoopback(std::string_view address) {
+  return address.substr(0, 4) == "127." || address == "[::1]" || address == "::1";
+}
+
 void checkBackend(const std::string &backend) {
   const std::size_t colon = backend.rfind(':');
   const long port = colon == std::string::npos ? 0 : std::strtol(backend.c_str() + colon + 1, nullptr, 10);
-  if (backend.empty() || (colon != 0 && port >= 1 && port <= 65535)) return;
+  if (backend.empty() || (isLoopback(std::string_view(backend).substr(0, colon)) && port >= 1 && port <= 65535)) return;
   throw Error(Status::InvalidArgument,
-              "[runtime-simulated] backend is \"" + backend + "\"; write <address>:<port>, like 127.0.0.1:8080",
+              "[runtime-simulated] backend is \"" + backend +
+                  "\"; write an address of this machine alone and a port, like 127.0.0.1:8080",
+              "BAD_CONFIG");
+}
+
+void checkAddresses(const std::string &network) {
+  if (isLoopback(network)) return;
+  throw Error(Status::InvalidArgument,
+              "[runtime-simulated] addresses is \"" + network +
+                  "\"; write a network of this machine alone, like 127.64.0.0/15",
               "BAD_CONFIG");
 }
 
@@ -90,6 +104,7 @@ EngineOptions readOptions(const Config &config) {
   EngineOptions options;
   options.seed = static_cast<std::uint64_t>(config.getInt("seed"));
   options.addresses = config.getString("addresses");
+  checkAddresses(options.addresses);
   options.backend = config.getString("backend");
   checkBackend(options.backend);
   readFeatures(config, options);

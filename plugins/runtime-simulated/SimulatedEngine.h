@@ -23,7 +23,7 @@ namespace matrixos::simulated {
 
 struct EngineOptions {
   std::uint64_t seed = 1;
-  std::string addresses = "198.18.0.0/15"; ///< RFC 2544: a network for tests, nobody's
+  std::string addresses = "127.64.0.0/15"; ///< of this machine alone
   std::string backend;                     ///< "127.0.0.1:8080": where all endpoints lead; empty: nowhere
   bool ports = false;                      ///< publishes host ports
   bool pause = true;

@@ -279,10 +279,12 @@ std::string SimulatedRuntime::volumeEnsure(const Call &call, std::string_view re
   const json::Object::Ptr request = json::parseObject(requestJson);
   const std::string name = json::findString(*request, "name").value_or("");
   const std::string hostPath = json::findString(*request, "hostPath").value_or("");
+  const bool exists = json::getBool(*request, "exists", false);
   return perform(CallKind::VolumeEnsure, call, name, [&](const Step &) {
+    // Its volumes hold nothing, so one that the engine forgot at its end is as it was.
     const auto [ref, created] = engine_.ensureVolume(name, hostPath, call.operationId());
     JsonObject answer;
-    answer.add("volume", ref).add("created", created);
+    answer.add("volume", ref).add("created", created && !exists);
     return std::move(answer).str();
   });
 }

@@ -27,12 +27,14 @@ inline namespace v1 {
 /// Volumes as directories of this machine, laid out like the users directory:
 ///
 ///     <users_dir>/<handle>/<name>                    the volume; its path is its ref
+///     <users_dir>/.matrixos-install                  the id of the installation whose homes these are
 ///     <users_dir>/.trash/<as>                        what was <users_dir>/<handle>
 ///     <users_dir>/.snapshots/<as>                    a copy of <users_dir>/<handle>
 ///
 /// so <users_dir> is the volume's grandparent. It belongs to the operator and may be a symlink; below it nothing is
-/// followed. Thread-safe. Fails with Error: InvalidArgument/BAD_VOLUME for a path that may be no volume,
-/// FailedPrecondition, PermissionDenied or ResourceExhausted with the system's words.
+/// followed. It may be a mount point, too, and then what is not mounted must not look like what is empty. Thread-safe.
+/// Fails with Error: InvalidArgument/BAD_VOLUME for a path that may be no volume, FailedPrecondition, PermissionDenied
+/// or ResourceExhausted with the system's words.
 class DirectoryVolumes {
 public:
   struct Options {
@@ -41,11 +43,22 @@ public:
     bool ownsFolder = false; ///< the owner gets <handle>, too, and so can reach the volume without root
   };
 
+  /// What somebody knows of a volume before he asks for it.
+  struct Known {
+    std::string install;               ///< whose volumes these are; empty: nobody looks whose they are
+    bool exists = false;               ///< it was made before
+    std::vector<std::string> others{}; ///< some that were made before, beside it
+  };
+
   DirectoryVolumes() = default;
   explicit DirectoryVolumes(Options options) : options_(std::move(options)) {}
 
-  /// Makes the directory, mode 0700, if it is missing; true when it made it.
-  bool ensure(const std::string &path) const;
+  /// Makes the directory, mode 0700, if it is missing; true when it made it. One that is known to exist is not made:
+  /// NotFound, VOLUME_NOT_FOUND when it alone is missing, USERS_DIR_MISSING when the users directory lacks its marker
+  /// and every volume that is known, as it does while its file system is not mounted. The first use of a users
+  /// directory writes the marker; FailedPrecondition, FOREIGN_USERS_DIR when it names another installation.
+  bool ensure(const std::string &path, const Known &known) const;
+  bool ensure(const std::string &path) const { return ensure(path, Known()); }
   /// Throws unless `path` may be a volume and is a directory reached without symlinks below <users_dir>.
   void check(const std::string &path) const;
   /// Moves the user's directory to the trash, in one rename. Absent already is success; a name that is taken gets a
@@ -60,6 +73,8 @@ public:
 private:
   struct Place;
   Place placeOf(const std::string &path) const;
+  bool isThere(const std::string &path) const;
+  void claim(const Place &place, const std::string &path, const Known &known) const;
 
   Options options_;
 };
@@ -68,6 +83,7 @@ namespace volumes {
 
 inline constexpr std::string_view kTrash = ".trash";
 inline constexpr std::string_view kSnapshots = ".snapshots";
+inline constexpr const char *kMarker = ".matrixos-install";
 inline constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 /// More leftovers under one name than this mean that something repeats forever.
 inline constexpr int kMaxSameName = 100;
@@ -125,6 +141,27 @@ inline void sync(int fd, const std::string &path) {
   if (::fsync(fd) != 0) throw osError(path + " cannot be synced to disk", errno);
 }
 
+/// Whose volumes lie in the directory; "" when nobody has said so yet.
+inline std::string readMarker(int users, const std::string &path) {
+  const FileDescriptor fd(::openat(users, kMarker, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return {};
+  std::array<char, 128> text{};
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+  if (size < 0) throw osError(path + "/" + kMarker + " cannot be read", errno);
+  const std::string_view whole(text.data(), static_cast<std::size_t>(size));
+  return std::string(whole.substr(0, whole.find('\n')));
+}
+
+/// Whoever does the same at this moment writes the same.
+inline void writeMarker(int users, const std::string &path, const std::string &install) {
+  const std::string line = install + "\n";
+  const FileDescriptor fd(::openat(users, kMarker, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!fd || ::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    throw osError(path + "/" + kMarker + " cannot be written", errno);
+  sync(fd.get(), path);
+  sync(users, path);
+}
+
 } // namespace volumes
 
 /// The parts of a volume's path.
@@ -174,8 +211,49 @@ inline DirectoryVolumes::Place DirectoryVolumes::placeOf(const std::string &path
   return place;
 }
 
-inline bool DirectoryVolumes::ensure(const std::string &path) const {
+inline bool DirectoryVolumes::isThere(const std::string &path) const {
+  try {
+    check(path);
+    return true;
+  } catch (const Error &e) {
+    if (e.status() == Status::NotFound) return false;
+    throw;
+  }
+}
+
+/// Makes sure that the users directory is the installation's own, and there at all.
+inline void DirectoryVolumes::claim(const Place &place, const std::string &path, const Known &known) const {
+  const bool used = known.exists || !known.others.empty();
+  const FileDescriptor users = place.openUsers(!used);
+  const std::string install = users ? volumes::readMarker(users.get(), place.users) : std::string();
+  if (install == known.install) return;
+  if (!install.empty()) {
+    throw Error(Status::FailedPrecondition,
+                "the homes in " + place.users + " belong to another installation; remove " + place.users + "/" +
+                    volumes::kMarker + " if they are to be this one's",
+                "FOREIGN_USERS_DIR");
+  }
+  // Homes from before there was a marker prove that the directory is the right one.
+  bool proven = !used || (known.exists && isThere(path));
+  for (const std::string &other : known.others)
+    proven = proven || isThere(other);
+  if (!proven) {
+    throw Error(Status::NotFound,
+                "the homes in " + place.users + " are missing, and so is " + place.users + "/" + volumes::kMarker +
+                    ": is its file system mounted?",
+                "USERS_DIR_MISSING");
+  }
+  volumes::writeMarker(users.get(), place.users, known.install);
+}
+
+inline bool DirectoryVolumes::ensure(const std::string &path, const Known &known) const {
   const Place place = placeOf(path);
+  if (!known.install.empty()) claim(place, path, known);
+  if (known.exists) {
+    if (isThere(path)) return false;
+    throw Error(Status::NotFound, "the home " + path + " is missing: bring it back, or delete the instance",
+                "VOLUME_NOT_FOUND");
+  }
   const FileDescriptor users = place.openUsers(true);
   bool made = false;
   const FileDescriptor user = volumes::openDirectory(users.get(), place.user, true, made, place.userPath());

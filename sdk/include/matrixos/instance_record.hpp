@@ -104,6 +104,14 @@ struct InstanceEndpoint {
   friend bool operator!=(const InstanceEndpoint &a, const InstanceEndpoint &b) noexcept { return !(a == b); }
 };
 
+/// How an instance's program ended last, of itself.
+struct InstanceEnd {
+  std::int64_t exitCode = 0; ///< or 128 + signal; -1: the engine did not say
+  bool oomKilled = false;    ///< for want of memory
+  std::int64_t times = 0;    ///< how often in a row it ended soon after its start; 0 after a stop that was asked for
+  std::int64_t at = 0;       ///< 0: it never did
+};
+
 /// How far a launch has come.
 struct InstanceProgress {
   std::string phase;
@@ -130,8 +138,9 @@ struct InstanceRecord {
   std::string lastError;
   std::int64_t createdAt = 0;
   std::int64_t lastActive = 0;
-  std::uint64_t activitySeq = 0;                    ///< counts uses
-  std::int64_t retryAt = 0;                         ///< when a start that failed is tried again; 0: it is not
+  std::uint64_t activitySeq = 0; ///< counts uses
+  std::int64_t retryAt = 0;      ///< when a start that failed is tried again; 0: it is not
+  InstanceEnd lastEnd;
   std::vector<InstanceEndpoint> endpoints;          ///< best first; empty unless it runs
   std::shared_ptr<const InstanceProgress> progress; ///< null: no launch is under way
 
@@ -181,6 +190,14 @@ inline std::int64_t timeOf(const Json &object, const char *key) {
   return *time;
 }
 
+inline InstanceEnd readEnd(const Json &object) {
+  const Json *value = find(object, "lastEnd");
+  if (value == nullptr) return {};
+  if (!value->is_object()) throw badField("\"lastEnd\" has to be an object");
+  return {integerOr(*value, "exitCode", -1), flagOr(*value, "oomKilled", false), countOr(*value, "times", 0),
+          timeOf(*value, "at")};
+}
+
 inline std::shared_ptr<const InstanceProgress> readProgress(const Json &object) {
   const Json *value = find(object, "progress");
   if (value == nullptr) return nullptr;
@@ -216,6 +233,7 @@ inline InstanceRecord InstanceRecord::parse(std::string_view json) {
   record.lastActive = timeOf(object, "lastActive");
   record.activitySeq = static_cast<std::uint64_t>(countOr(object, "activitySeq", 0));
   record.retryAt = timeOf(object, "retryAt");
+  record.lastEnd = readEnd(object);
   record.endpoints = readEndpoints(object);
   record.progress = readProgress(object);
   return record;
@@ -258,6 +276,12 @@ inline std::string InstanceRecord::toJson(std::int64_t activeAt, std::uint64_t u
       .add("activitySeq", uses)
       .addRaw("endpoints", std::move(addresses).str());
   if (retryAt != 0) out.add("retryAt", formatTime(retryAt));
+  if (lastEnd.at != 0) {
+    JsonObject item;
+    item.add("exitCode", lastEnd.exitCode).add("oomKilled", lastEnd.oomKilled).add("times", lastEnd.times);
+    item.add("at", formatTime(lastEnd.at));
+    out.addRaw("lastEnd", std::move(item).str());
+  }
   if (launch != nullptr) {
     JsonObject item;
     item.add("phase", launch->phase).add("current", launch->current).add("total", launch->total);

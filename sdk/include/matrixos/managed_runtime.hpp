@@ -27,6 +27,7 @@
 #include <matrixos/instance_spec.hpp>
 #include <matrixos/managed/book.hpp>
 #include <matrixos/managed/event_hub.hpp>
+#include <matrixos/managed/volume_request.hpp>
 #include <matrixos/plugin.hpp>
 #include <matrixos/runtime.hpp>
 

@@ -118,3 +118,27 @@ TEST_CASE("a container whose network was removed behind its back starts again") 
       eventually([&] { return httpGet(endpoints->getObject(0)->getValue<std::string>("address"), 4000) == "tenant"; }));
   engine().client().remove(call.abi(), ref, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
 }
+
+TEST_CASE("a container that was taken off its network joins it again when it is started, running or not") {
+  const Within call;
+  const std::string network = engine().unique("taken");
+  const std::string ref = create("taken", network);
+  engine().client().start(call.abi(), ref);
+  SUBCASE("while it runs") {
+    engine().api().disconnectNetwork(Call(call.abi()), network, ref);
+  }
+  SUBCASE("while it is stopped") {
+    engine().client().stop(call.abi(), ref, std::chrono::seconds{2});
+    engine().api().disconnectNetwork(Call(call.abi()), network, ref);
+  }
+  SUBCASE("while it runs, and the network is gone as well") {
+    engine().api().disconnectNetwork(Call(call.abi()), network, ref);
+    engine().api().removeNetwork(Call(call.abi()), network);
+  }
+  const std::string description = engine().client().startDescribed(call.abi(), ref);
+  const auto endpoints = at(description, "endpoints").extract<json::Array::Ptr>();
+  REQUIRE(endpoints->size() == 1);
+  CHECK(
+      eventually([&] { return httpGet(endpoints->getObject(0)->getValue<std::string>("address"), 4000) == "tenant"; }));
+  engine().client().remove(call.abi(), ref, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
+}

@@ -159,5 +159,7 @@ TEST_CASE("a configuration that makes no sense is said by key") {
   CHECK(problem("start_latency", "soon").find("[runtime-simulated] start_latency") != std::string::npos);
   CHECK(problem("features", "flying").find("[runtime-simulated] features") != std::string::npos);
   CHECK(problem("addresses", "everywhere").find("[runtime-simulated] addresses") != std::string::npos);
+  CHECK(problem("addresses", "198.18.0.0/15").find("[runtime-simulated] addresses") != std::string::npos);
   CHECK(problem("backend", "nowhere").find("[runtime-simulated] backend") != std::string::npos);
+  CHECK(problem("backend", "203.0.113.7:80").find("[runtime-simulated] backend") != std::string::npos);
 }

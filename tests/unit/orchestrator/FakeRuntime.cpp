@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <memory>
 
 namespace matrixos::test {
 
@@ -137,13 +138,49 @@ void FakeRuntime::addForeign(const std::string &name, const std::map<std::string
   containers_[name] = container;
 }
 
-void FakeRuntime::sendEvent(const std::string &type, const std::string &name) {
+void FakeRuntime::edit(const std::string &name, const std::function<void(Container &)> &change) {
+  const std::lock_guard lock(mutex_);
+  change(containers_.at(name));
+}
+
+void FakeRuntime::rename(const std::string &name, const std::string &other) {
+  const std::lock_guard lock(mutex_);
+  auto node = containers_.extract(name);
+  node.key() = node.mapped().name = other;
+  containers_.insert(std::move(node));
+}
+
+void FakeRuntime::crash(const std::string &name, int exitCode, const std::string &state) {
+  edit(name, [&](Container &container) {
+    ++container.restarts;
+    container.state = state;
+    container.exitCode = state == "running" ? 0 : exitCode;
+    if (state == "running") container.startedAt = nextStart();
+  });
+}
+
+void FakeRuntime::sendEvent(const std::string &type, const std::string &name, int exitCode) {
   json::Object event;
   event.set("type", type);
   event.set("name", name);
+  event.set("exitCode", exitCode);
   const std::lock_guard lock(mutex_);
+  if (const auto found = containers_.find(name); found != containers_.end()) {
+    event.set("ref", found->second.ref);
+    event.set("time", found->second.startedAt + 1);
+  }
   events_.push_back(json::dump(event));
   changed_.notify_all();
+}
+
+bool FakeRuntime::listens() const {
+  const std::lock_guard lock(mutex_);
+  return listening_ != 0;
+}
+
+bool FakeRuntime::eventsHeard() const {
+  const std::lock_guard lock(mutex_);
+  return events_.empty() && !telling_;
 }
 
 std::optional<FakeRuntime::Container> FakeRuntime::container(const std::string &name) const {
@@ -166,6 +203,11 @@ std::set<std::string> FakeRuntime::networks() const {
 std::set<std::string> FakeRuntime::volumeRefs() const {
   const std::lock_guard lock(mutex_);
   return volumeRefs_;
+}
+
+void FakeRuntime::loseVolumes() {
+  const std::lock_guard lock(mutex_);
+  volumeRefs_.clear();
 }
 
 std::map<std::string, std::string> FakeRuntime::trash() const {
@@ -282,7 +324,12 @@ void FakeRuntime::start(const Call &call, std::string_view ref) {
         }
       }
     }
+    if (container->state != "running") {
+      container->startedAt = nextStart();
+      container->restarts = 0;
+    }
     container->state = "running";
+    container->unreachable = false;
   });
 }
 
@@ -311,18 +358,21 @@ std::string FakeRuntime::describe(const Container &container) {
   object.set("state", container.state);
   object.set("imageDigest", "sha256:feed");
   object.set("exitCode", container.exitCode);
+  object.set("oomKilled", container.oomKilled);
+  object.set("startedAt", container.startedAt);
+  object.set("restarts", container.restarts);
   json::Object::Ptr labels = new json::Object;
   for (const auto &[key, value] : container.labels)
     labels->set(key, value);
   object.set("labels", labels);
   json::Array::Ptr endpoints = new json::Array;
-  if (container.state == "running") {
+  if (container.state == "running" && !container.unreachable) {
     json::Object::Ptr endpoint = new json::Object;
     endpoint->set("name", "gateway");
     endpoint->set("address", "172.18.0.5");
     endpoint->set("port", 4000);
     endpoint->set("scope", "bridge");
-    endpoint->set("epoch", container.ref);
+    endpoint->set("epoch", container.ref + "@" + std::to_string(container.startedAt - kFirstStart));
     endpoints->add(endpoint);
   }
   object.set("endpoints", endpoints);
@@ -379,15 +429,19 @@ void FakeRuntime::unpause(const Call &call, std::string_view ref) {
 }
 
 void FakeRuntime::events(const Call &call, std::string_view, const ItemFn &item) {
+  perform("events", call, [] {});
   std::unique_lock lock(mutex_);
-  ++calls_["events"];
+  ++listening_;
+  const std::shared_ptr<void> ended(nullptr, [this](void *) { --listening_; });
   for (;;) {
     while (!events_.empty()) {
       const std::string event = events_.front();
       events_.pop_front();
+      telling_ = true;
       lock.unlock();
       item(event);
       lock.lock();
+      telling_ = false;
     }
     call.throwIfDone();
     changed_.wait_for(lock, std::chrono::milliseconds(5));
@@ -395,9 +449,15 @@ void FakeRuntime::events(const Call &call, std::string_view, const ItemFn &item)
 }
 
 std::string FakeRuntime::volumeEnsure(const Call &call, std::string_view requestJson) {
-  const std::string path = json::getString(*json::parseObject(requestJson), "hostPath");
+  const json::Object::Ptr request = json::parseObject(requestJson);
+  const std::string path = json::getString(*request, "hostPath");
+  const bool exists = knowsWhatExists && json::getBool(*request, "exists", false);
   bool created = false;
-  perform("volume_ensure", call, [&] { created = volumeRefs_.insert(path).second; });
+  perform("volume_ensure", call, [&] {
+    if (exists && volumeRefs_.count(path) == 0)
+      throw Error(Status::NotFound, path + " is missing", unmounted ? "USERS_DIR_MISSING" : "VOLUME_NOT_FOUND");
+    created = volumeRefs_.insert(path).second;
+  });
   json::Object answer;
   answer.set("volume", path);
   answer.set("created", created);

@@ -28,6 +28,10 @@ public:
     std::vector<int> hostPorts;
     std::string network, volume, spec;
     int exitCode = 0;
+    bool oomKilled = false;
+    bool unreachable = false;   ///< runs, but its network was taken away
+    int restarts = 0;           ///< by the engine itself since the last start()
+    std::int64_t startedAt = 0; ///< counts up with each start: a run's own number, and its endpoints' epoch
   };
 
   bool publishesPorts = true;
@@ -35,6 +39,8 @@ public:
   bool removesVolumes = true; ///< those that hold nothing
   bool volumesHoldData = false;
   bool describesStarts = false; ///< without a call of inspect()
+  bool knowsWhatExists = true;  ///< a volume that exists is not made anew
+  bool unmounted = false;       ///< what is missing is missing with all the others
   bool namesOccupied = true;    ///< inspect() says which host ports others hold
 
   /// Keeps everything in this file, and takes up what is there: an engine that outlives the daemon.
@@ -55,8 +61,18 @@ public:
   /// What happens behind the platform's back.
   void changeState(const std::string &name, const std::string &state, int exitCode = 0);
   void removeBehind(const std::string &name);
+  void loseVolumes();
   void addForeign(const std::string &name, const std::map<std::string, std::string> &labels);
-  void sendEvent(const std::string &type, const std::string &name);
+  void edit(const std::string &name, const std::function<void(Container &)> &change);
+  void rename(const std::string &name, const std::string &other);
+  /// The program ends and the engine is about to start it again (restarting), or has (running).
+  void crash(const std::string &name, int exitCode, const std::string &state);
+  void sendEvent(const std::string &type, const std::string &name, int exitCode = 0);
+
+  /// A stream of events is open.
+  bool listens() const;
+  /// Every event that was sent has been taken.
+  bool eventsHeard() const;
 
   std::optional<Container> container(const std::string &name) const;
   std::size_t count() const;
@@ -88,6 +104,9 @@ private:
   Container *find(std::string_view refOrName);
   void save() const;
   static std::string describe(const Container &container);
+  std::int64_t nextStart() { return kFirstStart + ++starts_; }
+
+  static constexpr std::int64_t kFirstStart = 1'700'000'000'000; ///< a time, in milliseconds
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -102,7 +121,10 @@ private:
   std::map<std::string, int> waiting_;
   std::map<std::string, int> calls_;
   std::deque<std::string> events_;
+  int listening_ = 0;
+  bool telling_ = false; ///< an event is being taken
   int nextRef_ = 1;
+  std::int64_t starts_ = 0;
   std::string path_;
 };
 

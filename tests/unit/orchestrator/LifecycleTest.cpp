@@ -252,11 +252,12 @@ TEST_CASE("a destroy takes everything but the data, and reserves the handle for 
 }
 
 TEST_CASE("a destroy that fails at any step is finished by the next one or by the reconciler") {
-  for (const char *call : {"inspect", "stop", "remove", "volume_trash"}) {
+  for (const char *call : {"list", "stop", "remove", "volume_ensure", "volume_trash"}) {
     for (const bool viaReconciler : {false, true}) {
       CAPTURE(call);
       Fixture f;
       REQUIRE(f.provision("alice", "user_1").status == 201);
+      REQUIRE(eventually([&] { return f.runtime.calls("list") != 0; })); // by the first pass
       f.runtime.failNext(call, engineFault());
       CHECK(f.host->request("DELETE", "/containers/alice").status == 503);
       CHECK(f.field("alice", "status") == "deleting");

@@ -253,7 +253,7 @@ TEST_CASE("100,000 records load, look up and list") {
       const std::string n = std::to_string(batch * 1000 + i);
       rows.push_back(
           {"INSERT INTO containers VALUES (?, ?, '', 0, 0, 'stopped', ?, 1, ?, ?, 1, 1, 'stopped', 'stopped', "
-           "'simulated', 'node-1', 'image', '', '', '', 0, '', '', 0, 0, '', 1, 1, 0)",
+           "'simulated', 'node-1', 'image', '', '', '', 0, '', '', 0, 0, '', 1, 1, 0, 0, 0, 0, 0)",
            {"handle-" + n, "user-" + n, batch * 1000 + i, "id-" + n, batch * 1000 + i + 1}});
     }
     f.host->database().execBatch(rows);

@@ -95,6 +95,7 @@ TEST_CASE("an engine that fails at any step leaves nothing behind and is quoted"
       CAPTURE(after);
       Fixture f;
       REQUIRE(f.reconcile());
+      REQUIRE(eventually([&] { return f.runtime.listens(); }));
       f.runtime.failNext(call, engineFault(after));
       const Answer answer = f.provision("alice", "user_1");
       CHECK(answer.status == 503);

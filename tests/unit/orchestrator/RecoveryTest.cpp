@@ -185,8 +185,8 @@ TEST_CASE("a restart finds running instances again, with their endpoints") {
   const std::string rev = f.field("alice", "rev");
   const int inspects = f.runtime.calls("inspect");
   f.restart();
-  CHECK(f.field("alice", "status") == "running");
   REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "running");
   CHECK(f.get("alice").body.find("172.18.0.5") != std::string::npos);
   CHECK(f.runtime.calls("inspect") == inspects); // the list had said it all
   CHECK(std::stoull(f.field("alice", "rev")) > std::stoull(rev));
@@ -289,4 +289,58 @@ TEST_CASE("a stopping daemon answers those who wait and takes nothing new") {
   CHECK(f.host->answerTo(queued).status == 503);
   CHECK(f.provision("carol", "user_3").status == 503);
   CHECK(f.rows("containers") == 1); // alice, whose intent was committed
+}
+
+TEST_CASE("after a restart an instance that is asked for is looked at before the list is there") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  f.stop();
+  f.runtime.hold("list");
+  f.start();
+  REQUIRE(eventually([&] { return f.runtime.held("list") == 1; }));
+  CHECK(eventually([&] { return f.get("alice").body.find("172.18.0.5") != std::string::npos; }));
+  f.runtime.release("list");
+}
+
+TEST_CASE("an engine that was away for long is listened to and listed as soon as it answers again") {
+  Fixture f(false);
+  const FakeRuntime::Fault away{Error(Status::Unavailable, "cannot connect to the engine", "ENGINE_UNREACHABLE"),
+                                false};
+  for (const char *call : {"capabilities", "events", "list"})
+    f.runtime.failAlways(call, away);
+  f.start();
+  // So many refusals that pauses which double would last half a minute by now.
+  REQUIRE(eventually([&] { return f.runtime.calls("capabilities") + f.runtime.calls("events") >= 9; },
+                     std::chrono::seconds(60)));
+  for (const char *call : {"capabilities", "events", "list"})
+    f.runtime.failAlways(call, std::nullopt);
+  const int lists = f.runtime.calls("list");
+  CHECK(eventually([&] { return f.runtime.listens() && f.runtime.calls("list") > lists; }, std::chrono::seconds(10)));
+}
+
+TEST_CASE("a start of what is being deleted is refused, whether it ever ran or not") {
+  for (const bool ran : {false, true}) {
+    CAPTURE(ran);
+    Fixture f;
+    REQUIRE(f.reconcile());
+    if (ran) {
+      REQUIRE(f.provision("alice", "user_1").status == 201);
+    } else {
+      stopDuring(f, "create");
+      f.start();
+    }
+    f.runtime.failAlways("remove", engineFault());
+    CHECK(f.host->request("DELETE", "/containers/alice").status == 503);
+    REQUIRE(f.field("alice", "status") == "deleting");
+    const auto topics = f.host->topics();
+    const Answer answer = f.host->request("POST", "/containers/alice/start");
+    CHECK(answer.status == 409);
+    CHECK(answer.body.find("being deleted") != std::string::npos);
+    CHECK(f.field("alice", "status") == "deleting");
+    CHECK(f.host->topics() == topics);
+    f.runtime.failAlways("remove", std::nullopt);
+    REQUIRE(f.reconcile());
+    CHECK(f.get("alice").status == 404);
+    CHECK(f.isClean());
+  }
 }

@@ -38,6 +38,7 @@ TEST_CASE("a description has all the contract asks for") {
   CHECK(json::getString(*d, "imageDigest") == "sha256:1");
   CHECK(json::getString(*d, "health") == "none");
   CHECK(json::getInt(*d, "exitCode", 0) == 7);
+  CHECK(json::getInt(*d, "restarts", -1) == 2);
   CHECK(json::getInt(*d, "startedAt", 0) == 1795446771717);
   CHECK(json::getInt(*d, "createdAt", 0) == 1795446771700);
   const auto endpoints = json::findArray(*d, "endpoints");
@@ -264,6 +265,24 @@ TEST_CASE("what starts and ends at once tells its exit code and last words") {
   CHECK(error.reason() == "EXITED_AT_START");
   CHECK(contains(error.what(), "exit code 7"));
   CHECK(contains(error.what(), "cannot open [31mthe shop"));
+}
+
+TEST_CASE("a start joins the network again that somebody took the container off") {
+  Fixture f;
+  const std::string there = inspectBody("running");
+  std::string gone = there;
+  const std::string network = R"("matrixos-net": {"NetworkID": "n1", "IPAddress": "172.18.0.5"})";
+  gone.replace(gone.find(network), network.size(), "");
+  std::atomic<bool> joined{false};
+  f.engine.on("POST", "/networks/matrixos-net/connect", [&](const FakeRequest &) {
+    joined = true;
+    return answer(200, "");
+  });
+  f.engine.on("GET", "/containers/matrixos-alice/json",
+              [&](const FakeRequest &) { return answer(200, joined ? there : gone); });
+  f.runtime.start(kCall, "matrixos-alice");
+  CHECK(joined);
+  CHECK(bodyOf(f.engine, "/networks/matrixos-net/connect")->getValue<std::string>("Container") == "c0ffee");
 }
 
 TEST_CASE("pause and unpause of what is already so") {

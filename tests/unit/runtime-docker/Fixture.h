@@ -21,7 +21,7 @@ using matrixos::test::FakeRequest;
 using matrixos::test::TempDir;
 
 inline std::string inspectBody(const std::string &state, const std::string &labels = "{}") {
-  return R"({"Id": "c0ffee", "Name": "/matrixos-alice", "Image": "sha256:1", "Created": "2026-11-23T15:12:51.7Z",
+  return R"({"Id": "c0ffee", "Name": "/matrixos-alice", "Image": "sha256:1", "RestartCount": 2, "Created": "2026-11-23T15:12:51.7Z",
     "State": {"Status": ")" +
          state + R"(", "ExitCode": 7, "OOMKilled": false, "Error": "", "StartedAt": "2026-11-23T15:12:51.71763906Z"},
     "Config": {"Image": "img:1", "Labels": )" +

@@ -51,6 +51,63 @@ TEST_CASE("a volume may be given to the image's user") {
   CHECK(statOf(v.users / "alice").st_uid == ::geteuid());
 }
 
+TEST_CASE("the first use of a users directory says whose homes lie there") {
+  Volumes v;
+  const auto marker = v.users / ".matrixos-install";
+  CHECK(v.volumes.ensure(v.volume, {"install-1"}));
+  CHECK(readFile(marker) == "install-1\n");
+  CHECK_FALSE(v.volumes.ensure(v.volume, {"install-1", true}));
+  CHECK(v.volumes.ensure(v.users / "bob/matrixos", {"install-1", false, {v.volume}}));
+  const Error foreign = failure([&] { v.volumes.ensure(v.users / "carol/matrixos", {"install-2"}); });
+  CHECK(foreign.reason() == "FOREIGN_USERS_DIR");
+  CHECK(contains(foreign.what(), marker));
+  CHECK_FALSE(fs::exists(v.users / "carol"));
+  // What a crash left of it says nothing.
+  std::ofstream(marker, std::ios::trunc);
+  CHECK(v.volumes.ensure(v.users / "carol/matrixos", {"install-1", false, {v.volume}}));
+  CHECK(readFile(marker) == "install-1\n");
+}
+
+TEST_CASE("a users directory that is not mounted is not an empty one") {
+  Volumes v;
+  const std::string other = v.users / "bob/matrixos";
+  const auto refused = [&](const DirectoryVolumes::Known &known) {
+    const Error error = failure([&] { v.volumes.ensure(v.volume, known); });
+    CHECK(contains(error.what(), v.users));
+    return error.reason();
+  };
+  SUBCASE("the mount point is empty") {
+    fs::create_directory(v.users);
+    CHECK(refused({"install-1", true}) == "USERS_DIR_MISSING");
+    CHECK(refused({"install-1", false, {other}}) == "USERS_DIR_MISSING");
+    CHECK(fs::is_empty(v.users));
+  }
+  SUBCASE("the mount point is not there") {
+    CHECK(refused({"install-1", true}) == "USERS_DIR_MISSING");
+    CHECK(refused({"install-1", false, {other}}) == "USERS_DIR_MISSING");
+    CHECK_FALSE(fs::exists(v.users));
+  }
+  SUBCASE("it is there, but one home is not") {
+    CHECK(v.volumes.ensure(other, {"install-1"}));
+    CHECK(refused({"install-1", true, {other}}) == "VOLUME_NOT_FOUND");
+    fs::create_directory(v.users / "alice"); // a mount point of its own
+    CHECK(refused({"install-1", true, {other}}) == "VOLUME_NOT_FOUND");
+    CHECK(fs::is_empty(v.users / "alice"));
+  }
+}
+
+TEST_CASE("homes from before there was a marker are taken for what they are") {
+  Volumes v;
+  const std::string other = v.users / "bob/matrixos";
+  v.volumes.ensure(v.volume);
+  const DirectoryVolumes::Known known[]{{"install-1", true}, {"install-1", false, {other, v.volume}}};
+  for (const auto &each : known) {
+    fs::remove(v.users / ".matrixos-install");
+    v.volumes.ensure(each.exists ? v.volume : std::string(v.users / "carol/matrixos"), each);
+    CHECK(readFile(v.users / ".matrixos-install") == "install-1\n");
+  }
+}
+
 TEST_CASE("paths that may be no volume") {
   Volumes v;
   for (const char *bad : {"",

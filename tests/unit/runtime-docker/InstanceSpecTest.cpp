@@ -35,8 +35,8 @@ TEST_CASE("the engine gets the typed fields and not one more") {
   CHECK(object->getNames() ==
         Poco::JSON::Object::NameList{"Cmd", "Env", "ExposedPorts", "HostConfig", "Image", "Labels"});
   const auto host = object->getObject("HostConfig");
-  CHECK(host->getNames() == Poco::JSON::Object::NameList{"Binds", "CapAdd", "CapDrop", "ExtraHosts", "LogConfig",
-                                                         "Memory", "MemorySwap", "NanoCpus", "NetworkMode", "PidsLimit",
+  CHECK(host->getNames() == Poco::JSON::Object::NameList{"CapAdd", "CapDrop", "ExtraHosts", "LogConfig", "Memory",
+                                                         "MemorySwap", "Mounts", "NanoCpus", "NetworkMode", "PidsLimit",
                                                          "PortBindings", "RestartPolicy", "SecurityOpt"});
   CHECK(json::getString(*object, "Image") == "ghcr.io/hamedmp/matrix-os:latest");
   CHECK(object->getArray("Env")->getElement<std::string>(0) == "MATRIX_HANDLE=alice");
@@ -48,8 +48,9 @@ TEST_CASE("the engine gets the typed fields and not one more") {
   CHECK(host->getValue<int>("PidsLimit") == 256);
   CHECK(json::getString(*host, "NetworkMode") == "matrixos-net");
   CHECK(host->getObject("RestartPolicy")->getValue<std::string>("Name") == "unless-stopped");
-  REQUIRE(host->getArray("Binds")->size() == 1);
-  CHECK(host->getArray("Binds")->getElement<std::string>(0) == "/data/users/alice/matrixos:/home/matrixos/home");
+  REQUIRE(host->getArray("Mounts")->size() == 1);
+  CHECK(host->getArray("Mounts")->getObject(0)->getValue<std::string>("Source") == "/data/users/alice/matrixos");
+  CHECK(host->getArray("Mounts")->getObject(0)->getValue<std::string>("Target") == "/home/matrixos/home");
   CHECK(host->getArray("CapDrop")->getElement<std::string>(0) == "ALL");
   CHECK(host->getArray("SecurityOpt")->getElement<std::string>(0) == "no-new-privileges");
   CHECK(host->getArray("ExtraHosts")->getElement<std::string>(0) == "proxy:host-gateway");

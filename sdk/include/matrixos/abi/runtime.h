@@ -63,7 +63,8 @@ MOS_BEGIN_C
  * Description, the answer of inspect() and the items of list():
  *   {"ref", "name", "state": "created|running|paused|restarting|exited|dead", "image", "imageDigest", "labels": {…},
  *    "createdAt": ms since the epoch, "startedAt": ms or 0, "exitCode": int, "oomKilled": bool, "error": text,
- *    "health": "none|starting|healthy|unhealthy", "endpoints": [endpoint…], "occupiedPorts": see start()}
+ *    "health": "none|starting|healthy|unhealthy", "endpoints": [endpoint…], "occupiedPorts": see start(),
+ *    "restarts": how often the engine started it again by itself since start(); absent: it does not count}
  *
  * Endpoint: {"name": "gateway", "address": "172.18.0.5", "port": 4000, "scope": "bridge|host",
  *            "epoch": text that changes whenever the address may have passed to somebody else}
@@ -127,8 +128,9 @@ typedef struct mos_runtime_v1 {
 
   /*
    * Volumes. ensure: {"name": "alice", "hostPath": where it has to lie, if the engine has host paths,
-   * "labels": {…}} → {"volume": ref, "created": bool}. trash: moves the data away, recoverable, under the name
-   * `as`; absent already is success. Snapshot: copies it under the name `as`.
+   * "exists": bool, "others": [ref…], "labels": {…}} → {"volume": ref, "created": bool}. One that exists, as the
+   * caller knows, is never made anew: MOS_NOT_FOUND when it is missing. `others` exist as well. trash: moves the data
+   * away, recoverable, under the name `as`; absent already is success. Snapshot: copies it under the name `as`.
    */
   mos_status (*volume_ensure)(void *self, const mos_call *call, mos_str request_json, mos_buf *out_json,
                               mos_error *error);

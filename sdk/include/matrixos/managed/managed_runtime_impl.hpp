@@ -492,15 +492,14 @@ inline void ManagedRuntime::checkVolume(const std::string &volume) {
 inline std::string ManagedRuntime::volumeEnsure(const Call &call, std::string_view requestJson) {
   call.throwIfDone();
   if (!engine(call).volumes) throw unimplemented("volumes");
-  const managed::Json request = managed::parseObject(requestJson);
-  std::string path = managed::textOr(request, "hostPath", {});
-  if (path.empty()) {
-    const std::string name = managed::text(request, "name");
+  managed::VolumeRequest request = managed::VolumeRequest::parse(requestJson);
+  if (request.hostPath.empty()) {
+    const std::string &name = request.name;
     if (!isEngineName(name)) throw Error(Status::InvalidArgument, shown(name) + " is no volume's name", "BAD_VOLUME");
-    path = options_.stateDir + "/volumes/" + name + "/data";
+    request.hostPath = options_.stateDir + "/volumes/" + name + "/data";
   }
-  const bool created = volumes_.ensure(path);
-  return managed::dump(managed::Json{{"volume", path}, {"created", created}});
+  const bool created = volumes_.ensure(request.hostPath, request.known);
+  return managed::dump(managed::Json{{"volume", request.hostPath}, {"created", created}});
 }
 
 inline void ManagedRuntime::volumeTrash(const Call &call, std::string_view volume, std::string_view as) {
