@@ -5,6 +5,7 @@
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
+#include <array>
 
 namespace matrixos::proxy {
 
@@ -37,6 +38,27 @@ bool isRequestId(std::string_view text) {
     const char l = http::lower(c);
     return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
   });
+}
+
+/// Fields of an answer that a browser takes for the word of the whole host.
+bool concernsWholeHost(const http::Field &field) {
+  constexpr std::array<std::string_view, 13> kFields{"accept-ch",
+                                                     "alt-svc",
+                                                     "clear-site-data",
+                                                     "expect-ct",
+                                                     "nel",
+                                                     "public-key-pins",
+                                                     "public-key-pins-report-only",
+                                                     "report-to",
+                                                     "reporting-endpoints",
+                                                     "service-worker-allowed",
+                                                     "set-cookie2",
+                                                     "set-login",
+                                                     "strict-transport-security"};
+  if (field.id == Name::SetCookie) return true;
+  return field.id == Name::Other && std::any_of(kFields.begin(), kFields.end(), [&](std::string_view name) {
+           return http::sameAsLower(field.name, name);
+         });
 }
 
 std::string_view lastListItem(std::string_view list) {
@@ -157,17 +179,21 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     writer.field("traceparent", {"00-", id, "-", id.substr(16), "-01"});
 }
 
-void HeaderPolicy::writeResponse(const http::ResponseHead &head, std::string_view host, std::string_view requestId,
-                                 bool fromTenant, http::HeadWriter &writer) const {
+void HeaderPolicy::writeResponse(const http::ResponseHead &head, Answerer from, std::string_view host,
+                                 std::string_view requestId, http::HeadWriter &writer) const {
+  const bool byPath = from == Answerer::InstanceByPath;
   for (const http::Field &field : head.fields) {
     if (field.dropped || field.id == Name::XRequestId) continue;
-    if (fromTenant && field.id == Name::SetCookie) {
+    if (byPath && concernsWholeHost(field)) continue;
+    if (from == Answerer::Instance && field.id == Name::SetCookie) {
       const std::string cookie = tenantCookie(field.value, host);
       if (!cookie.empty()) writer.field("Set-Cookie", cookie);
       continue;
     }
     writer.parsed(field);
   }
+  // Beside what the tenant itself may have said: of several policies each counts.
+  if (byPath) writer.field("Content-Security-Policy", "sandbox");
   writer.field("X-Request-Id", requestId);
 }
 

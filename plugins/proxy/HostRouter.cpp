@@ -60,4 +60,11 @@ RoutingDecision HostRouter::route(const http::RequestHead &head) const {
   return out;
 }
 
+std::string HostRouter::ownAddress(const http::RequestHead &head, const RoutingDecision &decision,
+                                   std::string_view scheme) const {
+  std::string out(scheme);
+  out.append("://").append(hosts_.instanceHost(head.host, decision.handle));
+  return out.append(decision.slashMissing ? "/" : "").append(decision.target);
+}
+
 } // namespace matrixos::proxy

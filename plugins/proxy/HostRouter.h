@@ -26,6 +26,8 @@ class HostRouter {
 public:
   explicit HostRouter(std::string_view domain) : hosts_(domain) {}
   RoutingDecision route(const http::RequestHead &head) const;
+  /// Where the same can be asked for on the instance's own host, as a whole URL; for a decision that is `byPath`.
+  std::string ownAddress(const http::RequestHead &head, const RoutingDecision &decision, std::string_view scheme) const;
 
 private:
   HostTable hosts_;

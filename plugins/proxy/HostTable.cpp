@@ -44,4 +44,11 @@ HostMatch HostTable::match(std::string_view host) const {
   return {};
 }
 
+std::string HostTable::instanceHost(std::string_view platformHost, std::string_view handle) const {
+  const std::string_view name = withoutPort(platformHost);
+  std::string out(handle);
+  out += toLower(name) == apiHost_ ? std::string_view(suffix_) : kLocal;
+  return out += platformHost.substr(name.size());
+}
+
 } // namespace matrixos::proxy

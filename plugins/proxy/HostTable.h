@@ -22,6 +22,9 @@ public:
 
   /// `host` is a syntactically valid Host value.
   HostMatch match(std::string_view host) const;
+  /// The host of an instance's own, port included, for who asked one of the platform's: "alice.localhost:9000" for
+  /// "127.0.0.1:9000".
+  std::string instanceHost(std::string_view platformHost, std::string_view handle) const;
 
 private:
   std::string suffix_;  // ".matrix-os.com"

@@ -34,6 +34,10 @@ constexpr mos_config_key kKeys[] = {
      0},
     {"allowed_origins", "list", "", nullptr,
      "Other sites whose pages may use the API and open WebSockets, such as https://app.example.com.", MOS_KEY_LIVE, 0},
+    {"path_mode", "enum", "redirect", "redirect|api|off",
+     "Below /proxy/{handle}/ of the platform's hosts: browsers that open a page go to the instance's own host, all is "
+     "served in place, or nothing is: 404.",
+     MOS_KEY_LIVE, 0},
     {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
     {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
      MOS_KEY_LIVE, 0},
@@ -99,6 +103,11 @@ mode_t parseMode(const std::string &text) {
   return mode;
 }
 
+PathMode parsePathMode(std::string_view word) {
+  if (word == "off") return PathMode::Off;
+  return word == "api" ? PathMode::Api : PathMode::Redirect;
+}
+
 /// What a service manager listens on for the daemon (sd_listen_fds(3)); the same for every generation of the plugin.
 std::vector<int> inheritedSockets() {
   std::vector<int> out;
@@ -124,6 +133,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
+  out.pathMode = parsePathMode(config_.getString("path_mode"));
   out.wakeDeadline = config_.getDuration("wake_deadline");
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
   out.waitersPerInstance = toSize(config_.getInt("wake_waiters"));

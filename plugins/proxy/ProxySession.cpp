@@ -77,6 +77,8 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
     peer_ = loop_.settings->headers.peer(exchange.peer());
   }
   HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
+  const bool below = decision_.byPath || decision_.kind == RoutingDecision::Kind::UnknownHandle;
+  if (below && options().pathMode == PathMode::Off) return fail(exchange, 404, "there is nothing at this path");
   switch (decision_.kind) {
   case RoutingDecision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");
@@ -90,12 +92,23 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   case RoutingDecision::Kind::Api:
     break;
   }
+  if (decision_.byPath && options().pathMode == PathMode::Redirect && http::isNavigation(head))
+    return sendHome(exchange);
   if (!loop_.settings->origins.admits(head, decision_.kind == RoutingDecision::Kind::Api)) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
   Pending pending(*this, exchange);
   const PolicyVerdict verdict = shared_.policy.check(head, decision_, pending);
   if (verdict != PolicyVerdict::Pending) applyVerdict(exchange, verdict);
+}
+
+void ProxySession::sendHome(http::ClientExchange &exchange) {
+  http::LocalResponse response;
+  response.status = 307;
+  response.fields = {{"Location", shared_.router.ownAddress(exchange.request(), decision_, client_.proto)},
+                     {"Cache-Control", "no-store"},
+                     {"X-Request-Id", client_.requestId}};
+  exchange.respond(std::move(response));
 }
 
 void ProxySession::applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict) {
@@ -349,9 +362,8 @@ void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseH
   if (throttled_ && !head.isInterim()) leaveThrottle();
   eventStream_ =
       tenant && http::sameText(head.fields.value(http::Name::ContentType).substr(0, 17), "text/event-stream");
-  // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
-  const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
-  loop_.settings->headers.writeResponse(head, host, client_.requestId, tenant, writer);
+  const Answerer from = !tenant ? Answerer::Api : decision_.byPath ? Answerer::InstanceByPath : Answerer::Instance;
+  loop_.settings->headers.writeResponse(head, from, exchange.request().host, client_.requestId, writer);
   if (serverTiming_.empty() || head.isInterim()) return;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wokenAt_);
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});

@@ -37,6 +37,8 @@ public:
 
 private:
   class Pending;
+  /// A person who opens an instance under the platform's host goes to the instance's own.
+  void sendHome(http::ClientExchange &exchange);
   void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);

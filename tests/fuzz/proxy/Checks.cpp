@@ -182,10 +182,10 @@ void checkPolicy(std::string_view input) {
   http::ResponseHead answer;
   if (answerParser.parse(response, http::HeadLimits{}, false, answer) != http::ParseResult::Complete) return;
   http::dropHopByHop(answer.fields);
-  const std::string_view host = decision.byPath ? std::string_view{} : head.host;
+  const Answerer from = !tenant ? Answerer::Api : decision.byPath ? Answerer::InstanceByPath : Answerer::Instance;
   out.clear();
   writer.statusLine(answer.status);
-  policy.writeResponse(answer, host, client.requestId, tenant, writer);
+  policy.writeResponse(answer, from, head.host, client.requestId, writer);
   writer.end();
   http::ResponseParser third;
   http::ResponseHead result;
@@ -193,9 +193,15 @@ void checkPolicy(std::string_view input) {
           "our own answer is refused");
   requireOne(result.fields, "x-request-id", client.requestId);
   if (!tenant) return;
-  for (const http::Field &field : result.fields) {
-    if (lowered(field.name) == "set-cookie") checkSetCookie(field.value, host);
+  for (const std::string_view cookie : valuesOf(result.fields, "set-cookie")) {
+    require(from == Answerer::Instance, "a tenant's cookie on the platform's host");
+    checkSetCookie(cookie, head.host);
   }
+  if (from == Answerer::Instance) return;
+  const auto policies = valuesOf(result.fields, "content-security-policy");
+  require(!policies.empty() && policies.back() == "sandbox", "a tenant's document of the platform's origin");
+  for (const char *never : {"service-worker-allowed", "clear-site-data", "nel", "report-to"})
+    require(valuesOf(result.fields, never).empty(), "a tenant speaks for the platform's host");
 }
 
 } // namespace matrixos::proxy::fuzz
