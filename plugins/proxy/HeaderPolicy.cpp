@@ -2,6 +2,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <http/codec/Authority.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -90,7 +91,8 @@ std::string withoutPlatformCookies(std::string_view cookies) {
 
 std::string tenantCookie(std::string_view cookie, std::string_view host) {
   if (isPlatformCookie(cookie)) return {};
-  const std::string_view name = host.substr(0, host.find(':'));
+  const auto authority = http::Authority::parse(host, 0);
+  const std::string_view name = authority ? authority->name : std::string_view{};
   std::string out;
   bool first = true;
   while (!cookie.empty()) {

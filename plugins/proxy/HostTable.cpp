@@ -2,6 +2,7 @@
 
 #include <matrixos/handle.hpp>
 
+#include <http/codec/Authority.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -22,17 +23,13 @@ bool endsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-std::string_view withoutPort(std::string_view host) {
-  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
-}
-
 } // namespace
 
 HostTable::HostTable(std::string_view domain) : suffix_("." + toLower(domain)), apiHost_("api" + suffix_) {}
 
 HostMatch HostTable::match(std::string_view host) const {
-  const std::string name = toLower(withoutPort(host));
+  const auto authority = http::Authority::parse(host, 0);
+  const std::string name = toLower(authority ? authority->name : std::string_view{});
   if (name == apiHost_ || name == "localhost" || name == "127.0.0.1" || name == "[::1]") {
     return {HostMatch::Kind::Platform, {}};
   }
@@ -45,10 +42,11 @@ HostMatch HostTable::match(std::string_view host) const {
 }
 
 std::string HostTable::instanceHost(std::string_view platformHost, std::string_view handle) const {
-  const std::string_view name = withoutPort(platformHost);
+  const auto asked = http::Authority::parse(platformHost, 0);
   std::string out(handle);
-  out += toLower(name) == apiHost_ ? std::string_view(suffix_) : kLocal;
-  return out += platformHost.substr(name.size());
+  out += asked && http::sameText(asked->name, apiHost_) ? std::string_view(suffix_) : kLocal;
+  if (asked && asked->port != 0) out.append(":").append(std::to_string(asked->port));
+  return out;
 }
 
 } // namespace matrixos::proxy

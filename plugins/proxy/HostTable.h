@@ -14,8 +14,8 @@ struct HostMatch {
 };
 
 /// The exact host table: `{handle}.<domain>` and `{handle}.localhost` name instances; `api.<domain>`, `localhost`,
-/// `127.0.0.1` and `[::1]` the platform. Anything else, a trailing dot included, is foreign: a request for it was
-/// misdirected, perhaps by a rebound DNS name. Case and port do not matter.
+/// `127.0.0.1` and `[::1]` the platform. Anything else is foreign: a request for it was misdirected, perhaps by a
+/// rebound DNS name. Case, port and one dot at the end do not matter.
 class HostTable {
 public:
   explicit HostTable(std::string_view domain);

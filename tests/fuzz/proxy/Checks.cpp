@@ -51,6 +51,13 @@ std::vector<std::string> split(std::string_view text, char at) {
   }
 }
 
+/// The host without its port and one dot at its end, in lower case.
+std::string nameOf(std::string_view host) {
+  std::string name = lowered(host.substr(0, host.find(':')));
+  if (!name.empty() && name.back() == '.') name.pop_back();
+  return name;
+}
+
 /// The name a browser or server takes a cookie for. One without a name is sent as its value alone, and is then read as
 /// if that had a name (RFC 6265bis §5.7).
 std::string cookieName(std::string_view pair) {
@@ -88,7 +95,7 @@ void checkDecision(const RoutingDecision &decision, const http::RequestHead &hea
   const bool gateway = path == "/api" || path.substr(0, 5) == "/api/" || path == "/ws" || path.substr(0, 4) == "/ws/";
   require(decision.gateway == gateway, "the wrong endpoint");
   // Whose instance it is stands in the host or at the start of the path, and nowhere else.
-  const std::string host = lowered(head.host.substr(0, head.host.find(':')));
+  const std::string host = nameOf(head.host);
   // "api" is nobody's handle, though it looks like one: under that host instances are reached by path.
   const bool byHost =
       (host == decision.handle + ".matrix.test" && host != "api.matrix.test") || host == decision.handle + ".localhost";
@@ -133,7 +140,7 @@ void checkSetCookie(std::string_view value, std::string_view host) {
     if (lowered(stripped(std::string_view(parts[i]).substr(0, equals))) != "domain") continue;
     std::string domain = equals == std::string::npos ? std::string() : lowered(stripped(parts[i].substr(equals + 1)));
     if (!domain.empty() && domain.front() == '.') domain.erase(0, 1);
-    require(!host.empty() && domain == lowered(host.substr(0, host.find(':'))), "a cookie for somebody else's host");
+    require(!host.empty() && domain == nameOf(host), "a cookie for somebody else's host");
   }
 }
 

@@ -57,6 +57,7 @@ TEST_CASE("the port that a scheme implies may stand in Host") {
   CHECK(admits(origins, "POST", "Origin: https://api.matrix.test\r\n", true, "api.matrix.test:443"));
   CHECK(admits(origins, "POST", "Origin: http://api.matrix.test\r\n", true, "api.matrix.test:80"));
   CHECK_FALSE(admits(origins, "POST", "Origin: http://api.matrix.test\r\n", true, "api.matrix.test:443"));
+  CHECK(admits(origins, "POST", "Origin: https://api.matrix.test\r\n", true, "API.matrix.test.:"));
   CHECK(admits(origins, "POST", "Origin: http://127.0.0.1:9000\r\n", true, "127.0.0.1:9000"));
   CHECK_FALSE(admits(origins, "POST", "Origin: http://127.0.0.1:3000\r\n", true, "127.0.0.1:9000"));
 }
