@@ -327,8 +327,7 @@ void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::Forward
   case http::ForwardFailure::ClosedEarly:
     // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
     // only where sending twice is.
-    if (!api && !askedToWake_ && shared_.waker != nullptr && http::isIdempotent(head.method) &&
-        head.body.kind == http::BodyKind::None) {
+    if (!api && !askedToWake_ && shared_.waker != nullptr && http::isIdempotent(head.method) && head.body.isEmpty()) {
       return wake(exchange);
     }
     break;

@@ -190,7 +190,7 @@ void ClientConnection::beginExchange() {
   state_ = State::Deciding;
   exchange_ = true;
   bodyStarted_ = false;
-  complete_ = head_->body.kind == BodyKind::None || (head_->body.kind == BodyKind::Length && head_->body.length == 0);
+  complete_ = head_->body.isEmpty();
   dropHopByHop(head_->fields);
   session_->onRequest(*this);
 }
