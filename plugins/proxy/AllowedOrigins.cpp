@@ -28,10 +28,10 @@ AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(
   }
 }
 
-bool AllowedOrigins::admits(const http::RequestHead &head, bool toApi) const noexcept {
+bool AllowedOrigins::admits(const http::RequestHead &head, std::string_view scheme, bool toApi) const noexcept {
   if (toApi ? onlyReads(head.method) : !head.upgradeWebSocket) return true;
   const std::size_t origins = head.fields.count(http::Name::Origin);
-  if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), head.host);
+  if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), scheme, head.host);
   // Old browsers leave the origin out of what a form sends, but tell the relation of the two sites.
   return std::none_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
     return http::sameAsLower(field.name, "sec-fetch-site") && !http::sameText(field.value, "same-origin") &&
@@ -39,12 +39,13 @@ bool AllowedOrigins::admits(const http::RequestHead &head, bool toApi) const noe
   });
 }
 
-bool AllowedOrigins::isAllowed(std::string_view text, std::string_view host) const noexcept {
+bool AllowedOrigins::isAllowed(std::string_view text, std::string_view scheme, std::string_view host) const noexcept {
   const auto origin = http::Origin::parse(text);
   if (!origin) return false; // "null": of a page that has none
   const auto same = [&](const std::string &allowed) { return http::Origin::parse(allowed) == origin; };
   if (std::any_of(list_.begin(), list_.end(), same)) return true;
-  return http::Authority::parse(host, http::Authority::defaultPort(origin->scheme)) == origin->authority;
+  return http::sameText(origin->scheme, scheme) &&
+         http::Authority::parse(host, http::Authority::defaultPort(scheme)) == origin->authority;
 }
 
 } // namespace matrixos::proxy

@@ -25,6 +25,14 @@ struct ClientFacts {
   bool trusted = false; ///< the peer is one of trusted_peers
 };
 
+/// The one header that says where a client behind a trusted peer comes from.
+enum class ClientAddress {
+  Forwarded, ///< RFC 7239; also its proto
+  XForwardedFor,
+  CfConnectingIp, ///< by Cloudflare alone: any other front passes on what the client itself wrote
+  Peer            ///< none: the peer is the client
+};
+
 /// Whose answer it is.
 enum class Answerer {
   Api,
@@ -34,16 +42,18 @@ enum class Answerer {
 };
 
 /// Credentials and identities stop here: a tenant never sees the platform's cookies or secret, nobody can claim to
-/// be another client or another user, and a tenant's cookie stays on the tenant's own host.
+/// be another client or another user, a tenant's cookie stays on the tenant's own host, and what a tenant says to
+/// fronts ahead of us does not reach them.
 class HeaderPolicy {
 public:
   /// `secret`: the platform's bearer token; empty when there is none to protect.
-  HeaderPolicy(TrustedPeers trusted, std::string secret);
+  HeaderPolicy(TrustedPeers trusted, std::string secret, ClientAddress source = ClientAddress::XForwardedFor);
 
   PeerFacts peer(const Address &address) const { return {address.ip(), trusted_.contains(address)}; }
+  bool trusts(const Address &peer) const { return trusted_.contains(peer); }
   /// Fills in what can be said about the client of a request; the id that stands in `out` is kept unless a trusted
   /// peer brought one.
-  static void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out);
+  void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) const;
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
@@ -53,10 +63,12 @@ public:
                      http::HeadWriter &writer) const;
 
 private:
-  bool isOurSecret(std::string_view authorization) const noexcept;
+  bool holdsSecret(const http::Field &field) const noexcept;
+  void readClientAddress(const http::FieldList &fields, ClientFacts &out) const;
 
   TrustedPeers trusted_;
   std::string secret_;
+  ClientAddress source_;
 };
 
 /// A Cookie value without the platform's own cookies.

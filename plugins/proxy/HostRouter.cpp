@@ -38,6 +38,9 @@ RoutingDecision HostRouter::route(const http::RequestHead &head) const {
   switch (host.kind) {
   case HostMatch::Kind::Foreign:
     return out;
+  case HostMatch::Kind::Domain:
+    out.kind = RoutingDecision::Kind::Domain;
+    return out;
   case HostMatch::Kind::Instance:
     return toInstance(std::move(host.handle), head.target, false);
   case HostMatch::Kind::Platform:

@@ -19,6 +19,10 @@ std::string toLower(std::string_view text) {
   return out;
 }
 
+bool isLocal(std::string_view lowerName) {
+  return lowerName == "localhost" || lowerName == "127.0.0.1" || lowerName == "[::1]";
+}
+
 bool endsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
 }
@@ -30,9 +34,8 @@ HostTable::HostTable(std::string_view domain) : suffix_("." + toLower(domain)), 
 HostMatch HostTable::match(std::string_view host) const {
   const auto authority = http::Authority::parse(host, 0);
   const std::string name = toLower(authority ? authority->name : std::string_view{});
-  if (name == apiHost_ || name == "localhost" || name == "127.0.0.1" || name == "[::1]") {
-    return {HostMatch::Kind::Platform, {}};
-  }
+  if (name == apiHost_ || isLocal(name)) return {HostMatch::Kind::Platform, {}};
+  if (name == std::string_view(suffix_).substr(1)) return {HostMatch::Kind::Domain, {}};
   for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
     if (!endsWith(name, suffix)) continue;
     std::string handle = name.substr(0, name.size() - suffix.size());
@@ -44,7 +47,7 @@ HostMatch HostTable::match(std::string_view host) const {
 std::string HostTable::instanceHost(std::string_view platformHost, std::string_view handle) const {
   const auto asked = http::Authority::parse(platformHost, 0);
   std::string out(handle);
-  out += asked && http::sameText(asked->name, apiHost_) ? std::string_view(suffix_) : kLocal;
+  out += asked && isLocal(toLower(asked->name)) ? kLocal : std::string_view(suffix_);
   if (asked && asked->port != 0) out.append(":").append(std::to_string(asked->port));
   return out;
 }

@@ -34,6 +34,7 @@ struct ProxyOptions {
   std::string secret;    ///< the platform's bearer token
   std::vector<std::string> trustedPeers;
   std::vector<std::string> allowedOrigins;
+  ClientAddress clientAddress = ClientAddress::XForwardedFor;
   PathMode pathMode = PathMode::Redirect;
   std::chrono::milliseconds wakeDeadline{90'000};
   std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
@@ -105,6 +106,7 @@ public:
   Batch collect();
 
   std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
+  bool isFront(http::Loop &loop, const Address &peer) override;
 
 private:
   std::shared_ptr<const Settings> settings_; // the latest

@@ -30,8 +30,11 @@ constexpr mos_config_key kKeys[] = {
      "File mode of UNIX sockets in listen, octal: who may write to the file may connect.", MOS_KEY_LIVE, 0},
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
-     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed; unix: UNIX sockets.", MOS_KEY_LIVE,
-     0},
+     "Addresses and networks whose word about the client is believed: X-Forwarded-Proto, client_address and the PROXY "
+     "protocol; unix: UNIX sockets.",
+     MOS_KEY_LIVE, 0},
+    {"client_address", "enum", "x-forwarded-for", "x-forwarded-for|forwarded|cf-connecting-ip|peer",
+     "The one header in which trusted_peers name the client; peer: none, they are the client.", MOS_KEY_LIVE, 0},
     {"allowed_origins", "list", "", nullptr,
      "Other sites whose pages may use the API and open WebSockets, such as https://app.example.com.", MOS_KEY_LIVE, 0},
     {"path_mode", "enum", "redirect", "redirect|api|off",
@@ -43,8 +46,9 @@ constexpr mos_config_key kKeys[] = {
      MOS_KEY_LIVE, 0},
     {"tls_key", "path", "", nullptr, "PEM file with its key.", MOS_KEY_LIVE, 0},
     {"proxy_protocol", "bool", "false", nullptr,
-     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client.", MOS_KEY_LIVE,
-     0},
+     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client; others than "
+     "trusted_peers cannot connect then.",
+     MOS_KEY_LIVE, 0},
     {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503.",
      MOS_KEY_LIVE, 0},
     {"instance_requests", "int", "512", "1..1000000",
@@ -108,6 +112,12 @@ PathMode parsePathMode(std::string_view word) {
   return word == "api" ? PathMode::Api : PathMode::Redirect;
 }
 
+ClientAddress parseClientAddress(std::string_view word) {
+  if (word == "forwarded") return ClientAddress::Forwarded;
+  if (word == "cf-connecting-ip") return ClientAddress::CfConnectingIp;
+  return word == "peer" ? ClientAddress::Peer : ClientAddress::XForwardedFor;
+}
+
 /// What a service manager listens on for the daemon (sd_listen_fds(3)); the same for every generation of the plugin.
 std::vector<int> inheritedSockets() {
   std::vector<int> out;
@@ -133,6 +143,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
+  out.clientAddress = parseClientAddress(config_.getString("client_address"));
   out.pathMode = parsePathMode(config_.getString("path_mode"));
   out.wakeDeadline = config_.getDuration("wake_deadline");
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
@@ -229,6 +240,14 @@ void ProxyPlugin::start() {
     throw;
   }
   logAddresses({});
+  warnOfMisfits(options);
+}
+
+/// What is valid, and still not what anybody wants.
+void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
+  if (options.server.proxyProtocol && options.trustedPeers.empty()) {
+    log_.warning("proxy_protocol without trusted_peers: nobody can connect; name the load balancers there");
+  }
 }
 
 void ProxyPlugin::reconfigure() {
@@ -240,6 +259,7 @@ void ProxyPlugin::reconfigure() {
     tls_ = options.server.tls;
   }
   logAddresses(before);
+  warnOfMisfits(options);
 }
 
 void ProxyPlugin::logAddresses(const std::vector<Address> &before) const {

@@ -76,25 +76,28 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
     generation_ = loop_.settings->generation;
     peer_ = loop_.settings->headers.peer(exchange.peer());
   }
-  HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
+  loop_.settings->headers.describe(head, peer_, exchange.isEncrypted(), client_);
   const bool below = decision_.byPath || decision_.kind == RoutingDecision::Kind::UnknownHandle;
   if (below && options().pathMode == PathMode::Off) return fail(exchange, 404, "there is nothing at this path");
   switch (decision_.kind) {
   case RoutingDecision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");
+  case RoutingDecision::Kind::Domain:
+    return http::isNavigation(head) ? showFrontDoor(exchange)
+                                    : fail(exchange, 421, "this server does not answer for that host name");
   case RoutingDecision::Kind::UnknownHandle:
     return fail(exchange, 404, "there is no such handle");
   case RoutingDecision::Kind::Instance:
     route_ = loop_.routes.find(decision_.handle);
-    if (route_) break;
-    if (!shared_.routes.isSynced()) return fail(exchange, 503, "the platform is still starting; try again", 1);
-    return fail(exchange, 404, "there is no such handle");
+    if (route_ && goesHome(head)) return sendHome(exchange);
+    if (!route_ && !shared_.routes.isSynced())
+      return fail(exchange, 503, "the platform is still starting; try again", 1);
+    break;
   case RoutingDecision::Kind::Api:
+    if (head.path() == "/" && http::isNavigation(head)) return showFrontDoor(exchange);
     break;
   }
-  if (decision_.byPath && options().pathMode == PathMode::Redirect && http::isNavigation(head))
-    return sendHome(exchange);
-  if (!loop_.settings->origins.admits(head, decision_.kind == RoutingDecision::Kind::Api)) {
+  if (!loop_.settings->origins.admits(head, client_.proto, decision_.kind == RoutingDecision::Kind::Api)) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
   Pending pending(*this, exchange);
@@ -111,8 +114,24 @@ void ProxySession::sendHome(http::ClientExchange &exchange) {
   exchange.respond(std::move(response));
 }
 
+/// A navigation below a path of the platform's hosts.
+bool ProxySession::goesHome(const http::RequestHead &head) const noexcept {
+  return decision_.byPath && options().pathMode == PathMode::Redirect && http::isNavigation(head);
+}
+
+void ProxySession::showFrontDoor(http::ClientExchange &exchange) {
+  http::LocalResponse page = frontDoor(shared_.router.hosts().instanceHost(exchange.request().host, "name"));
+  page.fields.emplace_back("X-Request-Id", client_.requestId);
+  exchange.respond(std::move(page));
+}
+
 void ProxySession::applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict) {
-  if (verdict != PolicyVerdict::Allow) return fail(exchange, 403, "you may not do this");
+  // The same for a handle that nobody has: who may not pass does not learn who is here.
+  if (verdict != PolicyVerdict::Allow) {
+    return goesHome(exchange.request()) ? sendHome(exchange) : fail(exchange, 403, "you may not do this");
+  }
+  if (decision_.kind == RoutingDecision::Kind::Instance && !route_)
+    return fail(exchange, 404, "there is no such handle");
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
   if (decision_.kind == RoutingDecision::Kind::Instance) return toInstance(exchange);
@@ -369,8 +388,8 @@ void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseH
 }
 
 void ProxySession::fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter) {
-  http::LocalResponse response = errorResponse(http::wantsPage(exchange.request()), status, sentence, retryAfter);
-  response.fields.emplace_back("X-Request-Id", client_.requestId);
+  http::LocalResponse response = errorResponse(
+      http::wantsPage(exchange.request()), {status, std::string(sentence), {}, retryAfter * 1000}, client_.requestId);
   exchange.respond(std::move(response));
 }
 
@@ -403,6 +422,7 @@ RouteClass ProxySession::routeClass() const noexcept {
     if (!route_) return RouteClass::None;
     return decision_.gateway ? RouteClass::Gateway : RouteClass::Shell;
   case RoutingDecision::Kind::UnknownHandle:
+  case RoutingDecision::Kind::Domain:
   case RoutingDecision::Kind::Misdirected:
     break;
   }
@@ -437,12 +457,34 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
   loop_.telemetry.log(std::move(record));
 }
 
+http::LocalResponse ProxySession::refusal(const http::ParseError &error) {
+  std::string sentence = error.reason;
+  const ProxyOptions &now = options();
+  switch (error.limit) {
+  case http::Limit::None:
+    break;
+  case http::Limit::HeadBytes:
+    sentence += "; max_header allows " + std::to_string(now.server.request.bytes) + " bytes";
+    break;
+  case http::Limit::Fields:
+    sentence += "; max_header_fields allows " + std::to_string(now.server.request.fields);
+    break;
+  case http::Limit::Target:
+    sentence += "; max_uri allows " + std::to_string(now.server.request.target) + " bytes";
+    break;
+  }
+  return errorResponse(false, {error.status, std::move(sentence), {}, 0}, client_.requestId);
+}
+
 void ProxySession::onRefused(int status, const char *reason) {
+  loop_.makeId(client_.requestId);
   const RequestOutcome outcome{RouteClass::None, status, 0, 0, 0};
   loop_.telemetry.finished(outcome);
   if (!loop_.telemetry.logs()) return;
   AccessLogLine record;
   record.atMs = wallClockMs();
+  record.peer = peer_.ip;
+  record.requestId = client_.requestId;
   record.outcome = outcome;
   record.reason = reason;
   loop_.telemetry.log(std::move(record));

@@ -33,10 +33,14 @@ struct BodyFraming {
   bool isEmpty() const noexcept { return kind == BodyKind::None || (kind == BodyKind::Length && length == 0); }
 };
 
+/// The member of HeadLimits that a head exceeds.
+enum class Limit : std::uint8_t { None, HeadBytes, Fields, Target };
+
 /// Why a message was refused. `reason` is static text, fit for a log or an answer.
 struct ParseError {
   int status = 400;
   const char *reason = "";
+  Limit limit = Limit::None;
 };
 
 enum class ParseResult : std::uint8_t { NeedMore, Complete, Failed };

@@ -34,8 +34,8 @@ void RequestParser::reset() noexcept {
   error_ = {};
 }
 
-ParseResult RequestParser::fail(int status, const char *reason) noexcept {
-  error_ = {status, reason};
+ParseResult RequestParser::fail(int status, const char *reason, Limit limit) noexcept {
+  error_ = {status, reason, limit};
   return ParseResult::Failed;
 }
 
@@ -55,9 +55,9 @@ ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits
   case HeadScanner::Result::BareLineFeed:
     return fail(400, "a line feed without a carriage return");
   case HeadScanner::Result::FirstLineTooLong:
-    return fail(414, "the request line is too long");
+    return fail(414, "the request line is too long", Limit::Target);
   case HeadScanner::Result::TooLong:
-    return fail(431, "the request header is too large");
+    return fail(431, "the request header is too large", Limit::HeadBytes);
   case HeadScanner::Result::Complete:
     break;
   }
@@ -67,9 +67,9 @@ ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits
   const std::string_view text = data.substr(0, scanner_.size() - 2);
   const std::size_t lineEnd = text.find("\r\n");
   if (parseLine(text.substr(0, lineEnd), head) == ParseResult::Failed) return ParseResult::Failed;
-  if (head.target.size() > limits.target) return fail(414, "the request target is too long");
+  if (head.target.size() > limits.target) return fail(414, "the request target is too long", Limit::Target);
   if (const char *reason = parseFields(text.substr(lineEnd + 2), limits.fields, head.fields)) {
-    return fail(head.fields.size() >= limits.fields ? 431 : 400, reason);
+    return head.fields.size() >= limits.fields ? fail(431, reason, Limit::Fields) : fail(400, reason);
   }
   return checkFields(limits, head);
 }

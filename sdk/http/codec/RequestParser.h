@@ -31,7 +31,7 @@ public:
   const ParseError &error() const noexcept { return error_; }
 
 private:
-  ParseResult fail(int status, const char *reason) noexcept;
+  ParseResult fail(int status, const char *reason, Limit limit = Limit::None) noexcept;
   ParseResult parseLine(std::string_view line, RequestHead &head);
   ParseResult parseTarget(std::string_view target, RequestHead &head);
   ParseResult checkFields(const HeadLimits &limits, RequestHead &head);

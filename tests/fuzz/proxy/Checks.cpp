@@ -124,8 +124,11 @@ void checkRequestFields(const http::FieldList &fields, const ClientFacts &client
   for (const std::string_view ip : valuesOf(fields, "cf-connecting-ip"))
     require(client.trusted && ip == client.ip, "an address that nobody trusted says");
   if (!toTenant) return;
-  for (const std::string_view value : valuesOf(fields, "authorization"))
-    require(lowered(stripped(value)) != std::string("bearer ") + kSecret, "the platform's secret at a tenant's");
+  for (const http::Field &field : fields) {
+    const bool own = lowered(field.name).substr(0, 11) == "x-forwarded" || lowered(field.name) == "forwarded" ||
+                     lowered(field.name) == "host";
+    require(own || field.value.find(kSecret) == std::string_view::npos, "the platform's secret at a tenant's");
+  }
   for (const std::string_view value : valuesOf(fields, "cookie")) {
     for (const std::string &pair : split(value, ';'))
       require(cookieName(pair).substr(0, 15) != "__host-matrixos", "a platform cookie at a tenant's");
@@ -169,7 +172,7 @@ void checkPolicy(std::string_view input) {
   require(peer.trusted == ((choice & 3U) == 1), "trust in the wrong peer");
   ClientFacts client;
   client.requestId = kId;
-  HeaderPolicy::describe(head, peer, (choice & 4U) != 0, client);
+  policy.describe(head, peer, (choice & 4U) != 0, client);
   if (!peer.trusted) require(client.ip == peer.ip && client.requestId == kId, "a stranger's word");
   const bool tenant = (choice & 8U) == 0;
   http::dropHopByHop(head.fields);
@@ -203,6 +206,10 @@ void checkPolicy(std::string_view input) {
   for (const std::string_view cookie : valuesOf(result.fields, "set-cookie")) {
     require(from == Answerer::Instance, "a tenant's cookie on the platform's host");
     checkSetCookie(cookie, head.host);
+  }
+  for (const char *front : {"x-accel-redirect", "x-sendfile", "surrogate-control", "cdn-cache-control"}) {
+    for (const http::Field &field : result.fields)
+      require(lowered(field.name) != front, "a tenant speaks to the front");
   }
   if (from == Answerer::Instance) return;
   const auto policies = valuesOf(result.fields, "content-security-policy");

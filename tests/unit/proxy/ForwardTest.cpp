@@ -855,7 +855,7 @@ TEST_CASE("a load balancer names the client before the first request, and only i
   Upstream shell(Upstream::echo);
   ProxyFixture f([](auto &o) {
     o.server.proxyProtocol = true;
-    o.trustedPeers = {"192.0.2.7"};
+    o.trustedPeers = {"127.0.0.1", "192.0.2.7"};
   });
   f.instance("alice", "running", shell.port());
   const std::string get = "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n";
