@@ -243,8 +243,9 @@ void ApiSession::writeOwnFields(http::ClientExchange &, const http::FieldPairs &
   writer.field("X-Request-Id", record_.requestId);
 }
 
-http::LocalResponse ApiSession::refusal(int status, const char *reason) {
-  Problem problem{status, reason, "BAD_REQUEST"};
+http::LocalResponse ApiSession::refusal(const http::ParseError &error) {
+  const int status = error.status;
+  Problem problem{status, error.reason, "BAD_REQUEST"};
   if (request_ && status == 413)
     problem = tooLarge(request_->route->route.maxBody);
   else if (request_)

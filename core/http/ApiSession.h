@@ -27,7 +27,7 @@ public:
   void onDrain(http::ClientExchange &) override {}
   void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
   void writeOwnFields(http::ClientExchange &exchange, const http::FieldPairs &given, http::HeadWriter &writer) override;
-  http::LocalResponse refusal(int status, const char *reason) override;
+  http::LocalResponse refusal(const http::ParseError &error) override;
   void onRefused(int status, const char *reason) override;
 
 private:

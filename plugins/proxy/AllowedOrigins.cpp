@@ -2,6 +2,7 @@
 
 #include <matrixos/status.hpp>
 
+#include <http/codec/Authority.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -11,26 +12,15 @@ namespace matrixos::proxy {
 
 namespace {
 
-constexpr std::string_view kScheme = "://";
-
 bool onlyReads(std::string_view method) noexcept {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
-
-/// An origin leaves out the port that its scheme implies; a Host need not.
-std::string_view withoutDefaultPort(std::string_view host, std::string_view scheme) noexcept {
-  const std::string_view port = http::sameText(scheme, "https") ? ":443" : ":80";
-  const bool implied = host.size() > port.size() && host.substr(host.size() - port.size()) == port;
-  return implied ? host.substr(0, host.size() - port.size()) : host;
 }
 
 } // namespace
 
 AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(list)) {
   for (const std::string &origin : list_) {
-    const std::size_t scheme = origin.find(kScheme);
-    const bool fine = scheme != std::string::npos && scheme > 0 && http::isHost(origin.substr(scheme + kScheme.size()));
-    if (!fine) {
+    if (!http::Origin::parse(origin)) {
       throw Error(Status::InvalidArgument,
                   "allowed_origins: \"" + origin +
                       "\" is no origin; write it like https://app.example.com, without a path");
@@ -38,10 +28,10 @@ AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(
   }
 }
 
-bool AllowedOrigins::admits(const http::RequestHead &head, bool toApi) const noexcept {
+bool AllowedOrigins::admits(const http::RequestHead &head, std::string_view scheme, bool toApi) const noexcept {
   if (toApi ? onlyReads(head.method) : !head.upgradeWebSocket) return true;
   const std::size_t origins = head.fields.count(http::Name::Origin);
-  if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), head.host);
+  if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), scheme, head.host);
   // Old browsers leave the origin out of what a form sends, but tell the relation of the two sites.
   return std::none_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
     return http::sameAsLower(field.name, "sec-fetch-site") && !http::sameText(field.value, "same-origin") &&
@@ -49,12 +39,13 @@ bool AllowedOrigins::admits(const http::RequestHead &head, bool toApi) const noe
   });
 }
 
-bool AllowedOrigins::isAllowed(std::string_view origin, std::string_view host) const noexcept {
-  const auto same = [origin](const std::string &allowed) { return http::sameText(allowed, origin); };
+bool AllowedOrigins::isAllowed(std::string_view text, std::string_view scheme, std::string_view host) const noexcept {
+  const auto origin = http::Origin::parse(text);
+  if (!origin) return false; // "null": of a page that has none
+  const auto same = [&](const std::string &allowed) { return http::Origin::parse(allowed) == origin; };
   if (std::any_of(list_.begin(), list_.end(), same)) return true;
-  const std::size_t scheme = origin.find(kScheme);
-  if (scheme == std::string_view::npos) return false; // "null": of a page that has none
-  return http::sameText(origin.substr(scheme + kScheme.size()), withoutDefaultPort(host, origin.substr(0, scheme)));
+  return http::sameText(origin->scheme, scheme) &&
+         http::Authority::parse(host, http::Authority::defaultPort(scheme)) == origin->authority;
 }
 
 } // namespace matrixos::proxy

@@ -11,18 +11,19 @@ namespace matrixos::proxy {
 
 /// A page of another site can make its visitor's browser send requests here, with what the browser keeps for us. What
 /// only reads is harmless, since the page does not see the answer; a request that changes something through the API, or
-/// opens a WebSocket, has to come from a page of the same host and port, from an allowed origin, or from no page at all
-/// (https://fetch.spec.whatwg.org/#origin-header). A host below the same domain is another site: tenants live there.
+/// opens a WebSocket, has to come from a page of the same scheme, host and port, from an allowed origin, or from no
+/// page at all (https://fetch.spec.whatwg.org/#origin-header). A host below the same domain is another site: tenants
+/// live there.
 class AllowedOrigins {
 public:
   /// "https://app.example.com". Throws matrixos::Error(InvalidArgument) that names the bad entry.
   explicit AllowedOrigins(std::vector<std::string> list);
 
-  /// toApi: the platform's API, else an instance.
-  bool admits(const http::RequestHead &head, bool toApi) const noexcept;
+  /// `scheme`: of the request, as far as is known. toApi: for the platform's API, else for an instance.
+  bool admits(const http::RequestHead &head, std::string_view scheme, bool toApi) const noexcept;
 
 private:
-  bool isAllowed(std::string_view origin, std::string_view host) const noexcept;
+  bool isAllowed(std::string_view origin, std::string_view scheme, std::string_view host) const noexcept;
 
   std::vector<std::string> list_;
 };

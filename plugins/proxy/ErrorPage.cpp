@@ -27,33 +27,43 @@ std::string asSentence(std::string_view text) {
   return out + ".";
 }
 
-std::string page(int status, std::string_view sentence) {
+std::string page(const http::Problem &problem, std::string_view requestId) {
+  const int status = problem.status;
   const std::string_view title = headline(status);
-  std::string main = "<h1>" + http::escapeHtml(title) + "</h1><p>" + http::escapeHtml(asSentence(sentence)) + "</p>";
+  std::string main =
+      "<h1>" + http::escapeHtml(title) + "</h1><p>" + http::escapeHtml(asSentence(problem.message)) + "</p>";
   // The same address once more: these may pass.
   if (status >= 502 && status <= 504) main += "<a href=\"\">Try again</a>";
-  main.append("<footer>")
-      .append(std::to_string(status))
-      .append(" ")
-      .append(http::reasonPhrase(status))
-      .append("</footer>");
-  return http::htmlPage(title, main);
+  main.append("<footer>").append(std::to_string(status)).append(" ").append(http::reasonPhrase(status));
+  if (!requestId.empty()) main.append("<br>Request ").append(http::escapeHtml(requestId));
+  return http::htmlPage(title, main += "</footer>");
+}
+
+http::LocalResponse pageResponse(int status, std::string body) {
+  return {status, "text/html; charset=utf-8", std::move(body), {{"Content-Security-Policy", http::pagePolicy()}}};
 }
 
 } // namespace
 
-http::LocalResponse errorResponse(bool asPage, int status, std::string_view sentence, int retryAfterSeconds) {
-  http::LocalResponse response;
+http::LocalResponse errorResponse(bool asPage, const http::Problem &problem, std::string_view requestId) {
+  http::LocalResponse response = http::problemResponse(problem, requestId);
   if (asPage) {
-    response.status = status;
-    response.contentType = "text/html; charset=utf-8";
-    response.body = page(status, sentence);
-    response.fields.emplace_back("Content-Security-Policy", http::pagePolicy());
-  } else {
-    response = http::problemResponse(status, sentence);
+    const auto fields = std::move(response.fields);
+    response = pageResponse(problem.status, page(problem, requestId));
+    response.fields.insert(response.fields.end(), fields.begin(), fields.end());
   }
   response.fields.emplace_back("Cache-Control", "no-store");
-  if (retryAfterSeconds > 0) response.fields.emplace_back("Retry-After", std::to_string(retryAfterSeconds));
+  if (!requestId.empty()) response.fields.emplace_back("X-Request-Id", requestId);
+  return response;
+}
+
+http::LocalResponse frontDoor(std::string_view example) {
+  http::LocalResponse response = pageResponse(
+      200,
+      http::htmlPage("Matrix OS", "<h1>Matrix OS</h1><p>The platform runs. Each Matrix OS has an address of its own "
+                                  "with its name in front, like " +
+                                      http::escapeHtml(example) + ".</p>"));
+  response.fields.emplace_back("Cache-Control", "no-store");
   return response;
 }
 

@@ -2,9 +2,13 @@
 
 #include <matrixos/status.hpp>
 
+#include <http/codec/Authority.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+#include <optional>
 
 namespace matrixos::proxy {
 
@@ -39,9 +43,90 @@ bool isRequestId(std::string_view text) {
   });
 }
 
-std::string_view lastListItem(std::string_view list) {
-  const std::size_t comma = list.rfind(',');
-  return trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
+/// Fields of an answer that a browser takes for the word of the whole host.
+bool concernsWholeHost(const http::Field &field) {
+  constexpr std::array<std::string_view, 13> kFields{"accept-ch",
+                                                     "alt-svc",
+                                                     "clear-site-data",
+                                                     "expect-ct",
+                                                     "nel",
+                                                     "public-key-pins",
+                                                     "public-key-pins-report-only",
+                                                     "report-to",
+                                                     "reporting-endpoints",
+                                                     "service-worker-allowed",
+                                                     "set-cookie2",
+                                                     "set-login",
+                                                     "strict-transport-security"};
+  if (field.id == Name::SetCookie) return true;
+  return field.id == Name::Other && std::any_of(kFields.begin(), kFields.end(), [&](std::string_view name) {
+           return http::sameAsLower(field.name, name);
+         });
+}
+
+/// What an instance could tell a front ahead of us to do: fetch another file, keep an answer for everybody. nginx,
+/// Apache, lighttpd, LiteSpeed, perlbal; Surrogate-Control and -Key, Edge-Control, CDN-Cache-Control (RFC 9213).
+bool isForFrontsAlone(const http::Field &field) {
+  if (field.id != Name::Other) return false;
+  constexpr std::array<std::string_view, 9> kPrefixes{"x-accel-",     "x-sendfile", "x-lighttpd-",
+                                                      "x-litespeed-", "x-reproxy-", "surrogate-",
+                                                      "edge-control", "cdn-",       "cache-tag"};
+  constexpr std::string_view kTargeted = "-cdn-cache-control"; // Cloudflare-, Vercel-, Netlify-
+  const std::string_view name = field.name;
+  const auto startsWith = [&](std::string_view prefix) {
+    return http::lower(name.front()) == prefix.front() && http::sameAsLower(name.substr(0, prefix.size()), prefix);
+  };
+  if (std::any_of(kPrefixes.begin(), kPrefixes.end(), startsWith)) return true;
+  return name.size() > kTargeted.size() && http::sameAsLower(name.substr(name.size() - kTargeted.size()), kTargeted);
+}
+
+/// Calls `item` for the elements of all lines of that name as if they were one list, the last one first, until it says
+/// that it has seen enough (RFC 9110 §5.3).
+void forEachFromLast(const http::FieldList &fields, Name id, auto &&item) {
+  for (auto field = std::make_reverse_iterator(fields.end()); field != std::make_reverse_iterator(fields.begin());
+       ++field) {
+    if (field->id != id) continue;
+    std::string_view list = field->value;
+    for (std::size_t comma = 0; comma != std::string_view::npos; list = list.substr(0, comma)) {
+      comma = list.rfind(',');
+      if (!item(trim(comma == std::string_view::npos ? list : list.substr(comma + 1)))) return;
+    }
+  }
+}
+
+std::string_view lastOf(const http::FieldList &fields, Name id) {
+  std::string_view last;
+  forEachFromLast(fields, id, [&](std::string_view item) {
+    last = item;
+    return false;
+  });
+  return last;
+}
+
+/// The value of a parameter of one element of Forwarded, without quotes: `for="[2001:db8::1]:80";proto=https`.
+std::string_view forwardedParameter(std::string_view element, std::string_view name) {
+  while (!element.empty()) {
+    const std::size_t end = element.find(';');
+    const std::string_view pair = trim(element.substr(0, end));
+    element.remove_prefix(end == std::string_view::npos ? element.size() : end + 1);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || !http::sameAsLower(pair.substr(0, equals), name)) continue;
+    std::string_view value = pair.substr(equals + 1);
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    return value;
+  }
+  return {};
+}
+
+/// "203.0.113.7", "203.0.113.7:4711", "2001:db8::7", "[2001:db8::7]:4711": some fronts add the port.
+std::optional<Address> hopAddress(std::string_view text) {
+  if (!text.empty() && text.front() == '[') {
+    const std::size_t close = text.find(']');
+    return close == std::string_view::npos ? std::nullopt : Address::tryIp(text.substr(1, close - 1));
+  }
+  const std::size_t colon = text.find(':');
+  const bool port = colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;
+  return Address::tryIp(port ? text.substr(0, colon) : text);
 }
 
 /// RFC 7239 §6: an IPv6 address stands in brackets and quotes.
@@ -68,7 +153,8 @@ std::string withoutPlatformCookies(std::string_view cookies) {
 
 std::string tenantCookie(std::string_view cookie, std::string_view host) {
   if (isPlatformCookie(cookie)) return {};
-  const std::string_view name = host.substr(0, host.find(':'));
+  const auto authority = http::Authority::parse(host, 0);
+  const std::string_view name = authority ? authority->name : std::string_view{};
   std::string out;
   bool first = true;
   while (!cookie.empty()) {
@@ -101,33 +187,53 @@ bool isTraceparent(std::string_view text) noexcept {
   return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);
 }
 
-HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret)
-    : trusted_(std::move(trusted)), secret_(std::move(secret)) {}
+HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret, ClientAddress source)
+    : trusted_(std::move(trusted)), secret_(std::move(secret)), source_(source) {}
 
-void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) {
+void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted,
+                            ClientFacts &out) const {
   out.ip = peer.ip;
   out.proto = encrypted ? "https" : "http";
   out.trusted = peer.trusted;
   if (!out.trusted) return;
-  const http::FieldList &fields = head.fields;
-  const std::string_view cloudflare = fields.value(Name::CfConnectingIp);
-  // The last entry is the one that the trusted peer itself added.
-  const std::string_view said = cloudflare.empty() ? lastListItem(fields.value(Name::XForwardedFor)) : cloudflare;
-  if (Address::tryIp(said)) out.ip = said;
-  if (sameText(fields.value(Name::XForwardedProto), "https")) out.proto = "https";
-  if (isRequestId(fields.value(Name::XRequestId))) out.requestId = fields.value(Name::XRequestId);
+  // Of several lines the last one is what the peer itself added; those before may be the client's own.
+  if (sameText(lastOf(head.fields, Name::XForwardedProto), "https")) out.proto = "https";
+  readClientAddress(head.fields, out);
+  const std::string_view id = lastOf(head.fields, Name::XRequestId);
+  if (isRequestId(id) && (secret_.empty() || id.find(secret_) == std::string_view::npos)) out.requestId = id;
 }
 
-bool HeaderPolicy::isOurSecret(std::string_view authorization) const noexcept {
-  constexpr std::string_view kScheme = "bearer ";
-  if (secret_.empty() || authorization.size() <= kScheme.size()) return false;
-  if (!sameText(authorization.substr(0, kScheme.size()), kScheme)) return false;
-  const std::string_view token = trim(authorization.substr(kScheme.size()));
-  if (token.size() != secret_.size()) return false;
-  unsigned difference = 0; // in constant time: the answer must not tell how much of a guess was right
-  for (std::size_t i = 0; i < token.size(); ++i)
-    difference |= static_cast<unsigned>(token[i] ^ secret_[i]);
-  return difference == 0;
+/// The last hop that is none of ours: each front adds whom it heard, so what stands before that one is hearsay.
+void HeaderPolicy::readClientAddress(const http::FieldList &fields, ClientFacts &out) const {
+  const auto isOneOfOurs = [&](std::string_view hop) {
+    const auto address = hopAddress(hop);
+    if (address) out.ip = address->ip();
+    return address && trusted_.contains(*address);
+  };
+  switch (source_) {
+  case ClientAddress::Peer:
+    return;
+  case ClientAddress::CfConnectingIp:
+    if (fields.count(Name::CfConnectingIp) == 1) isOneOfOurs(fields.value(Name::CfConnectingIp));
+    return;
+  case ClientAddress::XForwardedFor:
+    return forEachFromLast(fields, Name::XForwardedFor, isOneOfOurs);
+  case ClientAddress::Forwarded:
+    return forEachFromLast(fields, Name::Forwarded, [&](std::string_view element) {
+      const std::string_view proto = forwardedParameter(element, "proto");
+      if (!proto.empty()) out.proto = sameText(proto, "https") ? "https" : "http";
+      return isOneOfOurs(forwardedParameter(element, "for"));
+    });
+  }
+}
+
+/// In whatever form: as another scheme's, with a tab or a comma, under another name. One byte more or less and it is
+/// worth nothing, so how long a guess was compared tells nobody more than how long it was.
+bool HeaderPolicy::holdsSecret(const http::Field &field) const noexcept {
+  const auto holds = [this](std::string_view text) {
+    return text.size() >= secret_.size() && text.find(secret_) != std::string_view::npos;
+  };
+  return !secret_.empty() && (holds(field.value) || holds(field.name));
 }
 
 void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
@@ -137,7 +243,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
   for (const http::Field &field : head.fields) {
     if (field.dropped || isClaim(field.id)) continue;
     if (field.id == Name::Tracestate && !traced) continue;
-    if (toTenant && field.id == Name::Authorization && isOurSecret(field.value)) continue;
+    if (toTenant && holdsSecret(field)) continue;
     if (toTenant && field.id == Name::Cookie) {
       const std::string kept = withoutPlatformCookies(field.value);
       if (!kept.empty()) writer.field("Cookie", kept);
@@ -149,7 +255,8 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
   writer.field("X-Forwarded-Proto", facts.proto);
   writer.field("X-Forwarded-Host", head.host);
   writeForwarded(facts, head.host, writer);
-  if (facts.trusted && !head.fields.value(Name::CfConnectingIp).empty()) writer.field("CF-Connecting-IP", facts.ip);
+  if (facts.trusted && source_ == ClientAddress::CfConnectingIp && head.fields.count(Name::CfConnectingIp) == 1)
+    writer.field("CF-Connecting-IP", facts.ip);
   writer.field("X-Request-Id", facts.requestId);
   if (traced)
     writer.field("traceparent", trace);
@@ -157,17 +264,22 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     writer.field("traceparent", {"00-", id, "-", id.substr(16), "-01"});
 }
 
-void HeaderPolicy::writeResponse(const http::ResponseHead &head, std::string_view host, std::string_view requestId,
-                                 bool fromTenant, http::HeadWriter &writer) const {
+void HeaderPolicy::writeResponse(const http::ResponseHead &head, Answerer from, std::string_view host,
+                                 std::string_view requestId, http::HeadWriter &writer) const {
+  const bool byPath = from == Answerer::InstanceByPath;
   for (const http::Field &field : head.fields) {
     if (field.dropped || field.id == Name::XRequestId) continue;
-    if (fromTenant && field.id == Name::SetCookie) {
+    if (byPath && concernsWholeHost(field)) continue;
+    if (from != Answerer::Api && isForFrontsAlone(field)) continue;
+    if (from == Answerer::Instance && field.id == Name::SetCookie) {
       const std::string cookie = tenantCookie(field.value, host);
       if (!cookie.empty()) writer.field("Set-Cookie", cookie);
       continue;
     }
     writer.parsed(field);
   }
+  // Beside what the tenant itself may have said: of several policies each counts.
+  if (byPath) writer.field("Content-Security-Policy", "sandbox");
   writer.field("X-Request-Id", requestId);
 }
 

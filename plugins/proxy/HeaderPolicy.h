@@ -25,37 +25,57 @@ struct ClientFacts {
   bool trusted = false; ///< the peer is one of trusted_peers
 };
 
+/// The one header that says where a client behind a trusted peer comes from.
+enum class ClientAddress {
+  Forwarded, ///< RFC 7239; also its proto
+  XForwardedFor,
+  CfConnectingIp, ///< by Cloudflare alone: any other front passes on what the client itself wrote
+  Peer            ///< none: the peer is the client
+};
+
+/// Whose answer it is.
+enum class Answerer {
+  Api,
+  Instance,      ///< on a host of its own
+  InstanceByPath ///< on one of the platform's: its documents get an origin of their own, and nothing they say counts
+                 ///< for the whole host (CSP sandbox, https://www.w3.org/TR/CSP3/#directive-sandbox)
+};
+
 /// Credentials and identities stop here: a tenant never sees the platform's cookies or secret, nobody can claim to
-/// be another client or another user, and a tenant's cookie stays on the tenant's own host.
+/// be another client or another user, a tenant's cookie stays on the tenant's own host, and what a tenant says to
+/// fronts ahead of us does not reach them.
 class HeaderPolicy {
 public:
   /// `secret`: the platform's bearer token; empty when there is none to protect.
-  HeaderPolicy(TrustedPeers trusted, std::string secret);
+  HeaderPolicy(TrustedPeers trusted, std::string secret, ClientAddress source = ClientAddress::XForwardedFor);
 
   PeerFacts peer(const Address &address) const { return {address.ip(), trusted_.contains(address)}; }
+  bool trusts(const Address &peer) const { return trusted_.contains(peer); }
   /// Fills in what can be said about the client of a request; the id that stands in `out` is kept unless a trusted
   /// peer brought one.
-  static void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out);
+  void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) const;
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
                     http::HeadWriter &writer) const;
-  /// Writes the end-to-end fields of an upstream's answer. `host`: the Host value that is the tenant's own, or empty.
-  void writeResponse(const http::ResponseHead &head, std::string_view host, std::string_view requestId, bool fromTenant,
+  /// Writes the end-to-end fields of an upstream's answer to a request for `host`.
+  void writeResponse(const http::ResponseHead &head, Answerer from, std::string_view host, std::string_view requestId,
                      http::HeadWriter &writer) const;
 
 private:
-  bool isOurSecret(std::string_view authorization) const noexcept;
+  bool holdsSecret(const http::Field &field) const noexcept;
+  void readClientAddress(const http::FieldList &fields, ClientFacts &out) const;
 
   TrustedPeers trusted_;
   std::string secret_;
+  ClientAddress source_;
 };
 
 /// A Cookie value without the platform's own cookies.
 std::string withoutPlatformCookies(std::string_view cookies);
 
-/// A tenant's Set-Cookie value as it may be passed on: without a Domain other than exactly `host` (an empty `host`
-/// keeps none); empty when the whole cookie is refused because it bears one of the platform's names.
+/// A tenant's Set-Cookie value as it may be passed on: without a Domain other than exactly `host`; empty when the whole
+/// cookie is refused because it bears one of the platform's names.
 std::string tenantCookie(std::string_view cookie, std::string_view host);
 
 /// A W3C traceparent of version 00 with ids that are not all zero (https://www.w3.org/TR/trace-context/).

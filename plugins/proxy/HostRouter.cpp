@@ -38,6 +38,9 @@ RoutingDecision HostRouter::route(const http::RequestHead &head) const {
   switch (host.kind) {
   case HostMatch::Kind::Foreign:
     return out;
+  case HostMatch::Kind::Domain:
+    out.kind = RoutingDecision::Kind::Domain;
+    return out;
   case HostMatch::Kind::Instance:
     return toInstance(std::move(host.handle), head.target, false);
   case HostMatch::Kind::Platform:
@@ -58,6 +61,13 @@ RoutingDecision HostRouter::route(const http::RequestHead &head) const {
   out = toInstance(std::string(handle), end == std::string_view::npos ? std::string_view{} : rest.substr(end), true);
   out.slashMissing = out.target.empty() || out.target.front() == '?';
   return out;
+}
+
+std::string HostRouter::ownAddress(const http::RequestHead &head, const RoutingDecision &decision,
+                                   std::string_view scheme) const {
+  std::string out(scheme);
+  out.append("://").append(hosts_.instanceHost(head.host, decision.handle));
+  return out.append(decision.slashMissing ? "/" : "").append(decision.target);
 }
 
 } // namespace matrixos::proxy

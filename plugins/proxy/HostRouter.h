@@ -11,7 +11,8 @@
 namespace matrixos::proxy {
 
 struct RoutingDecision {
-  enum class Kind { Instance, Api, UnknownHandle, Misdirected };
+  /// Domain: the bare one, where only people have anything to look for.
+  enum class Kind { Instance, Api, UnknownHandle, Domain, Misdirected };
   Kind kind = Kind::Misdirected;
   std::string handle;        ///< for Instance
   bool gateway = false;      ///< for Instance: its gateway port, else its shell port
@@ -26,6 +27,9 @@ class HostRouter {
 public:
   explicit HostRouter(std::string_view domain) : hosts_(domain) {}
   RoutingDecision route(const http::RequestHead &head) const;
+  const HostTable &hosts() const noexcept { return hosts_; }
+  /// Where the same can be asked for on the instance's own host, as a whole URL; for a decision that is `byPath`.
+  std::string ownAddress(const http::RequestHead &head, const RoutingDecision &decision, std::string_view scheme) const;
 
 private:
   HostTable hosts_;

@@ -8,20 +8,23 @@ namespace matrixos::proxy {
 
 /// What a Host value means to us.
 struct HostMatch {
-  enum class Kind { Instance, Platform, Foreign };
+  enum class Kind { Instance, Platform, Domain, Foreign };
   Kind kind = Kind::Foreign;
   std::string handle; ///< for Instance, in lower case and of valid grammar
 };
 
 /// The exact host table: `{handle}.<domain>` and `{handle}.localhost` name instances; `api.<domain>`, `localhost`,
-/// `127.0.0.1` and `[::1]` the platform. Anything else, a trailing dot included, is foreign: a request for it was
-/// misdirected, perhaps by a rebound DNS name. Case and port do not matter.
+/// `127.0.0.1` and `[::1]` the platform, `<domain>` alone the domain. Anything else is foreign: a request for it was
+/// misdirected, perhaps by a rebound DNS name. Case, port and one dot at the end do not matter.
 class HostTable {
 public:
   explicit HostTable(std::string_view domain);
 
   /// `host` is a syntactically valid Host value.
   HostMatch match(std::string_view host) const;
+  /// The host of an instance's own, port included, for who asked one of the platform's or the domain:
+  /// "alice.localhost:9000" for "127.0.0.1:9000".
+  std::string instanceHost(std::string_view platformHost, std::string_view handle) const;
 
 private:
   std::string suffix_;  // ".matrix-os.com"

@@ -22,7 +22,8 @@ protected:
   ~Later() = default;
 };
 
-/// Decides on each request between routing and waking. Called on a loop's thread; must not block.
+/// Decides on each request between routing and waking, also for handles that nobody has: a refusal tells neither.
+/// Called on a loop's thread; must not block.
 class Policy {
 public:
   virtual ~Policy() = default;

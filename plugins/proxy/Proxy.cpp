@@ -29,8 +29,8 @@ std::uint64_t seed() {
 } // namespace
 
 Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
-    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret), origins(chosen.allowedOrigins),
-      generation(number) {}
+    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret, chosen.clientAddress),
+      origins(chosen.allowedOrigins), generation(number) {}
 
 Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
     : router(chosen.domain), routes(table), policy(gatekeeper), waker(wakes),
@@ -87,6 +87,10 @@ Batch Proxy::collect() {
   std::erase_if(open_, [](const auto &cell) { return !cell->isOpen(); });
   batch.open.assign(open_.begin(), open_.end());
   return batch;
+}
+
+bool Proxy::isFront(http::Loop &loop, const Address &peer) {
+  return loops_[loop.index()]->settings->headers.trusts(peer);
 }
 
 std::unique_ptr<http::Session> Proxy::makeSession(http::Loop &loop, const Address &peer) {

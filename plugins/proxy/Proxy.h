@@ -21,6 +21,13 @@
 
 namespace matrixos::proxy {
 
+/// What a platform host serves below /proxy/{handle}/. A tenant's document there would be one of the API's origin.
+enum class PathMode {
+  Redirect, ///< a navigation is sent to the instance's own host, the rest is served without that origin's rights
+  Api,      ///< all is served without them
+  Off,      ///< nothing
+};
+
 struct ProxyOptions {
   http::ServerOptions server;
   std::string domain;
@@ -28,6 +35,8 @@ struct ProxyOptions {
   std::string secret;    ///< the platform's bearer token
   std::vector<std::string> trustedPeers;
   std::vector<std::string> allowedOrigins;
+  ClientAddress clientAddress = ClientAddress::XForwardedFor;
+  PathMode pathMode = PathMode::Redirect;
   std::chrono::milliseconds wakeDeadline{90'000};
   std::chrono::milliseconds waitingPageAfter{1'000}; ///< then a browser gets the waiting page
   std::chrono::milliseconds reconnectBackoff{std::chrono::minutes(30)};
@@ -99,6 +108,7 @@ public:
   Batch collect();
 
   std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
+  bool isFront(http::Loop &loop, const Address &peer) override;
 
 private:
   std::shared_ptr<const Settings> settings_; // the latest

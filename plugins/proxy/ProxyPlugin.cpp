@@ -30,17 +30,25 @@ constexpr mos_config_key kKeys[] = {
      "File mode of UNIX sockets in listen, octal: who may write to the file may connect.", MOS_KEY_LIVE, 0},
     {"loops", "int", "0", "0..64", "Event loops, one thread each; 0 means one per core."},
     {"trusted_peers", "list", "", nullptr,
-     "Addresses and networks whose CF-Connecting-IP and X-Forwarded-* are believed; unix: UNIX sockets.", MOS_KEY_LIVE,
-     0},
+     "Addresses and networks whose word about the client is believed: X-Forwarded-Proto, client_address and the PROXY "
+     "protocol; unix: UNIX sockets.",
+     MOS_KEY_LIVE, 0},
+    {"client_address", "enum", "x-forwarded-for", "x-forwarded-for|forwarded|cf-connecting-ip|peer",
+     "The one header in which trusted_peers name the client; peer: none, they are the client.", MOS_KEY_LIVE, 0},
     {"allowed_origins", "list", "", nullptr,
      "Other sites whose pages may use the API and open WebSockets, such as https://app.example.com.", MOS_KEY_LIVE, 0},
+    {"path_mode", "enum", "redirect", "redirect|api|off",
+     "Below /proxy/{handle}/ of the platform's hosts: browsers that open a page go to the instance's own host, all is "
+     "served in place, or nothing is: 404.",
+     MOS_KEY_LIVE, 0},
     {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
     {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
      MOS_KEY_LIVE, 0},
     {"tls_key", "path", "", nullptr, "PEM file with its key.", MOS_KEY_LIVE, 0},
     {"proxy_protocol", "bool", "false", nullptr,
-     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client.", MOS_KEY_LIVE,
-     0},
+     "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client; others than "
+     "trusted_peers cannot connect then.",
+     MOS_KEY_LIVE, 0},
     {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503.",
      MOS_KEY_LIVE, 0},
     {"instance_requests", "int", "512", "1..1000000",
@@ -103,6 +111,17 @@ mode_t parseMode(const std::string &text) {
   return mode;
 }
 
+PathMode parsePathMode(std::string_view word) {
+  if (word == "off") return PathMode::Off;
+  return word == "api" ? PathMode::Api : PathMode::Redirect;
+}
+
+ClientAddress parseClientAddress(std::string_view word) {
+  if (word == "forwarded") return ClientAddress::Forwarded;
+  if (word == "cf-connecting-ip") return ClientAddress::CfConnectingIp;
+  return word == "peer" ? ClientAddress::Peer : ClientAddress::XForwardedFor;
+}
+
 /// What a service manager listens on for the daemon (sd_listen_fds(3)); the same for every generation of the plugin.
 std::vector<int> inheritedSockets() {
   std::vector<int> out;
@@ -128,6 +147,8 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
+  out.clientAddress = parseClientAddress(config_.getString("client_address"));
+  out.pathMode = parsePathMode(config_.getString("path_mode"));
   out.wakeDeadline = config_.getDuration("wake_deadline");
   out.waitingPageAfter = config_.getDuration("waiting_page_after");
   out.reconnectBackoff = config_.getDuration("reconnect_backoff");
@@ -224,6 +245,14 @@ void ProxyPlugin::start() {
     throw;
   }
   logAddresses({});
+  warnOfMisfits(options);
+}
+
+/// What is valid, and still not what anybody wants.
+void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
+  if (options.server.proxyProtocol && options.trustedPeers.empty()) {
+    log_.warning("proxy_protocol without trusted_peers: nobody can connect; name the load balancers there");
+  }
 }
 
 void ProxyPlugin::reconfigure() {
@@ -235,6 +264,7 @@ void ProxyPlugin::reconfigure() {
     tls_ = options.server.tls;
   }
   logAddresses(before);
+  warnOfMisfits(options);
 }
 
 void ProxyPlugin::logAddresses(const std::vector<Address> &before) const {

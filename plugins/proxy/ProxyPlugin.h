@@ -30,6 +30,7 @@ private:
   ProxyOptions readOptions() const;
   std::shared_ptr<http::TlsContext> readCertificate() const;
   std::string readSecret(const std::string &dataDir) const;
+  void warnOfMisfits(const ProxyOptions &options) const;
   void watchRoutes();
   void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
   void logAddresses(const std::vector<Address> &before) const;

@@ -89,21 +89,28 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
     generation_ = loop_.settings->generation;
     peer_ = loop_.settings->headers.peer(exchange.peer());
   }
-  HeaderPolicy::describe(head, peer_, exchange.isEncrypted(), client_);
+  loop_.settings->headers.describe(head, peer_, exchange.isEncrypted(), client_);
+  const bool below = decision_.byPath || decision_.kind == RoutingDecision::Kind::UnknownHandle;
+  if (below && options().pathMode == PathMode::Off) return fail(exchange, 404, "there is nothing at this path");
   switch (decision_.kind) {
   case RoutingDecision::Kind::Misdirected:
     return fail(exchange, 421, "this server does not answer for that host name");
+  case RoutingDecision::Kind::Domain:
+    return http::isNavigation(head) ? showFrontDoor(exchange)
+                                    : fail(exchange, 421, "this server does not answer for that host name");
   case RoutingDecision::Kind::UnknownHandle:
     return fail(exchange, 404, "there is no such handle");
   case RoutingDecision::Kind::Instance:
     route_ = loop_.routes.find(decision_.handle);
-    if (route_) break;
-    if (!shared_.routes.isSynced()) return fail(exchange, 503, "the platform is still starting; try again", 1);
-    return fail(exchange, 404, "there is no such handle");
+    if (route_ && goesHome(head)) return sendHome(exchange);
+    if (!route_ && !shared_.routes.isSynced())
+      return fail(exchange, 503, "the platform is still starting; try again", 1);
+    break;
   case RoutingDecision::Kind::Api:
+    if (head.path() == "/" && http::isNavigation(head)) return showFrontDoor(exchange);
     break;
   }
-  if (!loop_.settings->origins.admits(head, decision_.kind == RoutingDecision::Kind::Api)) {
+  if (!loop_.settings->origins.admits(head, client_.proto, decision_.kind == RoutingDecision::Kind::Api)) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
   Pending pending(*this, exchange);
@@ -111,8 +118,33 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   if (verdict != PolicyVerdict::Pending) applyVerdict(exchange, verdict);
 }
 
+void ProxySession::sendHome(http::ClientExchange &exchange) {
+  http::LocalResponse response;
+  response.status = 307;
+  response.fields = {{"Location", shared_.router.ownAddress(exchange.request(), decision_, client_.proto)},
+                     {"Cache-Control", "no-store"},
+                     {"X-Request-Id", client_.requestId}};
+  exchange.respond(std::move(response));
+}
+
+/// A navigation below a path of the platform's hosts.
+bool ProxySession::goesHome(const http::RequestHead &head) const noexcept {
+  return decision_.byPath && options().pathMode == PathMode::Redirect && http::isNavigation(head);
+}
+
+void ProxySession::showFrontDoor(http::ClientExchange &exchange) {
+  http::LocalResponse page = frontDoor(shared_.router.hosts().instanceHost(exchange.request().host, "name"));
+  page.fields.emplace_back("X-Request-Id", client_.requestId);
+  exchange.respond(std::move(page));
+}
+
 void ProxySession::applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict) {
-  if (verdict != PolicyVerdict::Allow) return fail(exchange, 403, "you may not do this");
+  // The same for a handle that nobody has: who may not pass does not learn who is here.
+  if (verdict != PolicyVerdict::Allow) {
+    return goesHome(exchange.request()) ? sendHome(exchange) : fail(exchange, 403, "you may not do this");
+  }
+  if (decision_.kind == RoutingDecision::Kind::Instance && !route_)
+    return fail(exchange, 404, "there is no such handle");
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");
   if (decision_.kind == RoutingDecision::Kind::Instance) return toInstance(exchange);
@@ -377,8 +409,7 @@ void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::Forward
   case http::ForwardFailure::ClosedEarly:
     // An engine's port proxy accepts before the application listens, and then hangs up. Asking for readiness is safe
     // only where sending twice is.
-    if (!api && !std::exchange(hungUp_, true) && http::isIdempotent(head.method) &&
-        head.body.kind == http::BodyKind::None) {
+    if (!api && !std::exchange(hungUp_, true) && http::isIdempotent(head.method) && head.body.isEmpty()) {
       return waitAgain(exchange, 502, "the instance cannot be reached");
     }
     break;
@@ -412,17 +443,16 @@ void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseH
   if (throttled_ && !head.isInterim()) leaveThrottle();
   eventStream_ =
       tenant && http::sameText(head.fields.value(http::Name::ContentType).substr(0, 17), "text/event-stream");
-  // Under a path the host is the platform's: a cookie for that domain would reach every tenant below it.
-  const std::string_view host = decision_.byPath ? std::string_view{} : exchange.request().host;
-  loop_.settings->headers.writeResponse(head, host, client_.requestId, tenant, writer);
+  const Answerer from = !tenant ? Answerer::Api : decision_.byPath ? Answerer::InstanceByPath : Answerer::Instance;
+  loop_.settings->headers.writeResponse(head, from, exchange.request().host, client_.requestId, writer);
   if (serverTiming_.empty() || head.isInterim()) return;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wokenAt_);
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});
 }
 
 void ProxySession::fail(http::ClientExchange &exchange, int status, std::string_view sentence, int retryAfter) {
-  http::LocalResponse response = errorResponse(http::wantsPage(exchange.request()), status, sentence, retryAfter);
-  response.fields.emplace_back("X-Request-Id", client_.requestId);
+  http::LocalResponse response = errorResponse(
+      http::wantsPage(exchange.request()), {status, std::string(sentence), {}, retryAfter * 1000}, client_.requestId);
   exchange.respond(std::move(response));
 }
 
@@ -456,6 +486,7 @@ RouteClass ProxySession::routeClass() const noexcept {
     if (!route_) return RouteClass::None;
     return decision_.gateway ? RouteClass::Gateway : RouteClass::Shell;
   case RoutingDecision::Kind::UnknownHandle:
+  case RoutingDecision::Kind::Domain:
   case RoutingDecision::Kind::Misdirected:
     break;
   }
@@ -490,12 +521,34 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
   loop_.telemetry.log(std::move(record));
 }
 
+http::LocalResponse ProxySession::refusal(const http::ParseError &error) {
+  std::string sentence = error.reason;
+  const ProxyOptions &now = options();
+  switch (error.limit) {
+  case http::Limit::None:
+    break;
+  case http::Limit::HeadBytes:
+    sentence += "; max_header allows " + std::to_string(now.server.request.bytes) + " bytes";
+    break;
+  case http::Limit::Fields:
+    sentence += "; max_header_fields allows " + std::to_string(now.server.request.fields);
+    break;
+  case http::Limit::Target:
+    sentence += "; max_uri allows " + std::to_string(now.server.request.target) + " bytes";
+    break;
+  }
+  return errorResponse(false, {error.status, std::move(sentence), {}, 0}, client_.requestId);
+}
+
 void ProxySession::onRefused(int status, const char *reason) {
+  loop_.makeId(client_.requestId);
   const RequestOutcome outcome{RouteClass::None, status, 0, 0, 0};
   loop_.telemetry.finished(outcome);
   if (!loop_.telemetry.logs()) return;
   AccessLogLine record;
   record.atMs = wallClockMs();
+  record.peer = peer_.ip;
+  record.requestId = client_.requestId;
   record.outcome = outcome;
   record.reason = reason;
   loop_.telemetry.log(std::move(record));

@@ -34,10 +34,15 @@ public:
   void onRequestPayload(std::string_view) override { loop_.telemetry.moved(route_->activity); }
   void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
   void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
+  http::LocalResponse refusal(const http::ParseError &error) override;
   void onRefused(int status, const char *reason) override;
 
 private:
   class Pending;
+  /// A person who opens an instance under the platform's host goes to the instance's own.
+  bool goesHome(const http::RequestHead &head) const noexcept;
+  void showFrontDoor(http::ClientExchange &exchange);
+  void sendHome(http::ClientExchange &exchange);
   void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);

@@ -1,12 +1,11 @@
 #include "BaseUrl.h"
 
+#include "../codec/Authority.h"
 #include "../codec/Grammar.h"
 
 #include <matrixos/status.hpp>
 
 #include <sys/un.h>
-
-#include <charconv>
 
 namespace matrixos::http {
 
@@ -18,12 +17,8 @@ Error refusal(std::string_view text, const char *why) {
 
 /// Whether host and port, of which the first is there, can be connected to.
 bool isAuthority(std::string_view text) {
-  if (!isHost(text)) return false;
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || text.back() == ']') return true;
-  unsigned port = 0;
-  std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
-  return port >= 1 && port <= 65535;
+  const auto authority = Authority::parse(text, 80);
+  return authority && text.back() != ':' && authority->port >= 1 && authority->port <= 65535;
 }
 
 } // namespace

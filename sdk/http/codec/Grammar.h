@@ -122,8 +122,4 @@ inline bool listHas(std::string_view list, std::string_view wanted) noexcept {
   return found;
 }
 
-/// A Host value or authority: a name or IPv4 address, or an IPv6 address in brackets, with an optional port of 1 to 5
-/// digits. No user information, no empty port.
-bool isHost(std::string_view text) noexcept;
-
 } // namespace matrixos::http

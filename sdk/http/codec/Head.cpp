@@ -28,27 +28,6 @@ bool isIdempotent(std::string_view method) noexcept {
   return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
 }
 
-bool isHost(std::string_view text) noexcept {
-  std::string_view port;
-  if (!text.empty() && text.front() == '[') {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || close < 3) return false;
-    for (const char c : text.substr(1, close - 1)) {
-      const char l = lower(c);
-      const bool hex = (l >= '0' && l <= '9') || (l >= 'a' && l <= 'f');
-      if (!hex && l != ':' && l != '.') return false;
-    }
-    port = text.substr(close + 1);
-  } else {
-    const std::size_t colon = text.find(':');
-    const std::string_view name = text.substr(0, colon);
-    if (name.empty() || name.size() > 253 || !detail::allOf(name, detail::kHostName)) return false;
-    if (colon != std::string_view::npos) port = text.substr(colon);
-  }
-  if (port.empty()) return true;
-  return port.front() == ':' && port.size() <= 6 && isDigits(port.substr(1));
-}
-
 namespace {
 
 struct Phrase {

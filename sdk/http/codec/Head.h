@@ -28,12 +28,19 @@ enum class BodyKind : std::uint8_t {
 struct BodyFraming {
   BodyKind kind = BodyKind::None;
   std::uint64_t length = 0; ///< for BodyKind::Length
+
+  /// Nothing follows the head: a length of 0 is no body either.
+  bool isEmpty() const noexcept { return kind == BodyKind::None || (kind == BodyKind::Length && length == 0); }
 };
+
+/// The member of HeadLimits that a head exceeds.
+enum class Limit : std::uint8_t { None, HeadBytes, Fields, Target };
 
 /// Why a message was refused. `reason` is static text, fit for a log or an answer.
 struct ParseError {
   int status = 400;
   const char *reason = "";
+  Limit limit = Limit::None;
 };
 
 enum class ParseResult : std::uint8_t { NeedMore, Complete, Failed };
@@ -61,10 +68,10 @@ struct RequestHead {
 struct ResponseHead {
   int status = 0;
   int minorVersion = 1;
-  bool keepAlive = true;         ///< the sender lets the connection be used again
+  bool keepAlive = true;         ///< the connection can be used again: its sender lets us, and nothing may follow
   bool upgradeWebSocket = false; ///< a 101 whose Upgrade and Connection fields name websocket
   BodyFraming body;
-  BodyFraming announced; ///< what the fields say; differs from `body` in answers to HEAD and in 304
+  BodyFraming announced; ///< what may be passed on; differs from `body` in answers to HEAD and in 304
   FieldList fields;
 
   bool isInterim() const noexcept { return status < 200 && status != 101; }

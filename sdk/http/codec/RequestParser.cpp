@@ -7,7 +7,8 @@ namespace matrixos::http {
 namespace {
 
 constexpr std::size_t kMaxMethod = 24;
-constexpr std::size_t kVersionSize = 8; // HTTP/1.1
+constexpr std::size_t kMostSkipped = 64; // of empty lines
+constexpr std::size_t kVersionSize = 8;  // HTTP/1.1
 
 /// False for anything but HTTP/1.0 and HTTP/1.1.
 bool parseVersion(std::string_view text, int &minor) noexcept {
@@ -30,20 +31,20 @@ bool looksLikeVersion(std::string_view text) noexcept {
 void RequestParser::reset() noexcept {
   scanner_.reset();
   skipped_ = 0;
-  authority_ = {};
   error_ = {};
 }
 
-ParseResult RequestParser::fail(int status, const char *reason) noexcept {
-  error_ = {status, reason};
+ParseResult RequestParser::fail(int status, const char *reason, Limit limit) noexcept {
+  error_ = {status, reason, limit};
   return ParseResult::Failed;
 }
 
 ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits, RequestHead &head) {
-  // One empty line before a request is let pass: old clients send it after a body (RFC 9112 §2.2).
-  if (skipped_ == 0 && data.substr(0, 2) == "\r\n") skipped_ = 2;
+  // Empty lines before a request are let pass: old clients send them after a body (RFC 9112 §2.2).
+  while (skipped_ < kMostSkipped && data.substr(skipped_, 2) == "\r\n")
+    skipped_ += 2;
   data.remove_prefix(skipped_);
-  if (data.empty() || (skipped_ == 0 && data == "\r")) return ParseResult::NeedMore;
+  if (data.empty() || (skipped_ < kMostSkipped && data == "\r")) return ParseResult::NeedMore;
   // What cannot become a method is refused at its first byte, a TLS greeting for instance.
   if (!isToken(data.substr(0, 1))) return fail(400, "the request does not start with a method");
 
@@ -54,21 +55,21 @@ ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits
   case HeadScanner::Result::BareLineFeed:
     return fail(400, "a line feed without a carriage return");
   case HeadScanner::Result::FirstLineTooLong:
-    return fail(414, "the request line is too long");
+    return fail(414, "the request line is too long", Limit::Target);
   case HeadScanner::Result::TooLong:
-    return fail(431, "the request header is too large");
+    return fail(431, "the request header is too large", Limit::HeadBytes);
   case HeadScanner::Result::Complete:
     break;
   }
 
   head.clear();
-  authority_ = {};
+  origin_.reset();
   const std::string_view text = data.substr(0, scanner_.size() - 2);
   const std::size_t lineEnd = text.find("\r\n");
   if (parseLine(text.substr(0, lineEnd), head) == ParseResult::Failed) return ParseResult::Failed;
-  if (head.target.size() > limits.target) return fail(414, "the request target is too long");
+  if (head.target.size() > limits.target) return fail(414, "the request target is too long", Limit::Target);
   if (const char *reason = parseFields(text.substr(lineEnd + 2), limits.fields, head.fields)) {
-    return fail(head.fields.size() >= limits.fields ? 431 : 400, reason);
+    return head.fields.size() >= limits.fields ? fail(431, reason, Limit::Fields) : fail(400, reason);
   }
   return checkFields(limits, head);
 }
@@ -104,11 +105,18 @@ ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &hea
   if (scheme == std::string_view::npos) return fail(400, "the request target is no path");
   const std::string_view name = target.substr(0, scheme);
   if (!sameText(name, "http") && !sameText(name, "https")) return fail(400, "the request target is no path");
-  const std::string_view rest = target.substr(scheme + 3);
-  const std::size_t slash = rest.find('/');
-  authority_ = rest.substr(0, slash);
-  if (!isHost(authority_)) return fail(400, "the request target names no host");
-  head.target = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
+  const std::size_t end = target.find_first_of("/?", scheme + 3);
+  origin_ = Origin::parse(target.substr(0, end));
+  if (!origin_) return fail(400, "the request target names no host");
+  if (end == std::string_view::npos) {
+    head.target = "/";
+  } else if (target[end] == '/') {
+    head.target = target.substr(end);
+  } else {
+    // An empty path is written as "/" (RFC 9112 §3.2.1).
+    ownTarget_.assign("/").append(target.substr(end));
+    head.target = ownTarget_;
+  }
   return ParseResult::Complete;
 }
 
@@ -118,8 +126,9 @@ ParseResult RequestParser::checkFields(const HeadLimits &limits, RequestHead &he
   if (hosts == 0 && !hostless) return fail(400, "the Host header is missing");
   if (hosts > 1) return fail(400, "more than one Host header");
   head.host = head.fields.value(Name::Host);
-  if (!hostless && !isHost(head.host)) return fail(400, "the Host header is malformed");
-  if (!authority_.empty() && !sameText(authority_, head.host)) return fail(400, "the target and Host name two hosts");
+  const auto host = Authority::parse(head.host, Authority::defaultPort(origin_ ? origin_->scheme : "http"));
+  if (!hostless && !host) return fail(400, "the Host header is malformed");
+  if (origin_ && host && *host != origin_->authority) return fail(400, "the target and Host name two hosts");
 
   if (const char *reason = parseFraming(head.fields, head.minorVersion, head.body)) return fail(400, reason);
 

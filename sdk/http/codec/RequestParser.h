@@ -1,8 +1,12 @@
 /// http/codec/RequestParser.h: the strict parser of request heads.
 #pragma once
 
+#include "Authority.h"
 #include "Head.h"
 #include "HeadScanner.h"
+
+#include <optional>
+#include <string>
 
 namespace matrixos::http {
 
@@ -18,16 +22,16 @@ public:
   void reset() noexcept;
 
   /// `data` holds all bytes since the end of the message before. The spans of `head` are set by the call that answers
-  /// Complete and point into its `data`.
+  /// Complete and point into its `data`, the target perhaps into this parser.
   ParseResult parse(std::string_view data, const HeadLimits &limits, RequestHead &head);
 
-  /// After Complete: how many bytes the head took, with a preceding empty line.
+  /// After Complete: how many bytes the head took, with empty lines ahead of it.
   std::size_t size() const noexcept { return skipped_ + scanner_.size(); }
   /// After Failed. The connection cannot be used any further.
   const ParseError &error() const noexcept { return error_; }
 
 private:
-  ParseResult fail(int status, const char *reason) noexcept;
+  ParseResult fail(int status, const char *reason, Limit limit = Limit::None) noexcept;
   ParseResult parseLine(std::string_view line, RequestHead &head);
   ParseResult parseTarget(std::string_view target, RequestHead &head);
   ParseResult checkFields(const HeadLimits &limits, RequestHead &head);
@@ -35,7 +39,8 @@ private:
 
   HeadScanner scanner_;
   std::size_t skipped_ = 0;
-  std::string_view authority_; // of an absolute-form target
+  std::optional<Origin> origin_; // of an absolute-form target
+  std::string ownTarget_;        // where it cannot be a part of the bytes that came
   ParseError error_;
 };
 

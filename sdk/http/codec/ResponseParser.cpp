@@ -57,23 +57,30 @@ ParseResult ResponseParser::parseLine(std::string_view line, ResponseHead &head)
 
 ParseResult ResponseParser::checkFields(bool toHead, ResponseHead &head) {
   BodyFraming said;
-  if (const char *reason = parseFraming(head.fields, head.minorVersion, said)) return fail(reason);
+  const char *malformed = parseFraming(head.fields, head.minorVersion, said);
+  // Such an answer ends with its head, whatever its fields say (RFC 9112 §6.3, first rule).
+  const bool bodyless = head.status < 200 || head.status == 204 || head.status == 304;
+  if (malformed != nullptr && !bodyless) return fail(malformed);
 
-  head.announced = said;
   ConnectionOptions options;
   if (!parseConnection(head.fields, options)) return fail("a malformed Connection header");
   head.keepAlive = head.minorVersion == 1 ? !options.close : options.keepAlive;
 
-  const bool bodyless = head.status < 200 || head.status == 204 || head.status == 304 || toHead;
   if (bodyless) {
-    // These statuses never carry a body; fields that announce one are a trap for the next hop (RFC 9110 §8.6).
-    const bool announces = said.kind == BodyKind::Chunked || said.length != 0;
-    if (announces && (head.status < 200 || head.status == 204)) return fail("a body where none is allowed");
-    head.body = {};
-  } else if (said.kind == BodyKind::None) {
-    head.body.kind = BodyKind::UntilClose;
+    // The length of a 304 is that of what it stands for (RFC 9110 §8.6). Any other says that its sender may go on.
+    const bool innocent = malformed == nullptr && said.kind != BodyKind::Chunked;
+    if (innocent && head.status == 304)
+      head.announced = said;
+    else if (!innocent || said.length != 0)
+      head.keepAlive = false;
   } else {
-    head.body = said;
+    head.announced = said;
+    if (toHead)
+      head.body = {};
+    else if (said.kind == BodyKind::None)
+      head.body.kind = BodyKind::UntilClose;
+    else
+      head.body = said;
   }
   if (head.body.kind == BodyKind::UntilClose) head.keepAlive = false;
 

@@ -27,6 +27,7 @@ ClientConnection::~ClientConnection() {
 }
 
 void ClientConnection::start() {
+  if (state_ == State::Preface && !factory_.isFront(loop_, peer_)) return close();
   sinceMs_ = loop_.nowMs();
   loop_.idle().add(idle_);
   arm();
@@ -39,7 +40,7 @@ void ClientConnection::turnAway() {
     if (!session_) session_ = factory_.makeSession(loop_, peer_);
     constexpr const char *kReason = "too many connections are open; try again in a moment";
     session_->onRefused(503, kReason);
-    LocalResponse response = session_->refusal(503, kReason);
+    LocalResponse response = session_->refusal({503, kReason});
     response.fields.emplace_back("Retry-After", "1");
     sendAnswer(std::move(response), false);
   });
@@ -166,7 +167,7 @@ void ClientConnection::processInput() {
     const ParseResult result = parser_.parse(in_.view(), loop_.options().request, *head_);
     if (result == ParseResult::NeedMore) break;
     if (result == ParseResult::Failed)
-      refuse(parser_.error().status, parser_.error().reason);
+      refuse(parser_.error());
     else if (head_->body.length > loop_.options().maxBody)
       refuse(413, "the request body is too large");
     else
@@ -190,7 +191,7 @@ void ClientConnection::beginExchange() {
   state_ = State::Deciding;
   exchange_ = true;
   bodyStarted_ = false;
-  complete_ = head_->body.kind == BodyKind::None || (head_->body.kind == BodyKind::Length && head_->body.length == 0);
+  complete_ = head_->body.isEmpty();
   dropHopByHop(head_->fields);
   session_->onRequest(*this);
 }

@@ -68,7 +68,8 @@ public:
   /// Body bytes have left the buffer; `done`: all of them.
   void bodyPassed(bool done) noexcept;
   void forwardFailed(ForwardFailure failure);
-  void refuse(int status, const char *reason);
+  void refuse(int status, const char *reason) { refuse({status, reason}); }
+  void refuse(const ParseError &error);
   void becomeTunnel();
   /// The answer has been sent.
   void finish(bool keepAlive);

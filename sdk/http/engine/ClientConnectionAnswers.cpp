@@ -37,11 +37,11 @@ bool ClientConnection::skipBufferedBody() {
   return intake_->take(in_, skipped) == BodyIntake::Result::Last;
 }
 
-void ClientConnection::refuse(int status, const char *reason) {
-  if (!exchange_) session_->onRefused(status, reason);
-  summary_.reason = reason;
+void ClientConnection::refuse(const ParseError &error) {
+  if (!exchange_) session_->onRefused(error.status, error.reason);
+  summary_.reason = error.reason;
   complete_ = false;
-  sendAnswer(session_->refusal(status, reason), false);
+  sendAnswer(session_->refusal(error), false);
 }
 
 void ClientConnection::startAnswer(int status, std::string_view contentType, const FieldPairs &fields,

@@ -11,11 +11,12 @@
 
 namespace matrixos::http {
 
-void Connector::begin(const Upstream &upstream) {
+void Connector::begin(const Upstream &upstream, bool mayReuse) {
   upstream_ = &upstream;
+  mayReuse_ = mayReuse;
   candidate_ = place_ = 0;
   host_.reset();
-  tryNext(true, ForwardFailure::Unreachable, "");
+  tryNext(ForwardFailure::Unreachable, "");
 }
 
 void Connector::cancel() noexcept {
@@ -29,7 +30,7 @@ PoolKey Connector::poolKey() const noexcept {
 }
 
 /// `failure`: what became of the attempt before, should there be none left.
-void Connector::tryNext(bool fromPool, ForwardFailure failure, const char *reason) {
+void Connector::tryNext(ForwardFailure failure, const char *reason) {
   for (; candidate_ < upstream_->candidates.size(); skip()) {
     if (const auto &host = candidate().host) {
       if (!host_) host_ = host->find();
@@ -40,7 +41,7 @@ void Connector::tryNext(bool fromPool, ForwardFailure failure, const char *reaso
         continue;
       }
     }
-    if (tryThis(fromPool)) return;
+    if (tryThis()) return;
     failure = ForwardFailure::Unreachable; // refused at once: a UNIX socket nobody listens on, no route
     reason = "";
   }
@@ -55,13 +56,14 @@ void Connector::skip() noexcept {
   ++candidate_;
 }
 
-bool Connector::tryThis(bool fromPool) {
+bool Connector::tryThis() {
   Loop &loop = client_.loop();
-  if (fromPool && candidate().key != 0) {
-    if (auto pooled = loop.upstreams().take(poolKey())) {
+  if (auto pooled = candidate().key != 0 ? loop.upstreams().take(poolKey()) : nullptr) {
+    if (mayReuse_) {
       forward_.onConnected(std::move(pooled), true);
       return true;
     }
+    pooled->close(); // the new connection takes its place among the idle ones
   }
   try {
     socket_ = Socket::connect(loop, host_ ? host_->places[place_].address : candidate().address);
@@ -90,7 +92,7 @@ void Connector::onName(HostName::Answer answer) {
   client_.shielded([&] {
     wait_.reset();
     host_ = std::move(answer);
-    tryNext(true, ForwardFailure::Unreachable, "");
+    tryNext(ForwardFailure::Unreachable, "");
   });
 }
 
@@ -124,14 +126,14 @@ void Connector::connected() {
 void Connector::failThis(ForwardFailure failure, const char *reason) {
   cancel();
   skip();
-  tryNext(true, failure, reason);
+  tryNext(failure, reason);
 }
 
 void Connector::onDeadline() {
   if (wait_) {
     cancel();
     host_ = candidate().host->settle();
-    return tryNext(true, ForwardFailure::Unreachable, "");
+    return tryNext(ForwardFailure::Unreachable, "");
   }
   const bool inHandshake = socket_->isEncrypted();
   failThis(ForwardFailure::ConnectTimeout, inHandshake ? "the upstream stalls inside the TLS handshake" : "");

@@ -24,10 +24,14 @@ public:
   Connector(const Connector &) = delete;
   Connector &operator=(const Connector &) = delete;
 
-  /// Forward::onConnected or onConnectFailed follows, perhaps from inside. The upstream outlives that.
-  void begin(const Upstream &upstream);
-  /// The same place again, on a new connection.
-  void again() { tryNext(false, ForwardFailure::Unreachable, ""); }
+  /// Forward::onConnected or onConnectFailed follows, perhaps from inside. The upstream outlives that. `mayReuse`: for
+  /// a request that can be sent again, should its connection close just as it is used once more.
+  void begin(const Upstream &upstream, bool mayReuse);
+  /// The same place again, and those behind it, on new connections.
+  void again() {
+    mayReuse_ = false;
+    tryNext(ForwardFailure::Unreachable, "");
+  }
   /// The attempt took too long: the next one.
   void onDeadline();
   void cancel() noexcept;
@@ -45,8 +49,8 @@ private:
     Connector *connector;
   };
 
-  void tryNext(bool fromPool, ForwardFailure failure, const char *reason);
-  bool tryThis(bool fromPool);
+  void tryNext(ForwardFailure failure, const char *reason);
+  bool tryThis();
   void waitForName(HostName &host);
   void onName(HostName::Answer answer);
   void connected();
@@ -62,6 +66,7 @@ private:
   std::shared_ptr<Wait> wait_;
   std::size_t candidate_ = 0;
   std::size_t place_ = 0; // in host_
+  bool mayReuse_ = false;
 };
 
 } // namespace matrixos::http

@@ -57,7 +57,8 @@ void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxB
 void Forward::connect(bool again) {
   parser_.reset();
   sawByte_ = false;
-  again ? connector_.again() : connector_.begin(*upstream_);
+  upstreamKeepAlive_ = true;
+  again ? connector_.again() : connector_.begin(*upstream_, isReplayable());
 }
 
 void Forward::onConnecting() {
@@ -183,11 +184,15 @@ void Forward::parseHead() {
   }
 }
 
-void Forward::headMissing() {
+/// It can be sent once more, with the effect of once.
+bool Forward::isReplayable() const noexcept {
   const RequestHead &head = client_.request();
-  const bool replayable = body_ || head.body.kind == BodyKind::None;
+  return (body_ || head.body.isEmpty()) && isIdempotent(head.method);
+}
+
+void Forward::headMissing() {
   // RFC 9110 §9.2.2 and RFC 9112 §9.3.1: a connection may close just as it is used again.
-  if (reused_ && !sawByte_ && !retried_ && replayable && isIdempotent(head.method)) {
+  if (reused_ && !sawByte_ && !retried_ && isReplayable()) {
     retried_ = true;
     request_.stop();
     socket_->close();
@@ -207,6 +212,7 @@ void Forward::relayInterim(ResponseHead &head) {
     client_.summary().reason = "too many interim answers";
     return fail(ForwardFailure::BadResponse);
   }
+  upstreamKeepAlive_ = upstreamKeepAlive_ && head.keepAlive;
   // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
   if (client_.request().minorVersion == 1) {
     HeadWriter writer(response_.ahead());
@@ -227,7 +233,7 @@ void Forward::startResponse(ResponseHead &head) {
   const bool chunked = modern && (head.body.kind == BodyKind::Chunked || head.body.kind == BodyKind::UntilClose);
   const bool delimited = !hasBody || head.body.kind == BodyKind::Length || chunked;
   clientKeepAlive_ = client_.mayKeepAlive() && delimited;
-  upstreamKeepAlive_ = head.keepAlive && upstream_->reuse;
+  upstreamKeepAlive_ = upstreamKeepAlive_ && head.keepAlive && upstream_->reuse;
   client_.summary().status = head.status;
 
   HeadWriter writer(response_.ahead());
@@ -235,7 +241,7 @@ void Forward::startResponse(ResponseHead &head) {
   client_.session().writeResponse(client_, head, writer);
   if (chunked)
     writer.framing({BodyKind::Chunked, 0});
-  else if (head.announced.kind == BodyKind::Length && head.status != 204)
+  else if (head.announced.kind == BodyKind::Length)
     writer.contentLength(head.announced.length);
   if (!clientKeepAlive_) writer.field("Connection", "close");
   writer.end();

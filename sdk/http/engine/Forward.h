@@ -66,6 +66,7 @@ private:
   void sendRequest();
   void readHead();
   void parseHead();
+  bool isReplayable() const noexcept;
   void headMissing();
   void relayInterim(ResponseHead &head);
   void startResponse(ResponseHead &head);
@@ -106,7 +107,7 @@ private:
   bool retried_ = false;
   bool sawByte_ = false;
   bool requestDone_ = false;
-  bool upstreamKeepAlive_ = false;
+  bool upstreamKeepAlive_ = false; // as far as its answers say
   bool clientKeepAlive_ = false;
   bool clientEnded_ = false;
 };

@@ -76,8 +76,8 @@ struct ServerOptions {
   /// Bytes per second that a client has to read of an answer while some of it waits for the client, once that has
   /// waited for Timeouts::requestBody in all; 0: any. WebSockets are not concerned.
   std::uint64_t minReadRate = 0;
-  /// Each connection has to begin with a header of the PROXY protocol, whose address then is the peer's; before the
-  /// handshake where TLS is spoken.
+  /// Each connection has to come from a front (SessionFactory::isFront) and begin with a header of the PROXY protocol,
+  /// whose address then is the peer's; before the handshake where TLS is spoken.
   bool proxyProtocol = false;
   std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};

@@ -30,8 +30,8 @@ void Session::onDrain(ClientExchange &exchange) {
   exchange.respond(problemResponse(Problem{503, "the server is stopping", "STOPPING", 1000}));
 }
 
-LocalResponse Session::refusal(int status, const char *reason) {
-  return problemResponse(status, reason);
+LocalResponse Session::refusal(const ParseError &error) {
+  return problemResponse(error.status, error.reason);
 }
 
 } // namespace matrixos::http

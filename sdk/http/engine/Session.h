@@ -63,7 +63,7 @@ public:
   /// Writes what every answer of our own carries besides `given`, the fields that it brings along.
   virtual void writeOwnFields(ClientExchange &, const FieldPairs & /*given*/, HeadWriter &) {}
   /// The body for what the engine itself refuses: a malformed head, an exceeded limit. Default: problem+json.
-  virtual LocalResponse refusal(int status, const char *reason);
+  virtual LocalResponse refusal(const ParseError &error);
   /// A refusal outside of any exchange; the connection will be closed.
   virtual void onRefused(int /*status*/, const char * /*reason*/) {}
 };
@@ -73,6 +73,9 @@ class SessionFactory {
 public:
   virtual ~SessionFactory() = default;
   virtual std::unique_ptr<Session> makeSession(Loop &loop, const Address &peer) = 0;
+  /// Whether the peer is a front of ours, through which others come: its PROXY header is believed, and it has no share
+  /// of its own. On the loop's thread.
+  virtual bool isFront(Loop &, const Address &) { return true; }
 };
 
 /// The problem as an answer; `requestId` may be empty.

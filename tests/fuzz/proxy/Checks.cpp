@@ -51,6 +51,13 @@ std::vector<std::string> split(std::string_view text, char at) {
   }
 }
 
+/// The host without its port and one dot at its end, in lower case.
+std::string nameOf(std::string_view host) {
+  std::string name = lowered(host.substr(0, host.find(':')));
+  if (!name.empty() && name.back() == '.') name.pop_back();
+  return name;
+}
+
 /// The name a browser or server takes a cookie for. One without a name is sent as its value alone, and is then read as
 /// if that had a name (RFC 6265bis §5.7).
 std::string cookieName(std::string_view pair) {
@@ -88,7 +95,7 @@ void checkDecision(const RoutingDecision &decision, const http::RequestHead &hea
   const bool gateway = path == "/api" || path.substr(0, 5) == "/api/" || path == "/ws" || path.substr(0, 4) == "/ws/";
   require(decision.gateway == gateway, "the wrong endpoint");
   // Whose instance it is stands in the host or at the start of the path, and nowhere else.
-  const std::string host = lowered(head.host.substr(0, head.host.find(':')));
+  const std::string host = nameOf(head.host);
   // "api" is nobody's handle, though it looks like one: under that host instances are reached by path.
   const bool byHost =
       (host == decision.handle + ".matrix.test" && host != "api.matrix.test") || host == decision.handle + ".localhost";
@@ -117,8 +124,11 @@ void checkRequestFields(const http::FieldList &fields, const ClientFacts &client
   for (const std::string_view ip : valuesOf(fields, "cf-connecting-ip"))
     require(client.trusted && ip == client.ip, "an address that nobody trusted says");
   if (!toTenant) return;
-  for (const std::string_view value : valuesOf(fields, "authorization"))
-    require(lowered(stripped(value)) != std::string("bearer ") + kSecret, "the platform's secret at a tenant's");
+  for (const http::Field &field : fields) {
+    const bool own = lowered(field.name).substr(0, 11) == "x-forwarded" || lowered(field.name) == "forwarded" ||
+                     lowered(field.name) == "host";
+    require(own || field.value.find(kSecret) == std::string_view::npos, "the platform's secret at a tenant's");
+  }
   for (const std::string_view value : valuesOf(fields, "cookie")) {
     for (const std::string &pair : split(value, ';'))
       require(cookieName(pair).substr(0, 15) != "__host-matrixos", "a platform cookie at a tenant's");
@@ -133,7 +143,7 @@ void checkSetCookie(std::string_view value, std::string_view host) {
     if (lowered(stripped(std::string_view(parts[i]).substr(0, equals))) != "domain") continue;
     std::string domain = equals == std::string::npos ? std::string() : lowered(stripped(parts[i].substr(equals + 1)));
     if (!domain.empty() && domain.front() == '.') domain.erase(0, 1);
-    require(!host.empty() && domain == lowered(host.substr(0, host.find(':'))), "a cookie for somebody else's host");
+    require(!host.empty() && domain == nameOf(host), "a cookie for somebody else's host");
   }
 }
 
@@ -162,7 +172,7 @@ void checkPolicy(std::string_view input) {
   require(peer.trusted == ((choice & 3U) == 1), "trust in the wrong peer");
   ClientFacts client;
   client.requestId = kId;
-  HeaderPolicy::describe(head, peer, (choice & 4U) != 0, client);
+  policy.describe(head, peer, (choice & 4U) != 0, client);
   if (!peer.trusted) require(client.ip == peer.ip && client.requestId == kId, "a stranger's word");
   const bool tenant = (choice & 8U) == 0;
   http::dropHopByHop(head.fields);
@@ -182,10 +192,10 @@ void checkPolicy(std::string_view input) {
   http::ResponseHead answer;
   if (answerParser.parse(response, http::HeadLimits{}, false, answer) != http::ParseResult::Complete) return;
   http::dropHopByHop(answer.fields);
-  const std::string_view host = decision.byPath ? std::string_view{} : head.host;
+  const Answerer from = !tenant ? Answerer::Api : decision.byPath ? Answerer::InstanceByPath : Answerer::Instance;
   out.clear();
   writer.statusLine(answer.status);
-  policy.writeResponse(answer, host, client.requestId, tenant, writer);
+  policy.writeResponse(answer, from, head.host, client.requestId, writer);
   writer.end();
   http::ResponseParser third;
   http::ResponseHead result;
@@ -193,9 +203,19 @@ void checkPolicy(std::string_view input) {
           "our own answer is refused");
   requireOne(result.fields, "x-request-id", client.requestId);
   if (!tenant) return;
-  for (const http::Field &field : result.fields) {
-    if (lowered(field.name) == "set-cookie") checkSetCookie(field.value, host);
+  for (const std::string_view cookie : valuesOf(result.fields, "set-cookie")) {
+    require(from == Answerer::Instance, "a tenant's cookie on the platform's host");
+    checkSetCookie(cookie, head.host);
   }
+  for (const char *front : {"x-accel-redirect", "x-sendfile", "surrogate-control", "cdn-cache-control"}) {
+    for (const http::Field &field : result.fields)
+      require(lowered(field.name) != front, "a tenant speaks to the front");
+  }
+  if (from == Answerer::Instance) return;
+  const auto policies = valuesOf(result.fields, "content-security-policy");
+  require(!policies.empty() && policies.back() == "sandbox", "a tenant's document of the platform's origin");
+  for (const char *never : {"service-worker-allowed", "clear-site-data", "nel", "report-to"})
+    require(valuesOf(result.fields, never).empty(), "a tenant speaks for the platform's host");
 }
 
 } // namespace matrixos::proxy::fuzz

@@ -51,6 +51,12 @@ TEST_CASE("how the body of a response ends") {
       {"HTTP/1.1 204 No Content\r\n\r\n", false, BodyKind::None, 0, true},
       {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", false, BodyKind::None, 0, true},
       {"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", false, BodyKind::None, 0, true},
+      // RFC 9112 §6.3: no body, whatever is said, and no trust in what may follow.
+      {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", false, BodyKind::None, 0, false},
+      {"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n", false, BodyKind::None, 0, false},
+      {"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", false, BodyKind::None, 0, false},
+      {"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", false, BodyKind::None, 0, false},
+      {"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n", false, BodyKind::None, 0, false},
       {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", false, BodyKind::None, 0, true},
       {"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\n", false, BodyKind::Length, 1, true},
       {"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n", false, BodyKind::Length, 1, true},

@@ -56,8 +56,8 @@ TEST_CASE("hosts and paths reach the right upstream, query kept") {
   }
   CHECK(conn.get("/", "nobody.localhost").status == 404);
   for (const std::string host :
-       {"evil.example", "matrix.test", "a.alice.localhost", "alice.localhost.", "localhost.", "alice.matrix.test.evil",
-        "127.0.0.2", "10.0.0.1", "alice", "xn--abc.localhost", "-a-.localhost"}) {
+       {"evil.example", "matrix.test", "a.alice.localhost", "alice.localhost..", "localhost..",
+        "alice.matrix.test.evil", "127.0.0.2", "10.0.0.1", "alice", "xn--abc.localhost", "-a-.localhost"}) {
     CAPTURE(host);
     CHECK(conn.get("/", host).status == 421);
   }
@@ -180,9 +180,9 @@ TEST_CASE("a tenant's cookies stay on its own host") {
   CHECK(answer.head.substr(0, 17) == "HTTP/1.1 200 OK\r\n");
   CHECK(answer.field("X-Request-Id") != "forged");
   CHECK(answer.field("X-Private").empty());
-  // Under a path the host is the platform's, and no Domain is a tenant's own.
+  // Under a path the host is the platform's, and no cookie is a tenant's own.
   const auto byPath = conn.get("/proxy/alice/", "localhost:9000");
-  CHECK(byPath.field("Set-Cookie") == "a=1; Path=/|b=2|c=3; Secure|d=Domain=x");
+  CHECK(byPath.field("Set-Cookie").empty());
   CHECK(answer.field("Keep-Alive").empty());
 }
 
@@ -675,8 +675,10 @@ TEST_CASE("a request is sent once more only when that is safe") {
   // The connection ends as the second request of it arrives.
   std::atomic<int> requests{0};
   Upstream shell([&](Conn &conn) {
-    if (conn.readHead().empty()) return;
+    const std::string head = conn.readHead();
+    if (head.empty()) return;
     ++requests;
+    if (head.find("POST") == 0) return;
     conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     if (!conn.readHead().empty()) ++requests;
   });
@@ -907,7 +909,7 @@ TEST_CASE("a load balancer names the client before the first request, and only i
   Upstream shell(Upstream::echo);
   ProxyFixture f([](auto &o) {
     o.server.proxyProtocol = true;
-    o.trustedPeers = {"192.0.2.7"};
+    o.trustedPeers = {"127.0.0.1", "192.0.2.7"};
   });
   f.instance("alice", "running", shell.port());
   const std::string get = "GET / HTTP/1.1\r\nHost: alice.localhost\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n";
@@ -952,4 +954,25 @@ TEST_CASE("a connection that another process still has a copy of is gone nonethe
   CHECK(f.connect().get("/", "alice.localhost").status == 200);
   ::kill(copy, SIGKILL);
   ::waitpid(copy, nullptr, 0);
+}
+
+TEST_CASE("what cannot be sent again takes a new connection, which then serves others") {
+  Upstream upstream(Upstream::echo);
+  ProxyFixture f([](auto &options) { options.server.loops = 1; });
+  f.instance("alice", "running", upstream.port());
+  Conn conn = f.connect();
+  int connections = 1;
+  CHECK(conn.get("/", "alice.localhost").status == 200);
+  for (const std::string request : {"POST / HTTP/1.1\r\nHost: alice.localhost\r\n\r\n",
+                                    "POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 0\r\n\r\n",
+                                    "PATCH / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 2\r\n\r\nab",
+                                    "PUT / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 2\r\n\r\nab"}) {
+    CAPTURE(request);
+    conn.send(request);
+    CHECK(conn.readResponse().status == 200);
+    CHECK(upstream.accepted() == ++connections);
+    for (const std::string safe : {"", "Content-Length: 0\r\n"})
+      CHECK(conn.get("/", "alice.localhost", safe).status == 200);
+    CHECK(upstream.accepted() == connections);
+  }
 }

@@ -189,7 +189,7 @@ TEST_CASE("the header of a load balancer is asked for from the next connection o
   f.instance("alice", "running", shell.port());
   Conn before = f.connect();
   CHECK(before.get("/", "alice.localhost").status == 200);
-  f.reconfigure([](auto &o) { o.server.proxyProtocol = true; });
+  f.reconfigure([](auto &o) { o.server.proxyProtocol = true, o.trustedPeers = {"127.0.0.1"}; });
   CHECK(before.get("/", "alice.localhost").status == 200);
   Conn with = f.connect();
   with.send("PROXY TCP4 192.0.2.9 127.0.0.1 5 80\r\n");

@@ -11,12 +11,12 @@ using namespace matrixos;
 namespace {
 
 bool admits(const proxy::AllowedOrigins &origins, const std::string &method, const std::string &fields, bool toApi,
-            const std::string &host = "api.matrix.test") {
+            const std::string &host = "api.matrix.test", const std::string &scheme = "https") {
   const std::string text = method + " / HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n";
   http::RequestParser parser;
   http::RequestHead head;
   REQUIRE(parser.parse(text, http::HeadLimits{}, head) == http::ParseResult::Complete);
-  return origins.admits(head, toApi);
+  return origins.admits(head, scheme, toApi);
 }
 
 const std::string kHandshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -55,9 +55,14 @@ TEST_CASE("a page of another site changes nothing through the API") {
 TEST_CASE("the port that a scheme implies may stand in Host") {
   const proxy::AllowedOrigins origins({});
   CHECK(admits(origins, "POST", "Origin: https://api.matrix.test\r\n", true, "api.matrix.test:443"));
-  CHECK(admits(origins, "POST", "Origin: http://api.matrix.test\r\n", true, "api.matrix.test:80"));
+  CHECK(admits(origins, "POST", "Origin: http://api.matrix.test\r\n", true, "api.matrix.test:80", "http"));
   CHECK_FALSE(admits(origins, "POST", "Origin: http://api.matrix.test\r\n", true, "api.matrix.test:443"));
-  CHECK(admits(origins, "POST", "Origin: http://127.0.0.1:9000\r\n", true, "127.0.0.1:9000"));
+  CHECK(admits(origins, "POST", "Origin: https://api.matrix.test\r\n", true, "API.matrix.test.:"));
+  CHECK(admits(origins, "POST", "Origin: http://127.0.0.1:9000\r\n", true, "127.0.0.1:9000", "http"));
+  // Another scheme is another origin, whoever listens there.
+  CHECK_FALSE(admits(origins, "POST", "Origin: https://127.0.0.1:9000\r\n", true, "127.0.0.1:9000", "http"));
+  CHECK_FALSE(admits(origins, "POST", "Origin: http://api.matrix.test:443\r\n", true, "api.matrix.test"));
+  CHECK_FALSE(admits(origins, "POST", "Origin: ftp://api.matrix.test\r\n", true, "api.matrix.test", "http"));
   CHECK_FALSE(admits(origins, "POST", "Origin: http://127.0.0.1:3000\r\n", true, "127.0.0.1:9000"));
 }
 

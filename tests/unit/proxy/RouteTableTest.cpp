@@ -152,8 +152,9 @@ TEST_CASE("cookies and pages") {
   CHECK(tenantCookie("a=1;domain=H:80; Path=/", "h:80") == "a=1; Path=/");
   CHECK(tenantCookie("a=1; Domain=localhost; Domain=; Domain=.", "") == "a=1");
   CHECK(tenantCookie(" __HOST-matrixos-s=1", "h") == "");
-  const auto page = errorResponse(true, 404, "<script>&\"'", 3);
+  const auto page = errorResponse(true, {404, "<script>&\"'", {}, 3000}, "id-1");
   CHECK(page.body.find("<script>") == std::string::npos);
+  CHECK(page.body.find("id-1") != std::string::npos);
   CHECK(page.body.find("&lt;script&gt;&amp;&quot;&#39;") != std::string::npos);
-  CHECK(errorResponse(false, 404, "a\"b\n").body.find("a\\\"b\\n") != std::string::npos);
+  CHECK(errorResponse(false, {404, "a\"b\n", {}, 0}, {}).body.find("a\\\"b\\n") != std::string::npos);
 }

@@ -154,6 +154,7 @@ TEST_CASE("the header of a load balancer comes before the handshake") {
   ProxyFixture f([&](auto &o) {
     listenTls(o, tls);
     o.server.proxyProtocol = true;
+    o.trustedPeers = {"127.0.0.1"};
     o.server.timeouts.header = 5s;
   });
   f.instance("alice", "running", shell.port());

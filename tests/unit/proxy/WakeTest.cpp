@@ -424,6 +424,9 @@ TEST_CASE("a policy may take its time") {
   for (int i = 0; i < 20; ++i) {
     CHECK(conn.get("/", "alice.localhost").status == 200);
     CHECK(conn.get("/denied", "alice.localhost").status == 403);
+    // Who may not pass does not learn who is here.
+    CHECK(conn.get("/denied", "nobody.localhost").status == 403);
+    CHECK(conn.get("/", "nobody.localhost").status == 404);
   }
 }
 
