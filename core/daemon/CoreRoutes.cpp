@@ -33,18 +33,18 @@ json::Object::Ptr standing(const plugin::PluginReport &report) {
   return object;
 }
 
-/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}, and "database" with what is wrong with
-/// it if anything is.
+/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}, and "storage" with why nothing can
+/// be stored, if that is so.
 json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
   json::Object::Ptr plugins = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
   for (const plugin::PluginReport &report : daemon.plugins().reports()) {
     plugins->set(report.manifest.id, standing(report));
   }
-  const std::string problem = daemon.database().problem();
+  const std::string problem = daemon.storageProblem();
   ready = problem.empty() && daemon.plugins().ready();
   json::Object::Ptr object =
       json::object({{"status", std::string(ready ? "ready" : "not ready")}, {"plugins", plugins}});
-  if (!problem.empty()) object->set("database", problem);
+  if (!problem.empty()) object->set("storage", problem);
   return object;
 }
 

@@ -32,7 +32,7 @@ constexpr std::chrono::milliseconds kRequestPatience{5000};
 /// A run that has served this long forgives single crashes of plugins.
 constexpr std::chrono::minutes kSurvival{5};
 
-constexpr std::chrono::seconds kDatabaseWatch{5};
+constexpr std::chrono::seconds kStorageWatch{5};
 
 /// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
 void loadInstallId(const fs::path &dataDir, std::string &id) {
@@ -138,7 +138,6 @@ void Daemon::startCore() {
   events_ = std::make_unique<events::EventBus>(events);
   storage::DatabaseOptions database;
   database.file = config->getString("storage", "path");
-  database.onProblem = [](const std::string &what) { kLog.error(what); };
   database_ = std::make_unique<storage::Database>(std::move(database));
   services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_));
   plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
@@ -209,7 +208,7 @@ void Daemon::serve() {
   ServiceManager::ready(state);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   // Also while nothing is written.
-  timers_->schedule(common::kCoreOwner, kDatabaseWatch, kDatabaseWatch, [this] { database_->problem(); });
+  timers_->schedule(common::kCoreOwner, {}, kStorageWatch, [this] { watchStorage(); });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });
@@ -225,6 +224,24 @@ void Daemon::serve() {
     ServiceManager::ready(state);
     lock.lock();
   }
+}
+
+std::string Daemon::storageProblem() {
+  const std::string problem = database_->problem();
+  return problem.empty() ? directory_->fullness() : problem;
+}
+
+void Daemon::watchStorage() {
+  const auto gauge = metrics_.series(common::kCoreOwner, metrics::Type::Gauge, "matrixos_data_dir_free_bytes",
+                                     "Space that is left on the disk of the data directory.", {});
+  if (const auto bytes = directory_->freeBytes()) metrics_.set(gauge, static_cast<double>(*bytes));
+  const std::string problem = storageProblem();
+  if (problem == storageProblem_) return;
+  if (problem.empty())
+    kLog.info("the data directory can be written again");
+  else
+    kLog.error(problem);
+  storageProblem_ = problem;
 }
 
 void Daemon::stop() {

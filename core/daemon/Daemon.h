@@ -59,7 +59,8 @@ public:
 
   // For the routes of the API.
   plugin::PluginHost &plugins() noexcept { return *plugins_; }
-  const storage::Database &database() const noexcept { return *database_; }
+  /// Why nothing can be stored at the moment, or "". Looks at the database's files and at the disk.
+  std::string storageProblem();
   metrics::Metrics &metrics() noexcept { return metrics_; }
   plugin::ServiceRegistry &services() noexcept { return *services_; }
   api::ApiServer &api() noexcept { return *api_; }
@@ -72,6 +73,7 @@ private:
   void startApi();
   void startPlugins();
   void serve();
+  void watchStorage();
   void stop();
   /// See PluginHost::Options::prepare. Under reloading_.
   std::function<void(bool)> configureFor(const plugin::DiscoveredPlugin &candidate);
@@ -100,6 +102,7 @@ private:
   std::set<std::string> unsettled_; ///< plugins that refused the last configuration. Under reloading_
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::string storageProblem_; ///< the last one that was told. Of the timer alone
   bool stop_ = false;
   bool reload_ = false;
 };

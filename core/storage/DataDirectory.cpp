@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,6 +60,19 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
   common::removeUnfinished(path_);
   // The API's socket in it may be for a group.
   common::makeOwnFolder(path_ / "run", 0755, "the folder of sockets");
+}
+
+std::optional<std::uint64_t> DataDirectory::freeBytes() const {
+  struct statvfs disk {};
+  if (::statvfs(path_.c_str(), &disk) != 0) return std::nullopt;
+  const bool noFilesLeft = disk.f_files != 0 && disk.f_favail == 0; // some file systems do not count them
+  return noFilesLeft ? 0 : std::uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
+std::string DataDirectory::fullness() const {
+  constexpr std::uint64_t kEnough = 1U << 20U;
+  if (freeBytes().value_or(kEnough) >= kEnough) return {};
+  return "the disk that holds " + path_.string() + " is full: free some space on it";
 }
 
 } // namespace matrixos::storage

@@ -3,7 +3,10 @@
 
 #include <matrixos/file_descriptor.hpp>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
 
 namespace matrixos::storage {
 
@@ -19,6 +22,11 @@ public:
   explicit DataDirectory(std::filesystem::path path);
 
   const std::filesystem::path &path() const noexcept { return path_; }
+
+  /// Bytes that this process may still write on its disk; nothing when that cannot be found out.
+  std::optional<std::uint64_t> freeBytes() const;
+  /// Why nothing can be stored here, as long as that is so: less than 1 MB or no file left on the disk. Else empty.
+  std::string fullness() const;
 
 private:
   std::filesystem::path path_;

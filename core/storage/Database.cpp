@@ -65,8 +65,8 @@ private:
 
 Database::Database(DatabaseOptions options) : options_(std::move(options)) {
   makeFile(options_.file);
+  guard_ = std::make_unique<FileGuard>(options_.file);
   // The writer comes first: whoever opens a database after a crash recovers its log, and that is a write.
-  guard_ = std::make_unique<FileGuard>(options_.file, options_.onProblem);
   writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout, *guard_);
   readers_.reserve(kIdleReaders);
 }

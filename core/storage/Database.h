@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,8 +26,6 @@ struct DatabaseOptions {
   std::filesystem::path file;
   /// How long to wait for a lock that another program holds.
   std::chrono::milliseconds busyTimeout{5000};
-  /// Told once when the files are not the ones that were opened any more; see Database::problem(). Any thread.
-  std::function<void(const std::string &)> onProblem;
 };
 
 /// SQLite with one writing connection (all writes and checkpoints) and reading connections, each used by one thread at

@@ -44,8 +44,7 @@ bool isWhole(const std::filesystem::path &file, off_t size) {
 
 } // namespace
 
-FileGuard::FileGuard(std::filesystem::path file, std::function<void(const std::string &)> onProblem)
-    : file_(std::move(file)), log_(file_.string() + "-wal"), onProblem_(std::move(onProblem)) {
+FileGuard::FileGuard(std::filesystem::path file) : file_(std::move(file)), log_(file_.string() + "-wal") {
   examine(file_, fileThen_);
 }
 
@@ -66,17 +65,13 @@ std::string FileGuard::look() {
 }
 
 std::string FileGuard::problem() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!problem_.empty()) return problem_;
-    const std::string found = look();
-    if (found.empty()) return {};
-    problem_ = "the database's file " + found +
-               " while the daemon uses it: nothing is stored any more, and what was stored since is lost with a "
-               "restart; put the file back, or restore a backup, and restart the daemon";
-  }
-  if (onProblem_) onProblem_(problem_);
-  return problem_;
+  const std::lock_guard lock(mutex_);
+  if (!problem_.empty()) return problem_;
+  const std::string found = look();
+  if (found.empty()) return {};
+  return problem_ = "the database's file " + found +
+                    " while the daemon uses it: nothing is stored any more, and what was stored since is lost with a "
+                    "restart; put the file back, or restore a backup, and restart the daemon";
 }
 
 void FileGuard::require() {

