@@ -213,7 +213,7 @@ std::unique_ptr<ServiceProxy> makeServiceProxy(ServicePoint &point, const Servic
 std::uint32_t knownTableSize(const std::string &service) {
   if (service == MOS_RUNTIME_1) return offsetof(mos_runtime_v1, start_described); // minor 0
   if (service == MOS_ORCHESTRATOR_1) return sizeof(mos_orchestrator_v1);
-  if (service == MOS_LIFECYCLE_1) return sizeof(mos_lifecycle_v1);
+  if (service == MOS_LIFECYCLE_1) return offsetof(mos_lifecycle_v1, report_open); // minor 0
   return 0;
 }
 
