@@ -236,6 +236,11 @@ bool HeaderPolicy::holdsSecret(const http::Field &field) const noexcept {
   return !secret_.empty() && (holds(field.value) || holds(field.name));
 }
 
+bool HeaderPolicy::knowsSecret(const http::RequestHead &head) const noexcept {
+  const http::Field *field = head.fields.find(Name::Authorization);
+  return field != nullptr && holdsSecret(*field);
+}
+
 void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
                                 http::HeadWriter &writer) const {
   const std::string_view trace = head.fields.value(Name::Traceparent);

@@ -55,6 +55,9 @@ public:
   /// peer brought one.
   void describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted, ClientFacts &out) const;
 
+  /// Whether the request comes from who has the platform's secret.
+  bool knowsSecret(const http::RequestHead &head) const noexcept;
+
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
                     http::HeadWriter &writer) const;

@@ -36,8 +36,8 @@ Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper
     : router(chosen.domain), routes(table), policy(gatekeeper), waker(wakes),
       gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)), api(apiUpstream(chosen.apiSocket)) {}
 
-LoopState::LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen)
-    : settings(std::move(chosen)), routes(table), telemetry(settings->options.accessLog), random(seed()) {}
+LoopState::LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen, BusyCount &count)
+    : settings(std::move(chosen)), routes(table), telemetry(settings->options.accessLog), busy(count), random(seed()) {}
 
 void LoopState::use(std::shared_ptr<const Settings> chosen) noexcept {
   settings = std::move(chosen);
@@ -53,9 +53,9 @@ void LoopState::makeId(std::string &out) {
 Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
     : settings_(std::make_shared<Settings>(options, 1)), drain_(options.drain), shared_(options, routes, policy, waker),
       server_(std::make_unique<http::Server>(options.server, *this)) {
-  for (std::size_t i = 0; i < server_->loops().size(); ++i) {
-    loops_.push_back(std::make_unique<LoopState>(routes, settings_));
-  }
+  shared_.busy = std::vector<BusyCount>(server_->loops().size());
+  for (BusyCount &busy : shared_.busy)
+    loops_.push_back(std::make_unique<LoopState>(routes, settings_, busy));
   routes.onRetired([this](const http::Upstream::Candidate &gone) { server_->retire(gone, drain_); });
 }
 

@@ -61,6 +61,11 @@ struct Settings {
   const std::uint64_t generation; ///< rises with every change
 };
 
+/// Requests and WebSockets of instances that a loop has in flight. The loop writes, all read.
+struct alignas(64) BusyCount {
+  std::atomic<std::size_t> value{0};
+};
+
 /// What the sessions of all loops share. Thread-safe.
 struct Shared {
   Shared(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
@@ -71,11 +76,12 @@ struct Shared {
   Waker *const waker;                        ///< null: nobody starts instances
   const std::shared_ptr<WakeGate> gate;      ///< outlives everything as long as a wake is under way
   std::shared_ptr<const http::Upstream> api; ///< null: none
+  std::vector<BusyCount> busy;               ///< by loop
 };
 
 /// What the sessions of one loop share. That loop's thread only, but for telemetry.
 struct LoopState {
-  LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen);
+  LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen, BusyCount &count);
   void use(std::shared_ptr<const Settings> chosen) noexcept;
   /// Makes the text 32 hexadecimal digits, never all zero.
   void makeId(std::string &out);
@@ -83,6 +89,7 @@ struct LoopState {
   std::shared_ptr<const Settings> settings; ///< a session that keeps anything of it looks at its generation
   RouteCache routes;
   LoopTelemetry telemetry;
+  BusyCount &busy;
   std::mt19937_64 random;
 };
 
@@ -104,6 +111,8 @@ public:
   /// [any-thread]
   std::size_t connections() const noexcept { return server_->connections(); }
   std::size_t waiting() const { return shared_.gate->waiting(); }
+  /// [any-thread] See http::Server.
+  http::Server::AcceptFailures takeAcceptFailures() noexcept { return server_->takeAcceptFailures(); }
   /// Everything that was counted since the last call. One call at a time.
   Batch collect();
 

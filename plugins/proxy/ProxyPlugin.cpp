@@ -2,6 +2,7 @@
 
 #include <matrixos/json.hpp>
 
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
@@ -49,7 +50,11 @@ constexpr mos_config_key kKeys[] = {
      "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client; others than "
      "trusted_peers cannot connect then.",
      MOS_KEY_LIVE, 0},
-    {"max_connections", "int", "10000", "16..1000000", "Open client connections; above it a client gets 503.",
+    {"max_connections", "int", "10000", "16..1000000",
+     "Open client connections; above it the one that has been idle for longest makes room, or a client gets 503.",
+     MOS_KEY_LIVE, 0},
+    {"peer_share", "int", "50", "1..100",
+     "Percent of max_connections that one address, or IPv6 /64, may have; trusted_peers and UNIX sockets may have all.",
      MOS_KEY_LIVE, 0},
     {"instance_requests", "int", "512", "1..1000000",
      "Requests of one instance in flight, those that wait included: 503 above it.", MOS_KEY_LIVE, 0},
@@ -111,6 +116,19 @@ mode_t parseMode(const std::string &text) {
   return mode;
 }
 
+std::size_t descriptorLimit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : SIZE_MAX;
+}
+
+/// Client connections for which there are descriptors: each may need another one to its instance, and the rest of the
+/// daemon needs some.
+std::size_t fittingConnections() {
+  constexpr std::size_t kOthers = 128;
+  const std::size_t all = descriptorLimit();
+  return std::max<std::size_t>(16, (all - std::min(kOthers, all / 2)) / 2);
+}
+
 PathMode parsePathMode(std::string_view word) {
   if (word == "off") return PathMode::Off;
   return word == "api" ? PathMode::Api : PathMode::Redirect;
@@ -170,7 +188,9 @@ ProxyOptions ProxyPlugin::readOptions() const {
   if (!server.tlsListen.empty()) server.tls = readCertificate();
   server.proxyProtocol = config_.getBool("proxy_protocol");
   server.loops = static_cast<unsigned>(config_.getInt("loops"));
-  server.maxConnections = toSize(config_.getInt("max_connections"));
+  server.maxConnections = std::min(toSize(config_.getInt("max_connections")), fittingConnections());
+  server.peerConnections = std::max<std::size_t>(1, server.maxConnections * toSize(config_.getInt("peer_share")) / 100);
+  server.shedIdle = true;
   server.idleUpstreams = toSize(config_.getInt("idle_upstreams"));
   server.bufferSize = toSize(config_.getInt("buffer"));
   out.maxInstanceBody = static_cast<std::uint64_t>(config_.getInt("max_body"));
@@ -252,6 +272,15 @@ void ProxyPlugin::start() {
 void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
   if (options.server.proxyProtocol && options.trustedPeers.empty()) {
     log_.warning("proxy_protocol without trusted_peers: nobody can connect; name the load balancers there");
+  }
+  const std::size_t wanted = toSize(config_.getInt("max_connections"));
+  if (options.server.maxConnections < wanted) {
+    log_.warning(
+        "the limit of open files is too low for max_connections, of which fewer are used; raise it (ulimit -n, "
+        "LimitNOFILE), or lower max_connections",
+        {{"limit", std::to_string(descriptorLimit())},
+         {"maxConnections", std::to_string(wanted)},
+         {"used", std::to_string(options.server.maxConnections)}});
   }
 }
 

@@ -157,9 +157,35 @@ const std::shared_ptr<const http::Upstream> &ProxySession::upstream() const noex
 }
 
 bool ProxySession::takePlace(const http::RequestHead &head) {
-  return head.upgradeWebSocket
-             ? place_.enter(route_->activity, &ActivityCell::webSockets, options().webSocketsPerInstance)
-             : place_.enter(route_->activity, &ActivityCell::requests, options().requestsPerInstance);
+  const auto counter = head.upgradeWebSocket ? &ActivityCell::webSockets : &ActivityCell::requests;
+  const std::size_t cap = head.upgradeWebSocket ? options().webSocketsPerInstance : options().requestsPerInstance;
+  if (!place_.enter(route_->activity, counter, std::min(cap, shareOf(((*route_->activity).*counter).load()))))
+    return false;
+  countBusy(1);
+  return true;
+}
+
+/// However many instances are flooded, each leaves places for those that are not: it may have as many as twice what is
+/// left of all (the dynamic thresholds of Choudhury and Hahne, https://doi.org/10.1109/90.664262).
+std::size_t ProxySession::shareOf(std::size_t own) const noexcept {
+  constexpr std::size_t kPerFreePlace = 2;
+  constexpr std::size_t kFew = 64;  // of so many instances each has its part without being looked at
+  constexpr std::size_t kKept = 16; // one place in so many is kept for those few
+  const std::size_t places = options().server.maxConnections;
+  const std::size_t few = std::max<std::size_t>(1, places / kFew);
+  const std::size_t all = places - places / kKept;
+  if (own < few) return few;
+  std::size_t busy = 0;
+  for (const BusyCount &loop : shared_.busy)
+    busy += loop.value.load(std::memory_order_relaxed);
+  return std::max(few, busy < all ? kPerFreePlace * (all - busy) : 0);
+}
+
+/// No other thread writes it.
+void ProxySession::countBusy(std::size_t change) noexcept {
+  busy_ += change;
+  auto &value = loop_.busy.value;
+  value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
 }
 
 /// As long as others wait until it answers it may run without listening yet, unless it has answered already.
@@ -503,6 +529,7 @@ void ProxySession::onFinished(http::ClientExchange &exchange, const http::Summar
     logRequest(outcome, summary);
   }
   place_.leave();
+  countBusy(0 - busy_);
   route_.reset();
 }
 
@@ -538,6 +565,12 @@ http::LocalResponse ProxySession::refusal(const http::ParseError &error) {
     break;
   }
   return errorResponse(false, {error.status, std::move(sentence), {}, 0}, client_.requestId);
+}
+
+/// Whether the platform is well, and what its operator does about that.
+bool ProxySession::isVital(const http::RequestHead &head) {
+  if (shared_.router.route(head).kind != RoutingDecision::Kind::Api) return false;
+  return head.path() == "/health" || head.path() == "/ready" || loop_.settings->headers.knowsSecret(head);
 }
 
 void ProxySession::onRefused(int status, const char *reason) {

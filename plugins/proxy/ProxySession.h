@@ -34,6 +34,7 @@ public:
   void onRequestPayload(std::string_view) override { loop_.telemetry.moved(route_->activity); }
   void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
   void onFinished(http::ClientExchange &exchange, const http::Summary &summary) override;
+  bool isVital(const http::RequestHead &head) override;
   http::LocalResponse refusal(const http::ParseError &error) override;
   void onRefused(int status, const char *reason) override;
 
@@ -47,6 +48,8 @@ private:
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
   bool leaveAsleep(http::ClientExchange &exchange);
+  std::size_t shareOf(std::size_t own) const noexcept;
+  void countBusy(std::size_t change) noexcept;
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
   void wake(http::ClientExchange &exchange);
@@ -82,6 +85,7 @@ private:
   ClientFacts client_;
   std::shared_ptr<const InstanceRoute> route_;
   InstancePlace place_;
+  std::size_t busy_ = 0;     // 1 while it has a place
   std::string serverTiming_; // phases of a wake
   std::chrono::steady_clock::time_point wokenAt_;
   std::string method_; // kept for the log once the head has gone

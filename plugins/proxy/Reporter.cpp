@@ -4,6 +4,9 @@
 
 #include <matrixos/text/time.hpp>
 
+#include <string>
+#include <system_error>
+
 namespace matrixos::proxy {
 
 namespace {
@@ -38,6 +41,7 @@ void Reporter::report(Proxy &proxy) noexcept {
     const Batch batch = proxy.collect();
     writeMetrics(batch, proxy);
     writeLog(batch);
+    logAcceptFailures(proxy);
     reportActivity(batch); // last: it fails while lifecycle is away
   } catch (const std::exception &e) {
     log_.error("the proxy's report failed", {{"error", e.what()}});
@@ -64,6 +68,20 @@ void Reporter::writeLog(const Batch &batch) const {
   if (batch.accessDropped != 0) {
     log_.warning("access log lines were dropped under load", {{"count", std::to_string(batch.accessDropped)}});
   }
+}
+
+/// Once a minute: they come by the thousand, when they come.
+void Reporter::logAcceptFailures(Proxy &proxy) {
+  const auto more = proxy.takeAcceptFailures();
+  failures_.count += more.count;
+  if (more.count != 0) failures_.error = more.error;
+  const auto now = std::chrono::steady_clock::now();
+  const bool early = failuresLogged_.time_since_epoch().count() != 0 && now - failuresLogged_ < std::chrono::minutes(1);
+  if (failures_.count == 0 || early) return;
+  log_.warning("connections could not be taken", {{"count", std::to_string(failures_.count)},
+                                                  {"error", std::generic_category().message(failures_.error)}});
+  failures_ = {};
+  failuresLogged_ = now;
 }
 
 void Reporter::writeMetrics(const Batch &batch, const Proxy &proxy) const {

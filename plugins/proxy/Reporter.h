@@ -6,7 +6,10 @@
 #include <matrixos/host.hpp>
 #include <matrixos/lifecycle.hpp>
 
+#include <http/engine/Server.h>
+
 #include <array>
+#include <chrono>
 #include <optional>
 
 namespace matrixos::proxy {
@@ -23,6 +26,7 @@ public:
 
 private:
   void writeLog(const Batch &batch) const;
+  void logAcceptFailures(Proxy &proxy);
   void writeMetrics(const Batch &batch, const Proxy &proxy) const;
   void reportActivity(const Batch &batch) const;
 
@@ -30,6 +34,8 @@ private:
   std::optional<LifecycleClient> lifecycle_;
   std::array<std::array<Series, kStatusClasses>, kRouteClassNames.size()> requests_;
   std::array<Series, kRouteClassNames.size()> durations_;
+  http::Server::AcceptFailures failures_; // that the log does not know yet
+  std::chrono::steady_clock::time_point failuresLogged_{};
   Series wakes_, received_, sent_, connections_, waiting_;
 };
 

@@ -8,8 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace matrixos::http {
+
+namespace {
+
+constexpr const char *kShareTaken = "too many connections are open from this address; try again in a moment";
+
+} // namespace
 
 ClientConnection::ClientConnection(Loop &loop, std::shared_ptr<Socket> socket, const Address &peer, int listenerTag,
                                    SessionFactory &factory)
@@ -28,22 +35,39 @@ ClientConnection::~ClientConnection() {
 
 void ClientConnection::start() {
   if (state_ == State::Preface && !factory_.isFront(loop_, peer_)) return close();
+  if (state_ != State::Preface && !takeShare()) return loop_.turnAway(*this, kShareTaken);
+  await();
+}
+
+/// False: its client has as many connections as it may have.
+bool ClientConnection::takeShare() {
+  if (peer_.isUnix() || factory_.isFront(loop_, peer_)) return true;
+  PeerShares &shares = loop_.shares();
+  const std::size_t most = loop_.options().peerConnections;
+  counted_ = shares.enter(peer_, most) || (loop_.shedOf(peer_) && shares.enter(peer_, most));
+  return counted_;
+}
+
+void ClientConnection::await() {
   sinceMs_ = loop_.nowMs();
-  loop_.idle().add(idle_);
+  (turnedAway_ != nullptr ? loop_.turnedAwayList() : loop_.idle()).add(idle_);
   arm();
   socket_->waitReadable();
 }
 
-void ClientConnection::turnAway() {
-  turnedAway_ = true;
-  shielded([this] {
-    if (!session_) session_ = factory_.makeSession(loop_, peer_);
-    constexpr const char *kReason = "too many connections are open; try again in a moment";
-    session_->onRefused(503, kReason);
-    LocalResponse response = session_->refusal({503, kReason});
-    response.fields.emplace_back("Retry-After", "1");
-    sendAnswer(std::move(response), false);
-  });
+void ClientConnection::turnAway(const char *reason) {
+  turnedAway_ = reason;
+  await();
+}
+
+void ClientConnection::answerFull() {
+  if (!socket_->established() || !session_) return close();
+  idle_.unlink();
+  session_->onRefused(503, turnedAway_);
+  LocalResponse response = session_->refusal({503, turnedAway_});
+  response.fields.emplace_back("Retry-After", "1");
+  complete_ = false;
+  sendAnswer(std::move(response), false);
 }
 
 void ClientConnection::onReadable() {
@@ -153,6 +177,7 @@ void ClientConnection::welcome(const ProxyHeader &header) {
   if (header.client) peer_ = *header.client;
   session_ = factory_.makeSession(loop_, peer_);
   state_ = State::Head;
+  if (turnedAway_ == nullptr && !takeShare()) loop_.turnAway(*this, kShareTaken);
 }
 
 void ClientConnection::processInput() {
@@ -170,6 +195,8 @@ void ClientConnection::processInput() {
       refuse(parser_.error());
     else if (head_->body.length > loop_.options().maxBody)
       refuse(413, "the request body is too large");
+    else if (turnedAway_ != nullptr && !session_->isVital(*head_))
+      answerFull();
     else
       beginExchange();
   }
@@ -179,11 +206,15 @@ void ClientConnection::processInput() {
     in_.releaseIfEmpty();
     if (inputEnded_) return close();
     loop_.idle().add(idle_);
+  } else if (!idle_.linked()) {
+    // By its first byte: one that brings another now and then gets no younger.
+    (turnedAway_ != nullptr ? loop_.turnedAwayList() : loop_.halfHeads()).add(idle_);
   }
   socket_->waitReadable();
 }
 
 void ClientConnection::beginExchange() {
+  idle_.unlink();
   in_.keep(parser_.size());
   startedNs_ = monotonicNanos();
   sinceMs_ = loop_.nowMs();
@@ -243,7 +274,8 @@ void ClientConnection::watch() {
 
 bool ClientConnection::mayKeepAlive() const noexcept {
   // A client that closed its sending side still gets an answer to each request that came before.
-  return head_ && head_->keepAlive && complete_ && !(inputEnded_ && in_.empty()) && !loop_.draining();
+  return head_ && head_->keepAlive && complete_ && !(inputEnded_ && in_.empty()) && !loop_.draining() &&
+         turnedAway_ == nullptr;
 }
 
 void ClientConnection::bodyPassed(bool done) noexcept {
@@ -346,6 +378,7 @@ void ClientConnection::close() {
   if (exchange_) summary_.aborted = true;
   socket_->close();
   loop_.timers().cancel(*this);
+  if (std::exchange(counted_, false)) loop_.shares().leave(peer_);
   endExchange();
   loop_.retire(*this);
 }
@@ -356,6 +389,7 @@ std::int64_t ClientConnection::deadline() const {
   case State::Preface:
     return sinceMs_ + (loop_.draining() && in_.empty() ? limit.lastCall.count() : limit.header.count());
   case State::Head:
+    if (turnedAway_ != nullptr) return sinceMs_ + limit.lastCall.count();
     if (loop_.draining() && in_.empty()) return sinceMs_ + std::min(limit.lastCall, limit.keepAlive).count();
     return sinceMs_ + (in_.empty() && socket_->established() ? limit.keepAlive : limit.header).count();
   case State::Holding:
@@ -398,6 +432,7 @@ void ClientConnection::onDeadline() {
   case State::Preface:
     return close();
   case State::Head:
+    if (turnedAway_ != nullptr) return answerFull();
     if (in_.empty()) return close();
     return refuse(408, "the request header took too long");
   case State::Holding:

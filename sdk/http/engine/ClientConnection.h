@@ -29,9 +29,11 @@ public:
   ~ClientConnection() override;
 
   void start();
-  /// Instead of start(): answers 503, whatever the client asks for, and ends.
-  void turnAway();
-  bool isTurnedAway() const noexcept { return turnedAway_; }
+  /// Instead of start(), as there is no place: answers 503 to all but what is vital, and ends. `reason`: static text.
+  void turnAway(const char *reason);
+  bool isTurnedAway() const noexcept { return turnedAway_ != nullptr; }
+  /// On the clock of Loop::nowMs(): what it waits for now it has waited for since then.
+  std::int64_t sinceMs() const noexcept { return sinceMs_; }
   /// Ends at once, whatever is going on.
   void close();
   /// Ends now when idle, else after the exchange.
@@ -102,6 +104,9 @@ private:
 
   void handleReadable();
   void handleWritable();
+  bool takeShare();
+  void await();
+  void answerFull();
   bool takePreface();
   void peekPreface();
   void welcome(const ProxyHeader &header);
@@ -156,10 +161,11 @@ private:
   bool complete_ = true;     // nothing of the request is left on the wire
   bool inputEnded_ = false;
   bool processing_ = false;
-  bool taking_ = false;   // inside takeBody()
-  bool blocked_ = false;  // the session waits for onWritable
-  bool exchange_ = false; // between onRequest and onFinished
-  bool turnedAway_ = false;
+  bool taking_ = false;              // inside takeBody()
+  bool blocked_ = false;             // the session waits for onWritable
+  bool exchange_ = false;            // between onRequest and onFinished
+  bool counted_ = false;             // among the connections of its client
+  const char *turnedAway_ = nullptr; // why
 };
 
 } // namespace matrixos::http

@@ -38,6 +38,7 @@ bool ClientConnection::skipBufferedBody() {
 }
 
 void ClientConnection::refuse(const ParseError &error) {
+  idle_.unlink();
   if (!exchange_) session_->onRefused(error.status, error.reason);
   summary_.reason = error.reason;
   complete_ = false;

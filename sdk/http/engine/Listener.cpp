@@ -164,6 +164,7 @@ bool Listener::acceptSome() noexcept {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
     // Out of descriptors or memory: the connection waits in the backlog. Trying at once again would spin.
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      acceptor_.acceptFailed(errno);
       loop_.timers().set(*this, loop_.nowMs() + kRestMs);
       return false;
     }

@@ -20,6 +20,8 @@ class Loop;
 class Acceptor {
 public:
   virtual void accepted(int fd, const Address &peer, const Listener &listener) noexcept = 0;
+  /// Descriptors or memory have run out; the listener tries again in a moment. `error`: see errno(3).
+  virtual void acceptFailed(int error) noexcept = 0;
 
 protected:
   ~Acceptor() = default;

@@ -14,6 +14,11 @@ namespace matrixos::http {
 namespace {
 
 constexpr std::size_t kKeptHeads = 128;
+
+/// Clients without a place that are asked what they want, or told to come again. Closing at once would reset them, and
+/// destroy the answer on its way, whenever their request is here already.
+constexpr std::size_t kMostTurnedAway = 256;
+
 constexpr std::int64_t kStillMs = 500; // between two rounds that are a tick apart at most
 
 std::int64_t coarseNow() noexcept {
@@ -24,8 +29,9 @@ std::int64_t coarseNow() noexcept {
 
 } // namespace
 
-Loop::Loop(unsigned index, std::shared_ptr<const ServerOptions> options)
-    : index_(index), options_(std::move(options)), blocks_(options_->bufferSize), upstreams_(*this) {
+Loop::Loop(unsigned index, std::shared_ptr<const ServerOptions> options, std::shared_ptr<PeerShares> shares)
+    : index_(index), options_(std::move(options)), blocks_(options_->bufferSize), upstreams_(*this),
+      shares_(std::move(shares)) {
   nowMs_ = coarseNow();
 }
 
@@ -112,13 +118,44 @@ void Loop::giveRequestHead(std::unique_ptr<RequestHead> head) {
 void Loop::adopt(std::unique_ptr<ClientConnection> connection, bool full) {
   ClientConnection &added = *connection;
   live_.emplace(&added, std::move(connection));
-  if (full && options_->shedIdle && idle_.oldest() != nullptr) {
-    idle_.oldest()->close();
+  if (full && shed()) {
     turnedAway_.fetch_sub(1, std::memory_order_relaxed);
     connections_.fetch_add(1, std::memory_order_relaxed);
     full = false;
   }
-  full ? added.turnAway() : added.start();
+  full ? letIn(added, "too many connections are open; try again in a moment") : added.start();
+}
+
+void Loop::turnAway(ClientConnection &connection, const char *reason) {
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  turnedAway_.fetch_add(1, std::memory_order_relaxed);
+  letIn(connection, reason);
+}
+
+/// Among those that are turned away there is room for who says at once what it wants.
+void Loop::letIn(ClientConnection &connection, const char *reason) {
+  connection.turnAway(reason);
+  if (turnedAway_.load(std::memory_order_relaxed) > kMostTurnedAway && away_.oldest() != nullptr)
+    away_.oldest()->close();
+}
+
+bool Loop::shed() {
+  return closeOlder(idle_.oldest(), halfHeads_.oldest());
+}
+
+bool Loop::shedOf(const Address &peer) {
+  // Who has so many that it may have no more is found among the first.
+  constexpr std::size_t kMostLooks = 64;
+  const auto theirs = [&](const ClientConnection &one) { return PeerShares::sameClient(one.peer(), peer); };
+  return closeOlder(idle_.findAmong(kMostLooks, theirs), halfHeads_.findAmong(kMostLooks, theirs));
+}
+
+/// Not the idle one in any case: it may have been accepted just now, and its request be on its way.
+bool Loop::closeOlder(ClientConnection *idle, ClientConnection *half) {
+  ClientConnection *gone = idle == nullptr || (half != nullptr && half->sinceMs() < idle->sinceMs()) ? half : idle;
+  if (!options_->shedIdle || gone == nullptr) return false;
+  gone->close();
+  return true;
 }
 
 void Loop::retire(ClientConnection &connection) {

@@ -4,6 +4,7 @@
 #include "Buffer.h"
 #include "IdleList.h"
 #include "Options.h"
+#include "PeerShares.h"
 #include "Reactor.h"
 #include "Timers.h"
 #include "UpstreamPool.h"
@@ -27,7 +28,8 @@ class ClientExchange;
 /// A thread that runs events. Everything but post(), resume(), connections() and stop() belongs to that thread.
 class Loop : public std::enable_shared_from_this<Loop> {
 public:
-  Loop(unsigned index, std::shared_ptr<const ServerOptions> options);
+  Loop(unsigned index, std::shared_ptr<const ServerOptions> options,
+       std::shared_ptr<PeerShares> shares = std::make_shared<PeerShares>());
   ~Loop();
 
   void start();
@@ -56,17 +58,30 @@ public:
   std::unique_ptr<RequestHead> takeRequestHead();
   void giveRequestHead(std::unique_ptr<RequestHead> head);
 
-  /// full: it is only told to come again later, unless an idle connection makes room.
+  /// full: it is turned away, unless another connection makes room.
   void adopt(std::unique_ptr<ClientConnection> connection, bool full = false);
+  /// It had a place, and is turned away after all. `reason`: static text.
+  void turnAway(ClientConnection &connection, const char *reason);
+  /// Closes the connection that makes room, see ServerOptions::shedIdle. False: none can.
+  bool shed();
+  /// The same among those of one client.
+  bool shedOf(const Address &peer);
+  /// [any-thread] Connections that could make room.
+  std::size_t sheddable() const noexcept { return idle_.size() + halfHeads_.size(); }
   /// Destroys the connection once the stack has unwound.
   void retire(ClientConnection &connection);
   IdleList &idle() noexcept { return idle_; }
+  /// Those that have sent a part of their first header.
+  IdleList &halfHeads() noexcept { return halfHeads_; }
+  /// Those without a place that have not said what they want.
+  IdleList &turnedAwayList() noexcept { return away_; }
+  PeerShares &shares() noexcept { return *shares_; }
   std::uint64_t hold(ClientConnection &connection);
   void unhold(std::uint64_t ticket) noexcept { held_.erase(ticket); }
 
   /// [any-thread] Connections of this loop, those on their way to it included.
   std::atomic<std::size_t> &connections() noexcept { return connections_; }
-  /// [any-thread] Those that are only told to come again later; not among connections().
+  /// [any-thread] Those that are turned away; not among connections().
   std::atomic<std::size_t> &turnedAway() noexcept { return turnedAway_; }
   /// See Server::drain().
   void drain();
@@ -79,6 +94,8 @@ public:
   void turn(std::int64_t nowMs);
 
 private:
+  bool closeOlder(ClientConnection *idle, ClientConnection *half);
+  void letIn(ClientConnection &connection, const char *reason);
   void run();
   int patience() const noexcept;
 
@@ -92,7 +109,10 @@ private:
   ResponseHead responseHead_;
   RequestHead emptyHead_;
   std::vector<std::unique_ptr<RequestHead>> heads_;
-  IdleList idle_; // outlives the connections
+  const std::shared_ptr<PeerShares> shares_; // of all loops; as the lists, it outlives the connections
+  IdleList idle_;
+  IdleList halfHeads_;
+  IdleList away_;
   std::unordered_map<ClientConnection *, std::unique_ptr<ClientConnection>> live_;
   std::vector<std::unique_ptr<ClientConnection>> retired_;
   std::unordered_map<std::uint64_t, ClientConnection *> held_;

@@ -66,8 +66,12 @@ struct ServerOptions {
   HeadLimits response{};
   /// One block; a stream holds at most two, and none while it is idle. At least twice the largest head.
   std::size_t bufferSize = 32 * 1024;
-  std::size_t maxConnections = 10'000; ///< above it a client is answered 503 and closed; one that speaks TLS closed
-  /// Above maxConnections, the connection that has been idle for longest makes room for the new one.
+  /// Above it a client is asked what it wants, and answered 503 unless that is vital (Session::isVital).
+  std::size_t maxConnections = 10'000;
+  /// Connections of one client that is no front (SessionFactory::isFront); above it the same.
+  std::size_t peerConnections = SIZE_MAX;
+  /// Above either, the connection that has waited for longest makes room for the new one: for its next request, or for
+  /// the rest of a header.
   bool shedIdle = false;
   std::uint64_t maxBody = UINT64_MAX; ///< of a request: 413
   /// Bytes per second that a request body has to bring once Timeouts::requestBody has passed; 0: any. A client that

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <future>
 #include <thread>
@@ -17,9 +18,7 @@ namespace matrixos::http {
 
 namespace {
 
-/// Clients above ServerOptions::maxConnections that are being told so, per loop. Closing at once would reset them, and
-/// destroy the answer on its way, whenever their request is here already.
-constexpr std::size_t kMostTurnedAway = 256;
+constexpr std::size_t kShedAtOnce = 8; // per loop, when descriptors run out
 
 std::size_t blockFor(const ServerOptions &options) {
   return std::max(options.request.bytes, options.response.bytes) * 2;
@@ -44,8 +43,9 @@ Server::Server(const ServerOptions &options, SessionFactory &factory) : factory_
   chosen->bufferSize = std::max(chosen->bufferSize, blockFor(*chosen));
   if (chosen->loops == 0) chosen->loops = std::max(1U, std::thread::hardware_concurrency());
   options_ = chosen;
+  const auto shares = std::make_shared<PeerShares>();
   for (unsigned i = 0; i < options_->loops; ++i)
-    loops_.push_back(std::make_shared<Loop>(i, options_));
+    loops_.push_back(std::make_shared<Loop>(i, options_, shares));
   listeners_ = planListeners(*options_).all;
   noteAddresses();
 }
@@ -162,20 +162,39 @@ void Server::accepted(int fd, const Address &peer, const Listener &listener) noe
     place(fd, peer, listener);
   } catch (const std::exception &) {
     ::close(fd); // out of memory: this client is lost, the others are not
+    noteAcceptFailure(ENOMEM);
   }
 }
 
+void Server::acceptFailed(int error) noexcept {
+  noteAcceptFailure(error);
+  try {
+    for (const auto &loop : loops_) {
+      loop->post([&loop = *loop] {
+        for (std::size_t i = 0; i < kShedAtOnce && loop.shed(); ++i) {
+        }
+      });
+    }
+  } catch (const std::exception &) {
+    // out of memory as well: the listener tries again soon
+  }
+}
+
+void Server::noteAcceptFailure(int error) noexcept {
+  acceptError_.store(error, std::memory_order_relaxed);
+  acceptFailures_.fetch_add(1, std::memory_order_relaxed);
+}
+
 void Server::place(int fd, const Address &peer, const Listener &listener) {
-  const auto fewer = [](const auto &a, const auto &b) { return a->connections().load() < b->connections().load(); };
-  const auto &loop = *std::min_element(loops_.begin(), loops_.end(), fewer);
   const ServerOptions &options = loops_.front()->options();
   const bool full = connections() >= options.maxConnections;
+  // When all are full, the one that can make room.
+  const auto before = [full](const auto &a, const auto &b) {
+    return full && a->sheddable() != b->sheddable() ? a->sheddable() > b->sheddable()
+                                                    : a->connections().load() < b->connections().load();
+  };
+  const auto &loop = *std::min_element(loops_.begin(), loops_.end(), before);
   const auto [encrypted, mode, tag] = listener.manner();
-  // A client that waits for a handshake would not understand an answer.
-  if (full && ((encrypted && !options.shedIdle) || loop->turnedAway().load() >= kMostTurnedAway)) {
-    ::close(fd);
-    return;
-  }
   // Of its own: the loop may have other options by the time it is there.
   auto tls = encrypted ? options.tls : nullptr;
   auto &count = full ? loop->turnedAway() : loop->connections();
@@ -199,6 +218,10 @@ void Server::place(int fd, const Address &peer, const Listener &listener) {
     count.fetch_sub(1);
     throw;
   }
+}
+
+Server::AcceptFailures Server::takeAcceptFailures() noexcept {
+  return {acceptFailures_.exchange(0, std::memory_order_relaxed), acceptError_.load(std::memory_order_relaxed)};
 }
 
 std::size_t Server::connections() const noexcept {

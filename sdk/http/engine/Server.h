@@ -15,7 +15,9 @@
 #include "Options.h"
 #include "Session.h"
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -57,9 +59,19 @@ public:
   /// [any-thread]
   std::size_t connections() const noexcept;
 
+  /// Connections that could not be taken, as descriptors or memory had run out.
+  struct AcceptFailures {
+    std::uint64_t count = 0;
+    int error = 0; ///< of the last one, see errno(3)
+  };
+  /// [any-thread] Those since the last call.
+  AcceptFailures takeAcceptFailures() noexcept;
+
 private:
   struct Change;
   void accepted(int fd, const Address &peer, const Listener &listener) noexcept override;
+  void acceptFailed(int error) noexcept override;
+  void noteAcceptFailure(int error) noexcept;
   void place(int fd, const Address &peer, const Listener &listener);
   Change planListeners(const ServerOptions &options);
   void noteAddresses();
@@ -70,6 +82,8 @@ private:
   std::vector<std::shared_ptr<Loop>> loops_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::vector<Address> addresses_;
+  std::atomic<std::uint64_t> acceptFailures_{0};
+  std::atomic<int> acceptError_{0};
   bool started_ = false;
 };
 

@@ -64,6 +64,8 @@ public:
   virtual void writeOwnFields(ClientExchange &, const FieldPairs & /*given*/, HeadWriter &) {}
   /// The body for what the engine itself refuses: a malformed head, an exceeded limit. Default: problem+json.
   virtual LocalResponse refusal(const ParseError &error);
+  /// Asked where all places are taken: whether this request is served all the same, as the last one of its connection.
+  virtual bool isVital(const RequestHead &) { return false; }
   /// A refusal outside of any exchange; the connection will be closed.
   virtual void onRefused(int /*status*/, const char * /*reason*/) {}
 };

@@ -145,7 +145,10 @@ TEST_CASE("what a tenant may know of a client") {
 
 TEST_CASE("a trusted peer's word about the client is believed") {
   Upstream shell(Upstream::echo);
-  ProxyFixture f([](matrixos::proxy::ProxyOptions &options) { options.trustedPeers = {"10.0.0.0/8", "127.0.0.0/8"}; });
+  ProxyFixture f([](matrixos::proxy::ProxyOptions &options) {
+    options.trustedPeers = {"10.0.0.0/8", "127.0.0.0/8"};
+    options.clientAddress = matrixos::proxy::ClientAddress::CfConnectingIp;
+  });
   f.instance("alice", "running", shell.port());
   Conn conn = f.connect();
   const std::string head = conn.get("/", "alice.localhost",

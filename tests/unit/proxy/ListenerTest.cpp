@@ -64,7 +64,7 @@ TEST_CASE("who comes through a UNIX socket is trusted when the word unix is") {
   Upstream shell(Upstream::echo);
   ProxyFixture f([&](auto &o) { o.server.listen.push_back("unix:" + path); });
   f.instance("alice", "running", shell.port());
-  const std::string says = "CF-Connecting-IP: 192.0.2.7\r\n";
+  const std::string says = "X-Forwarded-For: 192.0.2.7\r\n";
   const auto seen = [&](Conn conn) { return fieldOf(conn.get("/", "alice.localhost", says).body, "X-Forwarded-For"); };
   CHECK(seen(toPath(path)).empty());
   f.reconfigure([](auto &o) { o.trustedPeers = {"unix"}; });
