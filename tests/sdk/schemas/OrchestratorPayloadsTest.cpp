@@ -50,7 +50,9 @@ TEST_CASE("the orchestrator's specs fit, from the least to the most they say") {
 }
 
 TEST_CASE("requests for volumes and filters fit") {
-  CHECK(misfit("volume-request", volumeRequest(instance(), settings())) == "");
+  CHECK(misfit("volume-request", volumeRequest(instance(), settings(), "", {})) == "");
+  CHECK(misfit("volume-request", volumeRequest(instance(), settings(), "/data/users/alice", {"/data/users/bob"})) ==
+        "");
   CHECK(misfit("labels", installLabels(settings())) == "");
 }
 
