@@ -17,7 +17,8 @@ constexpr std::string_view kPreface =
     "Files in conf.d/ beside this one are read after it, in the order of their names. Variables called "
     "MATRIXOS_<SECTION>_<KEY>, and then the command line, win over all files. Check a change with: "
     "matrixosctl config check\n"
-    "Durations are written with ms, s, m, h or d, sizes with KB, MB or GB (powers of 1024), lists with commas. Relative "
+    "Durations are written with ms, s, m, h or d, sizes with KB, MB or GB (powers of 1024), lists with commas. "
+    "Relative "
     "paths start at the file they stand in.";
 
 /// Lines no longer than the width, broken at blanks.
