@@ -146,7 +146,8 @@ std::shared_ptr<const http::Upstream> RouteTable::makeUpstream(const InstanceRec
                                               : http::Upstream::Candidate{*address, lastKey_.fetch_add(1) + 1,
                                                                           std::make_shared<http::Retirement>()});
     // Behind a published port an engine's proxy takes what it cannot pass on.
-    made->candidates.back().decides = endpoint.scope == "bridge";
+    if (old == nullptr && endpoint.scope == "bridge")
+      made->candidates.back().reached = std::make_shared<std::atomic<bool>>(false);
     made->owners.push_back(owner);
   }
   if (made->candidates.empty()) return nullptr;

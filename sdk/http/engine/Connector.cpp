@@ -44,6 +44,7 @@ void Connector::tryNext(ForwardFailure failure, const char *reason) {
     if (tryThis()) return;
     failure = ForwardFailure::Unreachable; // refused at once: a UNIX socket nobody listens on, no route
     reason = "";
+    if (decides(false)) break;
   }
   forward_.onConnectFailed(failure, reason);
 }
@@ -99,11 +100,7 @@ void Connector::onName(HostName::Answer answer) {
 void Connector::onWritable() {
   client_.shielded([this] {
     const int error = socket_->finishConnect();
-    if (error == ECONNREFUSED && candidate().decides) {
-      cancel();
-      return forward_.onConnectFailed(ForwardFailure::Unreachable, "");
-    }
-    if (error != 0) return failThis(ForwardFailure::Unreachable, "");
+    if (error != 0) return failThis(ForwardFailure::Unreachable, "", error == ECONNREFUSED);
     if (!candidate().tls) return connected();
     socket_->startTls(candidate().tls);
     shakeHands();
@@ -117,14 +114,23 @@ void Connector::shakeHands() {
   failThis(ForwardFailure::Untrusted, socket_->tlsFailure());
 }
 
+/// Whether no other candidate is to be tried after this one.
+bool Connector::decides(bool refused) const noexcept {
+  const auto &reached = candidate().reached;
+  return reached && (refused || reached->load(std::memory_order_relaxed));
+}
+
 void Connector::connected() {
+  if (const auto &reached = candidate().reached; reached && !reached->load(std::memory_order_relaxed))
+    reached->store(true, std::memory_order_relaxed);
   // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
   if (!client_.session().isCurrent(client_, *upstream_)) return forward_.onConnectFailed(ForwardFailure::Moved, "");
   forward_.onConnected(std::exchange(socket_, nullptr), false);
 }
 
-void Connector::failThis(ForwardFailure failure, const char *reason) {
+void Connector::failThis(ForwardFailure failure, const char *reason, bool refused) {
   cancel();
+  if (decides(refused)) return forward_.onConnectFailed(failure, reason);
   skip();
   tryNext(failure, reason);
 }

@@ -55,7 +55,8 @@ private:
   void onName(HostName::Answer answer);
   void connected();
   void shakeHands();
-  void failThis(ForwardFailure failure, const char *reason);
+  bool decides(bool refused) const noexcept;
+  void failThis(ForwardFailure failure, const char *reason, bool refused = false);
   void skip() noexcept;
 
   ClientConnection &client_;

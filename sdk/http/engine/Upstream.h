@@ -39,9 +39,10 @@ struct Upstream {
     std::shared_ptr<TlsPeer> tls{};
     /// Where to connect to, in place of `address`; all its addresses are tried.
     std::shared_ptr<HostName> host{};
-    /// Nobody listens at the later candidates either when this one refuses: they are other ways to it, and what stands
-    /// in between might take a request that it cannot pass on.
-    bool decides = false;
+    /// Not null: the later candidates are other ways to this one, and what stands in between might take a request that
+    /// it cannot pass on. So they are not tried when this one refuses, nor when it cannot be reached any more after it
+    /// could be, which this remembers.
+    std::shared_ptr<std::atomic<bool>> reached{};
   };
   std::vector<Candidate> candidates; ///< best first
   bool reuse = true;                 ///< false: "Connection: close" after each request
