@@ -47,7 +47,7 @@ TEST_CASE("create: the first start to the last description") {
   CHECK(json::getString(*description, "state") == "running");
   const auto endpoints = json::findArray(*description, "endpoints");
   REQUIRE(endpoints->size() == 2);
-  CHECK(json::getString(*endpoints->getObject(0), "address").rfind("198.1", 0) == 0);
+  CHECK(json::getString(*endpoints->getObject(0), "address").rfind("127.6", 0) == 0);
   CHECK(json::getInt(*endpoints->getObject(0), "port", 0) == 4000);
   CHECK(json::getInt(*endpoints->getObject(1), "port", 0) == 3000);
   CHECK(json::dump(json::parse(rig.client.endpoints(rig.call(), ref))) == json::dump(json::Value(endpoints)));
