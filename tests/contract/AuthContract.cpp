@@ -117,6 +117,7 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "admin POST /containers/:handle/start\n"
                   "admin POST /containers/:handle/stop\n"
                   "admin POST /containers/provision\n"
+                  "admin POST /handles/:handle/release\n"
                   "public GET /health\n"
                   "admin GET /metrics\n"
                   "admin GET /plugins\n"
@@ -131,7 +132,10 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "admin GET /social/profiles/:handle/ai\n"
                   "admin POST /social/send/:handle\n"
                   "admin GET /social/users\n"
-                  "admin GET /status\n");
+                  "admin GET /status\n"
+                  "admin GET /trash\n"
+                  "admin DELETE /trash/:id\n"
+                  "admin POST /trash/:id/restore\n");
 }
 
 TEST_CASE("every route and every credential on the API's socket") {

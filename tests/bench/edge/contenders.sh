@@ -68,6 +68,7 @@ access_log = $2
 instance_requests = $requests
 instance_websockets = $websockets
 max_connections = $descriptors
+trusted_peers = 127.0.0.1
 [fixed-instances]
 running = bench:${port[upstream]}
 INI

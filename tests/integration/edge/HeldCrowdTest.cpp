@@ -29,6 +29,7 @@ TEST_CASE("5,000 kept connections and 2,000 WebSockets stay open, and answer whe
   EdgePlatform platform({{"fixed-instances.running", "alice:" + std::to_string(instance.port())},
                          {"proxy.instance_requests", "5000"},
                          {"proxy.instance_websockets", "2000"},
+                         {"proxy.peer_share", "100"}, // one address is all of them here
                          {"proxy.keep_alive", "1h"},
                          {"proxy.access_log", "false"}});
   DaemonProcess &daemon = platform.daemon;
