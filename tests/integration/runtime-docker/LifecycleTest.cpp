@@ -126,8 +126,9 @@ TEST_CASE("what the spec says is what the engine has") {
   CHECK(host->getValue<Poco::Int64>("NanoCpus") == 500000000);
   CHECK(host->getValue<Poco::Int64>("PidsLimit") == 256);
   CHECK(host->getObject("RestartPolicy")->getValue<std::string>("Name") == "unless-stopped");
-  CHECK(host->getArray("Mounts")->getObject(0)->getValue<std::string>("Source") == data);
-  CHECK(host->getArray("Mounts")->getObject(0)->getValue<std::string>("Target") == "/home/matrixos/home");
+  const auto mount = raw->getArray("Mounts")->getObject(0);
+  CHECK(mount->getValue<std::string>("Source") == data);
+  CHECK(mount->getValue<std::string>("Destination") == "/home/matrixos/home");
   CHECK_FALSE(host->getValue<bool>("Privileged"));
   CHECK(host->getArray("SecurityOpt")->getElement<std::string>(0) == "no-new-privileges");
   const auto binding = host->getObject("PortBindings")->getArray("4000/tcp")->getObject(0);

@@ -116,7 +116,10 @@ void eachOf(const Json &object, const char *key, Item &&item) {
 
 /// A label filter, {"k": "v"}; an empty text is no filter.
 inline std::map<std::string, std::string> parseLabels(std::string_view json) {
-  return json.empty() ? std::map<std::string, std::string>{} : textsOf(Json{{"labels", parseObject(json)}}, "labels");
+  if (json.empty()) return {};
+  Json document;
+  document["labels"] = parseObject(json); // not in a list of initialisers, which GCC 12 does not unwind well
+  return textsOf(document, "labels");
 }
 
 inline bool matches(const std::map<std::string, std::string> &filter,
