@@ -12,9 +12,10 @@ using namespace matrixos::test;
 
 namespace {
 
-/// A platform with one instance, which hears of things from the engine's events alone, or looks every `reconcile`.
+/// A platform with one instance, which hears of things from the engine's events, and looks every `reconcile`: beside
+/// other tests the engine is busy enough to drop events.
 struct Outside {
-  explicit Outside(const std::string &reconcile = "1h")
+  explicit Outside(const std::string &reconcile = "10s")
       : daemon(DaemonProcess::Values{{"orchestrator.reconcile_interval", reconcile}}), handle(uniqueHandle("out")),
         host(handle + ".localhost") {
     daemon.start();
