@@ -11,7 +11,7 @@ namespace matrixos::isolation {
 namespace {
 
 /// A request as the parameters of a table's function fill it, each by its type.
-struct Arguments {
+struct RequestArguments {
   CallRequest request{};
   mos_error *error = nullptr;
   bool hasText = false;
@@ -32,7 +32,7 @@ template <Function kFunction, typename... Params>
 void RuntimeTable::serve(mos_status (*&function)(void *, const mos_call *, Params...)) noexcept {
   function = [](void *self, const mos_call *call, Params... params) -> mos_status {
     const auto *table = static_cast<RuntimeTable *>(self);
-    Arguments arguments{{kFunction, table->slot_}};
+    RequestArguments arguments{{kFunction, table->slot_}};
     (arguments.put(params), ...);
     return table->calls_.run(arguments.request, call, arguments.error);
   };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/TableFunction.h"
 #include "plugin/PendingCalls.h"
 #include "plugin/PluginBoundary.h"
 #include "plugin/ServiceProxy.h"
@@ -75,9 +76,7 @@ Wanted argumentOf(First first, Rest... rest) {
 template <typename Table, auto Member, typename... Args>
 mos_status callTable(const ServiceProvider &provider, const char *name, mos_error *error, Args... args) {
   const auto *table = static_cast<const Table *>(provider.table);
-  const auto *end = reinterpret_cast<const char *>(&(table->*Member) + 1);
-  const bool there = end - reinterpret_cast<const char *>(table) <= std::ptrdiff_t{table->struct_size};
-  const auto function = there ? table->*Member : nullptr;
+  const auto function = common::functionOf(*table, Member);
   if (function == nullptr) {
     return fail(error, Status::Unimplemented,
                 "the plugin " + std::string(provider.tag->id) + " has no " + name + " in its table", "UNIMPLEMENTED");

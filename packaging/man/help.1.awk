@@ -1,10 +1,4 @@
-# A manual page around what a program's --help says: awk -v name=… -v about=… -v version=… -f help.1.awk
-function plain(text) {
-  gsub(/\\/, "\\e", text)
-  gsub(/-/, "\\-", text)
-  gsub(/…/, "...", text)
-  return text ~ /^[.']/ ? "\\&" text : text
-}
+# A manual page around what a program's --help says: awk -v name=… -v about=… -v version=… -f plain.awk -f help.1.awk
 BEGIN {
   print ".TH " toupper(plain(name)) " 1 \"\" \"" plain(name) " " plain(version) "\" \"Matrix OS Platform\""
   print ".SH NAME\n" plain(name) " \\- " plain(about) "\n.SH DESCRIPTION\n.nf"

@@ -1,10 +1,4 @@
-# matrixosd(8), made of what `matrixosd --help` says: awk -v version=0.1.0 -f matrixosd.8.awk
-function plain(text) {
-  gsub(/\\/, "\\e", text)
-  gsub(/-/, "\\-", text)
-  gsub(/…/, "\\|.\\|.\\|.", text)
-  return text ~ /^[.']/ ? "\\&" text : text
-}
+# matrixosd(8), made of what `matrixosd --help` says: awk -v version=0.1.0 -f plain.awk -f matrixosd.8.awk
 function section(name) { print ".SH " name }
 BEGIN {
   print ".TH MATRIXOSD 8 \"\" \"matrixosd " plain(version) "\" \"Matrix OS Platform\""

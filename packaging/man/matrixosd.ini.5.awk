@@ -1,11 +1,5 @@
 # matrixosd.ini(5), made of etc/matrixosd.ini, which tests hold against what core and plugins declare:
-# awk -v version=0.1.0 -f matrixosd.ini.5.awk etc/matrixosd.ini
-function plain(text) {
-  gsub(/\\/, "\\e", text)
-  gsub(/-/, "\\-", text)
-  gsub(/…/, "\\|.\\|.\\|.", text)
-  return text ~ /^[.']/ ? "\\&" text : text
-}
+# awk -v version=0.1.0 -f plain.awk -f matrixosd.ini.5.awk etc/matrixosd.ini
 BEGIN {
   print ".TH MATRIXOSD.INI 5 \"\" \"matrixosd " plain(version) "\" \"Matrix OS Platform\""
   print ".SH NAME\nmatrixosd.ini \\- configuration of matrixosd\n.SH DESCRIPTION"

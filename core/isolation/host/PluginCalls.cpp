@@ -1,6 +1,7 @@
 #include "isolation/host/PluginCalls.h"
 
 #include "common/CallContext.h"
+#include "common/TableFunction.h"
 #include "isolation/RuntimeFunctions.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/PluginLibrary.h"
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <condition_variable>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 
@@ -40,7 +42,7 @@ mos_call contextOf(const CallFrame &frame) {
 }
 
 /// What a frame brought, to be given to a function of a table by the types of its parameters.
-struct Arguments {
+struct FrameArguments {
   std::array<mos_str, 2> texts;
   std::int64_t number;
   mos_sink sink;
@@ -209,15 +211,14 @@ mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
 
 mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &runtime, mos_buf *out, mos_error *error) {
   SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
-  Arguments arguments{{toAbi(call.first), toAbi(call.second)}, call.number, sink.abi(), out, error};
-  mos_status status = fail(error, Status::Unimplemented, "the plugin's table has no such function");
+  FrameArguments arguments{{toAbi(call.first), toAbi(call.second)}, call.number, sink.abi(), out, error};
+  std::optional<mos_status> status;
   forEachRuntimeFunction([&](auto number, auto member) {
-    const auto end = reinterpret_cast<std::uintptr_t>(&(runtime.*member) + 1);
-    const bool has = end <= reinterpret_cast<std::uintptr_t>(&runtime) + runtime.struct_size;
-    if (number() == call.function && has && runtime.*member != nullptr)
-      status = arguments.give(runtime.*member, runtime.self, call.context.abi());
+    if (number() != call.function) return;
+    if (const auto function = common::functionOf(runtime, member))
+      status = arguments.give(function, runtime.self, call.context.abi());
   });
-  return status;
+  return status ? *status : fail(error, Status::Unimplemented, "the plugin's table has no such function");
 }
 
 bool PluginCalls::sendItem(Call &call, std::string_view item) {

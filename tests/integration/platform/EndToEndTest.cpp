@@ -49,7 +49,7 @@ void followOneInstance(DaemonProcess &daemon) {
   REQUIRE(made.status == 201);
   CHECK(member(made.body, "status") == "running");
   const auto port = static_cast<std::uint16_t>(std::stoi(member(made.body, "shellPort")));
-  CHECK(answersAt(port, handle));
+  CHECK(eventually([&] { return answersAt(port, handle); }));
   CHECK(inspect(handle, "{{.State.Running}}") == "true");
 
   // The page, through the Host and through the path.
@@ -261,8 +261,8 @@ TEST_CASE("visitors wait while the engine restarts an instance, or starts it aga
       eventually([&] { return inspect(handle, "{{.State.Running}} {{.State.StartedAt}}") > "true " + before; });
       done = true;
     });
-    // What is in the program's hands when it ends, or in its queue as it closes that, is lost: it may not be sent twice.
-    // None is refused.
+    // What is in the program's hands when it ends, or in its queue as it closes that, is lost: it may not be sent
+    // twice. None is refused.
     std::vector<std::string> lost;
     while (!done) {
       const Response answer = visit();
