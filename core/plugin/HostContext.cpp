@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <string_view>
-#include <vector>
 
 namespace matrixos::plugin {
 
@@ -99,14 +98,13 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
 
 void HostContext::retire(std::shared_ptr<HostContext> context, bool endedWell) {
   static std::mutex mutex;
-  static auto *givenUp = new std::vector<std::shared_ptr<HostContext>>;
   static auto *retired = new std::map<std::string, std::deque<std::shared_ptr<HostContext>>>;
   // The context may outlive the core, and must not need it when it goes.
   context->acquired_ = context->core_.services.forgetConsumer(context->consumerName());
-  if (endedWell) context->core_.executor.forget(context->owner_);
+  if (!endedWell) return;
+  context->core_.executor.forget(context->owner_);
   std::shared_ptr<HostContext> oldest;
   const std::lock_guard lock(mutex);
-  if (!endedWell) return givenUp->push_back(std::move(context));
   auto &ended = (*retired)[context->manifest().id];
   ended.push_back(std::move(context));
   if (ended.size() <= kRetiredLives) return;

@@ -35,7 +35,7 @@ public:
   /// services and pending calls are swept. Gives what is still running after `timeout`, or "".
   std::string sweep(std::chrono::milliseconds timeout);
 
-  /// The life is over. A plugin that was given up keeps its context for good. One that ended well may have left a
+  /// The life is over. Keep the context of a plugin that was given up for good. One that ended well may have left a
   /// thread that calls the host all the same, and gets MOS_UNAVAILABLE: its context is kept while the next
   /// kRetiredLives lives of the same plugin end, about 3 KiB each.
   static void retire(std::shared_ptr<HostContext> context, bool endedWell);

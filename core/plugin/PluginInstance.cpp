@@ -7,6 +7,9 @@
 #include <matrixos/status.hpp>
 #include <matrixos/text/time.hpp>
 
+#include <utility>
+#include <vector>
+
 namespace matrixos::plugin {
 
 namespace {
@@ -20,6 +23,14 @@ std::string complaint(const char *call, const WatchedResult &result, std::chrono
   if (result.status == MOS_OK) return {};
   const Error error = toError(result.status, result.error);
   return std::string(error.what());
+}
+
+/// What a plugin that was given up may still use is never freed, nor counted as lost by who looks for leaks.
+void keepForGood(std::shared_ptr<void> life) {
+  static std::mutex mutex;
+  static auto *kept = new std::vector<std::shared_ptr<void>>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(life));
 }
 
 } // namespace
@@ -108,6 +119,7 @@ void PluginInstance::retire(const std::shared_ptr<Life> &life, bool endedWell) {
     leftBehind_ = leftBehind_ || !endedWell;
   }
   HostContext::retire(life->context, endedWell);
+  if (!endedWell) keepForGood(life);
 }
 
 std::string PluginInstance::createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts,

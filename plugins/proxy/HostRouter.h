@@ -5,6 +5,7 @@
 
 #include <http/codec/Head.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,13 +13,13 @@ namespace matrixos::proxy {
 
 struct RoutingDecision {
   /// Domain: the bare one, where only people have anything to look for.
-  enum class Kind { Instance, Api, UnknownHandle, Domain, Misdirected };
+  enum class Kind : std::uint8_t { Instance, Api, UnknownHandle, Domain, Misdirected };
   Kind kind = Kind::Misdirected;
-  std::string handle;        ///< for Instance
   bool gateway = false;      ///< for Instance: its gateway port, else its shell port
   bool byPath = false;       ///< for Instance: named in the path of a platform host
+  bool slashMissing = false; ///< a "/" belongs before the target
+  std::string handle;        ///< for Instance
   std::string_view target;   ///< what to ask the upstream for: a part of the request's own target
-  bool slashMissing = false; ///< and a "/" belongs before it
 };
 
 /// Routing as the architecture states it. Paths are compared as they came: nothing is decoded or normalised, so what

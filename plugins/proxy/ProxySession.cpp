@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace matrixos::proxy {
 
@@ -161,7 +162,7 @@ bool ProxySession::takePlace(const http::RequestHead &head) {
   const std::size_t cap = head.upgradeWebSocket ? options().webSocketsPerInstance : options().requestsPerInstance;
   if (!place_.enter(route_->activity, counter, std::min(cap, shareOf(((*route_->activity).*counter).load()))))
     return false;
-  countBusy(1);
+  setBusy(true);
   return true;
 }
 
@@ -182,10 +183,11 @@ std::size_t ProxySession::shareOf(std::size_t own) const noexcept {
 }
 
 /// No other thread writes it.
-void ProxySession::countBusy(std::size_t change) noexcept {
-  busy_ += change;
+void ProxySession::setBusy(bool busy) noexcept {
+  if (busy == std::exchange(busy_, busy)) return;
   auto &value = loop_.busy.value;
-  value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  const std::size_t now = value.load(std::memory_order_relaxed);
+  value.store(busy ? now + 1 : now - 1, std::memory_order_relaxed);
 }
 
 /// As long as others wait until it answers it may run without listening yet, unless it has answered already.
@@ -529,7 +531,7 @@ void ProxySession::onFinished(http::ClientExchange &exchange, const http::Summar
     logRequest(outcome, summary);
   }
   place_.leave();
-  countBusy(0 - busy_);
+  setBusy(false);
   route_.reset();
 }
 

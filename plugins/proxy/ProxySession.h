@@ -49,7 +49,7 @@ private:
   bool takePlace(const http::RequestHead &head);
   bool leaveAsleep(http::ClientExchange &exchange);
   std::size_t shareOf(std::size_t own) const noexcept;
-  void countBusy(std::size_t change) noexcept;
+  void setBusy(bool busy) noexcept;
   bool isReady() const noexcept;
   void noteReady(bool ready) const noexcept;
   void wake(http::ClientExchange &exchange);
@@ -85,7 +85,6 @@ private:
   ClientFacts client_;
   std::shared_ptr<const InstanceRoute> route_;
   InstancePlace place_;
-  std::size_t busy_ = 0;     // 1 while it has a place
   std::string serverTiming_; // phases of a wake
   std::chrono::steady_clock::time_point wokenAt_;
   std::string method_; // kept for the log once the head has gone
@@ -94,6 +93,7 @@ private:
   std::shared_ptr<WakeClaim> claim_;        // while the request waits
   std::shared_ptr<ActivityCell> throttled_; // from the end of its wait to its answer
   std::chrono::steady_clock::time_point waitEnds_;
+  bool busy_ = false; // it has a place
   bool waiting_ = false;
   bool pageDue_ = false; // the waiting page comes before the end of the wait
   bool looks_ = false;   // only how the start goes

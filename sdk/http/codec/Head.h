@@ -39,8 +39,8 @@ enum class Limit : std::uint8_t { None, HeadBytes, Fields, Target };
 /// Why a message was refused. `reason` is static text, fit for a log or an answer.
 struct ParseError {
   int status = 400;
-  const char *reason = "";
   Limit limit = Limit::None;
+  const char *reason = "";
 };
 
 enum class ParseResult : std::uint8_t { NeedMore, Complete, Failed };

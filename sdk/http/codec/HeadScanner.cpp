@@ -10,7 +10,7 @@ HeadScanner::Result HeadScanner::scan(std::string_view data, std::size_t maxByte
   while (at_ < data.size()) {
     const auto *feed = static_cast<const char *>(std::memchr(data.data() + at_, '\n', data.size() - at_));
     if (feed == nullptr) {
-      at_ = data.size();
+      at_ = static_cast<std::uint32_t>(data.size());
       break;
     }
     const auto index = static_cast<std::size_t>(feed - data.data());
@@ -18,9 +18,9 @@ HeadScanner::Result HeadScanner::scan(std::string_view data, std::size_t maxByte
     if (lineStart_ == 0 && index - 1 > maxFirstLine) return Result::FirstLineTooLong;
     if (index + 1 > maxBytes) return Result::TooLong;
     const bool empty = index - 1 == lineStart_;
-    at_ = lineStart_ = index + 1;
+    at_ = lineStart_ = static_cast<std::uint32_t>(index + 1);
     if (empty) {
-      size_ = index + 1;
+      size_ = at_;
       return Result::Complete;
     }
   }

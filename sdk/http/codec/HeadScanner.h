@@ -4,6 +4,7 @@
 #include "Head.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace matrixos::http {
@@ -22,9 +23,10 @@ public:
   std::size_t size() const noexcept { return size_; }
 
 private:
-  std::size_t at_ = 0;
-  std::size_t lineStart_ = 0;
-  std::size_t size_ = 0;
+  // As many are kept as there are connections; a head has far less than 4 GB.
+  std::uint32_t at_ = 0;
+  std::uint32_t lineStart_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 /// Parses the field lines of `text`, each ended by CR LF, without the empty line at the end. Returns null, or static

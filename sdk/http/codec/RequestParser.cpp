@@ -35,7 +35,7 @@ void RequestParser::reset() noexcept {
 }
 
 ParseResult RequestParser::fail(int status, const char *reason, Limit limit) noexcept {
-  error_ = {status, reason, limit};
+  error_ = {status, limit, reason};
   return ParseResult::Failed;
 }
 
@@ -63,18 +63,18 @@ ParseResult RequestParser::parse(std::string_view data, const HeadLimits &limits
   }
 
   head.clear();
-  origin_.reset();
+  std::optional<Origin> origin;
   const std::string_view text = data.substr(0, scanner_.size() - 2);
   const std::size_t lineEnd = text.find("\r\n");
-  if (parseLine(text.substr(0, lineEnd), head) == ParseResult::Failed) return ParseResult::Failed;
+  if (parseLine(text.substr(0, lineEnd), head, origin) == ParseResult::Failed) return ParseResult::Failed;
   if (head.target.size() > limits.target) return fail(414, "the request target is too long", Limit::Target);
   if (const char *reason = parseFields(text.substr(lineEnd + 2), limits.fields, head.fields)) {
     return head.fields.size() >= limits.fields ? fail(431, reason, Limit::Fields) : fail(400, reason);
   }
-  return checkFields(limits, head);
+  return checkFields(limits, origin, head);
 }
 
-ParseResult RequestParser::parseLine(std::string_view line, RequestHead &head) {
+ParseResult RequestParser::parseLine(std::string_view line, RequestHead &head, std::optional<Origin> &origin) {
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
   if (first == std::string_view::npos || first == last) return fail(400, "the request line has not three parts");
@@ -85,10 +85,10 @@ ParseResult RequestParser::parseLine(std::string_view line, RequestHead &head) {
     return looksLikeVersion(version) ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
                                      : fail(400, "the request line does not end with a version");
   }
-  return parseTarget(line.substr(first + 1, last - first - 1), head);
+  return parseTarget(line.substr(first + 1, last - first - 1), head, origin);
 }
 
-ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &head) {
+ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &head, std::optional<Origin> &origin) {
   // Blanks inside the target would make it end elsewhere for a laxer parser.
   if (!isTarget(target)) return fail(400, "a character in the request target that is not allowed there");
   if (head.method == "CONNECT" || head.method == "TRACE") return fail(405, "this method is not served");
@@ -106,8 +106,8 @@ ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &hea
   const std::string_view name = target.substr(0, scheme);
   if (!sameText(name, "http") && !sameText(name, "https")) return fail(400, "the request target is no path");
   const std::size_t end = target.find_first_of("/?", scheme + 3);
-  origin_ = Origin::parse(target.substr(0, end));
-  if (!origin_) return fail(400, "the request target names no host");
+  origin = Origin::parse(target.substr(0, end));
+  if (!origin) return fail(400, "the request target names no host");
   if (end == std::string_view::npos) {
     head.target = "/";
   } else if (target[end] == '/') {
@@ -120,15 +120,16 @@ ParseResult RequestParser::parseTarget(std::string_view target, RequestHead &hea
   return ParseResult::Complete;
 }
 
-ParseResult RequestParser::checkFields(const HeadLimits &limits, RequestHead &head) {
+ParseResult RequestParser::checkFields(const HeadLimits &limits, const std::optional<Origin> &origin,
+                                       RequestHead &head) {
   const std::size_t hosts = head.fields.count(Name::Host);
   const bool hostless = hosts == 0 && limits.hostOptional && head.minorVersion == 0;
   if (hosts == 0 && !hostless) return fail(400, "the Host header is missing");
   if (hosts > 1) return fail(400, "more than one Host header");
   head.host = head.fields.value(Name::Host);
-  const auto host = Authority::parse(head.host, Authority::defaultPort(origin_ ? origin_->scheme : "http"));
+  const auto host = Authority::parse(head.host, Authority::defaultPort(origin ? origin->scheme : "http"));
   if (!hostless && !host) return fail(400, "the Host header is malformed");
-  if (origin_ && host && *host != origin_->authority) return fail(400, "the target and Host name two hosts");
+  if (origin && host && *host != origin->authority) return fail(400, "the target and Host name two hosts");
 
   if (const char *reason = parseFraming(head.fields, head.minorVersion, head.body)) return fail(400, reason);
 

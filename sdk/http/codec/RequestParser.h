@@ -5,6 +5,7 @@
 #include "Head.h"
 #include "HeadScanner.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -32,15 +33,15 @@ public:
 
 private:
   ParseResult fail(int status, const char *reason, Limit limit = Limit::None) noexcept;
-  ParseResult parseLine(std::string_view line, RequestHead &head);
-  ParseResult parseTarget(std::string_view target, RequestHead &head);
-  ParseResult checkFields(const HeadLimits &limits, RequestHead &head);
+  // `origin`: of an absolute-form target.
+  ParseResult parseLine(std::string_view line, RequestHead &head, std::optional<Origin> &origin);
+  ParseResult parseTarget(std::string_view target, RequestHead &head, std::optional<Origin> &origin);
+  ParseResult checkFields(const HeadLimits &limits, const std::optional<Origin> &origin, RequestHead &head);
   ParseResult checkUpgrade(RequestHead &head, bool connectionUpgrade);
 
   HeadScanner scanner_;
-  std::size_t skipped_ = 0;
-  std::optional<Origin> origin_; // of an absolute-form target
-  std::string ownTarget_;        // where it cannot be a part of the bytes that came
+  std::uint32_t skipped_ = 0;
+  std::string ownTarget_; // where it cannot be a part of the bytes that came
   ParseError error_;
 };
 

@@ -10,7 +10,7 @@ void ResponseParser::reset() noexcept {
 }
 
 ParseResult ResponseParser::fail(const char *reason) noexcept {
-  error_ = {502, reason};
+  error_ = {.status = 502, .reason = reason};
   return ParseResult::Failed;
 }
 

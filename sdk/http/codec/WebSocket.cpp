@@ -45,32 +45,34 @@ std::string webSocketClose(std::uint16_t code, bool masked) {
 }
 
 std::uint64_t FrameCounter::feed(std::string_view bytes) noexcept {
-  found_ = 0;
+  std::uint64_t found = 0;
   while (!bytes.empty() && !lost_)
-    bytes.remove_prefix(step(bytes));
-  return found_;
+    bytes.remove_prefix(step(bytes, found));
+  return found;
 }
 
 std::size_t FrameCounter::feedToBoundary(std::string_view bytes) noexcept {
   std::size_t taken = 0;
+  std::uint64_t found = 0; // none begins: this ends before the next one
   while (taken < bytes.size() && !lost_ && !atBoundary())
-    taken += step(bytes.substr(taken));
+    taken += step(bytes.substr(taken), found);
   return taken;
 }
 
-/// Takes a piece of a payload, or one byte of a header.
-std::size_t FrameCounter::step(std::string_view bytes) noexcept {
+/// Takes a piece of a payload, or one byte of a header; adds to `found` the data frame whose header is complete then.
+std::size_t FrameCounter::step(std::string_view bytes, std::uint64_t &found) noexcept {
   if (skip_ != 0) {
     const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
     skip_ -= piece;
     return piece;
   }
-  header_[have_++] = static_cast<unsigned char>(bytes.front());
-  if (have_ >= 2 && have_ == headerSize(header_[1])) lost_ = !takeHeader();
+  if (have_ < header_.size()) header_[have_] = static_cast<unsigned char>(bytes.front());
+  ++have_;
+  if (have_ >= 2 && have_ == headerSize(header_[1])) lost_ = !takeHeader(found);
   return 1;
 }
 
-bool FrameCounter::takeHeader() noexcept {
+bool FrameCounter::takeHeader(std::uint64_t &found) noexcept {
   have_ = 0;
   const unsigned opcode = header_[0] & 0x0FU;
   const bool control = (opcode & 0x8U) != 0;
@@ -86,7 +88,7 @@ bool FrameCounter::takeHeader() noexcept {
       skip_ = (skip_ << 8U) | header_[2 + i];
     if ((skip_ >> 63U) != 0) return false;
   }
-  if (!control) ++found_;
+  if (!control) ++found;
   return true;
 }
 

@@ -33,15 +33,14 @@ public:
   bool lost() const noexcept { return lost_; }
 
 private:
-  std::size_t step(std::string_view bytes) noexcept;
-  bool takeHeader() noexcept;
+  std::size_t step(std::string_view bytes, std::uint64_t &found) noexcept;
+  bool takeHeader(std::uint64_t &found) noexcept;
 
-  std::array<unsigned char, 14> header_{};
-  std::uint8_t have_ = 0; // bytes of the current header
+  std::array<unsigned char, 10> header_{}; // the mask, which comes last, is not kept
+  std::uint8_t have_ = 0;                  // bytes of the current header
   bool lost_ = false;
   bool closed_ = false;
   std::uint64_t skip_ = 0; // payload still to come
-  std::uint64_t found_ = 0;
 };
 
 } // namespace matrixos::http

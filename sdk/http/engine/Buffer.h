@@ -2,12 +2,19 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace matrixos::http {
+
+/// Empties a text and gives its memory back: libstdc++ keeps it when an empty one is assigned.
+inline void release(std::string &text) noexcept {
+  std::string().swap(text);
+}
 
 /// Blocks that were given back, of one loop.
 class BlockPool {
@@ -57,12 +64,12 @@ public:
   }
   char *writePointer() noexcept { return block_.get() + end_; }
   std::size_t space() const noexcept { return block_ ? pool_.blockSize() - end_ : pool_.blockSize() - base_; }
-  void filled(std::size_t bytes) noexcept { end_ += bytes; }
+  void filled(std::size_t bytes) noexcept { end_ += static_cast<std::uint32_t>(bytes); }
 
-  void consume(std::size_t bytes) noexcept { begin_ += bytes; }
+  void consume(std::size_t bytes) noexcept { begin_ += static_cast<std::uint32_t>(bytes); }
   /// Consumes bytes and keeps them, and all before them, where they are until unkeep().
   void keep(std::size_t bytes) noexcept {
-    begin_ += bytes;
+    consume(bytes);
     base_ = begin_;
   }
   void unkeep() noexcept { base_ = 0; }
@@ -85,9 +92,10 @@ public:
 private:
   BlockPool &pool_;
   std::unique_ptr<char[]> block_;
-  std::size_t base_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  // Every connection has one or two: a block has less than 4 GB.
+  std::uint32_t base_ = 0;
+  std::uint32_t begin_ = 0;
+  std::uint32_t end_ = 0;
 };
 
 } // namespace matrixos::http

@@ -64,7 +64,7 @@ void ClientConnection::answerFull() {
   if (!socket_->established() || !session_) return close();
   idle_.unlink();
   session_->onRefused(503, turnedAway_);
-  LocalResponse response = session_->refusal({503, turnedAway_});
+  LocalResponse response = session_->refusal({.status = 503, .reason = turnedAway_});
   response.fields.emplace_back("Retry-After", "1");
   complete_ = false;
   sendAnswer(std::move(response), false);

@@ -70,7 +70,7 @@ public:
   /// Body bytes have left the buffer; `done`: all of them.
   void bodyPassed(bool done) noexcept;
   void forwardFailed(ForwardFailure failure);
-  void refuse(int status, const char *reason) { refuse({status, reason}); }
+  void refuse(int status, const char *reason) { refuse({.status = status, .reason = reason}); }
   void refuse(const ParseError &error);
   void becomeTunnel();
   /// The answer has been sent.

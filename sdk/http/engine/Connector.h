@@ -65,8 +65,8 @@ private:
   std::shared_ptr<Socket> socket_; // while it is being connected
   HostName::Answer host_;          // of the present candidate, if that has a name
   std::shared_ptr<Wait> wait_;
-  std::size_t candidate_ = 0;
-  std::size_t place_ = 0; // in host_
+  std::uint32_t candidate_ = 0;
+  std::uint32_t place_ = 0; // in host_
   bool mayReuse_ = false;
 };
 

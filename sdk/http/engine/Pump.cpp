@@ -146,8 +146,8 @@ Pump::Flush Pump::flush() noexcept {
     add(suffix_.data(), suffix_.size());
     if (written_ == total) {
       if (consumed_ != 0) buffer_->consume(consumed_);
-      prefix_.capacity() > kMostKept ? void(prefix_ = {}) : prefix_.clear();
-      suffix_.clear();
+      for (std::string *text : {&prefix_, &suffix_})
+        text->capacity() > kMostKept ? release(*text) : text->clear();
       written_ = payload_ = consumed_ = 0;
       writing_ = false;
       return Flush::Done;

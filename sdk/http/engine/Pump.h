@@ -60,6 +60,10 @@ public:
   /// Goes on as far as possible. The owner may be called from inside, as the last thing it does.
   void run();
   void stop() noexcept;
+  /// Gives back the memory of texts that have been sent, before it is idle for long.
+  void settle() noexcept {
+    if (prefix_.empty()) release(prefix_);
+  }
 
   /// Payload that was taken from the source.
   std::uint64_t passed() const noexcept { return passed_; }

@@ -1,5 +1,7 @@
 #include "ResponseWriter.h"
 
+#include "Buffer.h"
+
 #include <http/codec/HeadWriter.h>
 
 #include <algorithm>
@@ -53,8 +55,8 @@ ResponseWriter::Flush ResponseWriter::flush(Socket &to) noexcept {
     if (io.kind != Io::Kind::Bytes) return Flush::Failed;
     sent_ += io.bytes;
   }
-  text_ = {};
-  body_ = {};
+  release(text_);
+  release(body_);
   sent_ = 0;
   return Flush::Done;
 }

@@ -26,6 +26,8 @@ void Tunnel::start(Buffer &buffer) {
   fromUpstream_.pump.start({upstream_, buffer, client_.socket(), raw});
   fromUpstream_.pump.run();
   fromClient_.pump.run();
+  fromUpstream_.pump.settle();
+  fromClient_.pump.settle();
   if (client_.loop().draining()) close();
 }
 

@@ -1,6 +1,7 @@
 /// A session that is an origin: it takes the body of a request in pieces, and answers in pieces under back-pressure.
 #include <doctest/doctest.h>
 #include <http/engine/Server.h>
+#include <malloc.h>
 #include <poll.h>
 #include <support/ScriptedServer.h>
 #include <support/Sockets.h>
@@ -543,4 +544,29 @@ TEST_CASE("when connections run out, the one that has been idle for longest make
   CHECK(readAnswer(younger.get()).substr(0, 12) == "HTTP/1.1 200");
   origin.loop.load()->resume(origin.ticket, [](ClientExchange &exchange) { exchange.respond({200, {}, {}, {}}); });
   CHECK(readAnswer(busy.get()).substr(0, 12) == "HTTP/1.1 200");
+}
+
+TEST_CASE("a connection that waits for its next request keeps nothing of a large one") {
+  const std::string large = std::string(16 << 20, 'b') + '!';
+  matrixos::test::ScriptedServer upstream([&](const matrixos::test::Peer &peer) {
+    readUntil(peer.fd(), [&](const std::string &text) { return text.size() > large.size() && text.back() == '!'; });
+    peer.answer("200 OK", "text/plain", "done");
+  });
+  upstream.listen();
+  const auto to =
+      std::make_shared<Upstream>(Upstream{{{Address::parse("127.0.0.1:" + std::to_string(upstream.port()))}}, true});
+  Origin origin;
+  origin.onBody = [&](ClientExchange &exchange, std::string_view, bool last) {
+    if (last) exchange.forwardTaken(to, large);
+  };
+  Running running(origin);
+  const auto client = running.connect();
+  const auto inUse = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const std::size_t before = inUse();
+  REQUIRE(sendAll(client.get(), kPost + "Content-Length: 3\r\n\r\nabc"));
+  CHECK(readAnswer(client.get()).substr(0, 12) == "HTTP/1.1 200");
+  CHECK(eventually([&] { return origin.count() == 1 && inUse() < before + large.size() / 2; }));
 }
