@@ -1,6 +1,7 @@
 // The layer that keeps a runtime's books, over an engine that is a map in memory.
 #include "support/Errors.h"
 #include "support/TempDir.h"
+#include "support/Sockets.h"
 #include "support/Wait.h"
 
 #include <matrixos/managed_runtime.hpp>
@@ -194,7 +195,9 @@ private:
 } // namespace
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: an instance from its creation to its removal") {
-  const std::string ports = R"("ports":[{"name":"gateway","containerPort":4000,"hostPort":4001}])";
+  const int port = freePort(); // it is looked at on this machine
+  const std::string ports =
+      R"("ports":[{"name":"gateway","containerPort":4000,"hostPort":)" + std::to_string(port) + "}]";
   const std::string ref = create("alice", ports);
   CHECK(state(ref) == "created");
   CHECK(inspect(ref)["endpoints"].empty());
@@ -206,7 +209,7 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: an instance from its creation to it
   CHECK(description["state"] == "running");
   CHECK(description["startedAt"].get<std::int64_t>() > 0);
   CHECK(description["endpoints"][0]["address"] == "127.0.0.1");
-  CHECK(description["endpoints"][0]["port"] == 4001);
+  CHECK(description["endpoints"][0]["port"] == port);
   CHECK(description["endpoints"][0]["scope"] == "host");
   const auto epoch = description["endpoints"][0]["epoch"];
   CHECK(managed::Json::parse(runtime->endpoints(call, ref)) == description["endpoints"]);
@@ -306,16 +309,18 @@ TEST_CASE_FIXTURE(Fixture, "managed runtime: a start that fails changes nothing"
 }
 
 TEST_CASE_FIXTURE(Fixture, "managed runtime: two instances never share a host port") {
-  const std::string ports = R"("ports":[{"name":"gateway","containerPort":4000,"hostPort":4002}])";
+  const int port = freePort(); // it is looked at on this machine
+  const std::string ports =
+      R"("ports":[{"name":"gateway","containerPort":4000,"hostPort":)" + std::to_string(port) + "}]";
   create("frank", ports);
   create("grace", ports);
   runtime->start(call, "frank");
   const Error e = errorOf([&] { runtime->start(call, "grace"); });
   CHECK(e.status() == Status::Aborted);
   CHECK(e.reason() == MOS_REASON_PORT_IN_USE);
-  CHECK(std::string(e.what()).find("4002") != std::string::npos);
+  CHECK(std::string(e.what()).find(std::to_string(port)) != std::string::npos);
   CHECK(state("grace") == "created");
-  CHECK(inspect("grace")["occupiedPorts"] == std::vector<int>{4002});
+  CHECK(inspect("grace")["occupiedPorts"] == std::vector<int>{port});
   runtime->stop(call, "frank", milliseconds{0});
   CHECK(inspect("grace")["occupiedPorts"].empty());
   CHECK_NOTHROW(runtime->start(call, "grace"));
