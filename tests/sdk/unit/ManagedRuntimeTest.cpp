@@ -1,7 +1,7 @@
 // The layer that keeps a runtime's books, over an engine that is a map in memory.
 #include "support/Errors.h"
-#include "support/TempDir.h"
 #include "support/Sockets.h"
+#include "support/TempDir.h"
 #include "support/Wait.h"
 
 #include <matrixos/managed_runtime.hpp>
