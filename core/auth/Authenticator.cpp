@@ -51,7 +51,9 @@ bool equalInConstantTime(std::string_view left, std::string_view right) noexcept
   return difference == 0;
 }
 
-Authenticator::Authenticator(Options options) : secret_(std::move(options.secret)), options_(std::move(options)) {}
+Authenticator::Authenticator(Options options)
+    : secret_(std::move(options.secret)), metricsToken_(std::move(options.metricsToken)), options_(std::move(options)) {
+}
 
 Decision Authenticator::check(std::string_view permission, const Credentials &credentials) const {
   const Proof proof = proofOf(credentials);
@@ -64,17 +66,21 @@ Decision Authenticator::check(std::string_view permission, const Credentials &cr
     principal = "uid:" + std::to_string(*credentials.peerUid);
 
   if (permission == MOS_PERMISSION_PUBLIC) return allow(std::move(principal));
-  if (permission != MOS_PERMISSION_ADMIN) {
+  const bool metrics = permission == kMetricsPermission;
+  if (metrics && proof == Proof::Metrics) return allow("metrics");
+  if (!metrics && permission != MOS_PERMISSION_ADMIN) {
     return refuse(403, "this route asks for a permission that the platform does not know", "UNKNOWN_PERMISSION");
   }
   if (!principal.empty()) return allow(std::move(principal));
-  if (proof == Proof::Wrong) noteWrongSecret();
+  // The token of the metrics opens nothing else.
+  const bool wrong = proof == Proof::Wrong || proof == Proof::Metrics;
+  if (wrong) noteWrongSecret();
   if (credentials.socket == ApiSocket::Admin) {
     return refuse(403, "the admin socket serves root and the daemon's own user only; run the command as one of them",
                   "WRONG_PEER");
   }
   if (options_.open) return allow("anonymous");
-  if (proof == Proof::Wrong) return refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
+  if (wrong) return refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
   return refuse(401, "authentication is required; " + std::string(kHowTo), "AUTHENTICATION_REQUIRED");
 }
 
@@ -83,14 +89,23 @@ Authenticator::Proof Authenticator::proofOf(const Credentials &credentials) cons
   if (credentials.authorization.size() > 1) return Proof::Wrong;
   const auto token = bearerToken(credentials.authorization.front());
   const std::shared_lock lock(secretMutex_);
-  if (!token || secret_.empty()) return Proof::Wrong;
-  return equalInConstantTime(*token, secret_) ? Proof::Right : Proof::Wrong;
+  if (!token) return Proof::Wrong;
+  if (!secret_.empty() && equalInConstantTime(*token, secret_)) return Proof::Right;
+  return !metricsToken_.empty() && equalInConstantTime(*token, metricsToken_) ? Proof::Metrics : Proof::Wrong;
 }
 
 bool Authenticator::replaceSecret(const std::string &secret) {
+  return replace(secret_, secret);
+}
+
+bool Authenticator::replaceMetricsToken(const std::string &token) {
+  return replace(metricsToken_, token);
+}
+
+bool Authenticator::replace(std::string &kept, const std::string &now) {
   const std::unique_lock lock(secretMutex_);
-  if (secret == secret_) return false;
-  secret_ = secret;
+  if (now == kept) return false;
+  kept = now;
   return true;
 }
 

@@ -14,6 +14,9 @@
 
 namespace matrixos::auth {
 
+/// Permission of the route of the metrics: what admin may, and who brings the token for it.
+inline constexpr std::string_view kMetricsPermission = "metrics";
+
 /// Which socket of the API a connection came through.
 enum class ApiSocket {
   Admin, ///< the admin socket, mode 0600, where peer credentials count
@@ -33,7 +36,8 @@ struct Credentials {
 struct Decision {
   /// 0: allowed. Else the HTTP status to answer, 401 or 403.
   int status = 0;
-  /// Who asks: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "" (the public).
+  /// Who asks: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "metrics" (the token), "" (the
+  /// public).
   std::string principal;
   /// When refused: a sentence for people, and a stable word for programs.
   std::string message;
@@ -48,6 +52,8 @@ public:
   struct Options {
     /// The platform secret; an empty one matches nothing.
     std::string secret;
+    /// Opens the route of the metrics alone; an empty one matches nothing.
+    std::string metricsToken;
     /// api.auth=none: the api listeners ask for nothing.
     bool open = false;
     /// The daemon's own user, who may use the admin socket like root.
@@ -64,16 +70,20 @@ public:
 
   /// From now on this secret counts and the one before does not. False when it is the same one.
   bool replaceSecret(const std::string &secret);
+  /// The same for the token of the metrics.
+  bool replaceMetricsToken(const std::string &token);
 
 private:
-  enum class Proof { None, Wrong, Right };
+  enum class Proof { None, Wrong, Right, Metrics };
 
   Proof proofOf(const Credentials &credentials) const;
+  bool replace(std::string &kept, const std::string &now);
   void noteWrongSecret() const;
 
   mutable std::shared_mutex secretMutex_;
   std::string secret_;
-  const Options options_; ///< but for the secret
+  std::string metricsToken_;
+  const Options options_; ///< but for these two
   mutable std::mutex mutex_;
   mutable std::uint64_t wrongSinceLog_ = 0;
   mutable std::optional<std::chrono::steady_clock::time_point> lastLog_;

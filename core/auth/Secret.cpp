@@ -126,6 +126,10 @@ std::string loadSecret(const std::filesystem::path &file) {
   return load(file, Reader::Client);
 }
 
+std::string loadOwnSecret(const std::filesystem::path &file) {
+  return load(file, Reader::Daemon);
+}
+
 std::string loadOrCreateSecret(const std::filesystem::path &dataDir) {
   const std::filesystem::path path = dataDir / kSecretFileName;
   if (::access(path.c_str(), F_OK) == 0) return load(path, Reader::Daemon);
@@ -140,7 +144,7 @@ std::string loadOrCreateSecret(const std::filesystem::path &dataDir) {
 }
 
 std::string resolveSecret(const std::filesystem::path &secretFile, const std::filesystem::path &dataDir) {
-  return secretFile.empty() ? loadOrCreateSecret(dataDir) : load(secretFile, Reader::Daemon);
+  return secretFile.empty() ? loadOrCreateSecret(dataDir) : loadOwnSecret(secretFile);
 }
 
 } // namespace matrixos::auth

@@ -19,6 +19,10 @@ std::string loadSecret(const std::filesystem::path &file);
 /// process's user, and Error(Unavailable) when the directory cannot be written.
 std::string loadOrCreateSecret(const std::filesystem::path &dataDir);
 
+/// The same for a file that the daemon's decisions rest on: also throws for one that belongs to somebody else than root
+/// or the process's user.
+std::string loadOwnSecret(const std::filesystem::path &file);
+
 /// What the daemon does at start and at a reload: the operator's file if `secretFile` names one, else the generated
 /// secret. Throws like loadOrCreateSecret().
 std::string resolveSecret(const std::filesystem::path &secretFile, const std::filesystem::path &dataDir);

@@ -61,6 +61,14 @@ constexpr mos_config_key kLog[] = {
     {"format", "enum", "json", "json|text", "One JSON object per line, or plain text for people.", 0, 0},
 };
 
+constexpr mos_config_key kMetrics[] = {
+    {"token_file", "path", "", nullptr,
+     "File with a token that may read GET /metrics and nothing else, for who scrapes. Others than the daemon's user "
+     "and "
+     "group must not be able to read it. Empty: the API's secret alone opens it.",
+     MOS_KEY_LIVE, 0},
+};
+
 constexpr mos_config_key kStorage[] = {
     {"path", "path", "<data_dir>/matrixos.db", nullptr, "The SQLite database.", 0, 0},
 };
@@ -88,6 +96,7 @@ Schema coreSchema(const std::filesystem::path &pluginsPath) {
   schema.addSection("plugins", "Which plugins run.", kPlugins);
   schema.setEmptyMeaning("plugins", "path", pluginsPath.string());
   schema.addSection("log", "What the daemon reports, on standard error.", kLog);
+  schema.addSection("metrics", "What monitoring may read.", kMetrics);
   schema.addSection("storage", "The database.", kStorage);
   return schema;
 }

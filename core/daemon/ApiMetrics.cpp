@@ -2,10 +2,14 @@
 
 #include "log/Log.h"
 
+#include <matrixos/access_log.hpp>
+
 #include <array>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <string_view>
+#include <vector>
 
 namespace matrixos::daemon {
 
@@ -37,17 +41,28 @@ void logAccess(const api::AccessRecord &record) {
   const bool dull = (record.method == "GET" || record.method == "HEAD") && record.status < 500;
   const log::Level level = dull ? log::Level::Debug : log::Level::Info;
   if (!log.enabled(level)) return;
-  const std::array<log::Field, 7> fields{{{"method", record.method},
-                                          {"route", record.route},
-                                          {"status", record.status},
-                                          {"durationUs", record.duration.count()},
-                                          {"bytes", record.bytes},
-                                          {"principal", record.principal},
-                                          {"requestId", record.requestId}}};
-  log.write(level, "request", fields);
+  AccessEntry entry;
+  entry.requestId = record.requestId;
+  entry.route = record.route;
+  entry.method = record.method;
+  entry.path = record.path;
+  entry.status = record.status;
+  entry.bytesIn = record.bytesIn;
+  entry.bytesOut = record.bytesOut;
+  entry.durationUs = record.duration.count();
+  entry.principal = record.principal;
+  std::vector<log::Field> fields;
+  eachAccessField(entry, [&](std::string_view name, auto value) { fields.emplace_back(name, value); });
+  log.write(level, kAccessMessage, fields);
 }
 
 } // namespace
+
+metrics::Handle requestsOf(metrics::Metrics &metrics, const std::string &method, const std::string &route,
+                           const std::string &status) {
+  return metrics.series(common::kCoreOwner, metrics::Type::Counter, "matrixos_api_requests_total",
+                        "Requests of the API.", {{"method", method}, {"route", route}, {"status", status}});
+}
 
 std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &metrics) {
   auto cache = std::make_shared<SeriesCache>();
@@ -58,11 +73,7 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
     const std::string method = record.route.empty() ? "any" : record.method;
     const std::string status = std::to_string(record.status);
     metrics.add(cache->get("c " + method + " " + route + " " + status,
-                           [&] {
-                             return metrics.series(common::kCoreOwner, metrics::Type::Counter,
-                                                   "matrixos_api_requests_total", "Requests of the API.",
-                                                   {{"method", method}, {"route", route}, {"status", status}});
-                           }),
+                           [&] { return requestsOf(metrics, method, route, status); }),
                 1);
     metrics.add(cache->get("h " + route,
                            [&] {
@@ -71,24 +82,6 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
                                                    {{"route", route}}, kSeconds);
                            }),
                 std::chrono::duration<double>(record.duration).count());
-  };
-}
-
-plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics) {
-  return [&metrics](const std::string &plugin, plugin::PluginFault fault) {
-    const auto count = [&](const char *name, const char *help) {
-      metrics.add(metrics.series(common::kCoreOwner, metrics::Type::Counter, name, help, {{"plugin", plugin}}), 1);
-    };
-    switch (fault) {
-    case plugin::PluginFault::Abandoned:
-      return count("matrixos_plugin_calls_abandoned_total", "Calls into the plugin that were given up.");
-    case plugin::PluginFault::Stray:
-      return count("matrixos_plugin_stray_answers_total", "Answers of the plugin that came twice or too late.");
-    case plugin::PluginFault::Threw:
-      return count("matrixos_plugin_exceptions_total", "Exceptions that left the plugin.");
-    case plugin::PluginFault::Blocked:
-      return count("matrixos_plugin_blocked_total", "Calls of the plugin that blocked where nothing may.");
-    }
   };
 }
 

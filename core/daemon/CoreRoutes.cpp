@@ -51,6 +51,8 @@ json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
 void serveReady(Daemon &daemon, const ExchangePtr &exchange) {
   bool ready = false;
   json::Object::Ptr object = readiness(daemon, ready);
+  // Balancers and service managers have no secret, and nobody else has any business with what the plugins are.
+  if (exchange->data().principal.empty()) object = json::object({{"status", object->get("status").toString()}});
   answer(exchange, ready ? 200 : 503, object);
 }
 
@@ -95,9 +97,9 @@ std::vector<api::Route> coreRoutes(Daemon &daemon) {
   const char *admin = MOS_PERMISSION_ADMIN;
   add("GET", "/health", MOS_PERMISSION_PUBLIC, "The daemon lives",
       [](const ExchangePtr &exchange) { exchange->respond(200, "application/json", {}, R"({"status":"ok"})"); });
-  add("GET", "/ready", admin, "Every enabled plugin runs (200), or which do not (503)",
+  add("GET", "/ready", MOS_PERMISSION_PUBLIC, "Every enabled plugin runs (200), or not (503); with the secret, which",
       [&daemon](const ExchangePtr &exchange) { serveReady(daemon, exchange); });
-  add("GET", "/metrics", admin, "Prometheus metrics", [&daemon](const ExchangePtr &exchange) {
+  add("GET", "/metrics", auth::kMetricsPermission.data(), "Prometheus metrics", [&daemon](const ExchangePtr &exchange) {
     exchange->respond(200, metrics::Metrics::contentType(), {}, daemon.metrics().exposition());
   });
   add("GET", "/status", admin, "The daemon, its plugins and its listeners",

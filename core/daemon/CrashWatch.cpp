@@ -1,6 +1,7 @@
 #include "daemon/CrashWatch.h"
 
 #include "common/AtomicFile.h"
+#include "daemon/DaemonMetrics.h"
 #include "log/Log.h"
 #include "plugin/Manifest.h"
 #include "storage/DataDirectory.h"
@@ -66,9 +67,7 @@ void CrashWatch::report(metrics::Metrics &metrics) {
     return log.error(how + last_->sentence() + "; nothing points at a plugin", {{"signal", last_->signal}});
   }
   if (record_) {
-    metrics.add(metrics.series(common::kCoreOwner, metrics::Type::Counter, "matrixos_plugin_crashes_total",
-                               "Times in a row that the plugin brought the daemon down.", {{"plugin", last_->plugin}}),
-                record_->crashes);
+    metrics.add(crashesOf(metrics, last_->plugin), record_->crashes);
   }
   std::string what = how + "the plugin " + last_->plugin + " brought it down with " + last_->sentence();
   if (record_ && record_->quarantined)

@@ -5,9 +5,11 @@
 #include "common/AtomicFile.h"
 #include "daemon/ApiMetrics.h"
 #include "daemon/CoreRoutes.h"
+#include "daemon/DaemonMetrics.h"
 #include "daemon/ServiceManager.h"
 #include "daemon/Version.h"
 
+#include <matrixos/disk_space.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
@@ -68,6 +70,15 @@ std::string readSecret(const config::Config &config) {
       auth::resolveSecret(config.getString("platform", "secret_file"), config.getString("platform", "data_dir"));
   log::addSecret(secret);
   return secret;
+}
+
+/// What opens the metrics; "" when there is none.
+std::string readMetricsToken(const config::Config &config) {
+  const std::string &file = config.getString("metrics", "token_file");
+  if (file.empty()) return {};
+  std::string token = auth::loadOwnSecret(file);
+  log::addSecret(token);
+  return token;
 }
 
 int milliseconds(const config::Config &config, const char *key) {
@@ -147,6 +158,7 @@ void Daemon::startApi() {
   const config::ConfigPtr config = this->config();
   auth::Authenticator::Options auth;
   auth.secret = readSecret(*config);
+  auth.metricsToken = readMetricsToken(*config);
   auth.open = config->getString("api", "auth") == "none";
   auth.ownUid = ::geteuid();
   auth.onWrongSecret = [](std::uint64_t attempts) {
@@ -196,6 +208,8 @@ void Daemon::startPlugins() {
   options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
+  exposeDaemon(metrics_, {[this] { return plugins_->reports(); }, [this] { return api_->listRoutes(); },
+                          [this] { return directory_->freeBytes(); }, config->getString("storage", "path")});
   plugins_->startAll([this] { return stopRequested(); });
 }
 
@@ -227,14 +241,13 @@ void Daemon::serve() {
 }
 
 std::string Daemon::storageProblem() {
-  const std::string problem = database_->problem();
-  return problem.empty() ? directory_->fullness() : problem;
+  std::string problem = database_->problem();
+  if (problem.empty()) problem = fullDisk(directory_->path());
+  if (problem.empty()) problem = fullDisk(database_->file().parent_path());
+  return problem;
 }
 
 void Daemon::watchStorage() {
-  const auto gauge = metrics_.series(common::kCoreOwner, metrics::Type::Gauge, "matrixos_data_dir_free_bytes",
-                                     "Space that is left on the disk of the data directory.", {});
-  if (const auto bytes = directory_->freeBytes()) metrics_.set(gauge, static_cast<double>(*bytes));
   const std::string problem = storageProblem();
   if (problem == storageProblem_) return;
   if (problem.empty())
@@ -262,9 +275,21 @@ void Daemon::stop() {
 
 ReloadReport Daemon::reload() {
   const std::lock_guard one(reloading_);
+  try {
+    ReloadReport report = applyFiles();
+    noteReload(metrics_, report.refused.empty());
+    return report;
+  } catch (...) {
+    noteReload(metrics_, false);
+    throw;
+  }
+}
+
+ReloadReport Daemon::applyFiles() {
   const ConfigService::Loaded loaded = configs_.load(plugins_->loaded());
   const config::ConfigPtr before = config();
   const std::string secret = readSecret(*loaded.config);
+  const std::string metricsToken = readMetricsToken(*loaded.config);
   ReloadReport report;
   // What was refused is asked for again: perhaps the address is free by now.
   std::set<std::string> touched = std::exchange(unsettled_, {});
@@ -281,6 +306,7 @@ ReloadReport Daemon::reload() {
     for (const auto &plugin : loaded.plugins)
       touched.insert(plugin.id);
   }
+  if (authenticator_->replaceMetricsToken(metricsToken)) report.applied.emplace_back("the metrics token was replaced");
   for (const auto &[id, reason] : plugins_->reconfigure(touched)) {
     report.refused.push_back(id + ": " + reason);
     unsettled_.insert(id);

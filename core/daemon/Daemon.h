@@ -74,6 +74,8 @@ private:
   void startPlugins();
   void serve();
   void watchStorage();
+  /// See reload(). Under reloading_.
+  ReloadReport applyFiles();
   void stop();
   /// See PluginHost::Options::prepare. Under reloading_.
   std::function<void(bool)> configureFor(const plugin::DiscoveredPlugin &candidate);

@@ -14,13 +14,14 @@ class StartCheck {
 public:
   explicit StartCheck(const config::Config &config) : config_(config) {}
 
-  void secretFile() {
-    const std::string &path = config_.getString("platform", "secret_file");
-    if (path.empty()) return; // then one is generated
+  /// Empty: one is generated, or there is none.
+  void secretFile(const char *section, const char *key) {
+    const std::string &path = config_.getString(section, key);
+    if (path.empty()) return;
     try {
       config::readSecretFile(path);
     } catch (const Error &e) {
-      add("platform", "secret_file", config::quote(path) + " " + e.what());
+      add(section, key, config::quote(path) + " " + e.what());
     }
   }
 
@@ -65,7 +66,8 @@ private:
 std::vector<std::string> checkStart(const config::Config &config,
                                     const std::vector<plugin::DiscoveredPlugin> &plugins) {
   StartCheck check(config);
-  check.secretFile();
+  check.secretFile("platform", "secret_file");
+  check.secretFile("metrics", "token_file");
   check.plugins(plugins);
   return check.takeProblems();
 }

@@ -16,10 +16,12 @@ namespace matrixos::api {
 /// What is known of a request once it is over, for access logs and metrics.
 struct AccessRecord {
   std::string method; ///< empty for a request that was refused before it was understood
+  std::string path;   ///< as it was sent, without the query
   std::string route;  ///< pattern of the route, a bounded label; empty when none was found
   int status = 0;     ///< 0: the client had gone before an answer began
   std::chrono::microseconds duration{0};
-  std::uint64_t bytes = 0; ///< sent, head included
+  std::uint64_t bytesIn = 0; ///< payload
+  std::uint64_t bytesOut = 0;
   std::string requestId;
   std::string principal;
 };

@@ -105,6 +105,7 @@ void ApiSession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   record_ = {};
   record_.method = head.method;
+  record_.path = head.path();
   record_.requestId = chooseRequestId(head);
   try {
     dispatch(exchange);
@@ -221,7 +222,8 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
   request_.reset();
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);
-  record_.bytes = summary.headBytes + summary.bytesOut;
+  record_.bytesIn = summary.bytesIn;
+  record_.bytesOut = summary.bytesOut;
   core_->report(record_);
   record_ = {};
 }

@@ -3,6 +3,7 @@
 
 #include "isolation/FrameCodec.h"
 
+#include <matrixos/abi/host.h>
 #include <matrixos/status.hpp>
 
 #include <cstdint>
@@ -104,14 +105,23 @@ struct ProvideFrame {
 
 using Pair = std::pair<std::string_view, std::string_view>;
 
+/// A field of a log line, as mos_field.
+struct LogField {
+  std::string_view key, text;
+  std::int64_t integer = 0;
+  double real = 0;
+  std::uint32_t type = MOS_FIELD_TEXT;
+};
+
 struct LogFrame {
   static constexpr FrameType kType = FrameType::Log;
   std::uint32_t level = 0;
   std::string_view message;
-  std::vector<Pair> list;
+  std::vector<LogField> list;
   static void fields(auto &f, auto &a) {
     a(f.level), a(f.message, kMaxItem);
-    a(f.list, kMaxEntries, [](auto &p, auto &to) { to(p.first, kMaxWord), to(p.second, kMaxItem); });
+    a(f.list, kMaxEntries,
+      [](auto &l, auto &to) { to(l.key, kMaxWord), to(l.text, kMaxItem), to(l.integer), to(l.real), to(l.type); });
   }
 };
 

@@ -48,8 +48,7 @@ void HostRequests::log(const LogFrame &frame) {
   const auto now = std::chrono::steady_clock::now();
   if (now - logSecond_ >= std::chrono::seconds{1}) {
     if (logDropped_ > 0)
-      log_.warning("messages of the plugin's process were dropped, it sent too many",
-                   {{"dropped", std::to_string(logDropped_)}});
+      log_.warning("messages of the plugin's process were dropped, it sent too many", {{"dropped", logDropped_}});
     logSecond_ = now;
     logLines_ = logDropped_ = 0;
   }
@@ -57,9 +56,12 @@ void HostRequests::log(const LogFrame &frame) {
     ++logDropped_;
     return;
   }
-  const std::vector<mos_pair> fields = toPairs(frame.list);
-  logTable_->write(logTable_->self, std::clamp<std::uint32_t>(frame.level, MOS_LOG_ERROR, MOS_LOG_DEBUG),
-                   toAbi(frame.message), fields.data(), static_cast<std::uint32_t>(fields.size()));
+  std::vector<mos_field> fields;
+  fields.reserve(frame.list.size());
+  for (const LogField &field : frame.list)
+    fields.push_back({toAbi(field.key), toAbi(field.text), field.integer, field.real, field.type, 0});
+  logTable_->write_fields(logTable_->self, std::clamp<std::uint32_t>(frame.level, MOS_LOG_ERROR, MOS_LOG_DEBUG),
+                          toAbi(frame.message), fields.data(), static_cast<std::uint32_t>(fields.size()));
 }
 
 void HostRequests::samples(const SamplesFrame &frame) {

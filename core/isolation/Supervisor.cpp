@@ -160,8 +160,7 @@ bool Supervisor::pauseBefore(int restart, const std::string &why) {
   const std::string text = "its process " + why + ", restarting in " + duration(pause) +
                            (restart > 1 ? ", " + ordinal(restart) + " time" : "");
   requests_.degraded(text);
-  requests_.ownLog().error("the plugin's process " + why,
-                           {{"restartInMs", std::to_string(pause.count())}, {"restarts", std::to_string(restart)}});
+  requests_.ownLog().error("the plugin's process " + why, {{"restartInMs", pause.count()}, {"restarts", restart}});
   const auto end = Clock::now() + pause;
   while (!ending()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
@@ -305,7 +304,7 @@ void Supervisor::onStarted(Run &run, const ResultFrame &frame) {
     changed_.notify_all();
   }
   requests_.degraded("");
-  if (again) requests_.ownLog().info("the plugin's process runs again", {{"pid", std::to_string(run.process->pid())}});
+  if (again) requests_.ownLog().info("the plugin's process runs again", {{"pid", run.process->pid()}});
   calls_.attach(run.channel);
 }
 

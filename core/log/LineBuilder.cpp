@@ -154,7 +154,20 @@ std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &se
 } // namespace
 
 std::string buildLine(const LogEntry &entry, Format format, const std::vector<std::string> &secrets) {
-  return format == Format::Json ? buildJson(entry, secrets) : buildHuman(entry, secrets);
+  LogEntry own = entry;
+  std::vector<Field> others;
+  // Who logs for a request from another thread names it in a field. It is the line's own member all the same.
+  const auto isId = [](const Field &field) {
+    return field.key == "requestId" && std::holds_alternative<std::string_view>(field.value);
+  };
+  const auto named = std::find_if(entry.fields.begin(), entry.fields.end(), isId);
+  if (named != entry.fields.end() && entry.requestId.empty()) {
+    own.requestId = std::get<std::string_view>(named->value);
+    others.assign(entry.fields.begin(), named);
+    others.insert(others.end(), std::next(named), entry.fields.end());
+    own.fields = others;
+  }
+  return format == Format::Json ? buildJson(own, secrets) : buildHuman(own, secrets);
 }
 
 } // namespace matrixos::log

@@ -92,7 +92,9 @@ public:
       format = format_;
       secrets = secrets_;
     }
-    output_.write(buildLine(entry, format, *secrets));
+    std::string line = buildLine(entry, format, *secrets);
+    line.insert(0, output_.prefix(entry.level));
+    output_.write(line);
     lines_[static_cast<std::size_t>(entry.level)].fetch_add(1, std::memory_order_relaxed);
   }
 

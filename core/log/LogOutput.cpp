@@ -9,15 +9,36 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 namespace matrixos::log {
 namespace {
 
 constexpr int kPatienceMs = 250;
 
-bool isSocket(int fd) noexcept {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+/// systemd names the device and the inode of the stream that it gave: who inherited the variable alone writes
+/// elsewhere, see $JOURNAL_STREAM in systemd.exec(5).
+bool isJournal(const struct stat &stream) noexcept {
+  const char *named = std::getenv("JOURNAL_STREAM");
+  char own[64];
+  std::snprintf(own, sizeof own, "%llu:%llu", static_cast<unsigned long long>(stream.st_dev),
+                static_cast<unsigned long long>(stream.st_ino));
+  return named != nullptr && std::string_view(named) == own;
+}
+
+/// A digit of syslog(3).
+constexpr const char *priorityOf(Level level) noexcept {
+  switch (level) {
+  case Level::Error:
+    return "<3>";
+  case Level::Warning:
+    return "<4>";
+  case Level::Info:
+    return "<6>";
+  case Level::Debug:
+    return "<7>";
+  }
+  return "<7>";
 }
 
 } // namespace
@@ -31,12 +52,23 @@ void LogOutput::setFd(int fd) noexcept {
   midLine_ = false;
 }
 
+void LogOutput::lookAtFd() noexcept {
+  struct stat stream {};
+  const bool open = ::fstat(fd_, &stream) == 0;
+  isSocket_ = open && S_ISSOCK(stream.st_mode);
+  isJournal_ = open && isJournal(stream);
+  known_ = true;
+}
+
+std::string_view LogOutput::prefix(Level level) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!known_) lookAtFd();
+  return isJournal_ ? priorityOf(level) : "";
+}
+
 void LogOutput::write(std::string_view line) noexcept {
   const std::lock_guard lock(mutex_);
-  if (!known_) {
-    isSocket_ = isSocket(fd_);
-    known_ = true;
-  }
+  if (!known_) lookAtFd();
   if ((stalled_ && !resume()) || !writeAll(line, kPatienceMs)) {
     stalled_ = true;
     ++droppedInStall_;
@@ -46,11 +78,12 @@ void LogOutput::write(std::string_view line) noexcept {
 
 /// Tells the reader what it missed, once it reads again.
 bool LogOutput::resume() noexcept {
-  char note[96];
+  char note[128];
   const int length = std::snprintf(note, sizeof note,
-                                   "%s{\"level\":\"warning\",\"logger\":\"core.log\",\"message\":"
+                                   "%s%s{\"level\":\"warning\",\"logger\":\"core.log\",\"message\":"
                                    "\"log lines were dropped\",\"count\":%llu}\n",
-                                   midLine_ ? "\n" : "", static_cast<unsigned long long>(droppedInStall_));
+                                   midLine_ ? "\n" : "", isJournal_ ? priorityOf(Level::Warning) : "",
+                                   static_cast<unsigned long long>(droppedInStall_));
   if (!writeAll({note, std::min(static_cast<std::size_t>(length), sizeof note - 1)}, 0)) return false;
   stalled_ = false;
   midLine_ = false;

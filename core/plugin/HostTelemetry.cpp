@@ -3,6 +3,7 @@
 #include "plugin/HostContext.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,18 +28,46 @@ metrics::Handle series(HostContext &context, std::uint32_t type, mos_str name, m
                                        list, {buckets, bucketCount});
 }
 
+log::Field fieldOf(const mos_field &field) {
+  const std::string_view key = fromAbi(field.key);
+  switch (field.type) {
+  case MOS_FIELD_INT:
+    return {key, field.integer};
+  case MOS_FIELD_REAL:
+    return {key, field.real};
+  case MOS_FIELD_BOOL:
+    return {key, field.integer != 0};
+  default:
+    return {key, fromAbi(field.text)};
+  }
+}
+
+/// Works also for a plugin that was given up: what it says helps to find out why.
+void writeLog(void *self, std::uint32_t level, mos_str message, std::span<const log::Field> fields) {
+  log::Log(static_cast<HostContext *>(self)->manifest().id).write(levelOf(level), fromAbi(message), fields);
+}
+
 } // namespace
 
 mos_host_log_v1 hostLogTable(HostContext *context) {
   auto table = common::hostTable<mos_host_log_v1>(context);
-  // Works also for a plugin that was given up: what it says helps to find out why.
   table.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
     guarded(nullptr, [&] {
       std::vector<log::Field> list;
       list.reserve(count);
       for (std::uint32_t i = 0; i < count; ++i)
         list.emplace_back(fromAbi(fields[i].key), fromAbi(fields[i].value));
-      log::Log(static_cast<HostContext *>(self)->manifest().id).write(levelOf(level), fromAbi(message), list);
+      writeLog(self, level, message, list);
+    });
+  };
+  table.write_fields = [](void *self, std::uint32_t level, mos_str message, const mos_field *fields,
+                          std::uint32_t count) {
+    guarded(nullptr, [&] {
+      std::vector<log::Field> list;
+      list.reserve(count);
+      for (std::uint32_t i = 0; i < count; ++i)
+        list.push_back(fieldOf(fields[i]));
+      writeLog(self, level, message, list);
     });
   };
   table.enabled = [](void *self, std::uint32_t level) -> std::int32_t {

@@ -4,11 +4,11 @@
 #include "common/Ownership.h"
 #include "common/SystemError.h"
 
+#include <matrixos/disk_space.hpp>
 #include <matrixos/status.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,16 +63,7 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
 }
 
 std::optional<std::uint64_t> DataDirectory::freeBytes() const {
-  struct statvfs disk {};
-  if (::statvfs(path_.c_str(), &disk) != 0) return std::nullopt;
-  const bool noFilesLeft = disk.f_files != 0 && disk.f_favail == 0; // some file systems do not count them
-  return noFilesLeft ? 0 : std::uint64_t{disk.f_bavail} * disk.f_frsize;
-}
-
-std::string DataDirectory::fullness() const {
-  constexpr std::uint64_t kEnough = 1U << 20U;
-  if (freeBytes().value_or(kEnough) >= kEnough) return {};
-  return "the disk that holds " + path_.string() + " is full: free some space on it";
+  return freeDiskBytes(path_);
 }
 
 } // namespace matrixos::storage

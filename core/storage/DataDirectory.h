@@ -25,8 +25,6 @@ public:
 
   /// Bytes that this process may still write on its disk; nothing when that cannot be found out.
   std::optional<std::uint64_t> freeBytes() const;
-  /// Why nothing can be stored here, as long as that is so: less than 1 MB or no file left on the disk. Else empty.
-  std::string fullness() const;
 
 private:
   std::filesystem::path path_;

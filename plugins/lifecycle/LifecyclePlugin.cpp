@@ -234,7 +234,7 @@ void LifecyclePlugin::flush() {
     } catch (const Error &error) {
       ledger_.putBack({begin, uses.end()});
       log_.warning("uses of instances could not be passed on; they are kept and tried again",
-                   {{"error", error.what()}, {"instances", std::to_string(uses.size() - at)}});
+                   {{"error", error.what()}, {"instances", uses.size() - at}});
       return;
     }
   }

@@ -1,5 +1,7 @@
 #include "Service.h"
 
+#include <matrixos/disk_space.hpp>
+
 namespace matrixos::orchestrator {
 
 namespace {
@@ -10,8 +12,9 @@ constexpr std::chrono::hours kTrashLook{1};
 
 Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settings)
     : settings_(std::move(settings)), telemetry_(host), executor_(host), timers_(host), store_(Sql(host)),
-      table_(strand_), ledger_(store_, table_), ports_(settings_.get()->gatewayBasePort, settings_.get()->shellBasePort,
-                                                       settings_.get()->portsPerRange, settings_.get()->listenerPorts),
+      table_(strand_), ledger_(store_, table_),
+      ports_(settings_.get()->gatewayBasePort, settings_.get()->shellBasePort, settings_.get()->portsPerRange,
+             settings_.get()->listenerPorts),
       engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),
       queue_(executor_, strand_, settings_, telemetry_), workshop_{settings_, store_,  table_, ledger_,   ports_,
                                                                    engine_,   puller_, queue_, telemetry_},
@@ -22,7 +25,7 @@ void Service::start() {
   store_.migrate();
   table_.load(store_);
   ports_.markTaken(store_.portsOf(settings_.get()->node));
-  telemetry_.instances(table_.counts());
+  showState();
   routes_.publish();
   trashRoutes_.publish();
   schedule();
@@ -48,12 +51,18 @@ void Service::requestReconcile() {
   });
 }
 
+/// What operators see of the state of things.
+void Service::showState() noexcept {
+  telemetry_.instances(table_.counts());
+  if (const auto bytes = freeDiskBytes(settings_.get()->usersDir)) telemetry_.usersDirFree(*bytes);
+}
+
 void Service::flushActivity() noexcept {
   mos_error failure{};
   if (guarded(&failure, [&] { orchestrator_.flushActivity(); }) != MOS_OK) {
     telemetry_.log().warning("last activity was not written; it is tried again", {{"error", failure.message}});
   }
-  telemetry_.instances(table_.counts());
+  showState();
 }
 
 void Service::reconfigure(Settings settings) {

@@ -53,6 +53,7 @@ public:
 private:
   void schedule();
   void requestReconcile();
+  void showState() noexcept;
   void flushActivity() noexcept;
 
   SettingsCell settings_;

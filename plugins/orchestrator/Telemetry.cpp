@@ -18,6 +18,11 @@ Telemetry::Telemetry(const mos_host_v1 *host) : log_(host), metrics_(host), even
   }
   queued_ = metrics_.gauge("matrixos_orchestrator_queued_operations", "Operations that wait or run.");
   orphans_ = metrics_.gauge("matrixos_orchestrator_orphans", "Containers of this installation that no record means.");
+  usersDirFree_ = metrics_.gauge("matrixos_users_dir_free_bytes", "Space that is left on the disk of the homes.");
+  // What appears with its first event is a rise that nobody sees.
+  for (const char *call : {"capabilities", "pull", "create", "start", "unpause", "stop", "remove", "inspect", "list",
+                           "events", "volume_ensure", "volume_remove_if_empty", "volume_trash"})
+    failures_.emplace(call, engineFailures(call));
   constexpr std::string_view kEnds = "matrixos_orchestrator_ends_total";
   constexpr std::string_view kEndsHelp = "Programs of instances that ended of themselves, by cause.";
   endedExit_ = metrics_.counter(kEnds, kEndsHelp, {{"cause", "exit"}});
@@ -28,6 +33,11 @@ Telemetry::Telemetry(const mos_host_v1 *host) : log_(host), metrics_(host), even
   reconcileFailed_ = metrics_.counter(kPasses, kPassesHelp, {{"outcome", "failed"}});
   reconcileSeconds_ =
       metrics_.histogram("matrixos_orchestrator_reconcile_seconds", "Duration of a comparison.", kSeconds);
+}
+
+Series Telemetry::engineFailures(std::string_view call) const {
+  return metrics_.counter("matrixos_orchestrator_engine_failures_total", "Failed calls to the runtime, by call.",
+                          {{"call", call}});
 }
 
 void Telemetry::operationEnded(std::string_view kind, std::string_view outcome,
@@ -52,11 +62,7 @@ void Telemetry::engineFailed(std::string_view call) noexcept {
     const std::lock_guard lock(mutex_);
     auto found = failures_.find(call);
     if (found == failures_.end()) {
-      found =
-          failures_
-              .emplace(std::string(call), metrics_.counter("matrixos_orchestrator_engine_failures_total",
-                                                           "Failed calls to the runtime, by call.", {{"call", call}}))
-              .first;
+      found = failures_.emplace(std::string(call), engineFailures(call)).first;
     }
     found->second.add();
   }));

@@ -31,12 +31,15 @@ public:
   void ended(bool outOfMemory, std::int64_t count) noexcept {
     (outOfMemory ? endedOom_ : endedExit_).add(static_cast<double>(count));
   }
+  void usersDirFree(std::uint64_t bytes) noexcept { usersDirFree_.set(static_cast<double>(bytes)); }
   void degraded(std::string_view reason) noexcept { platform_.setDegraded(reason); }
 
   /// topic: "instance.started". Events are hints; a failure to publish is logged alone.
   void publish(std::string_view topic, std::string_view json) noexcept;
 
 private:
+  Series engineFailures(std::string_view call) const;
+
   Log log_;
   Metrics metrics_;
   Events events_;
@@ -44,6 +47,7 @@ private:
   std::array<Series, kStatusCount> instances_;
   Series queued_;
   Series orphans_;
+  Series usersDirFree_;
   Series endedExit_;
   Series endedOom_;
   Series reconcileOk_;

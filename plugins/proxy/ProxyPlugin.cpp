@@ -242,7 +242,7 @@ std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
 
 void ProxyPlugin::start() {
   const ProxyOptions options = readOptions();
-  tls_ = options.server.tls;
+  useCertificate(options.server);
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   std::optional<LifecycleClient> lifecycle;
   try {
@@ -256,9 +256,12 @@ void ProxyPlugin::start() {
     watchRoutes();
     reporter_ = std::make_unique<Reporter>(host_, lifecycle);
     proxy_->start();
+    showCertificate();
     timers_.every(kReportEvery, [this] {
       reporter_->report(*proxy_);
-      if (++reports_ % kReportsPerCertificate == 0) refreshCertificate();
+      if (++reports_ % kReportsPerCertificate != 0) return;
+      refreshCertificate();
+      showCertificate();
     });
   } catch (...) {
     end(std::chrono::milliseconds{0});
@@ -278,9 +281,7 @@ void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
     log_.warning(
         "the limit of open files is too low for max_connections, of which fewer are used; raise it (ulimit -n, "
         "LimitNOFILE), or lower max_connections",
-        {{"limit", std::to_string(descriptorLimit())},
-         {"maxConnections", std::to_string(wanted)},
-         {"used", std::to_string(options.server.maxConnections)}});
+        {{"limit", descriptorLimit()}, {"maxConnections", wanted}, {"used", options.server.maxConnections}});
   }
 }
 
@@ -288,10 +289,7 @@ void ProxyPlugin::reconfigure() {
   const ProxyOptions options = readOptions();
   const std::vector<Address> before = proxy_->addresses();
   proxy_->reconfigure(options);
-  {
-    const std::lock_guard lock(tlsMutex_);
-    tls_ = options.server.tls;
-  }
+  useCertificate(options.server);
   logAddresses(before);
   warnOfMisfits(options);
 }
@@ -328,6 +326,19 @@ void ProxyPlugin::routeChanged(std::uint64_t rev, std::string_view handle, std::
 std::shared_ptr<http::TlsContext> ProxyPlugin::certificate() const {
   const std::lock_guard lock(tlsMutex_);
   return tls_;
+}
+
+void ProxyPlugin::useCertificate(const http::ServerOptions &server) {
+  const std::lock_guard lock(tlsMutex_);
+  tls_ = server.tls;
+  tlsListen_.clear();
+  for (const http::ListenerOptions &listener : server.tlsListen)
+    tlsListen_.push_back(listener.address);
+}
+
+void ProxyPlugin::showCertificate() {
+  const std::unique_lock lock(tlsMutex_);
+  reporter_->certificate(tlsListen_, tls_ ? tls_->expiresAt() : 0);
 }
 
 void ProxyPlugin::refreshCertificate() {

@@ -35,7 +35,9 @@ private:
   void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
   void logAddresses(const std::vector<Address> &before) const;
   std::shared_ptr<http::TlsContext> certificate() const;
+  void useCertificate(const http::ServerOptions &server);
   void refreshCertificate();
+  void showCertificate();
   void end(std::chrono::milliseconds drain) noexcept;
 
   const mos_host_v1 *host_;
@@ -46,6 +48,7 @@ private:
   Timers timers_;
   mutable std::mutex tlsMutex_;
   std::shared_ptr<http::TlsContext> tls_;
+  std::vector<std::string> tlsListen_;
   std::string certificateRefused_; // what was said last
   int reports_ = 0;                // since the certificate was looked at
   RouteTable routes_;

@@ -2,10 +2,13 @@
 
 #include "Proxy.h"
 
+#include <matrixos/access_log.hpp>
 #include <matrixos/text/time.hpp>
 
+#include <limits>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -16,24 +19,38 @@ constexpr std::array<const char *, kStatusClasses> kStatusNames{"none", "1xx", "
 } // namespace
 
 Reporter::Reporter(const mos_host_v1 *host, std::optional<LifecycleClient> lifecycle)
-    : log_(host), lifecycle_(lifecycle) {
-  const Metrics metrics(host);
+    : log_(host), metrics_(host), lifecycle_(lifecycle) {
   const std::vector<double> buckets(kTookSeconds.begin(), kTookSeconds.end());
   for (std::size_t route = 0; route < kRouteClassNames.size(); ++route) {
     const char *name = kRouteClassNames[route];
     for (std::size_t status = 0; status < kStatusClasses; ++status) {
-      requests_[route][status] = metrics.counter("matrixos_proxy_requests_total", "Requests by where they went.",
-                                                 {{"route", name}, {"status", kStatusNames[status]}});
+      requests_[route][status] = metrics_.counter("matrixos_proxy_requests_total", "Requests by where they went.",
+                                                  {{"route", name}, {"status", kStatusNames[status]}});
     }
     durations_[route] =
-        metrics.histogram("matrixos_proxy_request_duration_seconds",
-                          "From the whole request header to the last byte of the answer.", buckets, {{"route", name}});
+        metrics_.histogram("matrixos_proxy_request_duration_seconds",
+                           "From the whole request header to the last byte of the answer.", buckets, {{"route", name}});
   }
-  wakes_ = metrics.counter("matrixos_proxy_wakes_total", "Requests that waited for an instance to start.");
-  received_ = metrics.counter("matrixos_proxy_received_bytes_total", "Request payload passed on.");
-  sent_ = metrics.counter("matrixos_proxy_sent_bytes_total", "Response payload passed on.");
-  connections_ = metrics.gauge("matrixos_proxy_connections", "Open client connections.");
-  waiting_ = metrics.gauge("matrixos_proxy_waiting_requests", "Requests that wait for an instance to start.");
+  wakes_ = metrics_.counter("matrixos_proxy_wakes_total", "Requests that waited for an instance to start.");
+  received_ = metrics_.counter("matrixos_proxy_received_bytes_total", "Request payload passed on.");
+  sent_ = metrics_.counter("matrixos_proxy_sent_bytes_total", "Response payload passed on.");
+  connections_ = metrics_.gauge("matrixos_proxy_connections", "Open client connections.");
+  waiting_ = metrics_.gauge("matrixos_proxy_waiting_requests", "Requests that wait for an instance to start.");
+}
+
+void Reporter::certificate(const std::vector<std::string> &listeners, std::int64_t expiresAt) {
+  // No series can be taken back; one that is not a number is below no limit.
+  for (const auto &[listener, expiry] : certificates_)
+    expiry.set(std::numeric_limits<double>::quiet_NaN());
+  for (const std::string &listener : listeners) {
+    auto at = certificates_.find(listener);
+    if (at == certificates_.end()) {
+      const Series expiry = metrics_.gauge("matrixos_proxy_certificate_expiry_timestamp_seconds",
+                                           "When the certificate of the address expires.", {{"listener", listener}});
+      at = certificates_.emplace(listener, expiry).first;
+    }
+    at->second.set(static_cast<double>(expiresAt));
+  }
 }
 
 void Reporter::report(Proxy &proxy) noexcept {
@@ -50,23 +67,28 @@ void Reporter::report(Proxy &proxy) noexcept {
 
 void Reporter::writeLog(const Batch &batch) const {
   for (const AccessLogLine &record : batch.access) {
-    log_.info("request", {{"endedAt", formatTime(record.atMs)},
-                          {"route", kRouteClassNames[static_cast<std::size_t>(record.outcome.route)]},
-                          {"handle", record.handle},
-                          {"method", record.method},
-                          {"path", record.path},
-                          {"status", std::to_string(record.outcome.status)},
-                          {"bytesIn", std::to_string(record.outcome.bytesIn)},
-                          {"bytesOut", std::to_string(record.outcome.bytesOut)},
-                          {"tookUs", std::to_string(record.outcome.tookMicros)},
-                          {"peer", record.peer},
-                          {"request", record.requestId},
-                          {"upgraded", record.upgraded ? "true" : "false"},
-                          {"woken", record.woken ? "true" : "false"},
-                          {"reason", record.reason}});
+    AccessEntry entry;
+    const std::string endedAt = formatTime(record.atMs);
+    entry.requestId = record.requestId;
+    entry.endedAt = endedAt;
+    entry.route = kRouteClassNames[static_cast<std::size_t>(record.outcome.route)];
+    entry.handle = record.handle;
+    entry.method = record.method;
+    entry.path = record.path;
+    entry.status = record.outcome.status;
+    entry.bytesIn = record.outcome.bytesIn;
+    entry.bytesOut = record.outcome.bytesOut;
+    entry.durationUs = record.outcome.tookMicros;
+    entry.peer = record.peer;
+    entry.upgraded = record.upgraded;
+    entry.woken = record.woken;
+    entry.reason = record.reason;
+    std::vector<Field> fields;
+    eachAccessField(entry, [&](std::string_view name, auto value) { fields.emplace_back(name, value); });
+    log_.write(MOS_LOG_INFO, kAccessMessage, fields.data(), fields.size());
   }
   if (batch.accessDropped != 0) {
-    log_.warning("access log lines were dropped under load", {{"count", std::to_string(batch.accessDropped)}});
+    log_.warning("access log lines were dropped under load", {{"count", batch.accessDropped}});
   }
 }
 
@@ -78,8 +100,8 @@ void Reporter::logAcceptFailures(Proxy &proxy) {
   const auto now = std::chrono::steady_clock::now();
   const bool early = failuresLogged_.time_since_epoch().count() != 0 && now - failuresLogged_ < std::chrono::minutes(1);
   if (failures_.count == 0 || early) return;
-  log_.warning("connections could not be taken", {{"count", std::to_string(failures_.count)},
-                                                  {"error", std::generic_category().message(failures_.error)}});
+  log_.warning("connections could not be taken",
+               {{"count", failures_.count}, {"error", std::generic_category().message(failures_.error)}});
   failures_ = {};
   failuresLogged_ = now;
 }

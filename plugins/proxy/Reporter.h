@@ -10,7 +10,11 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -23,6 +27,8 @@ public:
 
   /// Collects from the proxy and passes everything on. Never throws.
   void report(Proxy &proxy) noexcept;
+  /// The addresses that speak TLS, and when their certificate expires, in seconds since the epoch.
+  void certificate(const std::vector<std::string> &listeners, std::int64_t expiresAt);
 
 private:
   void writeLog(const Batch &batch) const;
@@ -31,6 +37,8 @@ private:
   void reportActivity(const Batch &batch) const;
 
   Log log_;
+  Metrics metrics_;
+  std::map<std::string, Series> certificates_; // by listener
   std::optional<LifecycleClient> lifecycle_;
   std::array<std::array<Series, kStatusClasses>, kRouteClassNames.size()> requests_;
   std::array<Series, kRouteClassNames.size()> durations_;

@@ -172,11 +172,10 @@ public:
       control_->publish();
     }
     services_.provide(MOS_RUNTIME_1, kInstance, runtime_->table());
-    log_.warning("instances of this engine are only simulated: nothing runs",
-                 {{"clock", config_.getString("clock")},
-                  {"state_dir", options.stateDir.string()},
-                  {"instances", std::to_string(engine_->count({}))},
-                  {"control", control_ ? "true" : "false"}});
+    log_.warning("instances of this engine are only simulated: nothing runs", {{"clock", config_.getString("clock")},
+                                                                               {"state_dir", options.stateDir.string()},
+                                                                               {"instances", engine_->count({})},
+                                                                               {"control", control_ != nullptr}});
   }
 
   void stop() override {

@@ -105,7 +105,7 @@ void checkRoutes(const Where &where, const Headers &more, const std::vector<Rout
 
 } // namespace
 
-TEST_CASE("the daemon lists exactly the routes that there are, and only /health is public") {
+TEST_CASE("the daemon lists exactly the routes that there are, and only /health and /ready are public") {
   const std::vector<Route> routes = routesOf(shared().daemon());
   std::string listed;
   for (const Route &route : routes)
@@ -119,13 +119,13 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "admin POST /containers/provision\n"
                   "admin POST /handles/:handle/release\n"
                   "public GET /health\n"
-                  "admin GET /metrics\n"
+                  "metrics GET /metrics\n"
                   "admin GET /plugins\n"
                   "admin GET /plugins/:id\n"
                   "admin POST /plugins/:id/disable\n"
                   "admin POST /plugins/:id/enable\n"
                   "admin POST /plugins/:id/reload\n"
-                  "admin GET /ready\n"
+                  "public GET /ready\n"
                   "admin POST /reload\n"
                   "admin GET /routes\n"
                   "admin GET /social/profiles/:handle\n"

@@ -90,7 +90,8 @@ void DaemonProcess::rewriteConfig(const Values &changes) {
   for (const auto &[key, value] : values_) {
     const std::size_t dot = key.find('.');
     const std::string name = key.substr(0, dot);
-    const bool core = name == "platform" || name == "api" || name == "log" || name == "plugins" || name == "storage";
+    const bool core = name == "platform" || name == "api" || name == "log" || name == "plugins" || name == "storage" ||
+                      name == "metrics";
     if (!core && enabled.find(name) == std::string::npos) continue;
     if (name != section) text += "[" + name + "]\n";
     section = name;

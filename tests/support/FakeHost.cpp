@@ -1,6 +1,7 @@
 #include "support/FakeHost.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/host/log.hpp>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -128,20 +129,34 @@ void FakeHost::fillPlatform() {
 void FakeHost::fillLog() {
   head(logTable_);
   logTable_.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
-    static const bool shown = std::getenv("TEST_LOG") != nullptr; // for whoever looks for a fault
-    Line line{level, std::string(fromAbi(message)), {}};
+    Line line{level, std::string(fromAbi(message)), {}, {}};
     for (std::uint32_t i = 0; i < count; ++i)
       line.fields[std::string(fromAbi(fields[i].key))] = fromAbi(fields[i].value);
-    const std::lock_guard lock(of(self).mutex_);
-    if (shown) {
-      std::fprintf(stderr, "%u %s", level, line.message.c_str());
-      for (const auto &[key, text] : line.fields)
-        std::fprintf(stderr, " %s=%s", key.c_str(), text.c_str());
-      std::fputc('\n', stderr);
+    of(self).keep(std::move(line));
+  };
+  logTable_.write_fields = [](void *self, std::uint32_t level, mos_str message, const mos_field *fields,
+                              std::uint32_t count) {
+    Line line{level, std::string(fromAbi(message)), {}, {}};
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::string key(fromAbi(fields[i].key));
+      line.fields[key] = fieldText(fields[i]);
+      line.types[key] = fields[i].type;
     }
-    of(self).lines_.push_back(std::move(line));
+    of(self).keep(std::move(line));
   };
   logTable_.enabled = [](void *, std::uint32_t level) -> std::int32_t { return level <= MOS_LOG_INFO ? 1 : 0; };
+}
+
+void FakeHost::keep(Line line) {
+  static const bool shown = std::getenv("TEST_LOG") != nullptr; // for whoever looks for a fault
+  const std::lock_guard lock(mutex_);
+  if (shown) {
+    std::fprintf(stderr, "%u %s", line.level, line.message.c_str());
+    for (const auto &[key, text] : line.fields)
+      std::fprintf(stderr, " %s=%s", key.c_str(), text.c_str());
+    std::fputc('\n', stderr);
+  }
+  lines_.push_back(std::move(line));
 }
 
 void FakeHost::fillMetrics() {

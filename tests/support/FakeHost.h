@@ -56,6 +56,7 @@ public:
     std::uint32_t level = 0;
     std::string message;
     std::map<std::string, std::string> fields;
+    std::map<std::string, std::uint32_t> types; ///< MOS_FIELD_… of those that came with one
   };
   /// All lines so far whose message is this one; all of them when it is empty.
   std::vector<Line> lines(std::string_view message = {}) const;
@@ -100,6 +101,7 @@ private:
   void fillConfig();
   void fillPlatform();
   void fillLog();
+  void keep(Line line);
   void fillMetrics();
   void fillServices();
   /// Throws Error(NotFound).

@@ -133,20 +133,37 @@ void HostTables::fillLog() {
   log_ = common::hostTable<decltype(log_)>(this);
   log_.write = [](void *self, std::uint32_t level, mos_str message, const mos_pair *fields, std::uint32_t count) {
     guarded(nullptr, [&] {
-      LogFrame frame;
-      frame.level = level;
-      frame.message = fromAbi(message).substr(0, kMaxLogText);
-      frame.list = toPairs(fields, count);
-      for (auto &[key, value] : frame.list) {
-        key = key.substr(0, kMaxWord);
-        value = value.substr(0, kMaxLogText);
-      }
-      if (level <= of(self).link_.logLevel()) of(self).link_.sendIfRoom(frame);
+      std::vector<LogField> list(count);
+      for (std::uint32_t i = 0; i < count; ++i)
+        list[i] = {fromAbi(fields[i].key), fromAbi(fields[i].value)};
+      of(self).sendLog(level, message, std::move(list));
+    });
+  };
+  log_.write_fields = [](void *self, std::uint32_t level, mos_str message, const mos_field *fields,
+                         std::uint32_t count) {
+    guarded(nullptr, [&] {
+      std::vector<LogField> list(count);
+      for (std::uint32_t i = 0; i < count; ++i)
+        list[i] = {fromAbi(fields[i].key), fromAbi(fields[i].text), fields[i].integer, fields[i].real, fields[i].type};
+      of(self).sendLog(level, message, std::move(list));
     });
   };
   log_.enabled = [](void *self, std::uint32_t level) -> std::int32_t {
     return level <= of(self).link_.logLevel() ? 1 : 0;
   };
+}
+
+void HostTables::sendLog(std::uint32_t level, mos_str message, std::vector<LogField> list) {
+  if (level > link_.logLevel()) return;
+  LogFrame frame;
+  frame.level = level;
+  frame.message = fromAbi(message).substr(0, kMaxLogText);
+  for (LogField &field : list) {
+    field.key = field.key.substr(0, kMaxWord);
+    field.text = field.text.substr(0, kMaxLogText);
+  }
+  frame.list = std::move(list);
+  link_.sendIfRoom(frame);
 }
 
 void HostTables::fillMetrics() {

@@ -61,6 +61,7 @@ private:
   void fillConfig();
   void fillPlatform();
   void fillLog();
+  void sendLog(std::uint32_t level, mos_str message, std::vector<LogField> list);
   void fillMetrics();
   void fillEvents();
   void fillWork();

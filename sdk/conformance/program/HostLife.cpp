@@ -1,6 +1,7 @@
 #include "HostLife.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/host/log.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
 
@@ -158,6 +159,15 @@ void HostLife::fillLog() {
       std::string text(fromAbi(message));
       for (std::uint32_t i = 0; i < count; ++i)
         text += " " + std::string(fromAbi(fields[i].key)) + "=" + std::string(fromAbi(fields[i].value));
+      life.writeLog(level, text);
+    });
+  };
+  logTable_.write_fields = [](void *self, std::uint32_t level, mos_str message, const mos_field *fields,
+                              std::uint32_t count) {
+    enter(self, "log.write_fields", nullptr, [&](HostLife &life) {
+      std::string text(fromAbi(message));
+      for (std::uint32_t i = 0; i < count; ++i)
+        text += " " + std::string(fromAbi(fields[i].key)) + "=" + fieldText(fields[i]);
       life.writeLog(level, text);
     });
   };

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 
 #include <cstring>
+#include <ctime>
 #include <string_view>
 #include <utility>
 
@@ -101,6 +102,13 @@ void TlsContext::load() {
   if (SSL_CTX_check_private_key(made.get()) != 1) refuse(keyFile_);
   const std::lock_guard lock(mutex_);
   context_ = std::move(made);
+}
+
+std::int64_t TlsContext::expiresAt() const {
+  const X509 *certificate = SSL_CTX_get0_certificate(current().get());
+  std::tm time{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return 0;
+  return ::timegm(&time);
 }
 
 std::shared_ptr<ssl_ctx_st> TlsContext::current() const {

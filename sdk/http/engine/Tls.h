@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,9 @@ public:
   /// Reads the files anew when they have changed, for the connections that come from now on: true when it did. When it
   /// throws, all is as before, and the next call tries again. One thread at a time.
   bool refresh();
+
+  /// When the certificate in use expires, in seconds since the epoch.
+  std::int64_t expiresAt() const;
 
   const std::string &certificateFile() const noexcept { return certificateFile_; }
   const std::string &keyFile() const noexcept { return keyFile_; }

@@ -119,7 +119,7 @@ public:
     act(Call(nullptr), config_.getString("start"));
     calls_ = metrics_.counter("matrixos_fake_starts_total", "Starts.", {{"mode", "isolated"}});
     calls_.add(1);
-    log_.info("fake runtime started", {{"pid", std::to_string(::getpid())}, {"info", platform_.info()}});
+    log_.info("fake runtime started", {{"pid", ::getpid()}, {"info", platform_.info()}});
     timers_.every(std::chrono::milliseconds{5}, [this] { calls_.add(1); });
     services_.provide(MOS_RUNTIME_1, "fake", runtime_.table());
   }

@@ -20,10 +20,12 @@ using matrixos::test::TempDir;
 namespace {
 
 constexpr const char *kSecret = "correct-horse-battery-staple";
+constexpr const char *kToken = "only-for-reading-metrics";
 
 Authenticator make(bool open = false) {
   Authenticator::Options options;
   options.secret = kSecret;
+  options.metricsToken = kToken;
   options.open = open;
   options.ownUid = 500;
   return Authenticator(options);
@@ -52,6 +54,7 @@ bool refuses(const std::filesystem::path &path) {
 
 TEST_CASE("every permission, socket, peer and credential") {
   const std::string right = std::string("Bearer ") + kSecret;
+  const std::string token = std::string("Bearer ") + kToken;
   struct Peer {
     std::optional<uid_t> uid;
     bool trusted;
@@ -62,14 +65,9 @@ TEST_CASE("every permission, socket, peer and credential") {
     bool right;
     bool given;
   };
-  const Word words[] = {{{}, false, false},
-                        {{right}, true, true},
-                        {{"Bearer wrong"}, false, true},
-                        {{"Bearer "}, false, true},
-                        {{kSecret}, false, true},
-                        {{"Basic YTpi"}, false, true},
-                        {{right, right}, false, true},
-                        {{""}, false, true}};
+  const Word words[] = {{{}, false, false},         {{right}, true, true},         {{"Bearer wrong"}, false, true},
+                        {{"Bearer "}, false, true}, {{kSecret}, false, true},      {{"Basic YTpi"}, false, true},
+                        {{token}, false, true},     {{right, right}, false, true}, {{""}, false, true}};
   for (const bool open : {false, true}) {
     const Authenticator authenticator = make(open);
     for (const ApiSocket socket : {ApiSocket::Admin, ApiSocket::Api}) {
@@ -78,6 +76,9 @@ TEST_CASE("every permission, socket, peer and credential") {
           const Credentials credentials = from(socket, peer.uid, word.fields);
           CHECK(authenticator.check("public", credentials).allowed());
           CHECK(authenticator.check("owner", credentials).status == 403);
+          const bool scrapes = word.fields == std::vector<std::string_view>{token};
+          CHECK((authenticator.check("metrics", credentials).status == 0) ==
+                (scrapes || authenticator.check("admin", credentials).status == 0));
           CHECK(authenticator.check("", credentials).status == 403);
           const Decision admin = authenticator.check("admin", credentials);
           int expected = 401;
@@ -106,6 +107,23 @@ TEST_CASE("the principal says who asks") {
   CHECK(closed.check("public", from(ApiSocket::Api, 0)).principal.empty());
   CHECK(closed.check("public", from(ApiSocket::Api, 0, {right})).principal == "admin");
   CHECK(make(true).check("admin", from(ApiSocket::Api, 0)).principal == "anonymous");
+}
+
+TEST_CASE("a token that was replaced is dead, one that was taken away leaves nothing") {
+  Authenticator authenticator = make();
+  const auto status = [&](const char *field) {
+    return authenticator.check("metrics", from(ApiSocket::Api, 0, {field})).status;
+  };
+  CHECK(authenticator.check("metrics", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).principal ==
+        "metrics");
+  CHECK(authenticator.check("public", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).principal.empty());
+  CHECK(authenticator.replaceMetricsToken("another"));
+  CHECK_FALSE(authenticator.replaceMetricsToken("another"));
+  CHECK(status("Bearer only-for-reading-metrics") == 401);
+  CHECK(status("Bearer another") == 0);
+  CHECK(authenticator.replaceMetricsToken(""));
+  CHECK(status("Bearer another") == 401);
+  CHECK(status("Bearer ") == 401);
 }
 
 TEST_CASE("an empty secret opens nothing") {

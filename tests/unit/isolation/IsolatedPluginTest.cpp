@@ -176,6 +176,7 @@ TEST_CASE("calls, errors, streams and what the plugin asks of its host pass the 
   }
   SUBCASE("log, metrics, platform, configuration") {
     CHECK(eventually([&] { return contains(plugin.host.log(), "fake runtime started"); }));
+    CHECK(plugin.host.lines("fake runtime started").front().types.at("pid") == MOS_FIELD_INT);
     // The plugin's own timer counts on.
     CHECK(eventually([&] { return plugin.host.metric("matrixos_fake_starts_total") > 3; }));
     plugin.host.set("word", "told so");

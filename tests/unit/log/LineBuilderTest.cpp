@@ -41,6 +41,13 @@ TEST_CASE("a JSON line has the members in a fixed order and the types of the fie
         "\"requestId\":\"req-1\",\"n\":-5,\"big\":9223372036854775808,\"x\":0.1,\"ok\":true,\"s\":\"t\"}\n");
 }
 
+TEST_CASE("a field called requestId is the line's own, unless it has one") {
+  CHECK(line(Format::Json, "m", {{"a", 1}, {"requestId", "req-2"}, {"b", 2}})
+            .find(R"("message":"m","requestId":"req-2","a":1,"b":2})") != std::string::npos);
+  CHECK(line(Format::Json, "m", {{"requestId", "req-2"}}, {}, "req-1")
+            .find(R"("requestId":"req-1","requestId_":"req-2"})") != std::string::npos);
+}
+
 TEST_CASE("a line for people is aligned and quotes what needs it") {
   CHECK(line(Format::Human, "hello", {{"n", 5}, {"s", "two words"}, {"e", ""}, {"p", "plain"}}) ==
         "2026-01-02T03:04:05.067Z warning core.test        hello n=5 s=\"two words\" e=\"\" p=plain\n");

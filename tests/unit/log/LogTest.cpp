@@ -9,9 +9,12 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -175,6 +178,35 @@ TEST_CASE("a log whose reader is gone, or that has no descriptor, harms nothing 
   logger.info("nowhere");
   logger.write(static_cast<Level>(77), "unknown level", {});
   configure({});
+}
+
+TEST_CASE("lines for the journal begin with their priority; those of who only inherited its variable do not") {
+  for (const bool journal : {true, false}) {
+    CAPTURE(journal);
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    const FileDescriptor reader(ends[0]);
+    const FileDescriptor writer(ends[1]);
+    struct stat stream {};
+    REQUIRE(::fstat(writer.get(), &stream) == 0);
+    const std::string named = std::to_string(stream.st_dev) + ":" + std::to_string(stream.st_ino + (journal ? 0 : 1));
+    ::setenv("JOURNAL_STREAM", named.c_str(), 1);
+    configure({.format = Format::Human, .level = Level::Debug, .levels = {}, .fd = writer.get()});
+    const Log logger("core.test");
+    logger.error("e");
+    logger.warning("w");
+    logger.info("i");
+    logger.debug("d");
+    configure({});
+    ::unsetenv("JOURNAL_STREAM");
+    char text[4096] = {};
+    REQUIRE(::recv(reader.get(), text, sizeof text - 1, MSG_DONTWAIT) > 0);
+    std::string begins;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+      begins += line.substr(0, 3) + " ";
+    CHECK(begins == (journal ? "<3> <4> <6> <7> " : "202 202 202 202 "));
+  }
 }
 
 TEST_CASE("Poco's own loggers end up here, existing and new ones") {

@@ -70,7 +70,32 @@ MOS_PIN(mos_host_platform_v1, set_degraded, 24);
 #define MOS_LOG_INFO 3
 #define MOS_LOG_DEBUG 4
 
-/* Structured log under the plugin's name. Text is escaped by the host; never blocks on a slow reader for long. */
+/* What the value of a field is. */
+#define MOS_FIELD_TEXT 0
+#define MOS_FIELD_INT 1
+#define MOS_FIELD_REAL 2
+#define MOS_FIELD_BOOL 3
+
+/* A field of a log line with a value that has a type: numbers stay numbers. Frozen. */
+typedef struct mos_field {
+  mos_str key;
+  mos_str text;
+  int64_t integer; /* also MOS_FIELD_BOOL: 0 or 1 */
+  double real;
+  uint32_t type;
+  uint32_t reserved;
+} mos_field;
+MOS_PIN(mos_field, key, 0);
+MOS_PIN(mos_field, text, 16);
+MOS_PIN(mos_field, integer, 32);
+MOS_PIN(mos_field, real, 40);
+MOS_PIN(mos_field, type, 48);
+MOS_PIN_SIZE(mos_field, 56);
+
+/*
+ * Structured log under the plugin's name. Text is escaped by the host; never blocks on a slow reader for long. A field
+ * called requestId becomes the line's own.
+ */
 typedef struct mos_host_log_v1 {
   uint32_t struct_size;
   uint32_t minor;
@@ -78,10 +103,13 @@ typedef struct mos_host_log_v1 {
   void (*write)(void *self, uint32_t level, mos_str message, const mos_pair *fields, uint32_t fields_count);
   /* [loop] 1 when a message of this level would be kept. */
   int32_t (*enabled)(void *self, uint32_t level);
+  /* Minor 1. Like write, which makes texts of all values. */
+  void (*write_fields)(void *self, uint32_t level, mos_str message, const mos_field *fields, uint32_t fields_count);
 } mos_host_log_v1;
 MOS_PIN(mos_host_log_v1, self, 8);
 MOS_PIN(mos_host_log_v1, write, 16);
 MOS_PIN(mos_host_log_v1, enabled, 24);
+MOS_PIN(mos_host_log_v1, write_fields, 32);
 
 /* -------------------------------------------------------------------------------------------------------- metrics */
 

@@ -26,7 +26,7 @@ public:
     const std::uint64_t count = failures_.fetch_add(1) + 1;
     if ((count & (count - 1)) != 0) return;
     guarded(nullptr, [&] {
-      log_.error(std::string(what_) + " threw an exception: " + error.message, {{"timesSoFar", std::to_string(count)}});
+      log_.error(std::string(what_) + " threw an exception: " + error.message, {{"timesSoFar", count}});
     });
   }
 
