@@ -17,6 +17,13 @@ constexpr std::chrono::milliseconds kRetry{50};
 constexpr std::uint64_t kMinBodyRate = 1024;
 constexpr mode_t kAdminMode = 0600;
 
+http::HeadLimits limitsOf(const ApiServerOptions &options) {
+  http::HeadLimits limits;
+  limits.bytes = options.maxHead;
+  limits.hostOptional = true;
+  return limits;
+}
+
 http::ServerOptions engineOptions(const ApiServerOptions &options) {
   http::ServerOptions engine;
   for (const ApiListener &listener : options.listen) {
@@ -27,8 +34,7 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
   }
   engine.loops = 1;
   engine.threadName = "api";
-  engine.request.bytes = options.maxHead;
-  engine.request.hostOptional = true;
+  engine.request = limitsOf(options);
   engine.bufferSize = 2 * options.maxHead;
   engine.maxConnections = options.maxConnections;
   engine.shedIdle = true;
@@ -45,7 +51,8 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
 } // namespace
 
 ApiServer::Core::Core(ApiServerOptions given)
-    : options(std::move(given)), streams(std::make_shared<StreamBudget>(options.maxStreams)),
+    : options(std::move(given)), headLimits(limitsOf(options)),
+      streams(std::make_shared<StreamBudget>(options.maxStreams)),
       dispatcher(std::make_shared<Dispatcher>(
           Dispatcher::Options{options.workers, options.reserve, options.perOwner, options.backlog})) {
   if (!options.authenticator) throw Error(Status::InvalidArgument, "the API needs an authenticator");

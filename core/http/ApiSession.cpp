@@ -247,7 +247,7 @@ void ApiSession::writeOwnFields(http::ClientExchange &, const http::FieldPairs &
 
 http::LocalResponse ApiSession::refusal(const http::ParseError &error) {
   const int status = error.status;
-  Problem problem{status, error.reason, "BAD_REQUEST"};
+  Problem problem{status, sentenceOf(error, core_->headLimits, {"[api] max_header", nullptr, nullptr}), "BAD_REQUEST"};
   if (request_ && status == 413)
     problem = tooLarge(request_->route->route.maxBody);
   else if (request_)

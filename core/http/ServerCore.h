@@ -19,6 +19,7 @@ public:
   std::unique_ptr<http::Session> makeSession(http::Loop &loop, const Address &peer) override;
 
   const ApiServerOptions options;
+  const http::HeadLimits headLimits; ///< what of a head the engine takes
   Router router;
   ExchangeTable exchanges;
   const std::shared_ptr<StreamBudget> streams;

@@ -332,21 +332,7 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
 }
 
 http::LocalResponse ProxySession::refusal(const http::ParseError &error) {
-  std::string sentence = error.reason;
-  const ProxyOptions &now = options();
-  switch (error.limit) {
-  case http::Limit::None:
-    break;
-  case http::Limit::HeadBytes:
-    sentence += "; max_header allows " + std::to_string(now.server.request.bytes) + " bytes";
-    break;
-  case http::Limit::Fields:
-    sentence += "; max_header_fields allows " + std::to_string(now.server.request.fields);
-    break;
-  case http::Limit::Target:
-    sentence += "; max_uri allows " + std::to_string(now.server.request.target) + " bytes";
-    break;
-  }
+  std::string sentence = sentenceOf(error, options().server.request, {"max_header", "max_header_fields", "max_uri"});
   return errorResponse(false, {error.status, std::move(sentence), {}, 0}, client_.requestId);
 }
 

@@ -6,6 +6,25 @@
 
 namespace matrixos::http {
 
+std::string sentenceOf(const ParseError &error, const HeadLimits &limits, const LimitNames &names) {
+  const auto say = [&](const char *name, std::size_t most, const char *unit) {
+    const std::string subject = name == nullptr ? "at most " : std::string(name) + " allows ";
+    return std::string(error.reason) + "; " + subject + std::to_string(most) + unit +
+           (name == nullptr ? " are allowed" : "");
+  };
+  switch (error.limit) {
+  case Limit::None:
+    break;
+  case Limit::HeadBytes:
+    return say(names.bytes, limits.bytes, " bytes");
+  case Limit::Fields:
+    return say(names.fields, limits.fields, "");
+  case Limit::Target:
+    return say(names.target, limits.target, " bytes");
+  }
+  return error.reason;
+}
+
 void RequestHead::clear() noexcept {
   method = target = host = {};
   minorVersion = 1;

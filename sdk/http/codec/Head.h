@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace matrixos::http {
@@ -42,6 +43,16 @@ struct ParseError {
   Limit limit = Limit::None;
   const char *reason = "";
 };
+
+/// What the operator calls the limits; null: it has no name.
+struct LimitNames {
+  const char *bytes = nullptr;
+  const char *fields = nullptr;
+  const char *target = nullptr;
+};
+
+/// The reason, with the limit that was exceeded: "the request header is too large; max_header allows 4096 bytes".
+std::string sentenceOf(const ParseError &error, const HeadLimits &limits, const LimitNames &names);
 
 enum class ParseResult : std::uint8_t { NeedMore, Complete, Failed };
 

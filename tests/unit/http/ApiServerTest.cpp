@@ -45,6 +45,26 @@ TEST_CASE("a request is answered on TCP and on both unix sockets, and the connec
   CHECK(record.requestId.size() == 26);
 }
 
+TEST_CASE("a head that is too large is told which limit it exceeds") {
+  TestServer server([](auto &options) { options.maxHead = 16 * 1024; });
+  const auto error = [&](const std::string &bytes, int status) {
+    RawClient client(server.apiPath());
+    client.send(bytes);
+    const Answer answer = client.next();
+    CHECK(answer.status == status);
+    return answer.body;
+  };
+  const std::string line = "GET /hello HTTP/1.1\r\nHost: api\r\n";
+  CHECK(error(line + "X: " + std::string(20'000, 'x') + "\r\n\r\n", 431)
+            .find("the request header is too large; [api] max_header allows 16384 bytes") != std::string::npos);
+  std::string many;
+  for (int i = 0; i < 120; ++i)
+    many += "X: y\r\n";
+  CHECK(error(line + many + "\r\n", 431).find("too many header fields; at most 100 are allowed") != std::string::npos);
+  CHECK(error("GET /" + std::string(9'000, 'x') + " HTTP/1.1\r\nHost: api\r\n\r\n", 414)
+            .find("too long; at most 8192 bytes are allowed") != std::string::npos);
+}
+
 TEST_CASE("paths, methods and bodies are refused with a problem that says why") {
   TestServer server;
   struct Case {
