@@ -29,12 +29,20 @@ bool isSame(const struct stat &a, const struct stat &b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+} // namespace
+
+FileGuard::FileGuard(std::filesystem::path file)
+    : file_(std::move(file)), log_(file_.string() + "-wal"), open_(::open(file_.c_str(), O_RDONLY | O_CLOEXEC)),
+      wal_(file_, log_) {
+  examine(file_, fileThen_);
+}
+
 /// Whether the file holds as many pages as its header counts (https://sqlite.org/fileformat.html#the_database_header):
 /// one that another program compacted is smaller, and whole.
-bool isWhole(const std::filesystem::path &file, off_t size) {
+bool FileGuard::isWhole(off_t size) const {
   std::array<unsigned char, 100> header{};
-  const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd || ::pread(fd.get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return false;
+  if (!open_ || ::pread(open_.get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size()))
+    return false;
   const auto byte = [&](std::size_t at) { return std::uint64_t{header[at]}; };
   const std::uint64_t shortPage = byte(16) << 8U | byte(17);
   const std::uint64_t page = shortPage == 1 ? 65536 : shortPage;
@@ -42,18 +50,12 @@ bool isWhole(const std::filesystem::path &file, off_t size) {
   return page * pages > 0 && page * pages <= static_cast<std::uint64_t>(size);
 }
 
-} // namespace
-
-FileGuard::FileGuard(std::filesystem::path file) : file_(std::move(file)), log_(file_.string() + "-wal") {
-  examine(file_, fileThen_);
-}
-
 std::string FileGuard::look() {
   std::optional<struct stat> now = fileThen_;
   if (!examine(file_, now)) return file_.string() + " was deleted";
   if (now && fileThen_) {
     if (!isSame(*now, *fileThen_)) return file_.string() + " was replaced by another file";
-    if (now->st_size < fileThen_->st_size && !isWhole(file_, now->st_size)) return file_.string() + " was cut short";
+    if (now->st_size < fileThen_->st_size && !isWhole(now->st_size)) return file_.string() + " was cut short";
   }
   fileThen_ = now;
   now = logThen_;
@@ -61,6 +63,7 @@ std::string FileGuard::look() {
   if (logThen_ && !there) return log_.string() + " was deleted";
   if (logThen_ && now && !isSame(*now, *logThen_)) return log_.string() + " was replaced by another file";
   if (there) logThen_ = now;
+  if (there && !wal_.isWhole()) return log_.string() + " was cut short";
   return {};
 }
 

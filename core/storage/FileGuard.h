@@ -1,6 +1,10 @@
 /// Notices that a database's files are not its files any more. Internal to core/storage.
 #pragma once
 
+#include "storage/WalFile.h"
+
+#include <matrixos/file_descriptor.hpp>
+
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -15,7 +19,7 @@ namespace matrixos::storage {
 /// What was found once stays true: only a restart opens the files anew. Thread-safe.
 class FileGuard {
 public:
-  /// Make it right before the database is opened, when its file exists.
+  /// Make it right before the database is opened, when its file exists, and let it outlive all connections.
   explicit FileGuard(std::filesystem::path file);
 
   /// Looks at the files; what is wrong with them, for the operator, or "".
@@ -25,9 +29,13 @@ public:
 
 private:
   std::string look();
+  bool isWhole(off_t size) const;
 
   const std::filesystem::path file_, log_;
+  /// Kept open, since closing it would drop the locks that SQLite holds on the file in this process (fcntl(2)).
+  const FileDescriptor open_;
   std::mutex mutex_;
+  WalFile wal_;
   std::optional<struct stat> fileThen_, logThen_;
   std::string problem_;
 };

@@ -22,7 +22,8 @@ void InstanceTable::load(const InstanceStore &store) {
 }
 
 InstanceView InstanceTable::viewOf(const Slot &slot) {
-  return {slot.instance, slot.lastActive, slot.activitySeq, slot.progress, slot.endHint};
+  // A clock that was set back since leaves times in the future.
+  return {slot.instance, std::min(slot.lastActive, wallClockMs()), slot.activitySeq, slot.progress, slot.endHint};
 }
 
 std::optional<InstanceView> InstanceTable::view(std::string_view handle) const {
@@ -193,7 +194,8 @@ void InstanceTable::recordActivity(std::string_view handle, std::int64_t atMs, s
   const auto found = byHandle_.find(handle);
   if (found == byHandle_.end()) return;
   Slot &slot = *found->second;
-  slot.lastActive = std::max(slot.lastActive, std::min(atMs, wallClockMs())); // a reporter's clock may run ahead
+  // A reporter's clock may run ahead, and ours may have been set back.
+  slot.lastActive = std::min(std::max(slot.lastActive, atMs), wallClockMs());
   slot.activitySeq += count == 0 ? 1 : count;
   if (slot.activityDirty) return;
   slot.activityDirty = true;

@@ -68,7 +68,7 @@ public:
   /// What events said of the end of this container's program; merged with what the same run's events said before.
   void noteEnd(std::string_view handle, const EndHint &hint);
 
-  /// Notes use; unknown handles are ignored. lastActive never goes back.
+  /// Notes use; unknown handles are ignored. lastActive never goes back, unless the clock does.
   void recordActivity(std::string_view handle, std::int64_t atMs, std::uint64_t count);
   /// What changed since the last call.
   std::vector<ActivityRow> takeActivity();

@@ -9,6 +9,7 @@
 #include "StopOperation.h"
 #include "SyncOperation.h"
 
+#include <matrixos/disk_space.hpp>
 #include <matrixos/failpoint.hpp>
 #include <matrixos/text/time.hpp>
 
@@ -23,6 +24,13 @@ constexpr std::chrono::minutes kOrphanAge{5};
 constexpr int kOrphanPasses = 2;
 constexpr std::size_t kOrphansAtLeast = 3;
 
+/// No wait is longer than retry_max: a time further away was written before the clock was set back.
+bool isRetryDue(const Instance &record, const Settings &settings) {
+  if (record.retryAt == 0 || record.failures > settings.retryLimit) return false;
+  const std::int64_t wait = record.retryAt - wallClockMs();
+  return wait <= 0 || wait > settings.retryMax.count();
+}
+
 } // namespace
 
 void Reconciler::pass() noexcept {
@@ -34,7 +42,7 @@ void Reconciler::pass() noexcept {
   shop_.telemetry.reconciled(ok, std::chrono::steady_clock::now() - since);
   shop_.telemetry.instances(shop_.table.counts());
   if (shop_.engine.isCancelled()) return;
-  if (ok) return shop_.telemetry.degraded("");
+  if (ok) return shop_.telemetry.degraded(fullDisk(shop_.settings.get()->usersDir));
   shop_.engine.forgetCapabilities(); // it may come back as another version
   shop_.telemetry.degraded(failure.message);
   shop_.telemetry.log().warning("records and engine were not compared", {{"error", failure.message}});
@@ -93,8 +101,7 @@ void Reconciler::check(const Instance &record, const Containers &containers, con
   case Phase::Starting:
     return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
   case Phase::Failed:
-    if (record.desired == Desired::Running && record.retryAt != 0 && record.retryAt <= wallClockMs() &&
-        record.failures <= shop_.settings.get()->retryLimit) {
+    if (record.desired == Desired::Running && isRetryDue(record, *shop_.settings.get())) {
       return queue(std::make_shared<LaunchOperation>(shop_, record.handle));
     }
     [[fallthrough]];

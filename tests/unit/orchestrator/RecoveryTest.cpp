@@ -267,6 +267,26 @@ TEST_CASE("a failed start is tried again after its time, but not for ever") {
   CHECK(f.host->request("POST", "/containers/alice/start").status == 200);
 }
 
+TEST_CASE("times from before the clock was set back a day hold nothing up") {
+  Fixture f;
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(f.host->request("POST", "/containers/alice/stop").status == 200);
+  f.runtime.failAlways("start", engineFault());
+  CHECK(f.host->request("POST", "/containers/alice/start").status == 503);
+  f.runtime.failAlways("start", std::nullopt);
+  const std::int64_t tomorrow = wallClockMs() + 24LL * 3600 * 1000;
+  f.host->database().exec("UPDATE containers SET retry_at = ?, last_active = ?", {tomorrow, tomorrow}, 1);
+  f.restart();
+  CHECK(f.field("alice", "status") == "failed");
+  const auto lastActive = [&] { return parseTime(f.field("alice", "lastActive")).value_or(tomorrow); };
+  CHECK(lastActive() <= wallClockMs());
+  REQUIRE(f.reconcile());
+  CHECK(f.field("alice", "status") == "running");
+  CHECK(lastActive() <= wallClockMs());
+  f.restart();
+  CHECK(f.host->database().queryInt("SELECT last_active FROM containers").value_or(tomorrow) <= wallClockMs());
+}
+
 TEST_CASE("containers without a record are counted, reported and left alone at first") {
   Fixture f;
   f.runtime.addForeign("matrixos-ghost", {{MOS_LABEL_INSTALL, f.settings.installId}, {MOS_LABEL_INSTANCE, "lost"}});

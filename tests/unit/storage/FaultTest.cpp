@@ -187,7 +187,23 @@ TEST_CASE("what goes into files that somebody took away is not acknowledged, and
       {"cut to nothing", [](const path &file) { std::filesystem::resize_file(file, 0); }, "db was cut short"},
       {"cut in the middle", [](const path &file) { std::filesystem::resize_file(file, 5000); }, "db was cut short"},
       {"without its log", [](const path &file) { std::filesystem::remove(file.string() + "-wal"); },
-       "db-wal was deleted"}};
+       "db-wal was deleted"},
+      {"its log cut to nothing", [](const path &file) { std::filesystem::resize_file(file.string() + "-wal", 0); },
+       "db-wal was cut short"},
+      {"its log cut in the middle",
+       [](const path &file) {
+         const path log = file.string() + "-wal";
+         std::filesystem::resize_file(log, std::filesystem::file_size(log) - 1);
+       },
+       "db-wal was cut short"},
+      {"its log overwritten",
+       [](const path &file) {
+         const path log = file.string() + "-wal";
+         const auto size = std::filesystem::file_size(log);
+         std::filesystem::resize_file(log, 0);
+         std::filesystem::resize_file(log, size);
+       },
+       "db-wal was cut short"}};
   for (const Fault &fault : faults) {
     CAPTURE(std::string(fault.name));
     const TempDir dir;
