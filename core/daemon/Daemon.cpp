@@ -222,7 +222,10 @@ void Daemon::serve() {
   ServiceManager::ready(state);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   // Also while nothing is written.
-  timers_->schedule(common::kCoreOwner, {}, kStorageWatch, [this] { watchStorage(); });
+  timers_->schedule(common::kCoreOwner, {}, kStorageWatch, [this] {
+    watchStorage();
+    retryStarved();
+  });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });
@@ -245,6 +248,17 @@ std::string Daemon::storageProblem() {
   if (problem.empty()) problem = fullDisk(directory_->path());
   if (problem.empty()) problem = fullDisk(database_->file().parent_path());
   return problem;
+}
+
+/// Loads what could not be loaded for want of space once more.
+void Daemon::retryStarved() {
+  for (const plugin::PluginReport &report : plugins_->reports()) {
+    if (!report.starved || stopRequested()) continue;
+    try {
+      enablePlugin(report.manifest.id);
+    } catch (const Error &) { // its report says why; the next time comes
+    }
+  }
 }
 
 void Daemon::watchStorage() {

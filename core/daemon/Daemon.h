@@ -74,6 +74,7 @@ private:
   void startPlugins();
   void serve();
   void watchStorage();
+  void retryStarved();
   /// See reload(). Under reloading_.
   ReloadReport applyFiles();
   void stop();

@@ -64,6 +64,7 @@ plugin::DiscoveredPlugin PluginFinder::findIsolated(const std::filesystem::path 
     found.manifest = std::move(manifest);
   } catch (const Error &e) {
     found.error = e.what();
+    found.starved = e.status() == Status::ResourceExhausted;
   }
   return found;
 }

@@ -2,6 +2,7 @@
 
 #include "common/SystemError.h"
 
+#include <matrixos/disk_space.hpp>
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/status.hpp>
 
@@ -13,6 +14,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 
 namespace matrixos::plugin {
@@ -154,6 +157,10 @@ PluginFile PluginFiles::loadAnew(const fs::path &folder, const std::string &id) 
 PluginFiles::Copy PluginFiles::copy(int from, const std::string &id) {
   const std::lock_guard lock(mutex_);
   if (own_.empty()) prepare();
+  struct stat info {};
+  // A try that cannot succeed shall not take the last of the space from others.
+  if (::fstat(from, &info) == 0 && static_cast<std::uint64_t>(info.st_size) > freeDiskBytes(own_).value_or(UINT64_MAX))
+    common::throwErrno(ENOSPC, "copying the plugin " + id + " to " + own_.string());
   const fs::path path = own_ / (id + "." + std::to_string(++count_[id]) + ".so");
   const std::string what = "copying the plugin " + id + " to " + path.string();
   const FileDescriptor to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));

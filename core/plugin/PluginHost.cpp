@@ -45,6 +45,7 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
     plugin.facts = file.facts();
   } catch (const Error &e) {
     plugin.error = e.what();
+    plugin.starved = e.status() == Status::ResourceExhausted;
   }
   return plugin;
 }
@@ -353,6 +354,7 @@ PluginReport PluginHost::report(const Slot &slot) const {
     report.manifest.id = slot.found.id;
     report.state = slot.found.quarantined ? PluginState::Quarantined : PluginState::Failed;
     report.reason = slot.found.error;
+    report.starved = slot.enabled && slot.found.starved;
     return report;
   }
   report.manifest = slot.instance->manifest();

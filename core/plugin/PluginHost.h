@@ -21,6 +21,7 @@ struct DiscoveredPlugin {
   std::optional<Manifest> manifest;
   std::string error;
   bool quarantined = false; ///< it was not loaded, for the reason in `error`
+  bool starved = false;     ///< `error` is a want of space, memory or descriptors: it is worth another try
   FileFacts facts;          ///< empty when there is an error
 };
 
@@ -40,6 +41,7 @@ struct PluginReport {
   std::int64_t sinceMs = 0;
   bool required = false;
   bool enabled = false;
+  bool starved = false; ///< see DiscoveredPlugin
 };
 
 /// What a reload came to.

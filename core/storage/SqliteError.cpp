@@ -26,9 +26,9 @@ bool isOutOfSpace(sqlite3 *db) {
   return log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK && isSpaceError(error);
 }
 
-[[noreturn]] void throwFull(const std::string &what) {
+[[noreturn]] void throwFull(const std::string &what, const std::string &file) {
   throw Error(Status::ResourceExhausted,
-              what + ": the disk that holds the database is full; free some space on it and try again", "DISK_FULL",
+              what + ": the disk that holds " + file + " is full; free some space on it and try again", "DISK_FULL",
               5000);
 }
 
@@ -56,7 +56,7 @@ void throwSqlite(sqlite3 *db, int code, std::string_view what) {
   case SQLITE_CONSTRAINT:
     throwConstraint(extended, front + ": " + text);
   case SQLITE_FULL:
-    throwFull(front);
+    throwFull(front, file);
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
     throw Error(Status::Unavailable,
@@ -64,7 +64,7 @@ void throwSqlite(sqlite3 *db, int code, std::string_view what) {
                     " locked; close what has it open (a sqlite3 shell, a copy job) and try again",
                 "DB_LOCKED", 1000);
   case SQLITE_IOERR:
-    if (db != nullptr && isOutOfSpace(db)) throwFull(front);
+    if (db != nullptr && isOutOfSpace(db)) throwFull(front, file);
     [[fallthrough]];
   case SQLITE_CANTOPEN:
   case SQLITE_READONLY:

@@ -4,6 +4,8 @@
 #include "InstanceTable.h"
 #include "Settings.h"
 
+#include <matrixos/disk_space.hpp>
+
 namespace matrixos::orchestrator {
 
 namespace {
@@ -16,6 +18,9 @@ constexpr std::string_view kMissing = "VOLUME_NOT_FOUND";
 
 Engine::Volume ensureHome(const Workshop &shop, const Instance &record, const std::string &path,
                           const std::string &operationId) {
+  // What has a home is started all the same, to be rescued; a new one that cannot be written to is no use to anybody.
+  const std::string problem = record.onceRan() ? std::string() : fullDisk(shop.settings.get()->usersDir);
+  if (!problem.empty()) throw Error(Status::ResourceExhausted, problem, "DISK_FULL", 5000);
   const std::vector<std::string> others = shop.table.someVolumes(kWitnesses, record.id);
   Engine::Volume volume =
       shop.engine.ensureVolume(volumeRequest(record, *shop.settings.get(), path, others), operationId);

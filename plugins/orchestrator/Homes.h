@@ -10,7 +10,8 @@
 namespace matrixos::orchestrator {
 
 /// Makes the home at the first provision, and makes sure that it is there ever after: a home that is missing is a
-/// failure, not an empty home. Throws Error(NotFound) that names the path, with the runtime's reason.
+/// failure, not an empty home. Throws Error that names the path: NotFound, with the runtime's reason, or, for the first
+/// provision, ResourceExhausted when its disk is full.
 Engine::Volume ensureHome(const Workshop &shop, const Instance &record, const std::string &path,
                           const std::string &operationId);
 

@@ -54,6 +54,7 @@ struct Instance : InstanceRecord {
   std::int64_t updatedAt = 0;
   std::int64_t provisionedAt = 0; ///< first time it ran; 0: never yet
   std::int64_t startedAt = 0;     ///< of this run, by the engine's clock; 0: not known
+  bool unstored = false;          ///< what was seen last could not be written: it lives in memory alone, until it can
   std::int64_t restarts = -1;     ///< that the engine has counted, all looked at; -1: not known
 
   /// The name of its container: "matrixos-alice".

@@ -15,15 +15,29 @@ Published Ledger::commit(Instance next, auto &&write) {
   const std::uint64_t rev = table_.beginRev();
   next.rev = rev;
   next.rowRev = rev;
+  next.unstored = false;
   next.updatedAt = wallClockMs();
   next.lastError = cleanUtf8(next.lastError); // an engine's words go into JSON answers
   try {
     write(next);
+  } catch (const Error &e) {
+    table_.abandonRev(rev);
+    refused(e);
+    throw;
   } catch (...) {
     table_.abandonRev(rev);
     throw;
   }
+  if (refuses_.exchange(false)) log_.info("the database takes records again");
   return table_.publish(std::move(next));
+}
+
+/// Said once: whoever asks for an instance meanwhile is refused, too.
+void Ledger::refused(const Error &why) noexcept {
+  const bool storage = why.status() == Status::ResourceExhausted || why.status() == Status::Unavailable ||
+                       why.status() == Status::DataLoss;
+  if (storage && !refuses_.exchange(true))
+    log_.error("the database takes no records: wakes and provisions fail", {{"error", why.what()}});
 }
 
 Published Ledger::commitFrom(const Instance &from, Instance next, auto &&write) {

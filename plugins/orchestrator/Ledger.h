@@ -4,13 +4,17 @@
 #include "InstanceStore.h"
 #include "InstanceTable.h"
 
+#include <matrixos/host.hpp>
+
+#include <atomic>
+
 namespace matrixos::orchestrator {
 
 /// The only way a record changes. Each function commits, then publishes; when the commit fails nothing is published
 /// and matrixos::Error is thrown. Blocks for disk. One writer per instance at a time (OperationQueue sees to that).
 class Ledger {
 public:
-  Ledger(const InstanceStore &store, InstanceTable &table) : store_(store), table_(table) {}
+  Ledger(const InstanceStore &store, InstanceTable &table, const Log &log) : store_(store), table_(table), log_(log) {}
 
   Published insert(Instance next);
   /// `from` is the record as last seen; Error(Aborted) when the database has moved on, and then the table follows it.
@@ -26,9 +30,12 @@ private:
   Published commit(Instance next, auto &&write);
   Published commitFrom(const Instance &from, Instance next, auto &&write);
   void follow(const Instance &instance) noexcept;
+  void refused(const Error &why) noexcept;
 
   const InstanceStore &store_;
   InstanceTable &table_;
+  const Log &log_;
+  std::atomic<bool> refuses_{false};
 };
 
 } // namespace matrixos::orchestrator

@@ -12,7 +12,7 @@ constexpr std::chrono::hours kTrashLook{1};
 
 Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settings)
     : settings_(std::move(settings)), telemetry_(host), executor_(host), timers_(host), store_(Sql(host)),
-      table_(strand_), ledger_(store_, table_),
+      table_(strand_), ledger_(store_, table_, telemetry_.log()),
       ports_(settings_.get()->gatewayBasePort, settings_.get()->shellBasePort, settings_.get()->portsPerRange,
              settings_.get()->listenerPorts),
       engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),

@@ -34,6 +34,7 @@ bool knowsRun(const Instance &record, const Description &container) {
 
 bool disagrees(const Instance &record, const Description *container, const std::string &installId) {
   if (!isSettled(record.phase)) return false;
+  if (record.unstored) return true;
   if (container && !belongsTo(*container, record, installId)) container = nullptr;
   const Phase seen = observedPhase(container);
   const bool atRest = seen == Phase::Stopped;
@@ -100,13 +101,15 @@ void SyncOperation::follow(const Instance &record, const Description *container)
     noteRun(next, *container);
   else
     next.endpoints.clear();
-  if (!(seen == Phase::Stopped && record.phase == Phase::Failed)) next.phase = seen;
-  if (!ends && seen == record.phase && next.containerId == record.containerId) { // the run alone lives in memory
+  if (record.unstored || seen != Phase::Stopped || record.phase != Phase::Failed) next.phase = seen;
+  if (!ends && !record.unstored && seen == record.phase &&
+      next.containerId == record.containerId) { // the run alone lives in memory
     if (!container || !knowsRun(record, *container)) shop_.ledger.refresh(std::move(next));
     return;
   }
   if (seen == Phase::Stopped) {
     next.desired = Desired::Stopped;
+    if (record.unstored) next.lastError = next.lastEnd.times > 0 ? endText(next.lastEnd) : std::string();
     if (!container)
       next.lastError = "the container was removed outside of the platform; the next start makes a new one";
   } else if (seen != record.phase) {
@@ -121,7 +124,25 @@ void SyncOperation::follow(const Instance &record, const Description *container)
     if (ends->last.times >= kMostEnds && container->isUp()) giveUp(next, *container);
   }
   MATRIXOS_FAILPOINT("reconcile.adopted_uncommitted");
-  report(record, shop_.ledger.update(record, std::move(next)), ends);
+  try {
+    report(record, shop_.ledger.update(record, next), ends);
+  } catch (const Error &e) {
+    if (e.status() != Status::Aborted) keepUnstored(std::move(next), e);
+    throw;
+  }
+}
+
+/// The database takes nothing now. What runs can be reached all the same, and who asks for what does not hears why it
+/// cannot be started, rather than wait for addresses that are no more.
+void SyncOperation::keepUnstored(Instance next, const Error &why) {
+  next.unstored = true;
+  if (next.phase != Phase::Running && next.phase != Phase::Sleeping) {
+    next.phase = Phase::Failed;
+    next.lastError = why.what();
+  }
+  shop_.ledger.refresh(std::move(next));
+  shop_.telemetry.log().warning("what became of an instance could not be written; it is tried again",
+                                {{"handle", handle()}, {"error", why.what()}});
 }
 
 /// The engine would start it for ever. Who asks for the instance next begins anew.
@@ -136,11 +157,10 @@ void SyncOperation::report(const Instance &record, const Published &written, con
   const Instance &now = *written.record;
   if (ends) {
     shop_.telemetry.ended(now.lastEnd.oomKilled, ends->count);
-    shop_.telemetry.log().warning("the program of an instance ended",
-                                  {{"handle", handle()},
-                                   {"exitCode", std::to_string(now.lastEnd.exitCode)},
-                                   {"oomKilled", now.lastEnd.oomKilled ? "true" : "false"},
-                                   {"times", std::to_string(now.lastEnd.times)}});
+    shop_.telemetry.log().warning("the program of an instance ended", {{"handle", handle()},
+                                                                       {"exitCode", now.lastEnd.exitCode},
+                                                                       {"oomKilled", now.lastEnd.oomKilled},
+                                                                       {"times", now.lastEnd.times}});
     shop_.telemetry.publish("instance.ended", written.json());
   }
   if (now.phase == record.phase && now.containerId == record.containerId) return;

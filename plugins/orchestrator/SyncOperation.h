@@ -33,6 +33,7 @@ public:
 private:
   void makeReachable(std::optional<Description> &container);
   void follow(const Instance &record, const Description *container);
+  void keepUnstored(Instance next, const Error &why);
   void giveUp(Instance &next, const Description &container);
   void report(const Instance &record, const Published &written, const std::optional<EndsSeen> &ends);
 
