@@ -37,6 +37,7 @@ MOS_BEGIN_C
 #define MOS_KEY_REQUIRED UINT32_C(2) /* has no default and must be set */
 #define MOS_KEY_SECRET UINT32_C(4)   /* never printed; `<key>_file` names a file with the value */
 #define MOS_KEY_PUBLIC UINT32_C(8)   /* a bool that, when true, makes the API reachable from outside this machine */
+#define MOS_KEY_CREATE UINT32_C(16)  /* counts when a container is created: those that are there keep what they have */
 
 /*
  * One key of the plugin's own section, which is named like the plugin. Frozen.
