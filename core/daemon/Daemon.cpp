@@ -196,7 +196,7 @@ void Daemon::bindApi(const api::ApiServerOptions &options) {
       return;
     } catch (const Error &e) {
       kLog.error(e.what());
-      ServiceManager::status(std::string("waiting: ") + e.what());
+      ServiceManager::waiting(e.what());
       if (!common::mayPass(e.status()) || (!patience.wait(stopping) && !stopping())) throw;
     }
   }
@@ -213,7 +213,7 @@ void Daemon::startPlugins() {
     options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
   options.patience = config->getDuration("plugins", "retry_for");
-  options.onWaiting = [](const std::string &missing) { ServiceManager::status("waiting: " + missing); };
+  options.onWaiting = [](const std::string &missing) { ServiceManager::waiting(missing); };
   options.quarantine = configs_.crashes().quarantine();
   options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
