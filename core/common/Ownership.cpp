@@ -68,6 +68,10 @@ void makeOwnFolder(const std::filesystem::path &folder, mode_t mode, const char 
   if (::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) {
     throwErrno(errno, "making " + std::string(what) + " " + folder.string());
   }
+  checkOwnFolder(folder, what);
+}
+
+void checkOwnFolder(const std::filesystem::path &folder, const char *what) {
   std::string problem = ownershipProblem(examine(folder), folder, what, ::geteuid());
   if (problem.empty()) problem = problemAbove(folder);
   if (!problem.empty()) throw Error(Status::PermissionDenied, problem, "OWNERSHIP");

@@ -18,10 +18,13 @@ std::string userName(uid_t uid);
 /// file".
 std::string ownershipProblem(const struct stat &info, const std::filesystem::path &path, const char *what, uid_t user);
 
-/// Makes the folder (not those above it) with `mode` less what the umask takes, unless it exists, and throws
-/// Error(PermissionDenied, reason OWNERSHIP) when it is not safe with this process's user: ownershipProblem(), or a
-/// folder above it that everybody may write to without the sticky bit, so that anybody could replace it. Other errors
-/// are those of mkdir(2) and stat(2).
+/// Throws Error(PermissionDenied, reason OWNERSHIP) when the folder is not safe with this process's user:
+/// ownershipProblem(), or a folder above it that everybody may write to without the sticky bit, so that anybody could
+/// replace it. Other errors are those of stat(2).
+void checkOwnFolder(const std::filesystem::path &folder, const char *what);
+
+/// Makes the folder (not those above it) with `mode` less what the umask takes, unless it exists, and checks it. Other
+/// errors are those of mkdir(2).
 void makeOwnFolder(const std::filesystem::path &folder, mode_t mode, const char *what);
 
 } // namespace matrixos::common

@@ -66,14 +66,15 @@ void diffSection(std::vector<KeyChange> &changes, const std::string &name, const
     const auto [before, after] = pair;
     if (before != nullptr && after != nullptr && before->value.text == after->value.text) continue;
     const bool live = before != nullptr && after != nullptr && after->spec.isLive();
-    changes.push_back({name, key, shown(before), shown(after), live});
+    const bool creation = after != nullptr && after->spec.isForCreation();
+    changes.push_back({name, key, shown(before), shown(after), live, creation});
   }
 }
 
 } // namespace
 
 std::string KeyChange::toString() const {
-  return nameOf(section, key) + ": " + from + " → " + to;
+  return nameOf(section, key) + ": " + from + " → " + to + (isForCreation ? " (new containers only)" : "");
 }
 
 Config::Config(Sections sections, std::vector<std::string> files, std::vector<std::string> warnings)

@@ -48,8 +48,10 @@ struct KeyChange {
   std::string to;
   /// Takes effect on reload; otherwise what uses it has to be restarted.
   bool isLive = false;
+  /// Containers that are there keep what they were created with.
+  bool isForCreation = false;
 
-  /// `[lifecycle] idle_timeout: 30m → 1h`
+  /// `[lifecycle] idle_timeout: 30m → 1h`, with "(new containers only)" behind it where that is so.
   std::string toString() const;
 };
 

@@ -47,7 +47,13 @@ constexpr mos_config_key kPlugins[] = {
      0, 0},
     {"enabled", "list", "runtime-docker, orchestrator, lifecycle, social, proxy", nullptr,
      "Plugins to start. Their order does not matter: each waits for those it needs.", 0, 0},
-    {"required", "list", "", nullptr, "Plugins that the daemon does not run without: if one of them fails, it stops.",
+    {"required", "list", "orchestrator, proxy", nullptr,
+     "Plugins that the daemon does not run without: if one of them does not start, it ends. By default as far as they "
+     "are enabled.",
+     0, 0},
+    {"retry_for", "duration", "15s", "0ms..10m",
+     "How long the daemon tries again at start what may pass, such as a port that another process is about to leave, "
+     "for required plugins and its own sockets; then it ends.",
      0, 0},
     {"start_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to start; then it has failed.", 0, 0},
     {"stop_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to stop; then it is abandoned.", 0, 0},
@@ -58,7 +64,7 @@ constexpr mos_config_key kPlugins[] = {
 constexpr mos_config_key kLog[] = {
     {"level", "enum", "info", "debug|info|warning|error", "The least important messages that are written.",
      MOS_KEY_LIVE, 0},
-    {"format", "enum", "json", "json|text", "One JSON object per line, or plain text for people.", 0, 0},
+    {"format", "enum", "json", "json|text", "One JSON object per line, or plain text for people.", MOS_KEY_LIVE, 0},
 };
 
 constexpr mos_config_key kMetrics[] = {

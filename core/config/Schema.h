@@ -41,6 +41,9 @@ struct KeySpec {
   bool isRequired() const noexcept { return (flags & MOS_KEY_REQUIRED) != 0; }
   bool isSecret() const noexcept { return (flags & MOS_KEY_SECRET) != 0; }
   bool isPublic() const noexcept { return (flags & MOS_KEY_PUBLIC) != 0; }
+  bool isPort() const noexcept { return (flags & MOS_KEY_PORT) != 0; }
+  bool isImage() const noexcept { return (flags & MOS_KEY_IMAGE) != 0; }
+  bool isForCreation() const noexcept { return (flags & MOS_KEY_CREATE) != 0; }
 };
 
 /// One section: of the core, or of the plugin of that name.

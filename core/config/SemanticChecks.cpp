@@ -3,7 +3,11 @@
 #include "config/Text.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <set>
+#include <string_view>
+#include <utility>
 
 namespace matrixos::config {
 
@@ -82,6 +86,58 @@ void checkCollisions(const Config &config, std::vector<ConfigProblem> &problems)
   }
 }
 
+/// What no registry and no engine could mean, whichever it is.
+bool namesImage(std::string_view text) {
+  const auto isWord = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto isKnown = [&](char c) {
+    return isWord(c) || (c >= 'A' && c <= 'Z') || std::string_view("._-/:[]").find(c) != std::string_view::npos;
+  };
+  if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
+    const std::string_view digest = text.substr(at + 1);
+    if (digest.size() != 71 || !digest.starts_with("sha256:")) return false;
+    if (digest.substr(7).find_first_not_of("0123456789abcdef") != std::string_view::npos) return false;
+    text = text.substr(0, at);
+  }
+  if (text.empty() || text.size() > 512 || (!isWord(text.front()) && text.front() != '[')) return false;
+  for (const char *never : {"//", "..", "/:"}) {
+    if (text.find(never) != std::string_view::npos) return false;
+  }
+  return std::all_of(text.begin(), text.end(), isKnown) && text.back() != '/' && text.back() != ':';
+}
+
+void checkImages(const Config &config, std::vector<ConfigProblem> &problems) {
+  for (const auto &[name, section] : config.sections()) {
+    if (!section.isEnabled) continue;
+    for (const auto &[key, entry] : section.entries) {
+      if (!entry.spec.isImage() || namesImage(entry.value.text)) continue;
+      problems.push_back({entry.origin, nameOf(name, key) + ": " + quote(entry.value.text) +
+                                            " names no image; write one like " + entry.spec.defaultValue});
+    }
+  }
+}
+
+void checkPorts(const Config &config, std::vector<ConfigProblem> &problems) {
+  struct Port {
+    std::string name;
+    const ConfigEntry *entry;
+  };
+  std::map<std::int64_t, Port> taken;
+  for (const auto &[name, section] : config.sections()) {
+    if (!section.isEnabled) continue;
+    for (const auto &[key, entry] : section.entries) {
+      if (!entry.spec.isPort()) continue;
+      Port own{nameOf(name, key), &entry};
+      const auto [first, alone] = taken.emplace(entry.value.integer, own);
+      if (alone) continue;
+      Port other = first->second;
+      // The one that somebody wrote.
+      if (entry.origin.source == Origin::Source::Default) std::swap(own, other);
+      problems.push_back({own.entry->origin, own.name + ": " + quote(own.entry->value.text) + " is the port of " +
+                                                 other.name + ", too; give one of them another"});
+    }
+  }
+}
+
 /// Host names are compared with it and made of it, so it has to be one as it travels: labels of letters, digits and
 /// dashes (RFC 1123 §2.1), others in their xn-- form (RFC 5890).
 void checkDomain(const Config &config, std::vector<ConfigProblem> &problems) {
@@ -142,6 +198,8 @@ void checkCombinations(const Config &config, std::vector<ConfigProblem> &problem
   checkOpenApi(config, problems);
   checkApiSockets(config, problems);
   checkCollisions(config, problems);
+  checkPorts(config, problems);
+  checkImages(config, problems);
   checkPlugins(config, problems);
 }
 

@@ -254,6 +254,17 @@ private:
     for (auto &[name, section] : sections_) {
       section.isEnabled = !section.isPlugin || std::find(ids.begin(), ids.end(), name) != ids.end();
     }
+    requireByDefault(plugins->second, ids);
+  }
+
+  /// What plugins.required names by default counts as far as it is enabled, also where a file repeats the default.
+  static void requireByDefault(Section &plugins, const std::vector<std::string> &enabled) {
+    const auto required = plugins.entries.find("required");
+    if (required == plugins.entries.end() || required->second.value.text != required->second.spec.defaultValue) return;
+    ConfigValue &value = required->second.value;
+    std::erase_if(value.items,
+                  [&](const auto &id) { return std::find(enabled.begin(), enabled.end(), id) == enabled.end(); });
+    value.text = joinList(value.items);
   }
 
   bool isWritten(const std::string &section) const {

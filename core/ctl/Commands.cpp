@@ -65,6 +65,9 @@ int status(const Invocation &invocation) {
     table.add({id, text(*plugin, "state"), text(*plugin, "reason")});
   }
   table.print(std::cout);
+  const json::Array::Ptr others = json::findArray(*object, "notInEffect");
+  for (unsigned i = 0; others && i < others->size(); ++i)
+    std::cout << (i == 0 ? "\n" : "") << "not in effect: " << printable(others->getElement<std::string>(i)) << '\n';
   return ready ? 0 : 1;
 }
 

@@ -85,6 +85,7 @@ void addKeys(Sheet &sheet, const json::Object &plugin) {
     line += key->optValue<bool>("required", false) ? ", must be set"
                                                    : ", default " + (fallback.empty() ? "empty" : fallback);
     if (key->optValue<bool>("live", false)) line += ", takes effect on reload";
+    if (key->optValue<bool>("create", false)) line += " for new containers";
     sheet.add("config keys", line);
   }
 }

@@ -1,6 +1,7 @@
 #include "daemon/ConfigService.h"
 
 #include "config/CoreSchema.h"
+#include "config/InEffect.h"
 #include "config/Validator.h"
 
 #include <algorithm>
@@ -134,9 +135,7 @@ config::ConfigPtr ConfigService::withPlugin(const plugin::DiscoveredPlugin &plug
   const config::ConfigPtr now = load(running).config;
   const config::ConfigPtr before = current();
   // What else has changed in the files takes effect with the next reload of the configuration.
-  config::Config::Sections sections = before->sections();
-  sections.insert_or_assign(plugin.id, now->sections().at(plugin.id));
-  return std::make_shared<const config::Config>(std::move(sections), before->files(), before->warnings());
+  return config::withSection(*before, plugin.id, *now);
 }
 
 config::ConfigPtr ConfigService::current() const {
@@ -144,9 +143,15 @@ config::ConfigPtr ConfigService::current() const {
   return current_;
 }
 
-void ConfigService::replace(config::ConfigPtr config) {
+config::ConfigPtr ConfigService::wanted() const {
   const std::lock_guard lock(mutex_);
-  current_.swap(config);
+  return wanted_;
+}
+
+void ConfigService::replace(config::ConfigPtr current, config::ConfigPtr wanted) {
+  const std::lock_guard lock(mutex_);
+  current_.swap(current);
+  wanted_.swap(wanted);
 }
 
 } // namespace matrixos::daemon

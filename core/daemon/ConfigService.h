@@ -18,7 +18,7 @@
 namespace matrixos::daemon {
 
 /// The daemon's configuration over time: loads, validates with the keys that the plugins declare, and reloads. Loads
-/// come one at a time; current() and replace() from any thread.
+/// come one at a time; current(), wanted() and replace() from any thread.
 class ConfigService {
 public:
   /// What one reading of the files gave.
@@ -48,8 +48,11 @@ public:
   /// What plugins did to earlier runs; begins with the first load().
   CrashWatch &crashes() noexcept { return crashes_; }
 
+  /// What is in effect.
   config::ConfigPtr current() const;
-  void replace(config::ConfigPtr config);
+  /// What the files said when they were last read.
+  config::ConfigPtr wanted() const;
+  void replace(config::ConfigPtr current, config::ConfigPtr wanted);
 
 private:
   /// What is needed to find plugins: where they lie, and which of them are isolated.
@@ -65,6 +68,7 @@ private:
   std::unique_ptr<PluginFinder> finder_;
   mutable std::mutex mutex_;
   config::ConfigPtr current_;
+  config::ConfigPtr wanted_;
 };
 
 } // namespace matrixos::daemon

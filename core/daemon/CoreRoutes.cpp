@@ -64,6 +64,7 @@ void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
   object->set("startedMs", daemon.startedMs());
   object->set("platform", json::parse(daemon.platformInfo()));
   object->set("configFiles", strings(daemon.config()->files()));
+  if (const auto others = daemon.notInEffect(); !others.empty()) object->set("notInEffect", strings(others));
   answer(exchange, 200, object);
 }
 
@@ -105,7 +106,10 @@ std::vector<api::Route> coreRoutes(Daemon &daemon) {
   add("GET", "/status", admin, "The daemon, its plugins and its listeners",
       [&daemon](const ExchangePtr &exchange) { serveStatus(daemon, exchange); });
   add("GET", "/config", admin, "The effective configuration, secrets left out", [&daemon](const ExchangePtr &exchange) {
-    exchange->respond(200, "text/plain; charset=utf-8", {}, daemon.config()->dump());
+    std::string text = daemon.config()->dump();
+    for (const std::string &other : daemon.notInEffect())
+      text += "; not in effect: " + other + "\n";
+    exchange->respond(200, "text/plain; charset=utf-8", {}, text);
   });
   add("GET", "/routes", admin, "All routes with their permissions",
       [&daemon](const ExchangePtr &exchange) { serveRoutes(daemon, exchange); });

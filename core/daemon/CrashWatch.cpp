@@ -4,7 +4,6 @@
 #include "daemon/DaemonMetrics.h"
 #include "log/Log.h"
 #include "plugin/Manifest.h"
-#include "storage/DataDirectory.h"
 
 #include <matrixos/status.hpp>
 
@@ -32,19 +31,21 @@ void CrashWatch::begin(const config::Config &config, plugin::PluginFiles &files,
     files.heed(&*quarantine_);
     if (!serves) return;
     if (!fs::exists(dataDir)) made_ = dataDir;
-    // Makes the folder as it has to be, and fails when another daemon works there.
-    {
-      const storage::DataDirectory claim(dataDir);
-      common::removeUnfinished(dataDir / "quarantine");
-    }
+    directory(dataDir);
+    common::removeUnfinished(dataDir / "quarantine");
     last_ = plugin::CrashRecord::open(dataDir / "run");
     if (last_) judge(config);
   } catch (const Error &e) {
-    // Whatever runs from a folder that others can write to is theirs.
-    if (e.reason() == "OWNERSHIP") throw;
+    // Whatever runs from a folder that others can write to is theirs, and nothing is to be done beside another daemon.
+    if (e.reason() == "OWNERSHIP" || e.reason() == "IN_USE") throw;
   } catch (const std::exception &) {
     // The daemon is about to say the same when it opens the data directory, or runs without a crash record.
   }
+}
+
+storage::DataDirectory &CrashWatch::directory(const fs::path &path) {
+  if (!directory_) directory_.emplace(path);
+  return *directory_;
 }
 
 void CrashWatch::judge(const config::Config &config) {

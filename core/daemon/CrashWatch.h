@@ -5,6 +5,7 @@
 #include "plugin/CrashRecord.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
+#include "storage/DataDirectory.h"
 
 #include <filesystem>
 #include <optional>
@@ -22,10 +23,13 @@ public:
   CrashWatch(const CrashWatch &) = delete;
   CrashWatch &operator=(const CrashWatch &) = delete;
 
-  /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, opens the crash record
-  /// of this run and judges by what the last one left. Throws Error(PermissionDenied, reason OWNERSHIP) for a data
-  /// directory that others can write to; one that cannot be used otherwise is reported by whoever needs it.
+  /// Before any plugin is loaded: heeds the quarantine and, when the daemon is going to serve, takes the data
+  /// directory, opens the crash record of this run and judges by what the last one left. Throws what DataDirectory
+  /// throws for a directory of others, or one where another daemon works; one that cannot be used otherwise is reported
+  /// by directory().
   void begin(const config::Config &config, plugin::PluginFiles &files, bool serves);
+  /// The data directory, held as long as this object lives. Throws Error when it cannot be used.
+  storage::DataDirectory &directory(const std::filesystem::path &path);
   /// Tells the operator what begin() found; once the log is configured. matrixos_plugin_crashes_total counts what is
   /// held against a plugin.
   void report(metrics::Metrics &metrics);
@@ -43,6 +47,7 @@ private:
   void judge(const config::Config &config);
 
   std::filesystem::path made_; ///< the data directory, if begin() made it and the daemon has not started yet
+  std::optional<storage::DataDirectory> directory_;
   std::optional<plugin::Quarantine> quarantine_;
   std::optional<plugin::CrashReport> last_;
   std::optional<plugin::Quarantine::Record> record_;

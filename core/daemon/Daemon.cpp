@@ -3,6 +3,8 @@
 #include "auth/Authenticator.h"
 #include "auth/Secret.h"
 #include "common/AtomicFile.h"
+#include "common/Patience.h"
+#include "config/InEffect.h"
 #include "daemon/ApiMetrics.h"
 #include "daemon/CoreRoutes.h"
 #include "daemon/DaemonMetrics.h"
@@ -35,6 +37,9 @@ constexpr std::chrono::milliseconds kRequestPatience{5000};
 constexpr std::chrono::minutes kSurvival{5};
 
 constexpr std::chrono::seconds kStorageWatch{5};
+
+constexpr std::chrono::seconds kFirstRetry{1};
+constexpr std::chrono::seconds kLongestRetry{30};
 
 /// Kept for as long as the data: labels on containers carry it, so that two daemons on one engine never mix.
 void loadInstallId(const fs::path &dataDir, std::string &id) {
@@ -89,7 +94,7 @@ int milliseconds(const config::Config &config, const char *key) {
 
 Daemon::Daemon(ConfigService &configs, ConfigService::Loaded loaded)
     : configs_(configs), loaded_(std::move(loaded)), startedMs_(wallClockMs()), bootId_(makeUlid()) {
-  configs_.replace(loaded_.config);
+  configs_.replace(loaded_.config, loaded_.config);
 }
 
 Daemon::~Daemon() {
@@ -113,16 +118,14 @@ bool Daemon::stopRequested() const noexcept {
   return stop_;
 }
 
-void Daemon::run() {
+void Daemon::run(const std::function<void()> &onServing) {
   configureLog(*config());
   log::capturePoco();
-  for (const std::string &warning : config()->warnings())
-    kLog.warning(warning);
   startCore();
   startApi();
   try {
-    startPlugins();
-    if (!stopRequested()) serve();
+    if (!stopRequested()) startPlugins();
+    if (!stopRequested()) serve(onServing);
   } catch (...) {
     stop();
     throw;
@@ -133,9 +136,11 @@ void Daemon::run() {
 void Daemon::startCore() {
   const config::ConfigPtr config = this->config();
   const fs::path dataDir = config->getString("platform", "data_dir");
-  directory_.emplace(dataDir);
+  directory_ = &configs_.crashes().directory(dataDir);
   loadInstallId(dataDir, installId_);
   kLog.info("starting", {{"version", kVersion}, {"dataDir", dataDir.string()}, {"pid", ::getpid()}});
+  for (const std::string &warning : config->warnings())
+    kLog.warning(warning);
 
   configs_.crashes().report(metrics_);
 
@@ -190,8 +195,23 @@ void Daemon::startApi() {
   options.onFault = [](const std::string &what, const api::AccessRecord &record) {
     kLog.error("a request handler failed", {{"error", what}, {"route", record.route}, {"requestId", record.requestId}});
   };
-  api_ = std::make_unique<api::ApiServer>(std::move(options));
-  api_->addRoutes(common::kCoreOwner, coreRoutes(*this));
+  bindApi(options);
+  if (api_) api_->addRoutes(common::kCoreOwner, coreRoutes(*this));
+}
+
+void Daemon::bindApi(const api::ApiServerOptions &options) {
+  common::Patience patience(config()->getDuration("plugins", "retry_for"));
+  const auto stopping = [this] { return stopRequested(); };
+  while (!stopping()) {
+    try {
+      api_ = std::make_unique<api::ApiServer>(options);
+      return;
+    } catch (const Error &e) {
+      kLog.error(e.what());
+      ServiceManager::waiting(e.what());
+      if (!common::mayPass(e.status()) || (!patience.wait(stopping) && !stopping())) throw;
+    }
+  }
 }
 
 void Daemon::startPlugins() {
@@ -204,22 +224,27 @@ void Daemon::startPlugins() {
   for (const std::string &id : config->getList("plugins", "required"))
     options.required.insert(id);
   options.timeouts = {config->getDuration("plugins", "start_timeout"), config->getDuration("plugins", "stop_timeout")};
+  options.patience = config->getDuration("plugins", "retry_for");
+  options.onWaiting = [](const std::string &missing) { ServiceManager::waiting(missing); };
   options.quarantine = configs_.crashes().quarantine();
   options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
   exposeDaemon(metrics_, {[this] { return plugins_->reports(); }, [this] { return api_->listRoutes(); },
                           [this] { return directory_->freeBytes(); }, config->getString("storage", "path")});
+  reloader_ = std::make_unique<Reloader>(Reloader::Parts{
+      configs_, *plugins_, [this](const config::Config &next) { return replaceSecrets(next); }, configureLog});
   plugins_->startAll([this] { return stopRequested(); });
 }
 
-void Daemon::serve() {
+void Daemon::serve(const std::function<void()> &onServing) {
   // Connections made while the plugins started have waited in the kernel, so that nobody was told 404 meanwhile.
   api_->start();
-  const auto state = plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
-  kLog.info(state);
+  kLog.info(standing());
   CrashWatch::serving();
-  ServiceManager::ready(state);
+  ServiceManager::ready(standing());
+  onServing();
+  retryPlugins(kFirstRetry);
   timers_->schedule(common::kCoreOwner, kSurvival, {}, [this] { configs_.crashes().survived(); });
   // Also while nothing is written.
   timers_->schedule(common::kCoreOwner, {}, kStorageWatch, [this] {
@@ -238,9 +263,27 @@ void Daemon::serve() {
     } catch (const std::exception &e) {
       kLog.error("the configuration was not reloaded; the old one stays in effect", {{"error", e.what()}});
     }
-    ServiceManager::ready(state);
+    ServiceManager::ready(standing());
     lock.lock();
   }
+}
+
+std::string Daemon::standing() const {
+  return plugins_->ready() ? "serving" : "serving, but not all plugins run: see matrixosctl status";
+}
+
+void Daemon::retryPlugins(std::chrono::milliseconds pause) {
+  const std::lock_guard lock(mutex_);
+  if (stop_ || std::exchange(retrying_, true)) return;
+  timers_->schedule(common::kCoreOwner, pause, {}, [this, pause] {
+    const bool more = plugins_->retry([this] { return stopRequested(); });
+    {
+      const std::lock_guard done(mutex_);
+      retrying_ = false;
+      if (!stop_) ServiceManager::status(standing());
+    }
+    if (more) retryPlugins(std::min<std::chrono::milliseconds>(2 * pause, kLongestRetry));
+  });
 }
 
 std::string Daemon::storageProblem() {
@@ -272,6 +315,7 @@ void Daemon::watchStorage() {
 }
 
 void Daemon::stop() {
+  requestStop(); // also after a failure
   ServiceManager::stopping();
   kLog.info("stopping");
   CrashWatch::stopping();
@@ -290,8 +334,9 @@ void Daemon::stop() {
 ReloadReport Daemon::reload() {
   const std::lock_guard one(reloading_);
   try {
-    ReloadReport report = applyFiles();
+    ReloadReport report = reloader_->run();
     noteReload(metrics_, report.refused.empty());
+    retryPlugins(kFirstRetry);
     return report;
   } catch (...) {
     noteReload(metrics_, false);
@@ -299,45 +344,20 @@ ReloadReport Daemon::reload() {
   }
 }
 
-ReloadReport Daemon::applyFiles() {
-  const ConfigService::Loaded loaded = configs_.load(plugins_->loaded());
-  const config::ConfigPtr before = config();
-  const std::string secret = readSecret(*loaded.config);
-  const std::string metricsToken = readMetricsToken(*loaded.config);
-  ReloadReport report;
-  // What was refused is asked for again: perhaps the address is free by now.
-  std::set<std::string> touched = std::exchange(unsettled_, {});
-  for (const config::KeyChange &change : config::diff(*before, *loaded.config)) {
-    const bool pluginSet = change.section == "plugins" && change.key == "enabled";
-    (change.isLive || pluginSet ? report.applied : report.restart).push_back(change.toString());
-    if (change.isLive) touched.insert(change.section);
-  }
-  configs_.replace(loaded.config);
-  configureLog(*loaded.config);
-  if (authenticator_->replaceSecret(secret)) {
-    report.applied.emplace_back("the platform secret was replaced");
-    // Plugins that keep it from tenants have read it, too.
-    for (const auto &plugin : loaded.plugins)
-      touched.insert(plugin.id);
-  }
-  if (authenticator_->replaceMetricsToken(metricsToken)) report.applied.emplace_back("the metrics token was replaced");
-  for (const auto &[id, reason] : plugins_->reconfigure(touched)) {
-    report.refused.push_back(id + ": " + reason);
-    unsettled_.insert(id);
-  }
-  applyPluginSet(*before, *loaded.config, report);
-  for (const std::string &text : report.applied)
-    kLog.info("configuration changed: " + text);
-  for (const std::string &text : report.restart)
-    kLog.warning("configuration changed, takes a restart: " + text);
-  for (const std::string &text : report.refused)
-    kLog.error("configuration refused by plugin " + text);
-  kLog.info("configuration reloaded");
-  return report;
+std::vector<std::string> Daemon::replaceSecrets(const config::Config &next) {
+  const std::string secret = readSecret(next);
+  const std::string metricsToken = readMetricsToken(next);
+  std::vector<std::string> replaced;
+  if (authenticator_->replaceSecret(secret)) replaced.emplace_back("the platform secret");
+  if (authenticator_->replaceMetricsToken(metricsToken)) replaced.emplace_back("the metrics token");
+  return replaced;
 }
 
 void Daemon::enablePlugin(const std::string &id) {
   const std::lock_guard one(reloading_);
+  // What waited for a restart of the plugin has one now.
+  if (!plugins_->runs(id)) configs_.replace(config::withSection(*config(), id, *configs_.wanted()), configs_.wanted());
+  retryPlugins(kFirstRetry);
   plugins_->enable(id);
 }
 
@@ -353,24 +373,9 @@ PluginReloadReport Daemon::reloadPlugin(const std::string &id) {
 std::function<void(bool)> Daemon::configureFor(const plugin::DiscoveredPlugin &candidate) {
   const config::ConfigPtr before = config();
   const config::ConfigPtr now = configs_.withPlugin(candidate, plugins_->loaded());
-  return [this, before, now](bool forNew) { configs_.replace(forNew ? now : before); };
-}
-
-void Daemon::applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report) {
-  const auto has = [](const config::Config &config, const std::string &id) { return config.isPluginEnabled(id); };
-  const auto attempt = [&](const std::string &id, auto &&action) {
-    try {
-      action();
-    } catch (const Error &e) {
-      report.refused.push_back(id + ": " + e.what());
-    }
+  return [this, before, now, id = candidate.id](bool forNew) {
+    configs_.replace(forNew ? now : before, config::withSection(*configs_.wanted(), id, *now));
   };
-  for (const std::string &id : before.enabledPlugins()) {
-    if (!has(after, id)) attempt(id, [&] { plugins_->disable(id); });
-  }
-  for (const std::string &id : after.enabledPlugins()) {
-    if (!has(before, id)) attempt(id, [&] { plugins_->enable(id); });
-  }
 }
 
 std::string Daemon::platformInfo() const {

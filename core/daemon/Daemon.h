@@ -4,6 +4,7 @@
 #include "common/Executor.h"
 #include "common/Timers.h"
 #include "daemon/ConfigService.h"
+#include "daemon/Reloader.h"
 #include "events/EventBus.h"
 #include "http/ApiServer.h"
 #include "log/Log.h"
@@ -17,17 +18,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 
 namespace matrixos::daemon {
-
-/// What a reload did.
-struct ReloadReport {
-  std::vector<std::string> applied; ///< "[lifecycle] idle_timeout: 30m → 1h"
-  std::vector<std::string> restart; ///< the same, for what takes effect only after a restart
-  std::vector<std::string> refused; ///< plugins that refused, with their reason
-};
 
 /// What the reload of one plugin did.
 struct PluginReloadReport {
@@ -42,8 +35,9 @@ public:
   Daemon(ConfigService &configs, ConfigService::Loaded loaded);
   ~Daemon();
 
-  /// Starts, serves until requestStop(), stops. Throws Error when it cannot start.
-  void run();
+  /// Starts, serves until requestStop(), stops; `onServing` is called once it serves. Throws Error when it cannot
+  /// start.
+  void run(const std::function<void()> &onServing);
 
   void requestStop() noexcept;
   void requestReload() noexcept;
@@ -52,6 +46,8 @@ public:
   /// Reads the configuration again and applies what can change live. Any thread. Throws config::ConfigError, and then
   /// nothing has changed.
   ReloadReport reload();
+  /// See Reloader. Any thread.
+  std::vector<std::string> notInEffect() const { return reloader_->notInEffect(); }
 
   /// See PluginHost; the configuration of the plugin is read with what it declares now. Any thread.
   void enablePlugin(const std::string &id);
@@ -64,6 +60,7 @@ public:
   metrics::Metrics &metrics() noexcept { return metrics_; }
   plugin::ServiceRegistry &services() noexcept { return *services_; }
   api::ApiServer &api() noexcept { return *api_; }
+  /// What is in effect.
   config::ConfigPtr config() const { return configs_.current(); }
   std::string platformInfo() const;
   std::int64_t startedMs() const noexcept { return startedMs_; }
@@ -71,25 +68,28 @@ public:
 private:
   void startCore();
   void startApi();
+  void bindApi(const api::ApiServerOptions &options);
   void startPlugins();
-  void serve();
+  /// As long as plugins are worth it, ever more slowly.
+  void retryPlugins(std::chrono::milliseconds pause);
+  std::string standing() const;
+  void serve(const std::function<void()> &onServing);
   void watchStorage();
   void retryStarved();
-  /// See reload(). Under reloading_.
-  ReloadReport applyFiles();
+  /// Reads the secrets as `next` names them; gives what was replaced by another one. Under reloading_.
+  std::vector<std::string> replaceSecrets(const config::Config &next);
   void stop();
   /// See PluginHost::Options::prepare. Under reloading_.
   std::function<void(bool)> configureFor(const plugin::DiscoveredPlugin &candidate);
-  void applyPluginSet(const config::Config &before, const config::Config &after, ReloadReport &report);
 
   ConfigService &configs_;
   ConfigService::Loaded loaded_;
   const std::int64_t startedMs_;
   const std::string bootId_;
   std::string installId_;
+  storage::DataDirectory *directory_ = nullptr; ///< of configs_
 
   // In the order they are made; the plugin host goes first when they are taken apart.
-  std::optional<storage::DataDirectory> directory_;
   metrics::Metrics metrics_;
   std::unique_ptr<common::Executor> executor_;
   std::unique_ptr<common::Timers> timers_;
@@ -100,12 +100,13 @@ private:
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<plugin::CoreServices> core_;
   std::unique_ptr<plugin::PluginHost> plugins_;
+  std::unique_ptr<Reloader> reloader_; ///< run() under reloading_
 
-  std::mutex reloading_;            ///< one reload, of the configuration or of a plugin, at a time
-  std::set<std::string> unsettled_; ///< plugins that refused the last configuration. Under reloading_
+  std::mutex reloading_; ///< one reload, of the configuration or of a plugin, at a time
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::string storageProblem_; ///< the last one that was told. Of the timer alone
+  bool retrying_ = false;      ///< a timer is set, under mutex_
   bool stop_ = false;
   bool reload_ = false;
 };

@@ -1,17 +1,21 @@
 #include "daemon/MatrixosDaemon.h"
 
 #include "config/Loader.h"
+#include "daemon/Background.h"
 #include "daemon/ConfigService.h"
 #include "daemon/Daemon.h"
+#include "daemon/PidFile.h"
 #include "daemon/SignalThread.h"
 #include "daemon/StartCheck.h"
 #include "daemon/Version.h"
 #include "log/Log.h"
 
 #include <Poco/Util/HelpFormatter.h>
-#include <Poco/Util/OptionProcessor.h>
+#include <Poco/Util/OptionException.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
+#include <charconv>
 #include <iostream>
 
 namespace matrixos::daemon {
@@ -31,10 +35,19 @@ int exitCodeOf(const Error &error) {
     return EX_NOPERM;
   case Status::Unavailable:
   case Status::AlreadyExists:
+  case Status::ResourceExhausted:
+  case Status::DeadlineExceeded:
     return EX_UNAVAILABLE;
   default:
     return EX_SOFTWARE;
   }
+}
+
+mode_t parseMask(const std::string &text) {
+  unsigned mask = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), mask, 8);
+  if (read.ec == std::errc{} && read.ptr == text.data() + text.size() && mask <= 0777) return mask;
+  throw Poco::Util::InvalidArgumentException("--umask takes octal digits like 027");
 }
 
 std::filesystem::path binaryDir() {
@@ -48,15 +61,9 @@ MatrixosDaemon::MatrixosDaemon(std::string startDirectory) : startDirectory_(std
   setUnixOptions(true);
 }
 
-void MatrixosDaemon::checkOptions(const std::vector<std::string> &words) {
-  Poco::Util::OptionSet options;
-  defineOptions(options);
-  Poco::Util::OptionProcessor processor(options);
-  processor.setUnixStyle(true);
-  std::string name, value;
-  for (const std::string &word : words)
-    processor.process(word, name, value);
-  processor.checkRequired();
+int MatrixosDaemon::runWith(int argc, char **argv) {
+  init(argc, argv);
+  return run();
 }
 
 void MatrixosDaemon::initialize(Poco::Util::Application &) {
@@ -65,7 +72,10 @@ void MatrixosDaemon::initialize(Poco::Util::Application &) {
 
 void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
   using Poco::Util::Option;
-  ServerApplication::defineOptions(options);
+  // Not Poco's: it forks before it reads anything, and its file of the process id is anybody's.
+  options.addOption(Option("daemon", "", "serve in the background; returns once it serves, or says why it does not"));
+  options.addOption(Option("pidfile", "", "keep the process id in a file while the daemon runs").argument("FILE"));
+  options.addOption(Option("umask", "", "file mode mask, octal (default with --daemon: 027)").argument("MASK"));
   options.addOption(Option("config", "c", "configuration, INI or XML (default " + std::string(kDefaultConfig) + ")")
                         .argument("FILE"));
   options.addOption(
@@ -77,7 +87,13 @@ void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
 
 void MatrixosDaemon::handleOption(const std::string &name, const std::string &value) {
   ServerApplication::handleOption(name, value);
-  if (name == "config")
+  if (name == "daemon")
+    inBackground_ = true;
+  else if (name == "pidfile")
+    pidFile_ = (std::filesystem::path(startDirectory_) / value).lexically_normal().string();
+  else if (name == "umask")
+    umask_ = parseMask(value);
+  else if (name == "config")
     configFile_ = value;
   else if (name == "set")
     sets_.push_back(value);
@@ -103,7 +119,8 @@ void MatrixosDaemon::printHelp() const {
                  "when idle and wakes it on the next request.");
   help.setFooter("Signals: SIGTERM or SIGINT stops, SIGHUP reloads the configuration. Exit codes: 0 stopped, 64 wrong "
                  "arguments, 78 wrong configuration, 69 something needed is not there or taken (port, data directory), "
-                 "70 internal. Control a running daemon with matrixosctl.");
+                 "77 not permitted (a port below 1024, a data directory of others), 70 internal. Control a running "
+                 "daemon with matrixosctl.");
   help.setWidth(100);
   help.setIndent(28);
   help.format(std::cout);
@@ -149,11 +166,20 @@ int MatrixosDaemon::check() {
 }
 
 int MatrixosDaemon::serve() {
+  std::optional<Background> background;
+  if (inBackground_) background = Background::enter();
+  if (umask_ || inBackground_) ::umask(umask_.value_or(027));
   ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir(),
                         ConfigService::Purpose::Serve);
-  Daemon daemon(configs, configs.load());
+  ConfigService::Loaded loaded = configs.load();
+  // The data directory is held by now: a second daemon on it has not come this far.
+  std::optional<PidFile> pidFile;
+  if (!pidFile_.empty()) pidFile.emplace(pidFile_);
+  Daemon daemon(configs, std::move(loaded));
   const SignalThread signals([&daemon](int) { daemon.requestStop(); }, [&daemon] { daemon.requestReload(); });
-  daemon.run();
+  daemon.run([&background] {
+    if (background) background->ready();
+  });
   configs.crashes().survived();
   return EX_OK;
 }

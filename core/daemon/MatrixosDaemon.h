@@ -2,21 +2,24 @@
 
 #include <Poco/Util/OptionSet.h>
 #include <Poco/Util/ServerApplication.h>
+#include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace matrixos::daemon {
 
-/// The program matrixosd: Poco's server application with our options, signals and exit codes (sysexits.h).
+/// The program matrixosd: Poco's server application with our options, signals, exit codes (sysexits.h), and way into
+/// the background.
 class MatrixosDaemon : public Poco::Util::ServerApplication {
 public:
   /// `startDirectory`: where relative paths of the command line start, since --daemon leaves it.
   explicit MatrixosDaemon(std::string startDirectory);
 
-  /// Throws Poco::Util::OptionException for words that are no options of ours. Poco itself would answer them with the
-  /// exit code of a wrong configuration.
-  void checkOptions(const std::vector<std::string> &words);
+  /// Reads the options and does what they say; the exit code. Unlike Poco's, it forks only once they are understood,
+  /// and throws Poco::Util::OptionException for those that are none.
+  int runWith(int argc, char **argv);
 
 protected:
   void initialize(Poco::Util::Application &self) override;
@@ -31,6 +34,9 @@ private:
 
   const std::string startDirectory_;
   std::string configFile_;
+  std::string pidFile_;
+  std::optional<mode_t> umask_;
+  bool inBackground_ = false;
   std::vector<std::string> sets_;
   bool check_ = false;
   bool done_ = false; ///< --help or --version was answered

@@ -13,6 +13,10 @@ class ServiceManager {
 public:
   static void ready(const std::string &status) { ::sd_notify(0, ("READY=1\nSTATUS=" + status).c_str()); }
   static void status(const std::string &status) { ::sd_notify(0, ("STATUS=" + status).c_str()); }
+  /// Not ready yet, for good reason: systemd's patience with the start begins anew.
+  static void waiting(const std::string &what) {
+    ::sd_notify(0, ("STATUS=waiting: " + what + "\nEXTEND_TIMEOUT_USEC=60000000").c_str());
+  }
   static void reloading() {
     // Type=notify-reload wants the moment on CLOCK_MONOTONIC beside the word.
     ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonicNanos() / 1000)).c_str());

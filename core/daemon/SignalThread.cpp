@@ -1,5 +1,7 @@
 #include "daemon/SignalThread.h"
 
+#include "log/Log.h"
+
 #include <matrixos/status.hpp>
 
 #include <poll.h>
@@ -10,15 +12,25 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 
 namespace matrixos::daemon {
 
 namespace {
 
-sigset_t ourSignals() {
+sigset_t setOf(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP})
+  for (const int signal : signals)
+    sigaddset(&set, signal);
+  return set;
+}
+
+/// All that ends a process by default and may come from outside, but for SIGKILL and what tells of a crash.
+sigset_t ourSignals() {
+  sigset_t set = setOf(
+      {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGSTKFLT});
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal)
     sigaddset(&set, signal);
   return set;
 }
@@ -29,6 +41,21 @@ void SignalThread::blockAll() {
   const sigset_t set = ourSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that grows beyond the limit is an error of the write.
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
+const sigset_t &SignalThread::stopSignals() {
+  static const sigset_t set = setOf({SIGTERM, SIGINT, SIGQUIT});
+  return set;
+}
+
+void SignalThread::dieOf(int signal) {
+  std::signal(signal, SIG_DFL);
+  const sigset_t set = setOf({signal});
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  ::raise(signal);
+  std::_Exit(128 + signal);
 }
 
 SignalThread::SignalThread(std::function<void(int)> onStop, std::function<void()> onReload)
@@ -56,10 +83,14 @@ void SignalThread::run() {
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (::read(signalFd_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
-    if (info.ssi_signo == SIGHUP)
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGHUP)
       onReload_();
+    else if (::sigismember(&stopSignals(), signal) == 1)
+      onStop_(signal);
     else
-      onStop_(static_cast<int>(info.ssi_signo));
+      log::Log("core").info("a signal that means nothing here was ignored",
+                            {{"signal", signal}, {"from", info.ssi_pid}});
   }
 }
 

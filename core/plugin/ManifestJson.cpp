@@ -7,8 +7,8 @@ namespace {
 constexpr struct {
   const char *name;
   std::uint32_t flag;
-} kFlags[] = {
-    {"live", MOS_KEY_LIVE}, {"required", MOS_KEY_REQUIRED}, {"secret", MOS_KEY_SECRET}, {"public", MOS_KEY_PUBLIC}};
+} kFlags[] = {{"live", MOS_KEY_LIVE},     {"required", MOS_KEY_REQUIRED}, {"secret", MOS_KEY_SECRET},
+              {"public", MOS_KEY_PUBLIC}, {"create", MOS_KEY_CREATE},     {"port", MOS_KEY_PORT}};
 
 json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
   json::Object::Ptr json = json::object(

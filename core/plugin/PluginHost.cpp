@@ -1,5 +1,6 @@
 #include "plugin/PluginHost.h"
 
+#include "common/Patience.h"
 #include "log/Log.h"
 #include "plugin/CrashRecord.h"
 #include "plugin/HostContext.h"
@@ -22,6 +23,15 @@ void logPlugin(const std::string &id, const std::string &state, const std::strin
     log.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
   else
     log.error("plugin " + id + " " + state + ": " + reason, {{"plugin", id}, {"state", state}});
+}
+
+/// As operators see it: a plugin that is started again and again is degraded, not failed.
+PluginInstance::Standing shown(const PluginInstance &instance) {
+  auto standing = instance.standing();
+  if (!instance.isWorthARetry()) return standing;
+  standing.state = PluginState::Degraded;
+  standing.reason += "; it does not run, and is tried again";
+  return standing;
 }
 
 } // namespace
@@ -100,20 +110,65 @@ void PluginHost::startAll(const std::function<bool()> &stopRequested) {
   for (const auto &slot : slots_) {
     if (slot->enabled && !slot->instance) logPlugin(slot->found.id, "failed", slot->found.error);
   }
-  startRunnable(stopRequested);
-  if (stopRequested()) return;
-  std::string failures;
-  for (const PluginReport &plugin : reports()) {
-    const bool runs = plugin.state == PluginState::Running || plugin.state == PluginState::Degraded;
-    if (!plugin.required || runs) continue;
-    failures += (failures.empty() ? "" : "; ") + plugin.manifest.id + ": " + plugin.reason;
-  }
-  if (!failures.empty()) {
-    throw Error(Status::FailedPrecondition, "a required plugin did not start: " + failures, "PLUGIN_REQUIRED");
+  ended_ = false;
+  startRunnable(stopRequested, Again::All);
+  common::Patience patience(options_.patience);
+  while (!stopRequested()) {
+    Status cause = Status::Ok;
+    const std::string what = missing(cause);
+    if (what.empty()) return;
+    if (common::mayPass(cause) && options_.onWaiting) options_.onWaiting(what);
+    const bool again = common::mayPass(cause) && patience.wait(stopRequested);
+    if (!again && !stopRequested()) throw Error(cause, "a required plugin did not start: " + what, "PLUGIN_REQUIRED");
+    if (again) startRunnable(stopRequested, Again::WorthARetry);
   }
 }
 
-void PluginHost::startRunnable(const std::function<bool()> &stopRequested) {
+std::string PluginHost::missing(Status &cause) const {
+  std::string what;
+  for (const auto &slot : slots_) {
+    const std::string &id = slot->found.id;
+    if (options_.required.count(id) == 0 || (slot->instance && slot->instance->running())) continue;
+    const std::string reason = slot->instance ? slot->instance->standing().reason : slot->found.error;
+    what += (what.empty() ? "" : "; ") + id + ": " + reason;
+    const Status own = causeOf(*slot);
+    if (cause == Status::Ok || (common::mayPass(cause) && !common::mayPass(own))) cause = own;
+  }
+  return what;
+}
+
+Status PluginHost::causeOf(const Slot &slot, std::size_t depth) const {
+  // One that brought the daemon down is broken; a file that cannot be loaded is the configuration's or the package's.
+  if (!slot.instance) return slot.found.quarantined ? Status::Internal : Status::FailedPrecondition;
+  const auto standing = slot.instance->standing();
+  if (standing.cause != Status::Ok) return standing.cause;
+  for (const Manifest::Need &need : slot.instance->manifest().needs) {
+    if (need.optional || core_.services.isProvided(need.service) || depth > slots_.size()) continue;
+    for (const auto &other : slots_) {
+      if (!other->enabled || !other->instance) continue;
+      const auto &provides = other->instance->manifest().provides;
+      const auto same = [&](const Manifest::Provide &provide) { return provide.service == need.service; };
+      if (std::any_of(provides.begin(), provides.end(), same)) return causeOf(*other, depth + 1);
+    }
+  }
+  return Status::FailedPrecondition;
+}
+
+bool PluginHost::anyWorthARetry() const {
+  return std::any_of(slots_.begin(), slots_.end(), [](const auto &slot) {
+    return slot->enabled && slot->instance && slot->instance->isWorthARetry();
+  });
+}
+
+bool PluginHost::retry(const std::function<bool()> &stopRequested) {
+  const std::unique_lock operation(operation_, std::try_to_lock);
+  if (!operation) return true;
+  if (ended_ || !anyWorthARetry()) return false;
+  startRunnable(stopRequested, Again::WorthARetry);
+  return anyWorthARetry();
+}
+
+void PluginHost::startRunnable(const std::function<bool()> &stopRequested, Again again) {
   std::vector<const Manifest *> wanted;
   for (const auto &slot : slots_) {
     if (slot->enabled && slot->instance) wanted.push_back(&slot->instance->manifest());
@@ -128,7 +183,8 @@ void PluginHost::startRunnable(const std::function<bool()> &stopRequested) {
   for (const std::string &id : plan.order) {
     if (stopRequested()) return;
     PluginInstance &instance = *find(id)->instance;
-    if (instance.running()) continue;
+    const bool failed = instance.standing().state == PluginState::Failed;
+    if (instance.running() || (failed && again == Again::WorthARetry && !instance.isWorthARetry())) continue;
     startOne(instance);
     if (instance.running()) started_.push_back(id);
   }
@@ -148,12 +204,13 @@ void PluginHost::startOne(PluginInstance &instance) {
     return logPlugin(manifest.id, "waits", missing);
   }
   instance.start(options_.timeouts);
-  const auto standing = instance.standing();
+  const auto standing = shown(instance);
   logPlugin(manifest.id, stateName(standing.state), standing.reason);
 }
 
 void PluginHost::stopAll() {
   const std::lock_guard operation(operation_);
+  ended_ = true;
   while (!started_.empty()) {
     const std::string id = std::move(started_.back());
     started_.pop_back();
@@ -172,7 +229,7 @@ void PluginHost::enable(const std::string &id) {
     const std::lock_guard lock(mutex_);
     slot.enabled = true;
   }
-  startRunnable([] { return false; });
+  startRunnable([] { return false; }, Again::All);
   const auto standing = slot.instance->standing();
   if (slot.instance->running()) return;
   throw Error(Status::FailedPrecondition, "the plugin " + id + " did not start: " + standing.reason, "PLUGIN_FAILED");
@@ -204,7 +261,8 @@ void PluginHost::disable(const std::string &id) {
   if (slot == nullptr) throw Error(Status::NotFound, "there is no plugin \"" + id + "\"", "PLUGIN_UNKNOWN");
   if (options_.required.count(id) != 0) {
     throw Error(Status::FailedPrecondition,
-                "the plugin " + id + " is listed in [plugins] required; take it from there first", "PLUGIN_REQUIRED");
+                "the plugin " + id + " is required: take it out of [plugins] required and restart the daemon first",
+                "PLUGIN_REQUIRED");
   }
   {
     const std::lock_guard lock(mutex_);
@@ -229,7 +287,7 @@ PluginReload PluginHost::reload(const std::string &id) {
   }
   Candidate candidate = loadCandidate(*slot);
   PluginReload result = replace(*slot, std::move(candidate));
-  startRunnable([] { return false; }); // somebody may have waited for this one
+  startRunnable([] { return false; }, Again::All); // somebody may have waited for this one
   result.after = reportOf(*slot);
   if (slot->instance->running()) {
     logPlugin(id, "reloaded: " + result.before.manifest.version + " → " + result.after.manifest.version, "");
@@ -358,10 +416,11 @@ PluginReport PluginHost::report(const Slot &slot) const {
     return report;
   }
   report.manifest = slot.instance->manifest();
-  const auto standing = slot.instance->standing();
+  const auto standing = shown(*slot.instance);
   report.state = standing.state;
   report.reason = standing.reason;
   report.sinceMs = standing.sinceMs;
+  report.runs = slot.instance->running();
   return report;
 }
 
@@ -380,10 +439,15 @@ std::vector<PluginReport> PluginHost::reports() const {
 
 bool PluginHost::ready() const {
   for (const PluginReport &plugin : reports()) {
-    const bool runs = plugin.state == PluginState::Running || plugin.state == PluginState::Degraded;
-    if (plugin.enabled && !runs) return false;
+    if (plugin.enabled && !plugin.runs) return false;
   }
   return true;
+}
+
+bool PluginHost::runs(const std::string &id) const {
+  const auto all = reports();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto &report) { return report.manifest.id == id && report.runs; });
 }
 
 } // namespace matrixos::plugin

@@ -42,6 +42,7 @@ struct PluginReport {
   bool required = false;
   bool enabled = false;
   bool starved = false; ///< see DiscoveredPlugin
+  bool runs = false; ///< degraded or not
 };
 
 /// What a reload came to.
@@ -59,6 +60,10 @@ public:
     std::filesystem::path folder;
     std::set<std::string> required;
     PluginTimeouts timeouts;
+    /// How long startAll() tries required plugins again that fail for what may pass; zero by default.
+    std::chrono::milliseconds patience{0};
+    /// Told what is missing before each of these tries. May be empty.
+    std::function<void(const std::string &missing)> onWaiting;
     /// Lifted for a plugin that the operator enables; may be null.
     const Quarantine *quarantine = nullptr;
     /// Finds a plugin at run time; `anew`: also a file that has not changed counts as a new generation. By default
@@ -73,9 +78,12 @@ public:
   PluginHost(CoreServices &core, Options options, std::vector<DiscoveredPlugin> enabled);
   ~PluginHost();
 
-  /// Starts everything that is enabled; between two plugins it asks `stopRequested`. Throws
-  /// Error(FailedPrecondition) when a required plugin did not start, naming it and the reason.
+  /// Starts everything that is enabled; between two plugins it asks `stopRequested`. Throws Error when a required
+  /// plugin did not start, naming it and the reason, with the status of what was in its way.
   void startAll(const std::function<bool()> &stopRequested);
+  /// Tries again what is enabled and did not start for a cause that may be gone by now, and what waited for it. True
+  /// when there is something left to try. Does nothing while another operation is going on.
+  bool retry(const std::function<bool()> &stopRequested);
   /// Stops all that run, the last started first.
   void stopAll();
 
@@ -98,6 +106,7 @@ public:
   std::map<std::string, std::string> reconfigure(const std::set<std::string> &ids);
 
   std::vector<PluginReport> reports() const;
+  bool runs(const std::string &id) const;
   /// All enabled plugins run, degraded or not.
   bool ready() const;
 
@@ -131,9 +140,17 @@ private:
   void checkNeeds(const Slot &slot, const Manifest &candidate);
   /// Stops the old one and starts the new one, or the old one again, and then throws Error.
   PluginReload replace(Slot &slot, Candidate candidate);
+  /// Which of the plugins that failed are started again.
+  enum class Again { All, WorthARetry };
   /// Starts every enabled plugin that does not run and whose needs are met.
-  void startRunnable(const std::function<bool()> &stopRequested);
+  void startRunnable(const std::function<bool()> &stopRequested, Again again);
   void startOne(PluginInstance &instance);
+  bool anyWorthARetry() const;
+  /// What of the required does not run, and why; an empty reason when all do. `cause`: of one that no waiting will
+  /// help, if there is such.
+  std::string missing(Status &cause) const;
+  /// What keeps the plugin from running, or the one that it waits for, and so on.
+  Status causeOf(const Slot &slot, std::size_t depth = 0) const;
   PluginReport report(const Slot &slot) const;
   PluginReport reportOf(const Slot &slot) const;
 
@@ -143,6 +160,7 @@ private:
   mutable std::mutex mutex_; ///< slots_
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::string> started_; ///< those who need come after their providers; under operation_
+  bool ended_ = false;               ///< stopAll() came; under operation_
 };
 
 } // namespace matrixos::plugin

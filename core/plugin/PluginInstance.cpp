@@ -1,5 +1,6 @@
 #include "plugin/PluginInstance.h"
 
+#include "common/Patience.h"
 #include "plugin/CrashRecord.h"
 #include "plugin/HostContext.h"
 #include "plugin/Watchdog.h"
@@ -31,6 +32,11 @@ void keepForGood(std::shared_ptr<void> life) {
   static auto *kept = new std::vector<std::shared_ptr<void>>;
   const std::lock_guard lock(mutex);
   kept->push_back(std::move(life));
+}
+
+/// One that hangs is at fault itself.
+Status causeOf(const WatchedResult &result) {
+  return result.returned ? static_cast<Status>(result.status) : Status::Internal;
 }
 
 } // namespace
@@ -92,9 +98,16 @@ bool PluginInstance::ended() const {
   return life_ == nullptr && !leftBehind_;
 }
 
-void PluginInstance::mark(PluginState state, std::string reason) {
+bool PluginInstance::isWorthARetry() const {
   const std::lock_guard lock(mutex_);
-  standing_ = {state, std::move(reason), wallClockMs()};
+  if (standing_.state != PluginState::Failed || life_ != nullptr || leftBehind_) return false;
+  // Somebody may give the permission.
+  return common::mayPass(standing_.cause) || standing_.cause == Status::PermissionDenied;
+}
+
+void PluginInstance::mark(PluginState state, std::string reason, Status cause) {
+  const std::lock_guard lock(mutex_);
+  standing_ = {state, std::move(reason), cause, wallClockMs()};
 }
 
 void PluginInstance::start(const PluginTimeouts &timeouts) {
@@ -106,9 +119,10 @@ void PluginInstance::start(const PluginTimeouts &timeouts) {
   }
   mark(PluginState::Starting, "");
   bool endedWell = true;
-  const std::string failure = createAndStart(life, timeouts, endedWell);
+  Status cause = Status::Ok;
+  const std::string failure = createAndStart(life, timeouts, endedWell, cause);
   if (failure.empty()) return mark(PluginState::Running, "");
-  mark(PluginState::Failed, failure);
+  mark(PluginState::Failed, failure, cause);
   retire(life, endedWell);
 }
 
@@ -123,21 +137,24 @@ void PluginInstance::retire(const std::shared_ptr<Life> &life, bool endedWell) {
 }
 
 std::string PluginInstance::createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts,
-                                           bool &endedWell) {
+                                           bool &endedWell, Status &cause) {
   life->plugin.struct_size = sizeof life->plugin;
   WatchedResult made =
       call(life, "create()", timeouts.start, [create = manifest_.create](Life &fresh, mos_error *error) {
         return create(fresh.context->host(), &fresh.plugin, error);
       });
   std::string failure = complaint("create", made, timeouts.start);
+  cause = causeOf(made);
   if (failure.empty() && (life->plugin.start == nullptr || life->plugin.stop == nullptr)) {
     failure = "create() left start or stop empty";
+    cause = Status::Internal;
   }
   if (failure.empty()) {
     const WatchedResult started = call(life, "start()", timeouts.start, [](Life &ready, mos_error *error) {
       return ready.plugin.start(ready.plugin.self, error);
     });
     failure = complaint("start", started, timeouts.start);
+    cause = causeOf(started);
     if (failure.empty()) return failure;
     if (!started.returned) made.returned = false; // it is still inside: nothing of it may be freed
   }

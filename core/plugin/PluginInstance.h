@@ -2,6 +2,8 @@
 
 #include "plugin/Manifest.h"
 
+#include <matrixos/status.hpp>
+
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -39,13 +41,16 @@ public:
 
   struct Standing {
     PluginState state = PluginState::Disabled;
-    std::string reason; ///< why it failed, waits, or runs degraded
+    std::string reason;        ///< why it failed, waits, or runs degraded
+    Status cause = Status::Ok; ///< of a failure to start
     std::int64_t sinceMs = 0;
   };
   Standing standing() const;
   bool running() const;
   /// Nothing of it runs, and nothing of it is left behind.
   bool ended() const;
+  /// It did not start for a cause that lies outside of it and may be gone the next time.
+  bool isWorthARetry() const;
 
   /// create() and start() of the plugin. Never throws for what the plugin does: the standing says how it went.
   void start(const PluginTimeouts &timeouts);
@@ -54,7 +59,7 @@ public:
   /// Tells it of a changed configuration. False with a reason when it refused.
   bool reconfigure(const PluginTimeouts &timeouts, std::string &reason);
   /// For plugins that cannot run: Waiting or Failed with the reason.
-  void mark(PluginState state, std::string reason);
+  void mark(PluginState state, std::string reason, Status cause = Status::Ok);
 
 private:
   struct Life;
@@ -64,7 +69,8 @@ private:
   static WatchedResult call(const std::shared_ptr<Life> &life, const char *what, std::chrono::milliseconds timeout,
                             Body body);
   /// Why it failed, "" when it runs. `endedWell`: it failed and nothing of it runs on.
-  std::string createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, bool &endedWell);
+  std::string createAndStart(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, bool &endedWell,
+                             Status &cause);
   /// False when it hangs; notes a failure unless there is one already.
   static bool destroy(const std::shared_ptr<Life> &life, const PluginTimeouts &timeouts, std::string &failure);
   void retire(const std::shared_ptr<Life> &life, bool endedWell);

@@ -29,12 +29,15 @@ std::string readHolder(int fd) {
   return pid;
 }
 
+constexpr const char *kDirectory = "the data directory";
+constexpr const char *kRun = "the folder of sockets";
+
 /// The last folder is private; those above it are made as usual.
 void makePrivate(const std::filesystem::path &path) {
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   if (error) common::throwErrno(error.value(), "making the data directory " + path.string());
-  common::makeOwnFolder(path, 0700, "the data directory");
+  common::makeOwnFolder(path, 0700, kDirectory);
 }
 
 } // namespace
@@ -59,7 +62,13 @@ DataDirectory::DataDirectory(std::filesystem::path path) : path_(std::move(path)
   }
   common::removeUnfinished(path_);
   // The API's socket in it may be for a group.
-  common::makeOwnFolder(path_ / "run", 0755, "the folder of sockets");
+  common::makeOwnFolder(path_ / "run", 0755, kRun);
+}
+
+void DataDirectory::check(const std::filesystem::path &path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) common::checkOwnFolder(path, kDirectory);
+  if (std::filesystem::exists(path / "run", error)) common::checkOwnFolder(path / "run", kRun);
 }
 
 std::optional<std::uint64_t> DataDirectory::freeBytes() const {

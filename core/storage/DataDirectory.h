@@ -21,6 +21,10 @@ public:
   /// on when the folder cannot be used.
   explicit DataDirectory(std::filesystem::path path);
 
+  /// What the constructor would say of the owner and mode of a directory that is there already, thrown likewise.
+  /// Changes nothing.
+  static void check(const std::filesystem::path &path);
+
   const std::filesystem::path &path() const noexcept { return path_; }
 
   /// Bytes that this process may still write on its disk; nothing when that cannot be found out.

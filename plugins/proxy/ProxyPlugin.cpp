@@ -42,10 +42,11 @@ constexpr mos_config_key kKeys[] = {
      "Below /proxy/{handle}/ of the platform's hosts: browsers that open a page go to the instance's own host, all is "
      "served in place, or nothing is: 404.",
      MOS_KEY_LIVE, 0},
-    {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.", MOS_KEY_LIVE, 0},
+    {"tls_listen", "listen", "", nullptr, "Addresses that speak TLS, for those without a tunnel.",
+     MOS_KEY_LIVE | MOS_KEY_TLS_LISTEN, 0},
     {"tls_certificate", "path", "", nullptr, "PEM file with the certificate and those it rests on, for tls_listen.",
-     MOS_KEY_LIVE, 0},
-    {"tls_key", "path", "", nullptr, "PEM file with its key.", MOS_KEY_LIVE, 0},
+     MOS_KEY_LIVE | MOS_KEY_TLS_CERTIFICATE, 0},
+    {"tls_key", "path", "", nullptr, "PEM file with its key.", MOS_KEY_LIVE | MOS_KEY_TLS_KEY, 0},
     {"proxy_protocol", "bool", "false", nullptr,
      "Each connection begins with a header of the PROXY protocol, version 1 or 2, that names the client; others than "
      "trusted_peers cannot connect then.",

@@ -1,12 +1,17 @@
 // The command lines of matrixosd and matrixosctl: what they print, and the codes they exit with.
 #include "contract/Platform.h"
+#include "support/Sockets.h"
 #include "support/Wait.h"
 
 #include <matrixos/json.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <map>
 
 using namespace matrixos;
 using namespace matrixos::test;
@@ -74,7 +79,7 @@ TEST_CASE("matrixosd: options and exit codes") {
             {.words = {"-V"}, .parts = {"matrixosd 0."}},
             {.words = {"--help"},
              .parts = {"--config=FILE", "--set=SECTION.KEY=VALUE", "--check", "--daemon", "--pidfile", "--version",
-                       "SIGHUP", "78"}},
+                       "SIGHUP", "78", "77", "69"}},
             {.words = {"-h"}, .parts = {"usage: matrixosd"}},
             {.words = {"extra"}, .status = 64, .output = "matrixosd: unexpected argument \"extra\"; " + help},
             {.words = {"--bogus"}, .status = 64, .parts = {"bogus", help}},
@@ -124,29 +129,144 @@ TEST_CASE("matrixosd: one daemon per data directory, one listener per port") {
         runProgram("matrixosd", {"--config=" + daemon.configFile().string()}));
 }
 
-TEST_CASE("matrixosd: --daemon leaves, writes its process id, and ends at SIGTERM") {
-  const TempDir dir;
-  const std::string pidFile = (dir / "pid").string();
-  writeFile(dir / "x.ini", "[platform]\ndata_dir = data\n[plugins]\nenabled =\n[log]\nformat = text\n");
-  const Finished left =
-      run({"env", "-C", dir.path().string(), program("matrixosd"), "--config=x.ini", "--daemon", "--pidfile=pid"});
-  CHECK(left.status == 0);
-  const std::filesystem::path socket = dir / "data/run/admin.sock";
-  const auto healthy = [&] {
+namespace {
+
+/// A folder for daemons that go into the background.
+class Background {
+public:
+  explicit Background(const std::string &more = "") {
+    writeFile(dir / "x.ini", "[platform]\ndata_dir = data\n[plugins]\nenabled =\n[log]\nformat = text\n" + more);
+  }
+  ~Background() {
+    if (const pid_t running = pid(); running > 0) {
+      ::kill(running, SIGTERM);
+      eventually([&] { return ::kill(running, 0) != 0; });
+    }
+  }
+
+  Finished start(const std::vector<std::string> &more = {}, const std::string &pidFile = "pid") const {
+    std::vector<std::string> command{
+        "env", "-C", dir.path().string(), program("matrixosd"), "--config=x.ini", "--daemon", "--pidfile=" + pidFile};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command);
+  }
+  /// What the file of the process id says; 0 without one.
+  pid_t pid() const {
+    return std::filesystem::exists(dir / "pid") ? static_cast<pid_t>(std::stoi(readFile(dir / "pid"))) : 0;
+  }
+  bool healthy() const {
     try {
-      return request(socket, "GET", "/health").status == 200;
+      return request(dir / "data/run/admin.sock", "GET", "/health").status == 200;
     } catch (const std::exception &) {
       return false;
     }
-  };
-  REQUIRE(eventually(healthy));
-  const pid_t pid = std::stoi(readFile(pidFile));
+  }
+
+  const TempDir dir;
+};
+
+/// Each file below a folder with its content; of sockets and folders the names.
+std::map<std::string, std::string> contentOf(const std::filesystem::path &folder) {
+  std::map<std::string, std::string> all;
+  for (const auto &entry : std::filesystem::recursive_directory_iterator(folder))
+    all[entry.path().string()] = entry.is_regular_file() ? readFile(entry.path()) : "";
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("matrixosd: --daemon returns once it serves, keeps its process id in a file, and ends at SIGTERM") {
+  const Background daemon;
+  check({.words = {"--daemon"}, .parts = {"serving"}}, daemon.start());
+  CHECK(daemon.healthy());
+  const std::filesystem::path socket = daemon.dir / "data/run/admin.sock";
+  const pid_t pid = daemon.pid();
+  REQUIRE(pid > 0);
   CHECK(member(request(socket, "GET", "/status").body, "pid") == std::to_string(pid));
+  CHECK(::getsid(pid) == pid);
+  CHECK(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd") == "/");
   // The relative paths still lead to the same files, although --daemon has left the directory.
   CHECK(request(socket, "POST", "/reload").status == 200);
   REQUIRE(::kill(pid, SIGTERM) == 0);
   CHECK(eventually([&] { return ::kill(pid, 0) != 0; }));
-  CHECK_FALSE(std::filesystem::exists(pidFile));
+  CHECK_FALSE(std::filesystem::exists(daemon.dir / "pid"));
+}
+
+TEST_CASE("matrixosd: --daemon says what is wrong, and with which code, before it returns") {
+  const Background wrong("[proxy]\nlistn = x\n");
+  check({.words = {"a wrong configuration"},
+         .status = 78,
+         .output = "x.ini:8: unknown key \"listn\" in [proxy]; did you mean \"listen\"?\n"
+                   "matrixosd: the configuration has 1 problem; nothing was started\n"},
+        wrong.start());
+  CHECK_FALSE(std::filesystem::exists(wrong.dir / "pid"));
+  CHECK_FALSE(std::filesystem::exists(wrong.dir / "data"));
+  LoopbackPort taken;
+  taken.listen();
+  const std::string address = "127.0.0.1:" + std::to_string(taken.port());
+  const Background busy("[api]\nlisten = " + address + "\n");
+  check({.words = {"a port that is taken"}, .status = 69, .parts = {"cannot run: cannot listen on " + address}},
+        busy.start({"--set=plugins.retry_for=0ms"}));
+  CHECK_FALSE(std::filesystem::exists(busy.dir / "pid"));
+  const Background options;
+  check({.words = {"a mask that is none"}, .status = 64, .parts = {"--umask takes octal digits"}},
+        options.start({"--umask=9"}));
+  check({.words = {"--check"}, .output = "configuration OK x.ini\n"}, options.start({"--check"}));
+  CHECK_FALSE(std::filesystem::exists(options.dir / "data"));
+}
+
+TEST_CASE(
+    "matrixosd: a second daemon is refused before it touches or says anything, and the first one stays as it is") {
+  const Background first;
+  REQUIRE(first.start().status == 0);
+  const std::string pid = std::to_string(first.pid());
+  const auto before = contentOf(first.dir.path());
+  const std::vector<std::string> command{"env",
+                                         "-C",
+                                         first.dir.path().string(),
+                                         "MATRIXOS_NOBODYS_KEY=1", // worth a warning
+                                         program("matrixosd"),
+                                         "--config=x.ini",
+                                         "--pidfile=pid"};
+  for (const bool inBackground : {false, true}) {
+    CAPTURE(inBackground);
+    std::vector<std::string> words = command;
+    if (inBackground) words.emplace_back("--daemon");
+    const Finished second = run(words);
+    check({.words = {"a second daemon"}, .status = 69, .parts = {"is in use by process " + pid}}, second);
+    CHECK(std::count(second.out.begin(), second.out.end(), '\n') == 1);
+    CHECK(contentOf(first.dir.path()) == before);
+  }
+  const Finished other = first.start({"--set=platform.data_dir=other"});
+  check({.words = {"other data, the same file"}, .status = 69, .parts = {"belongs to process " + pid}}, other);
+  CHECK(std::to_string(first.pid()) == pid);
+  CHECK(first.healthy());
+}
+
+TEST_CASE("matrixosd: --pidfile overwrites what a dead process left, and nothing else") {
+  const Background left;
+  writeFile(left.dir / "pid", "999999999\n");
+  REQUIRE(left.start().status == 0);
+  CHECK(member(request(left.dir / "data/run/admin.sock", "GET", "/status").body, "pid") == std::to_string(left.pid()));
+  const Background precious;
+  writeFile(precious.dir / "notes", "precious\n");
+  check({.words = {"a file of another kind"}, .status = 78, .parts = {"is there and holds no process id"}},
+        precious.start({}, "notes"));
+  CHECK(readFile(precious.dir / "notes") == "precious\n");
+}
+
+TEST_CASE("matrixosd: signals that mean nothing do not end it") {
+  DaemonProcess daemon(Values{{"plugins.enabled", ""}});
+  daemon.start();
+  for (const int signal :
+       {SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGXFSZ, SIGRTMIN, SIGRTMAX, SIGHUP}) {
+    CAPTURE(signal);
+    daemon.process().signal(signal);
+    CHECK(daemon.api("GET", "/health").status == 200);
+  }
+  CHECK(eventually(
+      [&] { return daemon.log().find("a signal that means nothing here was ignored") != std::string::npos; }));
+  CHECK(daemon.stop() == 0);
 }
 
 TEST_CASE("matrixosd: SIGTERM and SIGINT stop with 0, SIGHUP reloads") {

@@ -147,6 +147,10 @@ Response DaemonProcess::web(const std::string &host, const std::string &target, 
   return request(proxyPort_, "GET", target, all);
 }
 
+Finished DaemonProcess::check() const {
+  return run({(buildDir() / "bin/matrixosd").string(), "--config=" + configFile().string(), "--check"});
+}
+
 Finished DaemonProcess::ctl(std::vector<std::string> arguments) const {
   std::vector<std::string> command{(buildDir() / "bin/matrixosctl").string(), "--config=" + configFile().string()};
   command.insert(command.end(), arguments.begin(), arguments.end());

@@ -50,6 +50,8 @@ public:
   Response web(const std::string &host, const std::string &target, const Headers &headers = {}) const;
   /// Runs matrixosctl against this daemon.
   Finished ctl(std::vector<std::string> arguments) const;
+  /// Runs matrixosd --check on its configuration.
+  Finished check() const;
   void rewriteConfig(const Values &changes);
 
 private:

@@ -62,7 +62,8 @@ std::string factsOf(const KeySpec &key) {
   else
     facts += key.defaultValue.empty() ? "; default empty" : "; default " + key.defaultValue;
   if (key.isSecret()) facts += "; secret, better kept in a file that " + key.name + "_file names";
-  if (key.isLive()) facts += "; takes effect on reload";
+  if (key.isLive())
+    facts += key.isForCreation() ? "; takes effect on reload, for new containers" : "; takes effect on reload";
   return facts;
 }
 

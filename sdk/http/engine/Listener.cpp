@@ -26,8 +26,10 @@ std::string pathOf(const Address &address) {
 }
 
 [[noreturn]] void throwListen(const Address &address, int error) {
-  throw Error(error == EADDRINUSE ? Status::AlreadyExists : Status::Unavailable,
-              "cannot listen on " + address.text() + ": " + std::generic_category().message(error), "LISTEN");
+  const Status status = error == EADDRINUSE                 ? Status::AlreadyExists
+                        : error == EACCES || error == EPERM ? Status::PermissionDenied
+                                                            : Status::Unavailable;
+  throw Error(status, "cannot listen on " + address.text() + ": " + std::generic_category().message(error), "LISTEN");
 }
 
 /// A socket file that nobody listens on is left over from a process that ended badly.

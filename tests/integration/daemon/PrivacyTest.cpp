@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace matrixos::test;
@@ -79,6 +80,9 @@ TEST_CASE("a folder or a secret that somebody else could replace is refused, by 
     const mode_t before = modeOf(fault.path) & 07777U;
     REQUIRE(::chmod(fault.path.c_str(), fault.mode) == 0);
     REQUIRE(::chown(fault.path.c_str(), fault.owner, static_cast<gid_t>(-1)) == 0);
+    const Finished checked = test.daemon->check();
+    CHECK(checked.status == 78);
+    CHECK(checked.out.find(fault.path.string()) != std::string::npos);
     fs::remove(test.daemon->dir() / "log");
     test.daemon->launch();
     const auto status = test.daemon->process().wait(std::chrono::seconds{60});
@@ -93,6 +97,60 @@ TEST_CASE("a folder or a secret that somebody else could replace is refused, by 
     REQUIRE(::chmod(fault.path.c_str(), before) == 0);
   }
   test.daemon->start();
+}
+
+TEST_CASE("--check by root finds what the daemon of another user would") {
+  if (::geteuid() != 0) return; // for others it is the same user
+  Private test;
+  fs::permissions(test.daemon->dir().path(), fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
+  const fs::path secret = test.daemon->dir() / "key";
+  fs::create_directory(test.data());
+  fs::permissions(test.data(), fs::perms::owner_all);
+  writeFile(secret, "a-word\n");
+  fs::permissions(secret, fs::perms::owner_read);
+  for (const fs::path &path : {test.data(), secret})
+    REQUIRE(::chown(path.c_str(), kStranger, static_cast<gid_t>(-1)) == 0);
+  test.daemon->rewriteConfig({{"platform.secret_file", secret.string()}});
+  const Finished well = test.daemon->check();
+  CHECK_MESSAGE(well.status == 0, well.out);
+  // Root could read it, the daemon cannot.
+  REQUIRE(::chown(secret.c_str(), 0, static_cast<gid_t>(-1)) == 0);
+  const Finished unreadable = test.daemon->check();
+  CHECK(unreadable.status == 78);
+  CHECK(unreadable.out.find("cannot open the secret file " + secret.string() + ": Permission denied") !=
+        std::string::npos);
+  CHECK(fs::is_empty(test.data()));
+}
+
+TEST_CASE("--check judges a secret as the start does, and makes none") {
+  Private test;
+  const fs::path secret = test.daemon->dir() / "key";
+  test.daemon->rewriteConfig({{"platform.secret_file", secret.string()}});
+  for (const auto &[text, says] : std::vector<std::pair<std::string, std::string>>{
+           {"", "is empty"}, {"two words", "one word of printable ASCII"}, {std::string(5000, 'x'), "longer than"}}) {
+    CAPTURE(says);
+    writeFile(secret, text);
+    fs::permissions(secret, fs::perms::owner_read | fs::perms::owner_write);
+    const Finished checked = test.daemon->check();
+    CHECK(checked.status == 78);
+    CHECK(checked.out.find(says) != std::string::npos);
+    test.daemon->launch();
+    CHECK(test.daemon->process().wait(std::chrono::seconds{60}) == 78);
+    CHECK(test.daemon->log().find(says) != std::string::npos);
+  }
+  test.daemon->rewriteConfig({{"platform.secret_file", ""}});
+  fs::remove_all(test.data());
+  CHECK(test.daemon->check().status == 0);
+  CHECK_FALSE(fs::exists(test.data()));
+}
+
+TEST_CASE("--check finds a socket's path that something else has") {
+  Private test;
+  writeFile(test.daemon->dir() / "notes", "mine");
+  test.daemon->rewriteConfig({{"api.listen", "unix:" + (test.daemon->dir() / "notes").string()}});
+  const Finished checked = test.daemon->check();
+  CHECK(checked.status == 78);
+  CHECK(checked.out.find("exists and is no socket") != std::string::npos);
 }
 
 TEST_CASE("without a umask, nobody else may write to what the daemon makes") {

@@ -63,6 +63,20 @@ TEST_CASE("two listeners on one address are refused, and both are named") {
   CHECK(problemsOf("[edge]\nlisten = 127.0.0.1:0, 127.0.0.1:0\n").empty());
 }
 
+TEST_CASE("plugins.required names, by default, those of the orchestrator and the proxy that are enabled") {
+  const auto required = [](const std::string &enabled, const std::string &more = "") {
+    const TempDir dir;
+    LoadOptions options;
+    options.file = dir.write("x.ini", "[plugins]\nenabled = " + enabled + "\n" + more);
+    return validate(load(options), coreSchema())->getString("plugins", "required");
+  };
+  CHECK(required("runtime-docker, orchestrator, lifecycle, social, proxy") == "orchestrator, proxy");
+  CHECK(required("proxy, other") == "proxy");
+  CHECK(required("") == "");
+  CHECK(required("proxy", "required = orchestrator, proxy\n") == "proxy"); // the default, written out
+  CHECK(required("proxy", "required =\n") == "");
+}
+
 TEST_CASE("plugins.enabled names plugins, each once, and all that are required") {
   CHECK(problemsOf("[plugins]\nrequired = edge, signup\n") ==
         Problems{R"(x.ini:2: [plugins] required: "signup" is not in plugins.enabled; add it there or remove it here)"});

@@ -37,6 +37,13 @@ MOS_BEGIN_C
 #define MOS_KEY_REQUIRED UINT32_C(2) /* has no default and must be set */
 #define MOS_KEY_SECRET UINT32_C(4)   /* never printed; `<key>_file` names a file with the value */
 #define MOS_KEY_PUBLIC UINT32_C(8)   /* a bool that, when true, makes the API reachable from outside this machine */
+#define MOS_KEY_CREATE UINT32_C(16)  /* counts when a container is created: those that are there keep what they have */
+#define MOS_KEY_PORT UINT32_C(32)    /* an int that is a port of this machine: no two of them may be equal */
+#define MOS_KEY_IMAGE UINT32_C(64)   /* a string that names an image: [registry/]repository[:tag][@digest] */
+/* Of one section: a listen that speaks TLS, and the paths of its PEM files. The host tries them for --check. */
+#define MOS_KEY_TLS_LISTEN UINT32_C(128)
+#define MOS_KEY_TLS_CERTIFICATE UINT32_C(256)
+#define MOS_KEY_TLS_KEY UINT32_C(512)
 
 /*
  * One key of the plugin's own section, which is named like the plugin. Frozen.
