@@ -10,7 +10,7 @@ package_version() {
 }
 
 cmd_package() {
-  need "${packages_build[@]}" dpkg-dev
+  need "${packages_build[@]}" dpkg-dev file
   configure release build/release "-DMATRIXOS_PACKAGE_VERSION=$(package_version)"
   compile build/release
   say "Packaging"
