@@ -45,7 +45,8 @@ cmd_check() {
   # Of the integration tests those whose threads have much to do with each other: the proxy under load.
   (run_tests tsan -L 'unit|threads' "$@") || failed+=(tsan)
   (cmd_fuzz '' "${MATRIXOS_FUZZ_SECONDS:-60}") || failed+=(fuzz)
-  (cmd_package && need lintian man-db && packaging/check.sh build/package/*.deb) || failed+=(package)
+  # On an empty Debian, too, and after the version before.
+  (check_packages) || failed+=(package)
   [ ${#failed[@]} = 0 ] || die "these checks failed: ${failed[*]}"
   say "All checks passed"
 }

@@ -74,18 +74,13 @@ bool vanished(const EngineRefusal &refusal) {
                       answer.status, words);
 }
 
-std::string labelFilters(const std::map<std::string, std::string> &labels, const char *type = nullptr) {
+std::string labelFilters(const std::map<std::string, std::string> &labels) {
   json::Object filters;
   if (!labels.empty()) {
     json::Array::Ptr list = new json::Array;
     for (const auto &[key, value] : labels)
       list->add(key + "=" + value);
     filters.set("label", list);
-  }
-  if (type != nullptr) {
-    json::Array::Ptr types = new json::Array;
-    types->add(std::string(type));
-    filters.set("type", types);
   }
   return percentEncode(json::dump(filters));
 }
@@ -362,10 +357,17 @@ ContainerStats DockerApi::containerStats(const Call &call, const std::string &co
   return readReply(what.title(), [&] { return readStats(answer.body); });
 }
 
-bool DockerApi::containerEvents(const Call &call, const std::map<std::string, std::string> &labels,
-                                std::int64_t sinceSeconds, const std::function<bool(const ContainerEvent &)> &event) {
-  EngineRequest what = request(
-      call, "GET", "/events?since=" + std::to_string(sinceSeconds) + "&filters=" + labelFilters(labels, "container"));
+bool DockerApi::containerEvents(const Call &call, std::int64_t sinceSeconds,
+                                const std::function<bool(const ContainerEvent &)> &event) {
+  // Not by label: what happens to networks has no labels of containers, and Podman 4.3 takes any of several.
+  json::Array::Ptr types = new json::Array, actions = new json::Array;
+  for (const char *type : {"container", "network"})
+    types->add(std::string(type));
+  for (const std::string &action : eventActions())
+    actions->add(action);
+  const std::string filters = json::dump(json::object({{"type", types}, {"event", actions}}));
+  EngineRequest what =
+      request(call, "GET", "/events?since=" + std::to_string(sinceSeconds) + "&filters=" + percentEncode(filters));
   what.timeout = std::chrono::milliseconds{0};
   const http::ClientResponse answer = http_.streamLines(call, what, [&](std::string_view line) {
     ContainerEvent item;

@@ -83,7 +83,8 @@ public:
                      const LogDemuxer::LineFn &line);
   ContainerStats containerStats(const Call &call, const std::string &container);
   /// Returns when the engine ends the stream (true) or the receiver stops it (false).
-  bool containerEvents(const Call &call, const std::map<std::string, std::string> &labels, std::int64_t sinceSeconds,
+  /// Of all containers; names and labels are not known of those that were taken off a network.
+  bool containerEvents(const Call &call, std::int64_t sinceSeconds,
                        const std::function<bool(const ContainerEvent &)> &event);
 
 private:

@@ -42,8 +42,6 @@ std::string digestAnswer(const ImageInfo &info) {
       {{"digest", info.id}, {"repoDigest", info.repoDigests.empty() ? std::string() : info.repoDigests.front()}}));
 }
 
-/// Podman 4.3 matches any of the labels in its events, and any value where an empty one is asked for: what an engine
-/// chose is looked at again.
 bool hasAll(const std::map<std::string, std::string> &have, const std::map<std::string, std::string> &wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto &label) {
     const auto found = have.find(label.first);
@@ -354,11 +352,19 @@ void DockerRuntime::unpause(const Call &call, std::string_view ref) {
 void DockerRuntime::events(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   // From the beginning of this second: nothing falls between the call and the moment the engine listens.
   const Labels labels = parseLabels(labelsJson);
-  const bool ended = api_.containerEvents(call, labels, wallClockMs() / 1000, [&](const ContainerEvent &event) {
-    if (!hasAll(event.attributes, labels)) return true;
+  const bool ended = api_.containerEvents(call, wallClockMs() / 1000, [&](const ContainerEvent &event) {
+    std::string name = event.name;
+    if (event.type == kDisconnected) {
+      // Each container leaves its networks when it ends, and another event tells of that.
+      const auto info = api_.inspectContainer(call, event.id);
+      if (!info || info->state != "running" || !hasAll(info->labels, labels)) return true;
+      name = info->name;
+    } else if (!hasAll(event.attributes, labels)) {
+      return true;
+    }
     return item(json::dump(json::object({{"type", event.type},
                                          {"ref", event.id},
-                                         {"name", event.name},
+                                         {"name", name},
                                          {"time", event.timeMs},
                                          {"exitCode", event.exitCode}})));
   });

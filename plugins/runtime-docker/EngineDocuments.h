@@ -79,6 +79,9 @@ struct PullStep {
   std::uint64_t total = 0;
 };
 
+/// The type of an event that tells that a container was taken off a network.
+inline constexpr std::string_view kDisconnected = "disconnected";
+
 struct ContainerEvent {
   std::string type; ///< in the words of the contract
   std::string id;

@@ -15,6 +15,20 @@ namespace {
 
 constexpr std::size_t kMaxWords = 300;
 
+/// Docker's and Podman's actions, and the events that they are in the contract's words.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kEventTypes{{{"create", "created"},
+                                                                                     {"start", "started"},
+                                                                                     {"stop", "stopped"},
+                                                                                     {"die", "died"},
+                                                                                     {"died", "died"},
+                                                                                     {"pause", "paused"},
+                                                                                     {"unpause", "unpaused"},
+                                                                                     {"destroy", "removed"},
+                                                                                     {"remove", "removed"},
+                                                                                     {"oom", "oom"},
+                                                                                     {"restart", "started"},
+                                                                                     {"disconnect", kDisconnected}}};
+
 /// A count, which some engines write as a number beyond int64 or below zero; clamped.
 std::uint64_t readCount(const json::Object &object, const std::string &key) {
   const json::Value value = object.get(key);
@@ -232,26 +246,22 @@ PullStep readPullStep(std::string_view line, const ImageName &image) {
   return step;
 }
 
+std::vector<std::string> eventActions() {
+  std::vector<std::string> actions;
+  for (const auto &[action, type] : kEventTypes)
+    actions.emplace_back(action);
+  return actions;
+}
+
 bool readEvent(std::string_view line, ContainerEvent &event) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kTypes{{{"create", "created"},
-                                                                                         {"start", "started"},
-                                                                                         {"stop", "stopped"},
-                                                                                         {"die", "died"},
-                                                                                         {"died", "died"},
-                                                                                         {"pause", "paused"},
-                                                                                         {"unpause", "unpaused"},
-                                                                                         {"destroy", "removed"},
-                                                                                         {"remove", "removed"},
-                                                                                         {"oom", "oom"},
-                                                                                         {"restart", "started"},
-                                                                                         {"kill", ""}}};
   const json::Object::Ptr object = json::parseObject(line);
-  const std::string type = text(*object, "Type");
-  if (!type.empty() && type != "container") return false;
+  const std::string about = text(*object, "Type");
+  const bool network = about == "network";
+  if (!about.empty() && about != "container" && !network) return false;
   const std::string action = text(*object, "Action").empty() ? text(*object, "status") : text(*object, "Action");
   const auto found =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto &entry) { return entry.first == action; });
-  if (found == kTypes.end() || found->second.empty()) return false;
+      std::find_if(kEventTypes.begin(), kEventTypes.end(), [&](const auto &entry) { return entry.first == action; });
+  if (found == kEventTypes.end() || network != (found->second == kDisconnected)) return false;
   event = ContainerEvent{};
   event.type = found->second;
   const std::int64_t nanos = json::getInt(*object, "timeNano", 0);
@@ -259,7 +269,12 @@ bool readEvent(std::string_view line, ContainerEvent &event) {
   const json::Object::Ptr actor = json::findObject(*object, "Actor");
   event.id = actor ? text(*actor, "ID") : text(*object, "id");
   const json::Object::Ptr attributes = actor ? json::findObject(*actor, "Attributes") : nullptr;
-  if (!attributes) return true;
+  if (!attributes) return !network;
+  if (network) { // the actor is the network, or with Podman the container
+    const std::string container = text(*attributes, "container");
+    if (!container.empty()) event.id = container;
+    return true;
+  }
   event.name = text(*attributes, "name");
   for (const auto &[key, value] : *attributes) {
     if (value.isString()) event.attributes.emplace(key, value.convert<std::string>());

@@ -36,7 +36,10 @@ ContainerInfo readContainer(std::string_view body);
 ContainerStats readStats(std::string_view body);
 /// Throws what the pull failed with when the document says so.
 PullStep readPullStep(std::string_view line, const ImageName &image);
-/// False for an event that the contract does not know.
+/// The engine's words for what the contract knows as events.
+std::vector<std::string> eventActions();
+/// False for an event that the contract does not know. Of a container that was taken off a network it says the id
+/// alone.
 bool readEvent(std::string_view line, ContainerEvent &event);
 /// The "Id" of every element of an array.
 std::vector<std::string> readIds(std::string_view body);

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # run-page.sh PAGE SOURCE_DIR BUILD_DIR WORK_DIR
 #
-# Does what a page of sdk/ tells its reader, in order and as it is written there: each ```bash block is run, each block
-# whose fence names a file (```cpp hello.cpp) becomes that file. It happens in a sandbox (bubblewrap) with a home of its
-# own and a network of its own, so that paths and ports are those of the page. The reader's clone of the platform is
-# ~/platform; its `./dev build release` is this build, made beforehand.
+# Does what a page of sdk/ tells its reader, in order and as it is written there (steps.sh says how). It happens in a
+# sandbox (bubblewrap) with a home of its own and a network of its own, so that paths and ports are those of the page. The
+# reader's clone of the platform is ~/platform; its `./dev build release` is this build, made beforehand.
 # Exit: 0 everything works, 1 something does not, 77 the sandbox is not to be had here (1 when CI=true).
 set -euo pipefail
 page=$1
@@ -27,22 +26,7 @@ ln -s "$build_dir" "$work/home/platform/build/release"
 printf '#!/bin/sh\n[ "$*" = "build release" ] && [ -x build/release/bin/matrixosd ]\n' >"$work/home/platform/dev"
 chmod 755 "$work/home/platform/dev"
 
-{
-  echo 'set -euo pipefail'
-  awk '
-    /^```/ && inside { if (file != "") print "END_OF_FILE"; inside = 0; next }
-    /^```/ {
-      inside = 1
-      language = substr($1, 4)
-      file = $2
-      if (file != "") printf "echo \"== %s\"\ncat >%s <<\"END_OF_FILE\"\n", file, file
-      wanted = language == "bash" || file != ""
-      # What a line prints stands below it; a reader of the log wants to know which one failed.
-      if (language == "bash") printf "echo \"== line %d\"\n", NR + 1
-      next
-    }
-    inside && wanted { print }' "$page"
-} >"$work/home/steps.sh"
+"$(dirname "$0")/steps.sh" "$page" >"$work/home/steps.sh"
 grep -q '^echo "== line' "$work/home/steps.sh" || { echo "$page tells nobody to do anything"; exit 1; }
 
 command -v bwrap >/dev/null || skip "bubblewrap is not installed"

@@ -108,6 +108,8 @@ TEST_CASE("events tell what happens, to these labels alone, until cancelled") {
   });
   const std::string ref = create("events", {"/tenant", "serve", "4000"});
   engine().client().start(call.abi(), ref);
+  engine().api().disconnectNetwork(Call(call.abi()), engine().unique("net-stream"), ref);
+  engine().client().start(call.abi(), ref); // connects it again
   engine().client().pause(call.abi(), ref);
   engine().client().unpause(call.abi(), ref);
   engine().client().stop(call.abi(), ref, std::chrono::seconds{2});
@@ -116,7 +118,7 @@ TEST_CASE("events tell what happens, to these labels alone, until cancelled") {
     const std::lock_guard lock(mutex);
     return std::find(types.begin(), types.end(), type) != types.end();
   };
-  for (const char *type : {"created", "started", "paused", "unpaused", "died", "removed"}) {
+  for (const char *type : {"created", "started", "disconnected", "paused", "unpaused", "died", "removed"}) {
     CAPTURE(type);
     CHECK(eventually([&] { return seen(type); }));
   }

@@ -77,6 +77,9 @@ if [ -n "${1:-}" ]; then
   for package in chromium docker.io podman varnish; do expect 0 "^$package\$" bash -c "$packages"; done
   expect 0 '^bubblewrap$' bash -c "$packages -L unit"
   expect 1 '' bash -c "$packages -L unit | grep -E 'chromium|docker|podman|varnish|nginx|haproxy|rustc'"
+  # What tries the Debian package is not among all tests.
+  expect 1 '' bash -c "$packages | grep -x debootstrap"
+  expect 0 '^debootstrap$' bash -c "$packages -C Package -L package"
   expect 0 '^chromium$' bash -c "$packages -R edge-waitingpage"
   expect 1 '' bash -c "$packages -R edge-waitingpage | grep -vx chromium"
 fi
@@ -101,7 +104,8 @@ expect 1 '^plugins/a/A.cpp:2: plugins/a may not include plugins/b/B.h$' tests/un
 
 if command -v shellcheck >/dev/null; then
   expect 0 '' shellcheck -xa dev .ci/run packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm \
-    packaging/systemd/check.sh tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh \
+    packaging/check.sh packaging/systemd/check.sh tests/packaging/*.sh tests/packaging/inside/*.sh \
+    tests/fixtures/demo-instance/build-image.sh tests/unit/docs/check-docs.sh tests/integration/docs/*.sh \
     tests/bench/*.sh tests/unit/dev/*.sh
 fi
 exit $failed

@@ -14,9 +14,11 @@ caddy	\bcaddy run\b
 chromium	\bchromium\b
 clang	\bclang\b
 curl	\bcurl\b
+debootstrap	\bdebootstrap --
 docker-registry	\bdocker-registry\b
-docker.io	\brun\(\{ *"docker"|\b(engineAnswers|requireEngine)\b|cli=\(docker\)
+docker.io	\brun\(\{ *"docker"|\b(engineAnswers|requireEngine)\b|cli=\(docker\)|\bdocker save\b
 haproxy	/usr/sbin/haproxy\b|\bhaproxy -
+iproute2	\bip link\b
 jq	\bjq\b
 nginx	/usr/sbin/nginx\b|\bnginx -
 nodejs	\bnode "

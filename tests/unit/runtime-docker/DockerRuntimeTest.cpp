@@ -370,6 +370,41 @@ TEST_CASE("events in both engines' words; the end of the stream is UNAVAILABLE")
   f.runtime.events(kCall, "{}", [](std::string_view) { return false; });
 }
 
+TEST_CASE("a container that runs and is taken off a network is told, if it has the labels") {
+  Fixture f;
+  const auto described = [](const char *state, const char *install) {
+    return answer(200, std::string(R"({"Id":"c0ffee","Name":"/matrixos-alice","State":{"Status":")") + state +
+                           R"("},"Config":{"Labels":{"matrixos.install-id":")" + install + "\"}}}");
+  };
+  f.engine.on("GET", "/containers/mine/json", described("running", "install-1"));
+  f.engine.on("GET", "/containers/ended/json", described("exited", "install-1"));
+  f.engine.on("GET", "/containers/others/json", described("running", "install-2"));
+  const auto network = [](const char *action, const char *actor, const std::string &attributes) {
+    return std::string(R"({"Type":"network","Action":")") + action + R"(","Actor":{"ID":")" + actor +
+           R"(","Attributes":{)" + attributes + "}},\"time\":20}\n";
+  };
+  // Docker's actor is the network, Podman's the container.
+  f.engine.on("GET", "/events",
+              chunked(200, {network("disconnect", "n1", R"("container":"ended","name":"matrixos-net")"),
+                            network("disconnect", "n1", R"("container":"others","name":"matrixos-net")"),
+                            network("disconnect", "n1", R"("container":"gone","name":"matrixos-net")"),
+                            network("connect", "n1", R"("container":"mine","name":"matrixos-net")"),
+                            network("destroy", "n1", R"("name":"matrixos-net")"),
+                            network("disconnect", "n1", R"("container":"mine","name":"matrixos-net")"),
+                            network("disconnect", "mine", R"("network":"matrixos-net")")}));
+  std::vector<std::string> names;
+  failure([&] {
+    f.runtime.events(kCall, R"({"matrixos.install-id":"install-1"})", [&](std::string_view item) {
+      const auto event = json::parseObject(item);
+      CHECK(event->getValue<std::string>("type") == "disconnected");
+      CHECK(event->getValue<std::string>("ref") == "mine");
+      names.push_back(event->getValue<std::string>("name"));
+      return true;
+    });
+  });
+  CHECK(names == std::vector<std::string>{"matrixos-alice", "matrixos-alice"});
+}
+
 TEST_CASE("statistics survive absurd figures") {
   Fixture f;
   f.engine.on("GET", "/containers/matrixos-alice/stats",

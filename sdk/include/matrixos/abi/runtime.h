@@ -121,8 +121,9 @@ typedef struct mos_runtime_v1 {
 
   /*
    * Blocks and reports what happens to containers with these labels, until cancelled (MOS_CANCELLED) or the engine
-   * goes away (MOS_UNAVAILABLE). Items: {"type": "created|started|stopped|died|paused|unpaused|removed|oom",
-   * "ref", "name", "time": ms, "exitCode"}. Events are hints; the caller lists after (re)connecting.
+   * goes away (MOS_UNAVAILABLE). Items: {"type": "created|started|stopped|died|paused|unpaused|removed|oom|
+   * disconnected", "ref", "name", "time": ms, "exitCode"}; one that still runs is disconnected when somebody took it off a
+   * network. Events are hints, and others may come; the caller lists after (re)connecting.
    */
   mos_status (*events)(void *self, const mos_call *call, mos_str labels_json, mos_sink items, mos_error *error);
 
