@@ -8,7 +8,10 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
+#include <vector>
 
 namespace matrixos::conformance {
 
@@ -65,12 +68,24 @@ std::vector<std::string> LoadedPlugin::exports() const {
   return names;
 }
 
+namespace {
+
+/// For ever, see HostLife.
+HostLife &kept(std::unique_ptr<HostLife> life) {
+  static std::mutex mutex;
+  static auto *all = new std::vector<std::unique_ptr<HostLife>>;
+  const std::lock_guard lock(mutex);
+  return *all->emplace_back(std::move(life));
+}
+
+} // namespace
+
 PluginLife::PluginLife(const LoadedPlugin &plugin, HostWork &work, const IniFile &config, const HostFacts &facts)
     : plugin_(plugin), work_(work), host_(*[&] {
         PluginConfig values(plugin.descriptor(), config.section(plugin.descriptor().id));
         values.add("platform.domain", "localhost");
         values.add("platform.data_dir", facts.dataDirectory);
-        return new HostLife(work, std::move(values), facts); // kept for ever, see HostLife
+        return &kept(std::make_unique<HostLife>(work, std::move(values), facts));
       }()) {}
 
 PluginLife::~PluginLife() {
