@@ -31,7 +31,7 @@ clean=(env -i HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 make_machine() { # FOLDER
   rm -rf "$1"
   mkdir -p "$1"
-  debootstrap --variant=minbase bookworm "$1" "${MATRIXOS_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$1.log" 2>&1 ||
+  debootstrap --variant=minbase bookworm "$1" ${MATRIXOS_DEBIAN_MIRROR:+"$MATRIXOS_DEBIAN_MIRROR"} >"$1.log" 2>&1 ||
     { tail -n 5 "$1.log"; skip "debootstrap failed; see $1.log"; }
   # Progress as lines, without bars that move.
   echo 'quiet "1"; Dpkg::Use-Pty "0";' >"$1/etc/apt/apt.conf.d/quiet"
