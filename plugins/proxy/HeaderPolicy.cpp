@@ -229,11 +229,8 @@ void HeaderPolicy::readClientAddress(const http::FieldList &fields, ClientFacts 
 
 /// In whatever form: as another scheme's, with a tab or a comma, under another name. One byte more or less and it is
 /// worth nothing, so how long a guess was compared tells nobody more than how long it was.
-bool HeaderPolicy::holdsSecret(const http::Field &field) const noexcept {
-  const auto holds = [this](std::string_view text) {
-    return text.size() >= secret_.size() && text.find(secret_) != std::string_view::npos;
-  };
-  return !secret_.empty() && (holds(field.value) || holds(field.name));
+bool HeaderPolicy::holds(std::string_view text) const noexcept {
+  return !secret_.empty() && text.size() >= secret_.size() && text.find(secret_) != std::string_view::npos;
 }
 
 bool HeaderPolicy::knowsSecret(const http::RequestHead &head) const noexcept {

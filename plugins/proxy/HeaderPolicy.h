@@ -57,6 +57,8 @@ public:
 
   /// Whether the request comes from who has the platform's secret.
   bool knowsSecret(const http::RequestHead &head) const noexcept;
+  /// The secret stands in the address: an instance must not see the request, in whatever form.
+  bool tellsSecret(const http::RequestHead &head) const noexcept { return holds(head.target) || holds(head.host); }
 
   /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
   void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
@@ -66,7 +68,8 @@ public:
                      http::HeadWriter &writer) const;
 
 private:
-  bool holdsSecret(const http::Field &field) const noexcept;
+  bool holds(std::string_view text) const noexcept;
+  bool holdsSecret(const http::Field &field) const noexcept { return holds(field.value) || holds(field.name); }
   void readClientAddress(const http::FieldList &fields, ClientFacts &out) const;
 
   TrustedPeers trusted_;

@@ -175,6 +175,7 @@ void checkPolicy(std::string_view input) {
   policy.describe(head, peer, (choice & 4U) != 0, client);
   if (!peer.trusted) require(client.ip == peer.ip && client.requestId == kId, "a stranger's word");
   const bool tenant = (choice & 8U) == 0;
+  if (tenant && policy.tellsSecret(head)) return; // refused
   http::dropHopByHop(head.fields);
   std::string out;
   http::HeadWriter writer(out);

@@ -18,7 +18,7 @@ debootstrap	\bdebootstrap --
 docker-registry	\bdocker-registry\b
 docker.io	\brun\(\{ *"docker"|\b(engineAnswers|requireEngine)\b|cli=\(docker\)|\bdocker save\b
 haproxy	/usr/sbin/haproxy\b|\bhaproxy -
-iproute2	\bip link\b
+iproute2	\bip link\b|"ip", "link"
 jq	\bjq\b
 nginx	/usr/sbin/nginx\b|\bnginx -
 nodejs	\bnode "
