@@ -80,23 +80,22 @@ mos_status CallTable::runCall(const CallRequest &request, const mos_call *contex
   call->wake = waitFd();
   CallFrame &frame = call->frame;
   frame.id = call->id;
-  frame.function = static_cast<std::uint8_t>(request.function);
+  frame.function = request.function.number;
   frame.slot = request.slot;
   frame.deadlineNs = context != nullptr ? context->deadline_ns : MOS_NO_DEADLINE;
   if (context != nullptr) {
     frame.operationId = fromAbi(context->operation_id);
     frame.traceId = fromAbi(context->trace_id);
   }
-  frame.first = request.first;
-  frame.second = request.second;
-  frame.number = request.number;
+  frame.texts = request.texts;
+  frame.numbers = request.numbers;
   const std::string bytes = encode(frame); // refuses what is too long
 
   std::shared_ptr<FrameChannel> channel;
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return matrixos::fail(error, Status::Unavailable, why_, "PLUGIN_PROCESS");
-    const bool lifecycle = request.function <= Function::Reconfigure;
+    const bool lifecycle = request.function.number < kFirstOfService;
     if (calls_.size() >= limits_.calls && !lifecycle) {
       return matrixos::fail(error, Status::ResourceExhausted,
                             "the plugin's process has " + std::to_string(calls_.size()) +
@@ -231,13 +230,13 @@ mos_status CallTable::giveUp(Call &call, mos_error *error) {
     const std::lock_guard lock(mutex_);
     state = call.state;
     why = why_;
-    if (state == Call::State::Sent) overdue_.emplace(call.id, call.what.function);
+    if (state == Call::State::Sent) overdue_.emplace(call.id, call.what.function.name);
     tooMany = overdue_.size() >= limits_.overdue;
   }
   if (tooMany) nudge_();
   if (state == Call::State::Done) return finish(call, error); // at the last moment
-  const std::string name = infoOf(call.what.function).name;
-  if (call.stopped && call.what.function != Function::Pull) return MOS_OK;
+  const std::string name = call.what.function.name;
+  if (call.stopped && call.what.function.streams) return MOS_OK;
   if (call.stopped || call.ending == Status::Cancelled) {
     return matrixos::fail(error, Status::Cancelled, name + " was cancelled");
   }
@@ -253,11 +252,10 @@ mos_status CallTable::giveUp(Call &call, mos_error *error) {
 
 mos_status CallTable::finish(Call &call, mos_error *error) {
   // After Done nobody else touches it.
-  if (call.stopped && call.what.function != Function::Pull && call.status == MOS_CANCELLED) return MOS_OK;
+  if (call.stopped && call.what.function.streams && call.status == MOS_CANCELLED) return MOS_OK;
   // It was told to stop because of its deadline, and may not have looked at the clock itself.
   if (call.ending == Status::DeadlineExceeded && call.status == MOS_CANCELLED) {
-    return matrixos::fail(error, Status::DeadlineExceeded,
-                          std::string(infoOf(call.what.function).name) + " ran out of time");
+    return matrixos::fail(error, Status::DeadlineExceeded, std::string(call.what.function.name) + " ran out of time");
   }
   if (call.status == MOS_OK) {
     if (call.what.out != nullptr) giveBuffer(call.what.out, std::move(call.json));
@@ -283,7 +281,7 @@ void CallTable::send(Call &call, const std::shared_ptr<FrameChannel> &channel) {
 }
 
 bool CallTable::mayRepeat(const Call &call) const {
-  switch (infoOf(call.what.function).repeat) {
+  switch (call.what.function.repeat) {
   case Repeat::Never:
     return false;
   case Repeat::Always:
@@ -304,7 +302,7 @@ std::size_t CallTable::detach(const std::string &why) {
   std::size_t repeats = 0;
   for (auto &[id, call] : calls_) {
     if (call->state != Call::State::Sent) continue;
-    const std::string name = infoOf(call->what.function).name;
+    const std::string name = call->what.function.name;
     ++call->deaths;
     if (call->unwanted) {
       fail(*call, Status::Cancelled, name + " was cancelled");
@@ -397,8 +395,8 @@ std::string CallTable::inside() const {
   std::set<std::string> names;
   for (const auto &[id, call] : calls_) {
     // Of streams that wait for something to happen there is always one.
-    const bool waits = call->what.function == Function::Events || call->what.function == Function::Logs;
-    if (call->state == Call::State::Sent && !waits) names.insert(infoOf(call->what.function).name);
+    const bool waits = call->what.function.streams && !call->what.function.lists;
+    if (call->state == Call::State::Sent && !waits) names.insert(call->what.function.name);
   }
   return listed(names);
 }
@@ -406,8 +404,8 @@ std::string CallTable::inside() const {
 std::string CallTable::givenUp() const {
   const std::lock_guard lock(mutex_);
   std::set<std::string> names;
-  for (const auto &[id, function] : overdue_)
-    names.insert(infoOf(function).name);
+  for (const auto &[id, name] : overdue_)
+    names.insert(name);
   return listed(names);
 }
 

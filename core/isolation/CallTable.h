@@ -14,15 +14,16 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace matrixos::isolation {
 
 /// One call as its caller makes it. Texts are borrowed for the call.
 struct CallRequest {
-  Function function = Function::Capabilities;
-  std::uint16_t slot = 0;
-  std::string_view first, second;
-  std::int64_t number = 0;
+  Function function;
+  std::uint16_t slot = 0; ///< for a function of a service: which of the descriptor's provides
+  std::vector<std::string_view> texts{};
+  std::vector<std::int64_t> numbers{};
   const mos_sink *sink = nullptr; ///< for streams
   mos_buf *out = nullptr;         ///< for those that give a text
 };
@@ -87,7 +88,7 @@ private:
   mutable std::mutex mutex_;
   std::shared_ptr<FrameChannel> channel_; ///< null while no process is ready
   std::map<std::uint64_t, std::shared_ptr<Call>> calls_;
-  std::map<std::uint64_t, Function> overdue_;
+  std::map<std::uint64_t, const char *> overdue_; ///< names of functions
   std::size_t queuedBytes_ = 0;
   std::string why_; ///< the process's last end
   bool ended_ = false;

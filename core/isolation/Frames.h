@@ -4,6 +4,7 @@
 #include "isolation/FrameCodec.h"
 
 #include <matrixos/abi/host.h>
+#include <matrixos/abi/service.h>
 #include <matrixos/status.hpp>
 
 #include <cstdint>
@@ -14,11 +15,13 @@
 namespace matrixos::isolation {
 
 /// Both programs are built and installed together; a change of any frame is a new number.
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 constexpr std::uint32_t kHelloMagic = 0x31504f4d; // "MOP1"
 
 /// Items of one stream that may be on their way, by their cost. A larger one travels alone.
 constexpr std::uint32_t kStreamWindow = 128U * 1024U;
+/// Of one function.
+constexpr std::size_t kMaxParameters = MOS_MOST_PARAMETERS;
 /// An empty item takes memory too.
 inline std::uint32_t itemCost(std::string_view item) noexcept {
   return static_cast<std::uint32_t>(item.size()) + 64;
@@ -43,11 +46,12 @@ struct CallFrame {
   std::uint16_t slot = 0;      ///< which of the descriptor's provides
   std::int64_t deadlineNs = 0; ///< on CLOCK_MONOTONIC, which both processes share
   std::string_view operationId, traceId;
-  std::string_view first, second; ///< the function's texts
-  std::int64_t number = 0;        ///< its number
+  std::vector<std::string_view> texts; ///< the function's, in their order
+  std::vector<std::int64_t> numbers;   ///< the same
   static void fields(auto &f, auto &a) {
     a(f.id), a(f.function), a(f.slot), a(f.deadlineNs), a(f.operationId, kMaxWord), a(f.traceId, kMaxWord);
-    a(f.first, kMaxText), a(f.second, kMaxText), a(f.number);
+    a(f.texts, kMaxParameters, [](auto &text, auto &to) { to(text, kMaxText); });
+    a(f.numbers, kMaxParameters, [](auto &number, auto &to) { to(number); });
   }
 };
 

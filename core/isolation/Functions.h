@@ -1,37 +1,11 @@
 /// The functions of a plugin that can be called in its process.
 #pragma once
 
-#include <array>
-#include <cstddef>
+#include "common/ServiceDescription.h"
+
 #include <cstdint>
 
 namespace matrixos::isolation {
-
-/// Numbers on the wire; the order of kFunctions.
-enum class Function : std::uint8_t {
-  Start,
-  Stop,
-  Reconfigure,
-  Capabilities,
-  Pull,
-  Create,
-  StartInstance,
-  StopInstance,
-  Remove,
-  Inspect,
-  List,
-  Logs,
-  Stats,
-  Pause,
-  Unpause,
-  Events,
-  VolumeEnsure,
-  VolumeTrash,
-  VolumeSnapshot,
-  Endpoints,
-  StartDescribed,
-  VolumeRemoveIfEmpty,
-};
 
 /// Whether a call that was in a process when that died may be made again in the next one. README.md argues each.
 enum class Repeat : std::uint8_t {
@@ -41,38 +15,22 @@ enum class Repeat : std::uint8_t {
   WithOperationId, ///< a mutation that takes effect once by its operation id
 };
 
-struct FunctionInfo {
-  const char *name; ///< for messages and crash notes, whose writer cannot add the brackets
+/// What a call has to know of its function.
+struct Function {
+  std::uint8_t number; ///< on the wire
+  const char *name;    ///< for messages and crash notes, whose writer cannot add the brackets; static
   Repeat repeat;
+  bool streams = false; ///< its items are all that it gives: a caller who has had enough of them is content
+  bool lists = false;   ///< they come at once, and then it ends
 };
 
-constexpr std::array<FunctionInfo, 22> kFunctions{{
-    {"start() of the plugin", Repeat::Never},
-    {"stop() of the plugin", Repeat::Never},
-    {"reconfigure()", Repeat::Always},
-    {"capabilities()", Repeat::Always},
-    {"pull()", Repeat::Always},
-    {"create()", Repeat::WithOperationId},
-    {"start()", Repeat::WithOperationId},
-    {"stop()", Repeat::WithOperationId},
-    {"remove()", Repeat::WithOperationId},
-    {"inspect()", Repeat::Always},
-    {"list()", Repeat::BeforeFirstItem},
-    {"logs()", Repeat::BeforeFirstItem},
-    {"stats()", Repeat::Always},
-    {"pause()", Repeat::WithOperationId},
-    {"unpause()", Repeat::WithOperationId},
-    {"events()", Repeat::Never},
-    {"volume_ensure()", Repeat::WithOperationId},
-    {"volume_trash()", Repeat::WithOperationId},
-    {"volume_snapshot()", Repeat::WithOperationId},
-    {"endpoints()", Repeat::Always},
-    {"start_described()", Repeat::WithOperationId},
-    {"volume_remove_if_empty()", Repeat::WithOperationId},
-}};
+inline constexpr Function kStart{0, "start() of the plugin", Repeat::Never};
+constexpr Function kStop{1, "stop() of the plugin", Repeat::Never};
+constexpr Function kReconfigure{2, "reconfigure()", Repeat::Always};
+/// On the wire the functions of a service follow, in the order of its table.
+constexpr std::uint8_t kFirstOfService = 3;
 
-constexpr const FunctionInfo &infoOf(Function function) {
-  return kFunctions[static_cast<std::size_t>(function)];
-}
+/// The function of a service with that number in its table.
+Function functionOf(const common::ServiceDescription &service, std::size_t number) noexcept;
 
 } // namespace matrixos::isolation

@@ -1,7 +1,7 @@
 #include "isolation/IsolatedPlugin.h"
 
 #include "common/CallContext.h"
-#include "isolation/RuntimeTable.h"
+#include "isolation/RemoteService.h"
 
 #include <matrixos/host.hpp>
 #include <matrixos/status.hpp>
@@ -14,22 +14,28 @@ namespace matrixos::isolation {
 
 namespace {
 
+/// One of the descriptor's provides.
+struct Provided {
+  const common::ServiceDescription *service = nullptr;
+  std::string instance;
+};
+
 /// Stands in the daemon for a plugin that runs elsewhere.
 class IsolatedPlugin {
 public:
-  IsolatedPlugin(const ProcessSettings &settings, std::vector<std::string> instances, const mos_host_v1 *host)
-      : services_(host), startTimeout_(settings.startTimeout), offers_(instances.size()),
+  IsolatedPlugin(const ProcessSettings &settings, const std::vector<Provided> &provides, const mos_host_v1 *host)
+      : services_(host), startTimeout_(settings.startTimeout), offers_(provides.size()),
         supervisor_(std::make_shared<Supervisor>(
             settings, host, [this](std::uint16_t slot, std::uint32_t minor) { onProvided(slot, minor); })) {
-    for (std::size_t slot = 0; slot < instances.size(); ++slot)
-      offers_[slot].instance = std::move(instances[slot]);
+    for (std::size_t slot = 0; slot < provides.size(); ++slot)
+      offers_[slot].what = provides[slot];
   }
 
   void start() {
     supervisor_->start();
     try {
       for (Offer &offer : startedOffers())
-        services_.provide(MOS_RUNTIME_1, offer.instance, offer.table->table());
+        provide(offer);
     } catch (...) {
       supervisor_->stop();
       throw;
@@ -40,21 +46,26 @@ public:
 
   void reconfigure() {
     const common::CallContext context(startTimeout_);
-    check([&](mos_error *e) { return supervisor_->calls().run({Function::Reconfigure}, context.abi(), e); });
+    check([&](mos_error *e) { return supervisor_->calls().run({kReconfigure}, context.abi(), e); });
   }
 
 private:
   struct Offer {
-    std::string instance;
-    std::shared_ptr<RuntimeTable> table; ///< null until the plugin provides it
+    Provided what;
+    std::shared_ptr<RemoteService> service; ///< null until the plugin provides it
+    std::uint32_t minor = 0;
   };
+
+  void provide(const Offer &offer) const {
+    services_.provideForwarder(offer.what.service->id, offer.what.instance, offer.service->forwarder(), offer.minor);
+  }
 
   std::vector<Offer> startedOffers() {
     const std::lock_guard lock(mutex_);
     started_ = true;
     std::vector<Offer> given;
     for (const Offer &offer : offers_) {
-      if (offer.table) given.push_back(offer);
+      if (offer.service) given.push_back(offer);
     }
     return given;
   }
@@ -65,12 +76,13 @@ private:
     {
       const std::lock_guard lock(mutex_);
       Offer &offer = offers_.at(slot);
-      if (offer.table) return;
-      offer.table = std::make_shared<RuntimeTable>(supervisor_->calls(), slot, minor);
+      if (offer.service) return;
+      offer.service = std::make_shared<RemoteService>(supervisor_->calls(), slot, *offer.what.service);
+      offer.minor = minor;
       if (!started_) return;
       late = offer;
     }
-    services_.provide(MOS_RUNTIME_1, late.instance, late.table->table());
+    provide(late);
   }
 
   const Services services_;
@@ -88,12 +100,12 @@ IsolatedPlugin &of(void *self) {
 } // namespace
 
 std::string whyNotIsolated(const mos_descriptor_v1 &descriptor) {
-  if (descriptor.provides_count == 0) return "it provides no runtime";
+  if (descriptor.provides_count == 0) return "it provides no service";
   for (std::uint32_t i = 0; i < descriptor.provides_count; ++i) {
-    if (std::string_view(descriptor.provides[i].service) != MOS_RUNTIME_1) {
-      return std::string("it provides ") + descriptor.provides[i].service +
-             ", and only " MOS_RUNTIME_1 " can be isolated";
-    }
+    const std::string id = descriptor.provides[i].service;
+    const auto *service = common::ServiceCatalogue::instance().find(id);
+    if (service == nullptr) return "it provides " + id + ", and does not describe it";
+    if (!service->isIsolatable()) return "it provides " + id + ", and that has functions that must not wait";
   }
   if (descriptor.needs_count != 0) {
     return std::string("it needs ") + descriptor.needs[0].service + ", which it could not reach from there";
@@ -104,15 +116,16 @@ std::string whyNotIsolated(const mos_descriptor_v1 &descriptor) {
 CreateFunction isolated(ProcessSettings settings, const mos_descriptor_v1 &descriptor) {
   settings.id = descriptor.id;
   settings.slots = static_cast<std::uint16_t>(descriptor.provides_count);
-  std::vector<std::string> instances;
+  std::vector<Provided> provides;
   for (std::uint32_t i = 0; i < descriptor.provides_count; ++i) {
-    const char *instance = descriptor.provides[i].instance;
-    instances.emplace_back(instance != nullptr ? instance : "");
+    const mos_provide &provide = descriptor.provides[i];
+    provides.push_back({common::ServiceCatalogue::instance().find(provide.service),
+                        provide.instance != nullptr ? provide.instance : ""});
   }
-  return [settings = std::move(settings), instances = std::move(instances)](const mos_host_v1 *host,
-                                                                            mos_plugin_v1 *plugin, mos_error *error) {
+  return [settings = std::move(settings), provides = std::move(provides)](const mos_host_v1 *host,
+                                                                          mos_plugin_v1 *plugin, mos_error *error) {
     return guarded(error, [&] {
-      auto made = std::make_unique<IsolatedPlugin>(settings, instances, host);
+      auto made = std::make_unique<IsolatedPlugin>(settings, provides, host);
       plugin->start = [](void *self, mos_error *e) { return guarded(e, [&] { of(self).start(); }); };
       plugin->stop = [](void *self, mos_error *e) { return guarded(e, [&] { of(self).stop(); }); };
       plugin->reconfigure = [](void *self, mos_error *e) { return guarded(e, [&] { of(self).reconfigure(); }); };

@@ -1,5 +1,6 @@
 #include "isolation/PluginDescription.h"
 
+#include "common/ServiceDescription.h"
 #include "common/SystemError.h"
 #include "isolation/ChildProcess.h"
 
@@ -46,6 +47,19 @@ std::vector<json::Object::Ptr> objects(const json::Object &object, const char *k
     list.push_back(std::move(entry));
   }
   return list;
+}
+
+json::Object::Ptr serviceJson(const common::ServiceDescription &service) {
+  json::Array functions;
+  for (const common::ServiceFunction &function : service.functions) {
+    functions.add(json::object({{"name", function.name},
+                                {"parameters", function.parameters},
+                                {"flags", function.flags},
+                                {"minor", function.minor}}));
+  }
+  json::Object::Ptr object = json::object({{"id", service.id}, {"minor", service.minor}});
+  object->set("functions", functions);
+  return object;
 }
 
 [[noreturn]] void refuse(const std::string &what, const char *reason) {
@@ -124,7 +138,8 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   object.set("structSize", d.struct_size);
   object.set("abiMajor", d.abi_major);
   object.set("minHostMinor", d.min_host_minor);
-  if (d.magic != MOS_MAGIC || d.abi_major != MOS_ABI_MAJOR || d.struct_size < sizeof d) return json::dump(object);
+  if (d.magic != MOS_MAGIC || d.abi_major != MOS_ABI_MAJOR || d.struct_size < MOS_DESCRIPTOR_LEAST_SIZE)
+    return json::dump(object);
   object.set("id", text(d.id));
   object.set("name", text(d.name));
   object.set("version", text(d.version));
@@ -151,6 +166,12 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
                            {"help", text(key.help)},
                            {"flags", key.flags}}));
   }
+  json::Array services;
+  if (MOS_HAS(&d, mos_descriptor_v1, services_count)) {
+    for (std::uint32_t i = 0; i < readable(d.services, d.services_count); ++i)
+      services.add(serviceJson(common::ServiceDescription::read(*d.services[i])));
+  }
+  object.set("services", services);
   object.set("provides", provides);
   object.set("providesCount", d.provides_count);
   object.set("needs", needs);
@@ -185,6 +206,21 @@ std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string
   for (const auto &entry : objects(*object, "configKeys")) {
     made->keys_.push_back({word(*entry, "key"), word(*entry, "type"), word(*entry, "default"), word(*entry, "range"),
                            word(*entry, "help"), number(*entry, "flags"), 0});
+  }
+  for (const auto &entry : objects(*object, "services")) {
+    auto &functions = made->functions_.emplace_back();
+    for (const auto &function : objects(*entry, "functions")) {
+      functions.push_back({word(*function, "name"), word(*function, "parameters"), number(*function, "flags"),
+                           number(*function, "minor"), nullptr, nullptr});
+    }
+    made->services_.push_back({sizeof(mos_service_v1), number(*entry, "minor"), word(*entry, "id"), functions.data(),
+                               static_cast<std::uint32_t>(functions.size()), 0});
+  }
+  for (const mos_service_v1 &service : made->services_)
+    made->serviceList_.push_back(&service);
+  if (d.struct_size >= sizeof d) {
+    d.services = made->serviceList_.data();
+    d.services_count = static_cast<std::uint32_t>(made->serviceList_.size());
   }
   const auto list = [&](const auto &entries, auto &to, std::uint32_t &count, const char *key) {
     to = entries.empty() ? nullptr : entries.data();

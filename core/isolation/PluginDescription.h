@@ -47,6 +47,9 @@ private:
   std::vector<mos_provide> provides_;
   std::vector<mos_need> needs_;
   std::vector<mos_config_key> keys_;
+  std::deque<std::vector<mos_function_v1>> functions_; ///< of each of the services
+  std::deque<mos_service_v1> services_;
+  std::vector<const mos_service_v1 *> serviceList_;
   mos_descriptor_v1 descriptor_{};
 };
 

@@ -101,7 +101,7 @@ void Supervisor::stop() {
   mos_status status = MOS_OK;
   if (up) {
     const common::CallContext context(settings_.stopTimeout);
-    status = calls_.run({Function::Stop}, context.abi(), &error);
+    status = calls_.run({kStop}, context.abi(), &error);
   }
   {
     std::unique_lock lock(mutex_);
@@ -207,7 +207,7 @@ void Supervisor::launch(Run &run) {
   level.level = run.logLevel = requests_.logLevel();
   run.channel->send(encode(level));
   CallFrame start; // number 0, which no other call has
-  start.function = static_cast<std::uint8_t>(Function::Start);
+  start.function = kStart.number;
   start.deadlineNs = MOS_NO_DEADLINE;
   run.channel->send(encode(start));
 }

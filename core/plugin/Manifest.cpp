@@ -1,8 +1,8 @@
 #include "plugin/Manifest.h"
 
+#include "common/ServiceDescription.h"
 #include "config/CoreSchema.h"
 
-#include <matrixos/abi/runtime.h>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -42,9 +42,9 @@ void checkVersions(const mos_descriptor_v1 &d) {
     refuse("it was built for ABI major " + std::to_string(d.abi_major) + ", this daemon has " +
            std::to_string(MOS_ABI_MAJOR));
   }
-  if (d.struct_size < sizeof(mos_descriptor_v1)) {
+  if (d.struct_size < MOS_DESCRIPTOR_LEAST_SIZE) {
     refuse("the descriptor is too small: " + std::to_string(d.struct_size) + " bytes where ABI 1 starts with " +
-           std::to_string(sizeof(mos_descriptor_v1)));
+           std::to_string(MOS_DESCRIPTOR_LEAST_SIZE));
   }
   if (d.min_host_minor > MOS_HOST_MINOR) {
     refuse("it needs host minor " + std::to_string(d.min_host_minor) + ", this daemon has " +
@@ -62,8 +62,11 @@ bool isPluginId(const std::string &id) noexcept {
 
 std::vector<mos_config_key> Manifest::allConfigKeys() const {
   std::vector<mos_config_key> keys = abiConfigKeys();
-  const auto isRuntime = [](const Provide &p) { return p.service == MOS_RUNTIME_1; };
-  if (std::any_of(provides.begin(), provides.end(), isRuntime)) keys.push_back(config::isolationKey());
+  const auto isIsolatable = [](const Provide &p) {
+    const auto *service = common::ServiceCatalogue::instance().find(p.service);
+    return service != nullptr && service->isIsolatable();
+  };
+  if (std::any_of(provides.begin(), provides.end(), isIsolatable)) keys.push_back(config::isolationKey());
   return keys;
 }
 
@@ -118,6 +121,13 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
                             text(key.default_value, "config key's default", false),
                             text(key.range, "config key's range", false), text(key.help, "config key's help", false),
                             key.flags});
+  }
+  if (MOS_HAS(&d, mos_descriptor_v1, services_count)) {
+    checkList(d.services, d.services_count, "services");
+    for (std::uint32_t i = 0; i < d.services_count; ++i) {
+      if (d.services[i] == nullptr) refuse("the descriptor's services has an entry that is null");
+      common::ServiceCatalogue::instance().add(common::ServiceDescription::read(*d.services[i]));
+    }
   }
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;

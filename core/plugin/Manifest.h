@@ -43,7 +43,7 @@ struct Manifest {
   bool needsService(const std::string &service) const;
 
   /// Throws Error(FailedPrecondition) with the first thing that is wrong: magic, versions, sizes, texts, counts, an
-  /// id other than `fileId`.
+  /// id other than `fileId`. The services that it describes are in the common::ServiceCatalogue then.
   static Manifest read(const mos_descriptor_v1 *descriptor, const std::string &fileId);
 };
 

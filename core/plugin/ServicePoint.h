@@ -4,10 +4,11 @@
 #include "plugin/CallGate.h"
 #include "plugin/PluginScope.h"
 
-#include <matrixos/abi/base.h>
+#include <matrixos/abi/service.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -31,8 +32,10 @@ struct CallLimits {
 
 /// What stands behind a service right now. Calls in it hold a pass of its gate.
 struct ServiceProvider {
-  std::string plugin; ///< one life of it: "id#number"
-  const void *table = nullptr;
+  std::string plugin;          ///< one life of it: "id#number"
+  const void *table = nullptr; ///< or
+  mos_forwarder_v1 *forwarder = nullptr;
+  std::uint32_t minor = 0; ///< of the forwarder
   const PluginTag *tag = nullptr;
   std::shared_ptr<AbandonedCalls> abandoned;
   CallGate gate;

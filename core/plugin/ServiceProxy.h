@@ -1,10 +1,14 @@
 #pragma once
 
+#include "common/ServiceDescription.h"
 #include "plugin/ServicePoint.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 namespace matrixos::plugin {
 
@@ -15,22 +19,56 @@ struct ServiceConsumer {
   const PluginTag *tag = nullptr; ///< named when one of its callbacks crashes
 };
 
-/// A table handed to one consumer, forwarding to whoever provides the service at that moment.
-class ServiceProxy {
+/// A table handed to one consumer, forwarding to whoever provides the service at that moment. It has the layout that
+/// the service's description says. Calls of functions that block are watched (WatchedCall); the others run on the
+/// caller's thread. Thread-safe.
+class ServiceProxy final {
 public:
-  virtual ~ServiceProxy() = default;
-  virtual const void *table() const noexcept = 0;
-  /// Where its calls go.
-  virtual const ServicePoint &point() const noexcept = 0;
-  /// Somebody provides the service (again): what the consumer has running there is set up anew.
-  virtual void providerArrived() {}
-  /// The consumer has stopped: what it left running in the provider (watches) ends.
-  virtual void sweep() {}
-};
+  ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const common::ServiceDescription &service);
+  ServiceProxy(const ServiceProxy &) = delete;
+  ServiceProxy &operator=(const ServiceProxy &) = delete;
 
-/// A proxy for a service of a known interface, or null. Defined in ServiceProxies.cpp.
-std::unique_ptr<ServiceProxy> makeServiceProxy(ServicePoint &point, const ServiceConsumer &consumer);
-/// Smallest table that a provider of the service may hand over; 0 for services the host does not know.
-std::uint32_t knownTableSize(const std::string &service);
+  const void *table() const noexcept { return table_.data(); }
+  /// Where its calls go.
+  const ServicePoint &point() const noexcept { return point_; }
+  /// Somebody provides the service (again): what the consumer watches is watched there, too.
+  void providerArrived();
+  /// The consumer has stopped: its watches in the provider end.
+  void sweep();
+
+private:
+  /// What the functions of the table have for self.
+  struct Forwarder : mos_forwarder_v1 {
+    ServiceProxy *proxy;
+  };
+  /// Left behind by the consumer in whoever provides the service.
+  struct Watch;
+
+  mos_status call(std::uint32_t number, void *const *args) noexcept;
+  mos_status run(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status forward(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status watched(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status startThenInspect(void *const *args, mos_error *error);
+  mos_status watch(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error);
+  mos_status unwatch(const common::ServiceFunction &function, std::uint64_t id, mos_error *error);
+  mos_status endWatch(const common::ServiceFunction &function, std::uint64_t providerId, mos_error *error);
+  mos_completion wrap(std::uint64_t &id, const common::ServiceFunction &function, void *const *args,
+                      const ServiceProvider &provider) const;
+  std::size_t numberOf(const common::ServiceFunction &function) const noexcept {
+    return static_cast<std::size_t>(&function - service_.functions.data());
+  }
+
+  ServicePoint &point_;
+  const ServiceConsumer consumer_;
+  const common::ServiceDescription &service_;
+  Forwarder forwarder_{};
+  std::vector<std::uint64_t> table_;
+
+  std::mutex mutex_; ///< watches_
+  std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
+  std::uint64_t lastWatch_ = 0;
+};
 
 } // namespace matrixos::plugin

@@ -14,32 +14,50 @@ ServicePoint &ServiceRegistry::point(const std::string &service, const std::stri
 
 void ServiceRegistry::provide(const std::string &plugin, const std::string &service, const std::string &instance,
                               const void *table) {
+  const common::ServiceDescription *description = common::ServiceCatalogue::instance().find(service);
+  const std::uint32_t least = description != nullptr ? description->leastTableSize() : 0;
   std::uint32_t size = 0;
   if (table != nullptr) std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
-  if (table == nullptr || size < knownTableSize(service)) {
+  if (table == nullptr || size < least) {
     throw Error(Status::InvalidArgument,
                 "the table of " + service + " is too small: " + std::to_string(size) + " bytes, at least " +
-                    std::to_string(knownTableSize(service)),
+                    std::to_string(least),
                 "SERVICE_TABLE");
   }
   auto provider = std::make_shared<ServiceProvider>();
   provider->plugin = plugin;
   provider->table = table;
-  provider->tag = PluginScope::tagOf(pluginOf(plugin));
+  place(std::move(provider), service, instance);
+}
+
+void ServiceRegistry::provide(const std::string &plugin, const std::string &service, const std::string &instance,
+                              mos_forwarder_v1 *forwarder, std::uint32_t minor) {
+  if (forwarder == nullptr || forwarder->call == nullptr)
+    throw Error(Status::InvalidArgument, "the forwarder of " + service + " has no call", "SERVICE_TABLE");
+  auto provider = std::make_shared<ServiceProvider>();
+  provider->plugin = plugin;
+  provider->forwarder = forwarder;
+  provider->minor = minor;
+  place(std::move(provider), service, instance);
+}
+
+void ServiceRegistry::place(std::shared_ptr<ServiceProvider> provider, const std::string &service,
+                            const std::string &instance) {
+  provider->tag = PluginScope::tagOf(pluginOf(provider->plugin));
   std::vector<std::shared_ptr<ServiceProxy>> proxies;
   {
     const std::lock_guard lock(mutex_);
-    ServicePoint &place = point(service, instance);
-    if (const auto there = place.provider()) {
+    ServicePoint &there = point(service, instance);
+    if (const auto taken = there.provider()) {
       throw Error(Status::AlreadyExists,
                   service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " +
-                      pluginOf(there->plugin),
+                      pluginOf(taken->plugin),
                   "SERVICE_TAKEN");
     }
-    provider->abandoned = abandonedOf(plugin);
-    place.set(std::move(provider));
+    provider->abandoned = abandonedOf(provider->plugin);
+    there.set(std::move(provider));
     for (const auto &[consumer, proxy] : proxies_) {
-      if (&proxy->point() == &place) proxies.push_back(proxy);
+      if (&proxy->point() == &there) proxies.push_back(proxy);
     }
   }
   for (const auto &proxy : proxies)
@@ -143,13 +161,21 @@ const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std:
                                      const std::string &instance) {
   const std::lock_guard lock(mutex_);
   ServicePoint &place = point(service, instance.empty() ? onlyInstance(service) : instance);
-  if (auto proxy = makeServiceProxy(place, consumer)) {
+  const common::ServiceDescription *description = common::ServiceCatalogue::instance().find(service);
+  if (description != nullptr && description->isCallable()) {
+    auto proxy = std::make_shared<ServiceProxy>(place, consumer, *description);
     return proxies_.emplace(consumer.plugin, std::move(proxy))->second->table();
   }
   auto provider = place.provider();
   CallGate::Pass pass = provider ? provider->gate.enter() : CallGate::Pass();
   if (!pass) throw Error(Status::Unavailable, "nothing provides " + service + " at the moment", "SERVICE_UNAVAILABLE");
   const void *table = provider->table;
+  if (table == nullptr) {
+    throw Error(Status::Unavailable,
+                service + " is provided in another process, and nobody described it here: the plugin that uses it does "
+                          "so in its descriptor's services",
+                "SERVICE_UNAVAILABLE");
+  }
   leases_.emplace(consumer.plugin, Lease{place.service(), table, std::move(provider), std::move(pass)});
   return table;
 }

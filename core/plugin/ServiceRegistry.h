@@ -20,6 +20,9 @@ public:
 
   /// Throws Error: AlreadyExists when another plugin provides it, InvalidArgument for a table that is too small.
   void provide(const std::string &plugin, const std::string &service, const std::string &instance, const void *table);
+  /// The same for a provider that takes the functions by their numbers, up to those of `minor`.
+  void provide(const std::string &plugin, const std::string &service, const std::string &instance,
+               mos_forwarder_v1 *forwarder, std::uint32_t minor);
   /// Waits for calls that are inside, at most `timeout`; false when some are left. NotFound when it is not provided.
   bool withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
                 std::chrono::milliseconds timeout);
@@ -52,6 +55,7 @@ public:
   std::vector<Entry> leasesOf(const std::string &provider) const;
 
 private:
+  void place(std::shared_ptr<ServiceProvider> provider, const std::string &service, const std::string &instance);
   ServicePoint &point(const std::string &service, const std::string &instance);
   std::string onlyInstance(const std::string &service) const;
   std::shared_ptr<AbandonedCalls> abandonedOf(const std::string &plugin);

@@ -1,5 +1,6 @@
 #include "support/FakeHost.h"
 
+#include <matrixos/abi/runtime.h>
 #include <matrixos/call.hpp>
 #include <matrixos/host/log.hpp>
 #include <matrixos/status.hpp>
@@ -30,6 +31,8 @@ std::string seriesName(mos_str name, const mos_pair *labels, std::uint32_t count
   }
   return text;
 }
+
+MOS_DESCRIBE_SERVICE(kRuntime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_RUNTIME_1_FUNCTIONS)
 
 std::string inLines(const std::vector<std::string> &texts) {
   std::string all;
@@ -196,6 +199,21 @@ void FakeHost::fillServices() {
                               mos_error *) -> mos_status {
     const std::lock_guard lock(of(self).mutex_);
     of(self).provided_[{std::string(fromAbi(service)), std::string(fromAbi(instance))}] = table;
+    return MOS_OK;
+  };
+  servicesTable_.provide_forwarder = [](void *self, mos_str service, mos_str instance, mos_forwarder_v1 *forwarder,
+                                        std::uint32_t minor, mos_error *error) -> mos_status {
+    if (fromAbi(service) != MOS_RUNTIME_1) return fail(error, Status::Unimplemented, "this host only knows runtimes");
+    const std::lock_guard lock(of(self).mutex_);
+    auto &table = of(self).forwarded_.emplace_back();
+    for (const mos_function_v1 &function : kRuntime_functions) {
+      if (function.minor > minor) break;
+      table.entries[table.count++] = function.entry;
+    }
+    table.size = static_cast<std::uint32_t>(16 + table.count * sizeof table.entries[0]);
+    table.minor = minor;
+    table.self = forwarder;
+    of(self).provided_[{std::string(fromAbi(service)), std::string(fromAbi(instance))}] = &table;
     return MOS_OK;
   };
   servicesTable_.withdraw = [](void *self, mos_str service, mos_str instance, mos_error *) -> mos_status {

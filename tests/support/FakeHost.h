@@ -6,8 +6,10 @@
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -121,6 +123,14 @@ private:
   std::set<std::string, std::less<>> withheld_;
   std::map<std::string, const void *> offered_;
   std::map<std::pair<std::string, std::string>, const void *> provided_;
+  /// A table whose functions pass their calls on to a forwarder.
+  struct Forwarded {
+    std::uint32_t size = 0, minor = 0;
+    mos_forwarder_v1 *self = nullptr;
+    std::array<mos_any_function, 64> entries{};
+    std::size_t count = 0;
+  };
+  std::deque<Forwarded> forwarded_;
   std::vector<Line> lines_;
   std::vector<std::string> degraded_;
   std::vector<std::string> topics_;

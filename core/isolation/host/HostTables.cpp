@@ -36,6 +36,8 @@ AskFrame question(Question what, std::string_view first = {}, std::string_view s
 
 HostTables::HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor)
     : link_(link), descriptor_(descriptor), timers_(tasks_), samples_(link), provided_(descriptor.provides_count) {
+  for (std::uint32_t i = 0; i < descriptor.provides_count; ++i)
+    described_.push_back(common::ServiceCatalogue::instance().find(descriptor.provides[i].service));
   host_ = common::hostTable<mos_host_v1>(this);
   host_.get_interface = &HostTables::getInterface;
   fillConfig();
@@ -61,14 +63,14 @@ const void *HostTables::getInterface(void *self, const char *id) {
   return nullptr;
 }
 
-HostTables::RuntimeUse::RuntimeUse(HostTables &tables, std::size_t slot) : tables_(tables), slot_(slot) {
+HostTables::ServiceUse::ServiceUse(HostTables &tables, std::size_t slot) : tables_(tables), slot_(slot) {
   const std::lock_guard lock(tables.mutex_);
   if (slot >= tables.provided_.size()) return;
   table_ = tables.provided_[slot].table;
   if (table_ != nullptr) ++tables.provided_[slot].inside;
 }
 
-HostTables::RuntimeUse::~RuntimeUse() {
+HostTables::ServiceUse::~ServiceUse() {
   if (table_ == nullptr) return;
   const std::lock_guard lock(tables_.mutex_);
   --tables_.provided_[slot_].inside;
@@ -247,16 +249,21 @@ void HostTables::fillServices() {
   services_.provide = [](void *self, mos_str service, mos_str instance, const void *table, mos_error *error) {
     return hosted(self, error, [&](HostTables &t) {
       const std::size_t slot = t.slotOf(service, instance);
-      const auto *runtime = static_cast<const mos_runtime_v1 *>(table);
-      if (runtime == nullptr || runtime->struct_size < offsetof(mos_runtime_v1, start_described)) {
-        throw Error(Status::InvalidArgument, "the table of " MOS_RUNTIME_1 " is too small", "SERVICE_TABLE");
+      const common::ServiceDescription *described = t.serviceOf(slot);
+      struct {
+        std::uint32_t size = 0, minor = 0;
+      } head;
+      if (table != nullptr) std::memcpy(&head, table, sizeof head);
+      if (described == nullptr || head.size < described->leastTableSize()) {
+        throw Error(Status::InvalidArgument, "the table of " + std::string(fromAbi(service)) + " is too small",
+                    "SERVICE_TABLE");
       }
       ProvideFrame frame;
       frame.slot = static_cast<std::uint16_t>(slot);
-      frame.minor = runtime->minor;
+      frame.minor = head.minor;
       {
         const std::lock_guard lock(t.mutex_);
-        t.provided_[slot].table = runtime;
+        t.provided_[slot].table = table;
       }
       t.link_.send(frame);
     });
@@ -268,6 +275,9 @@ void HostTables::fillServices() {
       t.provided_[slot].table = nullptr;
       t.left_.wait_for(lock, kWithdrawTimeout, [&] { return t.provided_[slot].inside == 0; });
     });
+  };
+  services_.provide_forwarder = [](void *, mos_str, mos_str, mos_forwarder_v1 *, std::uint32_t, mos_error *error) {
+    return fail(error, Status::Unimplemented, "a plugin with isolation=process provides tables", "ISOLATED");
   };
   services_.acquire = [](void *, mos_str, mos_str, const void **, mos_error *error) {
     return fail(error, Status::FailedPrecondition, "a plugin with isolation=process cannot use services of others",

@@ -1,13 +1,13 @@
 #pragma once
 
 #include "common/Executor.h"
+#include "common/ServiceDescription.h"
 #include "common/Timers.h"
 #include "isolation/host/DaemonLink.h"
 #include "isolation/host/MetricsBuffer.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
-#include <matrixos/abi/runtime.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -17,28 +17,33 @@
 namespace matrixos::isolation::host {
 
 /// The host as the plugin sees it in its own process. Config, platform, log, metrics and publishing go to the daemon;
-/// timers and executor are of this process; a runtime that is provided is called by it. There is no sql and no http,
-/// nothing to subscribe to and nothing to acquire: a runtime needs none of them, see README.md.
+/// timers and executor are of this process; a service that is provided is called by it. There is no sql and no http,
+/// nothing to subscribe to and nothing to acquire, see README.md.
 class HostTables {
 public:
   HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor);
 
   const mos_host_v1 *host() const noexcept { return &host_; }
 
-  /// One call into a runtime: withdraw() waits for it.
-  class RuntimeUse {
+  /// Of each slot of the descriptor's provides; null where nobody described it.
+  const common::ServiceDescription *serviceOf(std::size_t slot) const noexcept {
+    return slot < described_.size() ? described_[slot] : nullptr;
+  }
+
+  /// One call into a service: withdraw() waits for it.
+  class ServiceUse {
   public:
-    RuntimeUse(HostTables &tables, std::size_t slot);
-    ~RuntimeUse();
-    RuntimeUse(const RuntimeUse &) = delete;
-    RuntimeUse &operator=(const RuntimeUse &) = delete;
+    ServiceUse(HostTables &tables, std::size_t slot);
+    ~ServiceUse();
+    ServiceUse(const ServiceUse &) = delete;
+    ServiceUse &operator=(const ServiceUse &) = delete;
     /// What the plugin provides in this slot now, or null.
-    const mos_runtime_v1 *table() const noexcept { return table_; }
+    const void *table() const noexcept { return table_; }
 
   private:
     HostTables &tables_;
     const std::size_t slot_;
-    const mos_runtime_v1 *table_ = nullptr;
+    const void *table_ = nullptr;
   };
 
   MetricsBuffer &samples() noexcept { return samples_; }
@@ -76,12 +81,13 @@ private:
   MetricsBuffer samples_;
   std::atomic<bool> open_{true};
   struct Provided {
-    const mos_runtime_v1 *table = nullptr;
+    const void *table = nullptr;
     std::size_t inside = 0; ///< calls
   };
   std::mutex mutex_; ///< provided_
   std::condition_variable left_;
   std::vector<Provided> provided_; ///< by slot
+  std::vector<const common::ServiceDescription *> described_;
   mos_host_v1 host_{};
   mos_host_config_v1 config_{};
   mos_host_platform_v1 platform_{};

@@ -1,8 +1,6 @@
 #include "isolation/host/PluginCalls.h"
 
 #include "common/CallContext.h"
-#include "common/TableFunction.h"
-#include "isolation/RuntimeFunctions.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/PluginLibrary.h"
 
@@ -10,9 +8,7 @@
 
 #include <array>
 #include <condition_variable>
-#include <optional>
-#include <tuple>
-#include <type_traits>
+#include <vector>
 
 namespace matrixos::isolation::host {
 
@@ -41,35 +37,56 @@ mos_call contextOf(const CallFrame &frame) {
   return call;
 }
 
-/// What a frame brought, to be given to a function of a table by the types of its parameters.
-struct FrameArguments {
-  std::array<mos_str, 2> texts;
-  std::int64_t number;
-  mos_sink sink;
-  mos_buf *out;
-  mos_error *error;
-  std::size_t given = 0; ///< texts
-
-  template <typename... Params>
-  mos_status give(mos_status (*function)(void *, const mos_call *, Params...), void *self, const mos_call *call) {
-    const std::tuple<Params...> all{take<Params>()...}; // in braces: from left to right
-    return std::apply([&](auto... params) { return function(self, call, params...); }, all);
+/// What a frame brought, in the form of mos_forwarder_v1.call.
+class FrameArguments {
+public:
+  FrameArguments(const common::ServiceFunction &function, const std::vector<std::string> &texts,
+                 const std::vector<std::int64_t> &numbers, const mos_call *call, mos_sink sink, mos_buf *out,
+                 mos_error *error)
+      : error_(error) {
+    std::size_t text = 0, number = 0;
+    const std::string &letters = function.parameters;
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+      args_[i] = &values_[i];
+      switch (letters[i]) {
+      case 'c':
+        values_[i].call = call;
+        break;
+      case 's':
+      case 'j':
+        values_[i].text = toAbi(texts.at(text++));
+        break;
+      case 'i':
+      case 'U':
+        values_[i].number = numbers.at(number++);
+        break;
+      case 'u':
+        values_[i].small = static_cast<std::uint32_t>(numbers.at(number++));
+        break;
+      case 'k':
+        values_[i].sink = sink;
+        break;
+      default:
+        values_[i].out = out;
+      }
+    }
+    args_[letters.size()] = &error_;
   }
+
+  void *const *args() const noexcept { return args_.data(); }
 
 private:
-  template <typename Param>
-  Param take() noexcept {
-    if constexpr (std::is_same_v<Param, mos_str>)
-      return texts.at(given++);
-    else if constexpr (std::is_integral_v<Param>)
-      return static_cast<Param>(number);
-    else if constexpr (std::is_same_v<Param, mos_sink>)
-      return sink;
-    else if constexpr (std::is_same_v<Param, mos_buf *>)
-      return out;
-    else
-      return error;
-  }
+  union Value {
+    const mos_call *call;
+    mos_str text;
+    std::int64_t number;
+    std::uint32_t small;
+    mos_sink sink;
+    mos_buf *out;
+  };
+  std::array<Value, MOS_MOST_PARAMETERS> values_{};
+  std::array<void *, MOS_MOST_PARAMETERS + 1> args_{};
+  mos_error *error_;
 };
 
 } // namespace
@@ -77,20 +94,21 @@ private:
 /// A call from its frame to its answer. Its texts are copies, since the plugin may take its time.
 struct PluginCalls::Call {
   explicit Call(const CallFrame &frame)
-      : id(frame.id), function(static_cast<Function>(frame.function)), slot(frame.slot), first(frame.first),
-        second(frame.second), number(frame.number), context(contextOf(frame)) {}
+      : id(frame.id), function(frame.function), slot(frame.slot), texts(frame.texts.begin(), frame.texts.end()),
+        numbers(frame.numbers), context(contextOf(frame)) {}
 
   const std::uint64_t id;
-  const Function function;
+  const std::uint8_t function; ///< its number on the wire
   const std::uint16_t slot;
-  const std::string first, second;
-  const std::int64_t number;
+  const std::vector<std::string> texts;
+  const std::vector<std::int64_t> numbers;
   common::CallContext context;
 
   std::mutex mutex;
   std::condition_variable changed;
   std::uint32_t credit = kStreamWindow;
   std::string batch;        ///< items of a list that have not been sent; of the thread that makes the call
+  bool lists = false;       ///< its items come at once and end soon
   bool stopped = false;     ///< nobody wants further items
   std::size_t tooLarge = 0; ///< size of an item that cannot be sent
 
@@ -156,7 +174,6 @@ std::shared_ptr<PluginCalls::Call> PluginCalls::find(std::uint64_t id) {
 
 void PluginCalls::onCall(std::string_view payload) {
   const auto frame = decode<CallFrame>(payload);
-  if (frame.function >= kFunctions.size()) refuseFrame("there is no function " + std::to_string(frame.function));
   auto call = std::make_shared<Call>(frame);
   {
     const std::lock_guard lock(mutex_);
@@ -192,33 +209,36 @@ void PluginCalls::work(const std::shared_ptr<Call> &call) {
 }
 
 mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
-  const CrashReporter::Scope scope(infoOf(call.function).name);
-  if (call.function == Function::Start) return start(error);
+  if (call.function >= kFirstOfService) return runService(call, json, error);
+  const Function &function = call.function == kStart.number  ? kStart
+                             : call.function == kStop.number ? kStop
+                                                             : kReconfigure;
+  const CrashReporter::Scope scope(function.name);
+  if (call.function == kStart.number) return start(error);
   if (plugin_.stop == nullptr) return fail(error, Status::Unavailable, "the plugin was not started", "STOPPED");
-  if (call.function == Function::Stop) return stop(error);
-  if (call.function == Function::Reconfigure) {
-    return plugin_.reconfigure == nullptr ? MOS_OK : plugin_.reconfigure(plugin_.self, error);
-  }
-  const HostTables::RuntimeUse use(*tables_, call.slot);
-  if (use.table() == nullptr) {
-    return fail(error, Status::Unavailable, "the plugin does not provide it at the moment", "SERVICE_UNAVAILABLE");
-  }
-  Buffer out;
-  const mos_status status = runRuntime(call, *use.table(), out.out(), error);
-  if (status == MOS_OK) json = out.str();
-  return status;
+  if (call.function == kStop.number) return stop(error);
+  return plugin_.reconfigure == nullptr ? MOS_OK : plugin_.reconfigure(plugin_.self, error);
 }
 
-mos_status PluginCalls::runRuntime(Call &call, const mos_runtime_v1 &runtime, mos_buf *out, mos_error *error) {
+mos_status PluginCalls::runService(Call &call, std::string &json, mos_error *error) {
+  const std::size_t number = call.function - std::size_t{kFirstOfService};
+  const common::ServiceDescription *service = tables_ ? tables_->serviceOf(call.slot) : nullptr;
+  if (service == nullptr || number >= service->functions.size())
+    return fail(error, Status::Unimplemented, "the plugin has no such function");
+  const common::ServiceFunction &function = service->functions[number];
+  const CrashReporter::Scope scope(function.call.c_str());
+  const HostTables::ServiceUse use(*tables_, call.slot);
+  if (use.table() == nullptr)
+    return fail(error, Status::Unavailable, "the plugin does not provide it at the moment", "SERVICE_UNAVAILABLE");
+  const mos_any_function present = common::functionOf(use.table(), number);
+  if (present == nullptr) return fail(error, Status::Unimplemented, "the plugin's table has no such function");
+  call.lists = function.has(MOS_FUNCTION_LIST);
   SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
-  FrameArguments arguments{{toAbi(call.first), toAbi(call.second)}, call.number, sink.abi(), out, error};
-  std::optional<mos_status> status;
-  forEachRuntimeFunction([&](auto number, auto member) {
-    if (number() != call.function) return;
-    if (const auto function = common::functionOf(runtime, member))
-      status = arguments.give(function, runtime.self, call.context.abi());
-  });
-  return status ? *status : fail(error, Status::Unimplemented, "the plugin's table has no such function");
+  Buffer out;
+  const FrameArguments arguments(function, call.texts, call.numbers, call.context.abi(), sink.abi(), out.out(), error);
+  const mos_status status = function.invoke(present, common::selfOf(use.table()), arguments.args());
+  if (status == MOS_OK) json = out.str();
+  return status;
 }
 
 bool PluginCalls::sendItem(Call &call, std::string_view item) {
@@ -231,7 +251,7 @@ bool PluginCalls::sendItem(Call &call, std::string_view item) {
   frame.id = call.id;
   frame.item = item;
   // The items of a list come at once and end soon, so that they may travel together; those of other streams are news.
-  if (call.function != Function::List) return link_.send(frame);
+  if (!call.lists) return link_.send(frame);
   call.batch += encode(frame);
   if (call.batch.size() < kBatch) return true;
   const bool sent = link_.sendEncoded(call.batch);
@@ -249,6 +269,10 @@ mos_status PluginCalls::start(mos_error *error) {
   enterPhase("loading");
   const mos_descriptor_v1 *descriptor = loadPlugin(file_);
   checkDescriptor(descriptor, id_);
+  if (MOS_HAS(descriptor, mos_descriptor_v1, services_count)) {
+    for (std::uint32_t i = 0; i < descriptor->services_count; ++i)
+      common::ServiceCatalogue::instance().add(common::ServiceDescription::read(*descriptor->services[i]));
+  }
   tables_ = std::make_unique<HostTables>(link_, *descriptor);
   link_.onIdle([this] { tables_->samples().flush(); });
   plugin_ = {};

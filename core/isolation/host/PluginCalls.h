@@ -29,7 +29,7 @@ private:
   void onCall(std::string_view payload);
   void work(const std::shared_ptr<Call> &call);
   mos_status run(Call &call, std::string &json, mos_error *error);
-  mos_status runRuntime(Call &call, const mos_runtime_v1 &runtime, mos_buf *out, mos_error *error);
+  mos_status runService(Call &call, std::string &json, mos_error *error);
   mos_status start(mos_error *error);
   mos_status stop(mos_error *error);
   bool sendItem(Call &call, std::string_view item);

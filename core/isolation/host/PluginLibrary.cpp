@@ -32,7 +32,7 @@ const mos_descriptor_v1 *loadPlugin(const std::string &file) {
 
 void checkDescriptor(const mos_descriptor_v1 *descriptor, const std::string &id) {
   const bool fits = descriptor != nullptr && descriptor->magic == MOS_MAGIC && descriptor->abi_major == MOS_ABI_MAJOR &&
-                    descriptor->struct_size >= sizeof(mos_descriptor_v1) &&
+                    descriptor->struct_size >= MOS_DESCRIPTOR_LEAST_SIZE &&
                     descriptor->min_host_minor <= MOS_HOST_MINOR && descriptor->id != nullptr &&
                     std::string_view(descriptor->id) == id && descriptor->create != nullptr;
   if (fits) return;

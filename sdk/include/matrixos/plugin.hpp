@@ -81,6 +81,13 @@ public:
     value_.config_keys_count = Count;
     return *this;
   }
+  /// Services that the SDK does not know, described (abi/service.h).
+  template <std::uint32_t Count>
+  constexpr Descriptor &services(const mos_service_v1 *const (&list)[Count]) {
+    value_.services = list;
+    value_.services_count = Count;
+    return *this;
+  }
   constexpr Descriptor &create(mos_status (*function)(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)) {
     return value_.create = function, *this;
   }

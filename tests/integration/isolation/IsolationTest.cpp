@@ -174,7 +174,7 @@ TEST_CASE("nothing of an isolated plugin runs in the daemon, and a bad one is to
     DaemonProcess daemon(values("fake-good", {{"fake-good.isolation", "process"}}));
     daemon.start();
     CHECK(contains(daemon.api("GET", "/ready").body,
-                   "[fake-good] isolation=process is not possible: it provides no runtime; take the key out"));
+                   "[fake-good] isolation=process is not possible: it provides no service; take the key out"));
   }
   SUBCASE("a word that is neither") {
     DaemonProcess daemon(values("fake-isolated", {{"fake-isolated.isolation", "proces"}}));

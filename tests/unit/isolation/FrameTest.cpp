@@ -25,8 +25,8 @@ TEST_CASE("a frame is read as it was written") {
   call.slot = 0xABCD;
   call.deadlineNs = -1;
   call.operationId = "op";
-  call.first = "{\"x\":1}";
-  call.number = INT64_MIN;
+  call.texts = {"{\"x\":1}", ""};
+  call.numbers = {INT64_MIN};
   const std::string bytes = encode(call);
   const FrameHeader header = FrameHeader::read(bytes);
   CHECK(header.type == FrameType::Call);
@@ -37,8 +37,8 @@ TEST_CASE("a frame is read as it was written") {
   CHECK(back.deadlineNs == -1);
   CHECK(back.operationId == "op");
   CHECK(back.traceId.empty());
-  CHECK(back.first == call.first);
-  CHECK(back.number == INT64_MIN);
+  CHECK(back.texts == call.texts);
+  CHECK(back.numbers == call.numbers);
 }
 
 TEST_CASE("numbers are little endian") {
@@ -80,7 +80,7 @@ TEST_CASE("what may not be sent is not written") {
   CHECK_THROWS_AS(encode(phase), Error);
   CallFrame call;
   const std::string large(kMaxText + 1, 'x');
-  call.first = large;
+  call.texts = {large};
   CHECK_THROWS_AS(encode(call), Error);
 }
 

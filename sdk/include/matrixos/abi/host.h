@@ -10,6 +10,7 @@
 #define MATRIXOS_ABI_HOST_H
 
 #include "base.h"
+#include "service.h"
 
 MOS_BEGIN_C
 
@@ -403,12 +404,19 @@ typedef struct mos_host_services_v1 {
   /* The service must stand in the descriptor's needs. An empty instance takes the only one there is. */
   mos_status (*acquire)(void *self, mos_str service, mos_str instance, const void **out_table, mos_error *error);
   mos_status (*release)(void *self, const void *table, mos_error *error);
+  /*
+   * Minor 1. provide() for who takes the service's functions by their numbers, as it has them up to `minor`. The
+   * forwarder stays valid until destroy() of the provider.
+   */
+  mos_status (*provide_forwarder)(void *self, mos_str service, mos_str instance, mos_forwarder_v1 *forwarder,
+                                  uint32_t minor, mos_error *error);
 } mos_host_services_v1;
 MOS_PIN(mos_host_services_v1, self, 8);
 MOS_PIN(mos_host_services_v1, provide, 16);
 MOS_PIN(mos_host_services_v1, withdraw, 24);
 MOS_PIN(mos_host_services_v1, acquire, 32);
 MOS_PIN(mos_host_services_v1, release, 40);
+MOS_PIN(mos_host_services_v1, provide_forwarder, 48);
 
 MOS_END_C
 

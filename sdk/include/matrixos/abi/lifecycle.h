@@ -6,6 +6,7 @@
 
 #include "base.h"
 #include "orchestrator.h"
+#include "service.h"
 
 MOS_BEGIN_C
 
@@ -52,6 +53,15 @@ MOS_PIN(mos_lifecycle_v1, forget, 24);
 MOS_PIN(mos_lifecycle_v1, report_activity, 32);
 MOS_PIN(mos_lifecycle_v1, describe, 40);
 MOS_PIN(mos_lifecycle_v1, report_open, 48);
+
+/* Described for the host, see service.h. */
+#define MOS_LIFECYCLE_1_FUNCTIONS(F)                                                                                   \
+  F(5, mos_lifecycle_v1, ensure_running, "cssdt", 0, 0,                                                                \
+    (const mos_call *, mos_str, mos_str, mos_completion, uint64_t *))                                                  \
+  F(1, mos_lifecycle_v1, forget, "U", 0, 0, (uint64_t))                                                                \
+  F(2, mos_lifecycle_v1, report_activity, "pu", 0, 0, (const mos_activity *, uint32_t))                                \
+  F(2, mos_lifecycle_v1, describe, "sb", 0, 0, (mos_str, mos_buf *))                                                   \
+  F(2, mos_lifecycle_v1, report_open, "pu", 0, 1, (const mos_str *, uint32_t))
 
 MOS_END_C
 

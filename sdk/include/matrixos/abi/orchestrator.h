@@ -13,6 +13,7 @@
 #define MATRIXOS_ABI_ORCHESTRATOR_H
 
 #include "base.h"
+#include "service.h"
 
 MOS_BEGIN_C
 
@@ -99,6 +100,18 @@ MOS_PIN(mos_orchestrator_v1, list, 56);
 MOS_PIN(mos_orchestrator_v1, watch, 64);
 MOS_PIN(mos_orchestrator_v1, unwatch, 72);
 MOS_PIN(mos_orchestrator_v1, record_activity, 80);
+
+/* Described for the host, see service.h. */
+#define MOS_ORCHESTRATOR_1_FUNCTIONS(F)                                                                                \
+  F(4, mos_orchestrator_v1, provision, "cssd", 0, 0, (const mos_call *, mos_str, mos_str, mos_completion))             \
+  F(3, mos_orchestrator_v1, start, "csd", 0, 0, (const mos_call *, mos_str, mos_completion))                           \
+  F(5, mos_orchestrator_v1, stop, "csUsd", 0, 0, (const mos_call *, mos_str, uint64_t, mos_str, mos_completion))       \
+  F(3, mos_orchestrator_v1, destroy, "csd", 0, 0, (const mos_call *, mos_str, mos_completion))                         \
+  F(2, mos_orchestrator_v1, get, "sb", 0, 0, (mos_str, mos_buf *))                                                     \
+  F(2, mos_orchestrator_v1, list, "sk", 0, 0, (mos_str, mos_sink))                                                     \
+  F(3, mos_orchestrator_v1, watch, "UWt", MOS_FUNCTION_WATCH, 0, (uint64_t, mos_instance_watcher, uint64_t *))         \
+  F(1, mos_orchestrator_v1, unwatch, "U", MOS_FUNCTION_UNWATCH, 0, (uint64_t))                                         \
+  F(2, mos_orchestrator_v1, record_activity, "pu", 0, 0, (const mos_activity *, uint32_t))
 
 MOS_END_C
 

@@ -27,6 +27,7 @@
 #define MATRIXOS_ABI_PLUGIN_H
 
 #include "base.h"
+#include "service.h"
 
 MOS_BEGIN_C
 
@@ -171,6 +172,14 @@ typedef struct mos_descriptor_v1 {
   uint32_t reserved;
   /* [lifecycle] Makes the plugin; cheap, no I/O. On failure it has freed everything and destroy is not called. */
   mos_status (*create)(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error);
+
+  /*
+   * Appended in 1.1; absent where struct_size ends before it. Services that the plugin provides or needs, described
+   * (service.h); those of this SDK need no description.
+   */
+  const mos_service_v1 *const *services;
+  uint32_t services_count;
+  uint32_t reserved_1;
 } mos_descriptor_v1;
 MOS_PIN(mos_descriptor_v1, struct_size, 0);
 MOS_PIN(mos_descriptor_v1, magic, 4);
@@ -189,6 +198,11 @@ MOS_PIN(mos_descriptor_v1, provides_count, 88);
 MOS_PIN(mos_descriptor_v1, needs_count, 92);
 MOS_PIN(mos_descriptor_v1, config_keys_count, 96);
 MOS_PIN(mos_descriptor_v1, create, 104);
+MOS_PIN(mos_descriptor_v1, services, 112);
+MOS_PIN(mos_descriptor_v1, services_count, 120);
+
+/* Of a descriptor as ABI 1.0 has it. */
+#define MOS_DESCRIPTOR_LEAST_SIZE 112
 
 #define MOS_ENTRY_NAME "mos_plugin_entry_v1"
 typedef const mos_descriptor_v1 *(*mos_plugin_entry_fn)(void);

@@ -18,6 +18,7 @@
 #define MATRIXOS_ABI_RUNTIME_H
 
 #include "base.h"
+#include "service.h"
 
 MOS_BEGIN_C
 
@@ -174,6 +175,42 @@ MOS_PIN(mos_runtime_v1, volume_snapshot, 136);
 MOS_PIN(mos_runtime_v1, endpoints, 144);
 MOS_PIN(mos_runtime_v1, start_described, 152);
 MOS_PIN(mos_runtime_v1, volume_remove_if_empty, 160);
+
+/* Described for the host, see service.h. */
+#define MOS_RUNTIME_1_FUNCTIONS(F)                                                                                     \
+  F(2, mos_runtime_v1, capabilities, "cb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                           \
+    (const mos_call *, mos_buf *))                                                                                     \
+  F(4, mos_runtime_v1, pull, "cjkb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                                 \
+    (const mos_call *, mos_str, mos_sink, mos_buf *))                                                                  \
+  F(3, mos_runtime_v1, create, "cjb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0,                                      \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(2, mos_runtime_v1, start, "cs", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0, (const mos_call *, mos_str))           \
+  F(3, mos_runtime_v1, stop, "csi", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0, (const mos_call *, mos_str, int64_t))  \
+  F(3, mos_runtime_v1, remove, "csu", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0,                                      \
+    (const mos_call *, mos_str, uint32_t))                                                                             \
+  F(3, mos_runtime_v1, inspect, "csb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                               \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(3, mos_runtime_v1, list, "cjk", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE | MOS_FUNCTION_LIST, 0,              \
+    (const mos_call *, mos_str, mos_sink))                                                                             \
+  F(4, mos_runtime_v1, logs, "csjk", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                                 \
+    (const mos_call *, mos_str, mos_str, mos_sink))                                                                    \
+  F(3, mos_runtime_v1, stats, "csb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                                 \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(2, mos_runtime_v1, pause, "cs", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0, (const mos_call *, mos_str))           \
+  F(2, mos_runtime_v1, unpause, "cs", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0, (const mos_call *, mos_str))         \
+  F(3, mos_runtime_v1, events, "cjk", MOS_FUNCTION_BLOCKS, 0, (const mos_call *, mos_str, mos_sink))                   \
+  F(3, mos_runtime_v1, volume_ensure, "cjb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0,                               \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(3, mos_runtime_v1, volume_trash, "css", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0,                                \
+    (const mos_call *, mos_str, mos_str))                                                                              \
+  F(3, mos_runtime_v1, volume_snapshot, "css", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 0,                             \
+    (const mos_call *, mos_str, mos_str))                                                                              \
+  F(3, mos_runtime_v1, endpoints, "csb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                             \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(3, mos_runtime_v1, start_described, "csb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 1,                             \
+    (const mos_call *, mos_str, mos_buf *))                                                                            \
+  F(2, mos_runtime_v1, volume_remove_if_empty, "cs", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_ONCE, 1,                       \
+    (const mos_call *, mos_str))
 
 MOS_END_C
 

@@ -19,6 +19,15 @@ public:
   void provide(std::string_view service, std::string_view instance, const void *table) const {
     check([&](mos_error *e) { return table_->provide(table_->self, toAbi(service), toAbi(instance), table, e); });
   }
+  /// The same with the service's functions by their numbers. Throws Error(Unimplemented) with a host of minor 0.
+  void provideForwarder(std::string_view service, std::string_view instance, mos_forwarder_v1 *forwarder,
+                        std::uint32_t minor) const {
+    if (!MOS_HAS(table_, mos_host_services_v1, provide_forwarder))
+      throw Error(Status::Unimplemented, "this host takes no forwarders", "UNIMPLEMENTED");
+    check([&](mos_error *e) {
+      return table_->provide_forwarder(table_->self, toAbi(service), toAbi(instance), forwarder, minor, e);
+    });
+  }
   void withdraw(std::string_view service, std::string_view instance) const noexcept {
     table_->withdraw(table_->self, toAbi(service), toAbi(instance), nullptr);
   }

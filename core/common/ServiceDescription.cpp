@@ -1,0 +1,152 @@
+#include "common/ServiceDescription.h"
+
+#include <matrixos/abi/lifecycle.h>
+#include <matrixos/abi/orchestrator.h>
+#include <matrixos/abi/runtime.h>
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace matrixos::common {
+
+namespace {
+
+MOS_DESCRIBE_SERVICE(runtime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_RUNTIME_1_FUNCTIONS)
+MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR, MOS_ORCHESTRATOR_1_FUNCTIONS)
+MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_LIFECYCLE_1_FUNCTIONS)
+
+constexpr std::size_t kMostFunctions = 64;
+constexpr std::size_t kMostText = 128;
+constexpr std::string_view kLetters = "csjiuUkdbtwWp";
+constexpr std::string_view kLettersOfBlocking = "csjiuUkb";
+constexpr std::string_view kOnce = "ckdbtwWp"; // at most one of each
+
+[[noreturn]] void refuse(const std::string &service, const std::string &what) {
+  throw Error(Status::FailedPrecondition, "the description of " + service + ": " + what, "PLUGIN_DESCRIPTOR");
+}
+
+std::string text(const char *value) {
+  return value == nullptr ? std::string() : std::string(value, ::strnlen(value, kMostText));
+}
+
+void check(const std::string &service, const ServiceFunction &function) {
+  const auto refuseIt = [&](const std::string &what) { refuse(service, function.call + " " + what); };
+  if (function.name.empty()) refuse(service, "a function has no name");
+  if ((function.entry == nullptr) != (function.invoke == nullptr)) refuseIt("has no entry, or no invoke");
+  if (function.parameters.size() > MOS_MOST_PARAMETERS) refuseIt("has too many parameters");
+  const bool blocks = function.has(MOS_FUNCTION_BLOCKS);
+  const std::string_view allowed = blocks ? kLettersOfBlocking : kLetters;
+  const std::size_t other = function.parameters.find_first_not_of(allowed);
+  if (other != std::string::npos) {
+    refuseIt(std::string("has a parameter '") + function.parameters[other] + "', and " +
+             (blocks ? "those of a function that blocks are of " : "there are ") + std::string(allowed));
+  }
+  for (const char letter : kOnce) {
+    if (std::count(function.parameters.begin(), function.parameters.end(), letter) > 1)
+      refuseIt(std::string("has more than one parameter '") + letter + "'");
+  }
+  const bool watcher = function.parameters.find_first_of("wW") != std::string::npos;
+  if (watcher != function.has(MOS_FUNCTION_WATCH) || (watcher && function.find('t') == std::string::npos))
+    refuseIt("has to be a WATCH with a watcher and a number t, or none of them");
+  if (function.has(MOS_FUNCTION_UNWATCH) && function.parameters != "U")
+    refuseIt("ends a watch, and has to have one parameter, U");
+}
+
+/// What both say of the functions that both have.
+bool agree(const ServiceDescription &one, const ServiceDescription &other) {
+  const std::size_t both = std::min(one.functions.size(), other.functions.size());
+  return std::equal(one.functions.begin(), one.functions.begin() + static_cast<std::ptrdiff_t>(both),
+                    other.functions.begin(), [](const ServiceFunction &a, const ServiceFunction &b) {
+                      return a.name == b.name && a.parameters == b.parameters && a.flags == b.flags;
+                    });
+}
+
+} // namespace
+
+std::uint32_t ServiceDescription::leastTableSize() const noexcept {
+  const auto first =
+      std::find_if(functions.begin(), functions.end(), [](const ServiceFunction &f) { return f.minor != 0; });
+  return static_cast<std::uint32_t>(kTableHead + sizeof(void *) * static_cast<std::size_t>(first - functions.begin()));
+}
+
+const ServiceFunction *ServiceDescription::find(std::string_view name) const noexcept {
+  const auto at =
+      std::find_if(functions.begin(), functions.end(), [&](const ServiceFunction &f) { return f.name == name; });
+  return at == functions.end() ? nullptr : &*at;
+}
+
+bool ServiceDescription::isIsolatable() const noexcept {
+  return std::all_of(functions.begin(), functions.end(),
+                     [](const ServiceFunction &f) { return f.has(MOS_FUNCTION_BLOCKS); });
+}
+
+ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
+  ServiceDescription read;
+  read.id = text(service.id);
+  if (service.struct_size < offsetof(mos_service_v1, reserved)) refuse(read.id, "it is too small");
+  if (read.id.empty()) refuse("a service", "it has no id");
+  if (service.functions_count == 0 || service.functions_count > kMostFunctions || service.functions == nullptr)
+    refuse(read.id, "a service has 1 to " + std::to_string(kMostFunctions) + " functions");
+  read.minor = service.minor;
+  std::uint32_t minor = 0;
+  for (std::uint32_t i = 0; i < service.functions_count; ++i) {
+    const mos_function_v1 &from = service.functions[i];
+    ServiceFunction function{
+        text(from.name), text(from.name) + "()", text(from.parameters), from.flags, from.minor, from.entry,
+        from.invoke};
+    check(read.id, function);
+    if (function.minor < minor || function.minor > read.minor) refuse(read.id, function.call + " is of a wrong minor");
+    minor = function.minor;
+    if (read.find(function.name) != nullptr) refuse(read.id, function.call + " comes twice");
+    read.functions.push_back(std::move(function));
+  }
+  return read;
+}
+
+ServiceCatalogue::ServiceCatalogue() {
+  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle})
+    add(ServiceDescription::read(*service));
+}
+
+ServiceCatalogue &ServiceCatalogue::instance() {
+  static auto *catalogue = new ServiceCatalogue;
+  return *catalogue;
+}
+
+const ServiceDescription *ServiceCatalogue::find(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = best_.find(id);
+  return at == best_.end() ? nullptr : at->second;
+}
+
+void ServiceCatalogue::add(ServiceDescription description) {
+  const std::lock_guard lock(mutex_);
+  const auto at = best_.find(description.id);
+  if (at != best_.end() && !agree(*at->second, description)) {
+    refuse(description.id, "it differs from the one that another plugin brought; a change is a new major");
+  }
+  const auto worth = [](const ServiceDescription &d) { return std::pair(d.isCallable(), d.functions.size()); };
+  if (at != best_.end() && worth(*at->second) >= worth(description)) return;
+  const ServiceDescription &kept = all_.emplace_back(std::move(description));
+  best_[kept.id] = &kept;
+}
+
+mos_any_function functionOf(const void *table, std::size_t number) noexcept {
+  std::uint32_t size = 0;
+  std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
+  const std::size_t at = kTableHead + number * sizeof(void *);
+  if (size < at + sizeof(void *)) return nullptr;
+  mos_any_function function = nullptr;
+  std::memcpy(&function, static_cast<const char *>(table) + at, sizeof function);
+  return function;
+}
+
+void *selfOf(const void *table) noexcept {
+  void *self = nullptr;
+  std::memcpy(&self, static_cast<const char *>(table) + 8, sizeof self);
+  return self;
+}
+
+} // namespace matrixos::common

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <matrixos/abi/service.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::common {
+
+/// One function of a described service; see mos_function_v1.
+struct ServiceFunction {
+  std::string name;       ///< "create"
+  std::string call;       ///< "create()", for messages
+  std::string parameters; ///< its letters
+  std::uint32_t flags = 0;
+  std::uint32_t minor = 0;
+  mos_any_function entry = nullptr; ///< null for one that was described in another process, as is
+  mos_status (*invoke)(mos_any_function function, void *self, void *const *args) = nullptr;
+
+  bool has(std::uint32_t flag) const noexcept { return (flags & flag) != 0; }
+  /// Where the parameter with that letter stands; npos when there is none.
+  std::size_t find(char letter) const noexcept { return parameters.find(letter); }
+};
+
+/// What is known of a service: its functions in the order of the table. Immutable, and never freed, since its texts
+/// stand in metrics and crash notes.
+struct ServiceDescription {
+  std::string id;
+  std::uint32_t minor = 0;
+  std::vector<ServiceFunction> functions;
+
+  /// Of a table that holds the functions of minor 0.
+  std::uint32_t leastTableSize() const noexcept;
+  /// Null when there is none of that name.
+  const ServiceFunction *find(std::string_view name) const noexcept;
+  /// Can run in a process of its own: all functions block, and so may wait for it.
+  bool isIsolatable() const noexcept;
+  /// Was described by a plugin in this process, or by the SDK.
+  bool isCallable() const noexcept { return functions.front().entry != nullptr; }
+
+  /// Copies what a plugin says. Throws Error(FailedPrecondition) with the first thing that is wrong.
+  static ServiceDescription read(const mos_service_v1 &service);
+};
+
+/// The services that this process has heard of: those of the SDK, and what plugins describe. Thread-safe.
+class ServiceCatalogue {
+public:
+  /// The one of the process; what it gave is valid for good.
+  static ServiceCatalogue &instance();
+
+  /// Null for a service that nobody described.
+  const ServiceDescription *find(std::string_view id) const;
+  /// Keeps it, unless one that says as much is there already. Throws Error(FailedPrecondition) when it says something
+  /// else of a function that both know.
+  void add(ServiceDescription description);
+
+private:
+  ServiceCatalogue();
+
+  mutable std::mutex mutex_;
+  std::deque<ServiceDescription> all_;
+  std::map<std::string, const ServiceDescription *, std::less<>> best_;
+};
+
+/// The function of a table with that number; null when the table ends before it, or leaves it empty.
+mos_any_function functionOf(const void *table, std::size_t number) noexcept;
+/// Which is the first of every function's arguments.
+void *selfOf(const void *table) noexcept;
+
+/// struct_size, minor and self.
+constexpr std::size_t kTableHead = 16;
+
+} // namespace matrixos::common

@@ -1,0 +1,262 @@
+#include "plugin/ServiceProxy.h"
+
+#include "plugin/DescribedCall.h"
+#include "plugin/PendingCalls.h"
+#include "plugin/PluginBoundary.h"
+
+#include <matrixos/abi/runtime.h>
+#include <matrixos/call.hpp>
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace matrixos::plugin {
+
+namespace {
+
+/// One call on the caller's thread: the provider and its pass, or none.
+struct ProviderUse {
+  std::shared_ptr<ServiceProvider> provider;
+  CallGate::Pass pass;
+
+  explicit ProviderUse(const ServicePoint &point) : provider(point.provider()) {
+    if (provider) pass = provider->gate.enter();
+  }
+};
+
+mos_status unavailable(const ServicePoint &point, mos_error *error) {
+  const std::string which = point.instance().empty() ? "" : " \"" + point.instance() + "\"";
+  return fail(error, Status::Unavailable,
+              "nothing provides " + point.service() + which +
+                  " at the moment: its plugin is disabled, failed or starting",
+              "SERVICE_UNAVAILABLE", 1000);
+}
+
+/// The argument with that letter as what it is; a null one when there is none.
+template <typename Type>
+Type argument(const common::ServiceFunction &function, char letter, void *const *args) {
+  const std::size_t at = function.find(letter);
+  return at == std::string::npos ? Type{} : *static_cast<const Type *>(args[at]);
+}
+
+using Value = std::array<std::uint64_t, 3>; // no parameter is larger
+
+std::size_t sizeOf(char letter) {
+  return letter == 'W' ? 24 : letter == 'w' || letter == 's' || letter == 'j' ? 16 : letter == 'u' ? 4 : 8;
+}
+
+} // namespace
+
+/// The parameters of a call that left something behind, to make it again.
+struct ServiceProxy::Watch {
+  Watch(const common::ServiceFunction &of, void *const *args) : function(of), values(of.parameters.size()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const char letter = function.parameters[i];
+      std::copy_n(static_cast<const char *>(args[i]), sizeOf(letter), reinterpret_cast<char *>(values[i].data()));
+      if (letter != 's' && letter != 'j') continue;
+      texts[i] = fromAbi(*static_cast<const mos_str *>(args[i]));
+      const mos_str kept = toAbi(texts[i]);
+      std::copy_n(reinterpret_cast<const char *>(&kept), sizeof kept, reinterpret_cast<char *>(values[i].data()));
+    }
+  }
+  Watch(const Watch &) = delete;
+  Watch &operator=(const Watch &) = delete;
+
+  const common::ServiceFunction &function;
+  std::vector<Value> values;
+  std::array<std::string, MOS_MOST_PARAMETERS> texts;
+  std::uint64_t providerId = 0; ///< 0 while nobody provides the service
+};
+
+ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const common::ServiceDescription &service)
+    : point_(point), consumer_(std::move(consumer)), service_(service) {
+  forwarder_.proxy = this;
+  forwarder_.call = [](mos_forwarder_v1 *self, std::uint32_t number, void *const *args) {
+    return static_cast<Forwarder *>(self)->proxy->call(number, args);
+  };
+  const std::size_t size = common::kTableHead + service_.functions.size() * sizeof(void *);
+  table_.push_back(size | std::uint64_t{service_.minor} << 32U); // little endian: struct_size, then minor
+  table_.push_back(reinterpret_cast<std::uint64_t>(static_cast<mos_forwarder_v1 *>(&forwarder_)));
+  for (const common::ServiceFunction &function : service_.functions)
+    table_.push_back(reinterpret_cast<std::uint64_t>(function.entry));
+}
+
+mos_status ServiceProxy::call(std::uint32_t number, void *const *args) noexcept {
+  const common::ServiceFunction &function = service_.functions[number];
+  auto *error = *static_cast<mos_error *const *>(args[function.parameters.size()]);
+  return guarded(error, [&] { return run(function, args, error); });
+}
+
+mos_status ServiceProxy::run(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+  if (function.has(MOS_FUNCTION_WATCH)) return watch(function, args, error);
+  if (function.has(MOS_FUNCTION_UNWATCH)) return unwatch(function, *static_cast<std::uint64_t *>(args[0]), error);
+  const mos_status status = forward(function, args, error);
+  const bool described = status == MOS_UNIMPLEMENTED && service_.id == MOS_RUNTIME_1;
+  return described && function.name == "start_described" ? startThenInspect(args, error) : status;
+}
+
+/// Passes the call on to the present provider: refuses when there is none, and reports to the observer.
+mos_status ServiceProxy::forward(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+  const auto began = std::chrono::steady_clock::now();
+  const mos_status status =
+      function.has(MOS_FUNCTION_BLOCKS) ? watched(function, args, error) : direct(function, args, error);
+  if (point_.observer()) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    point_.observer()(point_.service().c_str(), function.name.c_str(), status, took.count());
+  }
+  return status;
+}
+
+mos_status ServiceProxy::watched(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+  auto provider = point_.provider();
+  if (!provider) return unavailable(point_, error);
+  const auto call = std::make_shared<DescribedCall>(std::move(provider), consumer_, function, numberOf(function), args);
+  const mos_status status = call->watch(point_.limits().grace, error);
+  auto *out = argument<mos_buf *>(function, 'b', args);
+  if (status == MOS_OK && out != nullptr) giveBuffer(out, call->takeAnswer());
+  return status;
+}
+
+mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+  const ProviderUse use(point_);
+  if (!use.pass) return unavailable(point_, error);
+  const ServiceProvider &provider = *use.provider;
+  std::array<void *, MOS_MOST_PARAMETERS + 1> lent{};
+  std::copy_n(args, function.parameters.size() + 1, lent.begin());
+  std::uint64_t completion = 0;
+  mos_completion done{};
+  if (const std::size_t at = function.find('d'); at != std::string::npos) {
+    done = wrap(completion, function, args, provider);
+    lent[at] = &done;
+  }
+  const char *name = function.call.c_str();
+  mos_status status = MOS_OK;
+  {
+    const BlockWatch watch(provider.tag, "", name);
+    status = callPlugin(provider.tag, name, error,
+                        [&] { return callDescribed(provider, function, numberOf(function), lent.data(), error); });
+  }
+  status = checkedStatus(provider.tag, name, status, error);
+  // A provider that answered and refused as well has answered: the caller must not hear of it twice.
+  if (completion != 0 && status != MOS_OK && !PendingCalls::instance().forget(completion)) return MOS_OK;
+  auto *out = argument<mos_buf *>(function, 'b', args);
+  if (status != MOS_OK || out == nullptr || checkBuffer(provider.tag, name, *out, error)) return status;
+  *out = mos_buf{}; // not released: it is as wrong as its content
+  return MOS_INTERNAL;
+}
+
+/// The completion that the provider gets in place of the consumer's; see PendingCalls.
+mos_completion ServiceProxy::wrap(std::uint64_t &id, const common::ServiceFunction &function, void *const *args,
+                                  const ServiceProvider &provider) const {
+  PendingCalls::Entry entry;
+  entry.original = argument<mos_completion>(function, 'd', args);
+  entry.consumer = consumer_;
+  entry.provider = provider.plugin;
+  entry.function = function.call.c_str();
+  const auto *call = argument<const mos_call *>(function, 'c', args);
+  const std::int64_t grace = std::chrono::nanoseconds(point_.limits().grace).count();
+  if (call != nullptr && call->deadline_ns <= MOS_NO_DEADLINE - grace) {
+    entry.giveUpNs = std::max(call->deadline_ns, monotonicNanos()) + grace;
+  }
+  return PendingCalls::instance().wrap(std::move(entry), id);
+}
+
+/// A runtime of minor 0 is asked twice (abi/runtime.h).
+mos_status ServiceProxy::startThenInspect(void *const *args, mos_error *error) {
+  const std::array<void *, 3> ofStart{args[0], args[1], args[3]}; // without the buffer
+  const mos_status status = forward(*service_.find("start"), ofStart.data(), error);
+  return status == MOS_OK ? forward(*service_.find("inspect"), args, error) : status;
+}
+
+// ---------------------------------------------------------------------------------------------------------- watches
+
+/// Succeeds also while nobody provides the service: what is watched comes when somebody does.
+mos_status ServiceProxy::watch(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+  const auto watch = std::make_shared<Watch>(function, args);
+  auto *out = argument<std::uint64_t *>(function, 't', args);
+  {
+    const std::lock_guard lock(mutex_);
+    *out = ++lastWatch_;
+    watches_.emplace(*out, watch);
+  }
+  return establish(*out, watch, error);
+}
+
+mos_status ServiceProxy::establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error) {
+  const ProviderUse use(point_);
+  if (!use.pass) return MOS_OK;
+  const common::ServiceFunction &function = watch->function;
+  std::vector<Value> values = watch->values;
+  std::array<void *, MOS_MOST_PARAMETERS + 1> args{};
+  std::uint64_t providerId = 0;
+  std::uint64_t *out = &providerId;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    args[i] = function.parameters[i] == 't' ? static_cast<void *>(&out) : values[i].data();
+  args[values.size()] = &error;
+  const PluginTag *tag = use.provider->tag;
+  const mos_status status = callPlugin(tag, function.call.c_str(), error, [&] {
+    return callDescribed(*use.provider, function, numberOf(function), args.data(), error);
+  });
+  const std::lock_guard lock(mutex_);
+  if (status != MOS_OK)
+    watches_.erase(id);
+  else
+    watch->providerId = providerId;
+  return status;
+}
+
+/// The new provider knows nothing of the watches: each is set up again and gets everything once more.
+void ServiceProxy::providerArrived() {
+  std::map<std::uint64_t, std::shared_ptr<Watch>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = watches_;
+    for (const auto &[id, watch] : all) {
+      watch->providerId = 0;
+      for (std::size_t i = 0; i < watch->values.size(); ++i) {
+        if (watch->function.parameters[i] == 'U') watch->values[i] = {};
+      }
+    }
+  }
+  for (const auto &[id, watch] : all)
+    establish(id, watch, nullptr);
+}
+
+mos_status ServiceProxy::unwatch(const common::ServiceFunction &function, std::uint64_t id, mos_error *error) {
+  std::uint64_t providerId = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = watches_.find(id);
+    if (at == watches_.end()) return fail(error, Status::NotFound, "no such watch", "STALE_HANDLE");
+    providerId = at->second->providerId;
+    watches_.erase(at);
+  }
+  return endWatch(function, providerId, error);
+}
+
+/// A provider that has gone has no watches left: nothing to end is success.
+mos_status ServiceProxy::endWatch(const common::ServiceFunction &function, std::uint64_t providerId, mos_error *error) {
+  const ProviderUse use(point_);
+  if (!use.pass || providerId == 0) return MOS_OK;
+  const std::array<void *, 2> args{&providerId, &error};
+  return callPlugin(use.provider->tag, function.call.c_str(), error,
+                    [&] { return callDescribed(*use.provider, function, numberOf(function), args.data(), error); });
+}
+
+void ServiceProxy::sweep() {
+  std::map<std::uint64_t, std::shared_ptr<Watch>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(watches_);
+  }
+  const auto ends = std::find_if(service_.functions.begin(), service_.functions.end(),
+                                 [](const auto &function) { return function.has(MOS_FUNCTION_UNWATCH); });
+  if (ends == service_.functions.end()) return;
+  for (const auto &[id, watch] : left)
+    endWatch(*ends, watch->providerId, nullptr);
+}
+
+} // namespace matrixos::plugin

@@ -1,0 +1,266 @@
+// Services that describe themselves: the host does for them what it does for those of the SDK.
+#include "common/ServiceDescription.h"
+#include "fakes/services/greeter.h"
+#include "plugin/PendingCalls.h"
+#include "plugin/ServiceRegistry.h"
+#include "support/Errors.h"
+#include "support/Wait.h"
+
+#include <matrixos/call.hpp>
+#include <matrixos/status.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+using namespace matrixos;
+using namespace matrixos::common;
+using namespace std::chrono_literals;
+using test::errorOf;
+using test::eventually;
+
+namespace {
+
+MOS_DESCRIBE_SERVICE(kGreeter, EXAMPLE_GREETER_1, EXAMPLE_GREETER_1_MINOR, EXAMPLE_GREETER_1_FUNCTIONS)
+
+/// A provider as a plugin would be one.
+struct Greeter {
+  explicit Greeter(std::string is, std::uint32_t tableSize = sizeof(example_greeter_v1)) : name(std::move(is)) {
+    table.struct_size = tableSize;
+    table.self = this;
+    table.greet = [](void *self, const mos_call *call, mos_str who, std::int64_t times, mos_buf *out,
+                     mos_error *error) {
+      return guarded(error, [&] {
+        if (fromAbi(who) == "slow") {
+          std::unique_lock lock(of(self).mutex);
+          of(self).released.wait(lock, [&] { return of(self).open; });
+        }
+        giveBuffer(out, of(self).name + " greets " + std::string(fromAbi(who)) + " " + std::to_string(times) +
+                            " times for " + std::string(fromAbi(call->operation_id)));
+      });
+    };
+    table.names = [](void *, const mos_call *, mos_sink items, mos_error *) -> mos_status {
+      for (const char *item : {"ada", "bob", "eve"}) {
+        if (items.item(items.ctx, toAbi(item)) == MOS_SINK_STOP) break;
+      }
+      return MOS_OK;
+    };
+    table.count = [](void *self, const mos_call *, mos_completion done, std::uint64_t *out, mos_error *) -> mos_status {
+      *out = 7;
+      of(self).pending = done;
+      return MOS_OK;
+    };
+    table.listen = [](void *self, std::uint64_t since, mos_str prefix, example_listener listener, std::uint64_t *out,
+                      mos_error *) -> mos_status {
+      *out = 100 + ++of(self).last;
+      of(self).listeners[*out] = listener;
+      of(self).seen.push_back(std::to_string(since) + std::string(fromAbi(prefix)));
+      return MOS_OK;
+    };
+    table.unlisten = [](void *self, std::uint64_t id, mos_error *error) -> mos_status {
+      return of(self).listeners.erase(id) == 1 ? MOS_OK : fail(error, Status::NotFound, "no such listener");
+    };
+    table.forget = [](void *self, std::uint32_t most, mos_error *) -> mos_status {
+      of(self).forgotten = most;
+      return MOS_OK;
+    };
+  }
+  static Greeter &of(void *self) { return *static_cast<Greeter *>(self); }
+  void release() {
+    const std::lock_guard lock(mutex);
+    open = true;
+    released.notify_all();
+  }
+
+  const std::string name;
+  example_greeter_v1 table{};
+  std::mutex mutex;
+  std::condition_variable released;
+  bool open = false;
+  mos_completion pending{};
+  std::map<std::uint64_t, example_listener> listeners;
+  std::vector<std::string> seen;
+  std::uint64_t last = 0;
+  std::uint32_t forgotten = 0;
+};
+
+struct Fixture {
+  Fixture() { ServiceCatalogue::instance().add(ServiceDescription::read(kGreeter)); }
+
+  void provide(Greeter &greeter) { registry.provide(greeter.name + "#1", EXAMPLE_GREETER_1, "main", &greeter.table); }
+  void withdraw(const Greeter &greeter) {
+    CHECK(registry.withdraw(greeter.name + "#1", EXAMPLE_GREETER_1, "main", 10s));
+  }
+  const example_greeter_v1 *consumer(const std::string &id = "consumer") {
+    return static_cast<const example_greeter_v1 *>(
+        registry.acquire({id, std::make_shared<plugin::CallGate>()}, EXAMPLE_GREETER_1, "main"));
+  }
+  static std::string greet(const example_greeter_v1 *table, std::string_view name,
+                           std::chrono::milliseconds time = 30s) {
+    const CallScope call(time, "op-1");
+    Buffer out;
+    check([&](mos_error *e) { return table->greet(table->self, call.abi(), toAbi(name), 3, out.out(), e); });
+    return out.str();
+  }
+
+  std::vector<std::string> calls;
+  plugin::ServiceRegistry registry{[this](const char *service, const char *function, mos_status status, double) {
+                                     calls.push_back(std::string(service) + " " + function + " " +
+                                                     std::to_string(status));
+                                   },
+                                   plugin::CallLimits{50ms}};
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a described service is proxied: arguments, items, answers, and providers that change") {
+  const example_greeter_v1 *table = consumer(); // before anybody provides it
+  CHECK(errorOf([&] { greet(table, "ada"); }).status() == Status::Unavailable);
+  Greeter first("first"), second("second");
+  provide(first);
+  CHECK(greet(table, "ada") == "first greets ada 3 times for op-1");
+  std::string names;
+  SinkOf sink([&](std::string_view item) {
+    names += item;
+    return item != "bob";
+  });
+  const CallScope call(30s);
+  CHECK(table->names(table->self, call.abi(), sink.abi(), nullptr) == MOS_OK);
+  CHECK(names == "adabob");
+  CHECK(table->forget(table->self, 5, nullptr) == MOS_OK);
+  CHECK(first.forgotten == 5);
+  withdraw(first);
+  CHECK(errorOf([&] { greet(table, "ada"); }).reason() == "SERVICE_UNAVAILABLE");
+  provide(second);
+  CHECK(greet(table, "ada") == "second greets ada 3 times for op-1");
+  CHECK(calls.front() == "example.greeter/1 greet 14");
+  CHECK(calls.back() == "example.greeter/1 greet 0");
+  withdraw(second);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a described function that blocks is given up after its deadline") {
+  Greeter greeter("sleepy");
+  provide(greeter);
+  const Error late = errorOf([&] { greet(consumer(), "slow", 50ms); });
+  CHECK(late.status() == Status::DeadlineExceeded);
+  CHECK(late.reason() == "PLUGIN_HANGS");
+  CHECK(std::string(late.what()).find("sleepy does not return from greet()") != std::string::npos);
+  greeter.release();
+  withdraw(greeter);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a completion of a described function is answered once, by the provider or by the host") {
+  Greeter greeter("counting");
+  provide(greeter);
+  const example_greeter_v1 *table = consumer();
+  std::vector<mos_status> answers;
+  const mos_completion done{&answers, [](void *ctx, mos_status status, mos_str, const mos_error *) {
+                              static_cast<std::vector<mos_status> *>(ctx)->push_back(status);
+                            }};
+  std::uint64_t count = 0;
+  const CallScope call(30s);
+  CHECK(table->count(table->self, call.abi(), done, &count, nullptr) == MOS_OK);
+  CHECK(count == 7);
+  const mos_completion given = greeter.pending;
+  given.done(given.ctx, MOS_OK, toAbi("{}"), nullptr);
+  given.done(given.ctx, MOS_OK, toAbi("{}"), nullptr);
+  CHECK(answers == std::vector<mos_status>{MOS_OK});
+  CHECK(table->count(table->self, call.abi(), done, &count, nullptr) == MOS_OK);
+  plugin::PendingCalls::instance().sweep("counting#1");
+  CHECK(answers == std::vector<mos_status>{MOS_OK, MOS_UNAVAILABLE});
+  withdraw(greeter);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a watch goes on with the next provider, from its beginning, and ends with its consumer") {
+  const example_greeter_v1 *table = consumer("listening");
+  int greeted = 0;
+  const example_listener listener{&greeted, [](void *ctx, mos_str) { ++*static_cast<int *>(ctx); }};
+  std::uint64_t id = 0, other = 0;
+  {
+    std::string prefix = "b";
+    CHECK(table->listen(table->self, 41, toAbi(prefix), listener, &id, nullptr) == MOS_OK);
+    prefix = "x";
+  }
+  Greeter first("first"), second("second");
+  provide(first);
+  CHECK(table->listen(table->self, 42, toAbi("c"), listener, &other, nullptr) == MOS_OK);
+  CHECK(first.seen == std::vector<std::string>{"0b", "42c"});
+  for (const auto &[given, to] : first.listeners)
+    to.greeted(to.ctx, toAbi("bob"));
+  CHECK(greeted == 2);
+  withdraw(first);
+  provide(second);
+  CHECK(second.seen == std::vector<std::string>{"0b", "0c"});
+  CHECK(table->unlisten(table->self, id, nullptr) == MOS_OK);
+  CHECK(table->unlisten(table->self, id, nullptr) == MOS_NOT_FOUND);
+  CHECK(second.listeners.size() == 1);
+  registry.sweepConsumer("listening");
+  CHECK(second.listeners.empty());
+  withdraw(second);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a table ends where its provider's minor does") {
+  Greeter old("old", offsetof(example_greeter_v1, forget));
+  provide(old);
+  mos_error error{};
+  const example_greeter_v1 *table = consumer();
+  CHECK(table->forget(table->self, 1, &error) == MOS_UNIMPLEMENTED);
+  CHECK(greet(table, "ada") == "old greets ada 3 times for op-1");
+  withdraw(old);
+  Greeter small("small", offsetof(example_greeter_v1, unlisten));
+  CHECK(errorOf([&] { provide(small); }).reason() == "SERVICE_TABLE");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a forwarder takes the functions by their numbers") {
+  struct Numbers : mos_forwarder_v1 {
+    std::vector<std::uint32_t> called;
+  } numbers;
+  numbers.call = [](mos_forwarder_v1 *self, std::uint32_t function, void *const *args) -> mos_status {
+    static_cast<Numbers *>(self)->called.push_back(function);
+    if (function == 0)
+      giveBuffer(*static_cast<mos_buf **>(args[3]), std::string(fromAbi(*static_cast<mos_str *>(args[1]))));
+    return MOS_OK;
+  };
+  registry.provide("numbers#1", EXAMPLE_GREETER_1, "main", &numbers, 0);
+  const example_greeter_v1 *table = consumer();
+  CHECK(greet(table, "eve") == "eve");
+  CHECK(table->forget(table->self, 1, nullptr) == MOS_UNIMPLEMENTED); // minor 1
+  CHECK(numbers.called == std::vector<std::uint32_t>{0});
+  CHECK(registry.withdraw("numbers#1", EXAMPLE_GREETER_1, "main", 10s));
+}
+
+TEST_CASE("what is wrong with a description is said") {
+  const auto whatOf = [](auto &&change) {
+    std::vector<mos_function_v1> functions(std::begin(kGreeter_functions), std::end(kGreeter_functions));
+    mos_service_v1 service = kGreeter;
+    change(service, functions);
+    service.functions = functions.data();
+    service.functions_count = static_cast<std::uint32_t>(functions.size());
+    return std::string(errorOf([&] { ServiceCatalogue::instance().add(ServiceDescription::read(service)); }).what());
+  };
+  using Functions = std::vector<mos_function_v1>;
+  const auto has = [](const std::string &text, const std::string &part) {
+    CAPTURE(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  has(whatOf([](mos_service_v1 &s, Functions &) { s.id = ""; }), "it has no id");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f.clear(); }), "1 to 64 functions");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[0].invoke = nullptr; }), "greet() has no entry, or no invoke");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[0].parameters = "cswb"; }), "greet() has a parameter 'w'");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[2].parameters = "x"; }), "count() has a parameter 'x'");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[2].parameters = "dd"; }), "more than one parameter 'd'");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[2].parameters = "uuuuuuu"; }), "too many parameters");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[3].flags = 0; }), "listen() has to be a WATCH");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[4].parameters = "u"; }), "unlisten() ends a watch");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[5].minor = 9; }), "forget() is of a wrong minor");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[1].name = "greet"; }), "greet() comes twice");
+  // The same major says the same, whoever says it.
+  ServiceCatalogue::instance().add(ServiceDescription::read(kGreeter));
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[0].parameters = "cssb"; }), "a change is a new major");
+  CHECK(ServiceCatalogue::instance().find(EXAMPLE_GREETER_1)->functions.size() == 6);
+}
