@@ -132,6 +132,8 @@ awk -F '\t' -v major='a new major of that interface, beside the old one' '
     }
     return found
   }
+  # The functions of a service, described: it tells nothing that its table, judged by itself, does not.
+  function isList(name) { return name ~ /^MOS_FUNCTIONS_OF_/ }
   function isMinor(name) { return name == "MOS_HOST_MINOR" || name ~ /^MOS_.*_[0-9]+_MINOR$/ }
 
   FNR == NR && $1 == "struct" { oldKind[$2] = $3; oldSize[$2] = $4; next }
@@ -186,9 +188,10 @@ awk -F '\t' -v major='a new major of that interface, beside the old one' '
       if (!(d in newDefine)) broken(d, "was removed; plugins in the field still use its value")
       else if (newDefine[d] == oldDefine[d]) continue
       else if (isMinor(d) && newDefine[d] + 0 > oldDefine[d] + 0) { print "raised: " d " from " oldDefine[d] " to " newDefine[d]; growth = 1 }
+      else if (isList(d) && index(newDefine[d], oldDefine[d]) == 1) grown(newHeader[d], "the list " d " is longer", "")
       else broken(d, "changed from " oldDefine[d] " to " newDefine[d] "; give the new value a new name")
     }
-    for (d in newDefine) if (!(d in oldDefine) && !isMinor(d)) grown(newHeader[d], "the constant " d " is new", "")
+    for (d in newDefine) if (!(d in oldDefine) && !isMinor(d)) grown(isList(d) ? "" : newHeader[d], "the constant " d " is new", "")
     for (m in needs) {
       if (isRaised(m)) continue
       print "unraised: " m " is still " newDefine[m] "; what grew needs " oldDefine[m] + 1

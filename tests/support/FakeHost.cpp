@@ -32,7 +32,7 @@ std::string seriesName(mos_str name, const mos_pair *labels, std::uint32_t count
   return text;
 }
 
-MOS_DESCRIBE_SERVICE(kRuntime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_RUNTIME_1_FUNCTIONS)
+MOS_DESCRIBE_SERVICE(kRuntime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_FUNCTIONS_OF_RUNTIME_1)
 
 std::string inLines(const std::vector<std::string> &texts) {
   std::string all;

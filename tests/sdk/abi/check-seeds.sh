@@ -92,6 +92,9 @@ seed append-field allowed 'mos_call.tenant is appended at offset 64' base.h "/^\
 seed new-struct allowed 'the struct mos_quota is new' host.h '/^MOS_END_C/i typedef struct mos_quota {\n  uint64_t bytes;\n} mos_quota;' base.h "$raiseHost"
 seed new-constant allowed 'the constant MOS_LOG_TRACE is new' host.h '/^#define MOS_LOG_DEBUG/a #define MOS_LOG_TRACE 5' base.h "$raiseHost"
 seed new-major allowed 'the struct mos_runtime_v2 is new' runtime.h '/^MOS_END_C/i #define MOS_RUNTIME_2 "matrixos.runtime/2"\n#define MOS_RUNTIME_2_MINOR 0\ntypedef struct mos_runtime_v2 {\n  uint32_t struct_size;\n  uint32_t minor;\n} mos_runtime_v2;' base.h "$raiseHost"
+seed longer-list allowed 'the list MOS_FUNCTIONS_OF_RUNTIME_1 is longer' runtime.h "$appendResize
+  /mos_runtime_v1, volume_remove_if_empty,/,/\)\)\$/s/\(const mos_call \*, mos_str\)\)\$/& F(2, mos_runtime_v1, resize, \"cs\", 0, 2, (const mos_call *, mos_str))/
+  $raiseRuntime" base.h "$raiseHost"
 seed raised-minor allowed 'MOS_RUNTIME_1_MINOR from 1 to 2' runtime.h "$raiseRuntime" base.h "$raiseHost"
 
 # Growth that nobody is told of.
@@ -114,6 +117,7 @@ seed parameter-added break 'mos_runtime_v1.start: changed from' runtime.h 's/(\*
 seed return-type break 'mos_host_log_v1.write: changed from' host.h 's/^  void (\(\*write\))/  mos_status \1/'
 seed entry-signature break 'mos_plugin_entry_fn: changed from' plugin.h 's/(mos_plugin_entry_fn\)\()void/\1uint32_t host_major/'
 seed alias break 'mos_status: changed from "int32_t" to "int64_t"' base.h 's/^typedef int32_t mos_status/typedef int64_t mos_status/'
+seed change-list break 'MOS_FUNCTIONS_OF_RUNTIME_1: changed from' runtime.h 's/(F\(3, mos_runtime_v1, create, )"cjb"/\1"csb"/'
 seed change-constant break 'MOS_ABORTED: changed from 10 to 18' base.h 's/(define MOS_ABORTED) 10/\1 18/'
 seed change-id break 'MOS_RUNTIME_1: changed from' runtime.h 's|"matrixos.runtime/1"|"matrixos.engine/1"|'
 seed change-size break 'mos_error.message: changed from "char\[452\]"' base.h 's/(define MOS_MESSAGE_SIZE) 452/\1 460/'

@@ -55,7 +55,7 @@ MOS_PIN(mos_lifecycle_v1, describe, 40);
 MOS_PIN(mos_lifecycle_v1, report_open, 48);
 
 /* Described for the host, see service.h. */
-#define MOS_LIFECYCLE_1_FUNCTIONS(F)                                                                                   \
+#define MOS_FUNCTIONS_OF_LIFECYCLE_1(F)                                                                                \
   F(5, mos_lifecycle_v1, ensure_running, "cssdt", 0, 0,                                                                \
     (const mos_call *, mos_str, mos_str, mos_completion, uint64_t *))                                                  \
   F(1, mos_lifecycle_v1, forget, "U", 0, 0, (uint64_t))                                                                \

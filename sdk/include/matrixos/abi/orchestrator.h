@@ -102,7 +102,7 @@ MOS_PIN(mos_orchestrator_v1, unwatch, 72);
 MOS_PIN(mos_orchestrator_v1, record_activity, 80);
 
 /* Described for the host, see service.h. */
-#define MOS_ORCHESTRATOR_1_FUNCTIONS(F)                                                                                \
+#define MOS_FUNCTIONS_OF_ORCHESTRATOR_1(F)                                                                             \
   F(4, mos_orchestrator_v1, provision, "cssd", 0, 0, (const mos_call *, mos_str, mos_str, mos_completion))             \
   F(3, mos_orchestrator_v1, start, "csd", 0, 0, (const mos_call *, mos_str, mos_completion))                           \
   F(5, mos_orchestrator_v1, stop, "csUsd", 0, 0, (const mos_call *, mos_str, uint64_t, mos_str, mos_completion))       \

@@ -123,8 +123,8 @@ typedef struct mos_runtime_v1 {
   /*
    * Blocks and reports what happens to containers with these labels, until cancelled (MOS_CANCELLED) or the engine
    * goes away (MOS_UNAVAILABLE). Items: {"type": "created|started|stopped|died|paused|unpaused|removed|oom|
-   * disconnected", "ref", "name", "time": ms, "exitCode"}; one that still runs is disconnected when somebody took it off a
-   * network. Events are hints, and others may come; the caller lists after (re)connecting.
+   * disconnected", "ref", "name", "time": ms, "exitCode"}; one that still runs is disconnected when somebody took it
+   * off a network. Events are hints, and others may come; the caller lists after (re)connecting.
    */
   mos_status (*events)(void *self, const mos_call *call, mos_str labels_json, mos_sink items, mos_error *error);
 
@@ -177,7 +177,7 @@ MOS_PIN(mos_runtime_v1, start_described, 152);
 MOS_PIN(mos_runtime_v1, volume_remove_if_empty, 160);
 
 /* Described for the host, see service.h. */
-#define MOS_RUNTIME_1_FUNCTIONS(F)                                                                                     \
+#define MOS_FUNCTIONS_OF_RUNTIME_1(F)                                                                                  \
   F(2, mos_runtime_v1, capabilities, "cb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                           \
     (const mos_call *, mos_buf *))                                                                                     \
   F(4, mos_runtime_v1, pull, "cjkb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 0,                                 \
