@@ -42,7 +42,7 @@ struct PluginReport {
   bool required = false;
   bool enabled = false;
   bool starved = false; ///< see DiscoveredPlugin
-  bool runs = false; ///< degraded or not
+  bool runs = false;    ///< degraded or not
 };
 
 /// What a reload came to.
