@@ -61,6 +61,8 @@ void Reconciler::compare() {
                     [&](Description container) { listed(std::move(container), settings->installId, listing); });
   MATRIXOS_FAILPOINT("reconcile.listed");
   for (const InstancePtr &record : shop_.table.all()) {
+    // What has changed since was not compared with the list, and its container may be missing in it.
+    if (record->rev > listing.beganAt) continue;
     if (listing.agreeing.count(record->rev) != 0 || !shop_.queue.isIdle(record->handle)) continue;
     check(*record, listing.notable, settings->installId);
   }

@@ -181,6 +181,7 @@ TEST_CASE("records follow what the engine says") {
 TEST_CASE("a restart finds running instances again, with their endpoints") {
   Fixture f;
   REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(eventually([&] { return f.runtime.eventsHeard(); }));
   REQUIRE(f.reconcile()); // what the engine's events of the start had asked for has been looked at
   const std::string rev = f.field("alice", "rev");
   const int inspects = f.runtime.calls("inspect");
