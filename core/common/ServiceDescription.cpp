@@ -21,7 +21,8 @@ constexpr std::size_t kMostFunctions = 64;
 constexpr std::size_t kMostText = 128;
 constexpr std::string_view kLetters = "csjiuUkdbtwWp";
 constexpr std::string_view kLettersOfBlocking = "csjiuUkb";
-constexpr std::string_view kOnce = "ckdbtwWp"; // at most one of each
+constexpr std::string_view kLettersOfWatches = "sjiuUtwW"; // what can be kept and given to the next provider
+constexpr std::string_view kOnce = "ckdbtwWp";             // at most one of each
 
 [[noreturn]] void refuse(const std::string &service, const std::string &what) {
   throw Error(Status::FailedPrecondition, "the description of " + service + ": " + what, "PLUGIN_DESCRIPTOR");
@@ -36,13 +37,14 @@ void check(const std::string &service, const ServiceFunction &function) {
   if (function.name.empty()) refuse(service, "a function has no name");
   if ((function.entry == nullptr) != (function.invoke == nullptr)) refuseIt("has no entry, or no invoke");
   if (function.parameters.size() > MOS_MOST_PARAMETERS) refuseIt("has too many parameters");
-  const bool blocks = function.has(MOS_FUNCTION_BLOCKS);
-  const std::string_view allowed = blocks ? kLettersOfBlocking : kLetters;
-  const std::size_t other = function.parameters.find_first_not_of(allowed);
-  if (other != std::string::npos) {
-    refuseIt(std::string("has a parameter '") + function.parameters[other] + "', and " +
-             (blocks ? "those of a function that blocks are of " : "there are ") + std::string(allowed));
-  }
+  const auto checkLetters = [&](std::string_view allowed, const char *which) {
+    const std::size_t other = function.parameters.find_first_not_of(allowed);
+    if (other == std::string::npos) return;
+    refuseIt(std::string("has a parameter '") + function.parameters[other] + "', and " + which + std::string(allowed));
+  };
+  checkLetters(kLetters, "there are ");
+  if (function.has(MOS_FUNCTION_BLOCKS)) checkLetters(kLettersOfBlocking, "those of a function that blocks are of ");
+  if (function.has(MOS_FUNCTION_WATCH)) checkLetters(kLettersOfWatches, "those of a watch are of ");
   for (const char letter : kOnce) {
     if (std::count(function.parameters.begin(), function.parameters.end(), letter) > 1)
       refuseIt(std::string("has more than one parameter '") + letter + "'");
@@ -103,6 +105,19 @@ ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
     read.functions.push_back(std::move(function));
   }
   return read;
+}
+
+std::vector<ServiceDescription> ServiceDescription::readAll(const mos_descriptor_v1 &descriptor) {
+  constexpr std::uint32_t kMost = 256;
+  std::vector<ServiceDescription> all;
+  if (!MOS_HAS(&descriptor, mos_descriptor_v1, services_count)) return all;
+  if (descriptor.services == nullptr || descriptor.services_count > kMost)
+    refuse("its services", "they are null, or more than " + std::to_string(kMost));
+  for (std::uint32_t i = 0; i < descriptor.services_count; ++i) {
+    if (descriptor.services[i] == nullptr) refuse("its services", "one of them is null");
+    all.push_back(read(*descriptor.services[i]));
+  }
+  return all;
 }
 
 ServiceCatalogue::ServiceCatalogue() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <matrixos/abi/plugin.h>
 #include <matrixos/abi/service.h>
 
 #include <cstdint>
@@ -46,7 +47,26 @@ struct ServiceDescription {
 
   /// Copies what a plugin says. Throws Error(FailedPrecondition) with the first thing that is wrong.
   static ServiceDescription read(const mos_service_v1 &service);
+  /// The same of all that a descriptor describes; one of ABI 1.0 describes none.
+  static std::vector<ServiceDescription> readAll(const mos_descriptor_v1 &descriptor);
 };
+
+/// One argument of a call, as its letter says.
+union ServiceValue {
+  const mos_call *call;
+  mos_str text;
+  std::int64_t integer;
+  std::uint64_t number;
+  std::uint32_t small;
+  mos_sink sink;
+  mos_buf *buffer;
+};
+
+/// One of the arguments that mos_forwarder_v1.call is given.
+template <typename Type>
+Type argumentAt(void *const *args, std::size_t at) noexcept {
+  return *static_cast<const Type *>(args[at]);
+}
 
 /// The services that this process has heard of: those of the SDK, and what plugins describe. Thread-safe.
 class ServiceCatalogue {

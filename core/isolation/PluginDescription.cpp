@@ -167,10 +167,8 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
                            {"flags", key.flags}}));
   }
   json::Array services;
-  if (MOS_HAS(&d, mos_descriptor_v1, services_count)) {
-    for (std::uint32_t i = 0; i < readable(d.services, d.services_count); ++i)
-      services.add(serviceJson(common::ServiceDescription::read(*d.services[i])));
-  }
+  for (const common::ServiceDescription &service : common::ServiceDescription::readAll(d))
+    services.add(serviceJson(service));
   object.set("services", services);
   object.set("provides", provides);
   object.set("providesCount", d.provides_count);

@@ -100,7 +100,7 @@ std::string buildJson(const LogEntry &entry, const std::vector<std::string> &sec
   own(",\"message\":\"", entry.message, kLongestMessage);
   if (!entry.requestId.empty()) own(",\"requestId\":\"", cutName(entry.requestId), limit);
   for (const Field &field : entry.fields) {
-    if (!appendJsonField(line, field, secrets, limit, cut)) cut = true;
+    if (&field != entry.named && !appendJsonField(line, field, secrets, limit, cut)) cut = true;
   }
   if (cut) line += ",\"truncated\":true";
   return line += "}\n";
@@ -143,6 +143,7 @@ std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &se
     whole &= appendHumanField(line, "requestId", std::string(cutName(entry.requestId)), false, limit);
   }
   for (const Field &field : entry.fields) {
+    if (&field == entry.named) continue;
     const auto *text = std::get_if<std::string_view>(&field.value);
     const std::string value = text != nullptr ? redact(*text, secrets) : plainText(field);
     whole &= appendHumanField(line, field.key, value, text != nullptr && needsQuotes(value), limit);
@@ -155,7 +156,6 @@ std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &se
 
 std::string buildLine(const LogEntry &entry, Format format, const std::vector<std::string> &secrets) {
   LogEntry own = entry;
-  std::vector<Field> others;
   // Who logs for a request from another thread names it in a field. It is the line's own member all the same.
   const auto isId = [](const Field &field) {
     return field.key == "requestId" && std::holds_alternative<std::string_view>(field.value);
@@ -163,9 +163,7 @@ std::string buildLine(const LogEntry &entry, Format format, const std::vector<st
   const auto named = std::find_if(entry.fields.begin(), entry.fields.end(), isId);
   if (named != entry.fields.end() && entry.requestId.empty()) {
     own.requestId = std::get<std::string_view>(named->value);
-    others.assign(entry.fields.begin(), named);
-    others.insert(others.end(), std::next(named), entry.fields.end());
-    own.fields = others;
+    own.named = &*named;
   }
   return format == Format::Json ? buildJson(own, secrets) : buildHuman(own, secrets);
 }

@@ -18,6 +18,7 @@ struct LogEntry {
   std::string_view message;
   std::string_view requestId;
   std::span<const Field> fields;
+  const Field *named = nullptr; ///< of the fields, the one that requestId was taken from; it is not written again
 };
 
 /// The line with its newline, at most kLongestLine bytes, valid UTF-8 without control bytes whatever is put in.

@@ -6,14 +6,7 @@
 
 namespace matrixos::plugin {
 
-namespace {
-
-template <typename Type>
-Type at(void *const *args, std::size_t i) {
-  return *static_cast<const Type *>(args[i]);
-}
-
-} // namespace
+using common::argumentAt;
 
 mos_status callDescribed(const ServiceProvider &provider, const common::ServiceFunction &function, std::size_t number,
                          void *const *args, mos_error *error) {
@@ -29,27 +22,28 @@ mos_status callDescribed(const ServiceProvider &provider, const common::ServiceF
 DescribedCall::DescribedCall(std::shared_ptr<ServiceProvider> provider, const ServiceConsumer &consumer,
                              const common::ServiceFunction &function, std::size_t number, void *const *args)
     : WatchedCall(std::move(provider), consumer, function.call.c_str(),
-                  function.find('c') == std::string::npos ? nullptr : at<const mos_call *>(args, function.find('c'))),
+                  function.find('c') == std::string::npos ? nullptr
+                                                          : argumentAt<const mos_call *>(args, function.find('c'))),
       function_(function), number_(number) {
   for (std::size_t i = 0; i < function.parameters.size(); ++i) {
-    Value &value = values_[i];
+    common::ServiceValue &value = values_[i];
     switch (function.parameters[i]) {
     case 's':
     case 'j':
-      texts_[i] = fromAbi(at<mos_str>(args, i));
+      texts_[i] = fromAbi(argumentAt<mos_str>(args, i));
       value.text = toAbi(texts_[i]);
       break;
     case 'i':
-      value.integer = at<std::int64_t>(args, i);
+      value.integer = argumentAt<std::int64_t>(args, i);
       break;
     case 'u':
-      value.small = at<std::uint32_t>(args, i);
+      value.small = argumentAt<std::uint32_t>(args, i);
       break;
     case 'U':
-      value.number = at<std::uint64_t>(args, i);
+      value.number = argumentAt<std::uint64_t>(args, i);
       break;
     case 'k':
-      value.sink = at<mos_sink>(args, i);
+      value.sink = argumentAt<mos_sink>(args, i);
       break;
     default: // the call and the buffer are lent anew
       break;

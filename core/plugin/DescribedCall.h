@@ -24,21 +24,10 @@ public:
 private:
   mos_status invoke(const ServiceProvider &provider) override;
 
-  /// One argument, as its letter says.
-  union Value {
-    mos_str text;
-    std::int64_t integer;
-    std::uint32_t small;
-    std::uint64_t number;
-    mos_sink sink;
-    const mos_call *call;
-    mos_buf *buffer;
-  };
-
   const common::ServiceFunction &function_;
   const std::size_t number_;
   std::array<std::string, MOS_MOST_PARAMETERS> texts_;
-  std::array<Value, MOS_MOST_PARAMETERS> values_{};
+  std::array<common::ServiceValue, MOS_MOST_PARAMETERS> values_{};
 };
 
 } // namespace matrixos::plugin

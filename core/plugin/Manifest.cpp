@@ -122,13 +122,8 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
                             text(key.range, "config key's range", false), text(key.help, "config key's help", false),
                             key.flags});
   }
-  if (MOS_HAS(&d, mos_descriptor_v1, services_count)) {
-    checkList(d.services, d.services_count, "services");
-    for (std::uint32_t i = 0; i < d.services_count; ++i) {
-      if (d.services[i] == nullptr) refuse("the descriptor's services has an entry that is null");
-      common::ServiceCatalogue::instance().add(common::ServiceDescription::read(*d.services[i]));
-    }
-  }
+  for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
+    common::ServiceCatalogue::instance().add(std::move(service));
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;
   return m;

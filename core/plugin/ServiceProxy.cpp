@@ -39,7 +39,7 @@ mos_status unavailable(const ServicePoint &point, mos_error *error) {
 template <typename Type>
 Type argument(const common::ServiceFunction &function, char letter, void *const *args) {
   const std::size_t at = function.find(letter);
-  return at == std::string::npos ? Type{} : *static_cast<const Type *>(args[at]);
+  return at == std::string::npos ? Type{} : common::argumentAt<Type>(args, at);
 }
 
 using Value = std::array<std::uint64_t, 3>; // no parameter is larger
@@ -57,7 +57,7 @@ struct ServiceProxy::Watch {
       const char letter = function.parameters[i];
       std::copy_n(static_cast<const char *>(args[i]), sizeOf(letter), reinterpret_cast<char *>(values[i].data()));
       if (letter != 's' && letter != 'j') continue;
-      texts[i] = fromAbi(*static_cast<const mos_str *>(args[i]));
+      texts[i] = fromAbi(common::argumentAt<mos_str>(args, i));
       const mos_str kept = toAbi(texts[i]);
       std::copy_n(reinterpret_cast<const char *>(&kept), sizeof kept, reinterpret_cast<char *>(values[i].data()));
     }
@@ -86,13 +86,13 @@ ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const 
 
 mos_status ServiceProxy::call(std::uint32_t number, void *const *args) noexcept {
   const common::ServiceFunction &function = service_.functions[number];
-  auto *error = *static_cast<mos_error *const *>(args[function.parameters.size()]);
+  auto *error = common::argumentAt<mos_error *>(args, function.parameters.size());
   return guarded(error, [&] { return run(function, args, error); });
 }
 
 mos_status ServiceProxy::run(const common::ServiceFunction &function, void *const *args, mos_error *error) {
   if (function.has(MOS_FUNCTION_WATCH)) return watch(function, args, error);
-  if (function.has(MOS_FUNCTION_UNWATCH)) return unwatch(function, *static_cast<std::uint64_t *>(args[0]), error);
+  if (function.has(MOS_FUNCTION_UNWATCH)) return unwatch(function, common::argumentAt<std::uint64_t>(args, 0), error);
   const mos_status status = forward(function, args, error);
   const bool described = status == MOS_UNIMPLEMENTED && service_.id == MOS_RUNTIME_1;
   return described && function.name == "start_described" ? startThenInspect(args, error) : status;

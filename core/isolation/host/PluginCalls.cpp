@@ -58,7 +58,7 @@ public:
         break;
       case 'i':
       case 'U':
-        values_[i].number = numbers.at(number++);
+        values_[i].integer = numbers.at(number++);
         break;
       case 'u':
         values_[i].small = static_cast<std::uint32_t>(numbers.at(number++));
@@ -67,7 +67,7 @@ public:
         values_[i].sink = sink;
         break;
       default:
-        values_[i].out = out;
+        values_[i].buffer = out;
       }
     }
     args_[letters.size()] = &error_;
@@ -76,15 +76,7 @@ public:
   void *const *args() const noexcept { return args_.data(); }
 
 private:
-  union Value {
-    const mos_call *call;
-    mos_str text;
-    std::int64_t number;
-    std::uint32_t small;
-    mos_sink sink;
-    mos_buf *out;
-  };
-  std::array<Value, MOS_MOST_PARAMETERS> values_{};
+  std::array<common::ServiceValue, MOS_MOST_PARAMETERS> values_{};
   std::array<void *, MOS_MOST_PARAMETERS + 1> args_{};
   mos_error *error_;
 };
@@ -269,10 +261,8 @@ mos_status PluginCalls::start(mos_error *error) {
   enterPhase("loading");
   const mos_descriptor_v1 *descriptor = loadPlugin(file_);
   checkDescriptor(descriptor, id_);
-  if (MOS_HAS(descriptor, mos_descriptor_v1, services_count)) {
-    for (std::uint32_t i = 0; i < descriptor->services_count; ++i)
-      common::ServiceCatalogue::instance().add(common::ServiceDescription::read(*descriptor->services[i]));
-  }
+  for (common::ServiceDescription &service : common::ServiceDescription::readAll(*descriptor))
+    common::ServiceCatalogue::instance().add(std::move(service));
   tables_ = std::make_unique<HostTables>(link_, *descriptor);
   link_.onIdle([this] { tables_->samples().flush(); });
   plugin_ = {};

@@ -38,6 +38,15 @@ facts() {
   sha256sum /var/lib/matrixos/admin.secret /var/lib/matrixos/install-id
   find /data/users -name 'value-*' -exec sha256sum {} + | sort
 }
+configure_site() {
+  cat >/etc/matrixos/conf.d/site.ini <<'INI'
+[platform]
+domain = example.test
+
+[orchestrator]
+image = matrixos-demo:latest
+INI
+}
 install_package() { apt-get install -y -o Dpkg::Options::=--force-confold "$@"; }
 
 step "The version before is installed, with an engine"
@@ -45,13 +54,7 @@ install_package --no-install-recommends ./old/matrixos_*.deb docker.io iptables 
 dockerd >/var/log/dockerd.log 2>&1 &
 eventually docker version
 docker load --input instance.tar
-cat >/etc/matrixos/conf.d/site.ini <<'INI'
-[platform]
-domain = example.test
-
-[orchestrator]
-image = matrixos-demo:latest
-INI
+configure_site
 sed -i 's/^#wake_waiters = .*/wake_waiters = 512/' /etc/matrixos/matrixosd.ini
 grep -qx 'wake_waiters = 512' /etc/matrixos/matrixosd.ini || fail "the key to edit is not in matrixosd.ini"
 configuration=$(sha256sum /etc/matrixos/matrixosd.ini /etc/matrixos/conf.d/site.ini; stat -c '%U:%G %a' /etc/matrixos/matrixosd.ini)
@@ -135,13 +138,7 @@ same "the state of alice" running "$(docker ps --filter name=matrixos-alice --fo
 
 step "Installed once more, it finds what was left"
 install_package ./new/matrixos_*.deb
-cat >/etc/matrixos/conf.d/site.ini <<'INI'
-[platform]
-domain = example.test
-
-[orchestrator]
-image = matrixos-demo:latest
-INI
+configure_site
 start_daemon
 eventually visit bob /api/health
 same "bob's note" "note of bob" "$(visit bob '/api/file?name=note')"

@@ -256,6 +256,7 @@ TEST_CASE("what is wrong with a description is said") {
   has(whatOf([](mos_service_v1 &, Functions &f) { f[2].parameters = "dd"; }), "more than one parameter 'd'");
   has(whatOf([](mos_service_v1 &, Functions &f) { f[2].parameters = "uuuuuuu"; }), "too many parameters");
   has(whatOf([](mos_service_v1 &, Functions &f) { f[3].flags = 0; }), "listen() has to be a WATCH");
+  has(whatOf([](mos_service_v1 &, Functions &f) { f[3].parameters = "cUwt"; }), "those of a watch are of sjiuUtwW");
   has(whatOf([](mos_service_v1 &, Functions &f) { f[4].parameters = "u"; }), "unlisten() ends a watch");
   has(whatOf([](mos_service_v1 &, Functions &f) { f[5].minor = 9; }), "forget() is of a wrong minor");
   has(whatOf([](mos_service_v1 &, Functions &f) { f[1].name = "greet"; }), "greet() comes twice");

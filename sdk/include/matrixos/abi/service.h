@@ -46,7 +46,7 @@ MOS_BEGIN_C
  * LIST: its sink gets what there is and then ends, soon; without it a sink gets what happens.
  * WATCH: it leaves something behind in the provider, numbered by its parameter t, and calls it (parameter w or W) until
  * the function with UNWATCH is called with the number (its parameter U). The host calls it again for each new provider,
- *   with numbers (U) of 0.
+ *   with numbers (U) of 0. Its parameters may be s j i u U t w W.
  */
 #define MOS_FUNCTION_BLOCKS UINT32_C(1)
 #define MOS_FUNCTION_REPEATABLE UINT32_C(2)
