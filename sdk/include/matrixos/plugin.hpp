@@ -88,6 +88,20 @@ public:
     value_.services_count = Count;
     return *this;
   }
+  /// Commands of matrixosctl (abi/command.h).
+  template <std::uint32_t Count>
+  constexpr Descriptor &commands(const mos_command (&list)[Count]) {
+    value_.commands = list;
+    value_.commands_count = Count;
+    return *this;
+  }
+  /// Names that are the plugin's own (abi/plugin.h).
+  template <std::uint32_t Count>
+  constexpr Descriptor &claims(const mos_claim (&list)[Count]) {
+    value_.claims = list;
+    value_.claims_count = Count;
+    return *this;
+  }
   constexpr Descriptor &create(mos_status (*function)(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)) {
     return value_.create = function, *this;
   }

@@ -27,6 +27,7 @@
 #define MATRIXOS_ABI_PLUGIN_H
 
 #include "base.h"
+#include "command.h"
 #include "service.h"
 
 MOS_BEGIN_C
@@ -99,6 +100,32 @@ MOS_PIN(mos_need, service, 0);
 MOS_PIN(mos_need, min_minor, 8);
 MOS_PIN(mos_need, flags, 12);
 MOS_PIN_SIZE(mos_need, 16);
+
+/* ------------------------------------------------------------------------------------------------------- claims */
+
+/* What a claim is about. */
+#define MOS_CLAIM_TABLE "table"   /* of the database: "hooks_*" */
+#define MOS_CLAIM_TOPIC "topic"   /* of events: "hooks.*" */
+#define MOS_CLAIM_PATH "path"     /* of the API: "/hooks", which includes all below it */
+#define MOS_CLAIM_METRIC "metric" /* "matrixos_hooks_*" */
+
+/*
+ * Names that are the plugin's own: no other plugin writes these tables, publishes these topics, serves these paths or
+ * counts in these metrics, and of a kind that it claims it uses no others itself. A last * stands for any end. A
+ * plugin that claims nothing of a kind has the names that begin with its id (_ for - in tables and metrics), and those
+ * that nobody has when it comes. Two plugins that claim one name cannot run together. Frozen.
+ */
+typedef struct mos_claim {
+  const char *kind;
+  const char *pattern;
+  const char *schema; /* of a topic: JSON schema of what is published, as text; else NULL */
+  const char *help;   /* one sentence, or NULL */
+} mos_claim;
+MOS_PIN(mos_claim, kind, 0);
+MOS_PIN(mos_claim, pattern, 8);
+MOS_PIN(mos_claim, schema, 16);
+MOS_PIN(mos_claim, help, 24);
+MOS_PIN_SIZE(mos_claim, 32);
 
 /* --------------------------------------------------------------------------------------------------------- host */
 
@@ -179,6 +206,11 @@ typedef struct mos_descriptor_v1 {
    */
   const mos_service_v1 *const *services;
   uint32_t services_count;
+  uint32_t commands_count;
+  /* Commands of matrixosctl (command.h). */
+  const mos_command *commands;
+  const mos_claim *claims;
+  uint32_t claims_count;
   uint32_t reserved_1;
 } mos_descriptor_v1;
 MOS_PIN(mos_descriptor_v1, struct_size, 0);
@@ -200,6 +232,10 @@ MOS_PIN(mos_descriptor_v1, config_keys_count, 96);
 MOS_PIN(mos_descriptor_v1, create, 104);
 MOS_PIN(mos_descriptor_v1, services, 112);
 MOS_PIN(mos_descriptor_v1, services_count, 120);
+MOS_PIN(mos_descriptor_v1, commands_count, 124);
+MOS_PIN(mos_descriptor_v1, commands, 128);
+MOS_PIN(mos_descriptor_v1, claims, 136);
+MOS_PIN(mos_descriptor_v1, claims_count, 144);
 
 /* Of a descriptor as ABI 1.0 has it. */
 #define MOS_DESCRIPTOR_LEAST_SIZE 112
