@@ -55,6 +55,11 @@ constexpr mos_config_key kPlugins[] = {
      "How long the daemon tries again at start what may pass, such as a port that another process is about to leave, "
      "for required plugins and its own sockets; then it ends.",
      0, 0},
+    {"provide_as", "list", "", nullptr,
+     "Other names for services that plugins provide without one, such as lifecycle:matrixos.lifecycle/1=base, so that "
+     "a "
+     "plugin that needs the service by that name can stand in front of it.",
+     0, 0},
     {"start_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to start; then it has failed.", 0, 0},
     {"stop_timeout", "duration", "30s", "100ms..1h", "Time a plugin has to stop; then it is abandoned.", 0, 0},
     {"executor_threads", "int", "16", "4..512", "Threads for plugin work that blocks, such as calls to an engine.", 0,

@@ -1,5 +1,6 @@
 #include "config/SemanticChecks.h"
 
+#include "config/ProvideAs.h"
 #include "config/Text.h"
 
 #include <algorithm>
@@ -182,6 +183,16 @@ void checkPlugins(const Config &config, std::vector<ConfigProblem> &problems) {
                                                " is no plugin's name; write ids like proxy, with commas between them"});
     } else if (!ids.insert(id).second) {
       problems.push_back({enabled->origin, "[plugins] enabled: " + quote(id) + " is named twice"});
+    }
+  }
+  if (const ConfigEntry *renamed = config.find("plugins", "provide_as")) {
+    for (const auto &item : renamed->value.items) {
+      const auto as = ProvideAs::parse(item);
+      const std::string key = "[plugins] provide_as: " + quote(item);
+      if (!as)
+        problems.push_back({renamed->origin, key + " is not like lifecycle:matrixos.lifecycle/1=base"});
+      else if (ids.count(as->plugin) == 0)
+        problems.push_back({renamed->origin, key + " names a plugin that is not in plugins.enabled"});
     }
   }
   for (const auto &id : required->value.items) {

@@ -305,8 +305,9 @@ private:
       const auto same = [&](const auto &p) { return p.service == at->service && p.instance == at->instance; };
       if (std::any_of(provides.begin(), at, same)) clashes.push_back(name + " twice");
       for (const Patient *other : besides(patient)) {
-        if (other->manifest() && other->manifest()->providesService(at->service, at->instance))
-          clashes.push_back(name + ", as " + other->id() + " does");
+        if (!other->manifest()) continue;
+        const auto &others = other->manifest()->provides;
+        if (std::any_of(others.begin(), others.end(), same)) clashes.push_back(name + ", as " + other->id() + " does");
       }
     }
     if (clashes.empty())

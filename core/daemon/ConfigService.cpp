@@ -2,6 +2,7 @@
 
 #include "config/CoreSchema.h"
 #include "config/InEffect.h"
+#include "config/ProvideAs.h"
 #include "config/Validator.h"
 
 #include <algorithm>
@@ -36,6 +37,16 @@ void declare(config::Schema &schema, const plugin::DiscoveredPlugin &plugin) {
   } catch (const Error &e) {
     schema.addUncheckedPlugin(plugin.id, e.what());
   }
+}
+
+/// With the names that the operator gave to its services.
+plugin::DiscoveredPlugin renamed(plugin::DiscoveredPlugin plugin, const config::Config &config) {
+  if (!plugin.manifest) return plugin;
+  for (auto &provide : plugin.manifest->provides) {
+    const std::string name = config::ProvideAs::instanceOf(config, plugin.id, provide.service);
+    if (provide.declared.empty() && !name.empty()) provide.instance = name;
+  }
+  return plugin;
 }
 
 } // namespace
@@ -96,7 +107,8 @@ ConfigService::Preview ConfigService::preview(const config::RawConfig &raw, cons
 plugin::DiscoveredPlugin ConfigService::find(const std::string &id, bool anew) {
   const Preview now = preview(config::load(options_), {id});
   // Where plugins lie takes a restart.
-  return finder_->find(current()->getString("plugins", "path"), id, now.options, anew);
+  const config::ConfigPtr inEffect = current();
+  return renamed(finder_->find(inEffect->getString("plugins", "path"), id, now.options, anew), *inEffect);
 }
 
 ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPlugin> &running) {
@@ -107,7 +119,7 @@ ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPl
     for (const auto &plugin : running) {
       if (plugin.id == id) return plugin;
     }
-    return finder_->find(now.folder, id, now.options, false);
+    return renamed(finder_->find(now.folder, id, now.options, false), *now.config);
   };
   const auto declareOnce = [&schema](const plugin::DiscoveredPlugin &plugin) {
     if (schema.find(plugin.id) == nullptr) declare(schema, plugin);

@@ -155,7 +155,12 @@ void Daemon::startCore() {
   storage::DatabaseOptions database;
   database.file = config->getString("storage", "path");
   database_ = std::make_unique<storage::Database>(std::move(database));
-  services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_));
+  const auto announce = [this](const plugin::ServiceRegistry::Entry &entry, bool provided) {
+    events_->publish(
+        provided ? MOS_EVENT_SERVICE_PROVIDED : MOS_EVENT_SERVICE_WITHDRAWN,
+        json::dump(json::object({{"service", entry.service}, {"instance", entry.instance}, {"plugin", entry.plugin}})));
+  };
+  services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_), plugin::CallLimits{}, announce);
   plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
 }
 

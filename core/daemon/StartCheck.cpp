@@ -1,6 +1,7 @@
 #include "daemon/StartCheck.h"
 
 #include "auth/Secret.h"
+#include "config/ProvideAs.h"
 #include "config/Text.h"
 #include "daemon/ServiceUser.h"
 #include "plugin/StartOrder.h"
@@ -80,6 +81,7 @@ public:
   void plugins(const std::vector<plugin::DiscoveredPlugin> &found) {
     std::vector<const plugin::Manifest *> manifests;
     std::map<std::pair<std::string, std::string>, std::string> providers; // service and instance → id
+    const auto &renamings = config_.getList("plugins", "provide_as");
     for (const plugin::DiscoveredPlugin &plugin : found) {
       if (plugin.quarantined) continue; // a state that `plugins enable` ends, not the configuration's fault
       if (!plugin.manifest) {
@@ -87,6 +89,11 @@ public:
         continue;
       }
       manifests.push_back(&*plugin.manifest);
+      for (const std::string &item : renamings) {
+        const auto as = config::ProvideAs::parse(item);
+        if (as && as->plugin == plugin.id && plugin.manifest->findProvide(as->service, "") == nullptr)
+          add("plugins", "provide_as", config::quote(item) + ": the plugin does not provide that service");
+      }
       for (const auto &provide : plugin.manifest->provides) {
         const auto [first, alone] = providers.emplace(std::pair(provide.service, provide.instance), plugin.id);
         if (alone) continue;

@@ -19,11 +19,22 @@ mos_status callDescribed(const ServiceProvider &provider, const common::ServiceF
               "UNIMPLEMENTED");
 }
 
+namespace {
+
+/// Its items are all it gives, and they come for as long as something happens.
+bool isFollowing(const common::ServiceFunction &function) {
+  const auto has = [&](char letter) { return function.find(letter) != std::string::npos; };
+  return has('k') && !has('b') && !function.has(MOS_FUNCTION_LIST);
+}
+
+} // namespace
+
 DescribedCall::DescribedCall(std::shared_ptr<ServiceProvider> provider, const ServiceConsumer &consumer,
                              const common::ServiceFunction &function, std::size_t number, void *const *args)
     : WatchedCall(std::move(provider), consumer, function.call.c_str(),
                   function.find('c') == std::string::npos ? nullptr
-                                                          : argumentAt<const mos_call *>(args, function.find('c'))),
+                                                          : argumentAt<const mos_call *>(args, function.find('c')),
+                  isFollowing(function) ? Kind::Follows : Kind::Ends),
       function_(function), number_(number) {
   for (std::size_t i = 0; i < function.parameters.size(); ++i) {
     common::ServiceValue &value = values_[i];

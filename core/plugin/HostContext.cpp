@@ -66,7 +66,7 @@ const void *HostContext::getInterface(void *self, const char *id) {
 }
 
 void HostContext::stopAccepting() {
-  core_.services.closeProvider(consumerName());
+  core_.services.closeProvider(consumerName(), kRequestPatience);
   core_.api.removeRoutes(owner_, kRequestPatience);
 }
 

@@ -12,21 +12,32 @@ namespace {
 /// Long enough for calls that end soon; what takes longer is swept after stop().
 constexpr std::chrono::milliseconds kWithdrawTimeout{5000};
 
-void provide(HostContext &context, mos_str service, mos_str instance, auto... what) {
+const Manifest::Provide &declared(const HostContext &context, mos_str service, mos_str instance) {
   const std::string id(fromAbi(service)), which(fromAbi(instance));
-  if (!context.manifest().providesService(id, which)) {
-    throw Error(Status::FailedPrecondition, "the plugin provides " + id + (which.empty() ? "" : " \"" + which + "\"") +
-                                                " without saying so in its descriptor");
-  }
-  context.core().services.provide(context.consumer().plugin, id, which, what...);
+  if (const Manifest::Provide *provided = context.manifest().findProvide(id, which)) return *provided;
+  throw Error(Status::FailedPrecondition, "the plugin provides " + id + (which.empty() ? "" : " \"" + which + "\"") +
+                                              " without saying so in its descriptor");
+}
+
+void provide(HostContext &context, mos_str service, mos_str instance, auto... what) {
+  const Manifest::Provide &provided = declared(context, service, instance);
+  context.core().services.provide(context.consumer().plugin, provided.service, provided.instance, what...);
+}
+
+void withdraw(HostContext &context, mos_str service, mos_str instance) {
+  const Manifest::Provide &provided = declared(context, service, instance);
+  const std::string life = context.consumer().plugin;
+  if (!context.core().services.withdraw(life, provided.service, provided.instance, kWithdrawTimeout))
+    throw Error(Status::DeadlineExceeded, "calls are still inside " + provided.service, "CALLS_INSIDE");
 }
 
 const void *acquire(HostContext &context, mos_str service, mos_str instance) {
-  const std::string id(fromAbi(service));
-  if (!context.manifest().needsService(id)) {
-    throw Error(Status::FailedPrecondition, "the plugin uses " + id + " without saying so in its descriptor's needs");
+  const std::string id(fromAbi(service)), which(fromAbi(instance));
+  if (!context.manifest().needsService(id, which)) {
+    throw Error(Status::FailedPrecondition, "the plugin uses " + id + (which.empty() ? "" : " \"" + which + "\"") +
+                                                " without saying so in its descriptor's needs");
   }
-  return context.core().services.acquire(context.consumer(), id, std::string(fromAbi(instance)));
+  return context.core().services.acquire(context.consumer(), id, which);
 }
 
 } // namespace
@@ -41,10 +52,7 @@ mos_host_services_v1 hostServicesTable(HostContext *context) {
     return hosted(self, error, [&](HostContext &c) { provide(c, service, instance, forwarder, minor); });
   };
   table.withdraw = [](void *self, mos_str service, mos_str instance, mos_error *error) {
-    return hosted(self, error, [&](HostContext &c) {
-      c.core().services.withdraw(c.consumer().plugin, std::string(fromAbi(service)), std::string(fromAbi(instance)),
-                                 kWithdrawTimeout);
-    });
+    return hosted(self, error, [&](HostContext &c) { withdraw(c, service, instance); });
   };
   table.acquire = [](void *self, mos_str service, mos_str instance, const void **out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) { *out = acquire(c, service, instance); });

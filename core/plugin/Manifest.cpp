@@ -70,13 +70,14 @@ std::vector<mos_config_key> Manifest::allConfigKeys() const {
   return keys;
 }
 
-bool Manifest::providesService(const std::string &service, const std::string &instance) const {
-  return std::any_of(provides.begin(), provides.end(),
-                     [&](const Provide &p) { return p.service == service && p.instance == instance; });
+const Manifest::Provide *Manifest::findProvide(const std::string &service, const std::string &declared) const {
+  const auto at = std::find_if(provides.begin(), provides.end(),
+                               [&](const Provide &p) { return p.service == service && p.declared == declared; });
+  return at == provides.end() ? nullptr : &*at;
 }
 
-bool Manifest::needsService(const std::string &service) const {
-  return std::any_of(needs.begin(), needs.end(), [&](const Need &n) { return n.service == service; });
+bool Manifest::needsService(const std::string &service, const std::string &instance) const {
+  return std::any_of(needs.begin(), needs.end(), [&](const Need &need) { return need.isMetBy(service, instance); });
 }
 
 std::vector<mos_config_key> Manifest::abiConfigKeys() const {
@@ -106,13 +107,16 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
   m.description = text(d.description, "description", false);
   checkList(d.provides, d.provides_count, "provides");
   for (std::uint32_t i = 0; i < d.provides_count; ++i) {
-    m.provides.push_back({text(d.provides[i].service, "provides.service", true),
-                          text(d.provides[i].instance, "provides.instance", false), d.provides[i].minor});
+    const std::string instance = text(d.provides[i].instance, "provides.instance", false);
+    m.provides.push_back(
+        {text(d.provides[i].service, "provides.service", true), instance, d.provides[i].minor, instance});
   }
   checkList(d.needs, d.needs_count, "needs");
   for (std::uint32_t i = 0; i < d.needs_count; ++i) {
-    m.needs.push_back({text(d.needs[i].service, "needs.service", true), d.needs[i].min_minor,
-                       (d.needs[i].flags & MOS_NEED_OPTIONAL) != 0});
+    const std::string need = text(d.needs[i].service, "needs.service", true);
+    const std::size_t colon = need.find(':');
+    m.needs.push_back({need.substr(0, colon), d.needs[i].min_minor, (d.needs[i].flags & MOS_NEED_OPTIONAL) != 0,
+                       colon == std::string::npos ? "" : need.substr(colon + 1)});
   }
   checkList(d.config_keys, d.config_keys_count, "config_keys");
   for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {

@@ -15,11 +15,19 @@ struct Manifest {
   struct Provide {
     std::string service, instance;
     std::uint32_t minor = 0;
+    std::string declared = {}; ///< the instance in the descriptor; another one where the operator renamed it
   };
   struct Need {
     std::string service;
     std::uint32_t minMinor = 0;
     bool optional = false;
+    std::string instance = {}; ///< empty: any
+
+    bool isMetBy(const std::string &provided, const std::string &as) const {
+      return provided == service && (instance.empty() || as == instance);
+    }
+    /// As the descriptor has it: "matrixos.lifecycle/1:base".
+    std::string text() const { return instance.empty() ? service : service + ":" + instance; }
   };
   /// See mos_config_key; an absent text is empty.
   struct ConfigKey {
@@ -39,8 +47,10 @@ struct Manifest {
   std::vector<mos_config_key> abiConfigKeys() const;
   /// The same, and the keys that the host itself adds to the plugin's section.
   std::vector<mos_config_key> allConfigKeys() const;
-  bool providesService(const std::string &service, const std::string &instance) const;
-  bool needsService(const std::string &service) const;
+  /// Null when it does not; `instance` as the descriptor has it.
+  const Provide *findProvide(const std::string &service, const std::string &declared) const;
+  /// It says that it uses that service, and may have that instance; any when `instance` is empty.
+  bool needsService(const std::string &service, const std::string &instance) const;
 
   /// Throws Error(FailedPrecondition) with the first thing that is wrong: magic, versions, sizes, texts, counts, an
   /// id other than `fileId`. The services that it describes are in the common::ServiceCatalogue then.

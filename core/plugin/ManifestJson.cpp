@@ -26,7 +26,10 @@ json::Object::Ptr toJson(const Manifest &manifest) {
     provides->add(
         json::object({{"service", provide.service}, {"instance", provide.instance}, {"minor", provide.minor}}));
   for (const Manifest::Need &need : manifest.needs)
-    needs->add(json::object({{"service", need.service}, {"minMinor", need.minMinor}, {"optional", need.optional}}));
+    needs->add(json::object({{"service", need.service},
+                             {"instance", need.instance},
+                             {"minMinor", need.minMinor},
+                             {"optional", need.optional}}));
   for (const Manifest::ConfigKey &key : manifest.configKeys)
     keys->add(toJson(key));
   return json::object({{"id", manifest.id},

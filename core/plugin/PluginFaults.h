@@ -11,7 +11,7 @@ namespace matrixos::plugin {
 /// What a plugin does that it must not, short of crashing.
 enum class PluginFault {
   Abandoned, ///< a call into it was given up
-  Stray,     ///< it answered twice, or after it had been given up
+  Stray,     ///< it answered twice or too late, or called what it had given back
   Threw,     ///< an exception left it
   Blocked,   ///< it took its time where nothing may block
 };

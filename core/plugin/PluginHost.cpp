@@ -143,11 +143,11 @@ Status PluginHost::causeOf(const Slot &slot, std::size_t depth) const {
   const auto standing = slot.instance->standing();
   if (standing.cause != Status::Ok) return standing.cause;
   for (const Manifest::Need &need : slot.instance->manifest().needs) {
-    if (need.optional || core_.services.isProvided(need.service) || depth > slots_.size()) continue;
+    if (need.optional || core_.services.isProvided(need) || depth > slots_.size()) continue;
     for (const auto &other : slots_) {
       if (!other->enabled || !other->instance) continue;
       const auto &provides = other->instance->manifest().provides;
-      const auto same = [&](const Manifest::Provide &provide) { return provide.service == need.service; };
+      const auto same = [&](const auto &provide) { return need.isMetBy(provide.service, provide.instance); };
       if (std::any_of(provides.begin(), provides.end(), same)) return causeOf(*other, depth + 1);
     }
   }
@@ -174,6 +174,7 @@ void PluginHost::startRunnable(const std::function<bool()> &stopRequested, Again
     if (slot->enabled && slot->instance) wanted.push_back(&slot->instance->manifest());
   }
   const StartOrder plan = StartOrder::of(wanted);
+  core_.services.expect(wanted);
   for (const auto &[id, why] : plan.failures) {
     PluginInstance &instance = *find(id)->instance;
     if (instance.running()) continue;
@@ -198,8 +199,8 @@ void PluginHost::startOne(PluginInstance &instance) {
   const Manifest &manifest = instance.manifest();
   // A provider that is in the plan may still have failed to start.
   for (const Manifest::Need &need : manifest.needs) {
-    if (need.optional || core_.services.isProvided(need.service)) continue;
-    const std::string missing = "it needs " + need.service + ", whose plugin did not start";
+    if (need.optional || core_.services.isProvided(need)) continue;
+    const std::string missing = "it needs " + need.text() + ", whose plugin did not start";
     instance.mark(PluginState::Waiting, missing);
     return logPlugin(manifest.id, "waits", missing);
   }

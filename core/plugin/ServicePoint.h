@@ -5,6 +5,7 @@
 #include "plugin/PluginScope.h"
 
 #include <matrixos/abi/service.h>
+#include <matrixos/file_descriptor.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -39,8 +40,13 @@ struct ServiceProvider {
   const PluginTag *tag = nullptr;
   std::shared_ptr<AbandonedCalls> abandoned;
   CallGate gate;
+  FileDescriptor leavingFd; ///< readable once the gate is closed
   /// It was withdrawn while calls were inside, and they did not return in time: nobody waits for them any more.
   std::atomic<bool> givenUp{false};
+
+  ServiceProvider();
+  /// No new call comes in; streams that get what happens are cancelled, other calls go on.
+  void leave() noexcept;
 };
 
 /// A place that a provider can take and leave: (service, instance). Proxies point here, never at a provider, and so

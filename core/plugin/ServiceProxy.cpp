@@ -3,6 +3,7 @@
 #include "plugin/DescribedCall.h"
 #include "plugin/PendingCalls.h"
 #include "plugin/PluginBoundary.h"
+#include "plugin/PluginFaults.h"
 
 #include <matrixos/abi/runtime.h>
 #include <matrixos/call.hpp>
@@ -87,7 +88,22 @@ ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const 
 mos_status ServiceProxy::call(std::uint32_t number, void *const *args) noexcept {
   const common::ServiceFunction &function = service_.functions[number];
   auto *error = common::argumentAt<mos_error *>(args, function.parameters.size());
+  if (holds_.load(std::memory_order_relaxed) <= 0) return refuseReleased(function, error);
   return guarded(error, [&] { return run(function, args, error); });
+}
+
+mos_status ServiceProxy::refuseReleased(const common::ServiceFunction &function, mos_error *error) const noexcept {
+  PluginFaults::instance().report(consumer_.tag->id, PluginFault::Stray,
+                                  function.call + " of " + service_.id + " was called after its table was released");
+  return fail(error, Status::FailedPrecondition, "the table of the service was released", "TABLE_RELEASED");
+}
+
+bool ServiceProxy::release() {
+  int before = holds_.load();
+  while (before > 0 && !holds_.compare_exchange_weak(before, before - 1)) {
+  }
+  if (before == 1) sweep();
+  return before > 0;
 }
 
 mos_status ServiceProxy::run(const common::ServiceFunction &function, void *const *args, mos_error *error) {

@@ -29,6 +29,10 @@ public:
   ServiceProxy &operator=(const ServiceProxy &) = delete;
 
   const void *table() const noexcept { return table_.data(); }
+  /// Counts how often the consumer has acquired and not released it; with 0 it refuses calls, and its watches end.
+  void hold() noexcept { ++holds_; }
+  /// False when it was released as often as acquired.
+  bool release();
   /// Where its calls go.
   const ServicePoint &point() const noexcept { return point_; }
   /// Somebody provides the service (again): what the consumer watches is watched there, too.
@@ -45,6 +49,7 @@ private:
   struct Watch;
 
   mos_status call(std::uint32_t number, void *const *args) noexcept;
+  mos_status refuseReleased(const common::ServiceFunction &function, mos_error *error) const noexcept;
   mos_status run(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status forward(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status watched(const common::ServiceFunction &function, void *const *args, mos_error *error);
@@ -65,6 +70,7 @@ private:
   const common::ServiceDescription &service_;
   Forwarder forwarder_{};
   std::vector<std::uint64_t> table_;
+  std::atomic<int> holds_{0};
 
   std::mutex mutex_; ///< watches_
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;

@@ -2,9 +2,12 @@
 
 #include <matrixos/status.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace matrixos::plugin {
+
+using namespace std::chrono_literals;
 
 ServicePoint &ServiceRegistry::point(const std::string &service, const std::string &instance) {
   auto &place = points_[{service, instance}];
@@ -45,9 +48,10 @@ void ServiceRegistry::place(std::shared_ptr<ServiceProvider> provider, const std
                             const std::string &instance) {
   provider->tag = PluginScope::tagOf(pluginOf(provider->plugin));
   std::vector<std::shared_ptr<ServiceProxy>> proxies;
+  ServicePoint *at = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    ServicePoint &there = point(service, instance);
+    ServicePoint &there = *(at = &point(service, instance));
     if (const auto taken = there.provider()) {
       throw Error(Status::AlreadyExists,
                   service + (instance.empty() ? "" : " \"" + instance + "\"") + " is already provided by " +
@@ -55,28 +59,45 @@ void ServiceRegistry::place(std::shared_ptr<ServiceProvider> provider, const std
                   "SERVICE_TAKEN");
     }
     provider->abandoned = abandonedOf(provider->plugin);
-    there.set(std::move(provider));
+    there.set(provider);
     for (const auto &[consumer, proxy] : proxies_) {
       if (&proxy->point() == &there) proxies.push_back(proxy);
     }
   }
   for (const auto &proxy : proxies)
     proxy->providerArrived();
+  tell(*at, *provider, true);
+}
+
+void ServiceRegistry::tell(const ServicePoint &point, const ServiceProvider &provider, bool provided) const {
+  if (listener_) listener_({point.service(), point.instance(), pluginOf(provider.plugin)}, provided);
+}
+
+void ServiceRegistry::expect(const std::vector<const Manifest *> &enabled) {
+  std::set<std::string> unnamed;
+  for (const Manifest *manifest : enabled) {
+    for (const Manifest::Provide &provide : manifest->provides)
+      if (provide.instance.empty()) unnamed.insert(provide.service);
+  }
+  const std::lock_guard lock(mutex_);
+  unnamed_.swap(unnamed);
 }
 
 bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
                                std::chrono::milliseconds timeout) {
   std::shared_ptr<ServiceProvider> provider;
+  ServicePoint *at = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    ServicePoint &place = point(service, instance);
+    ServicePoint &place = *(at = &point(service, instance));
     provider = place.provider();
     if (!provider || provider->plugin != plugin) {
       throw Error(Status::NotFound, plugin + " does not provide " + service, "SERVICE_UNKNOWN");
     }
     place.set(nullptr);
   }
-  provider->gate.close();
+  provider->leave();
+  tell(*at, *provider, false);
   return drain(*provider, timeout);
 }
 
@@ -98,19 +119,30 @@ std::string ServiceRegistry::hangs(const std::string &plugin) const {
   return at == abandoned_.end() ? std::string() : at->second->reason();
 }
 
-void ServiceRegistry::closeProvider(const std::string &plugin) {
-  const std::lock_guard lock(mutex_);
-  for (auto &[key, place] : points_) {
-    auto provider = place->provider();
-    if (!provider || provider->plugin != plugin) continue;
-    place->set(nullptr);
-    provider->gate.close();
-    closed_.emplace(plugin, std::move(provider));
+void ServiceRegistry::closeProvider(const std::string &plugin, std::chrono::milliseconds patience) {
+  std::vector<std::pair<ServicePoint *, std::shared_ptr<ServiceProvider>>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto &[key, place] : points_) {
+      auto provider = place->provider();
+      if (!provider || provider->plugin != plugin) continue;
+      place->set(nullptr);
+      provider->leave();
+      closed_.emplace(plugin, provider);
+      left.emplace_back(place.get(), std::move(provider));
+    }
+  }
+  for (const auto &[point, provider] : left)
+    tell(*point, *provider, false);
+  const auto until = std::chrono::steady_clock::now() + patience;
+  for (const auto &[point, provider] : left) {
+    const auto now = std::chrono::steady_clock::now();
+    provider->gate.drain(std::max(0ms, std::chrono::ceil<std::chrono::milliseconds>(until - now)));
   }
 }
 
 std::string ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout) {
-  closeProvider(plugin);
+  closeProvider(plugin, 0ms);
   std::vector<std::shared_ptr<ServiceProvider>> providers;
   {
     const std::lock_guard lock(mutex_);
@@ -137,18 +169,20 @@ std::string ServiceRegistry::withdrawAll(const std::string &plugin, std::chrono:
   return "calls inside its services" + (held.empty() ? "" : ", " + held);
 }
 
-bool ServiceRegistry::isProvided(const std::string &service) const {
+bool ServiceRegistry::isProvided(const Manifest::Need &need) const {
   const std::lock_guard lock(mutex_);
-  for (const auto &[key, place] : points_) {
-    if (key.first == service && place->provider()) return true;
-  }
-  return false;
+  return std::any_of(points_.begin(), points_.end(), [&](const auto &entry) {
+    return need.isMetBy(entry.first.first, entry.first.second) && entry.second->provider();
+  });
 }
 
 std::string ServiceRegistry::onlyInstance(const std::string &service) const {
+  const bool unnamed = unnamed_.count(service) != 0;
   std::vector<std::string> found;
   for (const auto &[key, place] : points_) {
-    if (key.first == service && place->provider()) found.push_back(key.second);
+    if (key.first != service || !place->provider()) continue;
+    if (key.second.empty()) return {};
+    if (!unnamed) found.push_back(key.second);
   }
   if (found.size() == 1) return found.front();
   throw Error(Status::Unavailable,
@@ -163,8 +197,12 @@ const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std:
   ServicePoint &place = point(service, instance.empty() ? onlyInstance(service) : instance);
   const common::ServiceDescription *description = common::ServiceCatalogue::instance().find(service);
   if (description != nullptr && description->isCallable()) {
-    auto proxy = std::make_shared<ServiceProxy>(place, consumer, *description);
-    return proxies_.emplace(consumer.plugin, std::move(proxy))->second->table();
+    const auto [first, last] = proxies_.equal_range(consumer.plugin);
+    auto at = std::find_if(first, last, [&](const auto &entry) { return &entry.second->point() == &place; });
+    if (at == last)
+      at = proxies_.emplace(consumer.plugin, std::make_shared<ServiceProxy>(place, consumer, *description));
+    at->second->hold();
+    return at->second->table();
   }
   auto provider = place.provider();
   CallGate::Pass pass = provider ? provider->gate.enter() : CallGate::Pass();
@@ -181,13 +219,20 @@ const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std:
 }
 
 void ServiceRegistry::release(const std::string &consumer, const void *table) {
-  const std::lock_guard lock(mutex_);
-  const auto [first, last] = leases_.equal_range(consumer);
-  for (auto at = first; at != last; ++at) {
-    if (at->second.table != table) continue;
-    leases_.erase(at);
-    return;
+  std::shared_ptr<ServiceProxy> proxy;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = leases_.equal_range(consumer);
+    for (auto at = first; at != last; ++at) {
+      if (at->second.table != table) continue;
+      leases_.erase(at);
+      return;
+    }
+    const auto [from, to] = proxies_.equal_range(consumer);
+    const auto at = std::find_if(from, to, [&](const auto &entry) { return entry.second->table() == table; });
+    if (at != to) proxy = at->second;
   }
+  if (!proxy || !proxy->release()) throw Error(Status::NotFound, "the plugin does not hold that table", "STALE_HANDLE");
 }
 
 void ServiceRegistry::sweepConsumer(const std::string &consumer) {

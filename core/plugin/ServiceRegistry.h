@@ -1,11 +1,14 @@
 #pragma once
 
+#include "plugin/Manifest.h"
 #include "plugin/ServiceProxy.h"
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,8 +18,18 @@ namespace matrixos::plugin {
 /// Which services exist. Thread-safe; no lock is held across a call into a plugin.
 class ServiceRegistry {
 public:
-  explicit ServiceRegistry(CallObserver observer, CallLimits limits = {})
-      : observer_(std::move(observer)), limits_(limits) {}
+  struct Entry {
+    std::string service, instance, plugin;
+  };
+  /// Told that a service has come, or gone. Called without a lock; must not block.
+  using Listener = std::function<void(const Entry &entry, bool provided)>;
+
+  explicit ServiceRegistry(CallObserver observer, CallLimits limits = {}, Listener listener = {})
+      : observer_(std::move(observer)), limits_(limits), listener_(std::move(listener)) {}
+
+  /// What the enabled plugins provide: an acquire without an instance waits for the one that has no name, where one is
+  /// to come.
+  void expect(const std::vector<const Manifest *> &enabled);
 
   /// Throws Error: AlreadyExists when another plugin provides it, InvalidArgument for a table that is too small.
   void provide(const std::string &plugin, const std::string &service, const std::string &instance, const void *table);
@@ -26,15 +39,17 @@ public:
   /// Waits for calls that are inside, at most `timeout`; false when some are left. NotFound when it is not provided.
   bool withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
                 std::chrono::milliseconds timeout);
-  /// Empties the places that `plugin` holds, so that no new call comes; those inside go on.
-  void closeProvider(const std::string &plugin);
+  /// Empties the places that `plugin` holds, so that no new call comes, and waits for those inside, at most `patience`
+  /// in all. Streams that get what happens are cancelled; what else is left goes on.
+  void closeProvider(const std::string &plugin, std::chrono::milliseconds patience);
   /// Withdraws all that `plugin` provides or has closed, and waits; what is left inside: "calls inside its services",
   /// "a table of example.thing/1 that other holds", or "".
   std::string withdrawAll(const std::string &plugin, std::chrono::milliseconds timeout);
 
-  /// A table for `consumer`. For a service that the host knows it is a proxy and need not be provided yet unless the
-  /// instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
+  /// A table for `consumer`. For a described service it is a proxy, the same for each call, and need not be provided
+  /// yet unless the instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
   const void *acquire(const ServiceConsumer &consumer, const std::string &service, const std::string &instance);
+  /// Once for each acquire(). Throws Error(NotFound) for what the consumer does not hold.
   void release(const std::string &consumer, const void *table);
   /// Ends what `consumer` left behind.
   void sweepConsumer(const std::string &consumer);
@@ -44,12 +59,9 @@ public:
   /// Calls into what `plugin` provides that hang: a sentence for operators, or "".
   std::string hangs(const std::string &plugin) const;
 
-  /// Somebody provides the service now, under any instance name.
-  bool isProvided(const std::string &service) const;
+  /// Somebody provides now what the plugin needs.
+  bool isProvided(const Manifest::Need &need) const;
 
-  struct Entry {
-    std::string service, instance, plugin;
-  };
   std::vector<Entry> list() const;
   /// Leases of what a provider offers, which nobody can move to another provider; `plugin` is who holds it.
   std::vector<Entry> leasesOf(const std::string &provider) const;
@@ -60,9 +72,11 @@ private:
   std::string onlyInstance(const std::string &service) const;
   std::shared_ptr<AbandonedCalls> abandonedOf(const std::string &plugin);
   static bool drain(ServiceProvider &provider, std::chrono::milliseconds timeout);
+  void tell(const ServicePoint &point, const ServiceProvider &provider, bool provided) const;
 
   CallObserver observer_;
   const CallLimits limits_;
+  const Listener listener_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<ServicePoint>> points_;
   std::multimap<std::string, std::shared_ptr<ServiceProxy>> proxies_;   // by consumer
@@ -75,6 +89,7 @@ private:
     CallGate::Pass pass;
   };
   std::multimap<std::string, Lease> leases_; // by consumer
+  std::set<std::string> unnamed_;            // services of which an enabled plugin provides an instance without a name
 };
 
 } // namespace matrixos::plugin

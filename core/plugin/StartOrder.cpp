@@ -11,12 +11,12 @@ namespace {
 std::vector<std::string> providersOf(const Manifest::Need &need, const std::vector<const Manifest *> &plugins,
                                      std::string &why) {
   std::vector<std::string> found;
-  why = "it needs " + need.service + ", which no enabled plugin provides";
+  why = "it needs " + need.text() + ", which no enabled plugin provides";
   for (const Manifest *plugin : plugins) {
     for (const Manifest::Provide &provide : plugin->provides) {
-      if (provide.service != need.service) continue;
+      if (!need.isMetBy(provide.service, provide.instance)) continue;
       if (provide.minor < need.minMinor) {
-        why = "it needs " + need.service + " of minor " + std::to_string(need.minMinor) + ", but " + plugin->id +
+        why = "it needs " + need.text() + " of minor " + std::to_string(need.minMinor) + ", but " + plugin->id +
               " provides minor " + std::to_string(provide.minor);
         continue;
       }
@@ -69,7 +69,7 @@ private:
       }
       if (any || need.optional) continue;
       if (!providers.empty())
-        why = "it needs " + need.service + ", whose provider " + providers.front() + " cannot start";
+        why = "it needs " + need.text() + ", whose provider " + providers.front() + " cannot start";
       result_.failures.emplace(plugin.id, why);
       return false;
     }

@@ -1,5 +1,6 @@
 #include "plugin/WatchedCall.h"
 
+#include "common/SystemError.h"
 #include "plugin/AbandonedCalls.h"
 #include "plugin/PluginBoundary.h"
 
@@ -7,8 +8,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <unordered_map>
 
@@ -57,8 +60,8 @@ private:
 } // namespace
 
 WatchedCall::WatchedCall(std::shared_ptr<ServiceProvider> provider, const ServiceConsumer &consumer,
-                         const char *function, const mos_call *call)
-    : provider_(std::move(provider)), function_(function), original_(call), consumer_(consumer.tag),
+                         const char *function, const mos_call *call, Kind kind)
+    : provider_(std::move(provider)), function_(function), kind_(kind), original_(call), consumer_(consumer.tag),
       callersGates_(CallGate::here()) {
   if (call == nullptr) return;
   operationId_ = fromAbi(call->operation_id);
@@ -66,7 +69,8 @@ WatchedCall::WatchedCall(std::shared_ptr<ServiceProvider> provider, const Servic
   // A descriptor of its own: the caller closes his when he goes, and the number would become somebody else's.
   if (call->cancel_fd >= 0) cancelFd_.reset(::fcntl(call->cancel_fd, F_DUPFD_CLOEXEC, 0));
   call_.struct_size = sizeof call_;
-  call_.cancel_fd = cancelFd_ ? cancelFd_.get() : -1;
+  if (kind_ == Kind::Follows) watchProvider();
+  call_.cancel_fd = endFd_ ? endFd_.get() : cancelFd_ ? cancelFd_.get() : -1;
   call_.deadline_ns = call->deadline_ns;
   call_.operation_id = toAbi(operationId_);
   call_.trace_id = toAbi(traceId_);
@@ -75,6 +79,17 @@ WatchedCall::WatchedCall(std::shared_ptr<ServiceProvider> provider, const Servic
 }
 
 WatchedCall::~WatchedCall() = default;
+
+void WatchedCall::watchProvider() {
+  endFd_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!endFd_) common::throwErrno(errno, "making an epoll descriptor");
+  for (const FileDescriptor *fd : {&cancelFd_, &provider_->leavingFd}) {
+    epoll_event readable{};
+    readable.events = EPOLLIN;
+    if (*fd && ::epoll_ctl(endFd_.get(), EPOLL_CTL_ADD, fd->get(), &readable) != 0)
+      common::throwErrno(errno, "watching a descriptor");
+  }
+}
 
 mos_status WatchedCall::watch(std::chrono::nanoseconds grace, mos_error *error) {
   if (provider_->abandoned->full()) return provider_->abandoned->refuse(error);
@@ -104,6 +119,10 @@ void WatchedCall::run() noexcept {
 
 mos_status WatchedCall::callProvider() noexcept {
   const mos_status status = callPlugin(provider_->tag, function_, &error_, [&] { return invoke(*provider_); });
+  if (status == MOS_CANCELLED && providerLeaves()) {
+    return fail(&error_, Status::Unavailable, "the plugin that provides the service stops", "SERVICE_UNAVAILABLE",
+                1000);
+  }
   return checkedStatus(provider_->tag, function_, status, &error_);
 }
 
@@ -140,7 +159,7 @@ std::uint64_t WatchedCall::countOf(const CallGate &gate) const {
 
 std::int32_t WatchedCall::cancelled(const mos_call *call) {
   auto &self = *static_cast<WatchedCall *>(call->ctx);
-  if (self.abandoned_) return 1;
+  if (self.abandoned_ || self.providerLeaves()) return 1;
   if (self.cancelFd_) {
     pollfd poll{self.cancelFd_.get(), POLLIN, 0};
     return ::poll(&poll, 1, 0) > 0 ? 1 : 0;
@@ -166,7 +185,7 @@ std::int32_t WatchedCall::item(void *ctx, mos_str item) {
 
 std::int32_t WatchedCall::passOn(mos_str item) noexcept {
   const std::lock_guard lock(borrow_);
-  if (!borrowed_ || sink_.item == nullptr) return MOS_SINK_STOP;
+  if (!borrowed_ || sink_.item == nullptr || providerLeaves()) return MOS_SINK_STOP;
   if (item.ptr == nullptr) item.len = 0;
   std::int32_t answer = MOS_SINK_STOP;
   callBackPlugin(consumer_, "a sink", [&] { answer = sink_.item(sink_.ctx, item); });

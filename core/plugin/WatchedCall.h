@@ -22,9 +22,12 @@ namespace matrixos::plugin {
 /// cancelled(), is called under a lock and not at all once the caller has gone.
 class WatchedCall : public PoolJob, private CallGateCaller, public std::enable_shared_from_this<WatchedCall> {
 public:
+  /// A stream that gets what happens ends when its provider leaves; other calls are let end by themselves.
+  enum class Kind { Ends, Follows };
+
   /// `function`: static text such as "create()". `call` is the caller's, null allowed.
   WatchedCall(std::shared_ptr<ServiceProvider> provider, const ServiceConsumer &consumer, const char *function,
-              const mos_call *call);
+              const mos_call *call, Kind kind = Kind::Ends);
   ~WatchedCall() override;
 
   /// Runs the call and waits for it. The status, with `error` filled unless it is MOS_OK.
@@ -62,9 +65,12 @@ private:
   static std::int32_t cancelled(const mos_call *call);
   static std::int32_t item(void *ctx, mos_str item);
   std::int32_t passOn(mos_str item) noexcept;
+  void watchProvider();
+  bool providerLeaves() const noexcept { return kind_ == Kind::Follows && provider_->gate.closed(); }
 
   const std::shared_ptr<ServiceProvider> provider_;
   const char *const function_;
+  const Kind kind_;
 
   // The caller's; used by itself, or under borrow_ while borrowed_.
   const mos_call *const original_;
@@ -78,7 +84,7 @@ private:
 
   // Lent to the provider.
   std::string operationId_, traceId_;
-  FileDescriptor cancelFd_;
+  FileDescriptor cancelFd_, endFd_; ///< endFd_: an epoll, readable when the caller cancels or the provider leaves
   mos_call call_{};
   mos_buf buffer_{};
   mos_error error_{};

@@ -35,6 +35,8 @@ typedef struct example_greeter_v1 {
   mos_status (*unlisten)(void *self, uint64_t id, mos_error *error);
   /* Minor 1. */
   mos_status (*forget)(void *self, uint32_t most, mos_error *error);
+  /* Greetings as they happen, until the call is cancelled. */
+  mos_status (*follow)(void *self, const mos_call *call, mos_sink items, mos_error *error);
 } example_greeter_v1;
 
 #define EXAMPLE_GREETER_1_FUNCTIONS(F)                                                                                 \
@@ -45,7 +47,8 @@ typedef struct example_greeter_v1 {
   F(3, example_greeter_v1, count, "cdt", 0, 0, (const mos_call *, mos_completion, uint64_t *))                         \
   F(4, example_greeter_v1, listen, "Uswt", MOS_FUNCTION_WATCH, 0, (uint64_t, mos_str, example_listener, uint64_t *))   \
   F(1, example_greeter_v1, unlisten, "U", MOS_FUNCTION_UNWATCH, 0, (uint64_t))                                         \
-  F(1, example_greeter_v1, forget, "u", 0, 1, (uint32_t))
+  F(1, example_greeter_v1, forget, "u", 0, 1, (uint32_t))                                                              \
+  F(2, example_greeter_v1, follow, "ck", MOS_FUNCTION_BLOCKS, 1, (const mos_call *, mos_sink))
 
 MOS_END_C
 

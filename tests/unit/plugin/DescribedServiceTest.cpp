@@ -2,6 +2,7 @@
 #include "common/ServiceDescription.h"
 #include "fakes/services/greeter.h"
 #include "plugin/PendingCalls.h"
+#include "plugin/PluginFaults.h"
 #include "plugin/ServiceRegistry.h"
 #include "support/Errors.h"
 #include "support/Wait.h"
@@ -10,12 +11,14 @@
 #include <matrixos/status.hpp>
 
 #include <doctest/doctest.h>
+#include <poll.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace matrixos;
@@ -38,6 +41,7 @@ struct Greeter {
       return guarded(error, [&] {
         if (fromAbi(who) == "slow") {
           std::unique_lock lock(of(self).mutex);
+          of(self).waits = true;
           of(self).released.wait(lock, [&] { return of(self).open; });
         }
         giveBuffer(out, of(self).name + " greets " + std::string(fromAbi(who)) + " " + std::to_string(times) +
@@ -69,6 +73,15 @@ struct Greeter {
       of(self).forgotten = most;
       return MOS_OK;
     };
+    table.follow = [](void *self, const mos_call *call, mos_sink items, mos_error *) -> mos_status {
+      items.item(items.ctx, toAbi("ada"));
+      of(self).follows = true;
+      pollfd cancelled{call->cancel_fd, POLLIN, 0};
+      ::poll(&cancelled, 1, -1);
+      CHECK(call->cancelled(call) == 1);
+      CHECK(items.item(items.ctx, toAbi("too late")) == MOS_SINK_STOP);
+      return MOS_CANCELLED;
+    };
   }
   static Greeter &of(void *self) { return *static_cast<Greeter *>(self); }
   void release() {
@@ -87,6 +100,7 @@ struct Greeter {
   std::vector<std::string> seen;
   std::uint64_t last = 0;
   std::uint32_t forgotten = 0;
+  std::atomic<bool> follows{false}, waits{false};
 };
 
 struct Fixture {
@@ -108,12 +122,16 @@ struct Fixture {
     return out.str();
   }
 
-  std::vector<std::string> calls;
+  std::vector<std::string> calls, changes;
   plugin::ServiceRegistry registry{[this](const char *service, const char *function, mos_status status, double) {
                                      calls.push_back(std::string(service) + " " + function + " " +
                                                      std::to_string(status));
                                    },
-                                   plugin::CallLimits{50ms}};
+                                   plugin::CallLimits{50ms},
+                                   [this](const auto &entry, bool provided) {
+                                     changes.push_back(entry.plugin + (provided ? " provides " : " withdraws ") +
+                                                       entry.service + " " + entry.instance);
+                                   }};
 };
 
 } // namespace
@@ -234,6 +252,99 @@ TEST_CASE_FIXTURE(Fixture, "a forwarder takes the functions by their numbers") {
   CHECK(registry.withdraw("numbers#1", EXAMPLE_GREETER_1, "main", 10s));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a table that was released is refused and watches nothing, until it is acquired again") {
+  Greeter greeter("released");
+  provide(greeter);
+  const auto gate = std::make_shared<plugin::CallGate>();
+  const plugin::ServiceConsumer keeper{"keeper#1", gate, plugin::PluginScope::tagOf("keeper")};
+  const auto acquire = [&] {
+    return static_cast<const example_greeter_v1 *>(registry.acquire(keeper, EXAMPLE_GREETER_1, "main"));
+  };
+  const example_greeter_v1 *table = acquire();
+  CHECK(acquire() == table);
+  int greeted = 0;
+  const example_listener listener{&greeted, [](void *ctx, mos_str) { ++*static_cast<int *>(ctx); }};
+  std::uint64_t id = 0;
+  CHECK(table->listen(table->self, 0, toAbi("a"), listener, &id, nullptr) == MOS_OK);
+  registry.release("keeper#1", table); // one of two
+  CHECK(greet(table, "ada") == "released greets ada 3 times for op-1");
+  CHECK(greeter.listeners.size() == 1);
+  registry.release("keeper#1", table);
+  CHECK(greeter.listeners.empty());
+  const auto faults = [] { return plugin::PluginFaults::instance().count("keeper", plugin::PluginFault::Stray); };
+  const std::uint64_t before = faults();
+  CHECK(errorOf([&] { greet(table, "ada"); }).reason() == "TABLE_RELEASED");
+  CHECK(faults() == before + 1);
+  CHECK(errorOf([&] { registry.release("keeper#1", table); }).status() == Status::NotFound);
+  CHECK(acquire() == table);
+  CHECK(greet(table, "ada") == "released greets ada 3 times for op-1");
+  withdraw(greeter);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a provider that leaves is waited for, and streams of what happens end") {
+  Greeter greeter("leaving");
+  provide(greeter);
+  const example_greeter_v1 *table = consumer();
+  mos_status followed = MOS_OK, answered = MOS_UNKNOWN;
+  std::string items;
+  std::thread follower([&] {
+    SinkOf sink([&](std::string_view item) {
+      items += item;
+      return true;
+    });
+    const CallScope call(60s);
+    mos_error error{};
+    followed = table->follow(table->self, call.abi(), sink.abi(), &error);
+  });
+  std::thread caller([&] {
+    greet(table, "slow", 60s);
+    answered = MOS_OK;
+  });
+  CHECK(eventually([&] { return greeter.follows.load() && greeter.waits.load(); }));
+  registry.closeProvider("leaving#1", 1ms); // no time for greet(), which goes on
+  follower.join();
+  CHECK(followed == MOS_UNAVAILABLE);
+  CHECK(items == "ada");
+  CHECK(errorOf([&] { greet(table, "bob"); }).reason() == "SERVICE_UNAVAILABLE");
+  greeter.release();
+  caller.join();
+  CHECK(answered == MOS_OK);
+  CHECK(registry.withdrawAll("leaving#1", 10s).empty());
+  CHECK(changes == std::vector<std::string>{"leaving provides example.greeter/1 main",
+                                            "leaving withdraws example.greeter/1 main"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a withdrawal says when calls are left inside") {
+  Greeter greeter("busy");
+  provide(greeter);
+  const example_greeter_v1 *table = consumer();
+  std::thread caller([&] { CHECK_THROWS_AS(greet(table, "slow", 60s), Error); });
+  CHECK(eventually([&] { return greeter.waits.load(); }));
+  CHECK_FALSE(registry.withdraw("busy#1", EXAMPLE_GREETER_1, "main", 1ms));
+  caller.join(); // nobody waits for it any more
+  greeter.release();
+}
+
+TEST_CASE_FIXTURE(Fixture, "who names no instance gets the one without a name where one is to come") {
+  Greeter base("base"), front("front");
+  const auto acquire = [&] {
+    return registry.acquire({"user", std::make_shared<plugin::CallGate>()}, EXAMPLE_GREETER_1, "");
+  };
+  registry.provide("base#1", EXAMPLE_GREETER_1, "base", &base.table);
+  const void *only = acquire();
+  plugin::Manifest decorator;
+  decorator.provides.push_back({EXAMPLE_GREETER_1, "", 0});
+  registry.expect({&decorator});
+  CHECK(errorOf([&] { acquire(); }).status() == Status::Unavailable); // never past the one in front
+  registry.provide("front#1", EXAMPLE_GREETER_1, "", &front.table);
+  const auto *table = static_cast<const example_greeter_v1 *>(acquire());
+  CHECK(table != only);
+  CHECK(greet(table, "ada") == "front greets ada 3 times for op-1");
+  CHECK(registry.withdrawAll("front#1", 1s).empty());
+  CHECK(errorOf([&] { acquire(); }).status() == Status::Unavailable);
+  CHECK(registry.withdrawAll("base#1", 1s).empty());
+}
+
 TEST_CASE("what is wrong with a description is said") {
   const auto whatOf = [](auto &&change) {
     std::vector<mos_function_v1> functions(std::begin(kGreeter_functions), std::end(kGreeter_functions));
@@ -263,5 +374,5 @@ TEST_CASE("what is wrong with a description is said") {
   // The same major says the same, whoever says it.
   ServiceCatalogue::instance().add(ServiceDescription::read(kGreeter));
   has(whatOf([](mos_service_v1 &, Functions &f) { f[0].parameters = "cssb"; }), "a change is a new major");
-  CHECK(ServiceCatalogue::instance().find(EXAMPLE_GREETER_1)->functions.size() == 6);
+  CHECK(ServiceCatalogue::instance().find(EXAMPLE_GREETER_1)->functions.size() == 7);
 }

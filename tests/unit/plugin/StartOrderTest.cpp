@@ -46,6 +46,14 @@ TEST_CASE("an optional need may be missing, a required one may not, and failing 
   CHECK(plan.failures.at("b") == "it needs a, whose provider a cannot start");
 }
 
+TEST_CASE("a need may name an instance, so that a plugin stands in front of another one") {
+  Manifest base = make("lifecycle", {"lifecycle"}, {}), front = make("front", {"lifecycle"}, {"lifecycle"});
+  const Manifest user = make("proxy", {}, {"lifecycle"});
+  front.needs[0].instance = base.provides[0].instance = "base";
+  CHECK(order({user, front, base}).order == std::vector<std::string>{"lifecycle", "front", "proxy"});
+  CHECK(order({user, front}).failures.at("front") == "it needs lifecycle:base, which no enabled plugin provides");
+}
+
 TEST_CASE("the members of a cycle fail, others start") {
   const auto plan =
       order({make("x", {}, {}), make("a", {"a"}, {"b"}), make("b", {"b"}, {"c"}), make("c", {"c"}, {"a"})});

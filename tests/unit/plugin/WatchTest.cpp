@@ -46,10 +46,10 @@ struct Fixture {
   mos_instance_watcher watcher{&synced, [](void *, std::uint64_t, mos_str, mos_str) {},
                                [](void *ctx, std::uint64_t) { ++*static_cast<int *>(ctx); }};
 
-  OrchestratorClient client() {
+  OrchestratorClient client(const std::string &consumer = "test") {
     const auto gate = std::make_shared<plugin::CallGate>();
     return OrchestratorClient(
-        static_cast<const mos_orchestrator_v1 *>(registry.acquire({"test", gate}, MOS_ORCHESTRATOR_1, "")));
+        static_cast<const mos_orchestrator_v1 *>(registry.acquire({consumer, gate}, MOS_ORCHESTRATOR_1, "")));
   }
 };
 
@@ -64,7 +64,7 @@ TEST_CASE("a watch is set up once, whatever other services come") {
   fixture.registry.provide("lifecycle", MOS_LIFECYCLE_1, "", other.table());
   CHECK(provider.watches.size() == 1);
   CHECK(fixture.synced == 1);
-  fixture.client().unwatch(id); // by another proxy: not its watch
+  fixture.client("other").unwatch(id); // not its watch
   CHECK(provider.watches.size() == 1);
   fixture.registry.sweepConsumer("test");
   CHECK(provider.watches.empty());

@@ -389,9 +389,19 @@ MOS_PIN(mos_host_executor_v1, submit, 16);
 #define MOS_HOST_SERVICES_1 "matrixos.host.services/1"
 
 /*
- * How plugins find each other. For the interfaces that the host knows, acquire gives a proxy with the same layout
- * that counts calls, keeps deadlines and answers MOS_UNAVAILABLE once the provider has gone; it stays valid until
- * the consumer's destroy(). For others it gives the provider's pointer, and withdraw waits for release.
+ * Events of the host: a service has come or is gone. {"service", "instance", "plugin": who provides it}. Who watches
+ * "service." can wait for an optional need, or notice that a provider was replaced.
+ */
+#define MOS_EVENT_SERVICE_PROVIDED "service.provided"
+#define MOS_EVENT_SERVICE_WITHDRAWN "service.withdrawn"
+
+/*
+ * How plugins find each other. For described services (service.h), acquire gives a proxy with the same layout that
+ * counts calls, keeps deadlines and answers MOS_UNAVAILABLE once the provider has gone; it stays valid until the
+ * consumer's destroy(). For others it gives the provider's pointer, and withdraw waits for release.
+ *
+ * Before stop() the host withdraws what the plugin provides: no new call comes, streams that get what happens are
+ * cancelled, and the host waits a moment for calls inside. stop() ends those that are left.
  */
 typedef struct mos_host_services_v1 {
   uint32_t struct_size;
@@ -399,10 +409,17 @@ typedef struct mos_host_services_v1 {
   void *self;
   /* The service must stand in the descriptor's provides. table stays valid until destroy() of the provider. */
   mos_status (*provide)(void *self, mos_str service, mos_str instance, const void *table, mos_error *error);
-  /* After it returns no call is in the table and none will come. The host withdraws what is left after stop(). */
+  /*
+   * After it returns no call is in the table and none will come; MOS_DEADLINE_EXCEEDED when calls are still inside
+   * after 5 s: none comes any more, but the table is needed.
+   */
   mos_status (*withdraw)(void *self, mos_str service, mos_str instance, mos_error *error);
-  /* The service must stand in the descriptor's needs. An empty instance takes the only one there is. */
+  /*
+   * The service must stand in the descriptor's needs. An empty instance takes the one that has no name, or else the
+   * only one there is; it fails with MOS_UNAVAILABLE while nobody provides that.
+   */
   mos_status (*acquire)(void *self, mos_str service, mos_str instance, const void **out_table, mos_error *error);
+  /* The consumer calls the table no more. Before minor 1 this did nothing with a proxy. */
   mos_status (*release)(void *self, const void *table, mos_error *error);
   /*
    * Minor 1. provide() for who takes the service's functions by their numbers, as it has them up to `minor`. The

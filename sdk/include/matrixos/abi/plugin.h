@@ -92,7 +92,7 @@ MOS_PIN_SIZE(mos_provide, 24);
 
 /* A service that the plugin uses. Providers start before, and stop after, those who need them. Frozen. */
 typedef struct mos_need {
-  const char *service;
+  const char *service; /* any instance of it: "matrixos.lifecycle/1"; or that one: "matrixos.lifecycle/1:base" */
   uint32_t min_minor;
   uint32_t flags;
 } mos_need;

@@ -5,6 +5,7 @@
 #include <matrixos/host/table.hpp>
 #include <matrixos/status.hpp>
 
+#include <memory>
 #include <string_view>
 
 namespace matrixos {
@@ -28,8 +29,9 @@ public:
       return table_->provide_forwarder(table_->self, toAbi(service), toAbi(instance), forwarder, minor, e);
     });
   }
-  void withdraw(std::string_view service, std::string_view instance) const noexcept {
-    table_->withdraw(table_->self, toAbi(service), toAbi(instance), nullptr);
+  /// False when calls are still inside after 5 s, or when the plugin does not provide it.
+  bool withdraw(std::string_view service, std::string_view instance) const noexcept {
+    return table_->withdraw(table_->self, toAbi(service), toAbi(instance), nullptr) == MOS_OK;
   }
   /// The table, a proxy of the host. Throws Error(Unavailable) when nobody offers it now.
   template <typename Table>
@@ -37,6 +39,16 @@ public:
     const void *out = nullptr;
     check([&](mos_error *e) { return table_->acquire(table_->self, toAbi(service), toAbi(instance), &out, e); });
     return static_cast<const Table *>(out);
+  }
+  /// The table is called no more, and what it watches ends; nothing with null.
+  void release(const void *table) const noexcept {
+    if (table != nullptr) table_->release(table_->self, table, nullptr);
+  }
+  /// acquire() for as long as the pointer lives. Throws as it does.
+  template <typename Table>
+  std::shared_ptr<const Table> lease(std::string_view service, std::string_view instance = {}) const {
+    return {acquire<Table>(service, instance),
+            [services = *this](const Table *table) noexcept { services.release(table); }};
   }
 
 private:
