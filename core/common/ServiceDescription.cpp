@@ -2,6 +2,7 @@
 
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/orchestrator.h>
+#include <matrixos/abi/policy.h>
 #include <matrixos/abi/runtime.h>
 #include <matrixos/status.hpp>
 
@@ -15,11 +16,12 @@ namespace {
 
 MOS_DESCRIBE_SERVICE(runtime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_FUNCTIONS_OF_RUNTIME_1)
 MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR, MOS_FUNCTIONS_OF_ORCHESTRATOR_1)
+MOS_DESCRIBE_SERVICE(policy, MOS_POLICY_1, MOS_POLICY_1_MINOR, MOS_FUNCTIONS_OF_POLICY_1)
 MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_FUNCTIONS_OF_LIFECYCLE_1)
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::size_t kMostText = 128;
-constexpr std::string_view kLetters = "csjiuUkdbtwWp";
+constexpr std::string_view kLetters = "csjiuUkdbtwWpr";
 constexpr std::string_view kLettersOfBlocking = "csjiuUkb";
 constexpr std::string_view kLettersOfWatches = "sjiuUtwW"; // what can be kept and given to the next provider
 constexpr std::string_view kOnce = "ckdbtwWp";             // at most one of each
@@ -121,7 +123,7 @@ std::vector<ServiceDescription> ServiceDescription::readAll(const mos_descriptor
 }
 
 ServiceCatalogue::ServiceCatalogue() {
-  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle})
+  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle, &policy})
     add(ServiceDescription::read(*service));
 }
 

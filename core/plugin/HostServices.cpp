@@ -57,6 +57,15 @@ mos_host_services_v1 hostServicesTable(HostContext *context) {
   table.acquire = [](void *self, mos_str service, mos_str instance, const void **out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) { *out = acquire(c, service, instance); });
   };
+  table.declared = [](void *self, mos_str service, mos_sink instances, mos_error *error) {
+    return hosted(self, error, [&](HostContext &c) {
+      const config::ConfigPtr config = c.core().config();
+      for (const auto &[entry, enabled] : c.core().services.expected(std::string(fromAbi(service)))) {
+        if (!enabled && !config->isPluginEnabled(entry.plugin)) continue;
+        if (instances.item(instances.ctx, toAbi(entry.instance)) == MOS_SINK_STOP) return;
+      }
+    });
+  };
   table.release = [](void *self, const void *acquired, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) { c.core().services.release(c.consumer().plugin, acquired); });
   };

@@ -74,17 +74,42 @@ void PluginHost::add(DiscoveredPlugin found) {
   auto slot = std::make_unique<Slot>();
   slot->found.id = found.id;
   place(*slot, std::move(found));
+  {
+    const std::lock_guard lock(mutex_);
+    slots_.push_back(std::move(slot));
+  }
+  expect();
+}
+
+void PluginHost::expect() {
+  std::vector<ServiceRegistry::Expected> all;
   const std::lock_guard lock(mutex_);
-  slots_.push_back(std::move(slot));
+  for (const auto &slot : slots_) {
+    if (!slot->found.manifest) continue;
+    for (const Manifest::Provide &provide : slot->found.manifest->provides)
+      all.push_back({{provide.service, provide.instance, slot->found.id}, slot->enabled});
+  }
+  core_.services.expect(std::move(all));
+}
+
+void PluginHost::switchTo(Slot &slot, bool enabled) {
+  {
+    const std::lock_guard lock(mutex_);
+    slot.enabled = enabled;
+  }
+  expect();
 }
 
 std::unique_ptr<PluginInstance> PluginHost::place(Slot &slot, DiscoveredPlugin found) {
   std::unique_ptr<PluginInstance> instance;
   if (found.manifest) instance = std::make_unique<PluginInstance>(*found.manifest, found.path, core_);
-  const std::lock_guard lock(mutex_);
-  if (instance) ++slot.generation;
-  slot.instance.swap(instance);
-  slot.found = std::move(found);
+  {
+    const std::lock_guard lock(mutex_);
+    if (instance) ++slot.generation;
+    slot.instance.swap(instance);
+    slot.found = std::move(found);
+  }
+  expect();
   return instance;
 }
 
@@ -174,7 +199,6 @@ void PluginHost::startRunnable(const std::function<bool()> &stopRequested, Again
     if (slot->enabled && slot->instance) wanted.push_back(&slot->instance->manifest());
   }
   const StartOrder plan = StartOrder::of(wanted);
-  core_.services.expect(wanted);
   for (const auto &[id, why] : plan.failures) {
     PluginInstance &instance = *find(id)->instance;
     if (instance.running()) continue;
@@ -226,10 +250,7 @@ void PluginHost::enable(const std::string &id) {
   const std::lock_guard operation(operation_);
   if (options_.quarantine != nullptr) options_.quarantine->lift(id);
   Slot &slot = loadStopped(id);
-  {
-    const std::lock_guard lock(mutex_);
-    slot.enabled = true;
-  }
+  switchTo(slot, true);
   startRunnable([] { return false; }, Again::All);
   const auto standing = slot.instance->standing();
   if (slot.instance->running()) return;
@@ -265,10 +286,7 @@ void PluginHost::disable(const std::string &id) {
                 "the plugin " + id + " is required: take it out of [plugins] required and restart the daemon first",
                 "PLUGIN_REQUIRED");
   }
-  {
-    const std::lock_guard lock(mutex_);
-    slot->enabled = false;
-  }
+  switchTo(*slot, false);
   if (!slot->instance) return;
   started_.erase(std::remove(started_.begin(), started_.end(), id), started_.end());
   // One that waits, or had failed without leaving anything behind, is off as it is.
@@ -372,6 +390,7 @@ PluginReload PluginHost::replace(Slot &slot, Candidate candidate) {
     slot.found = std::move(previous);
     --slot.generation;
   }
+  expect();
   const std::string oldVersion = "version " + slot.found.manifest->version;
   // What it left behind still works with its variables: a second life beside it would be worse than none.
   if (result.leftBehind.empty()) startOne(*slot.instance);

@@ -119,6 +119,9 @@ private:
   };
 
   Slot *find(const std::string &id);
+  void switchTo(Slot &slot, bool enabled);
+  /// Tells the registry what the plugins provide.
+  void expect();
   void add(DiscoveredPlugin found);
   DiscoveredPlugin discover(const std::string &id, bool anew) const;
   /// Throws Error when the configuration does not fit.

@@ -73,14 +73,17 @@ void ServiceRegistry::tell(const ServicePoint &point, const ServiceProvider &pro
   if (listener_) listener_({point.service(), point.instance(), pluginOf(provider.plugin)}, provided);
 }
 
-void ServiceRegistry::expect(const std::vector<const Manifest *> &enabled) {
-  std::set<std::string> unnamed;
-  for (const Manifest *manifest : enabled) {
-    for (const Manifest::Provide &provide : manifest->provides)
-      if (provide.instance.empty()) unnamed.insert(provide.service);
-  }
+void ServiceRegistry::expect(std::vector<Expected> all) {
   const std::lock_guard lock(mutex_);
-  unnamed_.swap(unnamed);
+  expected_.swap(all);
+}
+
+std::vector<ServiceRegistry::Expected> ServiceRegistry::expected(const std::string &service) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Expected> found;
+  for (const Expected &one : expected_)
+    if (one.entry.service == service) found.push_back(one);
+  return found;
 }
 
 bool ServiceRegistry::withdraw(const std::string &plugin, const std::string &service, const std::string &instance,
@@ -177,7 +180,9 @@ bool ServiceRegistry::isProvided(const Manifest::Need &need) const {
 }
 
 std::string ServiceRegistry::onlyInstance(const std::string &service) const {
-  const bool unnamed = unnamed_.count(service) != 0;
+  const bool unnamed = std::any_of(expected_.begin(), expected_.end(), [&](const Expected &one) {
+    return one.enabled && one.entry.service == service && one.entry.instance.empty();
+  });
   std::vector<std::string> found;
   for (const auto &[key, place] : points_) {
     if (key.first != service || !place->provider()) continue;

@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,9 +26,15 @@ public:
   explicit ServiceRegistry(CallObserver observer, CallLimits limits = {}, Listener listener = {})
       : observer_(std::move(observer)), limits_(limits), listener_(std::move(listener)) {}
 
-  /// What the enabled plugins provide: an acquire without an instance waits for the one that has no name, where one is
-  /// to come.
-  void expect(const std::vector<const Manifest *> &enabled);
+  /// What plugins have in their descriptors, by their ids, and whether they are switched on.
+  struct Expected {
+    Entry entry;
+    bool enabled = true;
+  };
+  /// An acquire without an instance waits for the one that has no name, where an enabled plugin has such a one.
+  void expect(std::vector<Expected> all);
+  /// Those of one service.
+  std::vector<Expected> expected(const std::string &service) const;
 
   /// Throws Error: AlreadyExists when another plugin provides it, InvalidArgument for a table that is too small.
   void provide(const std::string &plugin, const std::string &service, const std::string &instance, const void *table);
@@ -89,7 +94,7 @@ private:
     CallGate::Pass pass;
   };
   std::multimap<std::string, Lease> leases_; // by consumer
-  std::set<std::string> unnamed_;            // services of which an enabled plugin provides an instance without a name
+  std::vector<Expected> expected_;
 };
 
 } // namespace matrixos::plugin

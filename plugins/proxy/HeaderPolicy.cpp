@@ -36,6 +36,20 @@ bool isClaim(Name id) {
                        Name::XRealIp, Name::XRequestId>(id);
 }
 
+/// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.
+bool isFolded(std::string_view name, std::string_view other) {
+  const auto fold = [](char c) { return c == '_' || c == '.' ? '-' : http::lower(c); };
+  return name.size() == other.size() &&
+         std::equal(name.begin(), name.end(), other.begin(), [&](char a, char b) { return fold(a) == fold(b); });
+}
+
+/// Who the user is says a policy, or nobody.
+bool isIdentity(const http::Field &field) {
+  constexpr std::array<std::string_view, 3> kNames{"x-matrix-user", "x-matrix-email", "x-matrix-role"};
+  if (field.id != Name::Other || http::lower(field.name.front()) != 'x') return false;
+  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) { return isFolded(field.name, name); });
+}
+
 bool isRequestId(std::string_view text) {
   return !text.empty() && text.size() <= kMaxRequestId && std::all_of(text.begin(), text.end(), [](char c) {
     const char l = http::lower(c);
@@ -239,11 +253,13 @@ bool HeaderPolicy::knowsSecret(const http::RequestHead &head) const noexcept {
 }
 
 void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
-                                http::HeadWriter &writer) const {
+                                const AddedFields &added, http::HeadWriter &writer) const {
   const std::string_view trace = head.fields.value(Name::Traceparent);
   const bool traced = head.fields.count(Name::Traceparent) == 1 && isTraceparent(trace);
   for (const http::Field &field : head.fields) {
-    if (field.dropped || isClaim(field.id)) continue;
+    if (field.dropped || isClaim(field.id) || isIdentity(field)) continue;
+    if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
+      continue;
     if (field.id == Name::Tracestate && !traced) continue;
     if (toTenant && holdsSecret(field)) continue;
     if (toTenant && field.id == Name::Cookie) {
@@ -253,6 +269,8 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     }
     writer.parsed(field);
   }
+  for (const auto &[name, value] : added)
+    writer.field(name, value);
   if (!facts.ip.empty()) writer.field("X-Forwarded-For", facts.ip);
   writer.field("X-Forwarded-Proto", facts.proto);
   writer.field("X-Forwarded-Host", head.host);

@@ -8,6 +8,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace matrixos::proxy {
 
@@ -60,8 +62,11 @@ public:
   /// The secret stands in the address: an instance must not see the request, in whatever form.
   bool tellsSecret(const http::RequestHead &head) const noexcept { return holds(head.target) || holds(head.host); }
 
-  /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API.
-  void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
+  using AddedFields = std::vector<std::pair<std::string, std::string>>;
+
+  /// Writes the end-to-end fields for an upstream. toTenant: an instance, not the platform's API. `added` takes the
+  /// place of what the client sent under these names.
+  void writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant, const AddedFields &added,
                     http::HeadWriter &writer) const;
   /// Writes the end-to-end fields of an upstream's answer to a request for `host`.
   void writeResponse(const http::ResponseHead &head, Answerer from, std::string_view host, std::string_view requestId,

@@ -32,8 +32,8 @@ Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
     : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret, chosen.clientAddress),
       origins(chosen.allowedOrigins), generation(number) {}
 
-Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Policy &gatekeeper, Waker *wakes)
-    : router(chosen.domain), routes(table), policy(gatekeeper), waker(wakes),
+Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Waker *wakes)
+    : router(chosen.domain), routes(table), waker(wakes),
       gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)), api(apiUpstream(chosen.apiSocket)) {}
 
 LoopState::LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen, BusyCount &count)
@@ -50,8 +50,8 @@ void LoopState::makeId(std::string &out) {
     appendHex(out, random() | 1U, 16);
 }
 
-Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker)
-    : settings_(std::make_shared<Settings>(options, 1)), drain_(options.drain), shared_(options, routes, policy, waker),
+Proxy::Proxy(const ProxyOptions &options, RouteTable &routes, Waker *waker)
+    : settings_(std::make_shared<Settings>(options, 1)), drain_(options.drain), shared_(options, routes, waker),
       server_(std::make_unique<http::Server>(options.server, *this)) {
   shared_.busy = std::vector<BusyCount>(server_->loops().size());
   for (BusyCount &busy : shared_.busy)

@@ -4,7 +4,7 @@
 #include "AllowedOrigins.h"
 #include "HeaderPolicy.h"
 #include "HostRouter.h"
-#include "Policy.h"
+#include "PolicyChain.h"
 #include "RouteTable.h"
 #include "Telemetry.h"
 #include "Waker.h"
@@ -46,6 +46,7 @@ struct ProxyOptions {
   std::size_t webSocketsPerInstance = 1024;
   std::uint64_t maxInstanceBody = UINT64_MAX; ///< server.maxBody is the larger of both
   std::uint64_t maxApiBody = UINT64_MAX;
+  std::shared_ptr<const PolicyChain> policies = std::make_shared<PolicyChain>(); ///< never null
   bool accessLog = true;
   std::chrono::milliseconds drain{5'000}; ///< for what runs on an address that is no longer its instance's
 };
@@ -68,11 +69,10 @@ struct alignas(64) BusyCount {
 
 /// What the sessions of all loops share. Thread-safe.
 struct Shared {
-  Shared(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
+  Shared(const ProxyOptions &options, RouteTable &routes, Waker *waker);
 
   const HostRouter router;
   RouteTable &routes;
-  Policy &policy;
   Waker *const waker;                        ///< null: nobody starts instances
   const std::shared_ptr<WakeGate> gate;      ///< outlives everything as long as a wake is under way
   std::shared_ptr<const http::Upstream> api; ///< null: none
@@ -97,7 +97,7 @@ struct LoopState {
 class Proxy final : public http::SessionFactory {
 public:
   /// Binds. Throws matrixos::Error. The references outlive the proxy.
-  Proxy(const ProxyOptions &options, RouteTable &routes, Policy &policy, Waker *waker);
+  Proxy(const ProxyOptions &options, RouteTable &routes, Waker *waker);
   ~Proxy() override;
 
   void start() { server_->start(); }

@@ -22,6 +22,7 @@ constexpr int kReportsPerCertificate = 5;
 constexpr mos_need kNeeds[] = {
     {MOS_ORCHESTRATOR_1, 0, 0},
     {MOS_LIFECYCLE_1, 0, MOS_NEED_OPTIONAL},
+    {MOS_POLICY_1, 0, MOS_NEED_OPTIONAL},
 };
 
 constexpr mos_config_key kKeys[] = {
@@ -38,6 +39,10 @@ constexpr mos_config_key kKeys[] = {
      "The one header in which trusted_peers name the client; peer: none, they are the client.", MOS_KEY_LIVE, 0},
     {"allowed_origins", "list", "", nullptr,
      "Other sites whose pages may use the API and open WebSockets, such as https://app.example.com.", MOS_KEY_LIVE, 0},
+    {"policies", "list", "", nullptr,
+     "Plugins that decide who reaches an instance, in this order. Empty: all enabled ones that provide a policy, "
+     "identity first; none: nobody decides.",
+     MOS_KEY_LIVE, 0},
     {"path_mode", "enum", "redirect", "redirect|api|off",
      "Below /proxy/{handle}/ of the platform's hosts: browsers that open a page go to the instance's own host, all is "
      "served in place, or nothing is: 404.",
@@ -166,6 +171,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
+  out.policies = chainOf(policyIds());
   out.clientAddress = parseClientAddress(config_.getString("client_address"));
   out.pathMode = parsePathMode(config_.getString("path_mode"));
   out.wakeDeadline = config_.getDuration("wake_deadline");
@@ -215,6 +221,48 @@ ProxyOptions ProxyPlugin::readOptions() const {
   return out;
 }
 
+std::vector<std::string> ProxyPlugin::policyIds() const {
+  std::vector<std::string> ids = config_.getList("policies");
+  if (ids == std::vector<std::string>{"none"}) return {};
+  if (!ids.empty()) return ids;
+  ids = services_.declared(MOS_POLICY_1);
+  std::stable_partition(ids.begin(), ids.end(), [](const std::string &id) { return id == "identity"; });
+  return ids;
+}
+
+/// One that is not there, or does not run, denies.
+std::shared_ptr<const PolicyChain> ProxyPlugin::chainOf(const std::vector<std::string> &ids) const {
+  std::vector<PolicyChain::Link> links;
+  for (const std::string &id : ids)
+    links.push_back({id, services_.acquire<mos_policy_v1>(MOS_POLICY_1, id)});
+  return std::make_shared<PolicyChain>(std::move(links));
+}
+
+/// Notices policies that were enabled or taken out of the configuration, and those that give no verdict.
+void ProxyPlugin::followPolicies() {
+  const std::lock_guard lock(optionsMutex_);
+  if (ending_) return;
+  const std::vector<std::string> ids = policyIds();
+  const auto &before = options_.policies->links();
+  const auto same = [](const PolicyChain::Link &link, const std::string &id) { return link.id == id; };
+  if (!std::equal(before.begin(), before.end(), ids.begin(), ids.end(), same)) {
+    options_.policies = chainOf(ids);
+    proxy_->reconfigure(options_);
+    undecided_ = 0;
+  }
+  std::uint64_t failures = 0;
+  std::string who;
+  for (const PolicyChain::Link &link : options_.policies->links()) {
+    if (*link.failures == 0) continue;
+    failures += *link.failures;
+    who += (who.empty() ? "" : ", ") + link.id;
+  }
+  if (failures == undecided_) return;
+  undecided_ = failures;
+  log_.error("a policy gives no verdict: the requests it should decide on are refused with 503",
+             {{"policies", who}, {"requests", failures}});
+}
+
 /// The one in use, unless other files are named now.
 std::shared_ptr<http::TlsContext> ProxyPlugin::readCertificate() const {
   const std::string file = config_.getString("tls_certificate");
@@ -242,7 +290,7 @@ std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
 }
 
 void ProxyPlugin::start() {
-  const ProxyOptions options = readOptions();
+  const ProxyOptions options = options_ = readOptions();
   useCertificate(options.server);
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   std::optional<LifecycleClient> lifecycle;
@@ -253,13 +301,14 @@ void ProxyPlugin::start() {
     log_.info("no lifecycle service: requests for a stopped instance are answered 503");
   }
   try {
-    proxy_ = std::make_unique<Proxy>(options, routes_, policy_, waker_.get());
+    proxy_ = std::make_unique<Proxy>(options, routes_, waker_.get());
     watchRoutes();
     reporter_ = std::make_unique<Reporter>(host_, lifecycle);
     proxy_->start();
     showCertificate();
     timers_.every(kReportEvery, [this] {
       reporter_->report(*proxy_);
+      followPolicies();
       if (++reports_ % kReportsPerCertificate != 0) return;
       refreshCertificate();
       showCertificate();
@@ -287,9 +336,11 @@ void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
 }
 
 void ProxyPlugin::reconfigure() {
+  const std::lock_guard lock(optionsMutex_);
   const ProxyOptions options = readOptions();
   const std::vector<Address> before = proxy_->addresses();
   proxy_->reconfigure(options);
+  options_ = options;
   useCertificate(options.server);
   logAddresses(before);
   warnOfMisfits(options);
@@ -356,6 +407,10 @@ void ProxyPlugin::refreshCertificate() {
 }
 
 void ProxyPlugin::end(std::chrono::milliseconds drain) noexcept {
+  {
+    const std::lock_guard lock(optionsMutex_);
+    ending_ = true;
+  }
   if (proxy_) proxy_->stop(drain);
   timers_.cancelAll();
   if (std::exchange(watching_, false)) orchestrator_->unwatch(watch_);

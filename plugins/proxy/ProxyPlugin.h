@@ -31,6 +31,9 @@ private:
   std::shared_ptr<http::TlsContext> readCertificate() const;
   std::string readSecret(const std::string &dataDir) const;
   void warnOfMisfits(const ProxyOptions &options) const;
+  std::vector<std::string> policyIds() const;
+  std::shared_ptr<const PolicyChain> chainOf(const std::vector<std::string> &ids) const;
+  void followPolicies();
   void watchRoutes();
   void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
   void logAddresses(const std::vector<Address> &before) const;
@@ -52,13 +55,16 @@ private:
   std::string certificateRefused_; // what was said last
   int reports_ = 0;                // since the certificate was looked at
   RouteTable routes_;
-  AllowAll policy_;
   std::optional<OrchestratorClient> orchestrator_;
   std::uint64_t watch_ = 0;
   bool watching_ = false;
   std::unique_ptr<LifecycleWaker> waker_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Proxy> proxy_;
+  std::mutex optionsMutex_; ///< what the proxy runs with, and who changes it
+  ProxyOptions options_;
+  bool ending_ = false;
+  std::uint64_t undecided_ = 0; // requests for which policies gave no verdict, as it was reported last
 };
 
 } // namespace matrixos::proxy

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 namespace matrixos::proxy {
@@ -17,29 +18,10 @@ namespace matrixos::proxy {
 namespace {
 
 constexpr std::size_t kMostPath = 512; // of the log
+/// What a policy has that has to find out; twice that with the host's patience.
+constexpr std::chrono::milliseconds kDecideTime{10'000};
 
 } // namespace
-
-/// Brings a verdict from any thread back to the loop.
-class ProxySession::Pending final : public Later {
-public:
-  Pending(ProxySession &session, http::ClientExchange &exchange) : session_(session), exchange_(exchange) {}
-
-  std::function<void(PolicyVerdict)> promise() override {
-    ticket_ = exchange_.hold(session_.options().wakeDeadline);
-    return [weak = exchange_.loop().weak_from_this(), ticket = ticket_, session = &session_](PolicyVerdict verdict) {
-      // The session lives as long as the held exchange does.
-      const auto loop = weak.lock();
-      if (loop)
-        loop->resume(ticket, [session, verdict](http::ClientExchange &held) { session->applyVerdict(held, verdict); });
-    };
-  }
-
-private:
-  ProxySession &session_;
-  http::ClientExchange &exchange_;
-  std::uint64_t ticket_ = 0;
-};
 
 ProxySession::~ProxySession() {
   stopWaiting();
@@ -54,6 +36,8 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   asked_ = 0;
   route_.reset();
   serverTiming_.clear();
+  principal_.clear();
+  added_.clear();
   decision_ = shared_.router.route(head);
   loop_.makeId(client_.requestId);
   if (generation_ != loop_.settings->generation) {
@@ -85,9 +69,58 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   if (!loop_.settings->origins.admits(head, client_.proto, decision_.kind == RoutingDecision::Kind::Api)) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
-  Pending pending(*this, exchange);
-  const PolicyVerdict verdict = shared_.policy.check(head, decision_, pending);
-  if (verdict != PolicyVerdict::Pending) applyVerdict(exchange, verdict);
+  if (decision_.kind == RoutingDecision::Kind::Api) return pass(exchange);
+  policies_ = options().policies;
+  consult(exchange, 0);
+}
+
+/// Asks the policies from that one on.
+void ProxySession::consult(http::ClientExchange &exchange, std::size_t link) {
+  for (; link < policies_->links().size(); ++link) {
+    Verdict verdict = policies_->check(link, exchange.request(), decision_, client_);
+    if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link);
+    if (!take(exchange, std::move(verdict))) return;
+  }
+  pass(exchange);
+}
+
+/// The answer comes on any thread, and goes on here.
+void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link) {
+  const std::uint64_t ticket = exchange.hold(2 * kDecideTime);
+  const auto then = [weak = exchange.loop().weak_from_this(), ticket, session = this, link](Verdict verdict) {
+    const auto loop = weak.lock();
+    if (!loop) return;
+    // The session lives as long as the held exchange does.
+    loop->resume(ticket, [session, link, verdict = std::move(verdict)](http::ClientExchange &held) mutable {
+      if (session->take(held, std::move(verdict))) session->consult(held, link + 1);
+    });
+  };
+  policies_->decide(link, exchange.request(), decision_, client_, kDecideTime, then);
+}
+
+/// Follows what a policy says; false when the request has ended with it.
+bool ProxySession::take(http::ClientExchange &exchange, Verdict verdict) {
+  if (principal_.empty()) principal_ = std::move(verdict.principal);
+  if (verdict.isAllowed()) {
+    std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(added_));
+    return true;
+  }
+  // The same for a handle that nobody has: who may not pass does not learn who is here.
+  if (goesHome(exchange.request())) return sendHome(exchange), false;
+  http::LocalResponse response;
+  if (verdict.kind == MOS_VERDICT_REDIRECT) {
+    response.status = verdict.status;
+    response.fields = {{"Location", verdict.location}, {"X-Request-Id", client_.requestId}};
+    const bool cached = std::any_of(verdict.fields.begin(), verdict.fields.end(),
+                                    [](const auto &field) { return http::sameText(field.first, "cache-control"); });
+    if (!cached) response.fields.emplace_back("Cache-Control", "no-store");
+  } else {
+    response =
+        errorResponse(http::wantsPage(exchange.request()), {verdict.status, verdict.message, {}, 0}, client_.requestId);
+  }
+  std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(response.fields));
+  exchange.respond(std::move(response));
+  return false;
 }
 
 void ProxySession::sendHome(http::ClientExchange &exchange) {
@@ -110,11 +143,8 @@ void ProxySession::showFrontDoor(http::ClientExchange &exchange) {
   exchange.respond(std::move(page));
 }
 
-void ProxySession::applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict) {
-  // The same for a handle that nobody has: who may not pass does not learn who is here.
-  if (verdict != PolicyVerdict::Allow) {
-    return goesHome(exchange.request()) ? sendHome(exchange) : fail(exchange, 403, "you may not do this");
-  }
+/// Nobody is in its way.
+void ProxySession::pass(http::ClientExchange &exchange) {
   if (decision_.kind == RoutingDecision::Kind::Instance && !route_)
     return fail(exchange, 404, "there is no such handle");
   if (decision_.kind == RoutingDecision::Kind::Instance && loop_.settings->headers.tellsSecret(exchange.request())) {
@@ -246,7 +276,8 @@ void ProxySession::writeRequest(http::ClientExchange &exchange, http::HeadWriter
     writer.requestLine(head.method, "/" + std::string(decision_.target));
   else
     writer.requestLine(head.method, decision_.target);
-  loop_.settings->headers.writeRequest(head, client_, decision_.kind == RoutingDecision::Kind::Instance, writer);
+  loop_.settings->headers.writeRequest(head, client_, decision_.kind == RoutingDecision::Kind::Instance, added_,
+                                       writer);
 }
 
 void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
@@ -327,6 +358,7 @@ void ProxySession::logRequest(const RequestOutcome &outcome, const http::Summary
   record.path = std::move(path_);
   record.peer = client_.ip;
   record.requestId = client_.requestId;
+  record.principal = principal_;
   record.outcome = outcome;
   record.upgraded = summary.upgraded;
   record.woken = asked_ != 0;

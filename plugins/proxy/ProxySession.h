@@ -39,12 +39,14 @@ public:
   void onRefused(int status, const char *reason) override;
 
 private:
-  class Pending;
   /// A person who opens an instance under the platform's host goes to the instance's own.
   bool goesHome(const http::RequestHead &head) const noexcept;
   void showFrontDoor(http::ClientExchange &exchange);
   void sendHome(http::ClientExchange &exchange);
-  void applyVerdict(http::ClientExchange &exchange, PolicyVerdict verdict);
+  void consult(http::ClientExchange &exchange, std::size_t link);
+  void askLater(http::ClientExchange &exchange, std::size_t link);
+  bool take(http::ClientExchange &exchange, Verdict verdict);
+  void pass(http::ClientExchange &exchange);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
   bool leaveAsleep(http::ClientExchange &exchange);
@@ -84,6 +86,9 @@ private:
   RoutingDecision decision_;
   ClientFacts client_;
   std::shared_ptr<const InstanceRoute> route_;
+  std::shared_ptr<const PolicyChain> policies_; // those that are asked about the request
+  std::string principal_;
+  HeaderPolicy::AddedFields added_;
   InstancePlace place_;
   std::string serverTiming_; // phases of a wake
   std::chrono::steady_clock::time_point wokenAt_;

@@ -80,6 +80,7 @@ void Reporter::writeLog(const Batch &batch) const {
     entry.bytesOut = record.outcome.bytesOut;
     entry.durationUs = record.outcome.tookMicros;
     entry.peer = record.peer;
+    entry.principal = record.principal;
     entry.upgraded = record.upgraded;
     entry.woken = record.woken;
     entry.reason = record.reason;

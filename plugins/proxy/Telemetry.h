@@ -35,6 +35,7 @@ struct AccessLogLine {
   std::string path; ///< without the query, which may hold secrets
   std::string peer;
   std::string requestId;
+  std::string principal; ///< by the word of a policy
   RequestOutcome outcome;
   bool upgraded = false;
   bool woken = false;

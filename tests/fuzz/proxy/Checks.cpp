@@ -180,7 +180,7 @@ void checkPolicy(std::string_view input) {
   std::string out;
   http::HeadWriter writer(out);
   writer.requestLine(head.method, head.target);
-  policy.writeRequest(head, client, tenant, writer);
+  policy.writeRequest(head, client, tenant, {}, writer);
   writer.end();
   http::RequestParser second;
   http::RequestHead copy;

@@ -332,9 +332,7 @@ TEST_CASE_FIXTURE(Fixture, "who names no instance gets the one without a name wh
   };
   registry.provide("base#1", EXAMPLE_GREETER_1, "base", &base.table);
   const void *only = acquire();
-  plugin::Manifest decorator;
-  decorator.provides.push_back({EXAMPLE_GREETER_1, "", 0});
-  registry.expect({&decorator});
+  registry.expect({{{EXAMPLE_GREETER_1, "", "front"}, true}});
   CHECK(errorOf([&] { acquire(); }).status() == Status::Unavailable); // never past the one in front
   registry.provide("front#1", EXAMPLE_GREETER_1, "", &front.table);
   const auto *table = static_cast<const example_greeter_v1 *>(acquire());

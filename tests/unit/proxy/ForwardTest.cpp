@@ -564,7 +564,7 @@ TEST_CASE("broken upstreams") {
       conn.readHead();
       conn.send(row.answer);
     });
-    ProxyFixture f([](auto &) {}, nullptr, false);
+    ProxyFixture f([](auto &) {}, false);
     f.instance("alice", "running", shell.port());
     Conn conn = f.connect();
     conn.send("POST / HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 0\r\n\r\n");
@@ -685,7 +685,7 @@ TEST_CASE("a request is sent once more only when that is safe") {
     conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     if (!conn.readHead().empty()) ++requests;
   });
-  ProxyFixture f([](auto &) {}, nullptr, false);
+  ProxyFixture f([](auto &) {}, false);
   f.instance("alice", "running", shell.port());
   {
     Conn conn = f.connect();

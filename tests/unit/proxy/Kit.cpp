@@ -260,15 +260,13 @@ std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_
   return R"({"instance":)" + record.toJson() + R"(,"phases":{"queueMs":1,"engineMs":230.4,"readyMs":40}})";
 }
 
-ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change,
-                           matrixos::proxy::Policy *policy, bool withWaker) {
+ProxyFixture::ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change, bool withWaker) {
   options.domain = "matrix.test";
   options.server.listen = {"127.0.0.1:0"};
   options.server.loops = 2;
   if (change) change(options);
   routes.synced();
-  proxy = std::make_unique<matrixos::proxy::Proxy>(options, routes, policy != nullptr ? *policy : allowAll,
-                                                   withWaker ? &waker : nullptr);
+  proxy = std::make_unique<matrixos::proxy::Proxy>(options, routes, withWaker ? &waker : nullptr);
   port = proxy->addresses().front().port();
   proxy->start();
 }

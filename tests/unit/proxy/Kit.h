@@ -123,8 +123,7 @@ matrixos::InstanceRecord recordOf(const std::string &handle, const std::string &
 std::string wakeJson(const std::string &handle, std::uint16_t port, std::uint64_t rev = 2);
 
 struct ProxyFixture {
-  explicit ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change = {},
-                        matrixos::proxy::Policy *policy = nullptr, bool withWaker = true);
+  explicit ProxyFixture(const std::function<void(matrixos::proxy::ProxyOptions &)> &change = {}, bool withWaker = true);
   ~ProxyFixture();
 
   /// status "running": with both endpoints at 127.0.0.1 and these ports.
@@ -138,7 +137,6 @@ struct ProxyFixture {
 
   matrixos::proxy::ProxyOptions options;
   matrixos::proxy::RouteTable routes;
-  matrixos::proxy::AllowAll allowAll;
   FakeWaker waker;
   std::unique_ptr<matrixos::proxy::Proxy> proxy;
   std::uint16_t port = 0;

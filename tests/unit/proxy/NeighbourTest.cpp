@@ -89,7 +89,7 @@ void askForAll(const std::vector<std::string> &rows, const Judge &judge, bool be
   withEachNeighbour([&](Neighbour::Kind kind, const std::string &program) {
     const Liar liar(rows);
     // Nobody to wake: a neighbour that hangs up would be waited for.
-    ProxyFixture f({}, nullptr, false);
+    ProxyFixture f({}, false);
     std::optional<Neighbour> neighbour;
     if (behind) neighbour.emplace(kind, liar.port());
     f.instance("alice", "running", behind ? neighbour->port() : liar.port());

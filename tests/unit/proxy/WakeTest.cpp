@@ -365,7 +365,7 @@ TEST_CASE("a wait has an end") {
 }
 
 TEST_CASE("without a lifecycle a sleeper is 503") {
-  ProxyFixture f({}, nullptr, false);
+  ProxyFixture f({}, false);
   f.instance("alice", "stopped");
   CHECK(f.connect().get("/", "alice.localhost").status == 503);
 }
@@ -387,47 +387,6 @@ TEST_CASE("a WebSocket waits for its instance too") {
   f.waker.answer({Status::Ok, wakeJson("alice", gateway.port()), ""});
   CHECK(conn.readHead().substr(0, 12) == "HTTP/1.1 101");
   CHECK(conn.readExactly(4) == std::string("\x81\x02hi", 4));
-}
-
-namespace {
-
-/// Answers later, from another thread.
-class SlowPolicy final : public matrixos::proxy::Policy {
-public:
-  ~SlowPolicy() override {
-    for (std::thread &thread : threads_)
-      thread.join();
-  }
-  matrixos::proxy::PolicyVerdict check(const matrixos::http::RequestHead &head,
-                                       const matrixos::proxy::RoutingDecision &,
-                                       matrixos::proxy::Later &later) override {
-    using matrixos::proxy::PolicyVerdict;
-    const PolicyVerdict verdict = head.target == "/denied" ? PolicyVerdict::Deny : PolicyVerdict::Allow;
-    const std::lock_guard lock(mutex_);
-    threads_.emplace_back([answer = later.promise(), verdict] { answer(verdict); });
-    return PolicyVerdict::Pending;
-  }
-
-private:
-  std::mutex mutex_;
-  std::list<std::thread> threads_;
-};
-
-} // namespace
-
-TEST_CASE("a policy may take its time") {
-  Upstream shell(Upstream::echo);
-  SlowPolicy policy;
-  ProxyFixture f({}, &policy);
-  f.instance("alice", "running", shell.port());
-  Conn conn = f.connect();
-  for (int i = 0; i < 20; ++i) {
-    CHECK(conn.get("/", "alice.localhost").status == 200);
-    CHECK(conn.get("/denied", "alice.localhost").status == 403);
-    // Who may not pass does not learn who is here.
-    CHECK(conn.get("/denied", "nobody.localhost").status == 403);
-    CHECK(conn.get("/", "nobody.localhost").status == 404);
-  }
 }
 
 TEST_CASE("a browser that goes to a page sees how the start goes, and the start goes on without it") {

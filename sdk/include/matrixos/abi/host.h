@@ -427,6 +427,11 @@ typedef struct mos_host_services_v1 {
    */
   mos_status (*provide_forwarder)(void *self, mos_str service, mos_str instance, mos_forwarder_v1 *forwarder,
                                   uint32_t minor, mos_error *error);
+  /*
+   * Minor 1. One item for each instance of the service that an enabled plugin has in its descriptor, whether or not the
+   * plugin runs, in the order of [plugins] enabled.
+   */
+  mos_status (*declared)(void *self, mos_str service, mos_sink instances, mos_error *error);
 } mos_host_services_v1;
 MOS_PIN(mos_host_services_v1, self, 8);
 MOS_PIN(mos_host_services_v1, provide, 16);
@@ -434,6 +439,7 @@ MOS_PIN(mos_host_services_v1, withdraw, 24);
 MOS_PIN(mos_host_services_v1, acquire, 32);
 MOS_PIN(mos_host_services_v1, release, 40);
 MOS_PIN(mos_host_services_v1, provide_forwarder, 48);
+MOS_PIN(mos_host_services_v1, declared, 56);
 
 MOS_END_C
 

@@ -68,6 +68,7 @@ typedef void (*mos_any_function)(void);
  *   t  uint64_t *, a number that is answered          w, W  two or three pointers by value: a context, one function
  *                                                           or two
  *   p  const void *, borrowed items, as many as the u behind it says
+ *   r  const void *, a struct that is borrowed for the call
  * Frozen.
  */
 typedef struct mos_function_v1 {

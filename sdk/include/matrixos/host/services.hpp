@@ -2,11 +2,14 @@
 #pragma once
 
 #include <matrixos/abi/host.h>
+#include <matrixos/call.hpp>
 #include <matrixos/host/table.hpp>
 #include <matrixos/status.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace matrixos {
 inline namespace v1 {
@@ -39,6 +42,17 @@ public:
     const void *out = nullptr;
     check([&](mos_error *e) { return table_->acquire(table_->self, toAbi(service), toAbi(instance), &out, e); });
     return static_cast<const Table *>(out);
+  }
+  /// The instances of a service that enabled plugins have in their descriptors, whether or not they run.
+  std::vector<std::string> declared(std::string_view service) const {
+    std::vector<std::string> instances;
+    if (!MOS_HAS(table_, mos_host_services_v1, declared)) return instances;
+    SinkOf sink([&](std::string_view instance) {
+      instances.emplace_back(instance);
+      return true;
+    });
+    check([&](mos_error *e) { return table_->declared(table_->self, toAbi(service), sink.abi(), e); });
+    return instances;
   }
   /// The table is called no more, and what it watches ends; nothing with null.
   void release(const void *table) const noexcept {

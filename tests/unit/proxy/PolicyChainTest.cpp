@@ -1,0 +1,216 @@
+// The policy stage: who passes, what is added, and that what goes wrong denies.
+#include "Kit.h"
+#include "support/Wait.h"
+
+#include <matrixos/policy.hpp>
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <list>
+#include <mutex>
+#include <thread>
+
+using namespace kit;
+using matrixos::PolicyRequest;
+using matrixos::PolicyVerdict;
+using matrixos::test::eventually;
+
+namespace {
+
+/// Does what the test says.
+class Scripted : public matrixos::Policy {
+public:
+  std::function<PolicyVerdict(const PolicyRequest &)> says = [](const PolicyRequest &) {
+    return PolicyVerdict::allow();
+  };
+  PolicyVerdict check(const PolicyRequest &request) override {
+    ++asked;
+    return says(request);
+  }
+  std::atomic<int> asked{0};
+};
+
+/// Finds out in another thread.
+class Slow final : public matrixos::Policy {
+public:
+  ~Slow() override {
+    for (std::thread &thread : threads_)
+      thread.join();
+  }
+  PolicyVerdict check(const PolicyRequest &) override { return PolicyVerdict::pending(); }
+  void decide(const matrixos::Call &, const PolicyRequest &request, matrixos::Completion &done) override {
+    const std::string answer = request.path() == "/denied" ? PolicyVerdict::deny(451, "not \"here\"").json()
+                               : request.path() == "/nonsense"
+                                   ? "{\"verdict\":\"perhaps\"}"
+                                   : PolicyVerdict::allow("user:slow", {{"X-Slow", "yes"}}).json();
+    const std::lock_guard lock(mutex_);
+    threads_.emplace_back([answer, later = std::move(done)]() mutable { later.succeed(answer); });
+  }
+
+private:
+  std::mutex mutex_;
+  std::list<std::thread> threads_;
+};
+
+std::function<void(matrixos::proxy::ProxyOptions &)> with(std::initializer_list<const matrixos::Policy *> policies) {
+  std::vector<matrixos::proxy::PolicyChain::Link> links;
+  for (const matrixos::Policy *policy : policies)
+    links.push_back({"p" + std::to_string(links.size()), policy->table()});
+  return [links](auto &options) { options.policies = std::make_shared<matrixos::proxy::PolicyChain>(links); };
+}
+
+} // namespace
+
+TEST_CASE("policies are asked in their order, see the request, and add to it; the first refusal ends it") {
+  Upstream shell(Upstream::echo);
+  Scripted first, second;
+  std::string seen;
+  first.says = [&](const PolicyRequest &r) {
+    seen = std::string(r.method()) + " " + std::string(r.scheme()) + "://" + std::string(r.host()) + " " +
+           std::string(r.handle()) + " " + std::string(r.path()) + "?" + std::string(r.query()) + " " +
+           std::string(r.client()) + " " + std::string(r.header("x-key")) + (r.isByPath() ? " by path" : "") +
+           (r.isNavigation() ? " navigates" : "");
+    return PolicyVerdict::allow("user:2abc", {{"X-Matrix-User", "2abc"}, {"X-Own", "one"}});
+  };
+  second.says = [](const PolicyRequest &r) {
+    if (r.path() == "/closed") return PolicyVerdict::deny(401, "sign in first", {{"WWW-Authenticate", "Bearer"}});
+    if (r.path() == "/away") return PolicyVerdict::redirect("https://console.matrix.test/", {{"Set-Cookie", "n=1"}});
+    return PolicyVerdict::allow({}, {{"X-Role", "owner"}});
+  };
+  ProxyFixture f(with({&first, &second}));
+  f.instance("alice", "running", shell.port(), shell.port());
+  Conn conn = f.connect();
+  const auto passed = conn.get("/a%20b?c=d", "alice.localhost",
+                               "X-Key: 7\r\nx_matrix.user: eve\r\nX-MATRIX-EMAIL: eve@example.com\r\nx-own: eve\r\n"
+                               "X_Role: operator\r\n");
+  CHECK(passed.status == 200);
+  CHECK(seen == "GET http://alice.localhost alice /a%20b?c=d 127.0.0.1 7");
+  CHECK(passed.body.find("X-Matrix-User: 2abc\r\n") != std::string::npos);
+  CHECK(passed.body.find("X-Own: one\r\n") != std::string::npos);
+  CHECK(passed.body.find("X-Role: owner\r\n") != std::string::npos);
+  for (const char *claim : {"eve", "operator", "X-MATRIX-EMAIL", "X_Role", "x_matrix"})
+    CHECK(passed.body.find(claim) == std::string::npos);
+  CHECK(conn.get("/proxy/alice/api/x", "localhost").status == 200);
+  CHECK(seen == "GET http://localhost alice /api/x? 127.0.0.1  by path");
+
+  const auto closed = conn.get("/closed", "alice.localhost");
+  CHECK(closed.status == 401);
+  CHECK(closed.field("WWW-Authenticate") == "Bearer");
+  CHECK(closed.body.find("sign in first") != std::string::npos);
+  const auto away = conn.get("/away", "alice.localhost");
+  CHECK(away.status == 302);
+  CHECK(away.field("Location") == "https://console.matrix.test/");
+  CHECK(away.field("Set-Cookie") == "n=1");
+  CHECK(away.field("Cache-Control") == "no-store");
+
+  // Who may not pass does not learn who is here.
+  CHECK(conn.get("/closed", "nobody.localhost").status == 401);
+  CHECK(conn.get("/", "nobody.localhost").status == 404);
+  first.says = [](const PolicyRequest &) { return PolicyVerdict::deny(403, "no"); };
+  const int before = second.asked;
+  CHECK(conn.get("/", "alice.localhost").status == 403);
+  CHECK(second.asked == before);
+}
+
+TEST_CASE("a request that may not pass wakes nobody") {
+  Scripted policy;
+  policy.says = [](const PolicyRequest &) { return PolicyVerdict::deny(403, "no"); };
+  ProxyFixture f(with({&policy}));
+  f.instance("alice", "stopped");
+  CHECK(f.connect().get("/", "alice.localhost").status == 403);
+  CHECK(f.waker.waiting() == 0);
+}
+
+TEST_CASE("the API has rules of its own") {
+  Scripted policy;
+  policy.says = [](const PolicyRequest &) { return PolicyVerdict::deny(403, "no"); };
+  ProxyFixture f(with({&policy}));
+  CHECK(f.connect().get("/health", "localhost").status == 503); // the API is not served here
+  CHECK(policy.asked == 0);
+}
+
+TEST_CASE("a policy may take its time") {
+  Upstream shell(Upstream::echo);
+  Slow slow;
+  Scripted last;
+  ProxyFixture f(with({&slow, &last}));
+  f.instance("alice", "running", shell.port());
+  Conn conn = f.connect();
+  for (int i = 0; i < 20; ++i) {
+    const auto passed = conn.get("/", "alice.localhost");
+    CHECK(passed.status == 200);
+    CHECK(passed.body.find("X-Slow: yes") != std::string::npos);
+    CHECK(last.asked == 2 * i + 1);
+    const auto denied = conn.get("/denied", "alice.localhost");
+    CHECK(denied.status == 451);
+    CHECK(denied.body.find("not \\\"here\\\"") != std::string::npos);
+    CHECK(conn.get("/denied", "nobody.localhost").status == 451);
+    CHECK(conn.get("/nonsense", "alice.localhost").status == 503);
+    CHECK(conn.get("/", "nobody.localhost").status == 404);
+  }
+}
+
+TEST_CASE("what a policy cannot say, and what cannot be followed, denies") {
+  Upstream shell(Upstream::echo);
+  mos_policy_v1 table{};
+  table.struct_size = sizeof table;
+  static const mos_policy_verdict *verdict = nullptr;
+  static int answers = 1;
+  table.check = [](void *, const mos_policy_request *request, mos_error *) -> mos_status {
+    for (int i = 0; i < answers; ++i)
+      request->answer(request, verdict);
+    return MOS_OK;
+  };
+  table.decide = [](void *, const mos_call *, const mos_policy_request *, mos_completion, mos_error *error) {
+    return matrixos::fail(error, matrixos::Status::Unavailable, "gone");
+  };
+  ProxyFixture f([&](auto &options) {
+    options.policies = std::make_shared<matrixos::proxy::PolicyChain>(
+        std::vector<matrixos::proxy::PolicyChain::Link>{{"odd", &table}});
+  });
+  f.instance("alice", "running", shell.port());
+  Conn conn = f.connect();
+  mos_policy_verdict given{};
+  const auto statusOf = [&](std::uint32_t kind, auto &&change) {
+    given = {};
+    given.struct_size = sizeof given;
+    given.verdict = kind;
+    change(given);
+    verdict = &given;
+    return conn.get("/", "alice.localhost").status;
+  };
+  using V = mos_policy_verdict;
+  CHECK(statusOf(MOS_VERDICT_ALLOW, [](V &) {}) == 200);
+  CHECK(statusOf(0, [](V &) {}) == 503);
+  CHECK(statusOf(9, [](V &) {}) == 503);
+  CHECK(statusOf(MOS_VERDICT_PENDING, [](V &) {}) == 503);
+  CHECK(statusOf(MOS_VERDICT_ALLOW, [](V &v) { v.struct_size = 8; }) == 503);
+  CHECK(statusOf(MOS_VERDICT_DENY, [](V &) {}) == 403);
+  CHECK(statusOf(MOS_VERDICT_DENY, [](V &v) { v.status = 200; }) == 503);
+  CHECK(statusOf(MOS_VERDICT_REDIRECT, [](V &) {}) == 503);
+  for (const char *location : {"//evil.example", "javascript:alert(1)", "/a b", "/a\r\nX: y", "evil", "/\\evil"})
+    CHECK(statusOf(MOS_VERDICT_REDIRECT, [&](V &v) { v.location = matrixos::toAbi(location); }) == 503);
+  CHECK(statusOf(MOS_VERDICT_REDIRECT, [](V &v) { v.location = matrixos::toAbi("/in"); }) == 302);
+  mos_pair field{};
+  const auto fields = [&](const char *name, const char *value) {
+    field = {matrixos::toAbi(name), matrixos::toAbi(value)};
+    return statusOf(MOS_VERDICT_ALLOW, [&](V &v) {
+      v.fields = &field;
+      v.fields_count = 1;
+    });
+  };
+  CHECK(fields("X-Fine", "yes") == 200);
+  for (const char *name : {"", "a b", "Host", "content-LENGTH", "Transfer-Encoding", "Connection", "X-Forwarded-For",
+                           "Cookie", "Proxy-Authorization", "X:"})
+    CHECK(fields(name, "x") == 503);
+  CHECK(fields("X-Split", "a\r\nX-Other: b") == 503);
+  CHECK(statusOf(MOS_VERDICT_ALLOW, [&](V &v) {
+          v.fields = &field;
+          v.fields_count = 1000;
+        }) == 503);
+  answers = 2; // which of both?
+  CHECK(statusOf(MOS_VERDICT_ALLOW, [](V &) {}) == 503);
+  answers = 0;
+  CHECK(statusOf(MOS_VERDICT_ALLOW, [](V &) {}) == 503);
+}
