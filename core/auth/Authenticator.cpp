@@ -68,20 +68,54 @@ Decision Authenticator::check(std::string_view permission, const Credentials &cr
   if (permission == MOS_PERMISSION_PUBLIC) return allow(std::move(principal));
   const bool metrics = permission == kMetricsPermission;
   if (metrics && proof == Proof::Metrics) return allow("metrics");
-  if (!metrics && permission != MOS_PERMISSION_ADMIN) {
+  if (!metrics && !isPermission(permission))
     return refuse(403, "this route asks for a permission that the platform does not know", "UNKNOWN_PERMISSION");
-  }
-  if (!principal.empty()) return allow(std::move(principal));
+  const bool instances = permission == MOS_PERMISSION_INSTANCE;
+  if (!principal.empty() && !instances) return allow(std::move(principal));
+  Decision decision = refuseStranger(credentials, proof, instances);
+  decision.isOpen = !decision.allowed() && !metrics && credentials.socket == ApiSocket::Api && proof != Proof::Right;
+  return decision;
+}
+
+Decision Authenticator::refuseStranger(const Credentials &credentials, Proof proof, bool instances) const {
+  if (instances && (proof == Proof::Right || credentials.socket == ApiSocket::Admin))
+    return refuse(403, "this route is for instances, by their tokens", "INSTANCES_ONLY");
   // The token of the metrics opens nothing else.
   const bool wrong = proof == Proof::Wrong || proof == Proof::Metrics;
-  if (wrong) noteWrongSecret();
   if (credentials.socket == ApiSocket::Admin) {
-    return refuse(403, "the admin socket serves root and the daemon's own user only; run the command as one of them",
-                  "WRONG_PEER");
+    Decision decision =
+        refuse(403, "the admin socket serves root and the daemon's own user only; run the command as one of them",
+               "WRONG_PEER");
+    decision.wrongToken = wrong;
+    return decision;
   }
-  if (options_.open) return allow("anonymous");
-  if (wrong) return refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
+  if (options_.open && !instances) return allow("anonymous");
+  if (wrong) {
+    Decision decision = refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
+    decision.wrongToken = true;
+    return decision;
+  }
   return refuse(401, "authentication is required; " + std::string(kHowTo), "AUTHENTICATION_REQUIRED");
+}
+
+Decision Authenticator::judge(std::string_view permission, const Identity &identity, Decision before) {
+  switch (identity.kind) {
+  case Identity::Kind::Unknown:
+    return before;
+  case Identity::Kind::Refused: {
+    const bool known = identity.status == 403 || identity.status == 429 || identity.status == 503;
+    return refuse(known ? identity.status : 401,
+                  identity.message.empty() ? "these credentials are no good" : identity.message, "CREDENTIALS_REFUSED");
+  }
+  case Identity::Kind::User:
+  case Identity::Kind::Operator:
+  case Identity::Kind::Instance:
+    break;
+  }
+  if (permits(permission, identity)) return allow(identity.id);
+  Decision decision = refuse(403, "you may not do this; it takes: " + std::string(permission), "FORBIDDEN");
+  decision.principal = identity.id;
+  return decision;
 }
 
 Authenticator::Proof Authenticator::proofOf(const Credentials &credentials) const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "auth/Permission.h"
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -42,6 +44,10 @@ struct Decision {
   /// When refused: a sentence for people, and a stable word for programs.
   std::string message;
   std::string reason;
+  /// When refused: whoever provides identities may know better.
+  bool isOpen = false;
+  /// When refused: a token came that is not the platform's secret.
+  bool wrongToken = false;
 
   bool allowed() const { return status == 0; }
 };
@@ -65,8 +71,14 @@ public:
 
   explicit Authenticator(Options options);
 
-  /// Never throws for what a client sent.
+  /// By the secret, the metrics' token and the socket alone. Never throws for what a client sent.
   Decision check(std::string_view permission, const Credentials &credentials) const;
+  /// What is decided where `before` left it open, and a provider of identities says who it is.
+  static Decision judge(std::string_view permission, const Identity &identity, Decision before);
+  /// A request was refused for good.
+  void noteRefused(const Decision &decision) const {
+    if (decision.wrongToken) noteWrongSecret();
+  }
 
   /// From now on this secret counts and the one before does not. False when it is the same one.
   bool replaceSecret(const std::string &secret);
@@ -77,6 +89,7 @@ private:
   enum class Proof { None, Wrong, Right, Metrics };
 
   Proof proofOf(const Credentials &credentials) const;
+  Decision refuseStranger(const Credentials &credentials, Proof proof, bool instances) const;
   bool replace(std::string &kept, const std::string &now);
   void noteWrongSecret() const;
 

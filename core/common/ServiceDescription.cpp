@@ -1,5 +1,6 @@
 #include "common/ServiceDescription.h"
 
+#include <matrixos/abi/identity.h>
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/orchestrator.h>
 #include <matrixos/abi/policy.h>
@@ -16,6 +17,7 @@ namespace {
 
 MOS_DESCRIBE_SERVICE(runtime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_FUNCTIONS_OF_RUNTIME_1)
 MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR, MOS_FUNCTIONS_OF_ORCHESTRATOR_1)
+MOS_DESCRIBE_SERVICE(identity, MOS_IDENTITY_1, MOS_IDENTITY_1_MINOR, MOS_FUNCTIONS_OF_IDENTITY_1)
 MOS_DESCRIBE_SERVICE(policy, MOS_POLICY_1, MOS_POLICY_1_MINOR, MOS_FUNCTIONS_OF_POLICY_1)
 MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_FUNCTIONS_OF_LIFECYCLE_1)
 
@@ -123,7 +125,7 @@ std::vector<ServiceDescription> ServiceDescription::readAll(const mos_descriptor
 }
 
 ServiceCatalogue::ServiceCatalogue() {
-  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle, &policy})
+  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle, &policy, &identity})
     add(ServiceDescription::read(*service));
 }
 

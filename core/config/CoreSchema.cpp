@@ -21,6 +21,10 @@ constexpr mos_config_key kApi[] = {
      "Unix socket of matrixosctl. Only the daemon's own user and root may connect, without a secret.", 0, 0},
     {"auth", "enum", "secret", "secret|none",
      "Whether the API asks for the secret. \"none\" is refused while other machines can connect.", 0, 0},
+    {"public_routes", "list", "/health, /ready, /openapi.json, /auth/*, /webhooks/*", nullptr,
+     "What plugins may serve to everybody: paths, or all below one. Other routes that want to be public ask for an "
+     "operator.",
+     0, 0},
     {"threads", "int", "64", "64..4096", "Requests that are answered at the same time; more get 503.", 0, 0},
     {"max_connections", "int", "2048", "64..100000",
      "Open connections; beyond that the longest idle one is closed, or the new one gets 503.", 0, 0},

@@ -159,8 +159,10 @@ void Daemon::startCore() {
     events_->publish(
         provided ? MOS_EVENT_SERVICE_PROVIDED : MOS_EVENT_SERVICE_WITHDRAWN,
         json::dump(json::object({{"service", entry.service}, {"instance", entry.instance}, {"plugin", entry.plugin}})));
+    if (identities_ && entry.service == MOS_IDENTITY_1) identities_->refresh();
   };
   services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_), plugin::CallLimits{}, announce);
+  identities_ = std::make_shared<IdentityProviders>(*services_);
   plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
 }
 
@@ -184,6 +186,7 @@ void Daemon::startApi() {
   }
   authenticator_ = std::make_shared<auth::Authenticator>(std::move(auth));
   options.authenticator = authenticator_;
+  options.identities = identities_;
   options.workers = static_cast<int>(config->getInt("api", "threads"));
   options.backlog = options.workers;
   options.maxStreams = options.workers / 2;
@@ -240,6 +243,7 @@ void Daemon::startPlugins() {
   reloader_ = std::make_unique<Reloader>(Reloader::Parts{
       configs_, *plugins_, [this](const config::Config &next) { return replaceSecrets(next); }, configureLog});
   plugins_->startAll([this] { return stopRequested(); });
+  identities_->refresh(); // those that did not start are asked too, and refuse
 }
 
 void Daemon::serve(const std::function<void()> &onServing) {
@@ -327,6 +331,7 @@ void Daemon::stop() {
   const auto patience = config()->getDuration("plugins", "stop_timeout");
   // First the API, so that nobody is told 404 for a route whose plugin has just gone.
   if (api_) api_->stop(kRequestPatience);
+  if (identities_) identities_->close();
   if (plugins_) plugins_->stopAll();
   if (timers_) timers_.reset();
   if (events_) events_->stop(patience);

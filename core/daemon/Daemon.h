@@ -4,6 +4,7 @@
 #include "common/Executor.h"
 #include "common/Timers.h"
 #include "daemon/ConfigService.h"
+#include "daemon/IdentityProviders.h"
 #include "daemon/Reloader.h"
 #include "events/EventBus.h"
 #include "http/ApiServer.h"
@@ -96,6 +97,7 @@ private:
   std::unique_ptr<events::EventBus> events_;
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<plugin::ServiceRegistry> services_;
+  std::shared_ptr<IdentityProviders> identities_;
   std::shared_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<plugin::CoreServices> core_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "auth/Authenticator.h"
+#include "auth/Identities.h"
 #include "http/ApiExchange.h"
 #include "http/Router.h"
 
@@ -35,8 +36,9 @@ struct ApiListener {
 struct ApiServerOptions {
   std::vector<ApiListener> listen;
   std::shared_ptr<const auth::Authenticator> authenticator;
-  int workers = 64; ///< threads that run handlers
-  int reserve = 0;  ///< workers on top, which only routes of the daemon itself can hold
+  std::shared_ptr<auth::Identities> identities; ///< null: nobody is known but by the secret
+  int workers = 64;                             ///< threads that run handlers
+  int reserve = 0;                              ///< workers on top, which only routes of the daemon itself can hold
   int perOwner = 0; ///< requests of one owner's routes that are handled at once; 0: any. The daemon's own do not count
   int backlog = 64; ///< requests beyond the workers; above both 503
   int maxStreams = 32; ///< answers that stream at once

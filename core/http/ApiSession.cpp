@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 namespace matrixos::api {
@@ -21,6 +23,8 @@ namespace {
 constexpr std::size_t kMaxRequestId = 64;
 /// How long a request waits for its turn when the owner of its route holds all the places it may have.
 constexpr std::chrono::milliseconds kTurnTime{1000};
+/// More than who provides identities may take.
+constexpr std::chrono::milliseconds kIdentifyTime{20000};
 
 /// The client's own id when it is fit for logs, else a new one.
 std::string chooseRequestId(const http::RequestHead &head) {
@@ -107,8 +111,13 @@ void ApiSession::onRequest(http::ClientExchange &exchange) {
   record_.method = head.method;
   record_.path = head.path();
   record_.requestId = chooseRequestId(head);
+  attempt(exchange, [&] { dispatch(exchange); });
+}
+
+/// What is thrown becomes the answer.
+void ApiSession::attempt(http::ClientExchange &exchange, auto &&step) {
   try {
-    dispatch(exchange);
+    step();
   } catch (const ProblemException &e) {
     answer(exchange, e.problem());
   } catch (const std::exception &e) {
@@ -141,7 +150,6 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   request_->params = std::move(match.values);
   request_->route = std::move(match.entry);
   authenticate(exchange);
-  takeBody(exchange);
 }
 
 void ApiSession::authenticate(http::ClientExchange &exchange) {
@@ -152,10 +160,51 @@ void ApiSession::authenticate(http::ClientExchange &exchange) {
     if (field.id == http::Name::Authorization) credentials.authorization.push_back(field.value);
   }
   auth::Decision decision = core_->options.authenticator->check(request_->route->route.permission, credentials);
-  if (decision.allowed()) {
-    record_.principal = std::move(decision.principal);
-    return;
-  }
+  if (decision.isOpen && core_->options.identities) return identify(exchange, std::move(decision));
+  conclude(exchange, std::move(decision));
+}
+
+/// Asks who provides identities, and goes on when the answer is there.
+void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before) {
+  const http::RequestHead &head = exchange.request();
+  const RouteEntry &entry = *request_->route;
+  auth::IdentityQuestion question;
+  question.method = head.method;
+  question.host = head.host;
+  question.path = request_->path;
+  question.permission = entry.route.permission;
+  question.requestId = record_.requestId;
+  const auto handle = std::find(entry.names.begin(), entry.names.end(), "handle");
+  if (handle != entry.names.end())
+    question.handle = request_->params[static_cast<std::size_t>(handle - entry.names.begin())];
+  question.field = [&head](std::size_t at) -> std::optional<std::pair<std::string_view, std::string_view>> {
+    if (at >= head.fields.size()) return {};
+    const auto field = std::next(head.fields.begin(), static_cast<std::ptrdiff_t>(at));
+    return std::pair(field->name, field->value);
+  };
+  const auto judge = [permission = entry.route.permission, before](const auth::Identity &who) {
+    return auth::Authenticator::judge(permission, who, before);
+  };
+  const auto later = [&]() -> auth::Identities::Then {
+    identifies_ = true;
+    const std::uint64_t ticket = exchange.hold(kIdentifyTime);
+    return [weak = exchange.loop().weak_from_this(), ticket, session = this, judge](auth::Identity who) {
+      // The session lives as long as the held exchange does.
+      const auto loop = weak.lock();
+      if (!loop) return;
+      loop->resume(ticket, [session, judge, who = std::move(who)](http::ClientExchange &held) {
+        session->identifies_ = false;
+        session->attempt(held, [&] { session->conclude(held, judge(who)); });
+      });
+    };
+  };
+  if (const auto who = core_->options.identities->identify(question, later)) conclude(exchange, judge(*who));
+}
+
+void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
+  record_.principal = std::move(decision.principal);
+  if (decision.allowed()) return takeBody(exchange);
+  core_->options.authenticator->noteRefused(decision);
   Problem problem{decision.status, decision.message, decision.reason};
   if (decision.status == 401) problem.fields.emplace_back("WWW-Authenticate", "Bearer");
   throw ProblemException(std::move(problem));
@@ -198,6 +247,8 @@ void ApiSession::submit(http::ClientExchange &exchange) {
 }
 
 void ApiSession::onHoldTimeout(http::ClientExchange &exchange) {
+  if (std::exchange(identifies_, false))
+    return answer(exchange, {503, "who asks could not be found out in time; try again", "IDENTITY_TIMEOUT", 1000});
   if (!std::exchange(waitsForPlace_, false)) {
     return exchange_->cancel({504, "the platform did not answer in time", "TIMEOUT"});
   }
@@ -218,7 +269,7 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
     core_->dispatcher->leave();
     exchange_.reset();
   }
-  waitsForPlace_ = false;
+  waitsForPlace_ = identifies_ = false;
   request_.reset();
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);

@@ -31,9 +31,12 @@ public:
   void onRefused(int status, const char *reason) override;
 
 private:
+  void attempt(http::ClientExchange &exchange, auto &&step);
   void dispatch(http::ClientExchange &exchange);
   void route(const http::RequestHead &head);
   void authenticate(http::ClientExchange &exchange);
+  void identify(http::ClientExchange &exchange, auth::Decision before);
+  void conclude(http::ClientExchange &exchange, auth::Decision decision);
   void takeBody(http::ClientExchange &exchange);
   void submit(http::ClientExchange &exchange);
   void answerOptions(http::ClientExchange &exchange, const std::vector<std::string> &methods);
@@ -44,6 +47,7 @@ private:
   std::unique_ptr<ApiRequest> request_;   ///< until then
   std::shared_ptr<ApiExchange> exchange_; ///< once it is with the handlers
   bool waitsForPlace_ = false;
+  bool identifies_ = false; ///< a plugin finds out who it is
   AccessRecord record_;
 };
 

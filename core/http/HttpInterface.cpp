@@ -79,8 +79,20 @@ struct HttpInterface::Calls {
     route.method = text(from.method);
     route.pattern = text(from.pattern);
     route.permission = text(from.permission);
+    if (!auth::isPermission(route.permission)) {
+      throw Error(Status::InvalidArgument,
+                  "a route asks for the permission \"" + route.permission +
+                      "\"; there are public, signed-in, owner, owner:manage, owner:use, instance, operator and "
+                      "operator:SCOPE",
+                  "BAD_ROUTE");
+    }
     route.summary = text(from.summary);
     route.maxBody = from.max_body;
+    if (route.permission == MOS_PERMISSION_PUBLIC &&
+        !auth::isPublicRoute(route.pattern, interface.options_.publicRoutes)) {
+      route.permission = MOS_PERMISSION_OPERATOR;
+      if (interface.options_.onNotPublic) interface.options_.onNotPublic(route);
+    }
     route.handle = [around = interface.options_.around, handle = from.handle,
                     ctx = from.ctx](const std::shared_ptr<ApiExchange> &exchange) {
       const std::uint64_t id = exchange->id();

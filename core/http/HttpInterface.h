@@ -20,6 +20,10 @@ public:
     OwnerId owner = 0;
     /// Runs one call of a route's handler, e.g. to leave a breadcrumb that names the plugin. Empty: plainly called.
     std::function<void(const std::function<void()> &call)> around;
+    /// [api] public_routes: others that want to be public ask for an operator.
+    std::vector<std::string> publicRoutes{};
+    /// Told of such a route. May be empty.
+    std::function<void(const Route &route)> onNotPublic{};
   };
 
   HttpInterface(ApiServer &server, Options options);

@@ -21,7 +21,7 @@ struct Route {
   std::string method;
   /// "/containers/:handle" binds one segment; a last "*name" binds the rest of the path, one segment or more.
   std::string pattern;
-  /// "public" or "admin" (core/auth).
+  /// See auth::isPermission(); or that of the metrics.
   std::string permission;
   /// One line for the route table that operators see.
   std::string summary;

@@ -1,6 +1,7 @@
 #include "plugin/HostContext.h"
 
 #include "common/HostTable.h"
+#include "log/Log.h"
 #include "plugin/PendingCalls.h"
 
 #include <deque>
@@ -27,6 +28,13 @@ void handleRequest(const PluginTag *tag, const std::function<void()> &call) {
               "PLUGIN_THREW");
 }
 
+void warnNotPublic(const std::string &plugin, const api::Route &route) {
+  static const log::Log log("core.plugin");
+  log.warning("the plugin " + plugin + " wants " + route.method + " " + route.pattern +
+                  " to be public; it asks for an operator as long as [api] public_routes does not have the path",
+              {{"plugin", plugin}, {"route", route.pattern}});
+}
+
 } // namespace
 
 std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreServices &core) {
@@ -35,7 +43,9 @@ std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreSer
 
 HostContext::HostContext(const Manifest &manifest, CoreServices &core)
     : manifest_(manifest), core_(core), tag_(PluginScope::tagOf(manifest.id, manifest.version)),
-      http_(core.api, {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); }}) {
+      http_(core.api, {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); },
+                       core.config()->getList("api", "public_routes"),
+                       [id = manifest.id](const api::Route &route) { warnNotPublic(id, route); }}) {
   host_ = common::hostTable<mos_host_v1>(this);
   host_.get_interface = &HostContext::getInterface;
   config_ = hostConfigTable(this);

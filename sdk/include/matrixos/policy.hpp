@@ -3,11 +3,10 @@
 
 #include <matrixos/abi/policy.h>
 #include <matrixos/call.hpp>
+#include <matrixos/header_fields.hpp>
 #include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
 
-#include <algorithm>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,28 +71,15 @@ public:
   bool isWebSocket() const noexcept { return (r_->flags & MOS_REQUEST_WEBSOCKET) != 0; }
   bool isByPath() const noexcept { return (r_->flags & MOS_REQUEST_BY_PATH) != 0; }
 
-  /// Calls each(name, value) for every header field, as they came.
+  /// Calls each(name, value) for the header fields as they came, until it answers false.
   template <typename Each>
   void eachField(Each &&each) const {
-    mos_pair field{};
-    for (std::uint32_t i = 0; r_->field(r_, i, &field) != 0; ++i)
-      each(fromAbi(field.key), fromAbi(field.value));
+    detail::eachHeader(r_, std::forward<Each>(each));
   }
   /// The value of the first field of that name, in any case; empty when there is none.
-  std::string_view header(std::string_view name) const {
-    mos_pair field{};
-    for (std::uint32_t i = 0; r_->field(r_, i, &field) != 0; ++i)
-      if (isSame(fromAbi(field.key), name)) return fromAbi(field.value);
-    return {};
-  }
+  std::string_view header(std::string_view name) const { return detail::headerOf(r_, name); }
 
 private:
-  static bool isSame(std::string_view a, std::string_view b) noexcept {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
-  }
-
   const mos_policy_request *r_;
 };
 

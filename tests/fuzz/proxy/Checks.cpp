@@ -67,12 +67,13 @@ std::string cookieName(std::string_view pair) {
   return lowered(stripped(std::string_view(text).substr(0, text.find('='))));
 }
 
-/// All values of a name, in which "_" counts as "-", as some application servers have it.
+/// All values of a name, in which "_" and "." count as "-", as some application servers have it.
 std::vector<std::string_view> valuesOf(const http::FieldList &fields, std::string_view lowerName) {
   std::vector<std::string_view> out;
   for (const http::Field &field : fields) {
     std::string name = lowered(field.name);
-    std::replace(name.begin(), name.end(), '_', '-');
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == '_' || c == '.'; }, '-');
     if (name == lowerName) out.push_back(field.value);
   }
   return out;
@@ -84,8 +85,8 @@ void requireOne(const http::FieldList &fields, std::string_view lowerName, std::
 }
 
 void checkDecision(const RoutingDecision &decision, const http::RequestHead &head) {
-  if (decision.kind == RoutingDecision::Kind::Misdirected || decision.kind == RoutingDecision::Kind::UnknownHandle)
-    return;
+  // The rest is answered here, and has no target.
+  if (decision.kind != RoutingDecision::Kind::Instance && decision.kind != RoutingDecision::Kind::Api) return;
   require(head.target.find(decision.target) != std::string_view::npos, "a target from elsewhere");
   const std::string target = (decision.slashMissing ? "/" : "") + std::string(decision.target);
   require(!target.empty() && (target.front() == '/' || target == "*"), "a target that is no path");
@@ -119,7 +120,8 @@ void checkRequestFields(const http::FieldList &fields, const ClientFacts &client
   require(valuesOf(fields, "traceparent").size() <= 1, "two traces");
   for (const std::string_view trace : valuesOf(fields, "traceparent"))
     require(isTraceparent(trace), "a trace that is none");
-  for (const char *never : {"x-matrix-user", "x-real-ip", "x-forwarded-port", "x-forwarded-server"})
+  for (const char *never :
+       {"x-matrix-user", "x-matrix-email", "x-matrix-role", "x-real-ip", "x-forwarded-port", "x-forwarded-server"})
     require(valuesOf(fields, never).empty(), "a claim of the client's own");
   for (const std::string_view ip : valuesOf(fields, "cf-connecting-ip"))
     require(client.trusted && ip == client.ip, "an address that nobody trusted says");

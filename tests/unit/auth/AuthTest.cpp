@@ -75,7 +75,12 @@ TEST_CASE("every permission, socket, peer and credential") {
         for (const Word &word : words) {
           const Credentials credentials = from(socket, peer.uid, word.fields);
           CHECK(authenticator.check("public", credentials).allowed());
-          CHECK(authenticator.check("owner", credentials).status == 403);
+          CHECK(authenticator.check("owners", credentials).status == 403);
+          for (const char *asked : {"signed-in", "owner", "owner:use|instance", "operator", "operator:usage:read"})
+            CHECK(authenticator.check(asked, credentials).status == authenticator.check("admin", credentials).status);
+          const Decision instances = authenticator.check("instance", credentials);
+          CHECK_FALSE(instances.allowed());
+          CHECK(instances.isOpen == (socket == ApiSocket::Api && !word.right));
           const bool scrapes = word.fields == std::vector<std::string_view>{token};
           CHECK((authenticator.check("metrics", credentials).status == 0) ==
                 (scrapes || authenticator.check("admin", credentials).status == 0));
@@ -139,18 +144,89 @@ TEST_CASE("wrong secrets are counted, told once per interval, and never slow any
   options.logInterval = std::chrono::hours(1);
   options.onWrongSecret = [&](std::uint64_t attempts) { told.push_back(attempts); };
   const Authenticator authenticator(options);
+  const auto attempt = [](const Authenticator &at, const Credentials &credentials) {
+    const Decision decision = at.check("admin", credentials);
+    at.noteRefused(decision);
+    return decision.status;
+  };
   for (int i = 0; i < 1000; ++i)
-    CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {"Bearer no"})).status == 401);
+    CHECK(attempt(authenticator, from(ApiSocket::Api, 0, {"Bearer no"})) == 401);
   CHECK(authenticator.check("admin", from(ApiSocket::Api, 0, {std::string_view("Bearer correct-horse-battery-staple")}))
             .allowed());
   CHECK(told == std::vector<std::uint64_t>{1});
   options.logInterval = std::chrono::milliseconds(0);
   const Authenticator eager(options);
   told.clear();
-  eager.check("admin", from(ApiSocket::Api, 0, {"Bearer no"}));
-  eager.check("admin", from(ApiSocket::Api, 0));
-  eager.check("admin", from(ApiSocket::Api, 0, {"Bearer no"}));
+  attempt(eager, from(ApiSocket::Api, 0, {"Bearer no"}));
+  attempt(eager, from(ApiSocket::Api, 0));
+  attempt(eager, from(ApiSocket::Api, 0, {"Bearer no"}));
   CHECK(told == std::vector<std::uint64_t>{1, 1});
+}
+
+TEST_CASE("permissions are words that are known") {
+  for (const char *known : {"public", "admin", "signed-in", "owner", "owner:manage", "owner:use", "instance",
+                            "operator", "operator:usage:read", "owner|instance", "signed-in|operator:users:read"})
+    CHECK(isPermission(known));
+  for (const char *unknown : {"", "|", "owner|", "|owner", "owner|public", "admin|owner", "owners", "Owner", "owner:",
+                              "owner:all", "operator:", "operator:A", "operator:a b", "metrics", "public|admin"})
+    CHECK_FALSE(isPermission(unknown));
+}
+
+TEST_CASE("who may do what") {
+  const auto status = [](const char *permission, Identity who) {
+    return Authenticator::judge(permission, who, Decision{401, "", "who?", "AUTHENTICATION_REQUIRED"}).status;
+  };
+  const auto user = [](Identity::Role role) {
+    Identity who;
+    who.kind = Identity::Kind::User;
+    who.role = role;
+    who.id = "user:1";
+    return who;
+  };
+  const auto operates = [](const char *scopes) {
+    Identity who;
+    who.kind = Identity::Kind::Operator;
+    who.id = "token:x";
+    who.scopes = scopes;
+    return who;
+  };
+  Identity instance;
+  instance.kind = Identity::Kind::Instance;
+  instance.id = "instance:alice";
+  using Role = Identity::Role;
+  CHECK(status("signed-in", {}) == 401);
+  CHECK(status("signed-in", user(Role::None)) == 0);
+  CHECK(status("signed-in", operates("")) == 0);
+  CHECK(status("signed-in", instance) == 403);
+  CHECK(status("owner", user(Role::Manage)) == 403);
+  CHECK(status("owner", user(Role::Owner)) == 0);
+  CHECK(status("owner:manage", user(Role::Use)) == 403);
+  CHECK(status("owner:manage", user(Role::Manage)) == 0);
+  CHECK(status("owner:manage", user(Role::Owner)) == 0);
+  CHECK(status("owner:use", user(Role::None)) == 403);
+  CHECK(status("owner:use", user(Role::Use)) == 0);
+  CHECK(status("owner", operates("users:read")) == 403);
+  CHECK(status("owner", operates("*")) == 0);
+  CHECK(status("operator", operates("users:read *")) == 0);
+  CHECK(status("operator", operates("users:read")) == 403);
+  CHECK(status("admin", operates("users:read")) == 403);
+  CHECK(status("admin", operates("*")) == 0);
+  CHECK(status("admin", user(Role::Owner)) == 403);
+  CHECK(status("operator:users:read", operates("users:write users:read")) == 0);
+  CHECK(status("operator:users:read", operates("users:readers")) == 403);
+  CHECK(status("operator:users:read", operates("users")) == 403);
+  CHECK(status("instance", operates("*")) == 403);
+  CHECK(status("instance", instance) == 0);
+  CHECK(status("owner|instance", instance) == 0);
+  CHECK(status("owner|instance", user(Role::Use)) == 403);
+  Identity refused;
+  refused.kind = Identity::Kind::Refused;
+  CHECK(status("signed-in", refused) == 401);
+  refused.status = 429;
+  CHECK(status("signed-in", refused) == 429);
+  refused.status = 200;
+  CHECK(status("signed-in", refused) == 401);
+  CHECK(Authenticator::judge("owner", user(Role::Owner), {}).principal == "user:1");
 }
 
 TEST_CASE("texts are compared whole") {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <map>
 #include <thread>
 
 using namespace httptest;
@@ -47,10 +48,12 @@ struct Plugin {
 TEST_CASE("the ABI table carries a whole exchange") {
   TestServer server;
   std::atomic<int> around{0};
-  HttpInterface interface(server.server(), {3, [&](const std::function<void()> &call) {
+  HttpInterface interface(server.server(), {3,
+                                            [&](const std::function<void()> &call) {
                                               ++around;
                                               call();
-                                            }});
+                                            },
+                                            {"/*"}});
   Plugin plugin;
   plugin.http = interface.table();
   const mos_host_http_v1 &http = *plugin.http;
@@ -126,8 +129,8 @@ TEST_CASE("the ABI table carries a whole exchange") {
 
 TEST_CASE("stale, foreign and invented exchange numbers are errors") {
   TestServer server;
-  HttpInterface mine(server.server(), {3, {}});
-  HttpInterface other(server.server(), {4, {}});
+  HttpInterface mine(server.server(), {3, {}, {"/*"}});
+  HttpInterface other(server.server(), {4, {}, {"/*"}});
   Plugin plugin;
   plugin.http = mine.table();
   REQUIRE(plugin.add("GET", "/x") == MOS_OK);
@@ -153,7 +156,7 @@ TEST_CASE("stale, foreign and invented exchange numbers are errors") {
 
 TEST_CASE("what was borrowed stays readable after the client has gone, until the plugin answers") {
   TestServer server;
-  HttpInterface interface(server.server(), {3, {}});
+  HttpInterface interface(server.server(), {3, {}, {"/*"}});
   Plugin plugin;
   plugin.http = interface.table();
   const mos_host_http_v1 &http = *plugin.http;
@@ -177,7 +180,7 @@ TEST_CASE("what was borrowed stays readable after the client has gone, until the
 
 TEST_CASE("a closed interface answers MOS_UNAVAILABLE") {
   TestServer server;
-  HttpInterface interface(server.server(), {3, {}});
+  HttpInterface interface(server.server(), {3, {}, {"/*"}});
   Plugin plugin;
   plugin.http = interface.table();
   REQUIRE(plugin.add("GET", "/x") == MOS_OK);
@@ -190,4 +193,32 @@ TEST_CASE("a closed interface answers MOS_UNAVAILABLE") {
   CHECK(interface.table()->gone(&interface, id) == 1);
   CHECK(server.server().removeRoutes(3, 0ms));
   CHECK(client.next().status == 503);
+}
+
+TEST_CASE("a plugin's route is public where the operator says so, and asks for a permission that there is") {
+  TestServer server;
+  std::vector<std::string> demoted;
+  HttpInterface interface(
+      server.server(), {3, {}, {"/open", "/below/*"}, [&](const Route &route) { demoted.push_back(route.pattern); }});
+  Plugin plugin;
+  plugin.http = interface.table();
+  for (const char *pattern : {"/open", "/below/:name", "/opener", "/below", "/:any", "/open/more"})
+    CHECK(plugin.add("GET", pattern) == MOS_OK);
+  CHECK(demoted == std::vector<std::string>{"/opener", "/below", "/:any", "/open/more"});
+  std::map<std::string, std::string> permissions;
+  for (const RouteInfo &info : server.server().listRoutes())
+    permissions[info.pattern] = info.permission;
+  CHECK(permissions["/open"] == "public");
+  CHECK(permissions["/below/:name"] == "public");
+  CHECK(permissions["/opener"] == "operator");
+  RawClient client(server.port());
+  client.send(get("/opener"));
+  CHECK(client.next().status == 401);
+  mos_http_route route{};
+  route.method = toAbi("GET");
+  route.pattern = toAbi("/odd");
+  route.permission = toAbi("everybody");
+  route.handle = &Plugin::keep;
+  CHECK(plugin.http->add_routes(plugin.http->self, &route, 1, &plugin.error) == MOS_INVALID_ARGUMENT);
+  CHECK(std::string(plugin.error.message).find("\"everybody\"; there are public, signed-in") != std::string::npos);
 }

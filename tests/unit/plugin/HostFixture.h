@@ -88,7 +88,7 @@ private:
       if (found.manifest) schema.addPlugin(found.id, "", found.manifest->abiConfigKeys());
     }
     config::LoadOptions options;
-    options.sets = {"platform.data_dir=" + dir.path().string(), "plugins.enabled="};
+    options.sets = {"platform.data_dir=" + dir.path().string(), "plugins.enabled=", "api.public_routes=/*"};
     config = config::validate(config::load(options), schema);
   }
 

@@ -243,7 +243,7 @@ Crowd::Crowd()
             options.server.timeouts.connect = 15s;
             options.server.idleUpstreams = 0; // no connection is used twice, so that each belongs to one client
           },
-          nullptr, false) {
+          false) {
   listener_.listen();
   listener_.setNonBlocking();
   fixture_.instance("alice", "running", listener_.port());

@@ -25,7 +25,7 @@ Stage::Stage()
             // A machine that tracks connections may drop the first packets of one when it has seen too many.
             options.server.timeouts.connect = 15s;
           },
-          nullptr, false) {
+          false) {
   listener_.listen();
   listener_.setNonBlocking();
   fixture_.instance("alice", "running", listener_.port());

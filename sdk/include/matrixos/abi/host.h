@@ -262,8 +262,18 @@ MOS_PIN(mos_host_events_v1, unsubscribe, 32);
 #define MOS_HOST_HTTP_1 "matrixos.host.http/1"
 
 /* Permissions that a route declares. */
-#define MOS_PERMISSION_PUBLIC "public" /* anybody */
-#define MOS_PERMISSION_ADMIN "admin"   /* the platform secret, or the admin socket */
+#define MOS_PERMISSION_PUBLIC "public" /* anybody, where [api] public_routes has the path; else as operator */
+#define MOS_PERMISSION_ADMIN "admin"   /* as operator, by its first name */
+/*
+ * Who else may be asked for, given somebody provides identities (identity.h). Several are separated by |: who is one of
+ * them may. The platform's secret and the admin socket are an operator with all scopes.
+ */
+#define MOS_PERMISSION_SIGNED_IN "signed-in" /* a user, or an operator */
+#define MOS_PERMISSION_OWNER "owner"         /* of the instance that the parameter :handle names, or an operator */
+#define MOS_PERMISSION_MANAGE "owner:manage" /* the same, and whom the owner lets manage it */
+#define MOS_PERMISSION_USE "owner:use"       /* the same, and whom the owner lets use it */
+#define MOS_PERMISSION_INSTANCE "instance"   /* an instance, by its token */
+#define MOS_PERMISSION_OPERATOR "operator"   /* an operator; "operator:usage:read": one with that scope */
 
 /*
  * A route of the API. pattern: "/containers/:handle" binds one segment, a last "*name" binds the rest of the path.

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "auth/Permission.h"
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace matrixos::auth {
+
+/// A request whose sender has to be found out. Borrowed for the call.
+struct IdentityQuestion {
+  std::string_view method, host, path, permission, handle, requestId;
+  /// The header field with that number, counted from 0; nothing when there are no more.
+  std::function<std::optional<std::pair<std::string_view, std::string_view>>(std::size_t)> field;
+};
+
+/// Whoever knows users, operators and instances by their credentials.
+class Identities {
+public:
+  using Then = std::function<void(Identity)>;
+
+  virtual ~Identities() = default;
+  /// Never blocks or throws. Nothing when it takes longer: then what `later` gives, which is asked for once, is called
+  /// exactly once, on any thread, perhaps before this returns.
+  virtual std::optional<Identity> identify(const IdentityQuestion &question, const std::function<Then()> &later) = 0;
+};
+
+} // namespace matrixos::auth

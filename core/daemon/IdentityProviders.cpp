@@ -1,0 +1,208 @@
+#include "daemon/IdentityProviders.h"
+
+#include <matrixos/call.hpp>
+#include <matrixos/json.hpp>
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace matrixos::daemon {
+
+namespace {
+
+using auth::Identity;
+
+/// The host's grace comes on top.
+constexpr std::chrono::milliseconds kFindOutTime{10000};
+constexpr std::size_t kMostText = 4096;
+
+Identity unavailable() {
+  Identity who;
+  who.kind = Identity::Kind::Refused;
+  who.status = 503;
+  who.message = "who asks cannot be found out right now; try again";
+  return who;
+}
+
+Identity::Role roleOf(std::uint32_t role) {
+  return role > MOS_ROLE_OWNER ? Identity::Role::None : static_cast<Identity::Role>(role);
+}
+
+/// Of MOS_PRINCIPAL_…; nothing for a number that is none.
+std::optional<Identity::Kind> kindOf(std::uint32_t kind) {
+  switch (kind) {
+  case MOS_PRINCIPAL_UNKNOWN:
+    return Identity::Kind::Unknown;
+  case MOS_PRINCIPAL_USER:
+    return Identity::Kind::User;
+  case MOS_PRINCIPAL_OPERATOR:
+    return Identity::Kind::Operator;
+  case MOS_PRINCIPAL_INSTANCE:
+    return Identity::Kind::Instance;
+  case MOS_PRINCIPAL_REFUSED:
+    return Identity::Kind::Refused;
+  default:
+    return {};
+  }
+}
+
+bool isSane(const Identity &who) {
+  const bool named = who.kind == Identity::Kind::Unknown || who.kind == Identity::Kind::Refused || !who.id.empty();
+  const auto plain = [](const std::string &text) {
+    return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
+  };
+  return named && who.id.size() + who.scopes.size() + who.message.size() <= kMostText && plain(who.id) &&
+         plain(who.scopes) && plain(who.message);
+}
+
+Identity parseIdentity(std::string_view text) {
+  constexpr std::array<std::string_view, 5> kKinds{"unknown", "user", "operator", "instance", "refused"};
+  constexpr std::array<std::string_view, 4> kRoles{"none", "use", "manage", "owner"};
+  const auto numberOf = [](const auto &words, const std::string &word) {
+    return static_cast<std::uint32_t>(std::find(words.begin(), words.end(), word) - words.begin());
+  };
+  const json::Object::Ptr object = json::parseObject(text);
+  const auto kind = kindOf(numberOf(kKinds, json::getString(*object, "kind")));
+  if (!kind) throw Error(Status::Internal, "a principal of no known kind");
+  Identity who;
+  who.kind = *kind;
+  who.role = roleOf(numberOf(kRoles, json::findString(*object, "role").value_or("none")));
+  who.status = static_cast<int>(json::getInt(*object, "status", 401));
+  who.id = json::findString(*object, "id").value_or("");
+  who.scopes = json::findString(*object, "scopes").value_or("");
+  who.message = json::findString(*object, "message").value_or("");
+  return who;
+}
+
+/// A question as providers see it, and what they say.
+class Asked {
+public:
+  explicit Asked(const auth::IdentityQuestion &question) : question_(question) {
+    request_.of = this;
+    request_.struct_size = sizeof(mos_identity_request);
+    request_.method = toAbi(question.method);
+    request_.host = toAbi(question.host);
+    request_.path = toAbi(question.path);
+    request_.permission = toAbi(question.permission);
+    request_.handle = toAbi(question.handle);
+    request_.request_id = toAbi(question.requestId);
+    request_.field = &Asked::field;
+  }
+
+  /// Nothing when the provider has to find out.
+  std::optional<Identity> ask(const mos_identity_v1 &table) {
+    request_.answer = &Asked::answer;
+    answers_ = 0;
+    sane_ = pending_ = false;
+    const mos_status status = table.identify(table.self, &request_, nullptr);
+    request_.answer = nullptr;
+    if (status != MOS_OK || answers_ != 1 || !sane_) return unavailable();
+    if (pending_) return {};
+    return std::move(who_);
+  }
+
+  void findOut(const mos_identity_v1 &table, auth::Identities::Then then) {
+    const CallScope call(kFindOutTime);
+    const auto finish = [then = std::move(then)](const Outcome &outcome) {
+      Identity who = unavailable();
+      try {
+        if (outcome.error == nullptr) who = parseIdentity(outcome.json);
+      } catch (const std::exception &) { // it said what nobody understands
+        who = unavailable();
+      }
+      then(isSane(who) ? std::move(who) : unavailable());
+    };
+    withCompletion(finish, [&](mos_completion done, mos_error *error) {
+      return table.find_out(table.self, call.abi(), &request_, done, error);
+    });
+  }
+
+private:
+  struct Request : mos_identity_request {
+    Asked *of;
+  };
+
+  static std::int32_t field(const mos_identity_request *request, std::uint32_t index, mos_pair *out) {
+    const auto field = static_cast<const Request *>(request)->of->question_.field(index);
+    if (!field) return 0;
+    *out = {toAbi(field->first), toAbi(field->second)};
+    return 1;
+  }
+
+  static void answer(const mos_identity_request *request, const mos_principal *given) {
+    Asked &self = *static_cast<const Request *>(request)->of;
+    if (++self.answers_ == 1 && given != nullptr) guarded(nullptr, [&] { self.read(*given); });
+  }
+
+  void read(const mos_principal &given) {
+    if (given.struct_size < offsetof(mos_principal, message) + sizeof given.message) return;
+    pending_ = given.kind == MOS_PRINCIPAL_PENDING;
+    const auto kind = kindOf(given.kind);
+    if (!kind && !pending_) return;
+    who_ = {kind.value_or(Identity::Kind::Unknown), roleOf(given.role),
+            static_cast<int>(given.status),         std::string(fromAbi(given.id)),
+            std::string(fromAbi(given.scopes)),     std::string(fromAbi(given.message))};
+    sane_ = isSane(who_);
+  }
+
+  const auth::IdentityQuestion &question_;
+  Request request_{};
+  int answers_ = 0;
+  bool sane_ = false, pending_ = false;
+  Identity who_;
+};
+
+} // namespace
+
+IdentityProviders::IdentityProviders(plugin::ServiceRegistry &services)
+    : services_(services), consumer_{"core#0", std::make_shared<plugin::CallGate>(),
+                                     plugin::PluginScope::tagOf("core")} {}
+
+void IdentityProviders::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    tables_ = std::make_shared<Tables>();
+  }
+  consumer_.gate->close();
+  services_.sweepConsumer(consumer_.plugin);
+  consumer_.gate->drain(kFindOutTime);
+}
+
+void IdentityProviders::refresh() {
+  auto tables = std::make_shared<Tables>();
+  for (const auto &[entry, enabled] : services_.expected(MOS_IDENTITY_1)) {
+    if (!enabled) continue;
+    const void *table = services_.acquire(consumer_, MOS_IDENTITY_1, entry.instance);
+    tables->push_back(static_cast<const mos_identity_v1 *>(table));
+  }
+  std::shared_ptr<const Tables> now = std::move(tables);
+  {
+    const std::lock_guard lock(mutex_);
+    tables_.swap(now);
+  }
+  for (const mos_identity_v1 *before : *now)
+    services_.release(consumer_.plugin, before);
+}
+
+std::optional<Identity> IdentityProviders::identify(const auth::IdentityQuestion &question,
+                                                    const std::function<Then()> &later) {
+  std::shared_ptr<const Tables> tables;
+  {
+    const std::lock_guard lock(mutex_);
+    tables = tables_;
+  }
+  Asked asked(question);
+  for (const mos_identity_v1 *table : *tables) {
+    auto who = asked.ask(*table);
+    if (!who) {
+      asked.findOut(*table, later());
+      return {};
+    }
+    if (who->kind != Identity::Kind::Unknown) return who;
+  }
+  return Identity{};
+}
+
+} // namespace matrixos::daemon

@@ -1,0 +1,109 @@
+/// matrixos/identity.hpp: "matrixos.identity/1" as a plugin provides it. Contract: abi/identity.h.
+#pragma once
+
+#include <matrixos/abi/identity.h>
+#include <matrixos/call.hpp>
+#include <matrixos/header_fields.hpp>
+#include <matrixos/json_text.hpp>
+#include <matrixos/status.hpp>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace matrixos {
+inline namespace v1 {
+
+/// Who sends a request. Texts are borrowed.
+struct Principal {
+  std::uint32_t kind = MOS_PRINCIPAL_UNKNOWN; ///< MOS_PRINCIPAL_…
+  std::uint32_t role = MOS_ROLE_NONE;         ///< MOS_ROLE_…
+  unsigned status = 0;
+  std::string_view id, scopes, message;
+
+  static Principal unknown() { return {}; }
+  /// `role`: what the user may do with the request's handle.
+  static Principal user(std::string_view id, std::uint32_t role) { return {MOS_PRINCIPAL_USER, role, 0, id, {}, {}}; }
+  static Principal operatorWith(std::string_view id, std::string_view scopes) {
+    return {MOS_PRINCIPAL_OPERATOR, 0, 0, id, scopes, {}};
+  }
+  static Principal instance(std::string_view id) { return {MOS_PRINCIPAL_INSTANCE, 0, 0, id, {}, {}}; }
+  static Principal refused(unsigned status, std::string_view message) {
+    return {MOS_PRINCIPAL_REFUSED, 0, status, {}, {}, message};
+  }
+  /// The host calls findOut().
+  static Principal pending() { return {MOS_PRINCIPAL_PENDING, 0, 0, {}, {}, {}}; }
+
+  /// What findOut() answers with; not for pending.
+  std::string json() const {
+    constexpr std::array<const char *, 5> kKinds{"unknown", "user", "operator", "instance", "refused"};
+    constexpr std::array<const char *, 4> kRoles{"none", "use", "manage", "owner"};
+    JsonObject out;
+    out.add("kind", kKinds[kind % kKinds.size()]).add("role", kRoles[role % kRoles.size()]);
+    out.add("status", static_cast<int>(status)).add("id", id).add("scopes", scopes);
+    return std::move(out.add("message", message)).str();
+  }
+};
+
+/// A request to the API. A view, good for the call.
+class IdentityRequest {
+public:
+  explicit IdentityRequest(const mos_identity_request *request) noexcept : r_(request) {}
+
+  std::string_view method() const noexcept { return fromAbi(r_->method); }
+  std::string_view host() const noexcept { return fromAbi(r_->host); }
+  std::string_view path() const noexcept { return fromAbi(r_->path); }
+  std::string_view permission() const noexcept { return fromAbi(r_->permission); }
+  std::string_view handle() const noexcept { return fromAbi(r_->handle); }
+  std::string_view requestId() const noexcept { return fromAbi(r_->request_id); }
+  /// The value of the first field of that name, in any case; empty when there is none.
+  std::string_view header(std::string_view name) const { return detail::headerOf(r_, name); }
+
+private:
+  const mos_identity_request *r_;
+};
+
+/// What the provider implements. Called on the thread that carries all requests to the API: nothing in it may block,
+/// nor findOut(), which moves `done` away and answers it later.
+class Identity {
+public:
+  Identity() noexcept {
+    table_.struct_size = sizeof table_;
+    table_.minor = MOS_IDENTITY_1_MINOR;
+    table_.self = this;
+    table_.identify = [](void *self, const mos_identity_request *request, mos_error *error) {
+      return guarded(error, [&] {
+        const Principal who = of(self).identify(IdentityRequest(request));
+        const mos_principal given{sizeof given,  who.kind,          who.role,          who.status,
+                                  toAbi(who.id), toAbi(who.scopes), toAbi(who.message)};
+        request->answer(request, &given);
+      });
+    };
+    table_.find_out = [](void *self, const mos_call *call, const mos_identity_request *request, mos_completion done,
+                         mos_error *error) {
+      return Completion::command(
+          done, error, [&](Completion &later) { of(self).findOut(Call(call), IdentityRequest(request), later); });
+    };
+  }
+  Identity(const Identity &) = delete;
+  Identity &operator=(const Identity &) = delete;
+  virtual ~Identity() = default;
+
+  /// The table to hand to Services::provide(); lives as long as the object.
+  const mos_identity_v1 *table() const noexcept { return &table_; }
+
+  /// What it throws refuses the request.
+  virtual Principal identify(const IdentityRequest &request) = 0;
+  /// After pending(): `done` succeeds with Principal::json().
+  virtual void findOut(const Call &, const IdentityRequest &, Completion &) {
+    throw Error(Status::Unimplemented, "the provider knows at once", "UNIMPLEMENTED");
+  }
+
+private:
+  static Identity &of(void *self) noexcept { return *static_cast<Identity *>(self); }
+
+  mos_identity_v1 table_{};
+};
+
+} // namespace v1
+} // namespace matrixos
