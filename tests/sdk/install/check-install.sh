@@ -13,20 +13,10 @@ build_dir=$2
 work=$3
 here=$(cd "$(dirname "$0")" && pwd)
 
-skip() {
-  echo "$*"
-  if [ "${CI:-}" = true ]; then exit 1; fi
-  exit 77
-}
-fail() {
-  echo "FAILED: $*"
-  exit 1
-}
+# shellcheck source=tests/sdk/install/sandbox.sh
+. "$here/sandbox.sh"
 
-rm -rf "$work"
-mkdir -p "$work/home"
-cmake --install "$build_dir" --component sdk --prefix "$work/staged" --strip >"$work/install.log" ||
-  { cat "$work/install.log"; fail "cmake --install --component sdk"; }
+install_sdk "$work/staged"
 
 # ---- what is there ---------------------------------------------------------------------------------------------------
 for file in include/matrixos/abi/base.h include/matrixos/plugin.hpp share/cmake/matrixos-sdk/matrixos-sdk-config.cmake \
@@ -41,29 +31,7 @@ fi
 mv "$work/staged" "$work/sdk"
 
 # ---- the sandbox -----------------------------------------------------------------------------------------------------
-command -v bwrap >/dev/null || skip "bubblewrap is not installed"
-# sandbox COMMAND…: runs in /home, a copy; the SDK is at /opt/matrixos.
-sandbox() {
-  local links=() name
-  for name in bin sbin lib lib32 lib64 libx32; do
-    if [ -L "/$name" ]; then links+=(--symlink "$(readlink "/$name")" "/$name"); fi
-  done
-  bwrap --unshare-all --die-with-parent --clearenv --setenv PATH /opt/matrixos/bin:/usr/bin:/bin --setenv LC_ALL C.UTF-8 \
-    --ro-bind /usr /usr --tmpfs /usr/local --ro-bind /etc /etc "${links[@]}" --proc /proc --dev /dev --tmpfs /tmp \
-    --ro-bind "$work/sdk" /opt/matrixos --bind "$work/home" /home --chdir /home \
-    --setenv HOME /home --setenv CMAKE_PREFIX_PATH /opt/matrixos \
-    --setenv PKG_CONFIG_PATH /opt/matrixos/share/pkgconfig "$@"
-}
-if ! sandbox true 2>"$work/bwrap.log"; then
-  skip "bubblewrap cannot make a sandbox here: $(cat "$work/bwrap.log")"
-fi
-# expect WHAT COMMAND…: runs it in the sandbox; its output only matters when it fails.
-expect() {
-  local what=$1
-  shift
-  sandbox "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$what"; }
-  echo "ok: $what"
-}
+need_sandbox
 
 # shellcheck disable=SC2016 # expanded inside
 expect "neither source nor build can be seen, and one copy of the headers alone" sh -c '
