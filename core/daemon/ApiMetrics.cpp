@@ -5,7 +5,9 @@
 #include <matrixos/access_log.hpp>
 
 #include <array>
+#include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string_view>
@@ -86,25 +88,28 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
 }
 
 plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics) {
-  auto cache = std::make_shared<SeriesCache>();
-  return [&metrics, cache](const char *service, const char *function, mos_status status, double seconds) {
-    const std::string name = std::string(service) + " " + function;
-    const char *result = statusName(static_cast<Status>(status));
-    metrics.add(cache->get("c " + name + " " + result,
-                           [&] {
-                             return metrics.series(common::kCoreOwner, metrics::Type::Counter,
-                                                   "matrixos_service_calls_total", "Calls between plugins.",
-                                                   {{"service", service}, {"function", function}, {"status", result}});
-                           }),
-                1);
-    metrics.add(cache->get("h " + name,
-                           [&] {
-                             return metrics.series(common::kCoreOwner, metrics::Type::Histogram,
-                                                   "matrixos_service_call_seconds",
-                                                   "Duration of calls between plugins.",
-                                                   {{"service", service}, {"function", function}}, kSeconds);
-                           }),
-                seconds);
+  return [&metrics](const std::string &service, const std::string &function) {
+    struct Series {
+      metrics::Handle histogram = 0;
+      std::array<std::atomic<metrics::Handle>, MOS_UNAUTHENTICATED + 1> counters{}; ///< by status; 0: not yet
+    };
+    const auto counterOf = [&metrics, service, function](mos_status status) {
+      return metrics.series(
+          common::kCoreOwner, metrics::Type::Counter, "matrixos_service_calls_total", "Calls between plugins.",
+          {{"service", service}, {"function", function}, {"status", statusName(static_cast<Status>(status))}});
+    };
+    const auto series = std::make_shared<Series>();
+    series->histogram =
+        metrics.series(common::kCoreOwner, metrics::Type::Histogram, "matrixos_service_call_seconds",
+                       "Duration of calls between plugins.", {{"service", service}, {"function", function}}, kSeconds);
+    series->counters[MOS_OK] = counterOf(MOS_OK);
+    return [&metrics, series, counterOf](mos_status status, double seconds) {
+      if (status < MOS_OK || status > MOS_UNAUTHENTICATED) status = MOS_UNKNOWN;
+      auto &counter = series->counters[static_cast<std::size_t>(status)];
+      if (counter == 0) counter = counterOf(status);
+      metrics.add(counter, 1);
+      metrics.add(series->histogram, seconds);
+    };
   };
 }
 

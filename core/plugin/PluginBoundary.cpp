@@ -27,15 +27,17 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
   });
 }
 
-BlockWatch::~BlockWatch() {
+std::chrono::steady_clock::duration BlockWatch::end() noexcept {
+  ended_ = true;
   const auto took = std::chrono::steady_clock::now() - began_;
-  if (plugin_ == nullptr || took < kBlocks) return;
+  if (plugin_ == nullptr || took < kBlocks) return took;
   guarded(nullptr, [&] {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
     PluginFaults::instance().report(plugin_->id, PluginFault::Blocked,
                                     std::string("its ") + what_ + function_ + " took " + std::to_string(ms) +
                                         " ms, and it must not block: others wait for the thread");
   });
+  return took;
 }
 
 mos_status checkedStatus(const PluginTag *plugin, const char *what, mos_status status, mos_error *error) noexcept {

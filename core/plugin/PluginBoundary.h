@@ -42,11 +42,17 @@ public:
   /// `what`: "completion of ", or "" for the function itself. Static texts.
   BlockWatch(const PluginTag *plugin, const char *what, const char *function) noexcept
       : plugin_(plugin), what_(what), function_(function) {}
-  ~BlockWatch();
+  ~BlockWatch() {
+    if (!ended_) end();
+  }
   BlockWatch(const BlockWatch &) = delete;
   BlockWatch &operator=(const BlockWatch &) = delete;
 
+  /// What it took, for who wants to know; once.
+  std::chrono::steady_clock::duration end() noexcept;
+
 private:
+  bool ended_ = false;
   const PluginTag *const plugin_;
   const char *const what_;
   const char *const function_;

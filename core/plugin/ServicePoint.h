@@ -18,8 +18,10 @@
 
 namespace matrixos::plugin {
 
-/// Told of every call that goes through a proxy: service id, function, result, seconds.
-using CallObserver = std::function<void(const char *service, const char *function, mos_status status, double seconds)>;
+/// Told of every call of one function that goes through a proxy.
+using FunctionObserver = std::function<void(mos_status status, double seconds)>;
+/// Makes the one of a service's function, once for each consumer.
+using CallObserver = std::function<FunctionObserver(const std::string &service, const std::string &function)>;
 
 /// The plugin's id of one life of it: "runtime-docker" of "runtime-docker#7".
 std::string pluginOf(const std::string &life);

@@ -81,8 +81,10 @@ ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const 
   const std::size_t size = common::kTableHead + service_.functions.size() * sizeof(void *);
   table_.push_back(size | std::uint64_t{service_.minor} << 32U); // little endian: struct_size, then minor
   table_.push_back(reinterpret_cast<std::uint64_t>(static_cast<mos_forwarder_v1 *>(&forwarder_)));
-  for (const common::ServiceFunction &function : service_.functions)
+  for (const common::ServiceFunction &function : service_.functions) {
     table_.push_back(reinterpret_cast<std::uint64_t>(function.entry));
+    if (point_.observer()) observers_.push_back(point_.observer()(service_.id, function.name));
+  }
 }
 
 mos_status ServiceProxy::call(std::uint32_t number, void *const *args) noexcept {
@@ -116,13 +118,16 @@ mos_status ServiceProxy::run(const common::ServiceFunction &function, void *cons
 
 /// Passes the call on to the present provider: refuses when there is none, and reports to the observer.
 mos_status ServiceProxy::forward(const common::ServiceFunction &function, void *const *args, mos_error *error) {
-  const auto began = std::chrono::steady_clock::now();
-  const mos_status status =
-      function.has(MOS_FUNCTION_BLOCKS) ? watched(function, args, error) : direct(function, args, error);
-  if (point_.observer()) {
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    point_.observer()(point_.service().c_str(), function.name.c_str(), status, took.count());
+  std::chrono::steady_clock::duration took{};
+  mos_status status = MOS_OK;
+  if (function.has(MOS_FUNCTION_BLOCKS)) {
+    const auto began = std::chrono::steady_clock::now();
+    status = watched(function, args, error);
+    took = std::chrono::steady_clock::now() - began;
+  } else {
+    status = direct(function, args, error, took);
   }
+  if (!observers_.empty()) observers_[numberOf(function)](status, std::chrono::duration<double>(took).count());
   return status;
 }
 
@@ -136,7 +141,8 @@ mos_status ServiceProxy::watched(const common::ServiceFunction &function, void *
   return status;
 }
 
-mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error) {
+mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error,
+                                std::chrono::steady_clock::duration &took) {
   const ProviderUse use(point_);
   if (!use.pass) return unavailable(point_, error);
   const ServiceProvider &provider = *use.provider;
@@ -151,9 +157,10 @@ mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *c
   const char *name = function.call.c_str();
   mos_status status = MOS_OK;
   {
-    const BlockWatch watch(provider.tag, "", name);
+    BlockWatch watch(provider.tag, "", name);
     status = callPlugin(provider.tag, name, error,
                         [&] { return callDescribed(provider, function, numberOf(function), lent.data(), error); });
+    took = watch.end();
   }
   status = checkedStatus(provider.tag, name, status, error);
   // A provider that answered and refused as well has answered: the caller must not hear of it twice.

@@ -3,6 +3,7 @@
 #include "common/ServiceDescription.h"
 #include "plugin/ServicePoint.h"
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -53,7 +54,8 @@ private:
   mos_status run(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status forward(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status watched(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error);
+  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error,
+                    std::chrono::steady_clock::duration &took);
   mos_status startThenInspect(void *const *args, mos_error *error);
   mos_status watch(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error);
@@ -70,6 +72,7 @@ private:
   const common::ServiceDescription &service_;
   Forwarder forwarder_{};
   std::vector<std::uint64_t> table_;
+  std::vector<FunctionObserver> observers_; ///< by the functions' numbers; empty when nobody observes
   std::atomic<int> holds_{0};
 
   std::mutex mutex_; ///< watches_

@@ -25,7 +25,7 @@ if ! [[ $millis =~ ^[0-9]{3,5}$ ]]; then die "MILLISECONDS has to be 100 to 9999
 begin edge-load
 contenders=()
 for name in "${wanted[@]}"; do
-  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} other ours_log nginx_log ${kinds[*]}"
+  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} other ours_log ours_policy ours_policies nginx_log ${kinds[*]}"
   if [ "$name" = chp ] && [ ! -d "$build/chp/node_modules" ]; then
     echo "configurable-http-proxy is left out: npm did not install it." >&2
     continue

@@ -45,13 +45,21 @@ start_relay() { on_core 0 "$build/bench/edge-relay" "${port[relay]}" "${port[ups
 
 start_ours() { daemon ours false; }
 start_ours_log() { daemon ours_log true; }
+# With plugins that decide on each request from memory.
+start_ours_policy() { daemon ours_policy false bench-policy-1; }
+start_ours_policies() { daemon ours_policies false bench-policy-1 bench-policy-2 bench-policy-3; }
 # Another build of ours, to compare with: OTHER_BUILD is its folder, made like this one.
 start_other() {
   build=${OTHER_BUILD:?names the folder of the other build} daemon other false
 }
 
-daemon() { # NAME ACCESS_LOG
+daemon() { # NAME ACCESS_LOG [POLICY…]
+  local policy enabled='fixed-instances, lifecycle, proxy'
   mkdir -p "$work/$1-plugins"
+  for policy in "${@:3}"; do
+    cp "$build/bench-plugins/$policy.so" "$work/$1-plugins/"
+    enabled+=", $policy"
+  done
   cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
   cat >"$work/$1.ini" <<INI
 [platform]
@@ -60,7 +68,7 @@ data_dir = $work/$1-data
 auth = none
 [plugins]
 path = $work/$1-plugins
-enabled = fixed-instances, lifecycle, proxy
+enabled = $enabled
 [proxy]
 listen = 127.0.0.1:${port[$1]}
 loops = 1
@@ -172,7 +180,8 @@ start_chp() {
 }
 
 declare -A title=([relay]='blind relay' [ours]='matrixosd' [nginx]=nginx [haproxy]=HAProxy [caddy]=Caddy
-  [chp]='configurable-http-proxy' [other]='the other build' [ours_log]='matrixosd, access log' [nginx_log]='nginx, access log')
+  [chp]='configurable-http-proxy' [other]='the other build' [ours_log]='matrixosd, access log'
+  [ours_policy]='matrixosd, a policy' [ours_policies]='matrixosd, three policies' [nginx_log]='nginx, access log')
 
 # start NAME: leaves it serving, or leaves it out and says why.
 start() {

@@ -123,9 +123,10 @@ struct Fixture {
   }
 
   std::vector<std::string> calls, changes;
-  plugin::ServiceRegistry registry{[this](const char *service, const char *function, mos_status status, double) {
-                                     calls.push_back(std::string(service) + " " + function + " " +
-                                                     std::to_string(status));
+  plugin::ServiceRegistry registry{[this](const std::string &service, const std::string &function) {
+                                     return [this, service, function](mos_status status, double) {
+                                       calls.push_back(service + " " + function + " " + std::to_string(status));
+                                     };
                                    },
                                    plugin::CallLimits{50ms},
                                    [this](const auto &entry, bool provided) {
