@@ -1,5 +1,6 @@
 #include "isolation/PluginDescription.h"
 
+#include "common/CommandDescription.h"
 #include "common/ServiceDescription.h"
 #include "common/SystemError.h"
 #include "isolation/ChildProcess.h"
@@ -170,6 +171,10 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   for (const common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     services.add(serviceJson(service));
   object.set("services", services);
+  json::Array commands;
+  for (const common::CommandDescription &command : common::CommandDescription::readAll(d))
+    commands.add(command.toJson());
+  object.set("commands", commands);
   object.set("provides", provides);
   object.set("providesCount", d.provides_count);
   object.set("needs", needs);
@@ -216,9 +221,15 @@ std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string
   }
   for (const mos_service_v1 &service : made->services_)
     made->serviceList_.push_back(&service);
+  for (const auto &entry : objects(*object, "commands")) {
+    const auto &command = made->commandTexts_.emplace_back(common::CommandDescription::fromJson(*entry));
+    made->commands_.push_back(command.abi(made->options_.emplace_back()));
+  }
   if (d.struct_size >= sizeof d) {
     d.services = made->serviceList_.data();
     d.services_count = static_cast<std::uint32_t>(made->serviceList_.size());
+    d.commands = made->commands_.data();
+    d.commands_count = static_cast<std::uint32_t>(made->commands_.size());
   }
   const auto list = [&](const auto &entries, auto &to, std::uint32_t &count, const char *key) {
     to = entries.empty() ? nullptr : entries.data();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "common/CommandDescription.h"
+
 #include <matrixos/abi/plugin.h>
 
 #include <chrono>
@@ -50,6 +52,9 @@ private:
   std::deque<std::vector<mos_function_v1>> functions_; ///< of each of the services
   std::deque<mos_service_v1> services_;
   std::vector<const mos_service_v1 *> serviceList_;
+  std::deque<common::CommandDescription> commandTexts_;
+  std::deque<std::vector<mos_command_option>> options_; ///< of each of the commands
+  std::vector<mos_command> commands_;
   mos_descriptor_v1 descriptor_{};
 };
 

@@ -128,6 +128,7 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
   }
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     common::ServiceCatalogue::instance().add(std::move(service));
+  m.commands = common::CommandDescription::readAll(d);
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;
   return m;

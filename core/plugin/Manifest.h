@@ -1,5 +1,7 @@
 #pragma once
 
+#include "common/CommandDescription.h"
+
 #include <matrixos/abi/plugin.h>
 
 #include <cstdint>
@@ -40,6 +42,7 @@ struct Manifest {
   std::vector<Provide> provides;
   std::vector<Need> needs;
   std::vector<ConfigKey> configKeys;
+  std::vector<common::CommandDescription> commands; ///< of matrixosctl
   /// As mos_descriptor_v1.create: the plugin's own, or one that stands for a plugin outside this process.
   std::function<mos_status(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error)> create;
 

@@ -21,7 +21,8 @@ json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
 } // namespace
 
 json::Object::Ptr toJson(const Manifest &manifest) {
-  json::Array::Ptr provides = new json::Array, needs = new json::Array, keys = new json::Array;
+  json::Array::Ptr provides = new json::Array, needs = new json::Array, keys = new json::Array,
+                   commands = new json::Array;
   for (const Manifest::Provide &provide : manifest.provides)
     provides->add(
         json::object({{"service", provide.service}, {"instance", provide.instance}, {"minor", provide.minor}}));
@@ -32,6 +33,8 @@ json::Object::Ptr toJson(const Manifest &manifest) {
                              {"optional", need.optional}}));
   for (const Manifest::ConfigKey &key : manifest.configKeys)
     keys->add(toJson(key));
+  for (const common::CommandDescription &command : manifest.commands)
+    commands->add(command.toJson());
   return json::object({{"id", manifest.id},
                        {"name", manifest.name},
                        {"version", manifest.version},
@@ -42,7 +45,8 @@ json::Object::Ptr toJson(const Manifest &manifest) {
                        {"minHostMinor", manifest.minHostMinor},
                        {"provides", provides},
                        {"needs", needs},
-                       {"configKeys", keys}});
+                       {"configKeys", keys},
+                       {"commands", commands}});
 }
 
 } // namespace matrixos::plugin

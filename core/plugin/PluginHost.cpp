@@ -1,5 +1,6 @@
 #include "plugin/PluginHost.h"
 
+#include "common/CommandOwners.h"
 #include "common/Patience.h"
 #include "log/Log.h"
 #include "plugin/CrashRecord.h"
@@ -17,12 +18,13 @@ namespace {
 /// What runs of a plugin when its file is loaded, for the crash record.
 constexpr const char *kLoading = "its constructors";
 
+const log::Log kLog("core.plugin");
+
 void logPlugin(const std::string &id, const std::string &state, const std::string &reason) {
-  static const log::Log log("core.plugin");
   if (reason.empty())
-    log.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
+    kLog.info("plugin " + id + " " + state, {{"plugin", id}, {"state", state}});
   else
-    log.error("plugin " + id + " " + state + ": " + reason, {{"plugin", id}, {"state", state}});
+    kLog.error("plugin " + id + " " + state + ": " + reason, {{"plugin", id}, {"state", state}});
 }
 
 /// As operators see it: a plugin that is started again and again is degraded, not failed.
@@ -108,9 +110,27 @@ std::unique_ptr<PluginInstance> PluginHost::place(Slot &slot, DiscoveredPlugin f
     if (instance) ++slot.generation;
     slot.instance.swap(instance);
     slot.found = std::move(found);
+    logRefusedCommands(slot);
   }
   expect();
   return instance;
+}
+
+void PluginHost::logRefusedCommands(const Slot &slot) const {
+  common::CommandOwners owners;
+  for (const auto &before : slots_) {
+    if (before.get() == &slot) break;
+    if (!before->found.manifest) continue;
+    for (const auto &command : before->found.manifest->commands)
+      owners.claim(before->found.id, command);
+  }
+  if (!slot.found.manifest) return;
+  for (const auto &command : slot.found.manifest->commands) {
+    const std::string why = owners.claim(slot.found.id, command);
+    if (why.empty()) continue;
+    kLog.warning("plugin " + slot.found.id + " does not get its command \"" + command.words + "\": " + why,
+                 {{"plugin", slot.found.id}});
+  }
 }
 
 DiscoveredPlugin PluginHost::discover(const std::string &id, bool anew) const {

@@ -128,6 +128,8 @@ private:
   std::function<void(bool)> prepare(const DiscoveredPlugin &candidate) const;
   /// Puts what was loaded into the slot, as its next generation; gives what was there.
   std::unique_ptr<PluginInstance> place(Slot &slot, DiscoveredPlugin found);
+  /// Under mutex_: names the commands of the plugin that those before it have.
+  void logRefusedCommands(const Slot &slot) const;
   /// Loads the file for a plugin that does not run, when there is need to.
   Slot &loadStopped(const std::string &id);
   /// A file that was loaded and may take the place of the one that runs.

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <matrixos/abi/plugin.h>
+#include <matrixos/command.hpp>
 #include <matrixos/host.hpp>
 #include <matrixos/status.hpp>
 
@@ -88,7 +89,7 @@ public:
     value_.services_count = Count;
     return *this;
   }
-  /// Commands of matrixosctl (abi/command.h).
+  /// Commands of matrixosctl (command.hpp).
   template <std::uint32_t Count>
   constexpr Descriptor &commands(const mos_command (&list)[Count]) {
     value_.commands = list;

@@ -471,3 +471,32 @@ TEST_CASE("what a plugin says of itself without being loaded here") {
   CHECK(ask("fake-small-struct")->descriptor()->struct_size == 24);
   CHECK(contains(whyNotIsolated(*ask("fake-wakes")->descriptor()), "matrixos.lifecycle/1"));
 }
+
+TEST_CASE("commands come from another process as they are declared, and are judged here") {
+  const mos_command_option options[] = {{"limit", "N", "at most so many", MOS_OPTION_QUERY | MOS_OPTION_NUMBER, 0}};
+  mos_command command{};
+  command.words = "hooks list";
+  command.help = "All of them";
+  command.method = "GET";
+  command.path = "/hooks";
+  command.columns = "ID=id";
+  command.options = options;
+  command.options_count = 1;
+  mos_descriptor_v1 d{};
+  d.struct_size = sizeof d;
+  d.magic = MOS_MAGIC;
+  d.abi_major = MOS_ABI_MAJOR;
+  d.commands = &command;
+  d.commands_count = 1;
+  std::string text = PluginDescription::toJson(&d);
+  const auto description = PluginDescription::fromJson(text);
+  const auto commands = common::CommandDescription::readAll(*description->descriptor());
+  REQUIRE(commands.size() == 1);
+  CHECK(json::dump(*commands[0].toJson()) == json::dump(*common::CommandDescription::readAll(d)[0].toJson()));
+
+  text.replace(text.find("/hooks"), 6, "/{ID}x");
+  const auto forged = PluginDescription::fromJson(text);
+  CHECK(errorOf([&] { common::CommandDescription::readAll(*forged->descriptor()); }).reason() == "PLUGIN_DESCRIPTOR");
+  command.path = "hooks";
+  CHECK(errorOf([&] { PluginDescription::toJson(&d); }).reason() == "PLUGIN_DESCRIPTOR");
+}

@@ -8,10 +8,14 @@
  *   static const mos_command_option options[] = {
  *       {"limit", "N", "at most so many", MOS_OPTION_QUERY | MOS_OPTION_NUMBER, 0}};
  *   static const mos_command commands[] = {
- *       {"hooks list", "", "What is to be sent", "GET", "/hooks", NULL,
- *        "ID=id TARGET=target AGE=createdAt:ago", NULL, NULL, options, 1, 0},
- *       {"hooks drop", "ID", "Forgets one", "DELETE", "/hooks/{ID}", NULL, NULL, "{ID} is forgotten",
- *        "This forgets {ID} for good.", NULL, 0, 0}};
+ *       {.words = "hooks list", .help = "What is to be sent", .method = "GET", .path = "/hooks",
+ *        .columns = "ID=id TARGET=target AGE=createdAt:ago", .options = options, .options_count = 1},
+ *       {.words = "hooks drop", .arguments = "ID", .help = "Forgets one", .method = "DELETE", .path = "/hooks/{ID}",
+ *        .done = "{ID} is forgotten", .confirm = "This forgets {ID} for good."}};
+ *
+ * A declaration that breaks a rule below makes the descriptor a bad one, and its plugin is refused. Words that
+ * matrixosctl has itself, or that a plugin before this one declares, are not: the plugin runs without that command, and
+ * the log and `matrixosctl plugins doctor` say so.
  */
 #ifndef MATRIXOS_ABI_COMMAND_H
 #define MATRIXOS_ABI_COMMAND_H
@@ -20,17 +24,23 @@
 
 MOS_BEGIN_C
 
-/* Where an option's value goes, under the option's name in camelCase ("older-than" is olderThan). */
+/*
+ * Where an option's value goes, under the option's name in camelCase ("older-than" is olderThan). An option that goes
+ * to neither has to stand in the path or the body, as {--older-than}.
+ */
 #define MOS_OPTION_QUERY UINT32_C(1) /* into the query of the path */
 #define MOS_OPTION_BODY UINT32_C(2)  /* into the JSON body */
 #define MOS_OPTION_REQUIRED UINT32_C(4)
-#define MOS_OPTION_NUMBER UINT32_C(8) /* is a number; a flag is a bool, everything else text */
+#define MOS_OPTION_NUMBER UINT32_C(8) /* is a number; a flag is true, everything else text */
 
-/* An option of a command. Frozen. */
+/*
+ * An option of a command. matrixosctl adds --quiet, which prints the first column alone, to a command with columns, and
+ * --yes to one with confirm; these names, and those of the options that every command has, are taken. Frozen.
+ */
 typedef struct mos_command_option {
-  const char *name;     /* without the dashes */
-  const char *argument; /* what stands for the value in the help; NULL or "" for a flag */
-  const char *help;
+  const char *name;     /* [a-z][a-z0-9-]*, without the dashes */
+  const char *argument; /* [A-Z][A-Z0-9_-]*, which stands for the value in the help; NULL or "" for a flag */
+  const char *help;     /* a few words */
   uint32_t flags;
   uint32_t reserved;
 } mos_command_option;
@@ -42,23 +52,39 @@ MOS_PIN_SIZE(mos_command_option, 32);
 
 /* Flags of a command. */
 #define MOS_COMMAND_LONG UINT32_C(1)   /* may take as long as it takes: no deadline of the client's */
-#define MOS_COMMAND_STREAM UINT32_C(2) /* the answer is shown as it comes, line by line */
+#define MOS_COMMAND_STREAM UINT32_C(2) /* the answer is shown as it comes, line by line; it may take as long */
 
 /*
- * One command. In path, body, done and confirm {NAME} stands for an argument or the value of an option, in done also
- * for a member of the answer. Frozen.
+ * One command. In path, body, done, confirm and progress {NAME} stands for the argument of that name and {--name} for
+ * the value of that option; in done {member} and {member.of.it} also for what the answer has there. Texts have at most
+ * 512 bytes of UTF-8 without control characters. A plugin declares at most 64 commands of 8 arguments, 32 options and
+ * 16 columns. Frozen.
  */
 typedef struct mos_command {
-  const char *words;     /* "hooks drop": one or two */
-  const char *arguments; /* "HANDLE", "ID [FILE]"; one in brackets may be left out; "" for none */
-  const char *help;      /* one sentence */
-  const char *method;
-  const char *path; /* "/hooks/{ID}"; values are percent-encoded */
-  const char *body; /* a JSON object, "{\"handle\": \"{HANDLE}\"}", to which the options' values are added; or NULL */
-  const char *columns; /* of an answer that is an array: TITLE=member, by blanks (_ in a title is a blank); :ago shows a
-                          time's age. NULL: the members of the answer are shown, one a line, unless done is there */
-  const char *done;    /* a sentence about what happened */
-  const char *confirm; /* what it is about to do: the caller types the first argument, or gives --yes */
+  const char *words;     /* "hooks drop": one or two of [a-z][a-z0-9-]*; none begins another of the plugin's commands */
+  const char *arguments; /* "ID [LIMIT]": names of [A-Z][A-Z0-9_-]*; those in brackets may be left out. NULL: none */
+  const char *help;      /* one sentence, without its full stop */
+  const char *method;    /* "GET", "POST", "PUT", "PATCH" or "DELETE" */
+  const char *path;      /* "/hooks/{ID}"; values, of which none may be missing, are percent-encoded */
+  /*
+   * A JSON object, "{\"handle\": \"{HANDLE}\"}", to which options of MOS_OPTION_BODY are added. A string that is one
+   * placeholder becomes the value, with its type; the member of an absent one is left out. NULL: no body without such
+   * options.
+   */
+  const char *body;
+  /*
+   * Of an answer that is a list: TITLE=member, by blanks, _ in a title for a blank, member.of.it for what lies deeper,
+   * :ago behind it for the age of a time in RFC 3339. A first word "items[]" says that the answer is an object, and
+   * which of its members is the list. NULL: all that the answer has is shown, one member a line.
+   */
+  const char *columns;
+  const char *done;    /* what happened, in one sentence that is shown in place of the answer; or NULL */
+  const char *confirm; /* what is about to happen: the caller types the first argument, or gives --yes. NULL: no need */
+  /*
+   * The path of a route that is asked every now and then while the command waits. Its answer tells how far it is:
+   * {"progress": {"phase": "pulling", "current": 5, "total": 10}}, or {"phase": "starting"}. Shown on terminals; or NULL.
+   */
+  const char *progress;
   const mos_command_option *options;
   uint32_t options_count;
   uint32_t flags;
@@ -72,10 +98,11 @@ MOS_PIN(mos_command, body, 40);
 MOS_PIN(mos_command, columns, 48);
 MOS_PIN(mos_command, done, 56);
 MOS_PIN(mos_command, confirm, 64);
-MOS_PIN(mos_command, options, 72);
-MOS_PIN(mos_command, options_count, 80);
-MOS_PIN(mos_command, flags, 84);
-MOS_PIN_SIZE(mos_command, 88);
+MOS_PIN(mos_command, progress, 72);
+MOS_PIN(mos_command, options, 80);
+MOS_PIN(mos_command, options_count, 88);
+MOS_PIN(mos_command, flags, 92);
+MOS_PIN_SIZE(mos_command, 96);
 
 MOS_END_C
 
