@@ -64,16 +64,28 @@ const CommandSpec &findCommand(const std::vector<CommandSpec> &commands, std::ve
   throw UsageError("unknown command \"" + words[0] + " " + words[1] + "\"" + suggestion(words[1], seconds));
 }
 
-const OptionSpec *findOption(const std::vector<CommandSpec> &commands, const std::string &name) {
-  for (const OptionSpec &option : globalOptions()) {
-    if (option.name == name) return &option;
-  }
+const OptionSpec *findOption(const std::vector<OptionSpec> &options, const std::string &name) {
+  const auto at = std::find_if(options.begin(), options.end(), [&](const OptionSpec &o) { return o.name == name; });
+  return at == options.end() ? nullptr : &*at;
+}
+
+/// The option of that name; of a command whose words were typed, if one of those has it, since two commands may mean
+/// different things by it.
+const OptionSpec *findOption(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words,
+                             const std::string &name) {
+  if (const OptionSpec *global = findOption(globalOptions(), name)) return global;
+  const OptionSpec *any = nullptr;
+  std::size_t fits = 0;
   for (const CommandSpec &command : commands) {
-    for (const OptionSpec &option : command.options) {
-      if (option.name == name) return &option;
-    }
+    const OptionSpec *option = findOption(command.options, name);
+    if (option == nullptr) continue;
+    const bool typed =
+        std::search(words.begin(), words.end(), command.words.begin(), command.words.end()) != words.end();
+    if (any != nullptr && (!typed || command.words.size() <= fits)) continue;
+    any = option;
+    if (typed) fits = command.words.size();
   }
-  return nullptr;
+  return any;
 }
 
 /// Splits options off; they may stand anywhere.
@@ -97,7 +109,7 @@ std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, c
     }
     const std::size_t equals = words[i].find('=');
     const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
-    const OptionSpec *option = findOption(commands, name);
+    const OptionSpec *option = findOption(commands, words, name);
     if (option == nullptr) {
       std::set<std::string> known;
       for (const OptionSpec &global : globalOptions())
@@ -143,9 +155,7 @@ void checkArguments(const CommandSpec &command, const Invocation &invocation) {
     }
   }
   for (const auto &[name, value] : invocation.options) {
-    const auto is = [&name = name](const OptionSpec &option) { return option.name == name; };
-    if (std::none_of(globalOptions().begin(), globalOptions().end(), is) &&
-        std::none_of(command.options.begin(), command.options.end(), is)) {
+    if (findOption(globalOptions(), name) == nullptr && findOption(command.options, name) == nullptr) {
       throw UsageError("\"" + joined(command.words) + "\" has no option --" + name);
     }
   }
@@ -213,7 +223,7 @@ Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std
     return invocation;
   }
   if (rest.empty()) throw UsageError("no command given");
-  invocation.command = &findCommand(commands, rest);
+  invocation.command = std::make_shared<const CommandSpec>(findCommand(commands, rest));
   invocation.arguments = std::move(rest);
   checkArguments(*invocation.command, invocation);
   return invocation;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -23,12 +25,17 @@ struct OptionSpec {
   bool required = false;
 };
 
+struct Invocation;
+
 /// One command: "containers provision HANDLE --user ID".
 struct CommandSpec {
   std::vector<std::string> words;     ///< {"containers", "provision"}
   std::vector<std::string> arguments; ///< {"HANDLE"}; one in brackets may be left out, a last one with "…" repeated
   std::vector<OptionSpec> options;
-  std::string help; ///< one sentence
+  std::string help;                                ///< one sentence
+  std::function<int(const Invocation &)> action{}; ///< carries it out; the exit code. Throws Failure and UsageError
+  std::string owner{};                             ///< the plugin that declares it; empty for matrixosctl's own
+  std::string lists{}; ///< the argument of other commands that what it prints with --quiet can be; may be empty
 };
 
 /// Options that every command takes.
@@ -36,7 +43,7 @@ const std::vector<OptionSpec> &globalOptions();
 
 /// What was typed.
 struct Invocation {
-  const CommandSpec *command = nullptr; ///< null: only help or version was asked for
+  std::shared_ptr<const CommandSpec> command; ///< null: only help or version was asked for
   std::vector<std::string> arguments;
   std::map<std::string, std::string> options; ///< by name; flags have the value ""
 

@@ -1,342 +1,85 @@
 #include "ctl/Commands.h"
 
-#include "common/SystemError.h"
-#include "config/IniReader.h"
-#include "ctl/Completion.h"
 #include "ctl/DaemonClient.h"
-#include "ctl/ManPage.h"
-#include "ctl/NewPlugin.h"
+#include "ctl/DeclaredCall.h"
 #include "ctl/Output.h"
-#include "ctl/PluginCommands.h"
-#include "ctl/Progress.h"
-#include "ctl/Table.h"
-#include "ctl/TrashCommands.h"
-#include "ctl/Version.h"
+#include "ctl/OwnCommands.h"
 
-#include <matrixos/file_descriptor.hpp>
-
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <sysexits.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <filesystem>
-#include <functional>
-#include <iostream>
-#include <map>
-#include <sstream>
+#include <algorithm>
 
 namespace matrixos::ctl {
 
 namespace {
 
-using Action = std::function<int(const Invocation &)>;
+constexpr std::chrono::seconds kDaemonPatience{5};
 
-void printFields(const json::Object &object) {
-  std::vector<std::string> names;
-  object.getNames(names);
-  std::size_t width = 0;
-  for (const std::string &name : names)
-    width = std::max(width, name.size());
-  for (const std::string &name : names) {
-    const json::Value value = object.get(name);
-    const bool nested = value.type() == typeid(json::Array::Ptr) || value.type() == typeid(json::Object::Ptr);
-    std::string shown = value.isEmpty() ? "" : nested ? json::dump(value) : value.convert<std::string>();
-    std::cout << name << std::string(width - name.size() + 2, ' ') << printable(shown) << '\n';
+/// The value of a global option, wherever it stands among what was typed; empty when it is not there.
+std::string typed(const std::vector<std::string> &words, const std::string &option) {
+  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (words[i].rfind(option + "=", 0) == 0) return words[i].substr(option.size() + 1);
+    if (words[i] == option && i + 1 < words.size()) return words[i + 1];
   }
-}
-
-int status(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/status");
-  const json::Object::Ptr object = json::parseObject(body);
-  const bool ready = text(*object, "status") == "ready";
-  if (printedJson(invocation, body)) return ready ? 0 : 1;
-  const json::Object::Ptr platform = json::findObject(*object, "platform");
-  std::cout << "matrixosd " << text(*object, "version") << ", pid " << text(*object, "pid") << ": "
-            << text(*object, "status") << '\n';
-  std::cout << "domain " << text(*platform, "domain") << ", data in " << text(*platform, "dataDir") << "\n\n";
-  Table table({"PLUGIN", "STATE", "WHY"});
-  const json::Object::Ptr plugins = json::findObject(*object, "plugins");
-  for (const std::string &id : plugins->getNames()) {
-    const json::Object::Ptr plugin = plugins->getObject(id);
-    table.add({id, text(*plugin, "state"), text(*plugin, "reason")});
-  }
-  table.print(std::cout);
-  const json::Array::Ptr others = json::findArray(*object, "notInEffect");
-  for (unsigned i = 0; others && i < others->size(); ++i)
-    std::cout << (i == 0 ? "\n" : "") << "not in effect: " << printable(others->getElement<std::string>(i)) << '\n';
-  return ready ? 0 : 1;
-}
-
-int containersList(const Invocation &invocation) {
-  const std::string query = invocation.has("status") ? "?status=" + http::percentEncode(invocation.get("status")) : "";
-  const std::string body = DaemonClient(invocation).call("GET", "/containers" + query);
-  if (printedJson(invocation, body)) return 0;
-  const auto list = objects(json::parse(body));
-  if (invocation.has("quiet")) {
-    for (const auto &instance : list)
-      std::cout << text(*instance, "handle") << '\n';
-    return 0;
-  }
-  Table table({"HANDLE", "STATUS", "USER", "GATEWAY", "SHELL", "CREATED", "LAST ACTIVE"});
-  for (const auto &i : list) {
-    table.add({text(*i, "handle"), text(*i, "status"), text(*i, "clerkUserId"), text(*i, "port"), text(*i, "shellPort"),
-               ago(text(*i, "createdAt")), ago(text(*i, "lastActive"))});
-  }
-  table.print(std::cout);
-  return 0;
-}
-
-int containersShow(const Invocation &invocation) {
-  const std::string body =
-      DaemonClient(invocation).call("GET", "/containers/" + http::percentEncode(invocation.arguments[0]));
-  if (!printedJson(invocation, body)) printFields(*json::parseObject(body));
-  return 0;
-}
-
-int containersProvision(const Invocation &invocation) {
-  const DaemonClient client(invocation);
-  json::Object::Ptr request =
-      json::object({{"handle", invocation.arguments[0]}, {"clerkUserId", invocation.get("user")}});
-  // A first pull may take long; the daemon has its own limit for it.
-  const Progress progress(client, invocation.arguments[0]);
-  const std::string body =
-      client.call("POST", "/containers/provision", json::dump(request), std::chrono::milliseconds{0});
-  if (printedJson(invocation, body)) return 0;
-  const json::Object::Ptr instance = json::parseObject(body);
-  std::cout << invocation.arguments[0] << " is " << text(*instance, "status") << " (gateway port "
-            << text(*instance, "port") << ", shell port " << text(*instance, "shellPort") << ")\n";
-  return 0;
-}
-
-Action containersPower(const std::string &verb, const std::string &done) {
-  return [verb, done](const Invocation &invocation) {
-    const std::string &handle = invocation.arguments[0];
-    const std::string body =
-        DaemonClient(invocation).call("POST", "/containers/" + http::percentEncode(handle) + "/" + verb);
-    if (!printedJson(invocation, body)) std::cout << handle << ' ' << done << '\n';
-    return 0;
-  };
-}
-
-int containersDestroy(const Invocation &invocation) {
-  const std::string &handle = invocation.arguments[0];
-  if (!invocation.has("yes")) {
-    if (::isatty(STDIN_FILENO) != 1)
-      throw UsageError("nobody can be asked here: \"containers destroy\" needs --yes; nothing was changed");
-    std::cerr << "This removes " << handle << "'s instance; its data goes to the trash. Type the handle to confirm: ";
-    std::string typed;
-    if (!std::getline(std::cin, typed) || typed != handle) throw Failure(1, "not confirmed; nothing was changed");
-  }
-  const std::string body = DaemonClient(invocation).call("DELETE", "/containers/" + http::percentEncode(handle));
-  if (!printedJson(invocation, body)) std::cout << handle << " destroyed\n";
-  return 0;
-}
-
-/// What a program writes, on both outputs, and its exit code.
-std::pair<std::string, int> captured(const std::vector<std::string> &words) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) common::throwErrno(errno, "making a pipe");
-  const FileDescriptor from(ends[0]);
-  FileDescriptor to(ends[1]);
-  std::vector<char *> argv;
-  for (const std::string &word : words)
-    argv.push_back(const_cast<char *>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, to.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, to.get(), STDERR_FILENO);
-  pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw Failure(EX_UNAVAILABLE, "cannot run " + words[0] + ": " + common::errnoText(error));
-  to.reset();
-  std::string text;
-  std::array<char, 4096> block{};
-  for (ssize_t got = 0; (got = ::read(from.get(), block.data(), block.size())) > 0 || (got < 0 && errno == EINTR);)
-    if (got > 0) text.append(block.data(), static_cast<std::size_t>(got));
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return {text, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE};
-}
-
-/// Only the daemon's program knows how to ask plugins for their keys, so it does the checking.
-int configCheck(const Invocation &invocation) {
-  std::error_code error;
-  const auto daemon = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "matrixosd";
-  std::string file = invocation.arguments.empty() ? invocation.get("config") : invocation.arguments[0];
-  if (file.empty()) file = "/etc/matrixos/matrixosd.ini";
-  const std::string argument = "--config=" + file;
-  if (!invocation.has("json")) {
-    std::cout.flush();
-    ::execl(daemon.c_str(), daemon.c_str(), argument.c_str(), "--check", static_cast<char *>(nullptr));
-    throw Failure(EX_UNAVAILABLE, "cannot run " + daemon.string() + ": " + common::errnoText(errno));
-  }
-  const auto [text, code] = captured({daemon.string(), argument, "--check"});
-  json::Array::Ptr lines = new json::Array;
-  std::istringstream all(text);
-  for (std::string line; std::getline(all, line);)
-    lines->add(line);
-  std::cout << json::dump(json::object({{"valid", code == 0}, {"output", lines}})) << '\n';
-  return code;
-}
-
-int configShow(const Invocation &invocation) {
-  const std::string ini = DaemonClient(invocation).call("GET", "/config");
-  if (!invocation.has("json")) {
-    std::cout << ini;
-    return 0;
-  }
-  config::RawConfig raw;
-  config::readIni(ini, "the daemon's configuration", raw);
-  json::Object::Ptr all = json::object({});
-  for (const config::RawValue &value : raw.values) {
-    if (!all->has(value.section)) all->set(value.section, json::object({}));
-    all->getObject(value.section)->set(value.key, value.text);
-  }
-  std::cout << json::dump(*all) << '\n';
-  return 0;
-}
-
-/// Of what has no JSON.
-void refuseJson(const Invocation &invocation, const char *what) {
-  if (invocation.has("json")) throw UsageError(std::string("--json does not go with ") + what);
-}
-
-int metrics(const Invocation &invocation) {
-  refuseJson(invocation, "metrics, which are in Prometheus' text format");
-  std::cout << DaemonClient(invocation).call("GET", "/metrics");
-  return 0;
-}
-
-int reload(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("POST", "/reload");
-  const json::Object::Ptr report = json::parseObject(body);
-  const auto refused = json::findArray(*report, "refused");
-  const int code = refused && refused->size() > 0 ? 1 : 0;
-  if (printedJson(invocation, body)) return code;
-  bool any = false;
-  for (const auto &[key, title] : std::map<std::string, std::string>{
-           {"applied", "applied"}, {"needsRestart", "takes a restart"}, {"refused", "refused"}}) {
-    const auto list = json::findArray(*report, key);
-    for (unsigned i = 0; list && i < list->size(); ++i) {
-      std::cout << title << ": " << printable(list->getElement<std::string>(i)) << '\n';
-      any = true;
-    }
-  }
-  if (!any) std::cout << "nothing has changed\n";
-  return code;
-}
-
-int routes(const Invocation &invocation) {
-  const std::string body = DaemonClient(invocation).call("GET", "/routes");
-  if (printedJson(invocation, body)) return 0;
-  Table table({"METHOD", "PATH", "PERMISSION", "WHAT"});
-  for (const auto &route : objects(json::parse(body))) {
-    table.add({text(*route, "method"), text(*route, "path"), text(*route, "permission"), text(*route, "summary")});
-  }
-  table.print(std::cout);
-  return 0;
-}
-
-struct Command {
-  CommandSpec spec;
-  Action action;
-};
-
-const std::vector<Command> &table() {
-  const OptionSpec quiet{"quiet", "", "print the names alone"};
-  static const std::vector<Command> list{
-      {{{"status"}, {}, {}, "The daemon and the state of its plugins"}, status},
-      {{{"containers", "list"},
-        {},
-        {{"status", "STATUS", "only these: running, stopped, provisioning, failed …"}, quiet},
-        "All instances, newest first"},
-       containersList},
-      {{{"containers", "show"}, {"HANDLE"}, {}, "One instance"}, containersShow},
-      {{{"containers", "provision"},
-        {"HANDLE"},
-        {{"user", "ID", "the owner's Clerk user id", true}},
-        "Creates an instance and starts it"},
-       containersProvision},
-      {{{"containers", "start"}, {"HANDLE"}, {}, "Wakes an instance"}, containersPower("start", "is running")},
-      {{{"containers", "stop"}, {"HANDLE"}, {}, "Puts an instance to sleep"}, containersPower("stop", "is stopped")},
-      {{{"containers", "destroy"},
-        {"HANDLE"},
-        {{"yes", "", "do not ask"}},
-        "Removes an instance; its data goes to the trash"},
-       containersDestroy},
-      {{{"trash", "list"}, {}, {}, "The data of deleted instances, oldest first"}, trashList},
-      {{{"trash", "restore"}, {"ID"}, {}, "Puts it back, for the next provision of its owner"}, trashRestore},
-      {{{"trash", "purge"}, {"ID"}, {{"yes", "", "it is meant so"}}, "Removes it for good"}, trashPurge},
-      {{{"handles", "release"}, {"HANDLE"}, {}, "Lets anybody have the handle of a deleted instance"}, handlesRelease},
-      {{{"plugins", "list"}, {}, {quiet}, "All plugins and their state"}, pluginsList},
-      {{{"plugins", "info"}, {"ID"}, {}, "One plugin: what it provides and needs, its file, its state and why"},
-       pluginsInfo},
-      {{{"plugins", "show"}, {"ID"}, {}, "The same as plugins info"}, pluginsInfo},
-      {{{"plugins", "doctor"},
-        {"[ID|FILE…]"},
-        {{"load", "", "also run its first code, confined, for what it says of itself, its needs and its keys"}},
-        "Examines plugins, also before they are installed; without arguments all that are enabled"},
-       pluginsDoctor},
-      {{{"plugins", "enable"}, {"ID"}, {}, "Starts a plugin, until the next restart of the daemon"},
-       [](const Invocation &invocation) { return pluginsSwitch(invocation, "enable", "enabled"); }},
-      {{{"plugins", "disable"}, {"ID"}, {}, "Stops a plugin, until the next restart of the daemon"},
-       [](const Invocation &invocation) { return pluginsSwitch(invocation, "disable", "disabled"); }},
-      {{{"plugins", "reload"}, {"ID"}, {}, "Replaces a running plugin by what its file is now, or restarts it"},
-       pluginsReload},
-      {{{"plugins", "new"},
-        {"NAME"},
-        {{"dir", "DIR", "the folder to make (default runtime-NAME)"}},
-        "Starts a runtime plugin of your own from the SDK's template"},
-       pluginsNew},
-      {{{"config", "check"}, {"[FILE]"}, {}, "Validates a configuration, without a daemon"}, configCheck},
-      {{{"config", "show"}, {}, {}, "The effective configuration and where each value comes from"}, configShow},
-      {{{"reload"}, {}, {}, "Makes the daemon read its configuration again"}, reload},
-      {{{"routes"}, {}, {}, "The API's routes"}, routes},
-      {{{"metrics"}, {}, {}, "Prometheus metrics"}, metrics},
-      {{{"completion"}, {"SHELL"}, {}, "A script for tab completion in bash, zsh or fish"},
-       [](const Invocation &invocation) {
-         refuseJson(invocation, "a script");
-         std::cout << completion(commands(), invocation.arguments[0]);
-         return 0;
-       }},
-      {{{"help"},
-        {"[COMMAND…]"},
-        {{"man", "", "print the manual page instead, for man -l -"}},
-        "Explains the program, a group of commands or one of them"},
-       [](const Invocation &invocation) {
-         refuseJson(invocation, "a text");
-         std::cout << (invocation.has("man") ? manPage(commands(), kVersion)
-                                             : helpFor(commands(), invocation.arguments));
-         return 0;
-       }},
-  };
-  return list;
+  return {};
 }
 
 } // namespace
 
-const std::vector<CommandSpec> &commands() {
-  static const std::vector<CommandSpec> specs = [] {
-    std::vector<CommandSpec> list;
-    for (const Command &command : table())
-      list.push_back(command.spec);
-    return list;
-  }();
-  return specs;
+Commands::Commands(std::vector<std::string> words) : words_(std::move(words)), list_(ownCommands(*this)), place_(1) {}
+
+Invocation Commands::understand() {
+  for (;;) {
+    try {
+      return parse(list_, words_);
+    } catch (const UsageError &) {
+      if (!addNext()) throw;
+    }
+  }
 }
 
-int execute(const Invocation &invocation) {
-  for (const Command &command : table()) {
-    if (command.spec.words == invocation.command->words) return command.action(invocation);
+const std::vector<CommandSpec> &Commands::all() {
+  for (bool more = true; more;) {
+    try {
+      more = addNext();
+    } catch (const Failure &) {
+      declarations_ = std::make_unique<Declarations>(Settings::read({}));
+    }
   }
-  throw UsageError("unknown command");
+  return list_;
+}
+
+bool Commands::addNext() {
+  if (!declarations_) declarations_ = std::make_unique<Declarations>(Settings::read(typed(words_, "--config")));
+  if (const auto plugin = declarations_->next()) {
+    add(*plugin);
+    return true;
+  }
+  if (askedDaemon_ || typed(words_, "--api").empty()) return false;
+  askedDaemon_ = true;
+  addOfDaemon();
+  return true;
+}
+
+void Commands::add(const DeclaringPlugin &plugin) {
+  for (const common::CommandDescription &command : plugin.commands) {
+    if (!owners_.claim(plugin.id, command).empty()) continue;
+    list_.insert(list_.begin() + static_cast<std::ptrdiff_t>(place_++), declaredCommand(plugin, command));
+  }
+}
+
+void Commands::addOfDaemon() {
+  try {
+    Invocation only;
+    for (const char *option : {"api", "secret-file"}) {
+      if (const std::string value = typed(words_, "--" + std::string(option)); !value.empty())
+        only.options[option] = value;
+    }
+    const json::Value plugins = json::parse(DaemonClient(only).call("GET", "/plugins", {}, kDaemonPatience));
+    for (const auto &plugin : objects(plugins)) {
+      if (const auto commands = json::findArray(*plugin, "commands"))
+        add({json::getString(*plugin, "id"), true, common::CommandDescription::readAll(*commands)});
+    }
+  } catch (const std::exception &) { // NOLINT(bugprone-empty-catch): the commands that are known here are left
+  }
 }
 
 } // namespace matrixos::ctl

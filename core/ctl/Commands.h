@@ -1,15 +1,41 @@
 #pragma once
 
+#include "common/CommandOwners.h"
 #include "ctl/CommandLine.h"
+#include "ctl/Declarations.h"
 
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace matrixos::ctl {
 
-/// Everything matrixosctl can do.
-const std::vector<CommandSpec> &commands();
+/// Everything matrixosctl can do: its own commands, and those that plugins declare, which are looked for only as far as
+/// they are needed.
+class Commands {
+public:
+  /// `words`: what was typed, where --config and --api say which plugins count.
+  explicit Commands(std::vector<std::string> words);
+  Commands(const Commands &) = delete;
+  Commands &operator=(const Commands &) = delete;
 
-/// Carries it out; the exit code. Throws Failure and UsageError.
-int execute(const Invocation &invocation);
+  /// Valid as long as this object. Throws UsageError, and Failure when the configuration that was named cannot be read.
+  Invocation understand();
+  /// All of them, also when no daemon answers and no configuration can be read.
+  const std::vector<CommandSpec> &all();
+
+private:
+  /// Adds the commands of the next plugin; false when there is none left.
+  bool addNext();
+  void add(const DeclaringPlugin &plugin);
+  void addOfDaemon();
+
+  const std::vector<std::string> words_;
+  std::vector<CommandSpec> list_;
+  std::size_t place_; ///< in list_, of the next declared command
+  std::unique_ptr<Declarations> declarations_;
+  bool askedDaemon_ = false;
+  common::CommandOwners owners_;
+};
 
 } // namespace matrixos::ctl

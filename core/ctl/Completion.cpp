@@ -8,28 +8,74 @@ namespace {
 
 /// What completes the arguments of a command: a command that prints words, or files.
 struct Source {
-  const char *words; ///< null: none
-  bool files;
+  std::string words; ///< empty: none
+  bool files = false;
 };
 
-Source sourceOf(const CommandSpec &command) {
-  const std::string argument = command.arguments.empty() ? "" : command.arguments.front();
-  const bool plugin = argument.find("ID") != std::string::npos;
-  return {argument == "HANDLE" ? "matrixosctl containers list --quiet 2>/dev/null"
-          : plugin             ? "matrixosctl plugins list --quiet 2>/dev/null"
-                               : nullptr,
-          argument.find("FILE") != std::string::npos};
+/// "[ID|FILE…]" is ID and FILE.
+std::vector<std::string> namesOf(const std::string &argument) {
+  std::vector<std::string> names(1);
+  for (const char c : argument) {
+    if (c == '|')
+      names.emplace_back();
+    else if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-')
+      names.back() += c;
+  }
+  return names;
+}
+
+/// The command that lists what the argument can be: the nearest one, so that two plugins may mean different things by
+/// ID.
+const CommandSpec *listOf(const std::vector<CommandSpec> &commands, const CommandSpec &command,
+                          const std::string &argument) {
+  const CommandSpec *best = nullptr;
+  int nearest = 0;
+  for (const CommandSpec &list : commands) {
+    if (list.lists.empty() || list.lists != argument) continue;
+    const int near = list.words[0] == command.words[0]                       ? 2
+                     : !command.owner.empty() && list.owner == command.owner ? 1
+                                                                             : 0;
+    if (near <= nearest) continue;
+    best = &list;
+    nearest = near;
+  }
+  return best;
+}
+
+Source sourceOf(const std::vector<CommandSpec> &commands, const CommandSpec &command) {
+  Source source;
+  if (command.arguments.empty()) return source;
+  for (const std::string &name : namesOf(command.arguments.front())) {
+    if (name == "FILE" || name == "DIR") source.files = true;
+    const CommandSpec *list = source.words.empty() ? listOf(commands, command, name) : nullptr;
+    if (list != nullptr) source.words = "matrixosctl " + joined(list->words) + " --quiet 2>/dev/null";
+  }
+  return source;
+}
+
+/// In a case statement of bash or zsh: what was typed so far, cut to two words, means this command.
+std::string patternOf(const CommandSpec &command) {
+  const std::string words = joined(command.words);
+  return "'" + words + "'" + (command.words.size() == 1 ? "|'" + words + " '*" : "");
 }
 
 bool takesFile(const OptionSpec &option) {
   return option.argument == "FILE" || option.argument == "DIR";
 }
 
-/// In single quotes, for any of the shells.
-std::string quoted(const std::string &text, const char *quote = "'\\''") {
+/// In single quotes, where bash and zsh take all but the quote as it is.
+std::string quoted(const std::string &text) {
   std::string out = "'";
   for (const char c : text)
-    out += c == '\'' ? quote : std::string(1, c);
+    out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+/// In single quotes of fish, where a backslash escapes both.
+std::string quotedForFish(const std::string &text) {
+  std::string out = "'";
+  for (const char c : text)
+    out += std::string(c == '\'' || c == '\\' ? "\\" : "") + c;
   return out + "'";
 }
 
@@ -59,18 +105,19 @@ std::string bash(const std::vector<CommandSpec> &commands) {
     std::string seconds;
     for (const CommandSpec *command : group) {
       if (command->words.size() > 1) seconds += " " + command->words[1];
-      const std::string words = quoted(joined(command->words));
+      const std::string words = patternOf(*command);
       if (!command->options.empty()) {
         own += "    " + words + ") opts+='";
         for (const OptionSpec &option : command->options)
           own += " --" + option.name;
         own += "';;\n";
       }
-      const Source source = sourceOf(*command);
-      if (source.words == nullptr && !source.files) continue;
-      arguments += "    " + words + ") COMPREPLY=(";
-      if (source.words != nullptr) arguments += "$(compgen -W \"$(" + std::string(source.words) + ")\" -- \"$cur\")";
-      arguments += std::string(source.files ? " $(compgen -f -- \"$cur\")" : "") + ");;\n";
+      const Source source = sourceOf(commands, *command);
+      if (source.words.empty() && !source.files) continue;
+      std::string reply = "COMPREPLY=(";
+      if (!source.words.empty()) reply += "$(compgen -W \"$(" + source.words + ")\" -- \"$cur\")";
+      reply += std::string(source.files ? " $(compgen -f -- \"$cur\")" : "") + ")";
+      (command->words.size() == 1 ? groups : arguments) += "      " + words + ") " + reply + ";;\n";
     }
     if (!seconds.empty()) groups += "      " + first + ") COMPREPLY=($(compgen -W '" + seconds + "' -- \"$cur\"));;\n";
   }
@@ -111,18 +158,19 @@ std::string zsh(const std::vector<CommandSpec> &commands) {
     std::string seconds;
     for (const CommandSpec *command : group) {
       if (command->words.size() > 1) seconds += described(command->words[1], command->help);
-      const std::string words = quoted(joined(command->words));
+      const std::string words = patternOf(*command);
       if (!command->options.empty()) {
         own += "      " + words + ") options+=(";
         for (const OptionSpec &option : command->options)
           own += described("--" + option.name, option.help);
         own += ");;\n";
       }
-      const Source source = sourceOf(*command);
-      if (source.words == nullptr && !source.files) continue;
-      arguments += "    " + words + ")";
-      if (source.words != nullptr) arguments += " compadd -- ${(f)\"$(" + std::string(source.words) + ")\"};";
-      arguments += source.files ? " _files;;\n" : ";\n";
+      const Source source = sourceOf(commands, *command);
+      if (source.words.empty() && !source.files) continue;
+      std::string reply;
+      if (!source.words.empty()) reply = " compadd -- ${(f)\"$(" + source.words + ")\"};";
+      reply += source.files ? " _files;;\n" : ";\n";
+      (command->words.size() == 1 ? groups : arguments) += "      " + words + ")" + reply;
     }
     if (!seconds.empty()) groups += "      " + first + ") found=(" + seconds + ");;\n";
   }
@@ -164,7 +212,7 @@ std::string zsh(const std::vector<CommandSpec> &commands) {
 }
 
 std::string fish(const std::vector<CommandSpec> &commands) {
-  const auto quote = [](const std::string &text) { return quoted(text, "\\'"); };
+  const auto quote = quotedForFish;
   const auto option = [&](const OptionSpec &spec, const std::string &condition) {
     return "complete -c matrixosctl" + condition + " -l " + spec.name +
            (spec.argument.empty() ? ""
@@ -190,11 +238,10 @@ std::string fish(const std::vector<CommandSpec> &commands) {
       }
       for (const OptionSpec &spec : command->options)
         text += option(spec, " -n " + quote(inCommand));
-      const Source source = sourceOf(*command);
+      const Source source = sourceOf(commands, *command);
       if (source.files) text += "complete -c matrixosctl -n " + quote(inCommand) + " -F\n";
-      if (source.words != nullptr)
-        text += "complete -c matrixosctl -n " + quote(inCommand) + " -a " +
-                quote("(" + std::string(source.words) + ")") + "\n";
+      if (!source.words.empty())
+        text += "complete -c matrixosctl -n " + quote(inCommand) + " -a " + quote("(" + source.words + ")") + "\n";
     }
   }
   return text;

@@ -1,13 +1,9 @@
 #include "ctl/DaemonClient.h"
 
 #include "auth/Secret.h"
-#include "config/CoreSchema.h"
-#include "config/Loader.h"
-#include "config/Validator.h"
+#include "ctl/Settings.h"
 
 #include <sysexits.h>
-
-#include <filesystem>
 
 namespace matrixos::ctl {
 
@@ -15,22 +11,11 @@ namespace {
 
 /// A list of 100,000 instances fits.
 constexpr std::size_t kMaxAnswer = 64U * 1024 * 1024;
-constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
 
-/// The admin socket of the configuration. Only the core's sections matter here, so plugins are not asked.
 std::string adminSocket(const std::string &file) {
-  const bool exists = !file.empty() || std::filesystem::exists(kDefaultConfig);
-  config::LoadOptions options;
-  if (exists) options.file = file.empty() ? kDefaultConfig : file;
-  options.environment = config::processEnvironment();
-  const config::RawConfig raw = config::load(options);
-  if (!file.empty() && raw.files.empty()) {
-    throw Failure(EX_CONFIG, raw.problems.empty() ? file + " cannot be read" : raw.problems.front().toString());
-  }
-  const config::ConfigPtr config = config::preview(raw, config::coreSchema());
-  for (const config::ListenAddress &address : config->getListen("api", "admin"))
-    return address.toString();
-  throw Failure(EX_CONFIG, "the configuration has no [api] admin socket; use --api=URL");
+  std::string socket = Settings::read(file).adminSocket;
+  if (socket.empty()) throw Failure(EX_CONFIG, "the configuration has no [api] admin socket; use --api=URL");
+  return socket;
 }
 
 http::BaseUrl givenUrl(const std::string &text) {
@@ -63,6 +48,16 @@ DaemonClient::DaemonClient(const Invocation &invocation)
 
 std::string DaemonClient::call(const std::string &method, const std::string &path, const std::string &body,
                                std::chrono::milliseconds patience) const {
+  return exchange(method, path, body, patience, {});
+}
+
+void DaemonClient::stream(const std::string &method, const std::string &path, const std::string &body,
+                          const LineFn &line) const {
+  exchange(method, path, body, std::chrono::milliseconds{0}, line);
+}
+
+std::string DaemonClient::exchange(const std::string &method, const std::string &path, const std::string &body,
+                                   std::chrono::milliseconds patience, const LineFn &line) const {
   http::ClientRequest request;
   request.method = method;
   request.target = path;
@@ -73,7 +68,8 @@ std::string DaemonClient::call(const std::string &method, const std::string &pat
   if (!secret_.empty()) request.fields.push_back({"Authorization", "Bearer " + secret_});
   http::ClientResponse response;
   try {
-    response = client_.send(Call(nullptr), url_, request);
+    const Call call(nullptr);
+    response = line ? client_.streamLines(call, url_, request, line) : client_.send(call, url_, request);
   } catch (const Error &error) {
     unreachable(error, url_.text());
   }

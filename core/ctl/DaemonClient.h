@@ -7,7 +7,9 @@
 #include <http/client/HttpClient.h>
 #include <http/client/PercentEncoding.h>
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace matrixos::ctl {
 
@@ -34,11 +36,18 @@ public:
   /// daemon answers. `patience`: for the whole exchange; 0 waits for ever.
   std::string call(const std::string &method, const std::string &path, const std::string &body = {},
                    std::chrono::milliseconds patience = std::chrono::minutes{2}) const;
+  /// Takes a line of an answer, borrowed for the call; false ends the exchange.
+  using LineFn = std::function<bool(std::string_view line)>;
+  /// The same for an answer that comes as it likes; takes as long as it takes.
+  void stream(const std::string &method, const std::string &path, const std::string &body, const LineFn &line) const;
   json::Value get(const std::string &path) const { return json::parse(call("GET", path)); }
 
   const std::string &endpoint() const noexcept { return url_.text(); }
 
 private:
+  std::string exchange(const std::string &method, const std::string &path, const std::string &body,
+                       std::chrono::milliseconds patience, const LineFn &line) const;
+
   const http::BaseUrl url_;
   std::string secret_;
   mutable http::HttpClient client_;

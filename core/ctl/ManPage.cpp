@@ -1,8 +1,26 @@
 #include "ctl/ManPage.h"
 
+#include <matrixos/text/utf8.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <string_view>
+
 namespace matrixos::ctl {
 
 namespace {
+
+/// One character of UTF-8 as groff(7) names it: \\[u00E9].
+std::string escaped(std::string_view character) {
+  const auto lead = static_cast<unsigned char>(character[0]);
+  unsigned code = character.size() == 1 ? lead : lead & (0xFFU >> (character.size() + 1));
+  for (std::size_t i = 1; i < character.size(); ++i)
+    code = code << 6U | (static_cast<unsigned char>(character[i]) & 0x3FU);
+  std::array<char, 16> name{};
+  std::snprintf(name.data(), name.size(), "\\[u%04X]", code);
+  return name.data();
+}
 
 /// Text that troff takes for nothing else: dashes stay dashes, no line is a request, and all is ASCII.
 std::string plain(const std::string &text) {
@@ -12,6 +30,10 @@ std::string plain(const std::string &text) {
     if (text.compare(at, 3, "…") == 0) {
       out += "\\|.\\|.\\|.";
       at += 2;
+    } else if (static_cast<unsigned char>(text[at]) >= 0x80) {
+      const std::size_t length = std::max<std::size_t>(characterLength(std::string_view(text).substr(at)), 1);
+      out += escaped(std::string_view(text).substr(at, length));
+      at += length - 1;
     } else {
       out += c == '-' ? "\\-" : c == '\\' ? "\\e" : std::string(1, c);
     }

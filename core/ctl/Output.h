@@ -9,8 +9,19 @@
 
 namespace matrixos::ctl {
 
-/// A member as text, "" when it is missing.
+/// A value in one line: texts as they are, objects and arrays as JSON, "" for none.
+std::string shown(const json::Value &value);
+
+/// A member as shown(), "" when it is missing.
 std::string text(const json::Object &object, const std::string &key);
+
+/// The member that a path such as "image.name" leads to; empty when there is none.
+json::Value memberOf(const json::Object &object, const std::string &path);
+/// The same as shown().
+std::string memberText(const json::Object &object, const std::string &path);
+
+/// Prints all members, one a line.
+void printFields(const json::Object &object);
 
 /// The objects of an array.
 std::vector<json::Object::Ptr> objects(const json::Value &array);

@@ -90,6 +90,12 @@ void addKeys(Sheet &sheet, const json::Object &plugin) {
   }
 }
 
+void addCommands(Sheet &sheet, const json::Object &plugin) {
+  const auto commands = json::findArray(plugin, "commands");
+  for (unsigned i = 0; commands && i < commands->size(); ++i)
+    sheet.add("commands", text(*commands->getObject(i), "words") + ": " + text(*commands->getObject(i), "help"));
+}
+
 /// By verdict; the second for terminals.
 constexpr const char *kMarks[][2] = {{"ok     ", "✓"}, {"FAILED ", "✗"}, {"unknown", "–"}};
 
@@ -159,6 +165,7 @@ int pluginsInfo(const Invocation &invocation) {
                          " or later; this daemon's host minor is " + text(*plugin, "hostMinor"));
   }
   addServices(sheet, *plugin);
+  addCommands(sheet, *plugin);
   addFile(sheet, *plugin);
   addKeys(sheet, *plugin);
   sheet.print();

@@ -1,11 +1,12 @@
 #include "ctl/PluginDoctor.h"
 
+#include "common/CommandOwners.h"
 #include "common/Ownership.h"
 #include "config/CoreSchema.h"
-#include "config/Loader.h"
 #include "config/Validator.h"
 #include "ctl/DaemonClient.h"
 #include "ctl/PluginProbe.h"
+#include "ctl/Settings.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
 #include "plugin/StartOrder.h"
@@ -23,39 +24,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char *kDefaultConfig = "/etc/matrixos/matrixosd.ini";
-
-/// What the configuration says about plugins.
-struct Settings {
-  config::RawConfig raw;
-  config::Schema core;
-  fs::path folder, dataDir;
-  std::vector<std::string> enabled;
-  uid_t user = 0; ///< the daemon's, as far as the data directory tells
-};
-
-Settings readSettings(const Invocation &invocation) {
-  Settings settings;
-  config::LoadOptions options;
-  options.file = invocation.get("config");
-  if (options.file.empty() && fs::exists(kDefaultConfig)) options.file = kDefaultConfig;
-  options.environment = config::processEnvironment();
-  settings.raw = config::load(options);
-  if (!options.file.empty() && settings.raw.files.empty()) {
-    throw Failure(EX_CONFIG, settings.raw.problems.empty() ? options.file.string() + " cannot be read"
-                                                           : settings.raw.problems.front().toString());
-  }
-  std::error_code error;
-  settings.core =
-      config::coreSchema(config::defaultPluginsPath(fs::read_symlink("/proc/self/exe", error).parent_path()));
-  const config::ConfigPtr config = config::preview(settings.raw, settings.core);
-  settings.folder = config->getString("plugins", "path");
-  settings.enabled = config->enabledPlugins();
-  settings.dataDir = config->getString("platform", "data_dir");
-  struct stat data {};
-  settings.user = ::stat(settings.dataDir.c_str(), &data) == 0 ? data.st_uid : ::geteuid();
-  return settings;
-}
+constexpr std::chrono::seconds kPatience{10}; ///< with what a plugin says of itself
 
 std::string joined(const std::vector<std::string> &words, std::size_t most = 5) {
   std::string text;
@@ -69,7 +38,7 @@ class Patient {
 public:
   Patient(const Settings &settings, const std::string &target) : settings_(settings) {
     const bool isFile = target.find('/') != std::string::npos || fs::path(target).extension() == ".so";
-    const fs::path path = isFile ? fs::absolute(target) : settings.folder / (target + ".so");
+    const fs::path path = isFile ? fs::absolute(target) : settings.plugins / (target + ".so");
     diagnosis_.path = path.string();
     diagnosis_.id = path.stem().string();
   }
@@ -89,8 +58,8 @@ public:
     add("elf", "a whole shared object for this machine");
     checkSymbols(elf);
     const bool linked = checkLibraries(missingLibraries(facts, elf), elf);
-    if (load) return checkDescriptor(probePlugin(facts, diagnosis_.id), linked);
-    for (const char *check : {"descriptor", "abi", "provides", "needs", "config"})
+    if (load) return checkDescriptor(probePlugin(facts.copy, facts.path.string(), diagnosis_.id, kPatience), linked);
+    for (const char *check : {"descriptor", "abi", "provides", "commands", "needs", "config"})
       addUnknown(check, "its code would have to run for that: --load");
   }
 
@@ -230,6 +199,12 @@ public:
     }
   }
 
+  void checkCommands() {
+    for (const auto &patient : patients_) {
+      if (patient->manifest()) checkCommands(*patient);
+    }
+  }
+
   void checkNeeds() {
     for (const auto &patient : patients_) {
       if (patient->manifest()) checkNeeds(*patient);
@@ -314,6 +289,29 @@ private:
       patient.add("provides", provides.empty() ? "nothing" : "nothing that another enabled plugin provides");
     else
       patient.add("provides", joined(clashes), "enable only one of them ([plugins] enabled)");
+  }
+
+  /// As matrixosctl and the daemon look at it: those before it in [plugins] enabled have their commands first.
+  void checkCommands(Patient &patient) const {
+    common::CommandOwners owners;
+    for (const std::string &id : settings_.enabled) {
+      if (id == patient.id()) break;
+      for (const Patient *other : besides(patient)) {
+        if (other->id() != id || !other->manifest()) continue;
+        for (const auto &command : other->manifest()->commands)
+          owners.claim(id, command);
+      }
+    }
+    std::vector<std::string> refused;
+    for (const auto &command : patient.manifest()->commands) {
+      const std::string why = owners.claim(patient.id(), command);
+      if (!why.empty()) refused.push_back("\"" + command.words + "\" is not there: " + why);
+    }
+    const std::size_t count = patient.manifest()->commands.size();
+    if (refused.empty())
+      patient.add("commands", count == 0 ? "none" : std::to_string(count) + ", which nobody else has");
+    else
+      patient.add("commands", joined(refused), "ask its vendor for other words; the plugin runs without");
   }
 
   void checkNeeds(Patient &patient) const {
@@ -409,9 +407,12 @@ bool Diagnosis::healthy() const {
 }
 
 std::vector<Diagnosis> diagnosePlugins(const Invocation &invocation, const std::vector<std::string> &targets) {
-  Ward ward(readSettings(invocation), targets);
+  Settings settings = Settings::read(invocation.get("config"));
+  if (!settings.unreadable.empty()) throw Failure(EX_CONFIG, settings.unreadable);
+  Ward ward(std::move(settings), targets);
   ward.examineFiles(invocation.has("load"));
   ward.checkProvides();
+  ward.checkCommands();
   ward.checkNeeds();
   ward.checkConfig();
   ward.checkCrashes();

@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kPatience{10};
-
 bool isIn(const std::string &folders, const fs::path &home, const std::string &library) {
   for (std::size_t at = 0; at < folders.size();) {
     const std::size_t end = std::min(folders.find(':', at), folders.size());
@@ -52,13 +50,13 @@ std::vector<std::string> missingLibraries(const plugin::FileFacts &facts, const 
   return missing;
 }
 
-ProbedPlugin probePlugin(const plugin::FileFacts &facts, const std::string &id) {
+ProbedPlugin probePlugin(const fs::path &file, const std::string &name, const std::string &id,
+                         std::chrono::milliseconds patience) {
   using isolation::PluginDescription;
   ProbedPlugin probed;
   try {
     const fs::path program = fs::read_symlink("/proc/self/exe").parent_path() / "matrixos-plugin-host";
-    const auto description =
-        PluginDescription::ask(program, facts.copy, facts.path.string(), kPatience, PluginDescription::Trust::Stranger);
+    const auto description = PluginDescription::ask(program, file, name, patience, PluginDescription::Trust::Stranger);
     probed.manifest = plugin::Manifest::read(description->descriptor(), id);
   } catch (const std::exception &e) {
     probed.problem = e.what();

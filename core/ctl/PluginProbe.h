@@ -3,6 +3,8 @@
 #include "plugin/Manifest.h"
 #include "plugin/PluginFile.h"
 
+#include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,8 +20,10 @@ struct ProbedPlugin {
   std::string problem;
 };
 
-/// Has the copy loaded by matrixos-plugin-host, without rights and confined, and asks for its descriptor: the
-/// constructors of a stranger's file may crash, hang, print or do harm, and that has to be a finding.
-ProbedPlugin probePlugin(const plugin::FileFacts &facts, const std::string &id);
+/// Has the file loaded by matrixos-plugin-host, without rights and confined, and asks for its descriptor: the
+/// constructors of a stranger's file may crash, hang for as long as `patience`, print or do harm, and that has to be a
+/// finding. `name`: of the file, in what is said of it.
+ProbedPlugin probePlugin(const std::filesystem::path &file, const std::string &name, const std::string &id,
+                         std::chrono::milliseconds patience);
 
 } // namespace matrixos::ctl

@@ -5,11 +5,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 namespace matrixos::ctl {
 
-Progress::Progress(const DaemonClient &client, std::string handle) : client_(client), handle_(std::move(handle)) {
+Progress::Progress(const DaemonClient &client, std::string target, std::string subject)
+    : client_(client), target_(std::move(target)), subject_(std::move(subject)) {
   if (::isatty(STDERR_FILENO) == 1) thread_ = std::thread([this] { run(); });
 }
 
@@ -36,16 +38,17 @@ void Progress::run() {
 
 std::string Progress::line() const {
   try {
-    const auto instance = json::parseObject(
-        client_.call("GET", "/containers/" + http::percentEncode(handle_), {}, std::chrono::seconds{5}));
-    const auto progress = json::findObject(*instance, "progress");
-    if (!progress) return handle_ + ": " + printable(json::getString(*instance, "phase"));
-    const auto current = json::getInt(*progress, "current", 0), total = json::getInt(*progress, "total", 0);
-    std::string text = handle_ + ": " + printable(json::getString(*progress, "phase"));
-    if (total > 0) text += " " + std::to_string(current * 100 / total) + " %";
-    return text;
+    const auto answer = json::parseObject(client_.call("GET", target_, {}, std::chrono::seconds{5}));
+    const auto progress = json::findObject(*answer, "progress");
+    std::string text = subject_ + ": " + json::getString(progress ? *progress : *answer, "phase");
+    const double total = progress ? json::getNumber(*progress, "total", 0) : 0;
+    if (total > 0) {
+      const double part = json::getNumber(*progress, "current", 0) / total;
+      text += " " + std::to_string(static_cast<int>(std::clamp(part, 0.0, 1.0) * 100)) + " %";
+    }
+    return printable(text);
   } catch (const std::exception &) {
-    return {}; // there is no row yet, or the daemon is busy: the next look may tell more
+    return {}; // there is nothing yet, or the daemon is busy: the next look may tell more
   }
 }
 

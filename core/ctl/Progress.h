@@ -9,10 +9,12 @@ namespace matrixos::ctl {
 
 class DaemonClient;
 
-/// Shows on a terminal's standard error how a provision gets on, as long as it lives; silent elsewhere.
+/// Shows on a terminal's standard error how far a command is, as long as it lives; silent elsewhere. It asks a route
+/// for that, as mos_command.progress says.
 class Progress {
 public:
-  Progress(const DaemonClient &client, std::string handle);
+  /// `subject`: what stands before it.
+  Progress(const DaemonClient &client, std::string target, std::string subject);
   ~Progress();
 
 private:
@@ -20,7 +22,7 @@ private:
   std::string line() const;
 
   const DaemonClient &client_;
-  const std::string handle_;
+  const std::string target_, subject_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool done_ = false;

@@ -8,9 +8,15 @@
 namespace matrixos::ctl {
 
 std::string printable(const std::string &text) {
-  std::string safe = text;
-  std::replace_if(
-      safe.begin(), safe.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto at = [&](std::size_t where) {
+      return where < text.size() ? static_cast<unsigned char>(text[where]) : 0U;
+    };
+    const bool longControl = at(i) == 0xc2 && at(i + 1) >= 0x80 && at(i + 1) < 0xa0; // U+0080 to U+009F
+    safe += at(i) < 0x20 || at(i) == 0x7f || longControl ? '?' : text[i];
+    if (longControl) ++i;
+  }
   return safe;
 }
 

@@ -17,21 +17,22 @@ using namespace matrixos;
 using namespace matrixos::ctl;
 
 int run(const std::vector<std::string> &words) {
+  Commands commands(words);
   if (words.empty()) {
-    std::cout << helpFor(commands(), {});
+    std::cout << helpFor(commands.all(), {});
     return EX_USAGE;
   }
-  const Invocation invocation = parse(commands(), words);
+  const Invocation invocation = commands.understand();
   if (invocation.has("version")) {
     if (!printedJson(invocation, json::dump(json::object({{"version", std::string(kVersion)}}))))
       std::cout << "matrixosctl " << kVersion << '\n';
     return EX_OK;
   }
   if (invocation.has("help")) {
-    std::cout << helpFor(commands(), invocation.arguments);
+    std::cout << helpFor(commands.all(), invocation.arguments);
     return EX_OK;
   }
-  return execute(invocation);
+  return invocation.command->action(invocation);
 }
 
 int report(bool asJson, int code, const std::string &sentence, const std::string &reason = {}) {

@@ -1,4 +1,5 @@
 /// The plugin's frame.
+#include "Commands.h"
 #include "Service.h"
 
 #include <matrixos/orchestrator.hpp>
@@ -52,4 +53,5 @@ MATRIXOS_PLUGIN(matrixos::orchestrator::OrchestratorPlugin,
                     .description("Creates, starts, stops and removes the instances of users.")
                     .provides(matrixos::orchestrator::kProvides)
                     .needs(matrixos::orchestrator::kNeeds)
-                    .configKeys(matrixos::orchestrator::kConfigKeys))
+                    .configKeys(matrixos::orchestrator::kConfigKeys)
+                    .commands(matrixos::orchestrator::kCommands))

@@ -26,6 +26,13 @@ void forgetOurVariables() {
     ::unsetenv(name.c_str());
 }
 
+/// What programs keep for the next time lies with the build, not in the home of whoever runs the tests.
+void keepCachesHere() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  ::setenv("XDG_CACHE_HOME", (program.parent_path().parent_path() / "cache").c_str(), 1);
+}
+
 pid_t spawn(const std::vector<std::string> &command, const std::filesystem::path &out,
             const std::filesystem::path &input, const std::vector<std::string> &environment) {
   std::vector<char *> arguments;
@@ -44,6 +51,7 @@ pid_t spawn(const std::vector<std::string> &command, const std::filesystem::path
   ::dup2(log, 1);
   ::dup2(log, 2);
   forgetOurVariables();
+  keepCachesHere();
   for (const std::string &pair : environment)
     ::putenv(const_cast<char *>(pair.c_str()));
   sigset_t none;

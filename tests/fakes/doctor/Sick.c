@@ -83,6 +83,22 @@ static const mos_config_key keys[] = {{"isolation", "string", "", NULL, "Its own
 #define KEYS 0
 #endif
 
+static const mos_command commands[] = {
+#ifdef COMMANDS
+    {.words = "sick list", .help = "All", .method = "GET", .path = "/sick/{NOBODY}"}
+#else
+    {.words = "plugins list", .help = "All", .method = "GET", .path = "/sick"},
+    {.words = "status", .help = "All", .method = "GET", .path = "/sick"}
+#endif
+};
+#if defined(COMMANDS)
+#define DECLARED 1
+#elif defined(WORDS)
+#define DECLARED 2
+#else
+#define DECLARED 0
+#endif
+
 static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
                                              .magic = MOS_MAGIC,
                                              .abi_major = MOS_ABI_MAJOR,
@@ -96,6 +112,8 @@ static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
                                              .provides_count = PROVIDED,
                                              .config_keys = keys,
                                              .config_keys_count = KEYS,
+                                             .commands = commands,
+                                             .commands_count = DECLARED,
                                              .create = create};
 MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) {
   return &descriptor;

@@ -88,7 +88,7 @@ TEST_CASE("doctor: a file that is well, before it is installed and without a dae
   CHECK(found.healthy);
   CHECK(found.results.at("daemon") == "unknown");
   found.results.erase("daemon");
-  CHECK(found.results.size() == 13);
+  CHECK(found.results.size() == 14);
   for (const auto &result : found.results) {
     CAPTURE(result.first);
     CHECK(result.second == "good");
@@ -153,6 +153,11 @@ TEST_CASE("doctor: what two plugins provide, and what a plugin must not call a k
   CHECK(has(twice.texts.at("provides"), "example.thing/1 one twice"));
   const Examination reserved = bench.examine(sick("reserved"));
   CHECK(has(reserved.texts.at("config"), "declares the key \"isolation\""));
+  const Examination words = bench.examine(sick("words"));
+  CHECK(has(words.texts.at("commands"), "\"plugins list\" is not there: matrixosctl has \"plugins\" itself"));
+  CHECK(has(words.texts.at("commands"), "\"status\" is not there"));
+  CHECK(has(bench.examine(sick("commands")).texts.at("descriptor"),
+            "the command \"sick list\" has a path with {NOBODY}"));
   const Finished both = bench.text({"--load", sick("provides").string(), sick("twice").string()});
   CHECK(has(both.out, "example.thing/1 one, as sick-twice does"));
 }

@@ -1,0 +1,133 @@
+#include "ctl/DeclarationCache.h"
+
+#include "common/AtomicFile.h"
+#include "common/Ownership.h"
+#include "ctl/Version.h"
+
+#include <matrixos/file_descriptor.hpp>
+#include <matrixos/text/time.hpp>
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace matrixos::ctl {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// One that hangs is not asked with each command, one whose library was missing is asked again.
+constexpr std::int64_t kFailureMs = 60'000;
+constexpr std::size_t kMostEntries = 512, kMostBytes = std::size_t{8} << 20U;
+
+/// Not $HOME, which sudo may keep: root's cache has no business in a home of somebody else.
+fs::path home() {
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd *found = nullptr;
+  if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
+  return entry.pw_dir;
+}
+
+/// Makes what is missing of it. Throws Error when it is not safe.
+fs::path cacheFolder() {
+  const char *given = std::getenv("XDG_CACHE_HOME");
+  fs::path base = given != nullptr ? fs::path(given) : home() / ".cache";
+  if (!base.is_absolute()) return {};
+  for (const fs::path &folder : {base, base / "matrixos"})
+    common::makeOwnFolder(folder, 0700, "the cache folder");
+  return base / "matrixos";
+}
+
+std::string identityOf(const struct stat &info) {
+  const auto time = [](const timespec &t) { return std::to_string(t.tv_sec) + "." + std::to_string(t.tv_nsec); };
+  return std::to_string(info.st_dev) + " " + std::to_string(info.st_ino) + " " + std::to_string(info.st_size) + " " +
+         time(info.st_mtim) + " " + time(info.st_ctim);
+}
+
+/// Empty unless it is a plain file of ours that nobody else can write.
+std::string readOwn(const fs::path &path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
+  if (!common::ownershipProblem(info, path, "the cache", ::geteuid()).empty()) return {};
+  return common::readFile("/proc/self/fd/" + std::to_string(fd.get()), kMostBytes);
+}
+
+} // namespace
+
+DeclarationCache::DeclarationCache() {
+  try {
+    if (const fs::path folder = cacheFolder(); !folder.empty()) path_ = folder / "commands.json";
+    if (!path_.empty()) read();
+  } catch (const std::exception &) {
+    // A cache that is damaged or not safe is none.
+    entries_.clear();
+  }
+}
+
+DeclarationCache::~DeclarationCache() {
+  if (!changed_ || path_.empty()) return;
+  try {
+    write();
+  } catch (const std::exception &) { // NOLINT(bugprone-empty-catch): the disk is full; the next one asks again
+  }
+}
+
+void DeclarationCache::read() {
+  const std::string text = readOwn(path_);
+  if (text.empty()) return;
+  const json::Object::Ptr root = json::parseObject(text);
+  if (json::getString(*root, "version") != kVersion) return;
+  const json::Object::Ptr files = json::findObject(*root, "files");
+  for (const std::string &name : files->getNames())
+    entries_[name] = files->getObject(name);
+}
+
+void DeclarationCache::write() const {
+  json::Object::Ptr files = json::object({});
+  for (const auto &[name, entry] : entries_) {
+    struct stat info {};
+    const bool current = ::stat(name.c_str(), &info) == 0 && json::getString(*entry, "identity") == identityOf(info);
+    if (current && files->size() < kMostEntries) files->set(name, entry);
+  }
+  common::writeFileAtomically(path_, json::dump(*json::object({{"version", std::string(kVersion)}, {"files", files}})));
+}
+
+std::optional<std::vector<common::CommandDescription>> DeclarationCache::find(const fs::path &file,
+                                                                              const struct stat &info) const {
+  const auto at = entries_.find(file.string());
+  if (at == entries_.end() || at->second.isNull()) return std::nullopt;
+  try {
+    const json::Object &entry = *at->second;
+    if (json::getString(entry, "identity") != identityOf(info)) return std::nullopt;
+    const std::int64_t age = wallClockMs() - json::getInt(entry, "failedMs", wallClockMs());
+    if (age < 0 || age > kFailureMs) return std::nullopt;
+    const json::Array::Ptr commands = json::findArray(entry, "commands");
+    return commands ? common::CommandDescription::readAll(*commands) : std::vector<common::CommandDescription>{};
+  } catch (const std::exception &) {
+    return std::nullopt;
+  }
+}
+
+void DeclarationCache::keep(const fs::path &file, const struct stat &info,
+                            const std::optional<std::vector<common::CommandDescription>> &commands) {
+  json::Object::Ptr entry = json::object({{"identity", identityOf(info)}});
+  if (commands) {
+    json::Array::Ptr list = new json::Array;
+    for (const common::CommandDescription &command : *commands)
+      list->add(command.toJson());
+    entry->set("commands", list);
+  } else {
+    entry->set("failedMs", wallClockMs());
+  }
+  entries_[file.string()] = entry;
+  changed_ = true;
+}
+
+} // namespace matrixos::ctl

@@ -1,0 +1,305 @@
+#include "ctl/DeclaredCall.h"
+
+#include "ctl/DaemonClient.h"
+#include "ctl/Output.h"
+#include "ctl/Progress.h"
+#include "ctl/Table.h"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <memory>
+
+namespace matrixos::ctl {
+
+namespace {
+
+using common::CommandDescription;
+using Option = CommandDescription::Option;
+
+/// A number as JSON has it; empty for what is none.
+json::Value numberOf(const std::string &text) {
+  const char *end = text.data() + text.size();
+  std::int64_t whole = 0;
+  if (const auto read = std::from_chars(text.data(), end, whole); read.ec == std::errc() && read.ptr == end)
+    return json::Value(static_cast<Poco::Int64>(whole));
+  double number = 0;
+  if (const auto read = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+      read.ec == std::errc() && read.ptr == end)
+    return json::Value(number);
+  return {};
+}
+
+/// One call of a declared command.
+class DeclaredCall {
+public:
+  DeclaredCall(const CommandDescription &command, const Invocation &invocation)
+      : command_(command), invocation_(invocation), arguments_(command.argumentList()) {}
+
+  int run(const std::string &notEnabled) {
+    checkNumbers();
+    const std::string target = targetOf(command_.path, true), body = bodyText();
+    confirm();
+    const DaemonClient client(invocation_);
+    if (!notEnabled.empty()) requireEnabled(client, notEnabled);
+    if (command_.has(MOS_COMMAND_STREAM)) {
+      client.stream(command_.method, target, body, [&](std::string_view line) {
+        showLine(line);
+        return std::cout.flush().good();
+      });
+      return 0;
+    }
+    std::unique_ptr<Progress> progress;
+    if (!command_.progress.empty())
+      progress = std::make_unique<Progress>(client, targetOf(command_.progress, false), subject());
+    const auto patience = std::chrono::milliseconds{command_.has(MOS_COMMAND_LONG) ? 0 : 120'000};
+    const std::string answer = client.call(command_.method, target, body, patience);
+    progress.reset();
+    try {
+      show(answer);
+    } catch (const Poco::Exception &e) {
+      throw Failure(EX_UNAVAILABLE, improper(client) + e.displayText());
+    } catch (const Error &e) {
+      throw Failure(EX_UNAVAILABLE, improper(client) + e.what());
+    }
+    return 0;
+  }
+
+private:
+  static std::string improper(const DaemonClient &client) {
+    return "the answer of the daemon at " + client.endpoint() + " is not what the command's plugin declares: ";
+  }
+
+  /// What the command is about, in front of its progress.
+  std::string subject() const { return invocation_.arguments.empty() ? command_.words : invocation_.arguments.front(); }
+
+  /// Of an argument or an option; empty when it was not given, or is neither.
+  std::optional<std::string> valueOf(const std::string &name) const {
+    if (name.rfind("--", 0) == 0) {
+      const std::string option = name.substr(2);
+      return invocation_.has(option) ? std::optional(invocation_.get(option)) : std::nullopt;
+    }
+    for (std::size_t i = 0; i < arguments_.size() && i < invocation_.arguments.size(); ++i) {
+      if (arguments_[i].name == name) return invocation_.arguments[i];
+    }
+    return std::nullopt;
+  }
+
+  void checkNumbers() const {
+    for (const Option &option : command_.options) {
+      if (!option.has(MOS_OPTION_NUMBER) || !invocation_.has(option.name)) continue;
+      const std::string value = invocation_.get(option.name);
+      if (numberOf(value).isEmpty()) throw UsageError("--" + option.name + " takes a number, not \"" + value + "\"");
+    }
+  }
+
+  std::string targetOf(const std::string &path, bool withQuery) const {
+    std::string target = common::fillTemplate(path, [&](const std::string &name) {
+      const std::string value = valueOf(name).value_or("");
+      // Whoever reads the path takes these for something else than a name.
+      if (value.empty() || value == "." || value == "..")
+        throw UsageError("\"" + command_.words + "\" cannot have \"" + value + "\" as " + name);
+      return http::percentEncode(value);
+    });
+    for (const Option &option : command_.options) {
+      if (!withQuery || !option.has(MOS_OPTION_QUERY) || !invocation_.has(option.name)) continue;
+      const std::string value = option.isFlag() ? "true" : invocation_.get(option.name);
+      target +=
+          (target.find('?') == std::string::npos ? "?" : "&") + option.member() + "=" + http::percentEncode(value);
+    }
+    return target;
+  }
+
+  json::Value jsonOf(const Option &option) const {
+    if (option.isFlag()) return json::Value(invocation_.has(option.name));
+    const std::string value = invocation_.get(option.name);
+    return option.has(MOS_OPTION_NUMBER) ? numberOf(value) : json::Value(value);
+  }
+
+  std::string bodyText() const {
+    json::Object::Ptr body;
+    if (!command_.body.empty()) body = filledObject(*json::parseObject(command_.body));
+    for (const Option &option : command_.options) {
+      if (!option.has(MOS_OPTION_BODY) || !invocation_.has(option.name)) continue;
+      if (!body) body = json::object({});
+      body->set(option.member(), jsonOf(option));
+    }
+    return body ? json::dump(*body) : "";
+  }
+
+  json::Object::Ptr filledObject(const json::Object &from) const {
+    json::Object::Ptr made = json::object({});
+    for (const auto &[name, value] : from) {
+      if (const auto filled = filledValue(value)) made->set(name, *filled);
+    }
+    return made;
+  }
+
+  // A Var converts to whatever it is asked for, an optional too.
+  static std::optional<json::Value> some(const json::Value &value) {
+    return std::optional<json::Value>(std::in_place, value);
+  }
+
+  /// Nothing for a placeholder that has no value.
+  std::optional<json::Value> filledValue(const json::Value &value) const {
+    if (value.type() == typeid(json::Object::Ptr)) return some(filledObject(*value.extract<json::Object::Ptr>()));
+    if (value.type() == typeid(json::Array::Ptr)) {
+      json::Array::Ptr made = new json::Array;
+      for (const json::Value &item : *value.extract<json::Array::Ptr>()) {
+        if (const auto filled = filledValue(item)) made->add(*filled);
+      }
+      return some(made);
+    }
+    if (!value.isString()) return some(value);
+    const std::string text = value.convert<std::string>();
+    if (text.size() > 2 && text.front() == '{' && text.find('}') == text.size() - 1) {
+      const std::string name = text.substr(1, text.size() - 2);
+      const Option *option = name.rfind("--", 0) == 0 ? command_.findOption(name.substr(2)) : nullptr;
+      if (option != nullptr && (option->isFlag() || invocation_.has(option->name))) return some(jsonOf(*option));
+      const auto given = valueOf(name);
+      return given ? some(*given) : std::nullopt;
+    }
+    return some(common::fillTemplate(text, [&](const std::string &name) { return valueOf(name).value_or(""); }));
+  }
+
+  void confirm() const {
+    if (command_.confirm.empty() || invocation_.has("yes")) return;
+    if (::isatty(STDIN_FILENO) != 1)
+      throw UsageError("nobody can be asked here: \"" + command_.words + "\" needs --yes; nothing was changed");
+    std::string what = arguments_.empty() ? "yes" : "the " + arguments_.front().name;
+    std::transform(what.begin(), what.end(), what.begin(), [](unsigned char c) { return std::tolower(c); });
+    const std::string expected = arguments_.empty() ? "yes" : invocation_.arguments.front();
+    std::cerr << printable(filledSentence(command_.confirm, nullptr)) << " Type " << what << " to confirm: ";
+    std::string typed;
+    if (!std::getline(std::cin, typed) || typed != expected) throw Failure(1, "not confirmed; nothing was changed");
+  }
+
+  std::string filledSentence(const std::string &sentence, const json::Object *answer) const {
+    return common::fillTemplate(sentence, [&](const std::string &name) {
+      const auto value = valueOf(name);
+      return value || answer == nullptr ? value.value_or("") : memberText(*answer, name);
+    });
+  }
+
+  /// One that the configuration does not enable may have been enabled at run time.
+  void requireEnabled(const DaemonClient &client, const std::string &plugin) const {
+    try {
+      const auto report = json::parseObject(client.call("GET", "/plugins/" + http::percentEncode(plugin)));
+      if (report->optValue<bool>("enabled", false)) return;
+    } catch (const std::exception &) { // NOLINT(bugprone-empty-catch): then the configuration is all there is
+    }
+    throw Failure(EX_CONFIG, "\"" + command_.words + "\" is a command of the plugin " + plugin +
+                                 ", which is not enabled: matrixosctl plugins enable " + plugin +
+                                 " starts it, [plugins] enabled keeps it so");
+  }
+
+  void showLine(std::string_view line) const {
+    if (!invocation_.has("json")) {
+      std::cout << printable(std::string(line)) << '\n';
+      return;
+    }
+    try {
+      std::cout << json::dump(json::parse(line)) << '\n';
+    } catch (const Error &) {
+      std::cout << json::dump(json::Value(cleanUtf8(line))) << '\n';
+    }
+  }
+
+  void show(const std::string &answer) const {
+    if (invocation_.has("json")) return showJson(answer);
+    if (!command_.columns.empty()) return showTable(json::parse(answer));
+    if (!command_.done.empty()) {
+      const json::Object::Ptr object = answer.empty() ? json::object({}) : json::parseObject(answer);
+      std::cout << printable(filledSentence(command_.done, object.get())) << '\n';
+      return;
+    }
+    showAll(answer);
+  }
+
+  void showJson(const std::string &answer) const {
+    try {
+      if (!answer.empty()) json::parse(answer);
+      std::cout << (answer.empty() ? "null" : answer) << '\n';
+    } catch (const Error &) {
+      std::cout << json::dump(json::Value(cleanUtf8(answer))) << '\n';
+    }
+  }
+
+  /// Throws Error or Poco::Exception for an answer of another shape.
+  void showTable(json::Value answer) const {
+    const std::string list = command_.listMember();
+    if (!list.empty()) answer = memberOf(*answer.extract<json::Object::Ptr>(), list);
+    const auto columns = command_.columnList();
+    std::vector<std::string> titles;
+    for (const auto &column : columns)
+      titles.push_back(column.title);
+    Table table(titles);
+    for (const auto &item : objects(answer)) {
+      if (item.isNull()) throw Error(Status::InvalidArgument, "the list holds something else than objects");
+      if (invocation_.has("quiet")) {
+        std::cout << printable(memberText(*item, columns.front().member)) << '\n';
+        continue;
+      }
+      std::vector<std::string> cells;
+      for (const auto &column : columns) {
+        const std::string cell = memberText(*item, column.member);
+        cells.push_back(column.isAge ? ago(cell) : cell);
+      }
+      table.add(std::move(cells));
+    }
+    if (!invocation_.has("quiet")) table.print(std::cout);
+  }
+
+  /// Whatever it is: the members of an object, the items of a list, the lines of a text.
+  static void showAll(const std::string &answer) {
+    if (answer.empty()) return;
+    json::Value value;
+    try {
+      value = json::parse(answer);
+    } catch (const Error &) {
+      std::istringstream lines(answer);
+      for (std::string line; std::getline(lines, line);)
+        std::cout << printable(line) << '\n';
+      return;
+    }
+    if (value.type() == typeid(json::Object::Ptr)) return printFields(*value.extract<json::Object::Ptr>());
+    if (value.type() != typeid(json::Array::Ptr)) {
+      std::cout << printable(shown(value)) << '\n';
+      return;
+    }
+    for (const json::Value &item : *value.extract<json::Array::Ptr>())
+      std::cout << printable(shown(item)) << '\n';
+  }
+
+  const CommandDescription &command_;
+  const Invocation &invocation_;
+  const std::vector<CommandDescription::Argument> arguments_;
+};
+
+} // namespace
+
+CommandSpec declaredCommand(const DeclaringPlugin &plugin, const CommandDescription &command) {
+  CommandSpec spec;
+  spec.words = command.wordList();
+  for (const auto &argument : command.argumentList())
+    spec.arguments.push_back(argument.optional ? "[" + argument.name + "]" : argument.name);
+  for (const Option &option : command.options)
+    spec.options.push_back({option.name, option.argument, option.help, option.has(MOS_OPTION_REQUIRED)});
+  if (!command.columns.empty()) spec.options.push_back({"quiet", "", "print the names alone"});
+  if (!command.confirm.empty()) spec.options.push_back({"yes", "", "do not ask"});
+  spec.help = command.help + (plugin.enabled ? "" : " (" + plugin.id + " is not enabled)");
+  spec.owner = plugin.id;
+  const auto needed = [](const Option &option) { return option.has(MOS_OPTION_REQUIRED); };
+  if (!command.columns.empty() && (spec.arguments.empty() || spec.arguments.front().front() == '[') &&
+      std::none_of(command.options.begin(), command.options.end(), needed))
+    spec.lists = command.columnList().front().title;
+  spec.action = [command, notEnabled = plugin.enabled ? "" : plugin.id](const Invocation &invocation) {
+    return DeclaredCall(command, invocation).run(notEnabled);
+  };
+  return spec;
+}
+
+} // namespace matrixos::ctl
