@@ -12,6 +12,7 @@ namespace matrixos::ctl {
 namespace {
 
 constexpr std::chrono::seconds kDaemonPatience{5};
+constexpr std::size_t kDeclaredFrom = 1; ///< declared commands come after status
 
 /// The value of a global option, wherever it stands among what was typed; empty when it is not there.
 std::string typed(const std::vector<std::string> &words, const std::string &option) {
@@ -24,14 +25,18 @@ std::string typed(const std::vector<std::string> &words, const std::string &opti
 
 } // namespace
 
-Commands::Commands(std::vector<std::string> words) : words_(std::move(words)), list_(ownCommands(*this)), place_(1) {}
+Commands::Commands(std::vector<std::string> words)
+    : words_(std::move(words)), list_(ownCommands(*this)), place_(kDeclaredFrom) {}
 
 Invocation Commands::understand() {
   for (;;) {
     try {
       return parse(list_, words_);
     } catch (const UsageError &) {
-      if (!addNext()) throw;
+      if (addNext()) continue;
+      // Without any plugin here, only the daemon could have known the command.
+      if (daemonFailure_ && place_ == kDeclaredFrom) std::rethrow_exception(daemonFailure_);
+      throw;
     }
   }
 }
@@ -78,7 +83,8 @@ void Commands::addOfDaemon() {
       if (const auto commands = json::findArray(*plugin, "commands"))
         add({json::getString(*plugin, "id"), true, common::CommandDescription::readAll(*commands)});
     }
-  } catch (const std::exception &) { // NOLINT(bugprone-empty-catch): the commands that are known here are left
+  } catch (const std::exception &) {
+    daemonFailure_ = std::current_exception();
   }
 }
 

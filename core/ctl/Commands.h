@@ -4,6 +4,7 @@
 #include "ctl/CommandLine.h"
 #include "ctl/Declarations.h"
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ private:
   std::size_t place_; ///< in list_, of the next declared command
   std::unique_ptr<Declarations> declarations_;
   bool askedDaemon_ = false;
+  std::exception_ptr daemonFailure_;
   common::CommandOwners owners_;
 };
 

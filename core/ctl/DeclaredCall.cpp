@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <iostream>
 #include <memory>
 
@@ -28,7 +29,7 @@ json::Value numberOf(const std::string &text) {
     return json::Value(static_cast<Poco::Int64>(whole));
   double number = 0;
   if (const auto read = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-      read.ec == std::errc() && read.ptr == end)
+      read.ec == std::errc() && read.ptr == end && std::isfinite(number))
     return json::Value(number);
   return {};
 }
@@ -97,13 +98,16 @@ private:
   }
 
   std::string targetOf(const std::string &path, bool withQuery) const {
-    std::string target = common::fillTemplate(path, [&](const std::string &name) {
+    const std::size_t query = std::min(path.find('?'), path.size());
+    std::string target = common::fillTemplate(path.substr(0, query), [&](const std::string &name) {
       const std::string value = valueOf(name).value_or("");
       // Whoever reads the path takes these for something else than a name.
       if (value.empty() || value == "." || value == "..")
         throw UsageError("\"" + command_.words + "\" cannot have \"" + value + "\" as " + name);
       return http::percentEncode(value);
     });
+    target += common::fillTemplate(
+        path.substr(query), [&](const std::string &name) { return http::percentEncode(valueOf(name).value_or("")); });
     for (const Option &option : command_.options) {
       if (!withQuery || !option.has(MOS_OPTION_QUERY) || !invocation_.has(option.name)) continue;
       const std::string value = option.isFlag() ? "true" : invocation_.get(option.name);
@@ -169,9 +173,10 @@ private:
     if (command_.confirm.empty() || invocation_.has("yes")) return;
     if (::isatty(STDIN_FILENO) != 1)
       throw UsageError("nobody can be asked here: \"" + command_.words + "\" needs --yes; nothing was changed");
-    std::string what = arguments_.empty() ? "yes" : "the " + arguments_.front().name;
+    const bool named = !invocation_.arguments.empty();
+    std::string what = named ? "the " + arguments_.front().name : "yes";
     std::transform(what.begin(), what.end(), what.begin(), [](unsigned char c) { return std::tolower(c); });
-    const std::string expected = arguments_.empty() ? "yes" : invocation_.arguments.front();
+    const std::string expected = named ? invocation_.arguments.front() : "yes";
     std::cerr << printable(filledSentence(command_.confirm, nullptr)) << " Type " << what << " to confirm: ";
     std::string typed;
     if (!std::getline(std::cin, typed) || typed != expected) throw Failure(1, "not confirmed; nothing was changed");
@@ -234,6 +239,7 @@ private:
     if (!list.empty()) answer = memberOf(*answer.extract<json::Object::Ptr>(), list);
     const auto columns = command_.columnList();
     std::vector<std::string> titles;
+    titles.reserve(columns.size());
     for (const auto &column : columns)
       titles.push_back(column.title);
     Table table(titles);

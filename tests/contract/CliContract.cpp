@@ -292,7 +292,9 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"-V"}, .parts = {"matrixosctl 0."}},
        {.words = {"--version", "--json"}, .parts = {R"({"version":"0.)"}},
        {.words = {"help"}, .parts = {"usage: matrixosctl", "containers provision", "Exit codes:"}},
-       {.words = {"help", "containers", "destroy"}, .parts = {"  containers destroy HANDLE", "--yes"}},
+       {.words = {"help", "containers", "destroy"},
+        .parts = {"  containers destroy HANDLE", "--yes", "its data goes to the trash (trash restore brings it back)"}},
+       {.words = {"help", "trash"}, .parts = {"trash list [--quiet]", "trash restore ID", "trash purge ID [--yes]"}},
        {.words = {"help", "contaners"},
         .status = 64,
         .output = usage("unknown command \"contaners\"; did you mean \"containers\"?")},
@@ -340,6 +342,12 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"--api=unix:" + nowhere, "containers", "destroy", "alice"},
         .status = 64,
         .output = usage("nobody can be asked here: \"containers destroy\" needs --yes; nothing was changed")},
+       {.words = {"--api=unix:" + nowhere, "trash", "purge", "alice"},
+        .status = 64,
+        .output = usage("nobody can be asked here: \"trash purge\" needs --yes; nothing was changed")},
+       {.words = {"containers", "show", ".."},
+        .status = 64,
+        .output = usage("\"containers show\" cannot have \"..\" as HANDLE")},
        {.words = {"--json", "metrics"},
         .status = 64,
         .parts = {"--json does not go with metrics, which are in Prometheus' text format"}},
@@ -392,6 +400,10 @@ TEST_CASE("matrixosctl: every command explains itself") {
                                                        {"containers", "start"},
                                                        {"containers", "stop"},
                                                        {"containers", "destroy"},
+                                                       {"trash", "list"},
+                                                       {"trash", "restore"},
+                                                       {"trash", "purge"},
+                                                       {"handles", "release"},
                                                        {"plugins", "list"},
                                                        {"plugins", "info"},
                                                        {"plugins", "show"},
@@ -457,7 +469,18 @@ TEST_CASE("matrixosctl: an instance's life") {
   CHECK(member(shown.out, "handle") == alice);
   checkCtl({{.words = {"containers", "destroy", alice, "--yes"}, .output = alice + " destroyed\n"},
             {.words = {"containers", "destroy", alice, "--yes"}, .status = 1},
+            {.words = {"trash", "list"}, .parts = {"ID", "HANDLE  USER", "DELETED\n", alice, "u-alice"}},
+            {.words = {"handles", "release", alice}, .output = alice + " is free\n"},
+            {.words = {"handles", "release", alice}, .status = 1, .parts = {"is not reserved for anybody"}},
             {.words = {"containers", "list", "--json"}, .output = "[]\n"}});
+  std::string id = platform.daemon().ctl({"trash", "list", "--quiet"}).out;
+  REQUIRE_FALSE(id.empty());
+  id.pop_back();
+  checkCtl({{.words = {"trash", "restore", id},
+             .output = "the data is back; " + alice + " gets it with the next provision of its owner\n"},
+            {.words = {"trash", "restore", id}, .status = 1},
+            {.words = {"trash", "purge", id, "--yes"}, .status = 1},
+            {.words = {"trash", "list", "--quiet"}}});
 }
 
 TEST_CASE("matrixosctl: the daemon and its plugins") {

@@ -142,6 +142,7 @@ TEST_CASE("a body is made of arguments and options, each with its type and none 
         R"({"dry":true,"key":"\"},{\"","note":"a note","olderThan":"1h","tags":["to a",5],"target":"a","weight":5})");
   CHECK(has(sent({"a", "--weight=0.5"}), R"("weight":0.5)"));
   CHECK(daemon.ctl({"hooks", "add", "a", "--secret=x", "--weight=0x5"}).status == 64);
+  CHECK(daemon.ctl({"hooks", "add", "a", "--secret=x", "--weight=inf"}).status == 64);
 }
 
 TEST_CASE("whoever sits at a terminal is asked, and sees how far a long command is") {
@@ -170,7 +171,8 @@ TEST_CASE("the daemon says which commands a plugin has, and which it does not ge
   CHECK(has(daemon.ctl({"plugins", "info", "hooks"}).out, "commands     hooks list: What is to be sent"));
   const auto plugin = json::parseObject(daemon.api("GET", "/plugins/bells").body);
   CHECK(plugin->getArray("commands")->size() == 3);
-  CHECK(has(daemon.log(), R"(plugin bells does not get its command \"hooks list\": the plugin hooks has \"hooks list\")"));
+  CHECK(has(daemon.log(),
+            R"(plugin bells does not get its command \"hooks list\": the plugin hooks has \"hooks list\")"));
   CHECK(has(daemon.log(), R"(plugin bells does not get its command \"status\": matrixosctl has \"status\" itself)"));
   const Finished doctor = daemon.ctl({"plugins", "doctor", "--load"});
   CHECK(doctor.status == 1);
@@ -200,6 +202,10 @@ TEST_CASE("commands of plugins elsewhere are those that the daemon there says") 
   CHECK(with({"hooks", "list", "--quiet"}).out == "h1\nh2?[2J\n");
   CHECK(has(with({"help", "hooks"}).out, "hooks drop ID [--yes]"));
   CHECK(with({"hooks", "nothing"}).status == 64);
+  // Where nobody knows any command, the reason is told instead.
+  const Finished unreachable = run({program(), ctl[1], "--api=unix:/nowhere.sock", "hooks", "list"});
+  CHECK(unreachable.status == 69);
+  CHECK(has(unreachable.out, "no daemon answers at unix:/nowhere.sock"));
 }
 
 TEST_CASE("a command of a plugin that is not enabled says which one to enable, unless it was enabled at run time") {

@@ -13,4 +13,4 @@ for first in $firsts; do
     exit 1
   fi
 done
-echo "core/ctl knows none of:" $firsts
+echo "core/ctl knows none of $(xargs <<<"$firsts")"

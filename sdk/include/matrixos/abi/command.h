@@ -65,7 +65,7 @@ typedef struct mos_command {
   const char *arguments; /* "ID [LIMIT]": names of [A-Z][A-Z0-9_-]*; those in brackets may be left out. NULL: none */
   const char *help;      /* one sentence, without its full stop */
   const char *method;    /* "GET", "POST", "PUT", "PATCH" or "DELETE" */
-  const char *path;      /* "/hooks/{ID}"; values, of which none may be missing, are percent-encoded */
+  const char *path;      /* "/hooks/{ID}?all=1"; values, of which none may be missing, are percent-encoded */
   /*
    * A JSON object, "{\"handle\": \"{HANDLE}\"}", to which options of MOS_OPTION_BODY are added. A string that is one
    * placeholder becomes the value, with its type; the member of an absent one is left out. NULL: no body without such
@@ -82,7 +82,8 @@ typedef struct mos_command {
   const char *confirm; /* what is about to happen: the caller types the first argument, or gives --yes. NULL: no need */
   /*
    * The path of a route that is asked every now and then while the command waits. Its answer tells how far it is:
-   * {"progress": {"phase": "pulling", "current": 5, "total": 10}}, or {"phase": "starting"}. Shown on terminals; or NULL.
+   * {"progress": {"phase": "pulling", "current": 5, "total": 10}}, or {"phase": "starting"}. Shown on terminals; or
+   * NULL.
    */
   const char *progress;
   const mos_command_option *options;
