@@ -23,6 +23,7 @@ namespace {
 
 /// One that hangs is not asked with each command, one whose library was missing is asked again.
 constexpr std::int64_t kFailureMs = 60'000;
+constexpr const char *kFolder = "the cache folder";
 constexpr std::size_t kMostEntries = 512, kMostBytes = std::size_t{8} << 20U;
 
 /// Not $HOME, which sudo may keep: root's cache has no business in a home of somebody else.
@@ -34,14 +35,10 @@ fs::path home() {
   return entry.pw_dir;
 }
 
-/// Makes what is missing of it. Throws Error when it is not safe.
-fs::path cacheFolder() {
+fs::path cacheFile() {
   const char *given = std::getenv("XDG_CACHE_HOME");
-  fs::path base = given != nullptr ? fs::path(given) : home() / ".cache";
-  if (!base.is_absolute()) return {};
-  for (const fs::path &folder : {base, base / "matrixos"})
-    common::makeOwnFolder(folder, 0700, "the cache folder");
-  return base / "matrixos";
+  const fs::path base = given != nullptr ? fs::path(given) : home() / ".cache";
+  return base.is_absolute() ? base / "matrixos/commands.json" : fs::path();
 }
 
 std::string identityOf(const struct stat &info) {
@@ -61,12 +58,11 @@ std::string readOwn(const fs::path &path) {
 
 } // namespace
 
-DeclarationCache::DeclarationCache() {
+DeclarationCache::DeclarationCache() : path_(cacheFile()) {
   try {
-    if (const fs::path folder = cacheFolder(); !folder.empty()) path_ = folder / "commands.json";
     if (!path_.empty()) read();
   } catch (const std::exception &) {
-    // A cache that is damaged or not safe is none.
+    // A cache that is damaged, not safe or not there is none.
     entries_.clear();
   }
 }
@@ -80,13 +76,17 @@ DeclarationCache::~DeclarationCache() {
 }
 
 void DeclarationCache::read() {
+  common::checkOwnFolder(path_.parent_path(), kFolder);
   const std::string text = readOwn(path_);
   if (text.empty()) return;
   const json::Object::Ptr root = json::parseObject(text);
   if (json::getString(*root, "version") != kVersion) return;
   const json::Object::Ptr files = json::findObject(*root, "files");
-  for (const std::string &name : files->getNames())
-    entries_[name] = files->getObject(name);
+  for (const std::string &name : files->getNames()) {
+    const json::Object::Ptr entry = files->getObject(name);
+    json::getString(*entry, "identity"); // or it throws
+    entries_[name] = entry;
+  }
 }
 
 void DeclarationCache::write() const {
@@ -96,13 +96,16 @@ void DeclarationCache::write() const {
     const bool current = ::stat(name.c_str(), &info) == 0 && json::getString(*entry, "identity") == identityOf(info);
     if (current && files->size() < kMostEntries) files->set(name, entry);
   }
+  const fs::path folder = path_.parent_path();
+  for (const fs::path &made : {folder.parent_path(), folder})
+    common::makeOwnFolder(made, 0700, kFolder);
   common::writeFileAtomically(path_, json::dump(*json::object({{"version", std::string(kVersion)}, {"files", files}})));
 }
 
 std::optional<std::vector<common::CommandDescription>> DeclarationCache::find(const fs::path &file,
                                                                               const struct stat &info) const {
   const auto at = entries_.find(file.string());
-  if (at == entries_.end() || at->second.isNull()) return std::nullopt;
+  if (at == entries_.end()) return std::nullopt;
   try {
     const json::Object &entry = *at->second;
     if (json::getString(entry, "identity") != identityOf(info)) return std::nullopt;

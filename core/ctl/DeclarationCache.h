@@ -35,7 +35,7 @@ private:
   void read();
   void write() const;
 
-  std::filesystem::path path_; ///< empty: nowhere
+  const std::filesystem::path path_; ///< empty: nowhere
   std::map<std::string, json::Object::Ptr> entries_;
   bool changed_ = false;
 };

@@ -34,6 +34,21 @@ json::Value numberOf(const std::string &text) {
   return {};
 }
 
+// A Var converts to whatever it is asked for, an optional too.
+std::optional<json::Value> some(const json::Value &value) {
+  return std::optional<json::Value>(std::in_place, value);
+}
+
+/// JSON of any kind, also a bare word or number, which Poco reads only within something; nothing for other text.
+std::optional<json::Value> parsed(std::string_view text) {
+  try {
+    const auto list = json::parse("[" + std::string(text) + "]").extract<json::Array::Ptr>();
+    return list->size() == 1 ? some(list->get(0)) : std::nullopt;
+  } catch (const Error &) {
+    return std::nullopt;
+  }
+}
+
 /// One call of a declared command.
 class DeclaredCall {
 public:
@@ -142,11 +157,6 @@ private:
     return made;
   }
 
-  // A Var converts to whatever it is asked for, an optional too.
-  static std::optional<json::Value> some(const json::Value &value) {
-    return std::optional<json::Value>(std::in_place, value);
-  }
-
   /// Nothing for a placeholder that has no value.
   std::optional<json::Value> filledValue(const json::Value &value) const {
     if (value.type() == typeid(json::Object::Ptr)) return some(filledObject(*value.extract<json::Object::Ptr>()));
@@ -206,11 +216,7 @@ private:
       std::cout << printable(std::string(line)) << '\n';
       return;
     }
-    try {
-      std::cout << json::dump(json::parse(line)) << '\n';
-    } catch (const Error &) {
-      std::cout << json::dump(json::Value(cleanUtf8(line))) << '\n';
-    }
+    std::cout << json::dump(parsed(line).value_or(json::Value(cleanUtf8(line)))) << '\n';
   }
 
   void show(const std::string &answer) const {
@@ -225,12 +231,10 @@ private:
   }
 
   void showJson(const std::string &answer) const {
-    try {
-      if (!answer.empty()) json::parse(answer);
-      std::cout << (answer.empty() ? "null" : answer) << '\n';
-    } catch (const Error &) {
-      std::cout << json::dump(json::Value(cleanUtf8(answer))) << '\n';
-    }
+    if (answer.empty())
+      std::cout << "null\n";
+    else
+      std::cout << (parsed(answer) ? answer : json::dump(json::Value(cleanUtf8(answer)))) << '\n';
   }
 
   /// Throws Error or Poco::Exception for an answer of another shape.
@@ -261,16 +265,14 @@ private:
 
   /// Whatever it is: the members of an object, the items of a list, the lines of a text.
   static void showAll(const std::string &answer) {
-    if (answer.empty()) return;
-    json::Value value;
-    try {
-      value = json::parse(answer);
-    } catch (const Error &) {
+    const auto given = parsed(answer);
+    if (!given) {
       std::istringstream lines(answer);
       for (std::string line; std::getline(lines, line);)
         std::cout << printable(line) << '\n';
       return;
     }
+    const json::Value &value = *given;
     if (value.type() == typeid(json::Object::Ptr)) return printFields(*value.extract<json::Object::Ptr>());
     if (value.type() != typeid(json::Array::Ptr)) {
       std::cout << printable(shown(value)) << '\n';

@@ -469,7 +469,7 @@ TEST_CASE("matrixosctl: an instance's life") {
   CHECK(member(shown.out, "handle") == alice);
   checkCtl({{.words = {"containers", "destroy", alice, "--yes"}, .output = alice + " destroyed\n"},
             {.words = {"containers", "destroy", alice, "--yes"}, .status = 1},
-            {.words = {"trash", "list"}, .parts = {"ID", "HANDLE  USER", "DELETED\n", alice, "u-alice"}},
+            {.words = {"trash", "list"}, .parts = {"ID  ", "HANDLE  ", "USER  ", "DELETED\n", alice, "u-alice"}},
             {.words = {"handles", "release", alice}, .output = alice + " is free\n"},
             {.words = {"handles", "release", alice}, .status = 1, .parts = {"is not reserved for anybody"}},
             {.words = {"containers", "list", "--json"}, .output = "[]\n"}});

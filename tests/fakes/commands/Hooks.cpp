@@ -39,7 +39,13 @@ public:
       exchange.end();
     });
     add("GET", "/hooks/:id", [](matrixos::Exchange &exchange) {
-      exchange.json(200, exchange.param("id") == "odd" ? "[1, {\"a\": 2}]" : R"({"id": "h1", "deep": {"er": [1]}})");
+      const std::string_view id = exchange.param("id");
+      exchange.respond(200, "text/plain",
+                       id == "odd"      ? R"([1, {"a": 2}])"
+                       : id == "word"   ? "true"
+                       : id == "text"   ? "a, \x1b\nb\n"
+                       : id == "broken" ? "{"
+                                        : R"({"id": "h1", "deep": {"er": [1]}})");
     });
     add("GET", "/hooks/:id/progress", [this](matrixos::Exchange &exchange) {
       ++asked_;

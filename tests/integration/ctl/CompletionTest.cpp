@@ -85,6 +85,22 @@ TEST_CASE("fish completes commands, options, instances and plugins") {
   CHECK(fish(setUp, "matrixosctl plugins reload ") == "proxy\n");
 }
 
+TEST_CASE("what a package installs for each shell asks for the script when it is used") {
+  const TempDir dir;
+  const auto packaged = [](const std::string &shell) {
+    return (buildDir() / "packaging" / ("completion." + shell)).string();
+  };
+  const std::string path = "PATH=" + (buildDir() / "bin").string() + ":$PATH; ";
+  CHECK(bash(path + "source " + packaged("bash") + "; ", "matrixosctl containers de") == "destroy\n");
+  // The first use loads the function, and is one already.
+  std::filesystem::copy_file(packaged("zsh"), dir / "_matrixosctl");
+  const std::string load = path + "fpath=(" + dir.path().string() + "); autoload -U _matrixosctl; ";
+  CHECK(zsh(load, "matrixosctl containers ''").rfind("list\nshow\n", 0) == 0);
+  const std::string setUp = "set -x HOME " + dir.path().string() + "; set -x PATH " + (buildDir() / "bin").string() +
+                            " $PATH; source " + packaged("fish") + "; ";
+  CHECK(fish(setUp, "matrixosctl containers d") == "destroy\n");
+}
+
 TEST_CASE("a shell that nobody completes in is refused by name") {
   const Finished refused = run({(buildDir() / "bin/matrixosctl").string(), "completion", "tcsh"});
   CHECK(refused.status == 64);

@@ -90,6 +90,11 @@ TEST_CASE("declared commands do what they declare") {
            {{"hooks", "list", "--limit=many"}, 64, "matrixosctl: --limit takes a number, not \"many\"" + usage},
            {{"hooks", "show", "h1"}, 0, "deep  {\"er\":[1]}\nid    h1\n"},
            {{"hooks", "show", "odd"}, 0, "1\n{\"a\":2}\n"},
+           {{"hooks", "show", "word"}, 0, "true\n"},
+           {{"hooks", "show", "word", "--json"}, 0, "true\n"},
+           {{"hooks", "show", "text"}, 0, "a, ?\nb\n"},
+           {{"hooks", "show", "text", "--json"}, 0, "\"a, \\u001B\\nb\\n\"\n"},
+           {{"hooks", "show", "broken"}, 0, "{\n"},
            {{"hooks", "show", "a/../b?c#d", "--json"}, 0, "{\"id\": \"h1\", \"deep\": {\"er\": [1]}}\n"},
            {{"hooks", "show", ".."}, 64, "matrixosctl: \"hooks show\" cannot have \"..\" as ID" + usage},
            {{"hooks", "show", ""}, 64, "matrixosctl: \"hooks show\" cannot have \"\" as ID" + usage},
@@ -262,10 +267,14 @@ TEST_CASE("what plugins declare is kept, until their files change") {
   CHECK(has(offline.ctl("help").out, "hooks dump ID"));
   install(offline.plugin("hooks").parent_path(), {fake("hooks")});
   CHECK(has(offline.ctl("help").out, "hooks drop ID"));
-  for (const char *damage : {"", "{", "[]", "{\"version\":1}", "null"}) {
+  const std::string version = kept.substr(0, kept.find("\"files\""));
+  for (const std::string &damage :
+       {std::string(), std::string("{"), std::string("[]"), std::string("{\"version\":1}"), std::string("null"),
+        version + "\"files\":1}", version + "\"files\":{\"/x\":null}}", version + "\"files\":{\"/x\":{}}}"}) {
     CAPTURE(damage);
     writeFile(offline.cache(), damage);
     CHECK(has(offline.ctl("help").out, "hooks drop ID"));
+    CHECK(json::parseObject(readFile(offline.cache()))->getObject("files")->size() == 1); // made anew
   }
 }
 
