@@ -86,6 +86,8 @@ constexpr mos_config_key kMetrics[] = {
 
 constexpr mos_config_key kStorage[] = {
     {"path", "path", "<data_dir>/matrixos.db", nullptr, "The SQLite database.", 0, 0},
+    {"query_timeout", "duration", "10s", "100ms..1h",
+     "How long SQL of a plugin may run, what it does with each row included; then it is ended.", MOS_KEY_LIVE, 0},
 };
 
 constexpr mos_config_key kIsolation = {"isolation",

@@ -314,6 +314,10 @@ void Daemon::retryStarved() {
 }
 
 void Daemon::watchStorage() {
+  try {
+    noteOutboxes(metrics_, database_->outbox().allCounts());
+  } catch (const Error &) { // what was known last is shown; what is wrong is told below
+  }
   const std::string problem = storageProblem();
   if (problem == storageProblem_) return;
   if (problem.empty())

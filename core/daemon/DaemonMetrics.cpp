@@ -16,7 +16,8 @@ namespace {
 using plugin::PluginFault;
 using plugin::PluginState;
 
-constexpr std::array kFaults{PluginFault::Abandoned, PluginFault::Stray, PluginFault::Threw, PluginFault::Blocked};
+constexpr std::array kFaults{PluginFault::Abandoned, PluginFault::Stray,    PluginFault::Threw,
+                             PluginFault::Blocked,   PluginFault::Trespass, PluginFault::Overran};
 constexpr std::array kStates{PluginState::Disabled, PluginState::Waiting,    PluginState::Starting,
                              PluginState::Running,  PluginState::Degraded,   PluginState::Stopping,
                              PluginState::Failed,   PluginState::Quarantined};
@@ -43,6 +44,12 @@ metrics::Handle faultsOf(metrics::Metrics &metrics, PluginFault fault, const std
   case PluginFault::Blocked:
     return counterOf(metrics, "matrixos_plugin_blocked_total", "Calls of the plugin that blocked where nothing may.",
                      plugin);
+  case PluginFault::Trespass:
+    return counterOf(metrics, "matrixos_plugin_tables_refused_total",
+                     "Statements of the plugin that were refused, since the table is not its own.", plugin);
+  case PluginFault::Overran:
+    return counterOf(metrics, "matrixos_plugin_sql_overran_total",
+                     "Queries and batches of the plugin that were ended, since they took too long.", plugin);
   }
   return 0;
 }
@@ -98,6 +105,16 @@ void noteReload(metrics::Metrics &metrics, bool succeeded) {
   const auto time = gauge(metrics, "matrixos_config_last_reload_success_timestamp_seconds",
                           "When the configuration was last taken whole, since the epoch.");
   if (succeeded) metrics.set(time, static_cast<double>(wallClockMs()) / 1000);
+}
+
+void noteOutboxes(metrics::Metrics &metrics, const std::map<std::string, storage::OutboxStore::Counts> &outboxes) {
+  for (const auto &[plugin, counts] : outboxes) {
+    for (const auto &[state, count] : {std::pair{"waiting", counts.waiting}, std::pair{"parked", counts.parked}}) {
+      metrics.set(gauge(metrics, "matrixos_outbox_items", "Messages in the plugin's outbox that wait or are parked.",
+                        {{"plugin", plugin}, {"state", state}}),
+                  static_cast<double>(count));
+    }
+  }
 }
 
 metrics::Handle crashesOf(metrics::Metrics &metrics, const std::string &plugin) {

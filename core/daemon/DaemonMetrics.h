@@ -4,10 +4,12 @@
 #include "metrics/Metrics.h"
 #include "plugin/PluginFaults.h"
 #include "plugin/PluginHost.h"
+#include "storage/OutboxStore.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,11 +33,15 @@ void exposeDaemon(metrics::Metrics &metrics, DaemonFacts facts);
 /// after each reload.
 void noteReload(metrics::Metrics &metrics, bool succeeded);
 
+/// matrixos_outbox_items, by plugin: what waits and what is parked.
+void noteOutboxes(metrics::Metrics &metrics, const std::map<std::string, storage::OutboxStore::Counts> &outboxes);
+
 /// matrixos_plugin_crashes_total.
 metrics::Handle crashesOf(metrics::Metrics &metrics, const std::string &plugin);
 
 /// Counts what plugins do wrong: matrixos_plugin_calls_abandoned_total, matrixos_plugin_stray_answers_total,
-/// matrixos_plugin_exceptions_total, matrixos_plugin_blocked_total.
+/// matrixos_plugin_exceptions_total, matrixos_plugin_blocked_total, matrixos_plugin_tables_refused_total,
+/// matrixos_plugin_sql_overran_total.
 plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics);
 
 } // namespace matrixos::daemon

@@ -81,6 +81,11 @@ void MatrixosDaemon::defineOptions(Poco::Util::OptionSet &options) {
   options.addOption(
       Option("set", "s", "override one value; may be repeated").repeatable(true).argument("SECTION.KEY=VALUE"));
   options.addOption(Option("check", "", "validate the configuration and exit"));
+  options.addOption(
+      Option("restore-tables", "",
+             "put the tables of one plugin back to what they are in its backup, and exit; the daemon must "
+             "not run")
+          .argument("BACKUP"));
   options.addOption(Option("version", "V", "print the version and exit"));
   options.addOption(Option("help", "h", "print this help and exit"));
 }
@@ -99,6 +104,8 @@ void MatrixosDaemon::handleOption(const std::string &name, const std::string &va
     sets_.push_back(value);
   else if (name == "check")
     check_ = true;
+  else if (name == "restore-tables")
+    restoreFrom_ = (std::filesystem::path(startDirectory_) / value).lexically_normal().string();
   else if (name == "version") {
     std::cout << "matrixosd " << kVersion << '\n';
     done_ = true;
@@ -114,7 +121,8 @@ void MatrixosDaemon::printHelp() const {
   Poco::Util::HelpFormatter help(options());
   help.setUnixStyle(true);
   help.setCommand("matrixosd");
-  help.setUsage("[--config=FILE] [--set SECTION.KEY=VALUE …] [--check] [--daemon --pidfile=FILE]");
+  help.setUsage(
+      "[--config=FILE] [--set SECTION.KEY=VALUE …] [--check | --restore-tables=BACKUP] [--daemon --pidfile=FILE]");
   help.setHeader("Gives every user an instance of their own: provisions it, routes requests to it, puts it to sleep "
                  "when idle and wakes it on the next request.");
   help.setFooter("Signals: SIGTERM or SIGINT stops, SIGHUP reloads the configuration. Exit codes: 0 stopped, 64 wrong "
@@ -134,6 +142,7 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
   }
   if (configFile_.empty() && std::filesystem::exists(kDefaultConfig)) configFile_ = kDefaultConfig;
   try {
+    if (!restoreFrom_.empty()) return restoreTables();
     return check_ ? check() : serve();
   } catch (const config::ConfigError &e) {
     for (const std::string &problem : e.problems())
@@ -162,6 +171,19 @@ int MatrixosDaemon::check() {
   for (const std::string &file : loaded.config->files())
     std::cout << ' ' << file;
   std::cout << '\n';
+  return EX_OK;
+}
+
+int MatrixosDaemon::restoreTables() {
+  ConfigService configs({configFile_, sets_, config::processEnvironment(), startDirectory_}, binaryDir(),
+                        ConfigService::Purpose::Check);
+  const config::ConfigPtr config = configs.load().config;
+  const storage::DataDirectory held(config->getString("platform", "data_dir"));
+  storage::DatabaseOptions options;
+  options.file = config->getString("storage", "path");
+  const std::filesystem::path before = storage::Database(options).restoreTables(restoreFrom_);
+  std::cout << "the tables are what they are in " << restoreFrom_ << "; the database as it was is kept in "
+            << before.string() << '\n';
   return EX_OK;
 }
 

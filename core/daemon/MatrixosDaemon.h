@@ -29,6 +29,7 @@ protected:
 
 private:
   int check();
+  int restoreTables();
   int serve();
   void printHelp() const;
 
@@ -39,6 +40,7 @@ private:
   bool inBackground_ = false;
   std::vector<std::string> sets_;
   bool check_ = false;
+  std::string restoreFrom_;
   bool done_ = false; ///< --help or --version was answered
 };
 

@@ -15,7 +15,7 @@
 namespace matrixos::isolation {
 
 /// Both programs are built and installed together; a change of any frame is a new number.
-constexpr std::uint32_t kProtocolVersion = 2;
+constexpr std::uint32_t kProtocolVersion = 3;
 constexpr std::uint32_t kHelloMagic = 0x31504f4d; // "MOP1"
 
 /// Items of one stream that may be on their way, by their cost. A larger one travels alone.
@@ -175,6 +175,22 @@ enum class Question : std::uint8_t {
   PlatformInfo,
   Degraded, ///< first: the reason
   Publish,  ///< first: the topic; second: the JSON
+  KvGet,    ///< first: the key
+  KvPut,    ///< first: the key; second: the value; number: the expected version
+  KvRemove, ///< first: the key; number: the expected version
+  KvList,   ///< first: the prefix; second: the key after which it goes on
+};
+
+/// These wait for a disk, and are answered when that is done.
+constexpr bool takesTime(std::uint8_t question) noexcept {
+  return question >= static_cast<std::uint8_t>(Question::KvGet) &&
+         question <= static_cast<std::uint8_t>(Question::KvList);
+}
+
+/// A key of the plugin's with its value.
+struct KvEntry {
+  std::string_view key, value;
+  std::int64_t version = 0;
 };
 
 struct AskFrame {
@@ -182,7 +198,10 @@ struct AskFrame {
   std::uint64_t id = 0;
   std::uint8_t question = 0;
   std::string_view first, second;
-  static void fields(auto &f, auto &a) { a(f.id), a(f.question), a(f.first, kMaxWord), a(f.second, kMaxItem); }
+  std::int64_t number = 0;
+  static void fields(auto &f, auto &a) {
+    a(f.id), a(f.question), a(f.first, kMaxWord), a(f.second, kMaxItem), a(f.number);
+  }
 };
 
 struct AnswerFrame {
@@ -193,9 +212,11 @@ struct AnswerFrame {
   double number = 0;
   std::string_view text;
   std::vector<std::string_view> list;
+  std::vector<KvEntry> entries; ///< a page of them; integer is 1 where more follow
   static void fields(auto &f, auto &a) {
     a(f.id), FrameError::fields(f.failure, a), a(f.integer), a(f.number), a(f.text, kMaxText);
     a(f.list, kMaxEntries, [](auto &item, auto &to) { to(item, kMaxWord); });
+    a(f.entries, kMaxEntries, [](auto &e, auto &to) { to(e.key, kMaxWord), to(e.value, kMaxItem), to(e.version); });
   }
 };
 

@@ -3,12 +3,16 @@
 #include <matrixos/status.hpp>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 namespace matrixos::isolation {
 
 namespace {
 
 constexpr std::size_t kMostSeries = 2000;
+/// Of a page of keys and values, after which no further one is added.
+constexpr std::size_t kFullPage = 1U << 20U;
 /// A process that talks more fills disks rather than helps.
 constexpr std::uint32_t kMostLogLines = 1000;
 
@@ -35,6 +39,9 @@ HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
                                 {{"plugin", plugin}})) {
   restarts_.add(0);
   repeats_.add(0);
+  const auto has = [&](const char *id) { return host->get_interface(host->self, id) != nullptr; };
+  if (has(MOS_HOST_EXECUTOR_1)) executor_.emplace(host);
+  if (has(MOS_HOST_KV_1)) keyValues_.emplace(host);
 }
 
 void HostRequests::newProcess() {
@@ -89,11 +96,34 @@ std::string HostRequests::answer(const SeriesFrame &frame) {
   return encode(answer);
 }
 
-std::string HostRequests::answer(const AskFrame &frame) {
+void HostRequests::answer(const AskFrame &frame, std::function<void(const std::string &)> send) {
+  if (!takesTime(frame.question)) {
+    return send(encodeAnswer(frame, [&](AnswerFrame &answer, Texts &texts) { answerQuestion(frame, answer, texts); }));
+  }
+  struct Later {
+    std::string first, second;
+    AskFrame frame;
+  };
+  auto later = std::make_shared<Later>(Later{std::string(frame.first), std::string(frame.second), frame});
+  later->frame.first = later->first;
+  later->frame.second = later->second;
+  try {
+    if (!executor_ || !keyValues_) throw Error(Status::Unimplemented, "this host keeps no values", "ISOLATED");
+    executor_->submit([this, later, send] {
+      send(encodeAnswer(later->frame,
+                        [&](AnswerFrame &answer, Texts &texts) { answerKv(later->frame, answer, texts); }));
+    });
+  } catch (const Error &e) {
+    send(encodeAnswer(frame, [&](AnswerFrame &, Texts &) { throw e; }));
+  }
+}
+
+std::string HostRequests::encodeAnswer(const AskFrame &frame, const std::function<void(AnswerFrame &, Texts &)> &fill) {
   AnswerFrame answer;
   answer.id = frame.id;
+  Texts texts;
   mos_error error{};
-  const mos_status status = guarded(&error, [&] { answerQuestion(frame, answer); });
+  const mos_status status = guarded(&error, [&] { fill(answer, texts); });
   answer.failure = FrameError::of(status, error);
   std::string bytes;
   if (guarded(&error, [&] { bytes = encode(answer); }) == MOS_OK) return bytes;
@@ -103,11 +133,11 @@ std::string HostRequests::answer(const AskFrame &frame) {
   return encode(tooLong);
 }
 
-void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
+void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer, Texts &texts) {
   switch (static_cast<Question>(frame.question)) {
   case Question::ConfigString:
-    text_ = config_.getString(frame.first);
-    answer.text = text_;
+    texts.text = config_.getString(frame.first);
+    answer.text = texts.text;
     return;
   case Question::ConfigInt:
     answer.integer = config_.getInt(frame.first);
@@ -116,12 +146,12 @@ void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
     answer.number = config_.getNumber(frame.first);
     return;
   case Question::ConfigList:
-    list_ = config_.getList(frame.first);
-    answer.list.assign(list_.begin(), list_.end());
+    for (std::string &item : config_.getList(frame.first))
+      answer.list.emplace_back(texts.list.emplace_back(std::move(item)));
     return;
   case Question::PlatformInfo:
-    text_ = platform_.info();
-    answer.text = text_;
+    texts.text = platform_.info();
+    answer.text = texts.text;
     return;
   case Question::Degraded: {
     const std::lock_guard lock(mutex_);
@@ -132,8 +162,41 @@ void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer) {
     return check([&](mos_error *e) {
       return eventsTable_->publish(eventsTable_->self, toAbi(frame.first), toAbi(frame.second), e);
     });
+  default:
+    refuseFrame("there is no question " + std::to_string(frame.question));
   }
-  refuseFrame("there is no question " + std::to_string(frame.question));
+}
+
+void HostRequests::answerKv(const AskFrame &frame, AnswerFrame &answer, Texts &texts) const {
+  switch (static_cast<Question>(frame.question)) {
+  case Question::KvGet: {
+    auto found = keyValues_->get(frame.first);
+    if (!found) throw Error(Status::NotFound, "there is no such key", "NO_KEY");
+    texts.text = std::move(found->bytes);
+    answer.text = texts.text;
+    answer.integer = found->version;
+    return;
+  }
+  case Question::KvPut:
+    answer.integer = keyValues_->put(frame.first, frame.second, frame.number);
+    return;
+  case Question::KvRemove:
+    return keyValues_->remove(frame.first, frame.number);
+  default:
+    break;
+  }
+  std::size_t bytes = 0;
+  keyValues_->list(frame.first, [&](std::string_view key, std::string_view value, std::int64_t version) {
+    if (key <= frame.second) return true;
+    if (answer.entries.size() == kMaxEntries || bytes > kFullPage) {
+      answer.integer = 1;
+      return false;
+    }
+    bytes += key.size() + value.size();
+    const std::string &keptKey = texts.list.emplace_back(key), &keptValue = texts.list.emplace_back(value);
+    answer.entries.push_back({keptKey, keptValue, version});
+    return true;
+  });
 }
 
 std::uint32_t HostRequests::logLevel() const noexcept {

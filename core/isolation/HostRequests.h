@@ -7,7 +7,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,9 +27,10 @@ public:
 
   void log(const LogFrame &frame);
   void samples(const SamplesFrame &frame);
-  /// Their answers, encoded.
-  std::string answer(const AskFrame &frame);
+  /// Its answer, encoded.
   std::string answer(const SeriesFrame &frame);
+  /// Gives the encoded answer to `send`, at once or, for what waits for a disk, from the executor.
+  void answer(const AskFrame &frame, std::function<void(const std::string &)> send);
 
   /// The least severe level that the log keeps.
   std::uint32_t logLevel() const noexcept;
@@ -37,7 +41,15 @@ public:
   void countRepeats(std::size_t calls) const noexcept { repeats_.add(static_cast<double>(calls)); }
 
 private:
-  void answerQuestion(const AskFrame &frame, AnswerFrame &answer);
+  /// What the views of an answer refer to.
+  struct Texts {
+    std::string text;
+    std::deque<std::string> list;
+  };
+
+  static std::string encodeAnswer(const AskFrame &frame, const std::function<void(AnswerFrame &, Texts &)> &fill);
+  void answerQuestion(const AskFrame &frame, AnswerFrame &answer, Texts &texts);
+  void answerKv(const AskFrame &frame, AnswerFrame &answer, Texts &texts) const;
   void showDegraded() const { platform_.setDegraded(ours_.empty() ? theirs_ : ours_); }
 
   const Config config_;
@@ -47,6 +59,8 @@ private:
   const mos_host_log_v1 *logTable_;
   const mos_host_metrics_v1 *metricsTable_;
   const mos_host_events_v1 *eventsTable_;
+  std::optional<Executor> executor_; ///< nothing where the host has none
+  std::optional<KeyValueStore> keyValues_;
   Series restarts_, repeats_;
 
   std::mutex mutex_; ///< the two texts
@@ -56,9 +70,6 @@ private:
   std::chrono::steady_clock::time_point logSecond_;
   std::uint32_t logLines_ = 0; ///< in this second
   std::uint32_t logDropped_ = 0;
-  // What the views of an answer refer to.
-  std::string text_;
-  std::vector<std::string> list_;
 };
 
 } // namespace matrixos::isolation

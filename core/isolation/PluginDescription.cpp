@@ -22,10 +22,11 @@ namespace {
 
 constexpr std::size_t kMostText = 1U << 20U;
 constexpr std::size_t kMostOf = 4096; ///< of one text; who reads the descriptor has a lower bound
+constexpr std::size_t kMostOfSchema = std::size_t{128} << 10U;
 constexpr std::uint32_t kMostEntries = 256;
 
-std::string text(const char *value) {
-  return value == nullptr ? std::string() : std::string(value, ::strnlen(value, kMostOf));
+std::string text(const char *value, std::size_t most = kMostOf) {
+  return value == nullptr ? std::string() : std::string(value, ::strnlen(value, most));
 }
 
 /// Entries that may be read: a count without a list, or one that is absurd, is told by its number alone.
@@ -170,6 +171,18 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
   json::Array services;
   for (const common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     services.add(serviceJson(service));
+  if (MOS_HAS(&d, mos_descriptor_v1, claims_count)) {
+    json::Array claims;
+    for (std::uint32_t i = 0; i < readable(d.claims, d.claims_count); ++i) {
+      const mos_claim &claim = d.claims[i];
+      claims.add(json::object({{"kind", text(claim.kind)},
+                               {"pattern", text(claim.pattern)},
+                               {"schema", text(claim.schema, kMostOfSchema)},
+                               {"help", text(claim.help)}}));
+    }
+    object.set("claims", claims);
+    object.set("claimsCount", d.claims_count);
+  }
   object.set("services", services);
   json::Array commands;
   for (const common::CommandDescription &command : common::CommandDescription::readAll(d))
@@ -239,6 +252,10 @@ std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string
   list(made->provides_, d.provides, d.provides_count, "providesCount");
   list(made->needs_, d.needs, d.needs_count, "needsCount");
   list(made->keys_, d.config_keys, d.config_keys_count, "configKeysCount");
+  for (const auto &entry : objects(*object, "claims"))
+    made->claims_.push_back(
+        {word(*entry, "kind"), word(*entry, "pattern"), word(*entry, "schema"), word(*entry, "help")});
+  if (d.struct_size >= sizeof d) list(made->claims_, d.claims, d.claims_count, "claimsCount");
   if (json::getBool(*object, "create", false)) {
     d.create = [](const mos_host_v1 *, mos_plugin_v1 *, mos_error *error) -> mos_status {
       return fail(error, Status::Internal, "the plugin is not in this process");

@@ -49,6 +49,7 @@ private:
   std::vector<mos_provide> provides_;
   std::vector<mos_need> needs_;
   std::vector<mos_config_key> keys_;
+  std::vector<mos_claim> claims_;
   std::deque<std::vector<mos_function_v1>> functions_; ///< of each of the services
   std::deque<mos_service_v1> services_;
   std::vector<const mos_service_v1 *> serviceList_;

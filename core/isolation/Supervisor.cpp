@@ -272,8 +272,8 @@ void Supervisor::onFrame(Run &run, FrameType type, std::string_view payload) {
   case FrameType::Samples:
     return requests_.samples(decode<SamplesFrame>(payload));
   case FrameType::Ask:
-    run.channel->send(requests_.answer(decode<AskFrame>(payload)));
-    return;
+    return requests_.answer(decode<AskFrame>(payload),
+                            [channel = run.channel](const std::string &answer) { channel->send(answer); });
   case FrameType::Phase:
     run.phase = decode<PhaseFrame>(payload).name;
     return;

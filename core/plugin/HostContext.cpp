@@ -2,6 +2,7 @@
 
 #include "common/HostTable.h"
 #include "log/Log.h"
+#include "plugin/OutboxDelivery.h"
 #include "plugin/PendingCalls.h"
 
 #include <deque>
@@ -14,6 +15,9 @@ namespace {
 
 /// Requests that are inside when a plugin is stopped may end; longer ones are answered 503 instead.
 constexpr std::chrono::milliseconds kRequestPatience{2000};
+
+/// How long an operator sees that the plugin's SQL was refused or ended.
+constexpr std::chrono::minutes kSqlFaultShown{10};
 
 /// A handler's exception is for the log; who asked is told whose it was.
 void handleRequest(const PluginTag *tag, const std::function<void()> &call) {
@@ -53,6 +57,8 @@ HostContext::HostContext(const Manifest &manifest, CoreServices &core)
   log_ = hostLogTable(this);
   metrics_ = hostMetricsTable(this);
   sql_ = hostSqlTable(this);
+  kv_ = hostKvTable(this);
+  outbox_ = hostOutboxTable(this);
   events_ = hostEventsTable(this);
   timers_ = hostTimersTable(this);
   executor_ = hostExecutorTable(this);
@@ -67,6 +73,8 @@ const void *HostContext::getInterface(void *self, const char *id) {
   if (name == MOS_HOST_LOG_1) return &context.log_;
   if (name == MOS_HOST_METRICS_1) return &context.metrics_;
   if (name == MOS_HOST_SQL_1) return &context.sql_;
+  if (name == MOS_HOST_KV_1) return &context.kv_;
+  if (name == MOS_HOST_OUTBOX_1) return &context.outbox_;
   if (name == MOS_HOST_EVENTS_1) return &context.events_;
   if (name == MOS_HOST_HTTP_1) return context.http_.table();
   if (name == MOS_HOST_TIMERS_1) return &context.timers_;
@@ -75,7 +83,39 @@ const void *HostContext::getInterface(void *self, const char *id) {
   return nullptr;
 }
 
+void HostContext::startDelivery(std::shared_ptr<OutboxDelivery> delivery) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (delivery_ != nullptr)
+      throw Error(Status::FailedPrecondition, "the plugin delivers from its outbox already", "OUTBOX_BEGUN");
+    delivery_ = std::move(delivery);
+  }
+  wakeDelivery();
+}
+
+void HostContext::wakeDelivery() {
+  std::shared_ptr<OutboxDelivery> delivery;
+  {
+    const std::lock_guard lock(mutex_);
+    delivery = delivery_;
+  }
+  if (delivery) delivery->wake();
+}
+
+bool HostContext::endDelivery(std::chrono::milliseconds timeout) {
+  std::shared_ptr<OutboxDelivery> delivery;
+  {
+    const std::lock_guard lock(mutex_);
+    delivery = delivery_;
+  }
+  if (!delivery) return true;
+  delivery->close();
+  return delivery->drain(timeout);
+}
+
 void HostContext::stopAccepting() {
+  // What is being delivered is cancelled, and ends while the plugin stops.
+  endDelivery(std::chrono::milliseconds{0});
   core_.services.closeProvider(consumerName(), kRequestPatience);
   core_.api.removeRoutes(owner_, kRequestPatience);
 }
@@ -88,6 +128,8 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
   const auto note = [&](bool idle, const char *what) {
     if (!idle) add(what);
   };
+  // What became of a delivery is recorded while the host still answers.
+  note(endDelivery(timeout), "a running delivery");
   // What a host function is about to note for the plugin is noted before it is swept.
   calls_.close();
   http_.close();
@@ -123,10 +165,21 @@ void HostContext::retire(std::shared_ptr<HostContext> context, bool endedWell) {
 }
 
 std::string HostContext::degradedReason() const {
-  const std::string hangs = core_.services.hangs(consumerName());
+  std::string reason = core_.services.hangs(consumerName());
+  const auto add = [&](const std::string &what) {
+    if (!what.empty()) reason += (reason.empty() ? "" : "; ") + what;
+  };
   const std::lock_guard lock(mutex_);
-  if (hangs.empty()) return degraded_;
-  return degraded_.empty() ? hangs : hangs + "; " + degraded_;
+  if (std::chrono::steady_clock::now() - sqlFaultAt_ < kSqlFaultShown) add(sqlFault_);
+  add(degraded_);
+  return reason;
+}
+
+void HostContext::reportSql(PluginFault fault, const std::string &what) {
+  PluginFaults::instance().report(manifest_.id, fault, what);
+  const std::lock_guard lock(mutex_);
+  sqlFault_ = what;
+  sqlFaultAt_ = std::chrono::steady_clock::now();
 }
 
 void HostContext::setDegraded(std::string reason) {

@@ -19,6 +19,8 @@
 
 namespace matrixos::plugin {
 
+class OutboxDelivery;
+
 /// The host as one life of one plugin sees it: the tables of abi/host.h, scoped to that plugin, and all that it took
 /// from the host. It outlives the plugin, see retire(): a thread that the plugin forgot may still call.
 class HostContext : public std::enable_shared_from_this<HostContext> {
@@ -41,9 +43,16 @@ public:
   static void retire(std::shared_ptr<HostContext> context, bool endedWell);
   static constexpr std::size_t kRetiredLives = 16;
 
-  /// What the plugin said of itself with set_degraded, and calls into it that hang.
+  /// What the plugin said of itself with set_degraded, calls into it that hang, and what its SQL lately did wrong.
   std::string degradedReason() const;
   void setDegraded(std::string reason);
+  void reportSql(PluginFault fault, const std::string &what);
+
+  /// Throws Error(FailedPrecondition) when there is one already.
+  void startDelivery(std::shared_ptr<OutboxDelivery> delivery);
+  void wakeDelivery();
+  /// False when something of it still runs after `timeout`.
+  bool endDelivery(std::chrono::milliseconds timeout);
 
   // For the tables.
   const Manifest &manifest() const noexcept { return manifest_; }
@@ -71,12 +80,17 @@ private:
   CallGate calls_; ///< host functions that the plugin is inside of
   mutable std::mutex mutex_;
   std::string degraded_;
+  std::shared_ptr<OutboxDelivery> delivery_;
+  std::string sqlFault_;
+  std::chrono::steady_clock::time_point sqlFaultAt_;
   mos_host_v1 host_{};
   mos_host_config_v1 config_{};
   mos_host_platform_v1 platform_{};
   mos_host_log_v1 log_{};
   mos_host_metrics_v1 metrics_{};
   mos_host_sql_v1 sql_{};
+  mos_host_kv_v1 kv_{};
+  mos_host_outbox_v1 outbox_{};
   mos_host_events_v1 events_{};
   api::HttpInterface http_;
   mos_host_timers_v1 timers_{};
@@ -95,7 +109,11 @@ mos_status hosted(void *self, mos_error *error, auto &&body) noexcept {
 // One table each; `self` is the context. In HostData.cpp:
 mos_host_config_v1 hostConfigTable(HostContext *context);
 mos_host_platform_v1 hostPlatformTable(HostContext *context);
+// In HostStorage.cpp:
 mos_host_sql_v1 hostSqlTable(HostContext *context);
+mos_host_kv_v1 hostKvTable(HostContext *context);
+// In HostOutbox.cpp:
+mos_host_outbox_v1 hostOutboxTable(HostContext *context);
 // In HostTelemetry.cpp:
 mos_host_log_v1 hostLogTable(HostContext *context);
 mos_host_metrics_v1 hostMetricsTable(HostContext *context);

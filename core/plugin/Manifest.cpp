@@ -13,19 +13,21 @@ namespace matrixos::plugin {
 namespace {
 
 constexpr std::size_t kMaxText = 512;
+constexpr std::size_t kMaxSchema = std::size_t{64} << 10U;
 constexpr std::uint32_t kMaxEntries = 256;
 
 [[noreturn]] void refuse(const std::string &what) {
   throw Error(Status::FailedPrecondition, what, "PLUGIN_DESCRIPTOR");
 }
 
-std::string text(const char *value, const char *field, bool required) {
+std::string text(const char *value, const char *field, bool required, std::size_t most = kMaxText) {
   if (value == nullptr) {
     if (required) refuse(std::string("the descriptor has no ") + field);
     return {};
   }
-  const std::size_t length = ::strnlen(value, kMaxText + 1);
-  if (length > kMaxText) refuse(std::string("the descriptor's ") + field + " is longer than 512 bytes");
+  const std::size_t length = ::strnlen(value, most + 1);
+  if (length > most)
+    refuse(std::string("the descriptor's ") + field + " is longer than " + std::to_string(most) + " bytes");
   if (required && length == 0) refuse(std::string("the descriptor's ") + field + " is empty");
   return std::string(value, length);
 }
@@ -50,6 +52,20 @@ void checkVersions(const mos_descriptor_v1 &d) {
     refuse("it needs host minor " + std::to_string(d.min_host_minor) + ", this daemon has " +
            std::to_string(MOS_HOST_MINOR) + "; upgrade the daemon");
   }
+}
+
+std::vector<Claim> readClaims(const mos_descriptor_v1 &d) {
+  std::vector<Claim> claims;
+  if (!MOS_HAS(&d, mos_descriptor_v1, claims_count)) return claims;
+  checkList(d.claims, d.claims_count, "claims");
+  for (std::uint32_t i = 0; i < d.claims_count; ++i) {
+    const mos_claim &claim = d.claims[i];
+    claims.push_back({text(claim.kind, "claim's kind", true), text(claim.pattern, "claim's pattern", true),
+                      text(claim.schema, "claim's schema", false, kMaxSchema),
+                      text(claim.help, "claim's help", false)});
+    claims.back().check();
+  }
+  return claims;
 }
 
 } // namespace
@@ -78,6 +94,14 @@ const Manifest::Provide *Manifest::findProvide(const std::string &service, const
 
 bool Manifest::needsService(const std::string &service, const std::string &instance) const {
   return std::any_of(needs.begin(), needs.end(), [&](const Need &need) { return need.isMetBy(service, instance); });
+}
+
+std::vector<std::string> Manifest::claimed(const std::string &kind) const {
+  std::vector<std::string> patterns;
+  for (const Claim &claim : claims) {
+    if (claim.kind == kind) patterns.push_back(claim.pattern);
+  }
+  return patterns;
 }
 
 std::vector<mos_config_key> Manifest::abiConfigKeys() const {
@@ -126,6 +150,7 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
                             text(key.range, "config key's range", false), text(key.help, "config key's help", false),
                             key.flags});
   }
+  m.claims = readClaims(d);
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     common::ServiceCatalogue::instance().add(std::move(service));
   m.commands = common::CommandDescription::readAll(d);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "common/CommandDescription.h"
+#include "plugin/Claim.h"
 
 #include <matrixos/abi/plugin.h>
 
@@ -43,6 +44,7 @@ struct Manifest {
   std::vector<Need> needs;
   std::vector<ConfigKey> configKeys;
   std::vector<common::CommandDescription> commands; ///< of matrixosctl
+  std::vector<Claim> claims;
   /// As mos_descriptor_v1.create: the plugin's own, or one that stands for a plugin outside this process.
   std::function<mos_status(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error)> create;
 
@@ -54,6 +56,8 @@ struct Manifest {
   const Provide *findProvide(const std::string &service, const std::string &declared) const;
   /// It says that it uses that service, and may have that instance; any when `instance` is empty.
   bool needsService(const std::string &service, const std::string &instance) const;
+  /// The patterns of this kind that it claims.
+  std::vector<std::string> claimed(const std::string &kind) const;
 
   /// Throws Error(FailedPrecondition) with the first thing that is wrong: magic, versions, sizes, texts, counts, an
   /// id other than `fileId`. The services that it describes are in the common::ServiceCatalogue then.

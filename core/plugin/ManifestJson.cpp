@@ -22,7 +22,7 @@ json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
 
 json::Object::Ptr toJson(const Manifest &manifest) {
   json::Array::Ptr provides = new json::Array, needs = new json::Array, keys = new json::Array,
-                   commands = new json::Array;
+                   commands = new json::Array, claims = new json::Array;
   for (const Manifest::Provide &provide : manifest.provides)
     provides->add(
         json::object({{"service", provide.service}, {"instance", provide.instance}, {"minor", provide.minor}}));
@@ -35,6 +35,8 @@ json::Object::Ptr toJson(const Manifest &manifest) {
     keys->add(toJson(key));
   for (const common::CommandDescription &command : manifest.commands)
     commands->add(command.toJson());
+  for (const Claim &claim : manifest.claims)
+    claims->add(json::object({{"kind", claim.kind}, {"pattern", claim.pattern}, {"help", claim.help}}));
   return json::object({{"id", manifest.id},
                        {"name", manifest.name},
                        {"version", manifest.version},
@@ -46,7 +48,8 @@ json::Object::Ptr toJson(const Manifest &manifest) {
                        {"provides", provides},
                        {"needs", needs},
                        {"configKeys", keys},
-                       {"commands", commands}});
+                       {"commands", commands},
+                       {"claims", claims}});
 }
 
 } // namespace matrixos::plugin

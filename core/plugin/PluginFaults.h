@@ -14,6 +14,8 @@ enum class PluginFault {
   Stray,     ///< it answered twice or too late, or called what it had given back
   Threw,     ///< an exception left it
   Blocked,   ///< it took its time where nothing may block
+  Trespass,  ///< it went for a table that is not its own
+  Overran,   ///< its SQL, or a row callback, went on for too long
 };
 
 /// Counts what plugins do wrong and tells the operator, by the plugin's name. Thread-safe.

@@ -248,9 +248,30 @@ void PluginHost::startOne(PluginInstance &instance) {
     instance.mark(PluginState::Waiting, missing);
     return logPlugin(manifest.id, "waits", missing);
   }
-  instance.start(options_.timeouts);
+  Status cause = Status::Ok;
+  if (const std::string refusal = admit(manifest, cause); !refusal.empty())
+    instance.mark(PluginState::Failed, refusal, cause);
+  else
+    instance.start(options_.timeouts);
   const auto standing = shown(instance);
   logPlugin(manifest.id, stateName(standing.state), standing.reason);
+}
+
+std::string PluginHost::admit(const Manifest &manifest, Status &cause) {
+  storage::TableOwners::Claims claims;
+  for (const auto &slot : slots_) {
+    if (!slot->enabled || !slot->instance) continue;
+    const Manifest &enabled = slot->instance->manifest();
+    claims.emplace(enabled.id, enabled.claimed(MOS_CLAIM_TABLE));
+  }
+  core_.database.expectOwners(std::move(claims));
+  try {
+    core_.database.admit(manifest.id);
+    return {};
+  } catch (const Error &e) {
+    cause = e.status();
+    return e.what();
+  }
 }
 
 void PluginHost::stopAll() {

@@ -150,6 +150,8 @@ private:
   /// Starts every enabled plugin that does not run and whose needs are met.
   void startRunnable(const std::function<bool()> &stopRequested, Again again);
   void startOne(PluginInstance &instance);
+  /// Why the database cannot have the plugin among those who have tables; "" when it can.
+  std::string admit(const Manifest &manifest, Status &cause);
   bool anyWorthARetry() const;
   /// What of the required does not run, and why; an empty reason when all do. `cause`: of one that no waiting will
   /// help, if there is such.

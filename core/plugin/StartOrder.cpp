@@ -35,6 +35,7 @@ public:
   }
 
   StartOrder sort() {
+    result_.failures = claimConflicts(plugins_);
     for (const Manifest *plugin : plugins_)
       visit(plugin->id);
     return std::move(result_);

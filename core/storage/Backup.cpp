@@ -120,6 +120,10 @@ void writeBackup(SqliteConnection &from, const std::filesystem::path &to) {
   temporary.publish(to);
 }
 
+void requireIntactBackup(const std::filesystem::path &backup) {
+  requireIntact(openFile(backup.string(), SQLITE_OPEN_READONLY).get(), backup.string());
+}
+
 std::filesystem::path restoreBackup(const std::filesystem::path &backup, const std::filesystem::path &file) {
   Temporary temporary(file);
   {

@@ -5,10 +5,13 @@
 #include "storage/Backup.h"
 #include "storage/FileGuard.h"
 #include "storage/Migrator.h"
+#include "storage/RunLimit.h"
 #include "storage/SqliteConnection.h"
+#include "storage/TableRestore.h"
 #include "storage/Writer.h"
 
 #include <matrixos/file_descriptor.hpp>
+#include <matrixos/ulid.hpp>
 
 #include <fcntl.h>
 
@@ -46,7 +49,7 @@ public:
     }
     if (connection_) return;
     connection_ = std::make_unique<SqliteConnection>(database.options_.file, SqliteConnection::Role::Reader,
-                                                     database.options_.busyTimeout);
+                                                     database.options_.busyTimeout, database.owners_);
   }
   ~Reader() {
     const std::lock_guard lock(database_.mutex_);
@@ -67,7 +70,7 @@ Database::Database(DatabaseOptions options) : options_(std::move(options)) {
   makeFile(options_.file);
   guard_ = std::make_unique<FileGuard>(options_.file);
   // The writer comes first: whoever opens a database after a crash recovers its log, and that is a write.
-  writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout, *guard_);
+  writer_ = std::make_unique<Writer>(options_.file, options_.busyTimeout, *guard_, owners_);
   readers_.reserve(kIdleReaders);
 }
 
@@ -76,8 +79,27 @@ Database::~Database() {
   readers_.clear();
 }
 
-void Database::query(std::string_view sql, const Params &params, const RowFn &row) const {
-  Reader(*this)->query(sql, params, row);
+auto Database::adopting(const Access &access, auto &&body) const {
+  for (;;) {
+    try {
+      return body();
+    } catch (const NobodysTable &refused) {
+      bool adopted = false;
+      writer_->run(
+          [&](SqliteConnection &, TableRecord &record) { adopted = record.adopt(access.owner, refused.table()); }, {});
+      if (!adopted) throw;
+    }
+  }
+}
+
+void Database::query(std::string_view sql, const Params &params, const RowFn &row, const Access &access) const {
+  adopting(access, [&] {
+    const Reader reader(*this);
+    RunLimit limit(access);
+    const SqliteConnection::LimitScope scope(*reader, limit);
+    reader->guard().see(owners_.names());
+    reader->query(sql, params, row, access.owner);
+  });
 }
 
 std::optional<std::int64_t> Database::queryInt(std::string_view sql, const Params &params) const {
@@ -89,16 +111,38 @@ std::optional<std::int64_t> Database::queryInt(std::string_view sql, const Param
   return result;
 }
 
-std::vector<std::int64_t> Database::execBatch(std::span<const Statement> statements) {
-  return writer_->exec(statements);
+std::vector<std::int64_t> Database::execBatch(std::span<const Statement> statements, const Access &access) {
+  return adopting(access, [&] { return writer_->exec(statements, access); });
 }
 
 std::int64_t Database::exec(std::string_view sql, Params params, std::int64_t expectedRows) {
   return execBatch({Statement{std::string(sql), std::move(params), expectedRows}}).front();
 }
 
-void Database::migrate(std::string_view owner, std::span<const Migration> steps) {
-  writer_->run([&](SqliteConnection &connection) { Migrator(connection, options_.file, owner).run(steps); });
+void Database::migrate(const Access &access, std::span<const Migration> steps) {
+  adopting(access, [&] {
+    writer_->run([&](SqliteConnection &connection,
+                     TableRecord &record) { Migrator(connection, record, options_.file, access.owner).run(steps); },
+                 access);
+  });
+}
+
+void Database::admit(const std::string &owner) {
+  if (const std::string conflict = owners_.conflict(owner); !conflict.empty())
+    throw Error(Status::FailedPrecondition, conflict, "TABLE_CLAIMED");
+  const auto names = owners_.names();
+  for (const auto &[table, has] : names->owners) {
+    if (!has.empty() || !owners_.hasName(owner, table)) continue;
+    return writer_->run([&](SqliteConnection &, TableRecord &record) { record.adopt(owner, table); }, {});
+  }
+}
+
+std::filesystem::path Database::restoreTables(const std::filesystem::path &backup) {
+  const std::filesystem::path kept = options_.file.string() + ".before-restore-" + makeUlid();
+  this->backup(kept);
+  writer_->run(
+      [&](SqliteConnection &connection, TableRecord &record) { TableRestore(connection, record, backup).run(); }, {});
+  return kept;
 }
 
 void Database::backup(const std::filesystem::path &to) const {

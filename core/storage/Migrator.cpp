@@ -2,6 +2,7 @@
 
 #include "storage/Backup.h"
 #include "storage/SqliteConnection.h"
+#include "storage/TableRecord.h"
 
 #include <matrixos/failpoint.hpp>
 #include <matrixos/text/time.hpp>
@@ -32,13 +33,15 @@ void checkNumbers(const std::string &owner, std::span<const Migration> steps) {
 
 } // namespace
 
-Migrator::Migrator(SqliteConnection &connection, std::filesystem::path file, std::string_view owner)
-    : connection_(connection), file_(std::move(file)), owner_(owner) {}
+Migrator::Migrator(SqliteConnection &connection, TableRecord &record, std::filesystem::path file,
+                   std::string_view owner)
+    : connection_(connection), record_(record), file_(std::move(file)), owner_(owner) {}
 
 void Migrator::run(std::span<const Migration> steps) {
   checkNumbers(owner_, steps);
   const std::vector<Applied> applied = readApplied();
   compare(steps, applied);
+  record_.adoptMadeBy(owner_, steps.first(applied.size()));
   const auto pending = steps.subspan(applied.size());
   if (pending.empty()) return;
   if (somethingToLose()) {
@@ -81,10 +84,16 @@ void Migrator::compare(std::span<const Migration> steps, const std::vector<Appli
                   "MIGRATION_MISSING");
     }
     if (i >= steps.size()) {
+      const std::string backup = file_.string() + ".backup-" + owner_ + "-" + std::to_string(steps.size());
+      // Everybody's tables are in it: restored whole it would take back what others have done since.
+      const std::string back = std::filesystem::exists(backup)
+                                   ? ", or stop the daemon and bring back its tables alone, as they were before: "
+                                     "matrixosd --restore-tables=" +
+                                         backup
+                                   : std::string();
       throw Error(Status::FailedPrecondition,
                   file_.string() + " is newer than this program: " + label + " was applied, and the program knows " +
-                      std::to_string(steps.size()) + "; install the newer version again, or restore the backup " +
-                      file_.string() + ".backup-" + owner_ + "-" + std::to_string(steps.size()),
+                      std::to_string(steps.size()) + "; install the newer version of " + owner_ + " again" + back,
                   "DATABASE_NEWER");
     }
     if (done.checksum != checksumOf(steps[i])) {
@@ -96,12 +105,12 @@ void Migrator::compare(std::span<const Migration> steps, const std::vector<Appli
   }
 }
 
-/// There is a table besides our own.
+/// There is a table besides the platform's own.
 bool Migrator::somethingToLose() const {
   bool found = false;
   connection_.queryTrusted(
-      "SELECT 1 FROM sqlite_master WHERE type='table' AND name <> 'schema_migrations' AND name NOT "
-      "LIKE 'sqlite~_%' ESCAPE '~' LIMIT 1",
+      "SELECT 1 FROM sqlite_master WHERE type='table' AND name NOT IN ('schema_migrations', 'matrixos_tables') AND "
+      "name NOT LIKE 'sqlite~_%' ESCAPE '~' LIMIT 1",
       {}, [&](const Row &) {
         found = true;
         return false;
@@ -133,7 +142,7 @@ void Migrator::apply(std::span<const Migration> steps) {
 void Migrator::applyStep(const Migration &step) {
   MATRIXOS_FAILPOINT("db.migrate_mid");
   try {
-    connection_.runScript(step.sql);
+    connection_.runScript(step.sql, owner_, [this] { record_.follow(owner_); });
   } catch (const Error &e) {
     throw Error(e.status(),
                 "schema step " + std::to_string(step.version) + " (" + step.name + ") of " + owner_ +

@@ -13,11 +13,12 @@
 namespace matrixos::storage {
 
 class SqliteConnection;
+class TableRecord;
 
 /// Brings one owner's tables up to date; see Database::migrate(). Lives on the writer's thread, outside a transaction.
 class Migrator {
 public:
-  Migrator(SqliteConnection &connection, std::filesystem::path file, std::string_view owner);
+  Migrator(SqliteConnection &connection, TableRecord &record, std::filesystem::path file, std::string_view owner);
   void run(std::span<const Migration> steps);
 
 private:
@@ -36,6 +37,7 @@ private:
   void checkForeignKeys() const;
 
   SqliteConnection &connection_;
+  TableRecord &record_;
   std::filesystem::path file_;
   std::string owner_;
 };

@@ -1,5 +1,7 @@
 #include "storage/SqliteConnection.h"
 
+#include "storage/Access.h"
+#include "storage/RunLimit.h"
 #include "storage/SqliteError.h"
 
 #include <Poco/Data/SQLite/Connector.h>
@@ -9,7 +11,6 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -19,6 +20,8 @@ namespace {
 
 /// Statements kept prepared per connection; the platform and its plugins have well below a hundred.
 constexpr std::size_t kCachedStatements = 128;
+/// Steps of SQLite's machine, some nanoseconds each, after which it asks whether to go on.
+constexpr int kStepsBetweenLooks = 4000;
 /// Poco repeats a failed open for this long; the lock wait is set apart.
 constexpr std::size_t kOpenTimeoutSeconds = 1;
 
@@ -29,76 +32,48 @@ std::string nameOf(std::string_view sql) {
   return "SQL \"" + std::string(cut) + (cut.size() < sql.size() ? "…\"" : "\"");
 }
 
-/// PRAGMAs that only describe the schema.
-bool isHarmlessPragma(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> kHarmless{"table_info", "table_xinfo",      "table_list",
-                                                             "index_list", "foreign_key_list", "index_info"};
-  return std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end();
-}
-
-/// What plugins' SQL may do; the arguments are those of https://sqlite.org/c3ref/c_alter_table.html.
-bool isAllowed(int action, std::string_view first, std::string_view second) {
-  constexpr std::string_view kOurs = "schema_migrations";
-  switch (action) {
-  case SQLITE_TRANSACTION:
-  case SQLITE_SAVEPOINT:
-  case SQLITE_ATTACH:
-  case SQLITE_DETACH:
-  case SQLITE_CREATE_TEMP_TABLE:
-  case SQLITE_CREATE_TEMP_INDEX:
-  case SQLITE_CREATE_TEMP_TRIGGER:
-  case SQLITE_CREATE_TEMP_VIEW:
-    return false;
-  case SQLITE_PRAGMA:
-    return isHarmlessPragma(first);
-  case SQLITE_INSERT:
-  case SQLITE_UPDATE:
-  case SQLITE_DELETE:
-  case SQLITE_DROP_TABLE:
-    return first != kOurs;
-  case SQLITE_ALTER_TABLE:
-    return second != kOurs;
-  default:
-    return true;
-  }
-}
-
 bool isBlank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n;") == std::string_view::npos;
 }
 
 } // namespace
 
-/// Switches the guard off for the platform's own statements. Statements may be prepared anew while they run, so it
-/// lasts until they are done.
-class SqliteConnection::Trust {
+/// For whom statements are prepared. They may be prepared anew while they run, so it lasts until they are done.
+class SqliteConnection::As {
 public:
-  explicit Trust(SqliteConnection &connection, bool trusted = true)
-      : connection_(connection), before_(std::exchange(connection.trusted_, trusted)) {}
-  ~Trust() { connection_.trusted_ = before_; }
-  Trust(const Trust &) = delete;
-  Trust &operator=(const Trust &) = delete;
+  As(SqliteConnection &connection, TableGuard::Principal principal)
+      : guard_(connection.guard_), before_(guard_.replace(std::move(principal))) {}
+  ~As() { guard_.replace(std::move(before_)); }
+  As(const As &) = delete;
+  As &operator=(const As &) = delete;
 
 private:
-  SqliteConnection &connection_;
-  bool before_;
+  TableGuard &guard_;
+  TableGuard::Principal before_;
 };
 
-/// A prepared statement out of the cache, for one use.
+/// A prepared statement out of the cache, for one use. What was prepared for one owner is never run for another.
 class SqliteConnection::StatementUse {
 public:
   StatementUse(SqliteConnection &connection, std::string_view sql) : connection_(connection) {
-    if (const auto found = connection.bySql_.find(sql); found != connection.bySql_.end()) {
+    const TableGuard::Principal &principal = connection.guard_.principal();
+    std::string key = principal.trusted ? "*\n" : principal.owner + "\n";
+    const std::size_t front = key.size();
+    key += sql;
+    if (const auto found = connection.byKey_.find(key); found != connection.byKey_.end()) {
       const auto at = found->second;
-      connection.bySql_.erase(found);
+      connection.byKey_.erase(found);
       cached_ = std::move(*at);
       connection.cache_.erase(at);
+      connection.guard_.begin(cached_.changesSchema);
       return;
     }
-    cached_.sql = std::string(sql);
+    cached_.key = std::move(key);
+    const std::string_view text = std::string_view(cached_.key).substr(front);
     const char *rest = nullptr;
-    cached_.statement = connection.prepare(cached_.sql, &rest, SQLITE_PREPARE_PERSISTENT);
-    const std::string_view tail(rest, static_cast<std::size_t>(cached_.sql.data() + cached_.sql.size() - rest));
+    cached_.statement = connection.prepare(text, &rest, SQLITE_PREPARE_PERSISTENT);
+    cached_.changesSchema = connection.guard_.changesSchema();
+    const std::string_view tail(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
     if (cached_.statement == nullptr || !isBlank(tail)) {
       sqlite3_finalize(cached_.statement);
       throw Error(Status::InvalidArgument, nameOf(sql) + ": exactly one statement is expected", "BAD_SQL");
@@ -119,8 +94,9 @@ private:
   Cached cached_;
 };
 
-SqliteConnection::SqliteConnection(const std::filesystem::path &file, Role role,
-                                   std::chrono::milliseconds busyTimeout) {
+SqliteConnection::SqliteConnection(const std::filesystem::path &file, Role role, std::chrono::milliseconds busyTimeout,
+                                   const TableOwners &owners)
+    : guard_(owners) {
   static std::once_flag registered;
   std::call_once(registered, [] { Poco::Data::SQLite::Connector::registerConnector(); });
   try {
@@ -146,6 +122,7 @@ void SqliteConnection::configure(Role role, std::chrono::milliseconds busyTimeou
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_set_authorizer(db_, &SqliteConnection::authorize, this);
+  sqlite3_progress_handler(db_, kStepsBetweenLooks, &SqliteConnection::goOn, this);
   run("PRAGMA foreign_keys=ON");
   run("PRAGMA temp_store=MEMORY");
   if (role == Role::Reader) {
@@ -172,17 +149,23 @@ sqlite3_stmt *SqliteConnection::prepare(std::string_view sql, const char **rest,
     throw Error(Status::InvalidArgument, "the SQL text is too long", "BAD_SQL");
   }
   sqlite3_stmt *statement = nullptr;
-  denied_ = false;
-  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), flags, &statement, rest);
-  // A denial while the schema is not loaded yet is reported as a changed schema.
-  checkSqlite(db_, code == SQLITE_SCHEMA && denied_ ? SQLITE_AUTH : code, nameOf(sql));
+  guard_.begin();
+  check(sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), flags, &statement, rest), nameOf(sql));
   return statement;
+}
+
+void SqliteConnection::check(int code, const std::string &what) const {
+  if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return;
+  // A refusal comes under several codes: one while the schema is not loaded yet as that of a changed schema.
+  guard_.check(what);
+  if (limit_ != nullptr && limit_->wasReached()) limit_->raise(what);
+  throwSqlite(db_, code, what);
 }
 
 /// Puts a statement back; one that cannot be kept is freed.
 void SqliteConnection::keep(Cached cached) noexcept {
   sqlite3_stmt *const statement = cached.statement;
-  if (bySql_.count(cached.sql) != 0) { // used twice at once: one copy is enough
+  if (byKey_.count(cached.key) != 0) { // used twice at once: one copy is enough
     sqlite3_finalize(statement);
     return;
   }
@@ -193,14 +176,14 @@ void SqliteConnection::keep(Cached cached) noexcept {
     return;
   }
   try {
-    bySql_.emplace(cache_.front().sql, cache_.begin());
+    byKey_.emplace(cache_.front().key, cache_.begin());
   } catch (const std::bad_alloc &) {
     cache_.pop_front();
     sqlite3_finalize(statement);
     return;
   }
   if (cache_.size() <= kCachedStatements) return;
-  bySql_.erase(cache_.back().sql);
+  byKey_.erase(cache_.back().key);
   sqlite3_finalize(cache_.back().statement);
   cache_.pop_back();
 }
@@ -231,7 +214,7 @@ void SqliteConnection::bind(sqlite3_stmt *statement, const Params &params) {
             return sqlite3_bind_blob64(statement, at, value.bytes.data(), value.bytes.size(), SQLITE_STATIC);
         },
         params[i].data);
-    checkSqlite(db_, code, name);
+    check(code, name);
   }
 }
 
@@ -240,7 +223,7 @@ void SqliteConnection::readRows(sqlite3_stmt *statement, const RowFn &row) {
   for (;;) {
     const int code = sqlite3_step(statement);
     if (code == SQLITE_DONE) return;
-    if (code != SQLITE_ROW) throwSqlite(db_, code, nameOf(sqlite3_sql(statement)));
+    if (code != SQLITE_ROW) check(code, nameOf(sqlite3_sql(statement)));
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const int at = static_cast<int>(i);
       Column &column = columns[i];
@@ -265,17 +248,20 @@ void SqliteConnection::readRows(sqlite3_stmt *statement, const RowFn &row) {
       }
     }
     if (!row(Row(columns))) return;
+    if (limit_ != nullptr && limit_->reached()) limit_->raise(nameOf(sqlite3_sql(statement)), true);
   }
 }
 
 void SqliteConnection::run(const char *sql) {
-  const Trust trust(*this);
-  checkSqlite(db_, sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), nameOf(sql));
+  const As platform(*this, {});
+  guard_.begin();
+  check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), nameOf(sql));
 }
 
-void SqliteConnection::runScript(std::string_view sql) {
-  const Trust guest(*this, false);
+void SqliteConnection::runScript(std::string_view sql, const std::string &owner, const std::function<void()> &changed) {
+  const As guest(*this, {owner == kCoreOwner, owner});
   while (!isBlank(sql)) {
+    if (limit_ != nullptr && limit_->reached()) limit_->raise(nameOf(sql));
     const char *rest = nullptr;
     sqlite3_stmt *statement = prepare(sql, &rest, 0);
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt *)> owned(statement, &sqlite3_finalize);
@@ -284,11 +270,12 @@ void SqliteConnection::runScript(std::string_view sql) {
       readRows(statement, [](const Row &) { return true; });
     }
     sql.remove_prefix(static_cast<std::size_t>(rest - sql.data()));
+    if (guard_.changesSchema()) changed();
   }
 }
 
-std::int64_t SqliteConnection::exec(const Statement &statement) {
-  const Trust guest(*this, false);
+std::int64_t SqliteConnection::exec(const Statement &statement, const std::string &owner) {
+  const As guest(*this, {owner == kCoreOwner, owner});
   const StatementUse use(*this, statement.sql);
   bind(use.get(), statement.params);
   // sqlite3_changes64() keeps its value over statements that change no rows, such as CREATE TABLE.
@@ -297,8 +284,8 @@ std::int64_t SqliteConnection::exec(const Statement &statement) {
   return sqlite3_total_changes64(db_) == before ? 0 : sqlite3_changes64(db_);
 }
 
-void SqliteConnection::query(std::string_view sql, const Params &params, const RowFn &row) {
-  const Trust guest(*this, false);
+void SqliteConnection::query(std::string_view sql, const Params &params, const RowFn &row, const std::string &owner) {
+  const As guest(*this, {owner == kCoreOwner, owner});
   const StatementUse use(*this, sql);
   if (sqlite3_stmt_readonly(use.get()) == 0) {
     throw Error(Status::InvalidArgument, nameOf(sql) + ": a query only reads; write with a batch", "BAD_SQL");
@@ -308,14 +295,14 @@ void SqliteConnection::query(std::string_view sql, const Params &params, const R
 }
 
 void SqliteConnection::queryTrusted(std::string_view sql, const Params &params, const RowFn &row) {
-  const Trust trust(*this);
+  const As platform(*this, {});
   const StatementUse use(*this, sql);
   bind(use.get(), params);
   readRows(use.get(), row);
 }
 
 void SqliteConnection::execTrusted(const Statement &statement) {
-  const Trust trust(*this);
+  const As platform(*this, {});
   const StatementUse use(*this, statement.sql);
   bind(use.get(), statement.params);
   readRows(use.get(), [](const Row &) { return true; });
@@ -327,19 +314,21 @@ bool SqliteConnection::inTransaction() const {
 
 void SqliteConnection::rollback() noexcept {
   if (!inTransaction()) return;
-  const Trust trust(*this);
+  const As platform(*this, {});
   // A failure means that SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html).
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
+int SqliteConnection::goOn(void *self) {
+  RunLimit *limit = static_cast<SqliteConnection *>(self)->limit_;
+  return limit != nullptr && limit->reached() ? 1 : 0;
+}
+
 int SqliteConnection::authorize(void *self, int action, const char *first, const char *second, const char *,
                                 const char *) {
-  auto &connection = *static_cast<SqliteConnection *>(self);
-  if (connection.trusted_ || isAllowed(action, first != nullptr ? first : "", second != nullptr ? second : "")) {
-    return SQLITE_OK;
-  }
-  connection.denied_ = true;
-  return SQLITE_DENY;
+  const auto text = [](const char *value) { return std::string_view(value != nullptr ? value : ""); };
+  return static_cast<SqliteConnection *>(self)->guard_.allows(action, text(first), text(second)) ? SQLITE_OK
+                                                                                                 : SQLITE_DENY;
 }
 
 } // namespace matrixos::storage

@@ -88,11 +88,6 @@ void throwSqlite(sqlite3 *db, int code, std::string_view what) {
     throw Error(Status::Unavailable, front + ": the schema changed meanwhile; try again", "", 100);
   case SQLITE_INTERRUPT:
     throw Error(Status::Cancelled, front + ": interrupted");
-  case SQLITE_AUTH:
-    throw Error(Status::InvalidArgument,
-                front + ": the statement is not allowed; transactions, PRAGMA, ATTACH and temporary tables belong to "
-                        "the platform",
-                "NOT_ALLOWED");
   default:
     throw Error(Status::InvalidArgument, front + ": " + text, "BAD_SQL");
   }

@@ -48,6 +48,8 @@ struct Statement {
   Params params;
   /// Rows it has to change, else the whole batch is undone.
   std::int64_t expectedRows = kAnyRows;
+  /// The platform's own, on its own tables, in the batch of somebody else.
+  bool isCore = false;
 };
 
 /// One schema step. Applied steps are never edited: their text is checked against what was applied.

@@ -41,6 +41,12 @@ private:
 };
 
 constexpr mos_provide kProvides[] = {{MOS_ORCHESTRATOR_1, "", MOS_ORCHESTRATOR_1_MINOR, 0}};
+constexpr mos_claim kClaims[] = {
+    {MOS_CLAIM_TABLE, "containers", nullptr, "The instances."},
+    {MOS_CLAIM_TABLE, "port_assignments", nullptr, "Host ports of instances."},
+    {MOS_CLAIM_TABLE, "handle_tombstones", nullptr, "Handles that are not given away yet."},
+    {MOS_CLAIM_TABLE, "orchestrator_*", nullptr, nullptr},
+};
 constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, 0}};
 
 } // namespace
@@ -54,4 +60,5 @@ MATRIXOS_PLUGIN(matrixos::orchestrator::OrchestratorPlugin,
                     .provides(matrixos::orchestrator::kProvides)
                     .needs(matrixos::orchestrator::kNeeds)
                     .configKeys(matrixos::orchestrator::kConfigKeys)
-                    .commands(matrixos::orchestrator::kCommands))
+                    .commands(matrixos::orchestrator::kCommands)
+                    .claims(matrixos::orchestrator::kClaims))

@@ -24,11 +24,12 @@ std::vector<Pair> toPairs(const mos_pair *pairs, std::uint32_t count) {
   return list;
 }
 
-AskFrame question(Question what, std::string_view first = {}, std::string_view second = {}) {
+AskFrame question(Question what, std::string_view first = {}, std::string_view second = {}, std::int64_t number = 0) {
   AskFrame frame;
   frame.question = static_cast<std::uint8_t>(what);
   frame.first = first;
   frame.second = second;
+  frame.number = number;
   return frame;
 }
 
@@ -44,6 +45,7 @@ HostTables::HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor)
   fillPlatform();
   fillLog();
   fillMetrics();
+  fillKv();
   fillEvents();
   fillWork();
   fillServices();
@@ -56,6 +58,7 @@ const void *HostTables::getInterface(void *self, const char *id) {
   if (name == MOS_HOST_PLATFORM_1) return &tables.platform_;
   if (name == MOS_HOST_LOG_1) return &tables.log_;
   if (name == MOS_HOST_METRICS_1) return &tables.metrics_;
+  if (name == MOS_HOST_KV_1) return &tables.kv_;
   if (name == MOS_HOST_EVENTS_1) return &tables.events_;
   if (name == MOS_HOST_TIMERS_1) return &tables.timersTable_;
   if (name == MOS_HOST_EXECUTOR_1) return &tables.executorTable_;
@@ -185,6 +188,47 @@ void HostTables::fillMetrics() {
   };
   metrics_.add = [](void *self, std::uint64_t handle, double value) { of(self).samples_.add(handle, value); };
   metrics_.set = [](void *self, std::uint64_t handle, double value) { of(self).samples_.set(handle, value); };
+}
+
+void HostTables::fillKv() {
+  kv_ = common::hostTable<decltype(kv_)>(this);
+  kv_.get = [](void *self, mos_str key, mos_buf *out, std::int64_t *version, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::KvGet, fromAbi(key)), [&](const AnswerFrame &answer) {
+        if (version != nullptr) *version = answer.integer;
+        giveBuffer(out, std::string(answer.text));
+      });
+    });
+  };
+  kv_.put = [](void *self, mos_str key, mos_str value, std::int64_t expected, std::int64_t *version, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::KvPut, fromAbi(key), fromAbi(value), expected), [&](const AnswerFrame &answer) {
+        if (version != nullptr) *version = answer.integer;
+      });
+    });
+  };
+  kv_.remove = [](void *self, mos_str key, std::int64_t expected, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::KvRemove, fromAbi(key), {}, expected), [](const AnswerFrame &) {});
+    });
+  };
+  kv_.list = [](void *self, mos_str prefix, mos_kv_entries entries, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      std::string after;
+      for (bool more = true; more;) {
+        t.link_.ask(question(Question::KvList, fromAbi(prefix), after), [&](const AnswerFrame &answer) {
+          more = answer.integer != 0 && !answer.entries.empty();
+          if (more) after = answer.entries.back().key;
+          for (const KvEntry &entry : answer.entries) {
+            const mos_kv_entry given{toAbi(entry.key), toAbi(entry.value), entry.version};
+            if (entries.entry(entries.ctx, &given) == MOS_SINK_CONTINUE) continue;
+            more = false;
+            return;
+          }
+        });
+      }
+    });
+  };
 }
 
 void HostTables::fillEvents() {

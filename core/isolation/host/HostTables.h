@@ -16,9 +16,9 @@
 
 namespace matrixos::isolation::host {
 
-/// The host as the plugin sees it in its own process. Config, platform, log, metrics and publishing go to the daemon;
-/// timers and executor are of this process; a service that is provided is called by it. There is no sql and no http,
-/// nothing to subscribe to and nothing to acquire, see README.md.
+/// The host as the plugin sees it in its own process. Config, platform, log, metrics, kv and publishing go to the
+/// daemon; timers and executor are of this process; a service that is provided is called by it. There is no sql and no
+/// http, nothing to subscribe to and nothing to acquire, see README.md.
 class HostTables {
 public:
   HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor);
@@ -68,6 +68,7 @@ private:
   void fillLog();
   void sendLog(std::uint32_t level, mos_str message, std::vector<LogField> list);
   void fillMetrics();
+  void fillKv();
   void fillEvents();
   void fillWork();
   void fillServices();
@@ -93,6 +94,7 @@ private:
   mos_host_platform_v1 platform_{};
   mos_host_log_v1 log_{};
   mos_host_metrics_v1 metrics_{};
+  mos_host_kv_v1 kv_{};
   mos_host_events_v1 events_{};
   mos_host_timers_v1 timersTable_{};
   mos_host_executor_v1 executorTable_{};

@@ -8,8 +8,10 @@
 #include <matrixos/host/events.hpp>
 #include <matrixos/host/executor.hpp>
 #include <matrixos/host/http.hpp>
+#include <matrixos/host/kv.hpp>
 #include <matrixos/host/log.hpp>
 #include <matrixos/host/metrics.hpp>
+#include <matrixos/host/outbox.hpp>
 #include <matrixos/host/platform.hpp>
 #include <matrixos/host/services.hpp>
 #include <matrixos/host/sql.hpp>

@@ -5,6 +5,7 @@
 //   slow:MS                  takes so long, and stops early when it is told to
 //   throw                    an Error with all its fields
 //   big:BYTES                answers that many
+//   kv:TEXT                  keeps it under a key of its own, big, and answers {"keys", "last", "same", "gone"}
 //   anything else            {"ref", "pid", "operation", "trace"}
 // Its config key "start" holds such a word for start().
 #include <matrixos/plugin.hpp>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -56,6 +58,31 @@ void sleepFor(const Call &call, std::chrono::milliseconds time) {
   }
 }
 
+/// The key-value store, once there is a plugin.
+std::optional<KeyValueStore> &keyValues() {
+  static std::optional<KeyValueStore> store;
+  return store;
+}
+
+std::string useKeyValues(const std::string &text) {
+  const KeyValueStore &store = *keyValues();
+  const std::string value = text + std::string(60'000, 'v');
+  const std::int64_t version = store.put("kept/" + text, value, MOS_KV_ABSENT);
+  int keys = 0;
+  std::string last;
+  store.list("kept/", [&](std::string_view key, std::string_view, std::int64_t) {
+    ++keys;
+    last = key;
+    return true;
+  });
+  store.put("passing", "");
+  store.remove("passing");
+  const auto found = store.get("kept/" + text);
+  return R"({"keys":)" + std::to_string(keys) + R"(,"last":")" + last + R"(","same":)" +
+         (found && found->bytes == value && found->version == version ? "true" : "false") + R"(,"gone":)" +
+         (store.get("passing") ? "false" : "true") + "}";
+}
+
 std::string act(const Call &call, std::string_view ref) {
   const std::size_t colon = ref.find(':');
   const std::string_view word = ref.substr(0, colon);
@@ -70,6 +97,7 @@ std::string act(const Call &call, std::string_view ref) {
   }
   if (word == "slow") sleepFor(call, std::chrono::milliseconds{std::atoi(rest.c_str())});
   if (word == "throw") throw Error(Status::Aborted, "it went wrong on purpose, ä", "PORT_IN_USE", 1234);
+  if (word == "kv") return useKeyValues(rest);
   if (word == "big") return std::string(static_cast<std::size_t>(std::atoi(rest.c_str())), 'x');
   return R"({"ref":")" + std::string(ref) + R"(","pid":)" + std::to_string(::getpid()) + R"(,"operation":")" +
          std::string(call.operationId()) + R"(","trace":")" + std::string(call.traceId()) + R"("})";
@@ -113,7 +141,9 @@ public:
 class FakePlugin : public Plugin {
 public:
   explicit FakePlugin(const mos_host_v1 *host)
-      : config_(host), platform_(host), log_(host), metrics_(host), services_(host), timers_(host) {}
+      : config_(host), platform_(host), log_(host), metrics_(host), services_(host), timers_(host) {
+    if (host->get_interface(host->self, MOS_HOST_KV_1) != nullptr) keyValues().emplace(host);
+  }
 
   void start() override {
     act(Call(nullptr), config_.getString("start"));

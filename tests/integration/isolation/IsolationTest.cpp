@@ -183,3 +183,27 @@ TEST_CASE("nothing of an isolated plugin runs in the daemon, and a bad one is to
     CHECK(contains(daemon.log(), "proces"));
   }
 }
+
+TEST_CASE("an isolated plugin keeps values in the daemon's database, through its own deaths") {
+  DaemonProcess daemon(isolatedRuntime());
+  daemon.start();
+  // More than one answer holds: the list comes in pages.
+  const auto name = [](int i) { return std::to_string(100 + i); };
+  for (int i = 0; i < 40; ++i) {
+    const Response kept = inspect(daemon, "kv:" + name(i));
+    CAPTURE(kept.body);
+    REQUIRE(kept.status == 200);
+    CHECK(member(kept.body, "keys") == std::to_string(i + 1));
+    CHECK(member(kept.body, "last") == "kept/" + name(i));
+    CHECK(member(kept.body, "same") == "true");
+    CHECK(member(kept.body, "gone") == "true");
+  }
+  ::kill(pluginPid(daemon), SIGKILL);
+  CHECK(member(inspect(daemon, "kv:" + name(40)).body, "keys") == "41");
+  const Response again = inspect(daemon, "kv:" + name(40));
+  CHECK(again.status != 200);
+  CHECK(contains(again.body, "the key is there already"));
+  CHECK(daemon.stop() == 0);
+  daemon.start();
+  CHECK(member(inspect(daemon, "kv:" + name(41)).body, "keys") == "42");
+}

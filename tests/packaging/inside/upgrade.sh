@@ -114,7 +114,7 @@ sqlite3 /var/lib/matrixos/matrixos.db "INSERT INTO schema_migrations SELECT owne
 chown matrixos: /var/lib/matrixos/matrixos.db*
 said=$(timeout 60 setpriv --reuid=matrixos --regid=matrixos --init-groups matrixosd --set plugins.required=orchestrator 2>&1) &&
   fail "a daemon runs on a database that it does not know"
-grep 'is newer than this program' <<<"$said" | grep -q 'install the newer version again, or restore the backup' ||
+grep 'is newer than this program' <<<"$said" | grep -q 'install the newer version' ||
   fail "that does not say what to do: $said"
 rm -r /var/lib/matrixos
 mv /var/lib/matrixos.kept /var/lib/matrixos

@@ -500,3 +500,25 @@ TEST_CASE("commands come from another process as they are declared, and are judg
   command.path = "hooks";
   CHECK(errorOf([&] { PluginDescription::toJson(&d); }).reason() == "PLUGIN_DESCRIPTOR");
 }
+
+TEST_CASE("claims are told as they are, and cannot be told beyond what there is") {
+  const std::string schema = "{\"description\":\"" + std::string(5000, 'x') + "\"}";
+  const mos_claim claims[] = {{MOS_CLAIM_TABLE, "hooks_*", nullptr, "Webhooks."},
+                              {MOS_CLAIM_TOPIC, "hooks.sent", schema.c_str(), nullptr}};
+  mos_descriptor_v1 d{};
+  d.struct_size = sizeof d;
+  d.magic = MOS_MAGIC;
+  d.abi_major = MOS_ABI_MAJOR;
+  d.claims = claims;
+  d.claims_count = 2;
+  const auto told = PluginDescription::fromJson(PluginDescription::toJson(&d));
+  REQUIRE(told->descriptor()->claims_count == 2);
+  CHECK(told->descriptor()->claims[0].pattern == std::string("hooks_*"));
+  CHECK(told->descriptor()->claims[0].help == std::string("Webhooks."));
+  CHECK(told->descriptor()->claims[1].kind == std::string(MOS_CLAIM_TOPIC));
+  CHECK(told->descriptor()->claims[1].schema == schema);
+  d.claims = nullptr;
+  CHECK(PluginDescription::fromJson(PluginDescription::toJson(&d))->descriptor()->claims_count == 2);
+  d.struct_size = MOS_DESCRIPTOR_LEAST_SIZE;
+  CHECK(PluginDescription::fromJson(PluginDescription::toJson(&d))->descriptor()->claims_count == 0);
+}

@@ -1,9 +1,14 @@
 #include "plugin/Manifest.h"
 
+#include "support/Errors.h"
+
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 using matrixos::plugin::Manifest;
 
@@ -35,4 +40,67 @@ TEST_CASE("a manifest does not need the plugin's memory any more") {
   CHECK(abi[0].help == std::string("Where."));
   CHECK(abi[0].flags == MOS_KEY_LIVE);
   CHECK(m.create(nullptr, nullptr, nullptr) == MOS_OK);
+}
+
+TEST_CASE("claims are read, and refused where they take in what is not a plugin's") {
+  mos_claim claim{MOS_CLAIM_TABLE, "hooks_*", nullptr, "Webhooks."};
+  mos_descriptor_v1 d{};
+  d.struct_size = sizeof d;
+  d.magic = MOS_MAGIC;
+  d.abi_major = MOS_ABI_MAJOR;
+  d.id = "hooks";
+  d.name = "Hooks";
+  d.version = "1.0.0";
+  d.claims = &claim;
+  d.claims_count = 1;
+  d.create = [](const mos_host_v1 *, mos_plugin_v1 *, mos_error *) -> mos_status { return MOS_OK; };
+  const auto refusal = [&](const char *kind, const char *pattern, const char *schema = nullptr) {
+    claim = {kind, pattern, schema, nullptr};
+    try {
+      const Manifest read = Manifest::read(&d, "hooks");
+      return read.claims.at(0).pattern == pattern ? std::string() : "read as " + read.claims[0].pattern;
+    } catch (const matrixos::Error &e) {
+      CHECK(e.reason() == "PLUGIN_DESCRIPTOR");
+      return std::string(e.what());
+    }
+  };
+  CHECK(Manifest::read(&d, "hooks").claimed(MOS_CLAIM_TABLE) == std::vector<std::string>{"hooks_*"});
+  CHECK(Manifest::read(&d, "hooks").claimed(MOS_CLAIM_PATH).empty());
+  CHECK(refusal(MOS_CLAIM_TABLE, "Containers").empty());
+  CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.*", R"({"type":"object"})").empty());
+  CHECK(refusal(MOS_CLAIM_PATH, "/hooks").empty());
+  CHECK(refusal(MOS_CLAIM_METRIC, "matrixos_hooks_*").empty());
+  for (const auto &[kind, pattern] :
+       std::initializer_list<std::pair<const char *, const char *>>{{MOS_CLAIM_TABLE, "*"},
+                                                                    {MOS_CLAIM_TABLE, "a-b"},
+                                                                    {MOS_CLAIM_TABLE, "a*b"},
+                                                                    {MOS_CLAIM_TABLE, "SQLite_x"},
+                                                                    {MOS_CLAIM_TABLE, "matrixos_*"},
+                                                                    {MOS_CLAIM_TABLE, "schema_migrations"},
+                                                                    {MOS_CLAIM_TOPIC, "*"},
+                                                                    {MOS_CLAIM_TOPIC, "a b"},
+                                                                    {MOS_CLAIM_PATH, "/"},
+                                                                    {MOS_CLAIM_PATH, "hooks"},
+                                                                    {MOS_CLAIM_PATH, "/hooks/../admin"},
+                                                                    {MOS_CLAIM_PATH, "/hooks*"},
+                                                                    {MOS_CLAIM_METRIC, "matrixos_*"},
+                                                                    {MOS_CLAIM_METRIC, "hooks_total"},
+                                                                    {"colour", "red"},
+                                                                    {"", "x"},
+                                                                    {MOS_CLAIM_TABLE, ""},
+                                                                    {MOS_CLAIM_TABLE, nullptr}}) {
+    CAPTURE(kind);
+    CAPTURE(std::string(pattern != nullptr ? pattern : "null"));
+    CHECK(matrixos::test::statusOf([&] {
+            claim = {kind, pattern, nullptr, nullptr};
+            Manifest::read(&d, "hooks");
+          }) == matrixos::Status::FailedPrecondition);
+  }
+  CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.sent", "not json").find("no JSON object") != std::string::npos);
+  CHECK(refusal(MOS_CLAIM_TABLE, "hooks_a", "{}").find("only topics have a schema") != std::string::npos);
+  d.claims = nullptr;
+  CHECK(matrixos::test::statusOf([&] { Manifest::read(&d, "hooks"); }) == matrixos::Status::FailedPrecondition);
+  // A descriptor as ABI 1.0 has it ends before.
+  d.struct_size = MOS_DESCRIPTOR_LEAST_SIZE;
+  CHECK(Manifest::read(&d, "hooks").claims.empty());
 }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <utility>
 
 using matrixos::plugin::Manifest;
 using matrixos::plugin::StartOrder;
@@ -74,4 +75,29 @@ TEST_CASE("one of several providers is enough") {
   const auto plan =
       order({make("user", {}, {"runtime"}), make("broken", {"runtime"}, {"nothing"}), make("fine", {"runtime"}, {})});
   CHECK(plan.order == std::vector<std::string>{"fine", "user"});
+}
+
+TEST_CASE("of two plugins that claim one name the second does not run, and says who has it") {
+  using Claims = std::vector<std::pair<const char *, const char *>>;
+  const auto conflict = [](const Claims &first, const Claims &second) {
+    Manifest a = make("a", {"a"}, {}), b = make("b", {"b"}, {});
+    for (const auto &[kind, pattern] : first)
+      a.claims.push_back({kind, pattern, "", ""});
+    for (const auto &[kind, pattern] : second)
+      b.claims.push_back({kind, pattern, "", ""});
+    const auto plan = order({a, b, make("c", {}, {"b"})});
+    CHECK(plan.failures.count("a") == 0);
+    CHECK(plan.failures.count("b") == plan.failures.count("c"));
+    return plan.failures.count("b") == 0 ? std::string() : plan.failures.at("b");
+  };
+  CHECK(conflict({{"table", "hooks_*"}}, {{"table", "Hooks_sent"}}) ==
+        "it claims the table Hooks_sent, and a has hooks_*; enable one of them");
+  CHECK_FALSE(conflict({{"table", "hooks_a"}}, {{"table", "hooks_*"}}).empty());
+  CHECK_FALSE(conflict({{"topic", "a.*"}}, {{"topic", "a.b.*"}}).empty());
+  CHECK_FALSE(conflict({{"path", "/hooks"}}, {{"path", "/hooks/mine"}}).empty());
+  CHECK_FALSE(conflict({{"metric", "matrixos_x_total"}}, {{"metric", "matrixos_x_*"}}).empty());
+  CHECK(conflict({{"path", "/hooks"}}, {{"path", "/hooks-more"}}).empty());
+  CHECK(conflict({{"table", "hooks"}}, {{"topic", "hooks"}}).empty());
+  CHECK(conflict({{"topic", "hooks"}}, {{"topic", "Hooks"}}).empty());
+  CHECK(conflict({{"table", "hooks_a"}}, {{"table", "hooks_b*"}}).empty());
 }

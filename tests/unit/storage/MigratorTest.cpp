@@ -127,3 +127,61 @@ TEST_CASE("a step may rebuild a table that others point at, but may not leave da
   // Foreign keys are on again afterwards.
   CHECK(statusOf([&] { db.exec("INSERT INTO part VALUES (99)"); }) == Status::FailedPrecondition);
 }
+
+TEST_CASE("the tables of one owner come back from their backup, and those of others stay") {
+  const TempDir dir;
+  Database db({.file = dir / "test.db"});
+  db.migrate("two", Steps{{1, "other", "CREATE TABLE other (x)"}});
+  const Steps old{{1, "one",
+                   "CREATE TABLE item (id INTEGER PRIMARY KEY AUTOINCREMENT, x, double AS (2 * x));"
+                   "CREATE INDEX item_x ON item (x); CREATE TABLE gone (y);"
+                   "CREATE VIEW items AS SELECT x FROM item;"
+                   "CREATE TRIGGER item_t AFTER DELETE ON item BEGIN INSERT INTO gone VALUES (old.x); END"}};
+  db.migrate("one", old);
+  db.execBatch({{"INSERT INTO item (x) VALUES (1), (2), (3)"}, {"DELETE FROM item WHERE id = 3"}}, {.owner = "one"});
+  Steps next = old;
+  next.push_back({2, "next",
+                  "DROP TRIGGER item_t; DROP VIEW items; ALTER TABLE item RENAME COLUMN x TO z; DROP TABLE gone; "
+                  "CREATE TABLE fresh (x);"
+                  "UPDATE item SET z = 9"});
+  db.migrate("one", next);
+  db.exec("INSERT INTO other VALUES ('since')");
+
+  const Error newer = errorOf([&] { db.migrate("one", old); });
+  const auto backup = backupOf(db, "one-1");
+  CHECK(std::string(newer.what()).find("matrixosd --restore-tables=" + backup.string()) != std::string::npos);
+  const auto before = db.restoreTables(backup);
+  db.migrate("one", old);
+  CHECK(db.queryInt("SELECT sum(x) FROM items") == 3);
+  CHECK(db.queryInt("SELECT sum(double) FROM item") == 6);
+  CHECK(db.queryInt("SELECT y FROM gone") == 3);
+  CHECK(db.queryInt("SELECT count(*) FROM sqlite_master WHERE name IN ('fresh', 'item_x', 'item_t')") == 2);
+  CHECK(db.queryInt("SELECT count(*) FROM other") == 1);
+  db.execBatch({{"INSERT INTO item (x) VALUES (4)", {}, 1}, {"INSERT INTO gone VALUES (1)"}}, {.owner = "one"});
+  CHECK(db.queryInt("SELECT max(id) FROM item") == 4);
+  CHECK(statusOf([&] { db.execBatch({{"DELETE FROM gone"}}, {.owner = "two"}); }) == Status::PermissionDenied);
+  CHECK(Database({.file = before}).queryInt("SELECT count(*) FROM fresh") == 0);
+  CHECK(statusOf([&] { db.restoreTables(before); }) == Status::InvalidArgument);
+  CHECK(statusOf([&] { db.restoreTables(backupOf(db, "one-7")); }) != Status::Ok);
+}
+
+TEST_CASE("a backup from before tables had owners brings back what its owner has now, and what nobody has any more") {
+  const TempDir dir;
+  Database db({.file = dir / "test.db"});
+  db.migrate("two", Steps{{1, "other", "CREATE TABLE other (x)"}});
+  const Steps old{{1, "one", "CREATE TABLE item (x); INSERT INTO item VALUES (1); CREATE TABLE gone (y)"}};
+  db.migrate("one", old);
+  Steps next = old;
+  next.push_back({2, "next", "DROP TABLE gone; DELETE FROM item"});
+  db.migrate("one", next);
+  const auto backup = backupOf(db, "one-1");
+  sqlite3 *raw = nullptr;
+  REQUIRE(sqlite3_open(backup.c_str(), &raw) == SQLITE_OK);
+  CHECK(sqlite3_exec(raw, "DROP TABLE matrixos_tables", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(raw);
+  db.exec("INSERT INTO other VALUES ('since')");
+  db.restoreTables(backup);
+  CHECK(db.queryInt("SELECT count(*) FROM item") == 1);
+  CHECK(db.queryInt("SELECT count(*) FROM gone") == 0);
+  CHECK(db.queryInt("SELECT count(*) FROM other") == 1);
+}

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -160,4 +161,94 @@ TEST_CASE("the end of the database waits for batches that are queued") {
   db.reset();
   Database again({.file = dir / "test.db"});
   CHECK(again.queryInt("SELECT count(*) FROM t") == acknowledged.load());
+}
+
+namespace {
+
+/// Never ends by itself.
+const std::string kEndless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) ";
+
+} // namespace
+
+TEST_CASE("a query without end is ended, by its time, its deadline, who asked for it, and between its rows") {
+  const TempDir dir;
+  const Database db({.file = dir / "test.db"});
+  const auto run = [&](
+                       const Access &access, const RowFn &row = [](const Row &) { return true; }) {
+    return errorOf([&] { db.query(kEndless + "SELECT n FROM c WHERE n < 0", {}, row, access); });
+  };
+  const Error timed = run({.owner = "evil", .runFor = std::chrono::milliseconds{50}});
+  CHECK(timed.status() == Status::DeadlineExceeded);
+  CHECK(timed.reason() == "QUERY_TIMEOUT");
+  CHECK(std::string(timed.what()).find("longer than 50 ms") != std::string::npos);
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds{50};
+  CHECK(run({.owner = "evil", .deadline = soon}).status() == Status::DeadlineExceeded);
+  std::atomic<bool> asked{false};
+  CHECK(run({.owner = "evil", .cancelled = [&] { return asked.exchange(true); }}).status() == Status::Cancelled);
+  const Error row = errorOf([&] {
+    db.query(kEndless + "SELECT n FROM c", {}, [](const Row &) { return true; },
+             {.owner = "evil", .runFor = std::chrono::milliseconds{50}});
+  });
+  CHECK(row.status() == Status::DeadlineExceeded);
+  CHECK(db.queryInt("SELECT 7") == 7);
+}
+
+TEST_CASE("batches without end hold up nobody else's for longer than one of them may run") {
+  const TempDir dir;
+  Database db({.file = dir / "test.db"});
+  db.execBatch({{"CREATE TABLE evil_t (x)"}}, {.owner = "evil"});
+  db.execBatch({{"CREATE TABLE good_t (x)"}}, {.owner = "good"});
+  const Access evil{.owner = "evil", .runFor = std::chrono::milliseconds{300}};
+  std::atomic<int> ended{0}, others{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        const Error error =
+            errorOf([&] { db.execBatch({{kEndless + "INSERT INTO evil_t SELECT n FROM c WHERE n < 0"}}, evil); });
+        if (error.reason() == "QUERY_TIMEOUT")
+          ++ended;
+        else
+          ++others;
+      }
+    });
+  }
+  int fewest = 6;
+  for (int i = 0; i < 5; ++i) {
+    CHECK(eventually([&, before = ended.load()] { return ended > before; }));
+    const int before = ended;
+    db.execBatch({{"INSERT INTO good_t VALUES (1)", {}, 1}}, {.owner = "good"});
+    // The one that ran, and one that was taken up before ours came. A busy machine may let more pass before we ask.
+    fewest = std::min(fewest, ended - before);
+  }
+  CHECK(fewest <= 2);
+  stop = true;
+  for (std::thread &thread : threads)
+    thread.join();
+  CHECK(others == 0);
+  CHECK(db.queryInt("SELECT count(*) FROM good_t") == 5);
+  CHECK(db.queryInt("SELECT count(*) FROM evil_t") == 0);
+}
+
+TEST_CASE("a batch whose deadline passes while it waits is not begun") {
+  const TempDir dir;
+  Database db({.file = dir / "test.db"});
+  db.exec("CREATE TABLE t (x)");
+  std::atomic<bool> goOn{false}, running{false};
+  std::thread slow([&] {
+    const Access access{.owner = "", .cancelled = [&] {
+                          running = true;
+                          return goOn.load();
+                        }};
+    CHECK(errorOf([&] { db.execBatch({{kEndless + "INSERT INTO t SELECT n FROM c WHERE n < 0"}}, access); }).status() ==
+          Status::Cancelled);
+  });
+  CHECK(eventually([&] { return running.load(); }));
+  const auto passed = std::chrono::steady_clock::now();
+  CHECK(errorOf([&] { db.execBatch({{"INSERT INTO t VALUES (1)"}}, {.owner = "", .deadline = passed}); }).status() ==
+        Status::DeadlineExceeded);
+  goOn = true;
+  slow.join();
+  CHECK(db.queryInt("SELECT count(*) FROM t") == 0);
 }

@@ -206,8 +206,13 @@ MOS_PIN_SIZE(mos_sql_rows, 16);
 /*
  * The platform's database. There is no open transaction to hold: reads see one snapshot per query, writes are atomic
  * batches with compare-and-set through expected_rows. Blocks for disk, so never call it from a [loop].
+ *
+ * A table or view belongs to the plugin that makes it, also while that is not installed; others neither read nor change
+ * it, nor tie a foreign key to it. Which names a plugin may use: mos_claim. Statements of one call that run longer than
+ * [storage] query_timeout, their row callbacks included, are ended.
  * Fails: MOS_ALREADY_EXISTS unique or primary key · MOS_FAILED_PRECONDITION foreign key, check, not null ·
  * MOS_ABORTED expected_rows not met (reason EXPECTATION) · MOS_RESOURCE_EXHAUSTED disk full ·
+ * MOS_PERMISSION_DENIED somebody else's table (TABLE_OWNED) · MOS_DEADLINE_EXCEEDED (QUERY_TIMEOUT) ·
  * MOS_UNAVAILABLE database locked or gone · MOS_INVALID_ARGUMENT bad SQL.
  */
 typedef struct mos_host_sql_v1 {
@@ -223,12 +228,163 @@ typedef struct mos_host_sql_v1 {
   mos_status (*migrate)(void *self, const mos_sql_migration *steps, uint32_t count, mos_error *error);
   /* "sqlite", "postgresql": for the few statements that differ. Static text. */
   const char *(*dialect)(void *self);
+  /* Minor 1. As query and exec_batch; the call's deadline and its cancellation end them as well. call may be NULL. */
+  mos_status (*query_call)(void *self, const mos_call *call, mos_str sql, const mos_sql_value *params,
+                           uint32_t params_count, mos_sql_rows rows, mos_error *error);
+  mos_status (*exec_batch_call)(void *self, const mos_call *call, const mos_sql_statement *statements, uint32_t count,
+                                int64_t *changed, mos_error *error);
 } mos_host_sql_v1;
 MOS_PIN(mos_host_sql_v1, self, 8);
 MOS_PIN(mos_host_sql_v1, query, 16);
 MOS_PIN(mos_host_sql_v1, exec_batch, 24);
 MOS_PIN(mos_host_sql_v1, migrate, 32);
 MOS_PIN(mos_host_sql_v1, dialect, 40);
+MOS_PIN(mos_host_sql_v1, query_call, 48);
+MOS_PIN(mos_host_sql_v1, exec_batch_call, 56);
+
+/* ------------------------------------------------------------------------------------------------------ key-value */
+
+/* Since host minor 1. */
+#define MOS_HOST_KV_1 "matrixos.host.kv/1"
+
+/* In place of an expected version. */
+#define MOS_KV_ANY INT64_C(-1)
+#define MOS_KV_ABSENT INT64_C(0)
+
+#define MOS_KV_KEY_SIZE 512
+#define MOS_KV_VALUE_SIZE 65536
+
+/* Frozen. */
+typedef struct mos_kv_entry {
+  mos_str key;
+  mos_str value;
+  int64_t version;
+} mos_kv_entry;
+MOS_PIN(mos_kv_entry, key, 0);
+MOS_PIN(mos_kv_entry, value, 16);
+MOS_PIN(mos_kv_entry, version, 32);
+MOS_PIN_SIZE(mos_kv_entry, 40);
+
+/* Receives entries; they are borrowed for the call. Frozen. */
+typedef struct mos_kv_entries {
+  void *ctx;
+  int32_t (*entry)(void *ctx, const mos_kv_entry *entry); /* MOS_SINK_CONTINUE or MOS_SINK_STOP */
+} mos_kv_entries;
+MOS_PIN(mos_kv_entries, ctx, 0);
+MOS_PIN(mos_kv_entries, entry, 8);
+MOS_PIN_SIZE(mos_kv_entries, 16);
+
+/*
+ * Small values of the plugin's own, by key, for what needs no table: a cursor, a token's expiry, a switch. Keys are
+ * bytes, 1 to MOS_KV_KEY_SIZE of them, values up to MOS_KV_VALUE_SIZE; a plugin has up to 10,000 keys and 16 MB. Each
+ * change gives its key a version greater than 0 that no key had before. Blocks for disk; a change is durable on return.
+ * Works in a plugin with isolation=process as well.
+ * Fails: MOS_NOT_FOUND no such key (NO_KEY) · MOS_ABORTED another version (EXPECTATION) · MOS_INVALID_ARGUMENT too long
+ * · MOS_RESOURCE_EXHAUSTED full (KV_FULL), or the disk is · MOS_UNAVAILABLE database locked or gone.
+ */
+typedef struct mos_host_kv_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /* out_version may be NULL. */
+  mos_status (*get)(void *self, mos_str key, mos_buf *out_value, int64_t *out_version, mos_error *error);
+  /* Sets the key if its version is `expected`: one that get, put or list gave, MOS_KV_ABSENT or MOS_KV_ANY. */
+  mos_status (*put)(void *self, mos_str key, mos_str value, int64_t expected, int64_t *out_version, mos_error *error);
+  /* Removes the key if its version is `expected`, or MOS_KV_ANY: then one that is not there is fine, too. */
+  mos_status (*remove)(void *self, mos_str key, int64_t expected, mos_error *error);
+  /* All keys that begin with the prefix, in the order of their bytes. */
+  mos_status (*list)(void *self, mos_str prefix, mos_kv_entries entries, mos_error *error);
+} mos_host_kv_v1;
+MOS_PIN(mos_host_kv_v1, self, 8);
+MOS_PIN(mos_host_kv_v1, get, 16);
+MOS_PIN(mos_host_kv_v1, put, 24);
+MOS_PIN(mos_host_kv_v1, remove, 32);
+MOS_PIN(mos_host_kv_v1, list, 40);
+
+/* --------------------------------------------------------------------------------------------------------- outbox */
+
+/* Since host minor 1. */
+#define MOS_HOST_OUTBOX_1 "matrixos.host.outbox/1"
+
+#define MOS_OUTBOX_NAME_SIZE 512
+#define MOS_OUTBOX_PAYLOAD_SIZE 262144
+
+/* Something to deliver to a target. The id is the sender's: whoever gets an item twice knows it by that. Frozen. */
+typedef struct mos_outbox_item {
+  mos_str target; /* "https://example.com/hook"; what is delivered in order */
+  mos_str id;     /* no two that wait for one target have the same */
+  mos_str payload;
+} mos_outbox_item;
+MOS_PIN(mos_outbox_item, target, 0);
+MOS_PIN(mos_outbox_item, id, 16);
+MOS_PIN(mos_outbox_item, payload, 32);
+MOS_PIN_SIZE(mos_outbox_item, 48);
+
+/* One attempt. Growing. */
+typedef struct mos_outbox_delivery {
+  uint32_t struct_size;
+  uint32_t attempt; /* 1, 2, 3, … */
+  mos_outbox_item item;
+  int64_t created_ms; /* since the epoch */
+} mos_outbox_delivery;
+MOS_PIN(mos_outbox_delivery, attempt, 4);
+MOS_PIN(mos_outbox_delivery, item, 8);
+MOS_PIN(mos_outbox_delivery, created_ms, 56);
+
+/* What became of an attempt. */
+#define MOS_OUTBOX_DONE 0
+#define MOS_OUTBOX_RETRY 1 /* after error.retry_after_ms, or the host's pause where that is 0 */
+#define MOS_OUTBOX_DROP 2  /* it cannot be delivered, and need not be kept */
+
+/*
+ * Called on the executor until it says DONE or DROP; one item per target at a time. What it says may be lost in a crash:
+ * an item is delivered at least once. Give up when the call's deadline, a minute, has passed or it is cancelled. The
+ * message of the error is kept for the operator.
+ */
+typedef int32_t (*mos_outbox_deliver_fn)(void *ctx, const mos_call *call, const mos_outbox_delivery *delivery,
+                                         mos_error *error);
+
+/*
+ * Messages to others that have to arrive: kept in the platform's database, delivered at least once, to each target in
+ * their order, again after pauses of 1 s to 1 h that double, each a fifth more or less. A target that is slow or away
+ * holds up no other. After three days or 100 attempts an item is parked: it lets those behind it pass, and is kept until
+ * it is tried again or discarded. A plugin has up to 10,000 items, parked ones included, and 64 MB. Blocks for disk.
+ * Not for a plugin with isolation=process.
+ * Fails: as sql · MOS_ALREADY_EXISTS an item of that id waits (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) ·
+ * MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
+ */
+typedef struct mos_host_outbox_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /*
+   * Puts items in, in one transaction with statements on the plugin's tables (as exec_batch, which may be none): both
+   * are kept or neither. Durable once it returns MOS_OK.
+   */
+  mos_status (*put)(void *self, const mos_outbox_item *items, uint32_t items_count,
+                    const mos_sql_statement *statements, uint32_t statements_count, int64_t *changed,
+                    mos_error *error);
+  /* Begins to deliver, also what earlier lives of the plugin put in. Once per life. */
+  mos_status (*begin)(void *self, mos_outbox_deliver_fn deliver, void *ctx, mos_error *error);
+  /* [lifecycle] After it returns MOS_OK deliver neither runs nor will. MOS_DEADLINE_EXCEEDED when it does not return. */
+  mos_status (*end)(void *self, mos_error *error);
+  /*
+   * One JSON object per item, in order: {"target", "id", "attempts", "createdMs", "dueMs", "parked", "lastError"}.
+   * parked_only: 1 or 0.
+   */
+  mos_status (*list)(void *self, uint32_t parked_only, mos_sink items, mos_error *error);
+  /* Tries parked items again, in their place. An empty id: all of the target. out_count may be NULL. */
+  mos_status (*retry)(void *self, mos_str target, mos_str id, int64_t *out_count, mos_error *error);
+  /* Forgets parked items, likewise. */
+  mos_status (*discard)(void *self, mos_str target, mos_str id, int64_t *out_count, mos_error *error);
+} mos_host_outbox_v1;
+MOS_PIN(mos_host_outbox_v1, self, 8);
+MOS_PIN(mos_host_outbox_v1, put, 16);
+MOS_PIN(mos_host_outbox_v1, begin, 24);
+MOS_PIN(mos_host_outbox_v1, end, 32);
+MOS_PIN(mos_host_outbox_v1, list, 40);
+MOS_PIN(mos_host_outbox_v1, retry, 48);
+MOS_PIN(mos_host_outbox_v1, discard, 56);
 
 /* --------------------------------------------------------------------------------------------------------- events */
 

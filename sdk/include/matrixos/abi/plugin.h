@@ -113,7 +113,8 @@ MOS_PIN_SIZE(mos_need, 16);
  * Names that are the plugin's own: no other plugin writes these tables, publishes these topics, serves these paths or
  * counts in these metrics, and of a kind that it claims it uses no others itself. A last * stands for any end. A
  * plugin that claims nothing of a kind has the names that begin with its id (_ for - in tables and metrics), and those
- * that nobody has when it comes. Two plugins that claim one name cannot run together. Frozen.
+ * that nobody has when it comes. Of two plugins that claim one name the second does not run. A table stays its maker's
+ * whatever is claimed later. Frozen.
  */
 typedef struct mos_claim {
   const char *kind;

@@ -83,15 +83,47 @@ struct SqlMigration {
   std::string_view sql;
 };
 
+namespace detail {
+
+inline std::vector<mos_sql_value> toValues(const std::vector<SqlParam> &params) {
+  std::vector<mos_sql_value> values;
+  values.reserve(params.size());
+  for (const SqlParam &param : params)
+    values.push_back(param.abi());
+  return values;
+}
+
+/// Statements in the form of the ABI; borrows their texts.
+class SqlBatch {
+public:
+  explicit SqlBatch(const std::vector<SqlStatement> &statements) {
+    values_.reserve(statements.size());
+    for (const SqlStatement &statement : statements) {
+      values_.push_back(toValues(statement.params));
+      list_.push_back({toAbi(statement.sql), values_.back().data(), statement.expectedRows,
+                       static_cast<std::uint32_t>(values_.back().size()), 0});
+    }
+  }
+  const mos_sql_statement *data() const noexcept { return list_.data(); }
+  std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(list_.size()); }
+
+private:
+  std::vector<std::vector<mos_sql_value>> values_;
+  std::vector<mos_sql_statement> list_;
+};
+
+} // namespace detail
+
 /// The platform's database.
 class Sql {
 public:
   explicit Sql(const mos_host_v1 *host) : table_(detail::hostTable<mos_host_sql_v1>(host, MOS_HOST_SQL_1)) {}
 
-  /// Calls `row` for each row. What it throws ends the query and is thrown on.
-  void query(std::string_view sql, const std::vector<SqlParam> &params,
-             const std::function<void(const SqlRow &)> &row) const {
-    const std::vector<mos_sql_value> values = toValues(params);
+  /// Calls `row` for each row. What it throws ends the query and is thrown on. So does the end of `call`, which may be
+  /// null.
+  void query(std::string_view sql, const std::vector<SqlParam> &params, const std::function<void(const SqlRow &)> &row,
+             const mos_call *call = nullptr) const {
+    const std::vector<mos_sql_value> values = detail::toValues(params);
     struct Context {
       const std::function<void(const SqlRow &)> *row;
       std::exception_ptr failure;
@@ -106,26 +138,25 @@ public:
                                 return MOS_SINK_STOP;
                               }
                             }};
+    const auto count = static_cast<std::uint32_t>(values.size());
     check([&](mos_error *e) {
-      return table_->query(table_->self, toAbi(sql), values.data(), static_cast<std::uint32_t>(values.size()), rows, e);
+      if (call != nullptr && MOS_HAS(table_, mos_host_sql_v1, query_call))
+        return table_->query_call(table_->self, call, toAbi(sql), values.data(), count, rows, e);
+      return table_->query(table_->self, toAbi(sql), values.data(), count, rows, e);
     });
     if (context.failure) std::rethrow_exception(context.failure);
   }
 
-  /// All or nothing, durable on return. Gives the rows that each statement changed.
-  std::vector<std::int64_t> execBatch(const std::vector<SqlStatement> &statements) const {
-    std::vector<std::vector<mos_sql_value>> values;
-    std::vector<mos_sql_statement> batch;
-    values.reserve(statements.size());
-    for (const SqlStatement &statement : statements) {
-      values.push_back(toValues(statement.params));
-      batch.push_back({toAbi(statement.sql), values.back().data(), statement.expectedRows,
-                       static_cast<std::uint32_t>(values.back().size()), 0});
-    }
+  /// All or nothing, durable on return. Gives the rows that each statement changed. The end of `call`, which may be
+  /// null, ends it.
+  std::vector<std::int64_t> execBatch(const std::vector<SqlStatement> &statements,
+                                      const mos_call *call = nullptr) const {
+    const detail::SqlBatch batch(statements);
     std::vector<std::int64_t> changed(statements.size());
     check([&](mos_error *e) {
-      return table_->exec_batch(table_->self, batch.data(), static_cast<std::uint32_t>(batch.size()), changed.data(),
-                                e);
+      if (call != nullptr && MOS_HAS(table_, mos_host_sql_v1, exec_batch_call))
+        return table_->exec_batch_call(table_->self, call, batch.data(), batch.size(), changed.data(), e);
+      return table_->exec_batch(table_->self, batch.data(), batch.size(), changed.data(), e);
     });
     return changed;
   }
@@ -142,14 +173,6 @@ public:
   std::string_view dialect() const noexcept { return table_->dialect(table_->self); }
 
 private:
-  static std::vector<mos_sql_value> toValues(const std::vector<SqlParam> &params) {
-    std::vector<mos_sql_value> values;
-    values.reserve(params.size());
-    for (const SqlParam &param : params)
-      values.push_back(param.abi());
-    return values;
-  }
-
   const mos_host_sql_v1 *table_;
 };
 

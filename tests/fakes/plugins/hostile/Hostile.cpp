@@ -2,15 +2,21 @@
 // thing: in its life, as [fake-hostile] at and fault say, or when it is asked to:
 //   GET /fake-hostile/run?at=handle|timer|task|event|thread&fault=…
 //   GET /fake-hostile/calls?fault=…      what the functions of its runtime do from now on
+//   GET /fake-hostile/sql?how=query|slow-rows|batch&text=…   asks the database, {"status", "message"};
+//                                       how=inside: how many of these have not been answered
 #include "hostile/Misbehave.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
 #include <matrixos/abi/runtime.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <mutex>
+#include <string>
+#include <thread>
 
 #ifndef FAKE_ID
 #define FAKE_ID "fake-hostile"
@@ -35,6 +41,7 @@ struct State {
   const mos_host_executor_v1 *executor = nullptr;
   const mos_host_events_v1 *events = nullptr;
   const mos_host_services_v1 *services = nullptr;
+  const mos_host_sql_v1 *sql = nullptr;
   std::string at, fault;
   std::mutex mutex;
   std::string calls;   ///< what the runtime's functions do
@@ -167,9 +174,34 @@ void handleCalls(void *, std::uint64_t exchange) {
   answer(exchange, "{}");
 }
 
+void handleSql(void *, std::uint64_t exchange) {
+  static std::atomic<int> inside{0};
+  const auto *sql = state().sql;
+  const std::string how = query(exchange, "how"), what = query(exchange, "text");
+  if (how == "inside") return answer(exchange, ("{\"status\":" + std::to_string(inside) + "}").c_str());
+  const mos_sql_rows rows{nullptr, how == "slow-rows"
+                                       ? [](void *, const mos_sql_value *, std::uint32_t) -> std::int32_t {
+                                           std::this_thread::sleep_for(std::chrono::milliseconds{700});
+                                           return MOS_SINK_CONTINUE;
+                                         }
+                                       : [](void *, const mos_sql_value *, std::uint32_t) -> std::int32_t {
+                                           return MOS_SINK_CONTINUE;
+                                         }};
+  const mos_sql_statement statement{{what.data(), what.size()}, nullptr, MOS_SQL_ANY_ROWS, 0, 0};
+  mos_error error{};
+  ++inside;
+  const mos_status status = how == "batch"
+                                ? sql->exec_batch(sql->self, &statement, 1, nullptr, &error)
+                                : sql->query(sql->self, {what.data(), what.size()}, nullptr, 0, rows, &error);
+  --inside;
+  std::string message = error.message;
+  std::replace(message.begin(), message.end(), '"', '\'');
+  answer(exchange, ("{\"status\":" + std::to_string(status) + ",\"message\":\"" + message + "\"}").c_str());
+}
+
 void addRoutes() {
   if (state().http == nullptr) return; // isolated
-  mos_http_route routes[2]{};
+  mos_http_route routes[3]{};
   for (auto &route : routes) {
     route.method = str("GET");
     route.permission = str(MOS_PERMISSION_PUBLIC);
@@ -179,8 +211,10 @@ void addRoutes() {
   routes[0].handle = &handleRun;
   routes[1].pattern = str("/" FAKE_ID "/calls");
   routes[1].handle = &handleCalls;
+  routes[2].pattern = str("/" FAKE_ID "/sql");
+  routes[2].handle = &handleSql;
   mos_error error{};
-  state().http->add_routes(state().http->self, routes, 2, &error);
+  state().http->add_routes(state().http->self, routes, 3, &error);
 }
 
 // ---------------------------------------------------------------------------------------------------------- lifecycle
@@ -257,6 +291,7 @@ mos_status create(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *) {
   acquire(host, MOS_HOST_EXECUTOR_1, s.executor);
   acquire(host, MOS_HOST_EVENTS_1, s.events);
   acquire(host, MOS_HOST_SERVICES_1, s.services);
+  acquire(host, MOS_HOST_SQL_1, s.sql);
   s.at = read("at");
   s.fault = read("fault");
   here("create");

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace matrixos::plugin {
+
+struct Manifest;
+
+/// Names that a plugin has for its own, see mos_claim.
+struct Claim {
+  std::string kind, pattern;
+  std::string schema; ///< of a topic; may be empty
+  std::string help;
+
+  /// Throws Error(FailedPrecondition) for a kind that there is not, a pattern that is none of that kind, or one that
+  /// takes in names of the platform or of everybody.
+  void check() const;
+  /// Both cover some name.
+  bool overlaps(const Claim &other) const;
+};
+
+/// Plugins that claim what one before them claims, with what and who.
+std::map<std::string, std::string> claimConflicts(const std::vector<const Manifest *> &plugins);
+
+} // namespace matrixos::plugin
