@@ -165,8 +165,10 @@ std::int64_t OutboxStore::discardParked(const Access &access, std::string_view t
 
 std::map<std::string, OutboxStore::Counts> OutboxStore::allCounts() {
   std::map<std::string, Counts> all;
-  const Access core{kCoreOwner};
-  if (!database_.queryInt("SELECT 1 FROM sqlite_master WHERE name = 'matrixos_outbox'")) return all;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!prepared_) return all;
+  }
   database_.query(
       "SELECT u.owner, coalesce(sum(o.parked = 0), 0), coalesce(sum(o.parked), 0) FROM matrixos_outbox_use u LEFT JOIN "
       "matrixos_outbox o ON o.owner = u.owner GROUP BY u.owner",
@@ -175,7 +177,7 @@ std::map<std::string, OutboxStore::Counts> OutboxStore::allCounts() {
         all[row.textOr(0)] = {row.integer(1), row.integer(2)};
         return true;
       },
-      core);
+      Access{kCoreOwner});
   return all;
 }
 

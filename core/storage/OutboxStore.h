@@ -64,7 +64,7 @@ public:
     std::int64_t waiting = 0, parked = 0;
   };
   Counts counts(const Access &access) { return allCounts()[access.owner]; }
-  /// Of every owner that ever had some.
+  /// Of every owner that ever had some; nothing before anybody has used an outbox since the start.
   std::map<std::string, Counts> allCounts();
 
 private:
