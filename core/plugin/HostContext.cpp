@@ -16,6 +16,9 @@ namespace {
 /// Requests that are inside when a plugin is stopped may end; longer ones are answered 503 instead.
 constexpr std::chrono::milliseconds kRequestPatience{2000};
 
+/// A query that is ended takes a moment to.
+constexpr std::chrono::milliseconds kCallbackGrace{500};
+
 /// How long an operator sees that the plugin's SQL was refused or ended.
 constexpr std::chrono::minutes kSqlFaultShown{10};
 
@@ -169,10 +172,26 @@ std::string HostContext::degradedReason() const {
   const auto add = [&](const std::string &what) {
     if (!what.empty()) reason += (reason.empty() ? "" : "; ") + what;
   };
+  const auto limit = core_.config()->getDuration("storage", "query_timeout") + kCallbackGrace;
   const std::lock_guard lock(mutex_);
-  if (std::chrono::steady_clock::now() - sqlFaultAt_ < kSqlFaultShown) add(sqlFault_);
+  const auto now = std::chrono::steady_clock::now();
+  if (!queries_.empty() && now - *queries_.begin() > limit) {
+    const auto open = std::chrono::duration_cast<std::chrono::seconds>(now - *queries_.begin());
+    add("a row callback of its SQL has not returned for " + std::to_string(open.count()) + " s");
+  }
+  if (now - sqlFaultAt_ < kSqlFaultShown) add(sqlFault_);
   add(degraded_);
   return reason;
+}
+
+HostContext::OpenQuery::OpenQuery(HostContext &context) : context_(context) {
+  const std::lock_guard lock(context.mutex_);
+  since_ = context.queries_.insert(std::chrono::steady_clock::now());
+}
+
+HostContext::OpenQuery::~OpenQuery() {
+  const std::lock_guard lock(context_.mutex_);
+  context_.queries_.erase(since_);
 }
 
 void HostContext::reportSql(PluginFault fault, const std::string &what) {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,18 @@ public:
   std::string degradedReason() const;
   void setDegraded(std::string reason);
   void reportSql(PluginFault fault, const std::string &what);
+  /// While it lives the plugin reads the rows of a query.
+  class OpenQuery {
+  public:
+    explicit OpenQuery(HostContext &context);
+    ~OpenQuery();
+    OpenQuery(const OpenQuery &) = delete;
+    OpenQuery &operator=(const OpenQuery &) = delete;
+
+  private:
+    HostContext &context_;
+    std::multiset<std::chrono::steady_clock::time_point>::iterator since_;
+  };
 
   /// Throws Error(FailedPrecondition) when there is one already.
   void startDelivery(std::shared_ptr<OutboxDelivery> delivery);
@@ -81,6 +94,7 @@ private:
   mutable std::mutex mutex_;
   std::string degraded_;
   std::shared_ptr<OutboxDelivery> delivery_;
+  std::multiset<std::chrono::steady_clock::time_point> queries_; ///< that are open, since when
   std::string sqlFault_;
   std::chrono::steady_clock::time_point sqlFaultAt_;
   mos_host_v1 host_{};

@@ -43,6 +43,7 @@ storage::Params toParams(const mos_sql_value *values, std::uint32_t count) {
 mos_status query(void *self, const mos_call *call, mos_str sql, const mos_sql_value *params, std::uint32_t count,
                  mos_sql_rows rows, mos_error *error) {
   return hosted(self, error, [&](HostContext &context) {
+    const HostContext::OpenQuery open(context);
     std::vector<mos_sql_value> columns;
     const auto give = [&](const storage::Row &row) {
       columns.clear();

@@ -5,11 +5,13 @@
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include <chrono>
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace matrixos::test;
 namespace fs = std::filesystem;
@@ -133,6 +135,16 @@ TEST_CASE("SQL without end is ended and named, and meanwhile others read and wri
   CHECK(victim.daemon().api("GET", "/fake-good").status == 200);
 }
 
+TEST_CASE("a row callback that does not return is named while it does not, and holds up nobody") {
+  Victim victim(Values{{"storage.query_timeout", "1s"}});
+  victim.daemon().api("GET", "/fake-hostile/calls?fault=slow");
+  std::thread rows(
+      [&] { CHECK(has(victim.sql("slow-rows", "SELECT 1 UNION ALL SELECT 2"), "its row callback took its time")); });
+  CHECK(eventually([&] { return has(victim.ready(), "a row callback of its SQL has not returned for"); }));
+  CHECK(victim.provision("alice").status == 201);
+  rows.join();
+}
+
 TEST_CASE("a plugin whose SQL does not end can be stopped and reloaded") {
   Victim victim(Values{{"storage.query_timeout", "1h"}});
   std::thread query([&] { victim.sql("query", kEndless + "SELECT n FROM c WHERE n < 0"); });
@@ -145,4 +157,38 @@ TEST_CASE("a plugin whose SQL does not end can be stopped and reloaded") {
   batch.join();
   CHECK(victim.sql("query", "SELECT 1") == "0 ");
   CHECK(victim.provision("alice").status == 201);
+}
+
+TEST_CASE("a plugin that is older than its tables is told how to bring them back, and others keep what is theirs") {
+  Victim victim(Values{{"plugins.required", "fake-good"}});
+  REQUIRE(victim.provision("alice").status == 201);
+  CHECK(victim.sql("batch", "CREATE TABLE fake_hostile_own (x UNIQUE)") == "0 ");
+  CHECK(victim.daemon().stop() == 0);
+  // As if a newer version had been there, after a backup.
+  const fs::path file = victim.daemon().dir() / "data/matrixos.db";
+  const std::string backup = file.string() + ".backup-orchestrator-2";
+  fs::copy_file(file, backup);
+  sqlite3 *raw = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &raw) == SQLITE_OK);
+  CHECK(sqlite3_exec(raw,
+                     "UPDATE containers SET clerk_user_id = 'newer'; INSERT INTO schema_migrations VALUES "
+                     "('orchestrator', 3, 'future', 'x', '')",
+                     nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(raw);
+
+  victim.daemon().start();
+  CHECK(victim.sql("batch", "INSERT INTO fake_hostile_own VALUES (1)") == "0 ");
+  const std::string reason = member(victim.daemon().api("GET", "/plugins/orchestrator").body, "reason");
+  CHECK(has(reason, "install the newer version of orchestrator again"));
+  CHECK(has(reason, "matrixosd --restore-tables=" + backup));
+  const std::vector<std::string> restore{(buildDir() / "bin/matrixosd").string(),
+                                         "--config=" + victim.daemon().configFile().string(),
+                                         "--restore-tables=" + backup};
+  CHECK(run(restore).status == 69); // it runs
+  CHECK(victim.daemon().stop() == 0);
+  const Finished restored = run(restore);
+  CHECK_MESSAGE(restored.status == 0, restored.out);
+  victim.daemon().start();
+  CHECK(has(victim.daemon().api("GET", "/containers").body, "user_alice"));
+  CHECK(has(victim.sql("batch", "INSERT INTO fake_hostile_own VALUES (1)"), "6 "));
 }

@@ -42,7 +42,11 @@ public:
                                 executor,
                                 timers,
                                 common::makeOwner(),
-                                [] { return kSender; },
+                                [this] {
+                                  storage::Access access = kSender;
+                                  access.cancelled = [this] { return broken.load(); };
+                                  return access;
+                                },
                                 [this, act](const mos_call *call, const OutboxStore::Stored &item) {
                                   const Outcome outcome = act(call, item);
                                   const std::lock_guard lock(mutex);
@@ -79,6 +83,7 @@ public:
   common::Executor executor;
   common::Timers timers{executor};
   OutboxLimits limits{.firstPause = milliseconds{5}, .longestPause = milliseconds{40}};
+  std::atomic<bool> broken{false}; ///< the database
   std::mutex mutex;
   std::map<std::string, int> attempts, results;
   std::map<std::string, std::vector<std::string>> done;
@@ -235,4 +240,24 @@ TEST_CASE_FIXTURE(Post, "an outbox holds so many items, and says when it is full
   store.remove(kSender, store.heads(kSender, 1).front().number);
   put("a", "one more");
   CHECK(store.counts(kSender).waiting == OutboxStore::kMostItems);
+}
+
+TEST_CASE_FIXTURE(Post, "what became of an attempt and could not be recorded is delivered again, after a pause") {
+  put("a", "1");
+  put("a", "2");
+  start([&](const mos_call *, const OutboxStore::Stored &) {
+    broken = true;
+    return kDone;
+  });
+  CHECK(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return results["failed"] > 2;
+  }));
+  CHECK(store.counts(kSender).waiting == 2);
+  CHECK(doneOf("a") == std::vector<std::string>{"1"});
+  stop();
+  broken = false;
+  start([](const mos_call *, const OutboxStore::Stored &) { return kDone; });
+  CHECK(eventually([&] { return isEmpty(); }));
+  CHECK(doneOf("a") == std::vector<std::string>{"1", "1", "2"});
 }

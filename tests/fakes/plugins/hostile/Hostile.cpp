@@ -181,7 +181,7 @@ void handleSql(void *, std::uint64_t exchange) {
   if (how == "inside") return answer(exchange, ("{\"status\":" + std::to_string(inside) + "}").c_str());
   const mos_sql_rows rows{nullptr, how == "slow-rows"
                                        ? [](void *, const mos_sql_value *, std::uint32_t) -> std::int32_t {
-                                           std::this_thread::sleep_for(std::chrono::milliseconds{700});
+                                           std::this_thread::sleep_for(std::chrono::milliseconds{get(&State::calls) == "slow" ? 10'000 : 700});
                                            return MOS_SINK_CONTINUE;
                                          }
                                        : [](void *, const mos_sql_value *, std::uint32_t) -> std::int32_t {
