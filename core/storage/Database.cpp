@@ -133,7 +133,8 @@ void Database::admit(const std::string &owner) {
   const auto names = owners_.names();
   for (const auto &[table, has] : names->owners) {
     if (!has.empty() || !owners_.hasName(owner, table)) continue;
-    return writer_->run([&](SqliteConnection &, TableRecord &record) { record.adopt(owner, table); }, {});
+    return writer_->run([&, asked = table](SqliteConnection &, TableRecord &record) { record.adopt(owner, asked); },
+                        {});
   }
 }
 

@@ -25,10 +25,11 @@ const std::string kEndless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT 
 std::string encoded(const std::string &text) {
   static const char *const digits = "0123456789abcdef";
   std::string out;
-  for (const unsigned char c : text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
     out += '%';
-    out += digits[c >> 4U];
-    out += digits[c & 15U];
+    out += digits[byte >> 4U];
+    out += digits[byte & 15U];
   }
   return out;
 }

@@ -70,7 +70,7 @@ TEST_CASE("claims are read, and refused where they take in what is not a plugin'
   CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.*", R"({"type":"object"})").empty());
   CHECK(refusal(MOS_CLAIM_PATH, "/hooks").empty());
   CHECK(refusal(MOS_CLAIM_METRIC, "matrixos_hooks_*").empty());
-  for (const auto &[kind, pattern] :
+  for (const auto &refused :
        std::initializer_list<std::pair<const char *, const char *>>{{MOS_CLAIM_TABLE, "*"},
                                                                     {MOS_CLAIM_TABLE, "a-b"},
                                                                     {MOS_CLAIM_TABLE, "a*b"},
@@ -89,6 +89,7 @@ TEST_CASE("claims are read, and refused where they take in what is not a plugin'
                                                                     {"", "x"},
                                                                     {MOS_CLAIM_TABLE, ""},
                                                                     {MOS_CLAIM_TABLE, nullptr}}) {
+    const char *const kind = refused.first, *const pattern = refused.second;
     CAPTURE(kind);
     CAPTURE(std::string(pattern != nullptr ? pattern : "null"));
     CHECK(matrixos::test::statusOf([&] {

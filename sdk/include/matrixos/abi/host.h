@@ -337,9 +337,9 @@ MOS_PIN(mos_outbox_delivery, created_ms, 56);
 #define MOS_OUTBOX_DROP 2  /* it cannot be delivered, and need not be kept */
 
 /*
- * Called on the executor until it says DONE or DROP; one item per target at a time. What it says may be lost in a crash:
- * an item is delivered at least once. Give up when the call's deadline, a minute, has passed or it is cancelled. The
- * message of the error is kept for the operator.
+ * Called on the executor until it says DONE or DROP; one item per target at a time. What it says may be lost in a
+ * crash: an item is delivered at least once. Give up when the call's deadline, a minute, has passed or it is cancelled.
+ * The message of the error is kept for the operator.
  */
 typedef int32_t (*mos_outbox_deliver_fn)(void *ctx, const mos_call *call, const mos_outbox_delivery *delivery,
                                          mos_error *error);
@@ -347,11 +347,10 @@ typedef int32_t (*mos_outbox_deliver_fn)(void *ctx, const mos_call *call, const 
 /*
  * Messages to others that have to arrive: kept in the platform's database, delivered at least once, to each target in
  * their order, again after pauses of 1 s to 1 h that double, each a fifth more or less. A target that is slow or away
- * holds up no other. After three days or 100 attempts an item is parked: it lets those behind it pass, and is kept until
- * it is tried again or discarded. A plugin has up to 10,000 items, parked ones included, and 64 MB. Blocks for disk.
- * Not for a plugin with isolation=process.
- * Fails: as sql · MOS_ALREADY_EXISTS an item of that id waits (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) ·
- * MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
+ * holds up no other. After three days or 100 attempts an item is parked: it lets those behind it pass, and is kept
+ * until it is tried again or discarded. A plugin has up to 10,000 items, parked ones included, and 64 MB. Blocks for
+ * disk. Not for a plugin with isolation=process. Fails: as sql · MOS_ALREADY_EXISTS an item of that id waits
+ * (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) · MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
  */
 typedef struct mos_host_outbox_v1 {
   uint32_t struct_size;
@@ -361,12 +360,12 @@ typedef struct mos_host_outbox_v1 {
    * Puts items in, in one transaction with statements on the plugin's tables (as exec_batch, which may be none): both
    * are kept or neither. Durable once it returns MOS_OK.
    */
-  mos_status (*put)(void *self, const mos_outbox_item *items, uint32_t items_count,
-                    const mos_sql_statement *statements, uint32_t statements_count, int64_t *changed,
-                    mos_error *error);
+  mos_status (*put)(void *self, const mos_outbox_item *items, uint32_t items_count, const mos_sql_statement *statements,
+                    uint32_t statements_count, int64_t *changed, mos_error *error);
   /* Begins to deliver, also what earlier lives of the plugin put in. Once per life. */
   mos_status (*begin)(void *self, mos_outbox_deliver_fn deliver, void *ctx, mos_error *error);
-  /* [lifecycle] After it returns MOS_OK deliver neither runs nor will. MOS_DEADLINE_EXCEEDED when it does not return. */
+  /* [lifecycle] After it returns MOS_OK deliver neither runs nor will. MOS_DEADLINE_EXCEEDED when it does not return.
+   */
   mos_status (*end)(void *self, mos_error *error);
   /*
    * One JSON object per item, in order: {"target", "id", "attempts", "createdMs", "dueMs", "parked", "lastError"}.
