@@ -226,7 +226,7 @@ void Daemon::startPlugins() {
   const config::ConfigPtr config = this->config();
   core_ = std::make_unique<plugin::CoreServices>(
       plugin::CoreServices{[this] { return this->config(); }, [this] { return platformInfo(); }, *database_, metrics_,
-                           *events_, *api_, *executor_, *timers_, *services_});
+                           *events_, *api_, *executor_, *timers_, *services_, names_});
   plugin::PluginHost::Options options;
   options.folder = config->getString("plugins", "path");
   for (const std::string &id : config->getList("plugins", "required"))

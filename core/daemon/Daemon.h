@@ -97,6 +97,7 @@ private:
   std::unique_ptr<events::EventBus> events_;
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<plugin::ServiceRegistry> services_;
+  plugin::NameOwners names_;
   std::shared_ptr<IdentityProviders> identities_;
   std::shared_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<api::ApiServer> api_;

@@ -45,8 +45,8 @@ metrics::Handle faultsOf(metrics::Metrics &metrics, PluginFault fault, const std
     return counterOf(metrics, "matrixos_plugin_blocked_total", "Calls of the plugin that blocked where nothing may.",
                      plugin);
   case PluginFault::Trespass:
-    return counterOf(metrics, "matrixos_plugin_tables_refused_total",
-                     "Statements of the plugin that were refused, since the table is not its own.", plugin);
+    return counterOf(metrics, "matrixos_plugin_trespasses_total",
+                     "What the plugin was refused, since the table, route, topic or metric is not its own.", plugin);
   case PluginFault::Overran:
     return counterOf(metrics, "matrixos_plugin_sql_overran_total",
                      "Queries and batches of the plugin that were ended, since they took too long.", plugin);

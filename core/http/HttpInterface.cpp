@@ -88,6 +88,7 @@ struct HttpInterface::Calls {
     }
     route.summary = text(from.summary);
     route.maxBody = from.max_body;
+    if (interface.options_.admit) interface.options_.admit(route.pattern);
     if (route.permission == MOS_PERMISSION_PUBLIC &&
         !auth::isPublicRoute(route.pattern, interface.options_.publicRoutes)) {
       route.permission = MOS_PERMISSION_OPERATOR;

@@ -22,7 +22,9 @@ public:
     std::function<void(const std::function<void()> &call)> around;
     /// [api] public_routes: others that want to be public ask for an operator.
     std::vector<std::string> publicRoutes{};
-    /// Told of such a route. May be empty.
+    /// Throws Error for a pattern that is not the plugin's to serve. May be empty.
+    std::function<void(const std::string &pattern)> admit{};
+    /// Told of a route that wants to be public and may not. May be empty.
     std::function<void(const Route &route)> onNotPublic{};
   };
 

@@ -6,6 +6,7 @@
 #include "events/EventBus.h"
 #include "http/ApiServer.h"
 #include "metrics/Metrics.h"
+#include "plugin/NameOwners.h"
 #include "plugin/ServiceRegistry.h"
 #include "storage/Database.h"
 
@@ -27,6 +28,7 @@ struct CoreServices {
   common::Executor &executor;
   common::Timers &timers;
   ServiceRegistry &services;
+  NameOwners &names;
 };
 
 } // namespace matrixos::plugin

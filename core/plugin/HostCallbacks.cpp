@@ -10,7 +10,10 @@ namespace matrixos::plugin {
 mos_host_events_v1 hostEventsTable(HostContext *context) {
   auto table = common::hostTable<mos_host_events_v1>(context);
   table.publish = [](void *self, mos_str topic, mos_str json, mos_error *error) {
-    return hosted(self, error, [&](HostContext &c) { c.core().events.publish(fromAbi(topic), fromAbi(json)); });
+    return hosted(self, error, [&](HostContext &c) {
+      c.core().names.check(c.manifest().id, MOS_CLAIM_TOPIC, std::string(fromAbi(topic)));
+      c.core().events.publish(fromAbi(topic), fromAbi(json));
+    });
   };
   table.subscribe = [](void *self, mos_str prefix, void (*event)(void *, mos_str, mos_str), void *ctx,
                        std::uint64_t *out, mos_error *error) {

@@ -50,9 +50,11 @@ std::shared_ptr<HostContext> HostContext::make(const Manifest &manifest, CoreSer
 
 HostContext::HostContext(const Manifest &manifest, CoreServices &core)
     : manifest_(manifest), core_(core), tag_(PluginScope::tagOf(manifest.id, manifest.version)),
-      http_(core.api, {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); },
-                       core.config()->getList("api", "public_routes"),
-                       [id = manifest.id](const api::Route &route) { warnNotPublic(id, route); }}) {
+      http_(core.api,
+            {owner_, [tag = tag_](const std::function<void()> &call) { handleRequest(tag, call); },
+             core.config()->getList("api", "public_routes"),
+             [&core, id = manifest.id](const std::string &pattern) { core.names.check(id, MOS_CLAIM_PATH, pattern); },
+             [id = manifest.id](const api::Route &route) { warnNotPublic(id, route); }}) {
   host_ = common::hostTable<mos_host_v1>(this);
   host_.get_interface = &HostContext::getInterface;
   config_ = hostConfigTable(this);

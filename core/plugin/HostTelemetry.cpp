@@ -24,6 +24,7 @@ metrics::Handle series(HostContext &context, std::uint32_t type, mos_str name, m
   metrics::Labels list;
   for (std::uint32_t i = 0; i < labelCount; ++i)
     list.emplace_back(fromAbi(labels[i].key), fromAbi(labels[i].value));
+  context.core().names.check(context.manifest().id, MOS_CLAIM_METRIC, std::string(fromAbi(name)));
   return context.core().metrics.series(context.owner(), static_cast<metrics::Type>(type), fromAbi(name), fromAbi(help),
                                        list, {buckets, bucketCount});
 }

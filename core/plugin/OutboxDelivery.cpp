@@ -60,6 +60,7 @@ void OutboxDelivery::pump() {
     {
       const std::lock_guard lock(mutex_);
       again_ = false;
+      ended_.clear();
       most = limits_.atOnce + underWay_.size() + notBefore_.size() + 1;
     }
     try {
@@ -70,7 +71,8 @@ void OutboxDelivery::pump() {
         const bool due = left.count() <= 0 || left > 2 * limits_.longestPause;
         const std::lock_guard lock(mutex_);
         if (!open_ || underWay_.size() >= limits_.atOnce) break;
-        if (underWay_.count(item.target) != 0) continue;
+        // What has ended meanwhile is not as it was when it was read; the next look finds it.
+        if (underWay_.count(item.target) != 0 || ended_.count(item.target) != 0) continue;
         const auto held = notBefore_.find(item.target);
         const auto now = Clock::now();
         if (due && (held == notBefore_.end() || held->second <= now)) {
@@ -163,6 +165,7 @@ void OutboxDelivery::finish(const std::string &target, milliseconds pause) {
   {
     const std::lock_guard lock(mutex_);
     underWay_.erase(target);
+    ended_.insert(target);
     if (pause.count() > 0) notBefore_[target] = Clock::now() + pause;
     left_.notify_all();
   }

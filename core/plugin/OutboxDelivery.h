@@ -84,6 +84,7 @@ private:
   bool open_ = true;
   bool pumping_ = false, again_ = false;
   std::set<std::string> underWay_;                     ///< targets
+  std::set<std::string> ended_;                        ///< targets whose delivery has ended since items were read
   std::map<std::string, Clock::time_point> notBefore_; ///< targets whose last outcome was not recorded
   std::set<std::shared_ptr<common::CallContext>> calls_;
   Clock::time_point wakeAt_ = Clock::time_point::max(); ///< a timer is set

@@ -14,7 +14,7 @@ enum class PluginFault {
   Stray,     ///< it answered twice or too late, or called what it had given back
   Threw,     ///< an exception left it
   Blocked,   ///< it took its time where nothing may block
-  Trespass,  ///< it went for a table that is not its own
+  Trespass,  ///< it went for a table, route, topic or metric that is not its own
   Overran,   ///< its SQL, or a row callback, went on for too long
 };
 

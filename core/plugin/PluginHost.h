@@ -120,7 +120,7 @@ private:
 
   Slot *find(const std::string &id);
   void switchTo(Slot &slot, bool enabled);
-  /// Tells the registry what the plugins provide.
+  /// Tells the core what the plugins provide and claim.
   void expect();
   void add(DiscoveredPlugin found);
   DiscoveredPlugin discover(const std::string &id, bool anew) const;

@@ -46,6 +46,10 @@ constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_TABLE, "port_assignments", nullptr, "Host ports of instances."},
     {MOS_CLAIM_TABLE, "handle_tombstones", nullptr, "Handles that are not given away yet."},
     {MOS_CLAIM_TABLE, "orchestrator_*", nullptr, nullptr},
+    {MOS_CLAIM_TOPIC, "instance.*", nullptr, "What happens to instances."},
+    {MOS_CLAIM_PATH, "/containers", nullptr, nullptr},
+    {MOS_CLAIM_PATH, "/trash", nullptr, nullptr},
+    {MOS_CLAIM_PATH, "/handles", nullptr, nullptr},
 };
 constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, 0}};
 

@@ -103,7 +103,7 @@ TEST_CASE("a plugin that goes for the tables of another is refused and named, an
   CHECK(has(victim.sql("batch", "ATTACH 'matrixos.db' AS other"), "3 "));
   CHECK(has(victim.sql("batch", "CREATE TEMP TABLE containers (x)"), "3 "));
   CHECK(has(victim.sql("batch", "PRAGMA writable_schema = 1"), "3 "));
-  CHECK(victim.metricReaches("matrixos_plugin_tables_refused_total", refused + 1));
+  CHECK(victim.metricReaches("matrixos_plugin_trespasses_total", refused + 1));
   CHECK(has(victim.daemon().log(), "plugin fake-hostile: SQL"));
   CHECK(has(victim.daemon().log(), "the table containers belongs to orchestrator"));
   CHECK(has(victim.ready(), "the table containers belongs to orchestrator"));

@@ -198,8 +198,9 @@ TEST_CASE("a closed interface answers MOS_UNAVAILABLE") {
 TEST_CASE("a plugin's route is public where the operator says so, and asks for a permission that there is") {
   TestServer server;
   std::vector<std::string> demoted;
-  HttpInterface interface(
-      server.server(), {3, {}, {"/open", "/below/*"}, [&](const Route &route) { demoted.push_back(route.pattern); }});
+  HttpInterface interface(server.server(), {3, {}, {"/open", "/below/*"}, {}, [&](const Route &route) {
+                                              demoted.push_back(route.pattern);
+                                            }});
   Plugin plugin;
   plugin.http = interface.table();
   for (const char *pattern : {"/open", "/below/:name", "/opener", "/below", "/:any", "/open/more"})

@@ -34,7 +34,8 @@ public:
                                 api,
                                 executor,
                                 timers,
-                                services} {
+                                services,
+                                names} {
     loadConfig({});
     api.start();
   }
@@ -70,6 +71,7 @@ public:
   common::Executor executor;
   common::Timers timers;
   plugin::ServiceRegistry services;
+  plugin::NameOwners names;
   api::ApiServer api;
   plugin::CoreServices core;
   std::unique_ptr<plugin::PluginHost> host;

@@ -1,0 +1,73 @@
+#include "plugin/NameOwners.h"
+
+#include "plugin/PluginFaults.h"
+
+#include <matrixos/abi/plugin.h>
+#include <matrixos/status.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace matrixos::plugin {
+
+namespace {
+
+bool covers(const std::vector<Claim> &claims, const Claim &name) {
+  return std::any_of(claims.begin(), claims.end(), [&](const Claim &claim) { return claim.overlaps(name); });
+}
+
+/// What the plugin has of a kind: what it claims, or the names that begin with its id.
+std::vector<Claim> claimsOf(const std::string &plugin, const std::vector<Claim> &all, const std::string &kind) {
+  std::vector<Claim> own;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](const Claim &claim) { return claim.kind == kind; });
+  if (!own.empty()) return own;
+  if (kind == MOS_CLAIM_PATH) return {{kind, "/" + plugin, {}, {}}};
+  if (kind == MOS_CLAIM_TOPIC) return {{kind, plugin + ".*", {}, {}}};
+  std::string id = plugin;
+  std::replace(id.begin(), id.end(), '-', '_');
+  return {{kind, "matrixos_" + id + "_*", {}, {}}};
+}
+
+bool isHosts(const Claim &name) {
+  constexpr std::array<const char *, 2> kTopics{"service.*", "events.*"};
+  constexpr std::array<const char *, 9> kMetrics{"matrixos_api_*",      "matrixos_build_*",    "matrixos_config_*",
+                                                 "matrixos_data_dir_*", "matrixos_database_*", "matrixos_outbox_*",
+                                                 "matrixos_plugin_*",   "matrixos_process_*",  "matrixos_service_*"};
+  const auto is = [&](const char *pattern) { return Claim{name.kind, pattern, {}, {}}.overlaps(name); };
+  if (name.kind == MOS_CLAIM_TOPIC) return std::any_of(kTopics.begin(), kTopics.end(), is);
+  // What is counted of a plugin in a process of its own goes through its own host.
+  const bool ofItsProcess = name.pattern == "matrixos_plugin_process_restarts_total" ||
+                            name.pattern == "matrixos_plugin_calls_repeated_total";
+  return name.kind == MOS_CLAIM_METRIC && !ofItsProcess && std::any_of(kMetrics.begin(), kMetrics.end(), is);
+}
+
+} // namespace
+
+void NameOwners::expect(std::map<std::string, std::vector<Claim>> claims) {
+  const std::lock_guard lock(mutex_);
+  claims_.swap(claims);
+}
+
+void NameOwners::check(const std::string &plugin, const std::string &kind, const std::string &name) const {
+  if (name.empty()) return; // refused by whoever keeps such names
+  const std::string why = whyNot(plugin, {kind, name, {}, {}});
+  if (why.empty()) return;
+  const std::string what = "the " + kind + " " + name + " " + why;
+  PluginFaults::instance().report(plugin, PluginFault::Trespass, "it was refused what is not its own: " + what);
+  throw Error(Status::PermissionDenied, what, "NAME_OWNED");
+}
+
+std::string NameOwners::whyNot(const std::string &plugin, const Claim &name) const {
+  if (isHosts(name)) return "is the host's";
+  const std::lock_guard lock(mutex_);
+  const auto own = claims_.find(plugin);
+  static const std::vector<Claim> kNone;
+  const std::vector<Claim> &mine = own == claims_.end() ? kNone : own->second;
+  if (covers(claimsOf(plugin, mine, name.kind), name)) return {};
+  for (const auto &[id, claims] : claims_)
+    if (id != plugin && covers(claimsOf(id, claims, name.kind), name)) return "is the plugin " + id + "'s";
+  const bool says = std::any_of(mine.begin(), mine.end(), [&](const Claim &claim) { return claim.kind == name.kind; });
+  return says ? "is not among those that the plugin claims" : "";
+}
+
+} // namespace matrixos::plugin
