@@ -20,6 +20,7 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int kMostAccepts = 64; // per turn
 constexpr std::int64_t kRestMs = 100;
+constexpr std::uint16_t kFirstFreePort = 1024; // without a privilege, ip(7)
 
 std::string pathOf(const Address &address) {
   return address.text().substr(5); // behind "unix:"
@@ -29,7 +30,13 @@ std::string pathOf(const Address &address) {
   const Status status = error == EADDRINUSE                 ? Status::AlreadyExists
                         : error == EACCES || error == EPERM ? Status::PermissionDenied
                                                             : Status::Unavailable;
-  throw Error(status, "cannot listen on " + address.text() + ": " + std::generic_category().message(error), "LISTEN");
+  const bool low = status == Status::PermissionDenied && !address.isUnix() && address.port() < kFirstFreePort;
+  throw Error(status,
+              "cannot listen on " + address.text() + ": " + std::generic_category().message(error) +
+                  (low ? "; ports below 1024 take CAP_NET_BIND_SERVICE, or a lower sysctl "
+                         "net.ipv4.ip_unprivileged_port_start"
+                       : ""),
+              "LISTEN");
 }
 
 /// A socket file that nobody listens on is left over from a process that ended badly.

@@ -3,6 +3,7 @@
 #include <http/engine/Server.h>
 #include <malloc.h>
 #include <poll.h>
+#include <support/Errors.h>
 #include <support/ScriptedServer.h>
 #include <support/Sockets.h>
 #include <support/TempDir.h>
@@ -14,6 +15,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -483,6 +486,24 @@ TEST_CASE("a body that was taken is sent on, and once more elsewhere when the fi
     CHECK(request.find("Expect") == std::string::npos);
     CHECK(request.substr(request.find("\r\n\r\n") + 4) == large);
   }
+}
+
+TEST_CASE("who may not listen on a low port is told what that takes") {
+  int first = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> first;
+  if (first <= 443) return; // here everybody may
+  struct Nobody {
+    const bool root = ::geteuid() == 0 && ::seteuid(65534) == 0;
+    ~Nobody() {
+      if (root && ::seteuid(0) != 0) std::abort();
+    }
+  } nobody;
+  Origin origin;
+  ServerOptions options = oneLoop();
+  options.listen.front().address = "127.0.0.1:443";
+  const matrixos::Error error = matrixos::test::errorOf([&] { Running running(origin, options); });
+  CHECK(error.status() == matrixos::Status::PermissionDenied);
+  CHECK(std::string(error.what()).find("ports below 1024 take CAP_NET_BIND_SERVICE") != std::string::npos);
 }
 
 TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
