@@ -38,7 +38,7 @@ bool isClaim(Name id) {
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.
 bool isFolded(std::string_view name, std::string_view other) {
-  const auto fold = [](char c) { return c == '_' || c == '.' ? '-' : http::lower(c); };
+  const auto fold = [](char c) { return http::isPlainName({&c, 1}) ? http::lower(c) : '-'; };
   return name.size() == other.size() &&
          std::equal(name.begin(), name.end(), other.begin(), [&](char a, char b) { return fold(a) == fold(b); });
 }

@@ -84,11 +84,11 @@ Name findName(std::string_view name) noexcept {
 
 bool imitatesKnownName(std::string_view name) noexcept {
   constexpr std::size_t kMost = 40; // longer than any known name; X-Forwarded-… is recognised by its prefix
-  if (name.find('_') == std::string_view::npos) return false;
+  if (isPlainName(name)) return false;
   std::array<char, kMost> folded{};
   const std::size_t length = name.size() < kMost ? name.size() : kMost;
   for (std::size_t i = 0; i < length; ++i)
-    folded[i] = name[i] == '_' ? '-' : name[i];
+    folded[i] = isPlainName(name.substr(i, 1)) ? name[i] : '-';
   return findName({folded.data(), length}) != Name::Other;
 }
 

@@ -59,8 +59,9 @@ constexpr bool isOneOf(Name name) noexcept {
 /// Looks a name up without regard to case; Name::Other when it is none of the known ones.
 Name findName(std::string_view name) noexcept;
 
-/// True for a name that equals a known one once "_" is read as "-", like X_Forwarded_For: some application servers
-/// fold the two together, so a forged field could slip past a filter under this spelling.
+/// True for a name that equals a known one once all but letters and digits is read as "-", like X_Forwarded.For: CGI
+/// (RFC 3875 §4.1.18) and application servers make one variable of all these spellings, so a forged field could slip
+/// past a filter.
 bool imitatesKnownName(std::string_view name) noexcept;
 
 /// One field line. Both spans point into the buffer that was parsed, the value without surrounding blanks.

@@ -11,7 +11,7 @@ namespace matrixos::http {
 
 namespace detail {
 
-enum : std::uint8_t { kToken = 1, kFieldText = 2, kTarget = 4, kDigit = 8, kHostName = 16 };
+enum : std::uint8_t { kToken = 1, kFieldText = 2, kTarget = 4, kDigit = 8, kHostName = 16, kPlainName = 32 };
 
 constexpr std::array<std::uint8_t, 256> makeClasses() {
   std::array<std::uint8_t, 256> table{};
@@ -28,6 +28,7 @@ constexpr std::array<std::uint8_t, 256> makeClasses() {
     if (c > 0x20 && c < 0x7F && c != '#') bits |= kTarget;
     if (digit) bits |= kDigit;
     if (digit || alpha || c == '.' || c == '-' || c == '_') bits |= kHostName;
+    if (digit || alpha || c == '-') bits |= kPlainName;
     table[c] = static_cast<std::uint8_t>(bits);
   }
   return table;
@@ -58,6 +59,10 @@ inline bool mayHoldControl(const char *bytes) noexcept {
 /// 1*tchar (RFC 9110 §5.6.2).
 inline bool isToken(std::string_view text) noexcept {
   return !text.empty() && detail::allOf(text, detail::kToken);
+}
+/// Letters, digits and dashes, as names of fields are made of.
+inline bool isPlainName(std::string_view text) noexcept {
+  return !text.empty() && detail::allOf(text, detail::kPlainName);
 }
 /// What a field value may hold: visible characters, space, tab and obs-text; no other control byte (§5.5).
 inline bool isFieldValue(std::string_view text) noexcept {

@@ -67,13 +67,13 @@ std::string cookieName(std::string_view pair) {
   return lowered(stripped(std::string_view(text).substr(0, text.find('='))));
 }
 
-/// All values of a name, in which "_" and "." count as "-", as some application servers have it.
+/// All values of a name, in which all but letters and digits counts as "-", as CGI has it.
 std::vector<std::string_view> valuesOf(const http::FieldList &fields, std::string_view lowerName) {
   std::vector<std::string_view> out;
   for (const http::Field &field : fields) {
     std::string name = lowered(field.name);
     std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == '_' || c == '.'; }, '-');
+        name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '-');
     if (name == lowerName) out.push_back(field.value);
   }
   return out;

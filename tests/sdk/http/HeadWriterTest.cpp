@@ -138,6 +138,8 @@ TEST_CASE("every known name is found in any case, and only those") {
   CHECK(findName("") == Name::Other);
   CHECK(findName(std::string(200, 'x')) == Name::Other);
   CHECK(imitatesKnownName("X_Forwarded_Whatever_" + std::string(60, 'x')));
+  for (const char *name : {"X-Forwarded.For", "x_forwarded.for", "X-Real~IP", "Transfer.Encoding", "content!length"})
+    CHECK(imitatesKnownName(name));
   CHECK_FALSE(imitatesKnownName("x-forwarded-for"));
   CHECK_FALSE(imitatesKnownName("my_header"));
 }
