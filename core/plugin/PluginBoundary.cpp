@@ -1,5 +1,7 @@
 #include "plugin/PluginBoundary.h"
 
+#include <ctime>
+
 namespace matrixos::plugin {
 
 namespace {
@@ -27,9 +29,15 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
   });
 }
 
-std::chrono::steady_clock::duration BlockWatch::end() noexcept {
+std::int64_t coarseNanos() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::chrono::nanoseconds BlockWatch::end() noexcept {
   ended_ = true;
-  const auto took = std::chrono::steady_clock::now() - began_;
+  const std::chrono::nanoseconds took{coarseNanos() - beganNs_};
   if (plugin_ == nullptr || took < kBlocks) return took;
   guarded(nullptr, [&] {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();

@@ -118,7 +118,7 @@ mos_status ServiceProxy::run(const common::ServiceFunction &function, void *cons
 
 /// Passes the call on to the present provider: refuses when there is none, and reports to the observer.
 mos_status ServiceProxy::forward(const common::ServiceFunction &function, void *const *args, mos_error *error) {
-  std::chrono::steady_clock::duration took{};
+  std::chrono::nanoseconds took{};
   mos_status status = MOS_OK;
   if (function.has(MOS_FUNCTION_BLOCKS)) {
     const auto began = std::chrono::steady_clock::now();
@@ -142,7 +142,7 @@ mos_status ServiceProxy::watched(const common::ServiceFunction &function, void *
 }
 
 mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error,
-                                std::chrono::steady_clock::duration &took) {
+                                std::chrono::nanoseconds &took) {
   const ProviderUse use(point_);
   if (!use.pass) return unavailable(point_, error);
   const ServiceProvider &provider = *use.provider;

@@ -30,8 +30,9 @@ MOS_BEGIN_C
 #define MOS_PRINCIPAL_INSTANCE UINT32_C(3)
 #define MOS_PRINCIPAL_REFUSED                                                                                          \
   UINT32_C(4) /* credentials of the provider's, and they are no good: nobody else is asked */
-#define MOS_PRINCIPAL_PENDING UINT32_C(5) /* these are its own, and take time: find_out() is called, and nobody else   \
-                                           */
+#define MOS_PRINCIPAL_PENDING                                                                                          \
+  UINT32_C(5) /* these are its own, and take time: find_out() is called, and nobody else                               \
+               */
 
 /* What a user may do with an instance. */
 #define MOS_ROLE_NONE UINT32_C(0)
