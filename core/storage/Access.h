@@ -20,6 +20,13 @@ struct Access {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   /// Asked now and then while a statement runs: true ends it. Any thread; may be empty.
   std::function<bool()> cancelled{};
+
+  /// For the platform's own statement, within the time of who asked for it.
+  Access asCore() const {
+    Access core = *this;
+    core.owner = kCoreOwner;
+    return core;
+  }
 };
 
 } // namespace matrixos::storage

@@ -10,13 +10,6 @@
 namespace matrixos::storage {
 namespace {
 
-/// The platform's own statement, within the time of who asked for it.
-Access asCore(const Access &access) {
-  Access core = access;
-  core.owner = kCoreOwner;
-  return core;
-}
-
 Blob blob(std::string_view bytes) {
   return {std::string(bytes)};
 }
@@ -80,7 +73,7 @@ std::optional<KeyValues::Found> KeyValues::get(const Access &access, std::string
         found = Found{std::string(row.blob(0)), row.integer(1)};
         return false;
       },
-      asCore(access));
+      access.asCore());
   return found;
 }
 
@@ -103,7 +96,7 @@ std::int64_t KeyValues::put(const Access &access, std::string_view key, std::str
                    {version, access.owner, blob(key), blob(value)},
                    1});
   try {
-    database_.execBatch(std::span<const Statement>(batch), asCore(access));
+    database_.execBatch(std::span<const Statement>(batch), access.asCore());
   } catch (const Error &e) {
     if (e.reason() == "UNIQUE") throw Error(Status::Aborted, "the key is there already", "EXPECTATION");
     if (e.reason() == "EXPECTATION") throw Error(Status::Aborted, "the key has another version by now", "EXPECTATION");
@@ -126,7 +119,7 @@ void KeyValues::remove(const Access &access, std::string_view key, std::int64_t 
     statement.expectedRows = 1;
   }
   try {
-    database_.execBatch(std::span<const Statement>(&statement, 1), asCore(access));
+    database_.execBatch(std::span<const Statement>(&statement, 1), access.asCore());
   } catch (const Error &e) {
     if (e.reason() != "EXPECTATION") throw;
     throw Error(Status::Aborted, "the key has another version by now, or is gone", "EXPECTATION");
@@ -148,7 +141,7 @@ void KeyValues::list(const Access &access, std::string_view prefix, const std::f
       [&](const Row &row) {
         return entry({row.blob(0), row.blob(1), row.integer(2)});
       },
-      asCore(access));
+      access.asCore());
 }
 
 } // namespace matrixos::storage

@@ -10,10 +10,21 @@
 namespace matrixos::storage {
 namespace {
 
-Access asCore(const Access &access) {
-  Access core = access;
-  core.owner = kCoreOwner;
-  return core;
+/// All of an item but what it carries; the columns as itemOf() reads them.
+constexpr std::string_view kSelectItem = "SELECT number, target, id, created_at, due_at, attempts, parked, last_error";
+constexpr std::size_t kItemColumns = 8;
+
+OutboxStore::Stored itemOf(const Row &row) {
+  OutboxStore::Stored item;
+  item.number = row.integer(0);
+  item.target = row.text(1);
+  item.id = row.text(2);
+  item.createdMs = row.integer(3);
+  item.dueMs = row.integer(4);
+  item.attempts = static_cast<std::uint32_t>(row.integer(5));
+  item.parked = row.integer(6) != 0;
+  item.lastError = row.text(7);
+  return item;
 }
 
 void check(const OutboxStore::Item &item) {
@@ -88,57 +99,36 @@ std::vector<OutboxStore::Stored> OutboxStore::heads(const Access &access, std::s
   prepare();
   std::vector<Stored> found;
   database_.query(
-      "SELECT number, target, id, payload, created_at, due_at, attempts FROM matrixos_outbox WHERE number IN (SELECT "
-      "min(number) FROM matrixos_outbox WHERE owner = ? AND parked = 0 GROUP BY target) ORDER BY due_at, number LIMIT "
-      "?",
+      std::string(kSelectItem) +
+          ", payload FROM matrixos_outbox WHERE number IN (SELECT min(number) FROM matrixos_outbox WHERE "
+          "owner = ? AND parked = 0 GROUP BY target) ORDER BY due_at, number LIMIT ?",
       {access.owner, static_cast<std::int64_t>(most)},
       [&](const Row &row) {
-        Stored item;
-        item.number = row.integer(0);
-        item.target = row.text(1);
-        item.id = row.text(2);
-        item.payload = row.blob(3);
-        item.createdMs = row.integer(4);
-        item.dueMs = row.integer(5);
-        item.attempts = static_cast<std::uint32_t>(row.integer(6));
-        found.push_back(std::move(item));
+        found.push_back(itemOf(row));
+        found.back().payload = row.blob(kItemColumns);
         return true;
       },
-      asCore(access));
+      access.asCore());
   return found;
 }
 
 void OutboxStore::remove(const Access &access, std::int64_t number) {
-  database_.execBatch({{"DELETE FROM matrixos_outbox WHERE number = ?", {number}}}, asCore(access));
+  database_.execBatch({{"DELETE FROM matrixos_outbox WHERE number = ?", {number}}}, access.asCore());
 }
 
 void OutboxStore::postpone(const Access &access, const Stored &item) {
   database_.execBatch(
       {{"UPDATE matrixos_outbox SET due_at = ?, attempts = ?, parked = ?, last_error = ? WHERE number = ?",
         {item.dueMs, item.attempts, item.parked ? 1 : 0, item.lastError, item.number}}},
-      asCore(access));
+      access.asCore());
 }
 
 void OutboxStore::list(const Access &access, bool parkedOnly, const std::function<bool(const Stored &)> &item) {
   prepare();
   database_.query(
-      std::string("SELECT number, target, id, created_at, due_at, attempts, parked, last_error FROM matrixos_outbox "
-                  "WHERE owner = ?") +
-          (parkedOnly ? " AND parked = 1" : "") + " ORDER BY number",
-      {access.owner},
-      [&](const Row &row) {
-        Stored found;
-        found.number = row.integer(0);
-        found.target = row.text(1);
-        found.id = row.text(2);
-        found.createdMs = row.integer(3);
-        found.dueMs = row.integer(4);
-        found.attempts = static_cast<std::uint32_t>(row.integer(5));
-        found.parked = row.integer(6) != 0;
-        found.lastError = row.text(7);
-        return item(found);
-      },
-      asCore(access));
+      std::string(kSelectItem) + " FROM matrixos_outbox WHERE owner = ?" + (parkedOnly ? " AND parked = 1" : "") +
+          " ORDER BY number",
+      {access.owner}, [&](const Row &row) { return item(itemOf(row)); }, access.asCore());
 }
 
 std::int64_t OutboxStore::changeParked(const Access &access, std::string sql, Params params, std::string_view id) {
@@ -149,7 +139,7 @@ std::int64_t OutboxStore::changeParked(const Access &access, std::string sql, Pa
     params.emplace_back(id);
   }
   const Statement statement{std::move(sql), std::move(params)};
-  return database_.execBatch(std::span<const Statement>(&statement, 1), asCore(access)).front();
+  return database_.execBatch(std::span<const Statement>(&statement, 1), access.asCore()).front();
 }
 
 std::int64_t OutboxStore::retryParked(const Access &access, std::string_view target, std::string_view id,

@@ -32,8 +32,8 @@ bool isPlatformCookie(std::string_view pair) {
 /// Fields about the client or its user: ours are written in their place, the inbound ones never travel.
 bool isClaim(Name id) {
   return http::isOneOf<Name::CfConnectingIp, Name::Forwarded, Name::Traceparent, Name::XForwardedFor,
-                       Name::XForwardedHost, Name::XForwardedOther, Name::XForwardedProto, Name::XMatrixUser,
-                       Name::XRealIp, Name::XRequestId>(id);
+                       Name::XForwardedHost, Name::XForwardedOther, Name::XForwardedProto, Name::XMatrixEmail,
+                       Name::XMatrixRole, Name::XMatrixUser, Name::XRealIp, Name::XRequestId>(id);
 }
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.
@@ -41,13 +41,6 @@ bool isFolded(std::string_view name, std::string_view other) {
   const auto fold = [](char c) { return http::isPlainName({&c, 1}) ? http::lower(c) : '-'; };
   return name.size() == other.size() &&
          std::equal(name.begin(), name.end(), other.begin(), [&](char a, char b) { return fold(a) == fold(b); });
-}
-
-/// Who the user is says a policy, or nobody.
-bool isIdentity(const http::Field &field) {
-  constexpr std::array<std::string_view, 3> kNames{"x-matrix-user", "x-matrix-email", "x-matrix-role"};
-  if (field.id != Name::Other || http::lower(field.name.front()) != 'x') return false;
-  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) { return isFolded(field.name, name); });
 }
 
 bool isRequestId(std::string_view text) {
@@ -257,7 +250,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
   const std::string_view trace = head.fields.value(Name::Traceparent);
   const bool traced = head.fields.count(Name::Traceparent) == 1 && isTraceparent(trace);
   for (const http::Field &field : head.fields) {
-    if (field.dropped || isClaim(field.id) || isIdentity(field)) continue;
+    if (field.dropped || isClaim(field.id)) continue;
     if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
       continue;
     if (field.id == Name::Tracestate && !traced) continue;

@@ -79,6 +79,12 @@ void Proxy::reconfigure(const ProxyOptions &options) {
   drain_ = options.drain;
 }
 
+void Proxy::usePolicies(std::shared_ptr<const PolicyChain> policies) {
+  ProxyOptions options = settings_->options;
+  options.policies = std::move(policies);
+  reconfigure(options);
+}
+
 Batch Proxy::collect() {
   Batch batch;
   for (const auto &loop : loops_)

@@ -104,6 +104,9 @@ public:
   /// Takes other options while it runs, see http::Server::reconfigure(); `domain` and `apiSocket` stay. Throws
   /// matrixos::Error; then nothing has changed.
   void reconfigure(const ProxyOptions &options);
+  /// The same of the policies alone.
+  void usePolicies(std::shared_ptr<const PolicyChain> policies);
+  const PolicyChain &policies() const noexcept { return *settings_->options.policies; }
   /// Waits for open exchanges until the deadline, then closes what is left.
   void stop(std::chrono::milliseconds drain);
 

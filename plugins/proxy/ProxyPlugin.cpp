@@ -240,19 +240,18 @@ std::shared_ptr<const PolicyChain> ProxyPlugin::chainOf(const std::vector<std::s
 
 /// Notices policies that were enabled or taken out of the configuration, and those that give no verdict.
 void ProxyPlugin::followPolicies() {
-  const std::lock_guard lock(optionsMutex_);
+  const std::lock_guard lock(changing_);
   if (ending_) return;
   const std::vector<std::string> ids = policyIds();
-  const auto &before = options_.policies->links();
+  const auto &before = proxy_->policies().links();
   const auto same = [](const PolicyChain::Link &link, const std::string &id) { return link.id == id; };
   if (!std::equal(before.begin(), before.end(), ids.begin(), ids.end(), same)) {
-    options_.policies = chainOf(ids);
-    proxy_->reconfigure(options_);
+    proxy_->usePolicies(chainOf(ids));
     undecided_ = 0;
   }
   std::uint64_t failures = 0;
   std::string who;
-  for (const PolicyChain::Link &link : options_.policies->links()) {
+  for (const PolicyChain::Link &link : proxy_->policies().links()) {
     if (*link.failures == 0) continue;
     failures += *link.failures;
     who += (who.empty() ? "" : ", ") + link.id;
@@ -290,7 +289,7 @@ std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
 }
 
 void ProxyPlugin::start() {
-  const ProxyOptions options = options_ = readOptions();
+  const ProxyOptions options = readOptions();
   useCertificate(options.server);
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   std::optional<LifecycleClient> lifecycle;
@@ -336,11 +335,10 @@ void ProxyPlugin::warnOfMisfits(const ProxyOptions &options) const {
 }
 
 void ProxyPlugin::reconfigure() {
-  const std::lock_guard lock(optionsMutex_);
+  const std::lock_guard lock(changing_);
   const ProxyOptions options = readOptions();
   const std::vector<Address> before = proxy_->addresses();
   proxy_->reconfigure(options);
-  options_ = options;
   useCertificate(options.server);
   logAddresses(before);
   warnOfMisfits(options);
@@ -408,7 +406,7 @@ void ProxyPlugin::refreshCertificate() {
 
 void ProxyPlugin::end(std::chrono::milliseconds drain) noexcept {
   {
-    const std::lock_guard lock(optionsMutex_);
+    const std::lock_guard lock(changing_);
     ending_ = true;
   }
   if (proxy_) proxy_->stop(drain);

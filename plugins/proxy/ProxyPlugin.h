@@ -61,8 +61,7 @@ private:
   std::unique_ptr<LifecycleWaker> waker_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Proxy> proxy_;
-  std::mutex optionsMutex_; ///< what the proxy runs with, and who changes it
-  ProxyOptions options_;
+  std::mutex changing_; ///< one change of what the proxy runs with at a time
   bool ending_ = false;
   std::uint64_t undecided_ = 0; // requests for which policies gave no verdict, as it was reported last
 };

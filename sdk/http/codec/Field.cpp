@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kForwardedPrefix = "x-forwarded-";
 
 /// Grouped by length, so that a lookup compares with the few names of the right length only.
-constexpr std::array<std::pair<std::string_view, Name>, 37> kNames{{
+constexpr std::array<std::pair<std::string_view, Name>, 39> kNames{{
     {"te", Name::Te},
     {"via", Name::Via},
     {"date", Name::Date},
@@ -36,9 +36,11 @@ constexpr std::array<std::pair<std::string_view, Name>, 37> kNames{{
     {"x-request-id", Name::XRequestId},
     {"authorization", Name::Authorization},
     {"server-timing", Name::ServerTiming},
+    {"x-matrix-role", Name::XMatrixRole},
     {"x-matrix-user", Name::XMatrixUser},
     {"content-length", Name::ContentLength},
     {"sec-fetch-mode", Name::SecFetchMode},
+    {"x-matrix-email", Name::XMatrixEmail},
     {"x-forwarded-for", Name::XForwardedFor},
     {"cf-connecting-ip", Name::CfConnectingIp},
     {"proxy-connection", Name::ProxyConnection},

@@ -45,6 +45,8 @@ enum class Name : std::uint8_t {
   XForwardedHost,
   XForwardedProto,
   XForwardedOther, ///< any other X-Forwarded-…
+  XMatrixEmail,
+  XMatrixRole,
   XMatrixUser,
   XRealIp,
   XRequestId,

@@ -66,42 +66,30 @@ public:
   constexpr Descriptor &description(const char *text) { return value_.description = text, *this; }
   template <std::uint32_t Count>
   constexpr Descriptor &provides(const mos_provide (&list)[Count]) {
-    value_.provides = list;
-    value_.provides_count = Count;
-    return *this;
+    return set(value_.provides, value_.provides_count, list);
   }
   template <std::uint32_t Count>
   constexpr Descriptor &needs(const mos_need (&list)[Count]) {
-    value_.needs = list;
-    value_.needs_count = Count;
-    return *this;
+    return set(value_.needs, value_.needs_count, list);
   }
   template <std::uint32_t Count>
   constexpr Descriptor &configKeys(const mos_config_key (&list)[Count]) {
-    value_.config_keys = list;
-    value_.config_keys_count = Count;
-    return *this;
+    return set(value_.config_keys, value_.config_keys_count, list);
   }
   /// Services that the SDK does not know, described (abi/service.h).
   template <std::uint32_t Count>
   constexpr Descriptor &services(const mos_service_v1 *const (&list)[Count]) {
-    value_.services = list;
-    value_.services_count = Count;
-    return *this;
+    return set(value_.services, value_.services_count, list);
   }
   /// Commands of matrixosctl (command.hpp).
   template <std::uint32_t Count>
   constexpr Descriptor &commands(const mos_command (&list)[Count]) {
-    value_.commands = list;
-    value_.commands_count = Count;
-    return *this;
+    return set(value_.commands, value_.commands_count, list);
   }
   /// Names that are the plugin's own (abi/plugin.h).
   template <std::uint32_t Count>
   constexpr Descriptor &claims(const mos_claim (&list)[Count]) {
-    value_.claims = list;
-    value_.claims_count = Count;
-    return *this;
+    return set(value_.claims, value_.claims_count, list);
   }
   constexpr Descriptor &create(mos_status (*function)(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)) {
     return value_.create = function, *this;
@@ -109,6 +97,13 @@ public:
   constexpr const mos_descriptor_v1 &abi() const { return value_; }
 
 private:
+  template <typename Item, std::uint32_t Count>
+  constexpr Descriptor &set(const Item *&items, std::uint32_t &count, const Item (&list)[Count]) {
+    items = list;
+    count = Count;
+    return *this;
+  }
+
   mos_descriptor_v1 value_{};
 };
 
