@@ -10,8 +10,13 @@
 namespace matrixos::storage {
 namespace {
 
-/// All of an item but what it carries; the columns as itemOf() reads them.
-constexpr std::string_view kSelectItem = "SELECT number, target, id, created_at, due_at, attempts, parked, last_error";
+/// A query of items, all but what they carry, as itemOf() reads them; `more` follows the columns.
+std::string selectItems(std::string_view more) {
+  std::string sql = "SELECT number, target, id, created_at, due_at, attempts, parked, last_error";
+  sql += more;
+  return sql;
+}
+
 constexpr std::size_t kItemColumns = 8;
 
 OutboxStore::Stored itemOf(const Row &row) {
@@ -99,9 +104,8 @@ std::vector<OutboxStore::Stored> OutboxStore::heads(const Access &access, std::s
   prepare();
   std::vector<Stored> found;
   database_.query(
-      std::string(kSelectItem) +
-          ", payload FROM matrixos_outbox WHERE number IN (SELECT min(number) FROM matrixos_outbox WHERE "
-          "owner = ? AND parked = 0 GROUP BY target) ORDER BY due_at, number LIMIT ?",
+      selectItems(", payload FROM matrixos_outbox WHERE number IN (SELECT min(number) FROM matrixos_outbox WHERE "
+                  "owner = ? AND parked = 0 GROUP BY target) ORDER BY due_at, number LIMIT ?"),
       {access.owner, static_cast<std::int64_t>(most)},
       [&](const Row &row) {
         found.push_back(itemOf(row));
@@ -125,10 +129,11 @@ void OutboxStore::postpone(const Access &access, const Stored &item) {
 
 void OutboxStore::list(const Access &access, bool parkedOnly, const std::function<bool(const Stored &)> &item) {
   prepare();
+  std::string sql = selectItems(" FROM matrixos_outbox WHERE owner = ?");
+  if (parkedOnly) sql += " AND parked = 1";
+  sql += " ORDER BY number";
   database_.query(
-      std::string(kSelectItem) + " FROM matrixos_outbox WHERE owner = ?" + (parkedOnly ? " AND parked = 1" : "") +
-          " ORDER BY number",
-      {access.owner}, [&](const Row &row) { return item(itemOf(row)); }, access.asCore());
+      sql, {access.owner}, [&](const Row &row) { return item(itemOf(row)); }, access.asCore());
 }
 
 std::int64_t OutboxStore::changeParked(const Access &access, std::string sql, Params params, std::string_view id) {
