@@ -2,6 +2,7 @@
 
 #include "common/SystemError.h"
 #include "daemon/SignalThread.h"
+#include "log/Log.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,7 +16,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <iostream>
+#include <string>
 #include <utility>
 
 namespace matrixos::daemon {
@@ -35,7 +36,8 @@ int awaitEnd(pid_t child) {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  std::cerr << "matrixosd: the daemon was ended by signal " << WTERMSIG(status) << " before it served\n";
+  log::tell(log::Level::Error,
+            "matrixosd: the daemon was ended by signal " + std::to_string(WTERMSIG(status)) + " before it served");
   return EX_SOFTWARE;
 }
 

@@ -137,7 +137,7 @@ void MatrixosDaemon::printHelp() const {
 int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
   if (done_) return EX_OK;
   if (!arguments.empty()) {
-    std::cerr << "matrixosd: unexpected argument \"" << arguments.front() << "\"; see matrixosd --help\n";
+    log::tell(log::Level::Error, "matrixosd: unexpected argument \"" + arguments.front() + "\"; see matrixosd --help");
     return EX_USAGE;
   }
   if (configFile_.empty() && std::filesystem::exists(kDefaultConfig)) configFile_ = kDefaultConfig;
@@ -146,9 +146,9 @@ int MatrixosDaemon::main(const std::vector<std::string> &arguments) {
     return check_ ? check() : serve();
   } catch (const config::ConfigError &e) {
     for (const std::string &problem : e.problems())
-      std::cerr << problem << '\n';
-    std::cerr << "matrixosd: the configuration has " << e.problems().size()
-              << (e.problems().size() == 1 ? " problem" : " problems") << "; nothing was started\n";
+      log::tell(log::Level::Error, problem);
+    log::tell(log::Level::Error, "matrixosd: the configuration has " + std::to_string(e.problems().size()) +
+                                     (e.problems().size() == 1 ? " problem" : " problems") + "; nothing was started");
     return EX_CONFIG;
   } catch (const Error &e) {
     log::Log("core").error(std::string("cannot run: ") + e.what());
@@ -166,7 +166,7 @@ int MatrixosDaemon::check() {
   if (auto problems = checkStart(*loaded.config, loaded.plugins); !problems.empty())
     throw config::ConfigError(std::move(problems));
   for (const std::string &warning : loaded.config->warnings())
-    std::cerr << "warning: " << warning << '\n';
+    log::tell(log::Level::Warning, "warning: " + warning);
   std::cout << "configuration OK";
   for (const std::string &file : loaded.config->files())
     std::cout << ' ' << file;

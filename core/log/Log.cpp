@@ -98,6 +98,12 @@ public:
     lines_[static_cast<std::size_t>(entry.level)].fetch_add(1, std::memory_order_relaxed);
   }
 
+  void tell(Level level, std::string_view text) {
+    std::string line(output_.prefix(level));
+    line.append(text).append(1, '\n');
+    output_.write(line);
+  }
+
   Counts counts() const noexcept {
     Counts counts;
     for (std::size_t i = 0; i < lines_.size(); ++i)
@@ -169,6 +175,14 @@ void setLevel(std::string_view name, Level level) {
 void addSecret(std::string_view secret) {
   constexpr std::size_t kShortest = 6;
   if (secret.size() >= kShortest) Registry::instance().addSecret(secret);
+}
+
+void tell(Level level, std::string_view text) noexcept {
+  try {
+    Registry::instance().tell(level, text);
+  } catch (...) {
+    // As above.
+  }
 }
 
 Counts counts() noexcept {

@@ -97,6 +97,9 @@ const char *levelName(Level level) noexcept;
 /// ordinary words.
 void addSecret(std::string_view secret);
 
+/// Says one line to who started the program, where the log goes but without its form; in the journal it has its priority.
+void tell(Level level, std::string_view text) noexcept;
+
 struct Counts {
   std::uint64_t lines[5] = {}; ///< by Level
   std::uint64_t dropped = 0;   ///< since the reader stalled

@@ -15,15 +15,17 @@ struct KeyName {
   std::string section, key;
 };
 
-/// "key" is in the plugin's own section; "platform.key" and "api.key" may be read too, unless they are secret.
+/// "key" is in the plugin's own section; "platform.key", "api.key" and "metrics.key" may be read too, unless they are
+/// secret.
 KeyName locate(const HostContext &context, std::string_view name) {
   const std::size_t dot = name.find('.');
   if (dot == std::string_view::npos) return {context.manifest().id, std::string(name)};
   KeyName where{std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
-  if (where.section != "platform" && where.section != "api" && where.section != context.manifest().id) {
+  if (where.section != "platform" && where.section != "api" && where.section != "metrics" &&
+      where.section != context.manifest().id) {
     throw Error(Status::PermissionDenied, "the plugin " + context.manifest().id + " may not read [" + where.section +
                                               "]; only its own section, "
-                                              "platform and api");
+                                              "platform, api and metrics");
   }
   return where;
 }

@@ -143,6 +143,10 @@ void writeForwarded(const ClientFacts &facts, std::string_view host, http::HeadW
   writer.field("Forwarded", {"for=", v6 ? "\"[" : "", ip, v6 ? "]\"" : "", ";host=\"", host, "\";proto=", facts.proto});
 }
 
+bool contains(std::string_view text, std::string_view secret) noexcept {
+  return !secret.empty() && text.size() >= secret.size() && text.find(secret) != std::string_view::npos;
+}
+
 } // namespace
 
 std::string withoutPlatformCookies(std::string_view cookies) {
@@ -194,8 +198,9 @@ bool isTraceparent(std::string_view text) noexcept {
   return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);
 }
 
-HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret, ClientAddress source)
-    : trusted_(std::move(trusted)), secret_(std::move(secret)), source_(source) {}
+HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret, std::string metricsToken, ClientAddress source)
+    : trusted_(std::move(trusted)), secret_(std::move(secret)), metricsToken_(std::move(metricsToken)),
+      source_(source) {}
 
 void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer, bool encrypted,
                             ClientFacts &out) const {
@@ -207,7 +212,7 @@ void HeaderPolicy::describe(const http::RequestHead &head, const PeerFacts &peer
   if (sameText(lastOf(head.fields, Name::XForwardedProto), "https")) out.proto = "https";
   readClientAddress(head.fields, out);
   const std::string_view id = lastOf(head.fields, Name::XRequestId);
-  if (isRequestId(id) && (secret_.empty() || id.find(secret_) == std::string_view::npos)) out.requestId = id;
+  if (isRequestId(id) && !holds(id)) out.requestId = id;
 }
 
 /// The last hop that is none of ours: each front adds whom it heard, so what stands before that one is hearsay.
@@ -237,12 +242,12 @@ void HeaderPolicy::readClientAddress(const http::FieldList &fields, ClientFacts 
 /// In whatever form: as another scheme's, with a tab or a comma, under another name. One byte more or less and it is
 /// worth nothing, so how long a guess was compared tells nobody more than how long it was.
 bool HeaderPolicy::holds(std::string_view text) const noexcept {
-  return !secret_.empty() && text.size() >= secret_.size() && text.find(secret_) != std::string_view::npos;
+  return contains(text, secret_) || contains(text, metricsToken_);
 }
 
 bool HeaderPolicy::knowsSecret(const http::RequestHead &head) const noexcept {
   const http::Field *field = head.fields.find(Name::Authorization);
-  return field != nullptr && holdsSecret(*field);
+  return field != nullptr && contains(field->value, secret_);
 }
 
 void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
@@ -254,7 +259,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
       continue;
     if (field.id == Name::Tracestate && !traced) continue;
-    if (toTenant && holdsSecret(field)) continue;
+    if (toTenant && holds(field)) continue;
     if (toTenant && field.id == Name::Cookie) {
       const std::string kept = withoutPlatformCookies(field.value);
       if (!kept.empty()) writer.field("Cookie", kept);

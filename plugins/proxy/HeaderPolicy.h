@@ -48,8 +48,10 @@ enum class Answerer {
 /// fronts ahead of us does not reach them.
 class HeaderPolicy {
 public:
-  /// `secret`: the platform's bearer token; empty when there is none to protect.
-  HeaderPolicy(TrustedPeers trusted, std::string secret, ClientAddress source = ClientAddress::XForwardedFor);
+  /// `secret`: the platform's bearer token, `metricsToken`: what opens its metrics; empty when there is none to
+  /// protect.
+  explicit HeaderPolicy(TrustedPeers trusted, std::string secret = {}, std::string metricsToken = {},
+                        ClientAddress source = ClientAddress::XForwardedFor);
 
   PeerFacts peer(const Address &address) const { return {address.ip(), trusted_.contains(address)}; }
   bool trusts(const Address &peer) const { return trusted_.contains(peer); }
@@ -59,7 +61,7 @@ public:
 
   /// Whether the request comes from who has the platform's secret.
   bool knowsSecret(const http::RequestHead &head) const noexcept;
-  /// The secret stands in the address: an instance must not see the request, in whatever form.
+  /// A secret stands in the address: an instance must not see the request, in whatever form.
   bool tellsSecret(const http::RequestHead &head) const noexcept { return holds(head.target) || holds(head.host); }
 
   using AddedFields = std::vector<std::pair<std::string, std::string>>;
@@ -74,11 +76,12 @@ public:
 
 private:
   bool holds(std::string_view text) const noexcept;
-  bool holdsSecret(const http::Field &field) const noexcept { return holds(field.value) || holds(field.name); }
+  bool holds(const http::Field &field) const noexcept { return holds(field.value) || holds(field.name); }
   void readClientAddress(const http::FieldList &fields, ClientFacts &out) const;
 
   TrustedPeers trusted_;
   std::string secret_;
+  std::string metricsToken_;
   ClientAddress source_;
 };
 

@@ -29,7 +29,8 @@ std::uint64_t seed() {
 } // namespace
 
 Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
-    : options(chosen), headers(TrustedPeers(chosen.trustedPeers), chosen.secret, chosen.clientAddress),
+    : options(chosen),
+      headers(TrustedPeers(chosen.trustedPeers), chosen.secret, chosen.metricsToken, chosen.clientAddress),
       origins(chosen.allowedOrigins), generation(number) {}
 
 Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Waker *wakes)

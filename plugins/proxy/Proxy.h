@@ -33,6 +33,7 @@ struct ProxyOptions {
   std::string domain;
   std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
   std::string secret;    ///< the platform's bearer token
+  std::string metricsToken;
   std::vector<std::string> trustedPeers;
   std::vector<std::string> allowedOrigins;
   ClientAddress clientAddress = ClientAddress::XForwardedFor;

@@ -168,7 +168,9 @@ ProxyOptions ProxyPlugin::readOptions() const {
   ProxyOptions out;
   out.domain = json::getString(*info, "domain");
   out.apiSocket = json::findString(*info, "apiSocket").value_or("");
-  out.secret = readSecret(json::findString(*info, "dataDir").value_or(""));
+  const std::string secretFile = config_.getString("platform.secret_file");
+  out.secret = readSecret(secretFile.empty() ? json::getString(*info, "dataDir") + "/admin.secret" : secretFile);
+  out.metricsToken = readSecret(config_.getString("metrics.token_file"));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
   out.policies = chainOf(policyIds());
@@ -271,15 +273,8 @@ std::shared_ptr<http::TlsContext> ProxyPlugin::readCertificate() const {
   return std::make_shared<http::TlsContext>(file, key);
 }
 
-/// The platform's bearer token, which must never reach a tenant. It may not exist: then there is nothing to protect.
-std::string ProxyPlugin::readSecret(const std::string &dataDir) const {
-  std::string path;
-  try {
-    path = config_.getString("platform.secret_file");
-  } catch (const Error &) {
-    path.clear();
-  }
-  if (path.empty()) path = dataDir + "/admin.secret";
+/// One of the platform's own, which must never reach a tenant. It may not exist: then there is nothing to protect.
+std::string ProxyPlugin::readSecret(const std::string &path) {
   std::ifstream file(path);
   std::string secret;
   std::getline(file, secret);

@@ -148,7 +148,7 @@ void ProxySession::pass(http::ClientExchange &exchange) {
   if (decision_.kind == RoutingDecision::Kind::Instance && !route_)
     return fail(exchange, 404, "there is no such handle");
   if (decision_.kind == RoutingDecision::Kind::Instance && loop_.settings->headers.tellsSecret(exchange.request())) {
-    return fail(exchange, 400, "the platform's secret stands in this address, and instances must not see it");
+    return fail(exchange, 400, "a secret of the platform stands in this address, and instances must not see it");
   }
   // Before anything is started for it.
   if (exchange.request().body.length > maxBody()) return fail(exchange, 413, "the request body is too large");

@@ -383,7 +383,7 @@ TEST_CASE("without lifecycle a sleeping instance is 503, and a slow one 504") {
 }
 
 // A connection kept from before would wait for packets that nobody sends back: that is 504. Hence none is kept. It
-// stays on its network, to which it would be connected again, and only root can have it heard by nobody there.
+// stays on its network, to which it would be connected again; only root can have it answer that it is not there.
 TEST_CASE("an instance that runs but cannot be reached is 502" * doctest::skip(::geteuid() != 0)) {
   Platform platform(
       Values{{"plugins.enabled", "runtime-docker, orchestrator, social, proxy"}, {"proxy.idle_upstreams", "0"}});
@@ -393,7 +393,9 @@ TEST_CASE("an instance that runs but cannot be reached is 502" * doctest::skip(:
   REQUIRE(eventually([&] { return daemon.web(dave + ".localhost", "/health").status == 200; }));
   std::string pid = run({"docker", "inspect", "--format", "{{.State.Pid}}", "matrixos-" + dave}).out;
   pid.erase(pid.find_last_not_of('\n') + 1);
-  REQUIRE(run({"nsenter", "--target", pid, "--net", "ip", "link", "set", "eth0", "down"}).status == 0);
+  REQUIRE(run({"nsenter", "--target", pid, "--net", "iptables", "--append", "INPUT", "--jump", "REJECT",
+               "--reject-with", "icmp-host-unreachable"})
+              .status == 0);
   check({.name = "shell", .target = "/", .status = 502, .error = "the instance cannot be reached"},
         daemon.web(dave + ".localhost", "/"));
   check({.name = "gateway", .target = "/proxy/api/x", .status = 502, .error = "the instance cannot be reached"},

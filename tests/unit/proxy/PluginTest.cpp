@@ -97,6 +97,8 @@ private:
 struct ProxyHost : FakeHost {
   ProxyHost(const mos_descriptor_v1 &plugin, const TempDir &dir) : FakeHost(plugin) {
     set("listen", "127.0.0.1:0");
+    set("platform.secret_file", "");
+    set("metrics.token_file", "");
     setInfo(R"({"domain":"matrix.test","apiSocket":"","dataDir":")" + dir.path().string() + "\"}");
   }
   /// Where the plugin said last that it listens.

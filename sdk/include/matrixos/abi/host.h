@@ -19,8 +19,8 @@ MOS_BEGIN_C
 #define MOS_HOST_CONFIG_1 "matrixos.host.config/1"
 
 /*
- * Effective values of the plugin's own section by key ("endpoint"), and, read-only, of the sections platform and api
- * by full name ("platform.domain"). Values are validated by their declared type beforehand. get_int reads int, bool
+ * Effective values of the plugin's own section by key ("endpoint"), and, read-only, of the sections platform, api
+ * and metrics by full name ("platform.domain"). Values are validated by their declared type beforehand. get_int reads int, bool
  * (0 or 1), duration (milliseconds) and size (bytes).
  * Fails: MOS_NOT_FOUND for an undeclared key, MOS_INVALID_ARGUMENT for the wrong type.
  */
