@@ -4,8 +4,6 @@
 
 #include <matrixos/access_log.hpp>
 
-#include <array>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,8 +14,6 @@
 namespace matrixos::daemon {
 
 namespace {
-
-constexpr std::array kSeconds{0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0};
 
 /// Handles of series that were asked for before, by a key of few values, so that a call costs one map look-up.
 class SeriesCache {
@@ -81,35 +77,9 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
                            [&] {
                              return metrics.series(common::kCoreOwner, metrics::Type::Histogram,
                                                    "matrixos_api_request_seconds", "Duration of API requests.",
-                                                   {{"route", route}}, kSeconds);
+                                                   {{"route", route}}, kSecondsBuckets);
                            }),
                 std::chrono::duration<double>(record.duration).count());
-  };
-}
-
-plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics) {
-  return [&metrics](const std::string &service, const std::string &function) {
-    struct Series {
-      metrics::Handle histogram = 0;
-      std::array<std::atomic<metrics::Handle>, MOS_UNAUTHENTICATED + 1> counters{}; ///< by status; 0: not yet
-    };
-    const auto counterOf = [&metrics, service, function](mos_status status) {
-      return metrics.series(
-          common::kCoreOwner, metrics::Type::Counter, "matrixos_service_calls_total", "Calls between plugins.",
-          {{"service", service}, {"function", function}, {"status", statusName(static_cast<Status>(status))}});
-    };
-    const auto series = std::make_shared<Series>();
-    series->histogram =
-        metrics.series(common::kCoreOwner, metrics::Type::Histogram, "matrixos_service_call_seconds",
-                       "Duration of calls between plugins.", {{"service", service}, {"function", function}}, kSeconds);
-    series->counters[MOS_OK] = counterOf(MOS_OK);
-    return [&metrics, series, counterOf](mos_status status, double seconds) {
-      if (status < MOS_OK || status > MOS_UNAUTHENTICATED) status = MOS_UNKNOWN;
-      auto &counter = series->counters[static_cast<std::size_t>(status)];
-      if (counter == 0) counter = counterOf(status);
-      metrics.add(counter, 1);
-      metrics.add(series->histogram, seconds);
-    };
   };
 }
 

@@ -2,12 +2,15 @@
 
 #include "http/ApiServer.h"
 #include "metrics/Metrics.h"
-#include "plugin/ServiceRegistry.h"
 
+#include <array>
 #include <functional>
 #include <string>
 
 namespace matrixos::daemon {
+
+/// Bounds of the histograms of durations.
+inline constexpr std::array kSecondsBuckets{0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0};
 
 /// Counts and logs every request of the API: matrixos_api_requests_total, matrixos_api_request_seconds.
 std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &metrics);
@@ -15,8 +18,5 @@ std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &
 /// One series of matrixos_api_requests_total.
 metrics::Handle requestsOf(metrics::Metrics &metrics, const std::string &method, const std::string &route,
                            const std::string &status);
-
-/// Counts every call between plugins: matrixos_service_calls_total, matrixos_service_call_seconds.
-plugin::CallObserver serviceCallObserver(metrics::Metrics &metrics);
 
 } // namespace matrixos::daemon

@@ -8,6 +8,7 @@
 #include "daemon/ApiMetrics.h"
 #include "daemon/CoreRoutes.h"
 #include "daemon/DaemonMetrics.h"
+#include "daemon/ServiceCallMetrics.h"
 #include "daemon/ServiceManager.h"
 #include "daemon/Version.h"
 

@@ -9,9 +9,6 @@ namespace {
 /// No answer of a known interface comes near it; a length beyond is garbage.
 constexpr std::uint64_t kLongestAnswer = 64 * 1024 * 1024;
 
-/// Nothing that does not wait takes so long, also on a machine that is busy.
-constexpr std::chrono::milliseconds kBlocks{500};
-
 std::string sentence(const PluginTag *plugin, const char *what, const std::string &does) {
   return "the plugin " + std::string(plugin != nullptr ? plugin->id : "?") + " " + does + " in " + what;
 }
@@ -35,17 +32,14 @@ std::int64_t coarseNanos() noexcept {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-std::chrono::nanoseconds BlockWatch::end() noexcept {
-  ended_ = true;
-  const std::chrono::nanoseconds took{coarseNanos() - beganNs_};
-  if (plugin_ == nullptr || took < kBlocks) return took;
+void BlockWatch::report(std::int64_t tookNs) const noexcept {
+  if (plugin_ == nullptr) return;
   guarded(nullptr, [&] {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
     PluginFaults::instance().report(plugin_->id, PluginFault::Blocked,
-                                    std::string("its ") + what_ + function_ + " took " + std::to_string(ms) +
+                                    std::string("its ") + what_ + function_ + " took " +
+                                        std::to_string(tookNs / 1'000'000) +
                                         " ms, and it must not block: others wait for the thread");
   });
-  return took;
 }
 
 mos_status checkedStatus(const PluginTag *plugin, const char *what, mos_status status, mos_error *error) noexcept {

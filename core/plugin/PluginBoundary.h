@@ -47,16 +47,17 @@ public:
   BlockWatch(const PluginTag *plugin, const char *what, const char *function) noexcept
       : plugin_(plugin), what_(what), function_(function) {}
   ~BlockWatch() {
-    if (!ended_) end();
+    if (const std::int64_t tookNs = coarseNanos() - beganNs_; tookNs >= kBlocksNs) report(tookNs);
   }
   BlockWatch(const BlockWatch &) = delete;
   BlockWatch &operator=(const BlockWatch &) = delete;
 
-  /// What it took, to a few milliseconds, for who wants to know; once.
-  std::chrono::nanoseconds end() noexcept;
-
 private:
-  bool ended_ = false;
+  /// Nothing that does not wait takes so long, also on a machine that is busy.
+  static constexpr std::int64_t kBlocksNs = 500'000'000;
+
+  void report(std::int64_t tookNs) const noexcept;
+
   const PluginTag *const plugin_;
   const char *const what_;
   const char *const function_;

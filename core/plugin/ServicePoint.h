@@ -18,10 +18,11 @@
 
 namespace matrixos::plugin {
 
-/// Told of every call of one function that goes through a proxy.
+/// Told of every call of one function that goes through a proxy; seconds: 0 of one that must not block.
 using FunctionObserver = std::function<void(mos_status status, double seconds)>;
 /// Makes the one of a service's function, once for each consumer.
-using CallObserver = std::function<FunctionObserver(const std::string &service, const std::string &function)>;
+using CallObserver =
+    std::function<FunctionObserver(const std::string &service, const std::string &function, bool blocks)>;
 
 /// The plugin's id of one life of it: "runtime-docker" of "runtime-docker#7".
 std::string pluginOf(const std::string &life);

@@ -83,7 +83,8 @@ ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const 
   table_.push_back(reinterpret_cast<std::uint64_t>(static_cast<mos_forwarder_v1 *>(&forwarder_)));
   for (const common::ServiceFunction &function : service_.functions) {
     table_.push_back(reinterpret_cast<std::uint64_t>(function.entry));
-    if (point_.observer()) observers_.push_back(point_.observer()(service_.id, function.name));
+    if (point_.observer())
+      observers_.push_back(point_.observer()(service_.id, function.name, function.has(MOS_FUNCTION_BLOCKS)));
   }
 }
 
@@ -118,16 +119,16 @@ mos_status ServiceProxy::run(const common::ServiceFunction &function, void *cons
 
 /// Passes the call on to the present provider: refuses when there is none, and reports to the observer.
 mos_status ServiceProxy::forward(const common::ServiceFunction &function, void *const *args, mos_error *error) {
-  std::chrono::nanoseconds took{};
+  std::chrono::duration<double> took{};
   mos_status status = MOS_OK;
   if (function.has(MOS_FUNCTION_BLOCKS)) {
     const auto began = std::chrono::steady_clock::now();
     status = watched(function, args, error);
     took = std::chrono::steady_clock::now() - began;
   } else {
-    status = direct(function, args, error, took);
+    status = direct(function, args, error);
   }
-  if (!observers_.empty()) observers_[numberOf(function)](status, std::chrono::duration<double>(took).count());
+  if (!observers_.empty()) observers_[numberOf(function)](status, took.count());
   return status;
 }
 
@@ -141,8 +142,7 @@ mos_status ServiceProxy::watched(const common::ServiceFunction &function, void *
   return status;
 }
 
-mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error,
-                                std::chrono::nanoseconds &took) {
+mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *const *args, mos_error *error) {
   const ProviderUse use(point_);
   if (!use.pass) return unavailable(point_, error);
   const ServiceProvider &provider = *use.provider;
@@ -157,10 +157,9 @@ mos_status ServiceProxy::direct(const common::ServiceFunction &function, void *c
   const char *name = function.call.c_str();
   mos_status status = MOS_OK;
   {
-    BlockWatch watch(provider.tag, "", name);
+    const BlockWatch watch(provider.tag, "", name);
     status = callPlugin(provider.tag, name, error,
                         [&] { return callDescribed(provider, function, numberOf(function), lent.data(), error); });
-    took = watch.end();
   }
   status = checkedStatus(provider.tag, name, status, error);
   // A provider that answered and refused as well has answered: the caller must not hear of it twice.

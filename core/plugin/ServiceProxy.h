@@ -54,8 +54,7 @@ private:
   mos_status run(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status forward(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status watched(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error,
-                    std::chrono::nanoseconds &took);
+  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status startThenInspect(void *const *args, mos_error *error);
   mos_status watch(const common::ServiceFunction &function, void *const *args, mos_error *error);
   mos_status establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error);

@@ -1,33 +1,20 @@
 /// PolicyChain.h: the policy stage, who may pass.
 #pragma once
 
-#include "HeaderPolicy.h"
-#include "HostRouter.h"
+#include "PolicyQuestion.h"
+#include "Verdict.h"
 
 #include <matrixos/abi/policy.h>
-
-#include <http/codec/Head.h>
 
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace matrixos::proxy {
-
-/// What a policy says of a request, copied and checked.
-struct Verdict {
-  std::uint32_t kind = 0; ///< MOS_VERDICT_…
-  int status = 0;         ///< of the answer, where it is not allowed
-  std::string message, location, principal;
-  std::vector<std::pair<std::string, std::string>> fields;
-
-  bool isAllowed() const noexcept { return kind == MOS_VERDICT_ALLOW; }
-};
 
 /// The policies that stand between clients and instances, in their order. Immutable; they may come and go behind it,
 /// and one that does not answer denies. Called on the threads of the loops.
@@ -47,11 +34,9 @@ public:
   const std::vector<Link> &links() const noexcept { return links_; }
 
   /// What the policy with that number says at once; MOS_VERDICT_PENDING when decide() has to be asked.
-  Verdict check(std::size_t link, const http::RequestHead &head, const RoutingDecision &decision,
-                const ClientFacts &client) const;
+  Verdict check(std::size_t link, PolicyQuestion &question) const;
   /// Asks it to find out. `then` is called exactly once, on any thread, perhaps before this returns.
-  void decide(std::size_t link, const http::RequestHead &head, const RoutingDecision &decision,
-              const ClientFacts &client, std::chrono::milliseconds patience, Then then) const;
+  void decide(std::size_t link, PolicyQuestion &question, std::chrono::milliseconds patience, Then then) const;
 
 private:
   std::vector<Link> links_;

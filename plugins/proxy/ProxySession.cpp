@@ -76,16 +76,18 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
 
 /// Asks the policies from that one on.
 void ProxySession::consult(http::ClientExchange &exchange, std::size_t link) {
+  if (link == policies_->links().size()) return pass(exchange);
+  PolicyQuestion question(exchange.request(), decision_, client_);
   for (; link < policies_->links().size(); ++link) {
-    Verdict verdict = policies_->check(link, exchange.request(), decision_, client_);
-    if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link);
+    Verdict verdict = policies_->check(link, question);
+    if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link, question);
     if (!take(exchange, std::move(verdict))) return;
   }
   pass(exchange);
 }
 
 /// The answer comes on any thread, and goes on here.
-void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link) {
+void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link, PolicyQuestion &question) {
   const std::uint64_t ticket = exchange.hold(2 * kDecideTime);
   const auto then = [weak = exchange.loop().weak_from_this(), ticket, session = this, link](Verdict verdict) {
     const auto loop = weak.lock();
@@ -95,7 +97,7 @@ void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link) {
       if (session->take(held, std::move(verdict))) session->consult(held, link + 1);
     });
   };
-  policies_->decide(link, exchange.request(), decision_, client_, kDecideTime, then);
+  policies_->decide(link, question, kDecideTime, then);
 }
 
 /// Follows what a policy says; false when the request has ended with it.

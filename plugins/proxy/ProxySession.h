@@ -44,7 +44,7 @@ private:
   void showFrontDoor(http::ClientExchange &exchange);
   void sendHome(http::ClientExchange &exchange);
   void consult(http::ClientExchange &exchange, std::size_t link);
-  void askLater(http::ClientExchange &exchange, std::size_t link);
+  void askLater(http::ClientExchange &exchange, std::size_t link, PolicyQuestion &question);
   bool take(http::ClientExchange &exchange, Verdict verdict);
   void pass(http::ClientExchange &exchange);
   void toInstance(http::ClientExchange &exchange);

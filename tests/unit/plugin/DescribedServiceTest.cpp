@@ -123,7 +123,7 @@ struct Fixture {
   }
 
   std::vector<std::string> calls, changes;
-  plugin::ServiceRegistry registry{[this](const std::string &service, const std::string &function) {
+  plugin::ServiceRegistry registry{[this](const std::string &service, const std::string &function, bool) {
                                      return [this, service, function](mos_status status, double) {
                                        calls.push_back(service + " " + function + " " + std::to_string(status));
                                      };

@@ -1,0 +1,73 @@
+#include "PolicyQuestion.h"
+
+#include <matrixos/call.hpp>
+
+#include <http/pages/Page.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <string_view>
+
+namespace matrixos::proxy {
+
+PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision,
+                               const ClientFacts &client)
+    : head_(head) {
+  const std::string_view target = decision.target;
+  const std::size_t mark = std::min(target.find('?'), target.size());
+  request_.of = this;
+  request_.struct_size = sizeof(mos_policy_request);
+  request_.flags = (http::isNavigation(head) ? MOS_REQUEST_NAVIGATION : 0) |
+                   (head.upgradeWebSocket ? MOS_REQUEST_WEBSOCKET : 0) | (decision.byPath ? MOS_REQUEST_BY_PATH : 0);
+  request_.method = toAbi(head.method);
+  request_.host = toAbi(head.host);
+  request_.handle = toAbi(decision.handle);
+  request_.path = toAbi(mark == 0 ? std::string_view("/") : target.substr(0, mark));
+  request_.query = toAbi(target.substr(std::min(mark + 1, target.size())));
+  request_.scheme = toAbi(client.proto);
+  request_.client = toAbi(client.ip);
+  request_.request_id = toAbi(client.requestId);
+  request_.field = &PolicyQuestion::field;
+}
+
+Verdict *PolicyQuestion::ask(const mos_policy_v1 &policy) {
+  request_.answer = &PolicyQuestion::answer;
+  answers_ = 0;
+  verdict_ = {};
+  const mos_status status = policy.check(policy.self, &request_, nullptr);
+  return status == MOS_OK && answers_ == 1 && verdict_.complete() ? &verdict_ : nullptr;
+}
+
+const mos_policy_request *PolicyQuestion::forDecide() noexcept {
+  request_.answer = nullptr;
+  return &request_;
+}
+
+std::int32_t PolicyQuestion::field(const mos_policy_request *request, std::uint32_t index, mos_pair *out) {
+  const http::FieldList &fields = static_cast<const Request *>(request)->of->head_.fields;
+  const auto at = std::next(fields.begin(), static_cast<std::ptrdiff_t>(std::min<std::size_t>(index, fields.size())));
+  if (at == fields.end()) return 0;
+  *out = {toAbi(at->name), toAbi(at->value)};
+  return 1;
+}
+
+void PolicyQuestion::answer(const mos_policy_request *request, const mos_policy_verdict *given) {
+  PolicyQuestion &self = *static_cast<const Request *>(request)->of;
+  if (++self.answers_ != 1 || given == nullptr) return;
+  guarded(nullptr, [&] { self.read(*given); });
+}
+
+void PolicyQuestion::read(const mos_policy_verdict &given) {
+  if (given.struct_size < offsetof(mos_policy_verdict, fields) + sizeof given.fields) return;
+  verdict_.kind = given.verdict;
+  verdict_.status = static_cast<int>(given.status);
+  verdict_.message = fromAbi(given.message);
+  verdict_.location = fromAbi(given.location);
+  verdict_.principal = fromAbi(given.principal);
+  if (given.fields_count > Verdict::kMostFields) verdict_.kind = 0;
+  for (std::uint32_t i = 0; i < std::min<std::size_t>(given.fields_count, Verdict::kMostFields); ++i)
+    verdict_.fields.emplace_back(fromAbi(given.fields[i].key), fromAbi(given.fields[i].value));
+}
+
+} // namespace matrixos::proxy

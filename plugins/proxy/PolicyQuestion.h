@@ -1,0 +1,40 @@
+#pragma once
+
+#include "HeaderPolicy.h"
+#include "HostRouter.h"
+#include "Verdict.h"
+
+#include <matrixos/abi/policy.h>
+
+#include <http/codec/Head.h>
+
+namespace matrixos::proxy {
+
+/// A request as policies see it, and what one of them says of it. A view: what it is made of outlives it.
+class PolicyQuestion {
+public:
+  PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision, const ClientFacts &client);
+  PolicyQuestion(const PolicyQuestion &) = delete;
+  PolicyQuestion &operator=(const PolicyQuestion &) = delete;
+
+  /// What the policy says at once; no value when that is nothing that can be followed.
+  Verdict *ask(const mos_policy_v1 &policy);
+  /// For its decide(), which answers otherwise.
+  const mos_policy_request *forDecide() noexcept;
+
+private:
+  struct Request : mos_policy_request {
+    PolicyQuestion *of;
+  };
+
+  static std::int32_t field(const mos_policy_request *request, std::uint32_t index, mos_pair *out);
+  static void answer(const mos_policy_request *request, const mos_policy_verdict *given);
+  void read(const mos_policy_verdict &given);
+
+  const http::RequestHead &head_;
+  Request request_{};
+  int answers_ = 0;
+  Verdict verdict_;
+};
+
+} // namespace matrixos::proxy
