@@ -6,11 +6,8 @@
 
 namespace matrixos::proxy {
 
-Verdict PolicyChain::check(std::size_t link, PolicyQuestion &question) const {
-  const Link &asked = links_[link];
-  if (Verdict *verdict = question.ask(*asked.table)) return std::move(*verdict);
-  ++*asked.failures;
-  return Verdict::failed();
+Verdict &PolicyChain::check(std::size_t link, PolicyQuestion &question) const {
+  return question.ask(*links_[link].table, *links_[link].failures);
 }
 
 void PolicyChain::decide(std::size_t link, PolicyQuestion &question, std::chrono::milliseconds patience,

@@ -33,8 +33,9 @@ public:
 
   const std::vector<Link> &links() const noexcept { return links_; }
 
-  /// What the policy with that number says at once; MOS_VERDICT_PENDING when decide() has to be asked.
-  Verdict check(std::size_t link, PolicyQuestion &question) const;
+  /// What the policy with that number says at once; MOS_VERDICT_PENDING when decide() has to be asked. Good until the
+  /// next is asked.
+  Verdict &check(std::size_t link, PolicyQuestion &question) const;
   /// Asks it to find out. `then` is called exactly once, on any thread, perhaps before this returns.
   void decide(std::size_t link, PolicyQuestion &question, std::chrono::milliseconds patience, Then then) const;
 

@@ -31,12 +31,14 @@ PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecis
   request_.field = &PolicyQuestion::field;
 }
 
-Verdict *PolicyQuestion::ask(const mos_policy_v1 &policy) {
+Verdict &PolicyQuestion::ask(const mos_policy_v1 &policy, std::atomic<std::uint64_t> &failures) {
   request_.answer = &PolicyQuestion::answer;
   answers_ = 0;
-  verdict_ = {};
+  verdict_.clear();
   const mos_status status = policy.check(policy.self, &request_, nullptr);
-  return status == MOS_OK && answers_ == 1 && verdict_.complete() ? &verdict_ : nullptr;
+  if (status == MOS_OK && answers_ == 1 && verdict_.complete()) return verdict_;
+  ++failures;
+  return verdict_ = Verdict::failed();
 }
 
 const mos_policy_request *PolicyQuestion::forDecide() noexcept {

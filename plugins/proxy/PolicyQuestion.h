@@ -8,6 +8,9 @@
 
 #include <http/codec/Head.h>
 
+#include <atomic>
+#include <cstdint>
+
 namespace matrixos::proxy {
 
 /// A request as policies see it, and what one of them says of it. A view: what it is made of outlives it.
@@ -17,8 +20,9 @@ public:
   PolicyQuestion(const PolicyQuestion &) = delete;
   PolicyQuestion &operator=(const PolicyQuestion &) = delete;
 
-  /// What the policy says at once; no value when that is nothing that can be followed.
-  Verdict *ask(const mos_policy_v1 &policy);
+  /// What the policy says at once, until the next is asked; a denial when that is nothing that can be followed, which
+  /// is counted.
+  Verdict &ask(const mos_policy_v1 &policy, std::atomic<std::uint64_t> &failures);
   /// For its decide(), which answers otherwise.
   const mos_policy_request *forDecide() noexcept;
 

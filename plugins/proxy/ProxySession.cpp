@@ -79,7 +79,7 @@ void ProxySession::consult(http::ClientExchange &exchange, std::size_t link) {
   if (link == policies_->links().size()) return pass(exchange);
   PolicyQuestion question(exchange.request(), decision_, client_);
   for (; link < policies_->links().size(); ++link) {
-    Verdict verdict = policies_->check(link, question);
+    Verdict &verdict = policies_->check(link, question);
     if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link, question);
     if (!take(exchange, std::move(verdict))) return;
   }
@@ -101,7 +101,7 @@ void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link, Po
 }
 
 /// Follows what a policy says; false when the request has ended with it.
-bool ProxySession::take(http::ClientExchange &exchange, Verdict verdict) {
+bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
   if (principal_.empty()) principal_ = std::move(verdict.principal);
   if (verdict.isAllowed()) {
     std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(added_));

@@ -45,7 +45,7 @@ private:
   void sendHome(http::ClientExchange &exchange);
   void consult(http::ClientExchange &exchange, std::size_t link);
   void askLater(http::ClientExchange &exchange, std::size_t link, PolicyQuestion &question);
-  bool take(http::ClientExchange &exchange, Verdict verdict);
+  bool take(http::ClientExchange &exchange, Verdict &&verdict);
   void pass(http::ClientExchange &exchange);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);

@@ -59,6 +59,15 @@ Verdict Verdict::failed() {
   return {MOS_VERDICT_DENY, 503, "who may do this cannot be found out right now; try again", {}, {}, {}};
 }
 
+void Verdict::clear() noexcept {
+  kind = 0;
+  status = 0;
+  message.clear();
+  location.clear();
+  principal.clear();
+  fields.clear();
+}
+
 bool Verdict::complete() {
   std::size_t texts = message.size() + location.size() + principal.size();
   for (const auto &[name, value] : fields) {

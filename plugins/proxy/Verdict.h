@@ -24,6 +24,8 @@ struct Verdict {
   /// As decide() answers. Throws matrixos::Error or Poco::Exception for what is no verdict.
   static Verdict parse(const std::string &json);
 
+  /// None yet; keeps its memory.
+  void clear() noexcept;
   bool isAllowed() const noexcept { return kind == MOS_VERDICT_ALLOW; }
   /// Whether it can be followed; fills in what was left out.
   bool complete();
