@@ -152,8 +152,7 @@ fi
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
-ticks=$(getconf CLK_TCK)
-cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; } # user and system time of all threads, proc(5)
+cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'; } # of all threads, user and system
 memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/${daemon[$1]}/status"; }
 
 failed=0 health_rate=''
@@ -162,19 +161,19 @@ measure() {
   local before after rate
   local load=(wrk --threads 1 --connections "$connections" --timeout 10s --script "$here/api/report.lua")
   "${load[@]}" --duration 1s "$3" -- "$3" "${4:-0}" >/dev/null # warm
-  before=$(cpu_ticks "$2")
+  before=$(cpu_ns "$2")
   "${load[@]}" --duration "${seconds}s" "$3" -- "$3" "${4:-0}" >"$work/wrk" || die "wrk failed on $3"
-  after=$(cpu_ticks "$2")
+  after=$(cpu_ns "$2")
   local requests took bytes p50 p99 errors
   read -r requests took bytes p50 p99 errors < <(sed -n 's/^figures //p' "$work/wrk") || die "wrk says nothing on $3"
   if [ "$errors" != 0 ] || [ "$requests" = 0 ]; then failed=1; fi
   rate=$(awk -v n="$requests" -v us="$took" 'BEGIN { print n * 1e6 / us }')
   health_rate=${health_rate:-$rate}
   awk -v label="$1" -v n="$requests" -v rate="$rate" -v health="$health_rate" -v p50="$p50" -v p99="$p99" \
-    -v bytes="$bytes" -v cpu="$((after - before))" -v ticks="$ticks" -v errors="$errors" 'BEGIN {
+    -v bytes="$bytes" -v cpu="$((after - before))" -v errors="$errors" 'BEGIN {
       n = n > 0 ? n : 1
       printf "%-30s %10.0f %8.3f %9.2f %9.2f %12.0f %9.1f %7d\n", label, rate, rate / health, p50 / 1000, p99 / 1000,
-        bytes / n, cpu * 1e6 / ticks / n, errors
+        bytes / n, cpu / 1000 / n, errors
     }'
 }
 

@@ -36,8 +36,7 @@ done
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
-ticks=$(getconf CLK_TCK)
-cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; } # user and system time of all threads, proc(5)
+cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'; } # of all threads, user and system
 load() { (on_core 1 "$build/bench/edge-load" "$@"); }
 
 failed=0
@@ -45,14 +44,14 @@ failed=0
 once() {
   local before after requests took p50 p99 errors
   load "$1" "${port[$2]}" bench.localhost $connections 150 >/dev/null # warm
-  before=$(cpu_ticks "${pid[$2]}")
+  before=$(cpu_ns "${pid[$2]}")
   read -r requests took p50 p99 errors < <(load "$1" "${port[$2]}" bench.localhost $connections "$millis")
-  after=$(cpu_ticks "${pid[$2]}")
+  after=$(cpu_ns "${pid[$2]}")
   if [ "$errors" != 0 ] || [ "$requests" = 0 ]; then echo "${title[$2]}, $1: $errors failures beside $requests answers" >&2; fi
   if [ "$requests" = 0 ] || { [ "$2" = ours ] && [ "$errors" != 0 ]; }; then failed=1; fi
-  awk -v n="$((requests > 0 ? requests : 1))" -v cpu=$((after - before)) -v ticks="$ticks" -v took="$took" \
+  awk -v n="$((requests > 0 ? requests : 1))" -v cpu=$((after - before)) -v took="$took" \
     -v p50="$p50" -v p99="$p99" \
-    'BEGIN { printf "%.2f %.0f %.3f %.3f\n", cpu * 1e6 / ticks / n, n * 1e6 / took, p50 / 1000, p99 / 1000 }'
+    'BEGIN { printf "%.2f %.0f %.3f %.3f\n", cpu / 1000 / n, n * 1e6 / took, p50 / 1000, p99 / 1000 }'
 }
 
 # Rounds are interleaved and the median of each column is shown, since the machine may do other work.
