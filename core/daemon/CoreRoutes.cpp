@@ -79,10 +79,12 @@ void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
 void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {
   json::Array::Ptr list = new json::Array;
   for (const api::RouteInfo &route : daemon.api().listRoutes()) {
-    list->add(json::object({{"method", route.method},
-                            {"path", route.pattern},
-                            {"permission", route.permission},
-                            {"summary", route.summary}}));
+    json::Object::Ptr entry = json::object({{"method", route.method},
+                                            {"path", route.pattern},
+                                            {"permission", route.permission},
+                                            {"summary", route.summary}});
+    if (!route.operation.empty()) entry->set("operation", json::parseObject(route.operation));
+    list->add(entry);
   }
   answer(exchange, 200, list);
 }

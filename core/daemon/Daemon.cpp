@@ -179,6 +179,7 @@ void Daemon::startApi() {
   };
 
   api::ApiServerOptions options;
+  options.domain = config->getString("platform", "domain");
   for (const auto &address : config->getListen("api", "admin")) {
     options.listen.push_back({address.toString(), auth::ApiSocket::Admin});
   }
@@ -412,6 +413,10 @@ std::string Daemon::platformInfo() const {
   for (const config::ConfiguredListener &listener : config->listeners())
     listeners.add(listener.address.toString());
   info->set("listeners", listeners);
+  json::Array sites;
+  for (const std::string &site : names_.sites())
+    sites.add(site);
+  info->set("sites", sites);
   return json::dump(info);
 }
 

@@ -120,6 +120,10 @@ void ApiServer::addRoutes(OwnerId owner, std::vector<Route> routes) {
   core_->router.add(owner, std::move(routes));
 }
 
+void ApiServer::describeRoute(OwnerId owner, std::string_view method, std::string_view pattern, std::string operation) {
+  core_->router.describe(owner, method, pattern, std::move(operation));
+}
+
 bool ApiServer::removeRoutes(OwnerId owner, std::chrono::milliseconds patience) {
   core_->router.remove(owner);
   bool idle = core_->dispatcher->waitIdle(owner, Clock::now() + patience);

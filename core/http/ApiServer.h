@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace matrixos::api {
@@ -35,6 +36,7 @@ struct ApiListener {
 
 struct ApiServerOptions {
   std::vector<ApiListener> listen;
+  std::string domain; ///< of the platform: sites stand below it
   std::shared_ptr<const auth::Authenticator> authenticator;
   std::shared_ptr<auth::Identities> identities; ///< null: nobody is known but by the secret
   int workers = 64;                             ///< threads that run handlers
@@ -84,8 +86,9 @@ public:
   /// The port of that listener; 0 for a unix socket.
   std::uint16_t port(std::size_t listener = 0) const;
 
-  /// See Router::add().
+  /// See Router::add() and describe().
   void addRoutes(OwnerId owner, std::vector<Route> routes);
+  void describeRoute(OwnerId owner, std::string_view method, std::string_view pattern, std::string operation);
 
   /// Takes the owner's routes out at once, waits up to `patience` for its open exchanges, then answers them 503. True
   /// when no worker is inside the owner's handlers any more; text borrowed from its exchanges is then gone.

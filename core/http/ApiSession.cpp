@@ -1,6 +1,7 @@
 #include "http/ApiSession.h"
 
 #include "http/PathCodec.h"
+#include "http/Site.h"
 
 #include <matrixos/ulid.hpp>
 
@@ -21,6 +22,8 @@ namespace matrixos::api {
 namespace {
 
 constexpr std::size_t kMaxRequestId = 64;
+constexpr std::string_view kPagePolicy =
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 /// How long a request waits for its turn when the owner of its route holds all the places it may have.
 constexpr std::chrono::milliseconds kTurnTime{1000};
 /// More than who provides identities may take.
@@ -131,7 +134,8 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   if (core_->stopping) throw ProblemException(stoppingProblem());
   if (head.target == "*") return answerOptions(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
   request_ = std::make_unique<ApiRequest>();
-  const auto segments = decodePath(head.path());
+  std::vector<std::string> segments = decodePath(head.path());
+  enterSite(segments, siteOf(head.host, core_->options.domain));
   const std::size_t mark = head.target.find('?');
   if (mark != std::string_view::npos) request_->query = decodeQuery(head.target.substr(mark + 1));
   RouteMatch match = core_->router.find(head.method, segments);
@@ -146,10 +150,22 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   }
   record_.route = match.entry->route.pattern;
   if (match.entry->removed) throw ProblemException(routeRemovedProblem());
+  if (isPage_) segments.erase(segments.begin());
   request_->path = "/" + join(segments, "/");
   request_->params = std::move(match.values);
   request_->route = std::move(match.entry);
   authenticate(exchange);
+}
+
+/// On a site the API is below /api, and what else there is are its pages.
+void ApiSession::enterSite(std::vector<std::string> &segments, const std::string &site) {
+  isPage_ = false;
+  if (site.empty() || !core_->router.hasSite(site)) return;
+  isPage_ = segments.empty() || segments.front() != "api";
+  if (isPage_)
+    segments.insert(segments.begin(), siteSegment(site));
+  else
+    segments.erase(segments.begin());
 }
 
 void ApiSession::authenticate(http::ClientExchange &exchange) {
@@ -288,10 +304,18 @@ void ApiSession::answer(http::ClientExchange &exchange, const Problem &problem) 
 }
 
 void ApiSession::writeOwnFields(http::ClientExchange &, const http::FieldPairs &given, http::HeadWriter &writer) {
-  const bool cached = std::any_of(given.begin(), given.end(),
-                                  [](const auto &field) { return http::sameText(field.first, "Cache-Control"); });
+  const auto has = [&](std::string_view name) {
+    return std::any_of(given.begin(), given.end(),
+                       [&](const auto &field) { return http::sameText(field.first, name); });
+  };
   writer.field("Date", httpDate());
-  if (!cached) writer.field("Cache-Control", "no-store");
+  if (!has("Cache-Control")) writer.field("Cache-Control", "no-store");
+  if (isPage_) {
+    // https://www.w3.org/TR/CSP3/: a page shows and runs what comes from its own host, and nobody frames it.
+    if (!has("Content-Security-Policy")) writer.field("Content-Security-Policy", kPagePolicy);
+    if (!has("Referrer-Policy")) writer.field("Referrer-Policy", "same-origin");
+    if (!has("Cross-Origin-Opener-Policy")) writer.field("Cross-Origin-Opener-Policy", "same-origin");
+  }
   writer.field("X-Content-Type-Options", "nosniff");
   writer.field("X-Request-Id", record_.requestId);
 }

@@ -33,7 +33,7 @@ public:
 private:
   void attempt(http::ClientExchange &exchange, auto &&step);
   void dispatch(http::ClientExchange &exchange);
-  void route(const http::RequestHead &head);
+  void enterSite(std::vector<std::string> &segments, const std::string &site);
   void authenticate(http::ClientExchange &exchange);
   void identify(http::ClientExchange &exchange, auth::Decision before);
   void conclude(http::ClientExchange &exchange, auth::Decision decision);
@@ -48,6 +48,7 @@ private:
   std::shared_ptr<ApiExchange> exchange_; ///< once it is with the handlers
   bool waitsForPlace_ = false;
   bool identifies_ = false; ///< a plugin finds out who it is
+  bool isPage_ = false;     ///< of a site
   AccessRecord record_;
 };
 

@@ -1,7 +1,12 @@
 #include "http/HttpInterface.h"
 
+#include "http/SiteFile.h"
+
+#include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <functional>
 #include <utility>
@@ -24,6 +29,27 @@ http::FieldPairs fieldsOf(const mos_pair *headers, std::uint32_t count) {
 Problem problemOf(const mos_error *what) {
   if (what == nullptr) return toProblem(Error(Status::Internal, "the handler failed without saying why"));
   return toProblem(toError(what->status, *what));
+}
+
+/// What an Operation Object may have (https://spec.openapis.org/oas/v3.1.0#operation-object) and the host does not say.
+void checkOperation(const std::string &operation) {
+  constexpr std::array<std::string_view, 7> kKnown{"description", "operationId", "parameters", "requestBody",
+                                                   "responses",   "tags",        "deprecated"};
+  const auto bad = [](const std::string &why) {
+    return Error(Status::InvalidArgument, "the description of a route " + why, "BAD_ROUTE");
+  };
+  json::Object::Ptr object;
+  try {
+    object = json::parseObject(operation);
+  } catch (const Error &e) {
+    throw bad(std::string("is no JSON object: ") + e.what());
+  }
+  for (const auto &member : *object) {
+    if (std::find(kKnown.begin(), kKnown.end(), member.first) == kKnown.end())
+      throw bad("has \"" + member.first +
+                "\", which is none of description, operationId, parameters, requestBody, "
+                "responses, tags, deprecated");
+  }
 }
 
 [[noreturn]] void throwOver() {
@@ -88,12 +114,7 @@ struct HttpInterface::Calls {
     }
     route.summary = text(from.summary);
     route.maxBody = from.max_body;
-    if (interface.options_.admit) interface.options_.admit(route.pattern);
-    if (route.permission == MOS_PERMISSION_PUBLIC &&
-        !auth::isPublicRoute(route.pattern, interface.options_.publicRoutes)) {
-      route.permission = MOS_PERMISSION_OPERATOR;
-      if (interface.options_.onNotPublic) interface.options_.onNotPublic(route);
-    }
+    admit(interface, route);
     route.handle = [around = interface.options_.around, handle = from.handle,
                     ctx = from.ctx](const std::shared_ptr<ApiExchange> &exchange) {
       const std::uint64_t id = exchange->id();
@@ -104,6 +125,53 @@ struct HttpInterface::Calls {
         call();
     };
     return route;
+  }
+
+  /// What is the plugin's to serve; what wants to be public and may not becomes the operators'.
+  static void admit(HttpInterface &interface, Route &route) {
+    if (interface.options_.admit) interface.options_.admit(route.pattern);
+    if (route.permission != MOS_PERMISSION_PUBLIC ||
+        auth::isPublicRoute(route.pattern, interface.options_.publicRoutes))
+      return;
+    route.permission = MOS_PERMISSION_OPERATOR;
+    if (interface.options_.onNotPublic) interface.options_.onNotPublic(route);
+  }
+
+  static Route routeOf(HttpInterface &interface, const mos_http_file &from, const http::FieldPairs &fields) {
+    SiteFile file;
+    file.contentType = text(from.content_type);
+    file.body = text(from.body);
+    file.gzip = text(from.gzip_body);
+    file.isImmutable = (from.flags & MOS_FILE_IMMUTABLE) != 0;
+    file.fields = fields;
+    Route route;
+    route.method = "GET";
+    route.pattern = text(from.path);
+    route.permission = MOS_PERMISSION_PUBLIC;
+    route.summary = "a file";
+    admit(interface, route);
+    route.handle = serveFile(std::move(file));
+    return route;
+  }
+
+  static mos_status addFiles(void *self, const mos_http_file *files, std::uint32_t count, const mos_pair *headers,
+                             std::uint32_t headersCount, mos_error *error) {
+    return guarded(error, [&] {
+      HttpInterface &interface = of(self);
+      const http::FieldPairs fields = fieldsOf(headers, headersCount);
+      std::vector<Route> list;
+      for (std::uint32_t i = 0; i < count; ++i)
+        list.push_back(routeOf(interface, files[i], fields));
+      interface.server_.addRoutes(interface.options_.owner, std::move(list));
+    });
+  }
+
+  static mos_status describeRoute(void *self, mos_str method, mos_str pattern, mos_str operation, mos_error *error) {
+    return guarded(error, [&] {
+      HttpInterface &interface = of(self);
+      checkOperation(text(operation));
+      interface.server_.describeRoute(interface.options_.owner, fromAbi(method), fromAbi(pattern), text(operation));
+    });
   }
 
   static mos_status addRoutes(void *self, const mos_http_route *routes, std::uint32_t count, mos_error *error) {
@@ -191,7 +259,7 @@ struct HttpInterface::Calls {
 
 HttpInterface::HttpInterface(ApiServer &server, Options options) : server_(server), options_(std::move(options)) {
   table_.struct_size = sizeof(table_);
-  table_.minor = 0;
+  table_.minor = 1;
   table_.self = this;
   table_.add_routes = Calls::addRoutes;
   table_.request = Calls::request;
@@ -204,6 +272,8 @@ HttpInterface::HttpInterface(ApiServer &server, Options options) : server_(serve
   table_.begin = Calls::begin;
   table_.write = Calls::write;
   table_.end = Calls::end;
+  table_.add_files = Calls::addFiles;
+  table_.describe_route = Calls::describeRoute;
 }
 
 } // namespace matrixos::api

@@ -1,5 +1,8 @@
 #include "http/Router.h"
 
+#include "http/Site.h"
+
+#include <matrixos/names.hpp>
 #include <matrixos/status.hpp>
 
 #include <http/codec/Grammar.h>
@@ -24,8 +27,15 @@ std::vector<std::string> splitPattern(const Route &route) {
   if (pattern.empty() || pattern.front() != '/') badRoute(route, "the pattern has to start with /");
   if (pattern.size() > kMaxPattern) badRoute(route, "the pattern is too long");
   std::vector<std::string> segments;
-  if (pattern == "/") return segments;
-  for (std::size_t at = 0; at < pattern.size();) {
+  std::size_t at = 0;
+  if (pattern.rfind("//", 0) == 0) {
+    at = std::min(pattern.find('/', 2), pattern.size());
+    if (at == pattern.size() || !isHostLabel(pattern.substr(2, at - 2)))
+      badRoute(route, "a page of a site is //NAME/…, with the name of a host");
+    segments.push_back(siteSegment(pattern.substr(2, at - 2)));
+  }
+  if (pattern.substr(at) == "/") return segments;
+  while (at < pattern.size()) {
     const std::size_t end = std::min(pattern.find('/', at + 1), pattern.size());
     segments.push_back(pattern.substr(at + 1, end - at - 1));
     at = end;
@@ -196,6 +206,24 @@ std::size_t Router::remove(OwnerId owner) {
   return count;
 }
 
+void Router::describe(OwnerId owner, std::string_view method, std::string_view pattern, std::string operation) {
+  const std::lock_guard lock(mutex_);
+  const Entries &all = table_->entries;
+  const auto at = std::find_if(all.begin(), all.end(), [&](const auto &entry) {
+    return entry->owner == owner && !entry->removed && entry->route.method == method && entry->route.pattern == pattern;
+  });
+  if (at == all.end()) {
+    throw Error(Status::NotFound,
+                "the plugin has no route " + std::string(method) + " " + std::string(pattern) + " to describe",
+                "NO_ROUTE");
+  }
+  (*at)->route.operation = std::move(operation);
+}
+
+bool Router::hasSite(std::string_view site) const {
+  return snapshot()->root.statics.count(siteSegment(site)) != 0;
+}
+
 RouteMatch Router::find(std::string_view method, const std::vector<std::string> &segments) const {
   const auto table = snapshot();
   RouteMatch match;
@@ -209,13 +237,15 @@ RouteMatch Router::find(std::string_view method, const std::vector<std::string> 
 }
 
 std::vector<RouteInfo> Router::list() const {
-  const auto table = snapshot();
   std::vector<RouteInfo> infos;
-  for (const auto &entry : table->entries) {
+  std::unique_lock lock(mutex_);
+  for (const auto &entry : table_->entries) {
     if (entry->removed) continue;
     const Route &route = entry->route;
-    infos.push_back({route.method, route.pattern, route.permission, route.summary, route.maxBody, entry->owner});
+    infos.push_back(
+        {route.method, route.pattern, route.permission, route.summary, route.operation, route.maxBody, entry->owner});
   }
+  lock.unlock();
   std::sort(infos.begin(), infos.end(), [](const RouteInfo &a, const RouteInfo &b) {
     return std::tie(a.pattern, a.method) < std::tie(b.pattern, b.method);
   });

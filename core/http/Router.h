@@ -20,6 +20,7 @@ class ApiExchange;
 struct Route {
   std::string method;
   /// "/containers/:handle" binds one segment; a last "*name" binds the rest of the path, one segment or more.
+  /// "//console/users" is a page of the site console, a host of its own; see siteOf().
   std::string pattern;
   /// See auth::isPermission(); or that of the metrics.
   std::string permission;
@@ -30,6 +31,8 @@ struct Route {
   /// Answers the exchange now, or later from any thread. Called on a worker, where blocking is allowed. An exception
   /// becomes an answer: an Error by its status, anything else 500.
   std::function<void(const std::shared_ptr<ApiExchange> &)> handle;
+  /// More about it, for OpenAPI: an Operation Object as JSON, or empty. Changed by describe(), under the router's lock.
+  std::string operation{};
 };
 
 /// A route as it stands in the table.
@@ -58,6 +61,7 @@ struct RouteInfo {
   std::string pattern;
   std::string permission;
   std::string summary;
+  std::string operation;
   std::uint64_t maxBody;
   OwnerId owner;
 };
@@ -79,7 +83,13 @@ public:
   /// again; until then find() gives entries marked removed, which the server answers 503 instead of 404.
   std::size_t remove(OwnerId owner);
 
-  /// `segments` comes from decodePath().
+  /// Says more about one of the owner's routes. Throws Error(NotFound) when it has none like that.
+  void describe(OwnerId owner, std::string_view method, std::string_view pattern, std::string operation);
+
+  /// Whether somebody has, or had, routes of that site.
+  bool hasSite(std::string_view site) const;
+
+  /// `segments` comes from decodePath(); on a site its siteSegment() stands in front.
   RouteMatch find(std::string_view method, const std::vector<std::string> &segments) const;
 
   /// All live routes by pattern and method.

@@ -3,6 +3,7 @@
 #include "plugin/Manifest.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/names.hpp>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -82,6 +83,10 @@ void checkTopic(const Claim &claim) {
 
 void checkPath(const Claim &claim) {
   const std::string &path = claim.pattern;
+  if (path.rfind("//", 0) == 0) {
+    if (!isHostLabel(path.substr(2)) || path == "//api") refuse(claim, "a site is //NAME, with the name of a host");
+    return;
+  }
   if (path.size() < 2 || path.front() != '/') refuse(claim, "a path begins with / and has a segment");
   if (!consistsOf(path, "/_.~:-") || path.find("//") != std::string::npos || path.find("/.") != std::string::npos)
     refuse(claim, "it is no path of plain segments");

@@ -19,6 +19,7 @@ struct Claim {
   void check() const;
   /// Both cover some name.
   bool overlaps(const Claim &other) const;
+  bool operator==(const Claim &other) const = default;
 };
 
 /// Plugins that claim what one before them claims, with what and who.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace matrixos::plugin {
 
@@ -28,8 +29,12 @@ std::vector<Claim> claimsOf(const std::string &plugin, const std::vector<Claim> 
   return {{kind, "matrixos_" + id + "_*", {}, {}}};
 }
 
+bool isSite(const Claim &name) {
+  return name.kind == MOS_CLAIM_PATH && name.pattern.rfind("//", 0) == 0;
+}
+
 bool isHosts(const Claim &name) {
-  constexpr std::array<const char *, 2> kTopics{"service.*", "events.*"};
+  constexpr std::array<const char *, 3> kTopics{"service.*", "events.*", "platform.*"};
   constexpr std::array<const char *, 9> kMetrics{"matrixos_api_*",      "matrixos_build_*",    "matrixos_config_*",
                                                  "matrixos_data_dir_*", "matrixos_database_*", "matrixos_outbox_*",
                                                  "matrixos_plugin_*",   "matrixos_process_*",  "matrixos_service_*"};
@@ -43,9 +48,19 @@ bool isHosts(const Claim &name) {
 
 } // namespace
 
-void NameOwners::expect(std::map<std::string, std::vector<Claim>> claims) {
+bool NameOwners::expect(std::map<std::string, std::vector<Claim>> claims) {
   const std::lock_guard lock(mutex_);
   claims_.swap(claims);
+  return claims != claims_;
+}
+
+std::vector<std::string> NameOwners::sites() const {
+  std::set<std::string> sites;
+  const std::lock_guard lock(mutex_);
+  for (const auto &[id, claims] : claims_)
+    for (const Claim &claim : claims)
+      if (isSite(claim)) sites.insert(claim.pattern.substr(2));
+  return {sites.begin(), sites.end()};
 }
 
 void NameOwners::check(const std::string &plugin, const std::string &kind, const std::string &name) const {
@@ -67,7 +82,7 @@ std::string NameOwners::whyNot(const std::string &plugin, const Claim &name) con
   for (const auto &[id, claims] : claims_)
     if (id != plugin && covers(claimsOf(id, claims, name.kind), name)) return "is the plugin " + id + "'s";
   const bool says = std::any_of(mine.begin(), mine.end(), [&](const Claim &claim) { return claim.kind == name.kind; });
-  return says ? "is not among those that the plugin claims" : "";
+  return says || isSite(name) ? "is not among those that the plugin claims" : "";
 }
 
 } // namespace matrixos::plugin

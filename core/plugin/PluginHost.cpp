@@ -86,15 +86,17 @@ void PluginHost::add(DiscoveredPlugin found) {
 void PluginHost::expect() {
   std::vector<ServiceRegistry::Expected> all;
   std::map<std::string, std::vector<Claim>> claims;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   for (const auto &slot : slots_) {
     if (!slot->found.manifest) continue;
     if (slot->enabled) claims[slot->found.id] = slot->found.manifest->claims;
     for (const Manifest::Provide &provide : slot->found.manifest->provides)
       all.push_back({{provide.service, provide.instance, slot->found.id}, slot->enabled});
   }
-  core_.services.expect(std::move(all));
-  core_.names.expect(std::move(claims));
+  const bool others = core_.services.expect(std::move(all));
+  const bool names = core_.names.expect(std::move(claims));
+  lock.unlock();
+  if (others || names) core_.events.publish(MOS_EVENT_PLATFORM_CHANGED, "{}");
 }
 
 void PluginHost::switchTo(Slot &slot, bool enabled) {

@@ -73,9 +73,10 @@ void ServiceRegistry::tell(const ServicePoint &point, const ServiceProvider &pro
   if (listener_) listener_({point.service(), point.instance(), pluginOf(provider.plugin)}, provided);
 }
 
-void ServiceRegistry::expect(std::vector<Expected> all) {
+bool ServiceRegistry::expect(std::vector<Expected> all) {
   const std::lock_guard lock(mutex_);
   expected_.swap(all);
+  return all != expected_;
 }
 
 std::vector<ServiceRegistry::Expected> ServiceRegistry::expected(const std::string &service) const {

@@ -19,6 +19,7 @@ class ServiceRegistry {
 public:
   struct Entry {
     std::string service, instance, plugin;
+    bool operator==(const Entry &other) const = default;
   };
   /// Told that a service has come, or gone. Called without a lock; must not block.
   using Listener = std::function<void(const Entry &entry, bool provided)>;
@@ -30,9 +31,11 @@ public:
   struct Expected {
     Entry entry;
     bool enabled = true;
+    bool operator==(const Expected &other) const = default;
   };
   /// An acquire without an instance waits for the one that has no name, where an enabled plugin has such a one.
-  void expect(std::vector<Expected> all);
+  /// False when nothing is another.
+  bool expect(std::vector<Expected> all);
   /// Those of one service.
   std::vector<Expected> expected(const std::string &service) const;
 

@@ -9,6 +9,7 @@
 #include "SyncOperation.h"
 
 #include <matrixos/handle.hpp>
+#include <matrixos/json.hpp>
 
 #include <algorithm>
 
@@ -18,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxUserId = 128;
 
-void checkHandle(std::string_view handle) {
+void checkHandle(std::string_view handle, const std::vector<std::string> &sites) {
   if (!isHandle(handle)) {
     throw Error(
         Status::InvalidArgument,
@@ -26,7 +27,8 @@ void checkHandle(std::string_view handle) {
         "characters at most, and not begin with xn--",
         "BAD_HANDLE");
   }
-  if (isReservedHandle(handle)) {
+  // The name of a plugin's site leads there, and never to an instance.
+  if (isReservedHandle(handle) || std::find(sites.begin(), sites.end(), handle) != sites.end()) {
     throw Error(Status::InvalidArgument, "\"handle\" may not be \"" + std::string(handle) + "\": the name is reserved",
                 "RESERVED_HANDLE");
   }
@@ -61,7 +63,7 @@ void withDone(Completion &done, auto &&command) {
 
 void InstanceOrchestrator::provisionThen(std::string_view handle, std::string_view clerkUserId,
                                          std::int64_t deadlineNanos, Done done) {
-  checkHandle(handle);
+  checkHandle(handle, json::getStrings(*json::parseObject(platform_.info()), "sites"));
   checkUser(clerkUserId);
   if (const auto view = shop_.table.view(handle)) {
     const Instance &known = *view->instance;

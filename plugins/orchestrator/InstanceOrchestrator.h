@@ -3,6 +3,7 @@
 
 #include "Operation.h"
 
+#include <matrixos/host/platform.hpp>
 #include <matrixos/orchestrator.hpp>
 
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace matrixos::orchestrator {
 /// functions that end in Then are for callers in this plugin: they throw Error to refuse, else `done` is called once.
 class InstanceOrchestrator : public matrixos::Orchestrator {
 public:
-  explicit InstanceOrchestrator(Workshop &workshop) : shop_(workshop) {}
+  InstanceOrchestrator(const mos_host_v1 *host, Workshop &workshop) : platform_(host), shop_(workshop) {}
 
   void provisionThen(std::string_view handle, std::string_view clerkUserId, std::int64_t deadlineNanos, Done done);
   void startThen(std::string_view handle, std::int64_t deadlineNanos, Done done);
@@ -40,6 +41,7 @@ public:
 private:
   void requireKnown(std::string_view handle) const;
 
+  Platform platform_;
   Workshop &shop_;
 };
 

@@ -32,14 +32,18 @@ RoutingDecision toInstance(std::string handle, std::string_view target, bool byP
 
 } // namespace
 
-RoutingDecision HostRouter::route(const http::RequestHead &head) const {
-  HostMatch host = hosts_.match(head.host);
+RoutingDecision HostRouter::route(const http::RequestHead &head, const std::vector<std::string> &sites) const {
+  HostMatch host = hosts_.match(head.host, sites);
   RoutingDecision out;
   switch (host.kind) {
   case HostMatch::Kind::Foreign:
     return out;
   case HostMatch::Kind::Domain:
     out.kind = RoutingDecision::Kind::Domain;
+    return out;
+  case HostMatch::Kind::Site:
+    out.kind = RoutingDecision::Kind::Site;
+    out.target = head.target;
     return out;
   case HostMatch::Kind::Instance:
     return toInstance(std::move(host.handle), head.target, false);

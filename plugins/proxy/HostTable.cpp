@@ -31,7 +31,7 @@ bool endsWith(std::string_view text, std::string_view end) {
 
 HostTable::HostTable(std::string_view domain) : suffix_("." + toLower(domain)), apiHost_("api" + suffix_) {}
 
-HostMatch HostTable::match(std::string_view host) const {
+HostMatch HostTable::match(std::string_view host, const std::vector<std::string> &sites) const {
   const auto authority = http::Authority::parse(host, 0);
   const std::string name = toLower(authority ? authority->name : std::string_view{});
   if (name == apiHost_ || isLocal(name)) return {HostMatch::Kind::Platform, {}};
@@ -39,6 +39,7 @@ HostMatch HostTable::match(std::string_view host) const {
   for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
     if (!endsWith(name, suffix)) continue;
     std::string handle = name.substr(0, name.size() - suffix.size());
+    if (std::find(sites.begin(), sites.end(), handle) != sites.end()) return {HostMatch::Kind::Site, {}};
     if (isHandle(handle)) return {HostMatch::Kind::Instance, std::move(handle)};
   }
   return {};

@@ -67,8 +67,11 @@ void PolicyQuestion::read(const mos_policy_verdict &given) {
   verdict_.message = fromAbi(given.message);
   verdict_.location = fromAbi(given.location);
   verdict_.principal = fromAbi(given.principal);
-  if (given.fields_count > Verdict::kMostFields) verdict_.kind = 0;
-  for (std::uint32_t i = 0; i < std::min<std::size_t>(given.fields_count, Verdict::kMostFields); ++i)
+  if (given.fields_count > Verdict::kMostFields) {
+    verdict_.kind = 0; // and how many there really are is anybody's guess
+    return;
+  }
+  for (std::uint32_t i = 0; i < given.fields_count; ++i)
     verdict_.fields.emplace_back(fromAbi(given.fields[i].key), fromAbi(given.fields[i].value));
 }
 

@@ -80,9 +80,10 @@ void Proxy::reconfigure(const ProxyOptions &options) {
   drain_ = options.drain;
 }
 
-void Proxy::usePolicies(std::shared_ptr<const PolicyChain> policies) {
+void Proxy::use(std::shared_ptr<const PolicyChain> policies, std::vector<std::string> sites) {
   ProxyOptions options = settings_->options;
   options.policies = std::move(policies);
+  options.sites = std::move(sites);
   reconfigure(options);
 }
 

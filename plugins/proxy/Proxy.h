@@ -34,6 +34,7 @@ struct ProxyOptions {
   std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
   std::string secret;    ///< the platform's bearer token
   std::string metricsToken;
+  std::vector<std::string> sites; ///< hosts of plugins' own: "console"
   std::vector<std::string> trustedPeers;
   std::vector<std::string> allowedOrigins;
   ClientAddress clientAddress = ClientAddress::XForwardedFor;
@@ -106,7 +107,8 @@ public:
   /// matrixos::Error; then nothing has changed.
   void reconfigure(const ProxyOptions &options);
   /// The same of the policies alone.
-  void usePolicies(std::shared_ptr<const PolicyChain> policies);
+  void use(std::shared_ptr<const PolicyChain> policies, std::vector<std::string> sites);
+  const std::vector<std::string> &sites() const noexcept { return settings_->options.sites; }
   const PolicyChain &policies() const noexcept { return *settings_->options.policies; }
   /// Waits for open exchanges until the deadline, then closes what is left.
   void stop(std::chrono::milliseconds drain);

@@ -157,7 +157,7 @@ std::vector<int> inheritedSockets() {
 } // namespace
 
 ProxyPlugin::ProxyPlugin(const mos_host_v1 *host)
-    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host) {}
+    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host), events_(host) {}
 
 ProxyPlugin::~ProxyPlugin() {
   end(std::chrono::milliseconds{0});
@@ -174,6 +174,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
   out.policies = chainOf(policyIds());
+  out.sites = siteNames();
   out.clientAddress = parseClientAddress(config_.getString("client_address"));
   out.pathMode = parsePathMode(config_.getString("path_mode"));
   out.wakeDeadline = config_.getDuration("wake_deadline");
@@ -240,17 +241,27 @@ std::shared_ptr<const PolicyChain> ProxyPlugin::chainOf(const std::vector<std::s
   return std::make_shared<PolicyChain>(std::move(links));
 }
 
-/// Notices policies that were enabled or taken out of the configuration, and those that give no verdict.
-void ProxyPlugin::followPolicies() {
+std::vector<std::string> ProxyPlugin::siteNames() const {
+  return json::getStrings(*json::parseObject(platform_.info()), "sites");
+}
+
+/// Plugins were enabled or taken out of the configuration: uses their policies and sites, or does without.
+void ProxyPlugin::followPlugins() {
   const std::lock_guard lock(changing_);
   if (ending_) return;
   const std::vector<std::string> ids = policyIds();
+  std::vector<std::string> sites = siteNames();
   const auto &before = proxy_->policies().links();
   const auto same = [](const PolicyChain::Link &link, const std::string &id) { return link.id == id; };
-  if (!std::equal(before.begin(), before.end(), ids.begin(), ids.end(), same)) {
-    proxy_->usePolicies(chainOf(ids));
-    undecided_ = 0;
-  }
+  if (std::equal(before.begin(), before.end(), ids.begin(), ids.end(), same) && sites == proxy_->sites()) return;
+  proxy_->use(chainOf(ids), std::move(sites));
+  undecided_ = 0;
+}
+
+/// Notices policies that give no verdict.
+void ProxyPlugin::watchPolicies() {
+  const std::lock_guard lock(changing_);
+  if (ending_) return;
   std::uint64_t failures = 0;
   std::string who;
   for (const PolicyChain::Link &link : proxy_->policies().links()) {
@@ -300,9 +311,17 @@ void ProxyPlugin::start() {
     reporter_ = std::make_unique<Reporter>(host_, lifecycle);
     proxy_->start();
     showCertificate();
+    events_.subscribe(MOS_EVENT_PLATFORM_CHANGED, [this](std::string_view, std::string_view) {
+      try {
+        followPlugins();
+      } catch (const std::exception &e) {
+        log_.error("plugins were enabled or disabled, and the proxy goes on without that", {{"error", e.what()}});
+      }
+    });
+    followPlugins(); // what changed meanwhile
     timers_.every(kReportEvery, [this] {
       reporter_->report(*proxy_);
-      followPolicies();
+      watchPolicies();
       if (++reports_ % kReportsPerCertificate != 0) return;
       refreshCertificate();
       showCertificate();
@@ -406,6 +425,7 @@ void ProxyPlugin::end(std::chrono::milliseconds drain) noexcept {
   }
   if (proxy_) proxy_->stop(drain);
   timers_.cancelAll();
+  events_.unsubscribeAll();
   if (std::exchange(watching_, false)) orchestrator_->unwatch(watch_);
   if (proxy_ && reporter_) reporter_->report(*proxy_);
   reporter_.reset();

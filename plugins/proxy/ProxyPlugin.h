@@ -33,7 +33,9 @@ private:
   void warnOfMisfits(const ProxyOptions &options) const;
   std::vector<std::string> policyIds() const;
   std::shared_ptr<const PolicyChain> chainOf(const std::vector<std::string> &ids) const;
-  void followPolicies();
+  std::vector<std::string> siteNames() const;
+  void followPlugins();
+  void watchPolicies();
   void watchRoutes();
   void routeChanged(std::uint64_t rev, std::string_view handle, std::string_view json) noexcept;
   void logAddresses(const std::vector<Address> &before) const;
@@ -49,6 +51,7 @@ private:
   Log log_;
   Services services_;
   Timers timers_;
+  Events events_;
   mutable std::mutex tlsMutex_;
   std::shared_ptr<http::TlsContext> tls_;
   std::vector<std::string> tlsListen_;

@@ -38,7 +38,7 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   serverTiming_.clear();
   principal_.clear();
   added_.clear();
-  decision_ = shared_.router.route(head);
+  decision_ = shared_.router.route(head, loop_.settings->options.sites);
   loop_.makeId(client_.requestId);
   if (generation_ != loop_.settings->generation) {
     // Whom to trust may have changed under a connection that goes on.
@@ -65,11 +65,13 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   case RoutingDecision::Kind::Api:
     if (head.path() == "/" && http::isNavigation(head)) return showFrontDoor(exchange);
     break;
+  case RoutingDecision::Kind::Site:
+    break;
   }
-  if (!loop_.settings->origins.admits(head, client_.proto, decision_.kind == RoutingDecision::Kind::Api)) {
+  if (!loop_.settings->origins.admits(head, client_.proto, decision_.isApi())) {
     return fail(exchange, 403, "a page of another site may not do this; [proxy] allowed_origins says which may");
   }
-  if (decision_.kind == RoutingDecision::Kind::Api) return pass(exchange);
+  if (decision_.isApi()) return pass(exchange);
   policies_ = options().policies;
   consult(exchange, 0);
 }
@@ -241,7 +243,7 @@ void ProxySession::followRoute(http::ClientExchange &exchange) {
 }
 
 void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::ForwardFailure failure) {
-  const bool api = decision_.kind == RoutingDecision::Kind::Api;
+  const bool api = decision_.isApi();
   const http::RequestHead &head = exchange.request();
   if (!api && failure != http::ForwardFailure::BadResponse) noteReady(false);
   switch (failure) {
@@ -325,6 +327,7 @@ void ProxySession::noteRequest(const http::RequestHead &head) {
 RouteClass ProxySession::routeClass() const noexcept {
   switch (decision_.kind) {
   case RoutingDecision::Kind::Api:
+  case RoutingDecision::Kind::Site:
     return RouteClass::Api;
   case RoutingDecision::Kind::Instance:
     // Names that nobody has must not look like traffic to somebody.
@@ -375,7 +378,7 @@ http::LocalResponse ProxySession::refusal(const http::ParseError &error) {
 
 /// Whether the platform is well, and what its operator does about that.
 bool ProxySession::isVital(const http::RequestHead &head) {
-  if (shared_.router.route(head).kind != RoutingDecision::Kind::Api) return false;
+  if (!shared_.router.route(head, loop_.settings->options.sites).isApi()) return false;
   return head.path() == "/health" || head.path() == "/ready" || loop_.settings->headers.knowsSecret(head);
 }
 

@@ -73,7 +73,7 @@ private:
   void noteRequest(const http::RequestHead &head);
   void logRequest(const RequestOutcome &outcome, const http::Summary &summary);
   std::uint64_t maxBody() const noexcept {
-    return decision_.kind == RoutingDecision::Kind::Api ? options().maxApiBody : options().maxInstanceBody;
+    return decision_.isApi() ? options().maxApiBody : options().maxInstanceBody;
   }
   const ProxyOptions &options() const noexcept { return loop_.settings->options; }
   const std::shared_ptr<const http::Upstream> &upstream() const noexcept;

@@ -31,14 +31,14 @@ constexpr bool isHandle(std::string_view text) noexcept {
 
 /// Names that the platform keeps for itself: they would shadow a host of ours or mislead people.
 inline bool isReservedHandle(std::string_view handle) noexcept {
-  static constexpr std::array<std::string_view, 50> kReserved{
-      "abuse",     "account", "accounts",   "admin",        "administrator", "api",     "app",      "apps",
-      "assets",    "auth",    "autoconfig", "autodiscover", "billing",       "blog",    "cdn",      "clerk",
-      "dashboard", "dev",     "docs",       "email",        "ftp",           "gateway", "help",     "hostmaster",
-      "imap",      "info",    "internal",   "localhost",    "login",         "mail",    "matrixos", "metrics",
-      "platform",  "pop",     "postmaster", "proxy",        "public",        "root",    "security", "shell",
-      "signup",    "smtp",    "ssl",        "staging",      "static",        "status",  "support",  "system",
-      "webmaster", "www"};
+  static constexpr std::array<std::string_view, 51> kReserved{
+      "abuse",      "account",   "accounts",   "admin",        "administrator", "api",    "app",     "apps",
+      "assets",     "auth",      "autoconfig", "autodiscover", "billing",       "blog",   "cdn",     "clerk",
+      "console",    "dashboard", "dev",        "docs",         "email",         "ftp",    "gateway", "help",
+      "hostmaster", "imap",      "info",       "internal",     "localhost",     "login",  "mail",    "matrixos",
+      "metrics",    "platform",  "pop",        "postmaster",   "proxy",         "public", "root",    "security",
+      "shell",      "signup",    "smtp",       "ssl",          "staging",       "static", "status",  "support",
+      "system",     "webmaster", "www"};
   for (const std::string_view name : kReserved) {
     if (handle == name) return true;
   }

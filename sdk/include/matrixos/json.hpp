@@ -116,6 +116,18 @@ inline Array::Ptr findArray(const Object &object, const std::string &key) {
   return value.extract<Array::Ptr>();
 }
 
+/// A member that is an array of strings; none when it is absent or null.
+inline std::vector<std::string> getStrings(const Object &object, const std::string &key) {
+  std::vector<std::string> strings;
+  const Array::Ptr array = findArray(object, key);
+  for (unsigned i = 0; array && i < array->size(); ++i) {
+    const Value value = array->get(i);
+    if (!value.isString()) throw badField(key, "an array of strings");
+    strings.push_back(value.extract<std::string>());
+  }
+  return strings;
+}
+
 /// An object with these members, in this order.
 inline Object::Ptr object(std::initializer_list<std::pair<const char *, Value>> members) {
   Object::Ptr made = new Object(Poco::JSON_PRESERVE_KEY_ORDER);

@@ -19,6 +19,15 @@ inline bool isEngineName(std::string_view text) noexcept {
   return true;
 }
 
+/// True for `[a-z0-9]([a-z0-9-]*[a-z0-9])?` of at most 63 characters: one label of a host's name (RFC 1035 §2.3.1), as
+/// it is compared.
+inline bool isHostLabel(std::string_view text) noexcept {
+  if (text.empty() || text.size() > 63 || text.front() == '-' || text.back() == '-') return false;
+  for (const char c : text)
+    if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-') return false;
+  return true;
+}
+
 /// True for a path that is absolute, in normal form, without ".", "..", empty parts, colons and control characters: it
 /// means the same to everybody who resolves it.
 inline bool isPlainPath(std::string_view path) noexcept {

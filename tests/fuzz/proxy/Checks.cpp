@@ -86,7 +86,7 @@ void requireOne(const http::FieldList &fields, std::string_view lowerName, std::
 
 void checkDecision(const RoutingDecision &decision, const http::RequestHead &head) {
   // The rest is answered here, and has no target.
-  if (decision.kind != RoutingDecision::Kind::Instance && decision.kind != RoutingDecision::Kind::Api) return;
+  if (decision.kind != RoutingDecision::Kind::Instance && !decision.isApi()) return;
   require(head.target.find(decision.target) != std::string_view::npos, "a target from elsewhere");
   const std::string target = (decision.slashMissing ? "/" : "") + std::string(decision.target);
   require(!target.empty() && (target.front() == '/' || target == "*"), "a target that is no path");
@@ -163,7 +163,7 @@ void checkPolicy(std::string_view input) {
   http::RequestParser parser;
   http::RequestHead head;
   if (parser.parse(request, http::HeadLimits{}, head) != http::ParseResult::Complete) return;
-  const RoutingDecision decision = router.route(head);
+  const RoutingDecision decision = router.route(head, {"wiki"});
   checkDecision(decision, head);
   http::wantsPage(head);
   http::isNavigation(head);

@@ -44,6 +44,9 @@ MOS_PIN(mos_host_config_v1, get_list, 40);
 
 #define MOS_HOST_PLATFORM_1 "matrixos.host.platform/1"
 
+/* An event of the host: other plugins are enabled now, or what they declare is another, and info may say so. {} */
+#define MOS_EVENT_PLATFORM_CHANGED "platform.changed"
+
 /* Facts about this daemon that several plugins need. */
 typedef struct mos_host_platform_v1 {
   uint32_t struct_size;
@@ -52,7 +55,8 @@ typedef struct mos_host_platform_v1 {
   /*
    * JSON object: {"installId": ULID kept in the data directory, "bootId": ULID new at each start,
    * "node": name of this machine, "version", "dataDir", "domain", "apiSocket": path or "",
-   * "listeners": ["127.0.0.1:9000", …] of the daemon and all its plugins}.
+   * "listeners": ["127.0.0.1:9000", …] of the daemon and all its plugins,
+   * "sites": hosts of enabled plugins' own, ["wiki"]}.
    */
   mos_status (*info)(void *self, mos_buf *out_json, mos_error *error);
   /* Tells operators (in /ready) why the plugin runs in a reduced way; an empty text clears it. */
@@ -434,6 +438,10 @@ MOS_PIN(mos_host_events_v1, unsubscribe, 32);
  * A route of the API. pattern: "/containers/:handle" binds one segment, a last "*name" binds the rest of the path.
  * The host answers 404, 405, 413, 401 and malformed requests itself. Frozen.
  *
+ * Since minor 1 "//wiki/pages/:id" is a page of a site, a host of the plugin's own: wiki.<domain>, and wiki.localhost
+ * on this machine. The plugin claims it as the path "//wiki" (plugin.h). Below /api of a site is the API, so that its
+ * pages use that without another origin. Pages get a strict Content-Security-Policy unless they bring one.
+ *
  * handle(): [executor] called with a fresh exchange. It may answer now or later, from any thread; until it does the
  * client waits. Exactly one respond(), or begin() … end().
  */
@@ -473,6 +481,24 @@ MOS_PIN(mos_http_request, body, 56);
 MOS_PIN(mos_http_request, principal, 72);
 MOS_PIN(mos_http_request, request_id, 88);
 
+#define MOS_FILE_IMMUTABLE UINT32_C(1) /* its path changes with its content: clients keep it for good */
+
+/* A file that the host serves by itself. Frozen. */
+typedef struct mos_http_file {
+  mos_str path; /* "//wiki/app.js", a pattern as of a route; "//wiki/" is what the site opens with */
+  mos_str content_type;
+  mos_str body;
+  mos_str gzip_body; /* the same, compressed, for who takes it so; or empty */
+  uint32_t flags;
+  uint32_t reserved;
+} mos_http_file;
+MOS_PIN(mos_http_file, path, 0);
+MOS_PIN(mos_http_file, content_type, 16);
+MOS_PIN(mos_http_file, body, 32);
+MOS_PIN(mos_http_file, gzip_body, 48);
+MOS_PIN(mos_http_file, flags, 64);
+MOS_PIN_SIZE(mos_http_file, 72);
+
 typedef struct mos_host_http_v1 {
   uint32_t struct_size;
   uint32_t minor;
@@ -499,6 +525,17 @@ typedef struct mos_host_http_v1 {
                       uint32_t headers_count, mos_error *error);
   mos_status (*write)(void *self, uint64_t exchange, mos_str bytes, mos_error *error);
   mos_status (*end)(void *self, uint64_t exchange, mos_error *error);
+  /*
+   * Minor 1. Serves files, public ones (MOS_PERMISSION_PUBLIC), with an ETag and these headers; all or none. What they
+   * hold is copied.
+   */
+  mos_status (*add_files)(void *self, const mos_http_file *files, uint32_t count, const mos_pair *headers,
+                          uint32_t headers_count, mos_error *error);
+  /*
+   * Minor 1. Says more about a route that was added, for the description of the API: an OpenAPI 3.1 Operation Object
+   * with any of description, operationId, parameters, requestBody, responses, tags and deprecated.
+   */
+  mos_status (*describe_route)(void *self, mos_str method, mos_str pattern, mos_str operation_json, mos_error *error);
 } mos_host_http_v1;
 MOS_PIN(mos_host_http_v1, self, 8);
 MOS_PIN(mos_host_http_v1, add_routes, 16);
@@ -512,6 +549,8 @@ MOS_PIN(mos_host_http_v1, fail, 72);
 MOS_PIN(mos_host_http_v1, begin, 80);
 MOS_PIN(mos_host_http_v1, write, 88);
 MOS_PIN(mos_host_http_v1, end, 96);
+MOS_PIN(mos_host_http_v1, add_files, 104);
+MOS_PIN(mos_host_http_v1, describe_route, 112);
 
 /* --------------------------------------------------------------------------------------------- timers and executor */
 

@@ -106,7 +106,7 @@ MOS_PIN_SIZE(mos_need, 16);
 /* What a claim is about. */
 #define MOS_CLAIM_TABLE "table"   /* of the database: "hooks_*" */
 #define MOS_CLAIM_TOPIC "topic"   /* of events: "hooks.*" */
-#define MOS_CLAIM_PATH "path"     /* of the API: "/hooks", which includes all below it */
+#define MOS_CLAIM_PATH "path"     /* of the API: "/hooks", which includes all below it; a site: "//hooks" */
 #define MOS_CLAIM_METRIC "metric" /* "matrixos_hooks_*" */
 
 /*

@@ -94,6 +94,13 @@ private:
   std::uint64_t id_;
 };
 
+/// A file that the host serves. "//wiki/" is what a site opens with.
+struct SiteFile {
+  std::string path, contentType, body;
+  std::string gzip{};       ///< the body compressed, if it is
+  bool isImmutable = false; ///< its path changes with its content: clients keep it for good
+};
+
 /// The plugin's routes. Keep it alive until the plugin is destroyed: requests in flight refer to it.
 class Routes {
 public:
@@ -114,6 +121,13 @@ public:
     return *this;
   }
 
+  /// Says more about the route that was added last, for the description of the API: an OpenAPI Operation Object as
+  /// JSON.
+  Routes &describe(std::string operation) {
+    entries_.back().operation = std::move(operation);
+    return *this;
+  }
+
   void publish() {
     std::vector<mos_http_route> list;
     for (Entry &entry : entries_) {
@@ -123,6 +137,34 @@ public:
     check([&](mos_error *e) {
       return table_->add_routes(table_->self, list.data(), static_cast<std::uint32_t>(list.size()), e);
     });
+    if (!MOS_HAS(table_, mos_host_http_v1, describe_route)) return;
+    for (const Entry &entry : entries_) {
+      if (entry.operation.empty()) continue;
+      check([&](mos_error *e) {
+        return table_->describe_route(table_->self, toAbi(entry.method), toAbi(entry.pattern), toAbi(entry.operation),
+                                      e);
+      });
+    }
+  }
+
+  /// Serves files, to anybody; `headers` go with each of them. Call it once, all or none are served. Throws
+  /// Error(Unimplemented) on a host of ABI 1.0.
+  void publishFiles(const std::vector<SiteFile> &files,
+                    const std::vector<std::pair<std::string, std::string>> &headers = {}) const {
+    if (!MOS_HAS(table_, mos_host_http_v1, add_files))
+      throw Error(Status::Unimplemented, "the host serves no files", "UNIMPLEMENTED");
+    std::vector<mos_http_file> list;
+    for (const SiteFile &file : files) {
+      list.push_back({toAbi(file.path), toAbi(file.contentType), toAbi(file.body), toAbi(file.gzip),
+                      file.isImmutable ? MOS_FILE_IMMUTABLE : 0, 0});
+    }
+    std::vector<mos_pair> pairs;
+    for (const auto &[name, value] : headers)
+      pairs.push_back({toAbi(name), toAbi(value)});
+    check([&](mos_error *e) {
+      return table_->add_files(table_->self, list.data(), static_cast<std::uint32_t>(list.size()), pairs.data(),
+                               static_cast<std::uint32_t>(pairs.size()), e);
+    });
   }
 
 private:
@@ -131,6 +173,7 @@ private:
     std::string method, pattern, permission, summary;
     Handler handler;
     std::uint64_t maxBody;
+    std::string operation{};
   };
 
   static void serve(void *ctx, std::uint64_t id) noexcept {
