@@ -1,5 +1,7 @@
 #include "common/Timers.h"
 
+#include <matrixos/text/time.hpp>
+
 #include <pthread.h>
 
 #include <algorithm>
@@ -28,7 +30,9 @@ constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365 * 50)
 /// Shared with the runs that wait on the executor, which may outlive the Timers.
 class Timers::Impl : public std::enable_shared_from_this<Impl> {
 public:
-  explicit Impl(Executor &executor) : executor_(executor) {}
+  Impl(Executor &executor, std::optional<ManualTime> manual)
+      : executor_(executor), isManual_(manual.has_value()), advanced_(manual.value_or(ManualTime{}).advanced),
+        begin_(Clock::now() - advanced_) {}
 
   void begin() {
     thread_ = std::thread([this] { wait(); });
@@ -38,6 +42,8 @@ public:
   void cancel(const Owner *owner, Handle handle);
   bool sweep(const Owner *owner, std::optional<std::chrono::nanoseconds> timeout);
   std::size_t size() const;
+  bool advance(std::chrono::milliseconds by, std::chrono::nanoseconds patience);
+  std::int64_t wallClockMs() const;
 
 private:
   struct Timer {
@@ -54,6 +60,8 @@ private:
   /// Callbacks to destroy once the lock is released, since their destructors are foreign code.
   using Garbage = std::vector<std::shared_ptr<const Callback>>;
 
+  /// With the lock held.
+  Clock::time_point now() const { return isManual_ ? begin_ + advanced_ : Clock::now(); }
   void wait();
   std::vector<std::pair<Handle, Owner>> takeDue(Clock::time_point now);
   void submit(Handle handle, Owner owner);
@@ -64,6 +72,9 @@ private:
   void markCancelled(Timers::iterator at);
 
   Executor &executor_;
+  const bool isManual_;
+  Clock::duration advanced_; ///< manual time
+  const Clock::time_point begin_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;
@@ -87,7 +98,7 @@ Timers::Handle Timers::Impl::schedule(Owner owner, std::chrono::milliseconds del
   timer.owner = owner;
   timer.fire = std::move(callback);
   timer.period = std::min(period, kLongest);
-  timer.due = Clock::now() + std::min(delay, kLongest);
+  timer.due = now() + std::min(delay, kLongest);
   const auto [at, inserted] = queue_.emplace(timer.due, handle);
   if (at == queue_.begin()) wake_.notify_one();
   return handle;
@@ -158,10 +169,11 @@ void Timers::Impl::retry(Handle handle) {
   timer.queued = false;
   if (timer.cancelled || stopping_) return settle(at, garbage);
   queue_.erase({timer.due, handle});
-  const auto soon = Clock::now() + kRetry;
+  const auto soon = now() + kRetry;
   // The later turns of a periodic timer count from this retry.
   if (timer.period.count() == 0 || soon < timer.due) timer.due = soon;
   queue_.emplace(timer.due, handle);
+  idle_.notify_all();
 }
 
 /// The executor let go of the run, since the owner or the executor stops: the timer will not run again.
@@ -265,18 +277,46 @@ std::size_t Timers::Impl::size() const {
   return timers_.size();
 }
 
+bool Timers::Impl::advance(std::chrono::milliseconds by, std::chrono::nanoseconds patience) {
+  if (!isManual_) throw Error(Status::FailedPrecondition, "these timers go with the time that passes");
+  if (by.count() < 0) throw Error(Status::InvalidArgument, "time does not go back");
+  const auto deadline = Clock::now() + patience;
+  std::unique_lock lock(mutex_);
+  const auto idle = [&] {
+    return std::none_of(timers_.begin(), timers_.end(),
+                        [](const auto &entry) { return entry.second.queued || entry.second.running; });
+  };
+  const auto until = now() + std::min(by, kLongest);
+  while (!queue_.empty() && queue_.begin()->first <= until) {
+    advanced_ = std::max<Clock::duration>(advanced_, queue_.begin()->first - begin_);
+    const auto due = takeDue(now());
+    lock.unlock();
+    for (const auto &[handle, owner] : due)
+      submit(handle, owner);
+    lock.lock();
+    if (!idle_.wait_until(lock, deadline, idle)) return false;
+  }
+  advanced_ = until - begin_;
+  return true;
+}
+
+std::int64_t Timers::Impl::wallClockMs() const {
+  const std::lock_guard lock(mutex_);
+  return v1::wallClockMs() + std::chrono::duration_cast<std::chrono::milliseconds>(advanced_).count();
+}
+
 void Timers::Impl::end() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   sweep(nullptr, std::nullopt);
 }
 
-Timers::Timers(Executor &executor) : impl_(std::make_shared<Impl>(executor)) {
-  impl_->begin();
+Timers::Timers(Executor &executor, std::optional<ManualTime> time) : impl_(std::make_shared<Impl>(executor, time)) {
+  if (!time) impl_->begin();
 }
 Timers::~Timers() {
   impl_->end();
@@ -297,6 +337,12 @@ bool Timers::sweep(Owner owner, std::chrono::nanoseconds timeout) {
 }
 std::size_t Timers::size() const {
   return impl_->size();
+}
+bool Timers::advance(std::chrono::milliseconds by, std::chrono::nanoseconds patience) {
+  return impl_->advance(by, patience);
+}
+std::int64_t Timers::wallClockMs() const {
+  return impl_->wallClockMs();
 }
 
 } // namespace matrixos::common

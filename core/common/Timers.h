@@ -1,4 +1,4 @@
-/// Delayed and periodic work on CLOCK_MONOTONIC.
+/// Delayed and periodic work on CLOCK_MONOTONIC, or on a time that a test moves.
 #pragma once
 
 #include "common/Executor.h"
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace matrixos::common {
 
@@ -21,7 +22,12 @@ public:
   /// Stands for one timer; never reused, so a stale one is always noticed. Never 0.
   using Handle = std::uint64_t;
 
-  explicit Timers(Executor &executor);
+  /// Time that stands still until advance(), for tests of plugins.
+  struct ManualTime {
+    std::chrono::milliseconds advanced{0}; ///< before, in an earlier life
+  };
+
+  explicit Timers(Executor &executor, std::optional<ManualTime> time = {});
   /// Cancels all timers; waits for callbacks that run.
   ~Timers();
   Timers(const Timers &) = delete;
@@ -42,6 +48,13 @@ public:
 
   /// Timers that exist.
   std::size_t size() const;
+
+  /// Lets manual time go on by so much: what comes due on the way runs in its order, at its time, and has returned when
+  /// this returns. False when something still runs after `patience`; then time has stopped there. Throws
+  /// Error(FailedPrecondition) when time is not manual.
+  bool advance(std::chrono::milliseconds by, std::chrono::nanoseconds patience);
+  /// The wall clock in milliseconds since the epoch; with manual time as much later as that was advanced.
+  std::int64_t wallClockMs() const;
 
 private:
   class Impl;

@@ -5,7 +5,6 @@
 #include "plugin/OutboxDelivery.h"
 
 #include <matrixos/json.hpp>
-#include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -105,7 +104,8 @@ mos_host_outbox_v1 hostOutboxTable(HostContext *context) {
         list.push_back({std::string(fromAbi(items[i].target)), std::string(fromAbi(items[i].id)),
                         std::string(fromAbi(items[i].payload))});
       }
-      const auto rows = store.put(accessOf(c), list, toStatements(statements, statementCount));
+      const auto rows =
+          store.put(accessOf(c), list, toStatements(statements, statementCount), c.core().timers.wallClockMs());
       if (changed != nullptr) std::copy(rows.begin(), rows.end(), changed);
       c.wakeDelivery();
     });
@@ -129,7 +129,8 @@ mos_host_outbox_v1 hostOutboxTable(HostContext *context) {
   };
   table.retry = [](void *self, mos_str target, mos_str id, std::int64_t *count, mos_error *error) {
     return withOutbox(self, error, [&](HostContext &c, OutboxStore &store) {
-      const std::int64_t found = store.retryParked(accessOf(c), fromAbi(target), fromAbi(id), wallClockMs());
+      const std::int64_t found =
+          store.retryParked(accessOf(c), fromAbi(target), fromAbi(id), c.core().timers.wallClockMs());
       if (count != nullptr) *count = found;
       c.wakeDelivery();
     });

@@ -1,7 +1,6 @@
 #include "plugin/OutboxDelivery.h"
 
 #include <matrixos/status.hpp>
-#include <matrixos/text/time.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -66,7 +65,7 @@ void OutboxDelivery::pump() {
     try {
       pause = milliseconds{0};
       for (const Stored &item : parts_.store.heads(parts_.access(), most)) {
-        const milliseconds left{item.dueMs - wallClockMs()};
+        const milliseconds left{item.dueMs - parts_.timers.wallClockMs()};
         // A clock that was set back makes the wait longer than any pause that was meant.
         const bool due = left.count() <= 0 || left > 2 * limits_.longestPause;
         const std::lock_guard lock(mutex_);
@@ -134,7 +133,7 @@ milliseconds OutboxDelivery::record(Stored item, const Outcome &outcome) {
     if (outcome.verdict != Verdict::Retry) {
       parts_.store.remove(parts_.access(), item.number);
     } else {
-      const std::int64_t now = wallClockMs();
+      const std::int64_t now = parts_.timers.wallClockMs();
       item.parked = item.attempts >= limits_.mostAttempts || now - item.createdMs >= limits_.mostAge.count();
       const milliseconds wanted = outcome.retryAfter.count() > 0 ? std::min(outcome.retryAfter, limits_.longestPause)
                                                                  : pauseAfter(item.attempts);

@@ -3,7 +3,6 @@
 #include "storage/Database.h"
 
 #include <matrixos/status.hpp>
-#include <matrixos/text/time.hpp>
 
 #include <utility>
 
@@ -71,15 +70,14 @@ void OutboxStore::prepare() {
 }
 
 std::vector<std::int64_t> OutboxStore::put(const Access &access, std::span<const Item> items,
-                                           std::span<const Statement> statements) {
+                                           std::span<const Statement> statements, std::int64_t nowMs) {
   prepare();
   std::vector<Statement> batch(statements.begin(), statements.end());
-  const std::int64_t now = wallClockMs();
   for (const Item &item : items) {
     check(item);
     Statement insert{"INSERT INTO matrixos_outbox (owner, target, id, payload, created_at, due_at, attempts, parked, "
                      "last_error) VALUES (?, ?, ?, ?, ?, ?, 0, 0, '')",
-                     {access.owner, item.target, item.id, Blob{item.payload}, now, now},
+                     {access.owner, item.target, item.id, Blob{item.payload}, nowMs, nowMs},
                      1};
     insert.isCore = true;
     batch.push_back(std::move(insert));

@@ -4,6 +4,8 @@
 #include "storage/Access.h"
 #include "storage/Statement.h"
 
+#include <matrixos/text/time.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -46,7 +48,7 @@ public:
   /// Error as Database::execBatch() does; AlreadyExists (reason OUTBOX_ID) when the target has an item of that id,
   /// InvalidArgument for what is too long, ResourceExhausted (reason OUTBOX_FULL).
   std::vector<std::int64_t> put(const Access &access, std::span<const Item> items,
-                                std::span<const Statement> statements);
+                                std::span<const Statement> statements, std::int64_t nowMs = wallClockMs());
   /// The first item of each target that is not parked, the one that is due soonest first; at most `most`.
   std::vector<Stored> heads(const Access &access, std::size_t most);
   /// It was delivered, or is not wanted.

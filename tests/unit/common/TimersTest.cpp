@@ -201,3 +201,43 @@ TEST_CASE("the end of the timers waits for their callbacks") {
   }
   CHECK(ended);
 }
+
+TEST_CASE("manual time stands still, and goes through what comes due in its order") {
+  Executor executor;
+  Timers timers(executor, Timers::ManualTime{});
+  std::vector<std::string> ran; // timers run one after the other, so nobody else writes it
+  const auto note = [&](const char *what) { return [&ran, what] { ran.emplace_back(what); }; };
+  const std::int64_t before = timers.wallClockMs();
+  timers.schedule(kCoreOwner, 1h, 0ms, note("hour"));
+  timers.schedule(kCoreOwner, 20min, 20min, note("tick"));
+  timers.schedule(kCoreOwner, 30min, 0ms, [&] {
+    ran.emplace_back("half");
+    timers.schedule(kCoreOwner, 5min, 0ms, note("after half")); // counts from its time
+  });
+  CHECK(timers.advance(19min, kPatience));
+  CHECK(ran.empty());
+  CHECK(timers.advance(1min, kPatience));
+  CHECK(ran == std::vector<std::string>{"tick"});
+  CHECK(timers.advance(41min, kPatience));
+  CHECK(ran.size() == 6);
+  CHECK(std::vector<std::string>(ran.begin(), ran.begin() + 4) ==
+        std::vector<std::string>{"tick", "half", "after half", "tick"});
+  CHECK(timers.wallClockMs() - before >= 61 * 60'000);
+  CHECK(statusOf([&] { timers.advance(-1ms, kPatience); }) == Status::InvalidArgument);
+  Timers real(executor);
+  CHECK(statusOf([&] { real.advance(1ms, kPatience); }) == Status::FailedPrecondition);
+}
+
+TEST_CASE("manual time stops at a timer that does not return") {
+  Executor executor;
+  Timers timers(executor, Timers::ManualTime{1h});
+  Gate gate;
+  std::atomic<int> later{0};
+  timers.schedule(kCoreOwner, 1s, 0ms, [&] { gate.wait(); });
+  timers.schedule(kCoreOwner, 2s, 0ms, [&] { ++later; });
+  CHECK_FALSE(timers.advance(10s, 20ms));
+  CHECK(later == 0);
+  gate.open();
+  CHECK(timers.advance(10s, kPatience));
+  CHECK(later == 1);
+}
