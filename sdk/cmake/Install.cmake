@@ -6,6 +6,7 @@
 #   share/pkgconfig/                matrixos-sdk.pc, matrixos-sdk-json.pc
 #   share/matrixos/sdk/             README.md, docs/, template/, examples/, schemas/
 #   bin/                            the conformance program (sdk/conformance)
+#   lib/matrixos/sdk/               the test host (core/testhost)
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -13,6 +14,7 @@ set(sdk_dir ${CMAKE_CURRENT_SOURCE_DIR})
 set(sdk_share ${CMAKE_INSTALL_DATADIR}/matrixos/sdk)
 # Headers only: the same on every machine, so in share/ and not in the machine's lib/.
 set(sdk_cmake ${CMAKE_INSTALL_DATADIR}/cmake/matrixos-sdk)
+set(MATRIXOS_TESTHOST_DIR lib/matrixos/sdk)
 
 # The headers say which version they are.
 set(sdk_base ${sdk_dir}/include/matrixos/abi/base.h)
@@ -30,13 +32,14 @@ install(TARGETS matrixos-sdk EXPORT matrixos-sdk-targets)
 install(EXPORT matrixos-sdk-targets NAMESPACE matrixos:: DESTINATION ${sdk_cmake} COMPONENT sdk)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/matrixos-sdk-config.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/matrixos-sdk-config.cmake
-  INSTALL_DESTINATION ${sdk_cmake} PATH_VARS sdk_share CMAKE_INSTALL_BINDIR)
+  INSTALL_DESTINATION ${sdk_cmake} PATH_VARS sdk_share CMAKE_INSTALL_BINDIR MATRIXOS_TESTHOST_DIR)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/matrixos-sdk-config-version.cmake
   VERSION ${MATRIXOS_SDK_VERSION} COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/matrixos-sdk-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/matrixos-sdk-config-version.cmake
   ${CMAKE_CURRENT_LIST_DIR}/MatrixosPlugin.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/MatrixosPluginTest.cmake
   ${CMAKE_CURRENT_LIST_DIR}/plugin.map
   DESTINATION ${sdk_cmake} COMPONENT sdk)
 

@@ -32,8 +32,8 @@ job() {
 
 cd "$include" || exit 1
 shopt -s nullglob
-abi=(matrixos/abi/*.h)
-layer=(matrixos/*.hpp matrixos/host/*.hpp matrixos/text/*.hpp)
+abi=(matrixos/abi/*.h matrixos/testing/*.h)
+layer=(matrixos/*.hpp matrixos/host/*.hpp matrixos/testing/*.hpp matrixos/text/*.hpp)
 if [ ${#abi[@]} -eq 0 ] || [ ${#layer[@]} -eq 0 ]; then
   echo "no headers below $include"
   exit 1

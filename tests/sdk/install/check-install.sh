@@ -64,7 +64,7 @@ refused() {
   echo "ok: $1"
 }
 refused "another major is refused" 'compatible with requested version "2.0"' '2.0 REQUIRED'
-refused "a component that there is none of is refused" 'component nonsense cannot be used: .* has json and conformance' 'REQUIRED COMPONENTS nonsense'
+refused "a component that there is none of is refused" 'component nonsense cannot be used: .* has json, conformance and testing' 'REQUIRED COMPONENTS nonsense'
 version=$(sandbox pkg-config --modversion matrixos-sdk)
 grep -q "^#define MOS_ABI_MAJOR ${version%%.*}$" "$work/sdk/include/matrixos/abi/base.h" || fail "pkg-config says version $version"
 

@@ -1,0 +1,78 @@
+#include "testhost/Footprint.h"
+
+#include "plugin/CallPool.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <thread>
+
+namespace matrixos::testhost {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A thread that has returned takes a moment to leave /proc.
+constexpr std::chrono::seconds kPatience{2};
+/// The host's own threads for calls, which stay for the next ones (CallPool).
+constexpr const char *kPoolThread = "plugin-call";
+
+std::map<std::string, std::string> added(const std::map<std::string, std::string> &now,
+                                         const std::map<std::string, std::string> &before) {
+  std::map<std::string, std::string> more;
+  for (const auto &entry : now)
+    if (before.count(entry.first) == 0) more.insert(entry);
+  return more;
+}
+
+std::string described(const std::map<std::string, std::string> &what, const std::string &one, const std::string &many) {
+  if (what.empty()) return {};
+  std::set<std::string> names;
+  for (const auto &[key, name] : what)
+    names.insert(name);
+  std::string list;
+  for (const std::string &name : names)
+    list += (list.empty() ? "" : ", ") + name;
+  return (what.size() == 1 ? one : std::to_string(what.size()) + " " + many) + " (" + list + ")";
+}
+
+} // namespace
+
+Footprint Footprint::now() {
+  Footprint found;
+  std::error_code error;
+  for (const auto &entry : fs::directory_iterator("/proc/self/task", error)) {
+    std::string name;
+    std::getline(std::ifstream(entry.path() / "comm"), name);
+    if (!name.empty()) found.threads_[entry.path().filename()] = name; // else it has ended meanwhile
+  }
+  for (const auto &entry : fs::directory_iterator("/proc/self/fd", error)) {
+    const std::string target = fs::read_symlink(entry.path(), error).string();
+    // The one of this very loop is gone by the time that anybody asks; an eventfd is in each CallScope of a test.
+    if (!error && target.find("/fd") == std::string::npos && target != "anon_inode:[eventfd]")
+      found.files_[entry.path().filename().string() + " " + target] = target;
+  }
+  return found;
+}
+
+std::string Footprint::addedSince(const Footprint &before) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    const Footprint now = Footprint::now();
+    auto threads = added(now.threads_, before.threads_);
+    std::size_t idle = plugin::CallPool::instance().idle();
+    for (auto at = threads.begin(); at != threads.end();)
+      at = at->second == kPoolThread && idle > 0 ? (--idle, threads.erase(at)) : std::next(at);
+    const auto files = added(now.files_, before.files_);
+    if ((threads.empty() && files.empty()) || std::chrono::steady_clock::now() >= end) {
+      const std::string first = described(threads, "a thread", "threads");
+      const std::string second = described(files, "an open file", "open files");
+      return first + (first.empty() || second.empty() ? "" : ", ") + second;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
+
+} // namespace matrixos::testhost
