@@ -4,22 +4,39 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace matrixos::ctl {
 
-/// The id, folder and file name of a new runtime: "firefly" and "runtime-firefly" both give "runtime-firefly". Throws
-/// UsageError when no plugin may be called that.
-std::string runtimeId(const std::string &name);
+/// A kind of plugins, of which the SDK has a template: `templates/<name>`, a plugin called `<name>-template`.
+struct PluginKind {
+  std::string_view name;   ///< "policy"
+  std::string_view prefix; ///< that ids of this kind begin with, by custom; may be empty
+  std::string_view tests;  ///< what its test does, for the next steps
+  std::string_view config; ///< what it takes beside [plugins] enabled; ID stands for its id. May be empty
+};
+const std::vector<PluginKind> &pluginKinds();
+/// Throws UsageError, with all there are.
+const PluginKind &pluginKind(const std::string &name);
+/// "runtime|service|…"
+std::string pluginKindNames();
 
-/// Where the SDK's template lies: beside the installed program (<prefix>/share/matrixos/sdk/template), or in the source
-/// tree that `executable` was built in. Throws Failure, which says what to install, when it is in neither.
-std::filesystem::path findTemplate(const std::filesystem::path &executable);
+/// The id, folder and file name of a new plugin: of kind runtime "firefly" and "runtime-firefly" both give
+/// "runtime-firefly". Throws UsageError when no plugin may be called that.
+std::string newPluginId(const PluginKind &kind, const std::string &name);
 
-/// Copies the template to `folder`, with `id` in place of the template's own names. The folder is there whole or, after
-/// a failure, not at all. Throws Failure; an existing folder is one.
-void copyTemplate(const std::filesystem::path &from, const std::string &id, const std::filesystem::path &folder);
+/// Where the SDK's templates lie: beside the installed program (<prefix>/share/matrixos/sdk/templates), or in the
+/// source tree that `executable` was built in. Throws Failure, which says what to install, when they are in neither.
+std::filesystem::path findTemplates(const std::filesystem::path &executable);
 
-/// `plugins new NAME [--dir DIR]`: copies the template and says what to do next. Needs no daemon.
+/// Copies `<templates>/<kind>` to `folder`, with names of `id` in place of the template's own: "policy-template",
+/// "policy_template", "POLICY_TEMPLATE", and "Template" at the beginning of a word. The folder is there whole or, after
+/// a failure, as it was. Throws Failure; a folder with something in it is one.
+void copyTemplate(const std::filesystem::path &templates, const PluginKind &kind, const std::string &id,
+                  const std::filesystem::path &folder);
+
+/// `plugins new NAME [--kind KIND] [--dir DIR]`: copies a template and says what to do next. Needs no daemon.
 int pluginsNew(const Invocation &invocation);
 
 } // namespace matrixos::ctl

@@ -4,7 +4,7 @@
 #   include/matrixos/               the contract and the C++ layer
 #   share/cmake/matrixos-sdk/       find_package(matrixos-sdk)
 #   share/pkgconfig/                matrixos-sdk.pc, matrixos-sdk-json.pc
-#   share/matrixos/sdk/             README.md, docs/, template/, examples/, schemas/
+#   share/matrixos/sdk/             README.md, docs/, templates/, examples/, schemas/
 #   bin/                            the conformance program (sdk/conformance)
 #   lib/matrixos/sdk/               the test host (core/testhost)
 include(GNUInstallDirs)
@@ -50,10 +50,10 @@ endforeach()
 
 install(DIRECTORY ${sdk_dir}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT sdk)
 install(FILES ${sdk_dir}/README.md DESTINATION ${sdk_share} COMPONENT sdk)
-foreach(folder docs examples schemas template)
+foreach(folder docs examples schemas templates)
   if(EXISTS ${sdk_dir}/${folder})
     install(DIRECTORY ${sdk_dir}/${folder} DESTINATION ${sdk_share} COMPONENT sdk
       PATTERN examples/CMakeLists.txt EXCLUDE # it is part of this tree's build
-      PATTERN template/build EXCLUDE)
+      REGEX templates/.*/build$ EXCLUDE)
   endif()
 endforeach()

@@ -69,7 +69,7 @@ version=$(sandbox pkg-config --modversion matrixos-sdk)
 grep -q "^#define MOS_ABI_MAJOR ${version%%.*}$" "$work/sdk/include/matrixos/abi/base.h" || fail "pkg-config says version $version"
 
 # ---- the template ----------------------------------------------------------------------------------------------------
-cp -r "$work/sdk/share/matrixos/sdk/template" "$work/home/template"
+cp -r "$work/sdk/share/matrixos/sdk/templates/runtime" "$work/home/template"
 expect "the template is configured" cmake -S template -B template/build -G Ninja
 expect "the template builds" cmake --build template/build
 expect "the template passes its test" ctest --test-dir template/build --output-on-failure --no-tests=error
