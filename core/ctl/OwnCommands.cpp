@@ -196,7 +196,7 @@ std::vector<CommandSpec> ownCommands(Commands &all) {
        pluginsReload},
       {{"plugins", "new"},
        {"NAME"},
-       {{"kind", pluginKindNames(), "what it is (default runtime)"},
+       {{"kind", "KIND", "what it is: " + pluginKindNames() + " (default runtime)"},
         {"dir", "DIR", "the folder to make (default NAME, or runtime-NAME)"}},
        "Starts a plugin of your own from one of the SDK's templates",
        pluginsNew},

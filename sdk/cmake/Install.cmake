@@ -3,7 +3,7 @@
 #
 #   include/matrixos/               the contract and the C++ layer
 #   share/cmake/matrixos-sdk/       find_package(matrixos-sdk)
-#   share/pkgconfig/                matrixos-sdk.pc, matrixos-sdk-json.pc
+#   share/pkgconfig/                matrixos-sdk.pc, matrixos-sdk-json.pc, matrixos-sdk-testing.pc
 #   share/matrixos/sdk/             README.md, docs/, templates/, examples/, schemas/
 #   bin/                            the conformance program (sdk/conformance)
 #   lib/matrixos/sdk/               the test host (core/testhost)
@@ -43,7 +43,7 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/plugin.map
   DESTINATION ${sdk_cmake} COMPONENT sdk)
 
-foreach(name matrixos-sdk matrixos-sdk-json)
+foreach(name matrixos-sdk matrixos-sdk-json matrixos-sdk-testing)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig COMPONENT sdk)
 endforeach()

@@ -21,7 +21,8 @@ install_sdk "$work/staged"
 # ---- what is there ---------------------------------------------------------------------------------------------------
 for file in include/matrixos/abi/base.h include/matrixos/plugin.hpp share/cmake/matrixos-sdk/matrixos-sdk-config.cmake \
   share/cmake/matrixos-sdk/matrixos-sdk-config-version.cmake share/cmake/matrixos-sdk/plugin.map \
-  share/pkgconfig/matrixos-sdk.pc share/matrixos/sdk/schemas/description.json share/matrixos/sdk/README.md; do
+  share/pkgconfig/matrixos-sdk.pc share/pkgconfig/matrixos-sdk-testing.pc lib/matrixos/sdk/libmatrixos-testhost.so \
+  share/matrixos/sdk/schemas/description.json share/matrixos/sdk/README.md; do
   [ -s "$work/staged/$file" ] || fail "$file is not installed"
 done
 if found=$(grep -rlF -e "$source_dir" -e "$build_dir" -e "$work" "$work/staged"); then

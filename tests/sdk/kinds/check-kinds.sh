@@ -39,6 +39,14 @@ for kind in runtime service policy routes; do
   [ $status = 73 ] || fail "$kind: a second time ends with $status: $(cat "$work/said")"
 done
 
+cp "$here/author.c" "$work/home/"
+# shellcheck disable=SC2016 # expanded inside
+expect "a test without CMake, and one in C" sh -ec '
+  pkg=$(pkg-config --cflags --libs matrixos-sdk-testing)
+  id=fire-fly-routes
+  g++ -std=c++17 -DPLUGIN="\"$id/build/plugins/$id.so\"" $id/test.cpp $pkg -o tested && ./tested
+  gcc -std=c11 -Wall -Wextra -pedantic -Werror author.c $pkg -o author && ./author $id/build/plugins/$id.so'
+
 rm -rf "$work/sdk/share/matrixos/sdk/templates"
 status=0
 sandbox matrixosctl plugins new other >"$work/said" 2>&1 || status=$?
