@@ -172,7 +172,7 @@ const PluginKind &pluginKind(const std::string &name) {
 }
 
 std::string newPluginId(const PluginKind &kind, const std::string &name) {
-  const std::string id = name.rfind(kind.prefix, 0) == 0 ? name : std::string(kind.prefix) + name;
+  std::string id = name.rfind(kind.prefix, 0) == 0 ? name : std::string(kind.prefix) + name;
   const std::string own = id.substr(kind.prefix.size());
   const bool clean = std::all_of(own.begin(), own.end(),
                                  [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });

@@ -67,9 +67,9 @@ std::string Footprint::addedSince(const Footprint &before) {
       at = at->second == kPoolThread && idle > 0 ? (--idle, threads.erase(at)) : std::next(at);
     const auto files = added(now.files_, before.files_);
     if ((threads.empty() && files.empty()) || std::chrono::steady_clock::now() >= end) {
-      const std::string first = described(threads, "a thread", "threads");
-      const std::string second = described(files, "an open file", "open files");
-      return first + (first.empty() || second.empty() ? "" : ", ") + second;
+      std::string left = described(threads, "a thread", "threads");
+      if (!threads.empty() && !files.empty()) left += ", ";
+      return left += described(files, "an open file", "open files");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }

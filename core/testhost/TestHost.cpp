@@ -253,7 +253,7 @@ void TestHost::reconfigure() {
   std::string refusals;
   for (const auto &[id, why] : life_->plugins->reconfigure(touched)) {
     platform.setConfig(config::withSection(*platform.config(), id, *before));
-    refusals += (refusals.empty() ? "" : "; ") + id + ": " + why;
+    refusals.append(refusals.empty() ? "" : "; ").append(id).append(": ").append(why);
   }
   if (!refusals.empty()) throw Error(Status::InvalidArgument, refusals, "CONFIG_REFUSED");
 }

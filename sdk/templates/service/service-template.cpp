@@ -6,7 +6,9 @@
 #include <matrixos/plugin.hpp>
 
 #include <cctype>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace {
@@ -17,8 +19,8 @@ MOS_DESCRIBE_SERVICE(kService, SERVICE_TEMPLATE_1, SERVICE_TEMPLATE_1_MINOR, SER
 std::int64_t wordsIn(std::string_view text) {
   std::int64_t words = 0;
   bool inside = false;
-  for (const unsigned char c : text) {
-    const bool letter = std::isspace(c) == 0;
+  for (const char c : text) {
+    const bool letter = std::isspace(static_cast<unsigned char>(c)) == 0;
     if (letter && !inside) ++words;
     inside = letter;
   }
