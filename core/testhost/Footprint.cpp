@@ -2,6 +2,7 @@
 
 #include "plugin/CallPool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -16,8 +17,9 @@ namespace {
 
 /// A thread that has returned takes a moment to leave /proc.
 constexpr std::chrono::seconds kPatience{2};
-/// The host's own threads for calls, which stay for the next ones (CallPool).
+/// The process's own threads, which stay: those of the CallPool for the next calls, and the one of PendingCalls.
 constexpr const char *kPoolThread = "plugin-call";
+constexpr const char *kDeadlineThread = "call-deadlines";
 
 std::map<std::string, std::string> added(const std::map<std::string, std::string> &now,
                                          const std::map<std::string, std::string> &before) {
@@ -62,9 +64,14 @@ std::string Footprint::addedSince(const Footprint &before) {
   for (;;) {
     const Footprint now = Footprint::now();
     auto threads = added(now.threads_, before.threads_);
-    std::size_t idle = plugin::CallPool::instance().idle();
-    for (auto at = threads.begin(); at != threads.end();)
-      at = at->second == kPoolThread && idle > 0 ? (--idle, threads.erase(at)) : std::next(at);
+    const bool watched = std::any_of(before.threads_.begin(), before.threads_.end(),
+                                     [](const auto &thread) { return thread.second == kDeadlineThread; });
+    std::map<std::string, std::size_t> own{{kPoolThread, plugin::CallPool::instance().idle()},
+                                           {kDeadlineThread, watched ? 0U : 1U}};
+    std::erase_if(threads, [&](const auto &thread) {
+      const auto mine = own.find(thread.second);
+      return mine != own.end() && mine->second > 0 && mine->second-- > 0;
+    });
     const auto files = added(now.files_, before.files_);
     if ((threads.empty() && files.empty()) || std::chrono::steady_clock::now() >= end) {
       std::string left = described(threads, "a thread", "threads");

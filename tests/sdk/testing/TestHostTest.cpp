@@ -2,6 +2,7 @@
 #include "fakes/services/greeter.h"
 
 #include <matrixos/identity.hpp>
+#include <matrixos/policy.hpp>
 #include <matrixos/testing.hpp>
 #include <matrixos/testing/policy.hpp>
 
@@ -41,6 +42,18 @@ struct FakeGreeter {
 struct Door final : Identity {
   Principal identify(const IdentityRequest &request) override {
     return request.header("x-user").empty() ? Principal::unknown() : Principal::user("user:ada", MOS_ROLE_NONE);
+  }
+};
+
+/// Has to find out who sends a card.
+struct SlowDoor final : Policy {
+  PolicyVerdict check(const PolicyRequest &request) override {
+    if (request.header("x-card").empty()) return PolicyVerdict::deny(401, "a card, please", {{"X-Need", "card"}});
+    return PolicyVerdict::pending();
+  }
+  void decide(const Call &, const PolicyRequest &request, Completion &done) override {
+    if (request.header("x-card") == "torn") throw Error(Status::InvalidArgument, "that card is torn");
+    done.succeed(PolicyVerdict::allow(request.header("x-card")).json());
   }
 };
 
@@ -132,6 +145,26 @@ TEST_CASE("who asks is found out by providers of identities") {
   CHECK(host.get("/tested/me").status == 200);
   CHECK(host.get("/tested/me").field("content-type") == "application/json; charset=utf-8");
   CHECK(host.get("/nowhere").status == 404);
+  host.stop();
+}
+
+TEST_CASE("a policy is asked as the proxy asks it, at once and when it has to find out") {
+  Host host(TESTED);
+  const SlowDoor door;
+  host.provide(MOS_POLICY_1, door.table(), "door").start();
+  const auto policy = host.lease<mos_policy_v1>(MOS_POLICY_1, "door");
+  PolicyQuestion question;
+  const PolicyAnswer denied = checkPolicy(*policy, question);
+  CHECK(denied.verdict == MOS_VERDICT_DENY);
+  CHECK(denied.status == 401);
+  CHECK(denied.fields == Fields{{"X-Need", "card"}});
+  question.fields = {{"x-card", "ada"}};
+  CHECK(checkPolicy(*policy, question).verdict == MOS_VERDICT_PENDING);
+  CHECK(decidePolicy(*policy, question).find(R"("principal":"ada")") != std::string::npos);
+  question.fields = {{"x-card", "torn"}};
+  CHECK_THROWS_WITH(decidePolicy(*policy, question), "that card is torn");
+  host.withdraw(MOS_POLICY_1, "door");
+  CHECK_THROWS_AS(checkPolicy(*policy, question), Error);
   host.stop();
 }
 
