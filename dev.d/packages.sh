@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 packages_build=(build-essential g++ cmake ninja-build ccache git pkg-config libpoco-dev libboost1.81-dev
-  prometheus-cpp-dev libsystemd-dev libcurl4-openssl-dev libssl-dev libc-ares-dev libsqlite3-dev zlib1g-dev nlohmann-json3-dev)
+  prometheus-cpp-dev libsystemd-dev libcurl4-openssl-dev libssl-dev libc-ares-dev libsqlite3-dev zlib1g-dev nlohmann-json3-dev libre2-dev)
 packages_tests=(doctest-dev librapidcheck-dev libvalijson-dev)
 packages_benches=(libbenchmark-dev)
 packages_run=(curl)

@@ -5,7 +5,7 @@ namespace matrixos::config {
 namespace {
 
 constexpr mos_config_key kPlatform[] = {
-    {"domain", "string", "matrix-os.com", nullptr,
+    {"domain", "domain", "matrix-os.com", nullptr,
      "Domain that the instances live under: alice is reached as alice.<domain>.", 0, 0},
     {"data_dir", "path", "/var/lib/matrixos", nullptr,
      "Directory of everything the daemon keeps; one daemon at a time. Other values may refer to it as <data_dir>.", 0,

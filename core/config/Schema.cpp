@@ -1,6 +1,7 @@
 #include "config/Schema.h"
 
 #include "config/Text.h"
+#include "config/UrlValue.h"
 #include "config/ValueParser.h"
 
 #include <matrixos/status.hpp>
@@ -14,7 +15,7 @@ namespace matrixos::config {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ValueType>, 10> kTypes{{
+constexpr std::array<std::pair<std::string_view, ValueType>, 13> kTypes{{
     {"string", ValueType::String},
     {"int", ValueType::Int},
     {"number", ValueType::Number},
@@ -25,6 +26,9 @@ constexpr std::array<std::pair<std::string_view, ValueType>, 10> kTypes{{
     {"path", ValueType::Path},
     {"listen", ValueType::Listen},
     {"enum", ValueType::Enum},
+    {"url", ValueType::Url},
+    {"domain", ValueType::Domain},
+    {"pattern", ValueType::Pattern},
 }};
 
 std::string textOf(const char *text) {
@@ -63,15 +67,31 @@ void readBounds(KeySpec &key) {
   read(key.range.substr(dots + 2), key.maximum, key.maximumNumber);
 }
 
+/// What stands between the bars.
+std::vector<std::string> readWords(std::string_view range) {
+  std::vector<std::string> words;
+  for (std::size_t start = 0; start <= range.size();) {
+    const std::size_t bar = std::min(range.find('|', start), range.size());
+    if (bar > start) words.emplace_back(range.substr(start, bar - start));
+    start = bar + 1;
+  }
+  return words;
+}
+
 void readRange(KeySpec &key) {
   switch (key.type) {
   case ValueType::Enum:
-    for (std::size_t start = 0; start <= key.range.size();) {
-      const std::size_t bar = std::min(key.range.find('|', start), key.range.size());
-      if (bar > start) key.words.push_back(key.range.substr(start, bar - start));
-      start = bar + 1;
-    }
+    key.words = readWords(key.range);
     if (key.words.empty()) throw Error(Status::InvalidArgument, "an enum lists its words in the range");
+    break;
+  case ValueType::Url:
+    key.words = readWords(key.range.empty() ? "http|https" : key.range);
+    if (!std::all_of(key.words.begin(), key.words.end(), isScheme))
+      throw Error(Status::InvalidArgument, "the range of a url lists schemes, like http|https");
+    break;
+  case ValueType::Pattern:
+    if (key.range.empty()) throw Error(Status::InvalidArgument, "a pattern has a regular expression as its range");
+    key.pattern.emplace(key.range);
     break;
   case ValueType::Int:
   case ValueType::Number:

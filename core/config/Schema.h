@@ -1,5 +1,7 @@
 #pragma once
 
+#include "config/Pattern.h"
+
 #include <matrixos/abi/plugin.h>
 
 #include <cstdint>
@@ -12,7 +14,7 @@
 namespace matrixos::config {
 
 /// What a key's value is, with the words of mos_config_key.type.
-enum class ValueType { String, Int, Number, Bool, Duration, Size, List, Path, Listen, Enum };
+enum class ValueType { String, Int, Number, Bool, Duration, Size, List, Path, Listen, Enum, Url, Domain, Pattern };
 
 /// One key as the core or a plugin declared it (mos_config_key), with its range read.
 struct KeySpec {
@@ -22,7 +24,7 @@ struct KeySpec {
   std::string defaultValue;
   /// What an empty value stands for, when that is known only at run time; empty otherwise.
   std::string emptyMeans;
-  /// As declared: "1m..24h" or "json|text", empty when there is none.
+  /// As declared: "1m..24h", "json|text" or "[a-z]+", empty when there is none.
   std::string range;
   std::string help;
   /// MOS_KEY_…
@@ -34,8 +36,10 @@ struct KeySpec {
   /// Bounds of number.
   std::optional<double> minimumNumber;
   std::optional<double> maximumNumber;
-  /// The choices of an enum.
+  /// The choices of an enum; the schemes of a url.
   std::vector<std::string> words;
+  /// Of a pattern.
+  std::optional<Pattern> pattern;
 
   bool isLive() const noexcept { return (flags & MOS_KEY_LIVE) != 0; }
   bool isRequired() const noexcept { return (flags & MOS_KEY_REQUIRED) != 0; }

@@ -139,35 +139,6 @@ void checkPorts(const Config &config, std::vector<ConfigProblem> &problems) {
   }
 }
 
-/// Host names are compared with it and made of it, so it has to be one as it travels: labels of letters, digits and
-/// dashes (RFC 1123 §2.1), others in their xn-- form (RFC 5890).
-void checkDomain(const Config &config, std::vector<ConfigProblem> &problems) {
-  const ConfigEntry *entry = config.find("platform", "domain");
-  if (entry == nullptr) return;
-  const std::string &domain = entry->value.text;
-  const auto refuse = [&](const char *why) {
-    problems.push_back({entry->origin, "[platform] domain: " + quote(domain) + " is no bare domain: " + why +
-                                           "; write one like example.org"});
-  };
-  if (domain.find("://") != std::string::npos) return refuse("it names a scheme");
-  if (domain.find(':') != std::string::npos) return refuse("it names a port");
-  if (domain.find('/') != std::string::npos) return refuse("it names a path");
-  if (domain.find('*') != std::string::npos) return refuse("wildcards are not needed, instances get names below it");
-  const auto foreign = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
-  if (std::any_of(domain.begin(), domain.end(), foreign))
-    return refuse("letters beyond ASCII travel in their xn-- form (idn2 NAME prints it)");
-  std::size_t length = 0;
-  for (std::size_t at = 0; at <= domain.size(); ++at) {
-    const char c = at < domain.size() ? domain[at] : '.';
-    const char before = at > 0 ? domain[at - 1] : '.';
-    const bool edge = c == '.' ? length == 0 || length > 63 || before == '-' : c == '-' && before == '.';
-    const bool known =
-        c == '.' || c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (edge || !known || domain.size() > 200) return refuse("it is no host name");
-    length = c == '.' ? 0 : length + 1;
-  }
-}
-
 void checkPlugins(const Config &config, std::vector<ConfigProblem> &problems) {
   const ConfigEntry *enabled = config.find("plugins", "enabled");
   const ConfigEntry *required = config.find("plugins", "required");
@@ -205,7 +176,6 @@ void checkPlugins(const Config &config, std::vector<ConfigProblem> &problems) {
 } // namespace
 
 void checkCombinations(const Config &config, std::vector<ConfigProblem> &problems) {
-  checkDomain(config, problems);
   checkOpenApi(config, problems);
   checkApiSockets(config, problems);
   checkCollisions(config, problems);

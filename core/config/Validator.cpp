@@ -178,8 +178,7 @@ private:
   }
 
   ConfigValue parse(const KeySpec &key, const Written &written) const {
-    const bool anyText = key.type == ValueType::String || key.type == ValueType::Path || key.type == ValueType::List;
-    if (written.commented && anyText && !key.isSecret()) {
+    if (written.commented && isText(key.type) && !key.isSecret()) {
       throw Error(Status::InvalidArgument, quote(written.text) + " has a comment in it; a comment needs a line of its "
                                                                  "own, and a value that is meant so needs quotes");
     }

@@ -1,6 +1,8 @@
 #include "config/ValueParser.h"
 
+#include "config/HostName.h"
 #include "config/Text.h"
+#include "config/UrlValue.h"
 
 #include <matrixos/status.hpp>
 
@@ -184,6 +186,31 @@ ConfigValue parseListen(const KeySpec &key, std::string_view text) {
   return value;
 }
 
+/// A longer one is a mistake, and would be costly to match.
+constexpr std::size_t kLongestPattern = 4096;
+
+ConfigValue parseUrl(const KeySpec &key, std::string_view text) {
+  UrlValue url = UrlValue::parse(text, key.words);
+  if (url.problem.empty()) return {std::move(url.text), 0, 0, {}, {}};
+  throw Error(Status::InvalidArgument, (url.hasCredentials ? "the value" : shown(key, text)) +
+                                           " is no URL here: " + url.problem + "; write one like " +
+                                           example(key, (key.words.front() + "://example.org").c_str()));
+}
+
+ConfigValue parseDomain(const KeySpec &key, std::string_view text) {
+  if (const char *why = whyNoDomain(text); why != nullptr)
+    throw Error(Status::InvalidArgument,
+                shown(key, text) + " is no bare domain: " + why + "; write one like example.org");
+  return {std::string(text), 0, 0, {}, {}};
+}
+
+ConfigValue parsePattern(const KeySpec &key, std::string_view text) {
+  if (text.size() > kLongestPattern || !key.pattern->matches(text))
+    throw Error(Status::InvalidArgument, shown(key, text) + " does not match " + key.range + "; write text that does" +
+                                             (key.defaultValue.empty() ? "" : ", like " + key.defaultValue));
+  return {std::string(text), 0, 0, {}, {}};
+}
+
 bool mayBeEmpty(const KeySpec &key) {
   switch (key.type) {
   case ValueType::String:
@@ -197,6 +224,11 @@ bool mayBeEmpty(const KeySpec &key) {
 }
 
 } // namespace
+
+bool isText(ValueType type) noexcept {
+  return type == ValueType::String || type == ValueType::Path || type == ValueType::List || type == ValueType::Url ||
+         type == ValueType::Domain || type == ValueType::Pattern;
+}
 
 ConfigValue parseValue(const KeySpec &key, std::string_view text) {
   if (text.empty() && mayBeEmpty(key)) return {};
@@ -217,6 +249,12 @@ ConfigValue parseValue(const KeySpec &key, std::string_view text) {
     return parseListen(key, text);
   case ValueType::Enum:
     return parseEnum(key, text);
+  case ValueType::Url:
+    return parseUrl(key, text);
+  case ValueType::Domain:
+    return parseDomain(key, text);
+  case ValueType::Pattern:
+    return parsePattern(key, text);
   case ValueType::String:
   case ValueType::Path:
     break;

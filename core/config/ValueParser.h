@@ -24,6 +24,9 @@ struct ConfigValue {
   std::vector<ListenAddress> addresses;
 };
 
+/// Values of the type are texts in which a comment would not be noticed otherwise.
+bool isText(ValueType type) noexcept;
+
 /// Reads one value. An empty text is fine for text types and wherever the default is empty, and reads as zero.
 /// Throws Error(InvalidArgument) with half a sentence that quotes the value (a secret's never) and says what is
 /// expected: `"30 minutes" is not a duration; write a number with ms, s, m, h or d, like 30m, from 1m to 24h`.

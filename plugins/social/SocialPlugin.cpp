@@ -13,7 +13,7 @@ namespace matrixos::social {
 namespace {
 
 constexpr mos_config_key kKeys[] = {
-    {"proxy_url", "string", "", nullptr,
+    {"proxy_url", "url", "", "http",
      "Where messages are sent (POST <proxy_url>/send/<handle>), http:// alone; empty: to the instance's gateway.",
      MOS_KEY_LIVE, 0},
     {"connect_timeout", "duration", "2s", "1ms..1m", "Longest to connect to an instance.", MOS_KEY_LIVE, 0},

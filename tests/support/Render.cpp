@@ -46,7 +46,10 @@ constexpr const char *kUnits[] = {"text",
                                   "list",
                                   "path",
                                   "list of address:port or unix:/path",
-                                  "one of "};
+                                  "one of ",
+                                  "URL",
+                                  "domain name",
+                                  "text"};
 
 /// "duration (ms, s, m, h, d), 1m..24h; default 30m; takes effect on reload"
 std::string factsOf(const KeySpec &key) {
@@ -55,7 +58,7 @@ std::string factsOf(const KeySpec &key) {
     for (std::size_t i = 0; i < key.words.size(); ++i)
       facts += (i == 0 ? "" : ", ") + key.words[i];
   } else if (!key.range.empty()) {
-    facts += ", " + key.range;
+    facts += (key.type == ValueType::Pattern ? " that matches " : ", ") + key.range;
   }
   if (key.isRequired())
     facts += "; required";

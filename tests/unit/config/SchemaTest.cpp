@@ -42,6 +42,18 @@ TEST_CASE("a plugin's wrong declaration is refused by name") {
   CHECK(refusal({"k", "string", "pw", nullptr, nullptr, MOS_KEY_SECRET, 0}) == start + "a secret has no default");
   CHECK(refusal({"k", "string", "", nullptr, nullptr, MOS_KEY_PUBLIC, 0}) ==
         start + "MOS_KEY_PUBLIC belongs to keys of type bool");
+  CHECK(refusal({"k", "url", "http://a", "https", nullptr, 0, 0}).find(start + "\"http://a\" is no URL here") == 0);
+  CHECK(refusal({"k", "url", nullptr, "HTTPS|a b", nullptr, 0, 0}) ==
+        start + "the range of a url lists schemes, like http|https");
+  CHECK(refusal({"k", "domain", "a/b", nullptr, nullptr, 0, 0}).find(start + "\"a/b\" is no bare domain") == 0);
+  CHECK(refusal({"k", "pattern", "a", nullptr, nullptr, 0, 0}) ==
+        start + "a pattern has a regular expression as its range");
+  CHECK(refusal({"k", "pattern", nullptr, "(a", nullptr, 0, 0}).find(start + "its pattern cannot be read: ") == 0);
+  CHECK(refusal({"k", "pattern", nullptr, "(a)\\1", nullptr, 0, 0}).find(start + "its pattern cannot be read: ") == 0);
+  CHECK(refusal({"k", "pattern", nullptr, "((((.{1,99}){1,99}){1,99}){1,99})", nullptr, 0, 0})
+            .find(start + "its pattern cannot be read: ") == 0);
+  CHECK(refusal({"k", "pattern", "1", "[a-z]+", nullptr, 0, 0}) ==
+        start + "\"1\" does not match [a-z]+; write text that does, like 1");
   CHECK_FALSE(refusal({"K", "string", nullptr, nullptr, nullptr, 0, 0}).empty());
   CHECK_FALSE(refusal({"a-b", "string", nullptr, nullptr, nullptr, 0, 0}).empty());
   CHECK_FALSE(refusal({nullptr, "string", nullptr, nullptr, nullptr, 0, 0}).empty());

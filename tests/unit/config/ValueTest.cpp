@@ -118,6 +118,111 @@ TEST_CASE("lists are words between commas") {
   CHECK(refuses(ValueType::List, ","));
 }
 
+namespace {
+
+/// How a key of that type and range reads the text: the value, or why it is refused.
+std::string readAs(const char *type, const char *range, const std::string &text, std::uint32_t flags = 0) {
+  const mos_config_key key{"k", type, nullptr, range, nullptr, flags, 0};
+  Schema schema;
+  schema.addPlugin("demo", "", std::span(&key, 1));
+  try {
+    return parseValue(*schema.find("demo")->find("k"), text).text;
+  } catch (const Error &e) {
+    return e.what();
+  }
+}
+
+} // namespace
+
+TEST_CASE("a URL means one thing, and is written in one way") {
+  struct Row {
+    const char *text, *canonical;
+  };
+  for (const Row &row : {Row{"https://example.org", "https://example.org"},
+                         {"HTTPS://Example.ORG:443/A/b?C=d", "https://example.org/A/b?C=d"},
+                         {"http://example.org:80/", "http://example.org/"},
+                         {"https://example.org:80", "https://example.org:80"},
+                         {"http://proxy:8080", "http://proxy:8080"},
+                         {"http://my_service:8080/", "http://my_service:8080/"},
+                         {"http://127.0.0.1:1/x%20y", "http://127.0.0.1:1/x%20y"},
+                         {"https://[2001:DB8:0::1]:8443/", "https://[2001:db8::1]:8443/"},
+                         {"https://example.org?x=/../y", "https://example.org?x=/../y"},
+                         {"", ""}}) {
+    CAPTURE(row.text);
+    CHECK(readAs("url", nullptr, row.text) == row.canonical);
+  }
+  const std::string longName = "https://" + std::string(64, 'a');
+  const std::string longUrl = "https://a/" + std::string(2048, 'a');
+  for (const Row &row : {Row{"example.org", "it has no scheme"},
+                         {"unix:/run/x.sock", "it has no scheme"},
+                         {"ftp://example.org", "its scheme is not http or https"},
+                         {"https://", "it names no host"},
+                         {"https:///path", "it names no host"},
+                         {"https://:443", "it names no host"},
+                         {"https://example.org:", "its port is none"},
+                         {"https://example.org:0", "its port is none"},
+                         {"https://example.org:65536", "its port is none"},
+                         {"https://example.org:4x", "its port is none"},
+                         {"https://example.org/#top", "it has a fragment"},
+                         {"https://example.org/a b", "it has a character that no URL has"},
+                         {"https://example.org\\@evil.example/", "it holds a user name or a password"},
+                         {"https://b\xc3\xbc"
+                          "cher.test/",
+                          "it has a character that no URL has"},
+                         {"https://example.org/%zz", "it has a character that no URL has"},
+                         {"https://example.org/%2", "it has a character that no URL has"},
+                         {"https://example.org/a/../b", "its path has a segment of dots"},
+                         {"https://example.org/a/%2E%2e", "its path has a segment of dots"},
+                         {"https://example.org.", "its host is neither a name nor an address"},
+                         {"https://-a.example", "its host is neither a name nor an address"},
+                         {"https://127.1", "its host is neither a name nor an address"},
+                         {"https://0x7f000001", "its host is neither a name nor an address"},
+                         {"https://a.0x7f", "its host is neither a name nor an address"},
+                         {"https://2130706433", "its host is neither a name nor an address"},
+                         {"https://[fe80::1%25eth0]", "its host is neither a name nor an address"},
+                         {"https://[::1", "its host is neither a name nor an address"},
+                         {longName.c_str(), "its host is neither a name nor an address"},
+                         {longUrl.c_str(), "it is longer than 2048 bytes"}}) {
+    CAPTURE(row.text);
+    const std::string refusal = readAs("url", nullptr, row.text);
+    CHECK(refusal.find(" is no URL here: " + std::string(row.canonical) + "; write one like http://example.org") !=
+          std::string::npos);
+  }
+  CHECK(readAs("url", "https", "http://example.org") ==
+        "\"http://example.org\" is no URL here: its scheme is not https; write one like https://example.org");
+  CHECK(readAs("url", "redis|rediss", "rediss://cache:6379/0") == "rediss://cache:6379/0");
+}
+
+TEST_CASE("credentials in a URL are refused, and not repeated") {
+  CHECK(readAs("url", nullptr, "https://alice:hunter2@example.org/") ==
+        "the value is no URL here: it holds a user name or a password; write one like http://example.org");
+  CHECK(readAs("url", "https", "hunter2@example.org").find("\"hunter2") == 0); // no URL at all
+  CHECK(readAs("url", "https", "http://x/hunter2", MOS_KEY_SECRET).find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("a domain is a bare name") {
+  CHECK(readAs("domain", nullptr, "Example.org") == "Example.org");
+  CHECK(readAs("domain", nullptr, "").empty());
+  CHECK(readAs("domain", nullptr, "https://example.org") ==
+        "\"https://example.org\" is no bare domain: it names a scheme; write one like example.org");
+  for (const char *text : {"example.org.", "a..b", "-a.b", "a-.b", "my_site.org", "example.org:80", "*.example.org"}) {
+    CAPTURE(text);
+    CHECK(readAs("domain", nullptr, text).find("is no bare domain") != std::string::npos);
+  }
+}
+
+TEST_CASE("a pattern matches the whole text, in time that the pattern cannot stretch") {
+  CHECK(readAs("pattern", "[a-z]+(-[a-z]+)*", "a-b-c") == "a-b-c");
+  CHECK(readAs("pattern", "[a-z]+", "").empty());
+  CHECK(readAs("pattern", "[a-z]+", "ab1") == "\"ab1\" does not match [a-z]+; write text that does");
+  CHECK(readAs("pattern", "a|b", "ab").find("does not match") != std::string::npos);
+  CHECK(readAs("pattern", "whsec_[A-Za-z0-9+/=]+", "hunter2", MOS_KEY_SECRET) ==
+        "the value does not match whsec_[A-Za-z0-9+/=]+; write text that does");
+  // Exponential where an engine tries one way after the other.
+  CHECK(readAs("pattern", "(a*)*(a*)*(a*)*b", std::string(4096, 'a')).find("does not match") != std::string::npos);
+  CHECK(readAs("pattern", "a*", std::string(4097, 'a')).find("does not match") != std::string::npos);
+}
+
 TEST_CASE("listen addresses are numeric, canonical and know who can reach them") {
   struct Row {
     const char *text, *canonical;
