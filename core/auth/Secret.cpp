@@ -49,19 +49,10 @@ enum class Reader { Daemon, Client };
 void checkOwnership(const FileDescriptor &file, const std::string &name, Reader reader) {
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) failWith(Status::FailedPrecondition, "cannot examine " + name, errno);
-  if (!S_ISREG(info.st_mode)) {
-    throw Error(Status::FailedPrecondition, "the secret file " + name + " is not a regular file", "SECRET_FILE");
-  }
-  if ((info.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-    throw Error(Status::FailedPrecondition,
-                "the secret file " + name + " is open to other users; run: chmod 600 " + name, "SECRET_FILE");
-  }
-  const uid_t user = ::geteuid();
-  if (reader == Reader::Client || info.st_uid == 0 || info.st_uid == user) return;
-  throw Error(Status::FailedPrecondition,
-              "the secret file " + name + " " + common::ownership(info) + ", who could change it; run: chown " +
-                  common::userName(user) + " " + name,
-              "SECRET_FILE");
+  const std::string problem =
+      common::secretFileProblem(info, name, reader == Reader::Daemon ? std::optional(::geteuid()) : std::nullopt);
+  if (!problem.empty())
+    throw Error(Status::FailedPrecondition, "the secret file " + name + " " + problem, "SECRET_FILE");
 }
 
 std::string trimmed(std::string_view text) {

@@ -64,6 +64,13 @@ std::string ownershipProblem(const struct stat &info, const std::filesystem::pat
          userName(user) + " and writable by its owner alone (chown root, chmod go-w)";
 }
 
+std::string secretFileProblem(const struct stat &info, const std::filesystem::path &path, std::optional<uid_t> owner) {
+  if (!S_ISREG(info.st_mode)) return "is not a regular file";
+  if ((info.st_mode & (S_IRWXO | S_IWGRP)) != 0) return "is open to other users; run: chmod 600 " + path.string();
+  if (!owner || info.st_uid == 0 || info.st_uid == *owner) return {};
+  return ownership(info) + ", who could change it; run: chown " + userName(*owner) + " " + path.string();
+}
+
 void makeOwnFolder(const std::filesystem::path &folder, mode_t mode, const char *what) {
   if (::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) {
     throwErrno(errno, "making " + std::string(what) + " " + folder.string());

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace matrixos::common {
@@ -17,6 +18,11 @@ std::string userName(uid_t uid);
 /// others may write to it. Names the remedy after a semicolon. Empty when there is nothing to say. `what`: "the plugin
 /// file".
 std::string ownershipProblem(const struct stat &info, const std::filesystem::path &path, const char *what, uid_t user);
+
+/// Why the file cannot hold a secret, as the end of a sentence that begins with its name: "is open to other users; run:
+/// chmod 600 /x". With an `owner` it also has to be root's or theirs, so that nobody else can choose the secret. Empty
+/// when there is nothing to say.
+std::string secretFileProblem(const struct stat &info, const std::filesystem::path &path, std::optional<uid_t> owner);
 
 /// Throws Error(PermissionDenied, reason OWNERSHIP) when the folder is not safe with this process's user:
 /// ownershipProblem(), or a folder above it that everybody may write to without the sticky bit, so that anybody could

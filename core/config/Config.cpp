@@ -1,5 +1,6 @@
 #include "config/Config.h"
 
+#include "common/Wipe.h"
 #include "config/Text.h"
 
 #include <matrixos/status.hpp>
@@ -79,6 +80,22 @@ std::string KeyChange::toString() const {
 
 Config::Config(Sections sections, std::vector<std::string> files, std::vector<std::string> warnings)
     : sections_(std::move(sections)), files_(std::move(files)), warnings_(std::move(warnings)) {}
+
+Config::~Config() {
+  for (auto &[name, section] : sections_) {
+    for (auto &[key, entry] : section.entries)
+      if (entry.spec.isSecret()) common::wipe(entry.value.text);
+  }
+}
+
+std::vector<std::string> Config::secrets() const {
+  std::vector<std::string> values;
+  for (const auto &[name, section] : sections_) {
+    for (const auto &[key, entry] : section.entries)
+      if (entry.spec.isSecret() && !entry.value.text.empty()) values.push_back(entry.value.text);
+  }
+  return values;
+}
 
 const ConfigEntry *Config::find(std::string_view section, std::string_view key) const noexcept {
   const auto found = sections_.find(section);

@@ -66,6 +66,10 @@ public:
   using Sections = std::map<std::string, Section, std::less<>>;
 
   Config(Sections sections, std::vector<std::string> files, std::vector<std::string> warnings);
+  /// Overwrites the secrets, so that one that was replaced does not stay in memory.
+  ~Config();
+  Config(const Config &) = delete;
+  Config &operator=(const Config &) = delete;
 
   /// Any type, as canonical text. A secret's value too: whoever asks for it by name may have it.
   const std::string &getString(std::string_view section, std::string_view key) const;
@@ -89,6 +93,8 @@ public:
   /// The ids in plugins.enabled.
   const std::vector<std::string> &enabledPlugins() const { return getList("plugins", "enabled"); }
   bool isPluginEnabled(std::string_view id) const;
+  /// Values of the secrets that are set.
+  std::vector<std::string> secrets() const;
   /// Of the core and all enabled plugins.
   std::vector<ConfiguredListener> listeners() const;
 

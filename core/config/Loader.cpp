@@ -35,7 +35,7 @@ void readFile(const fs::path &shown, RawConfig &into) {
     into.addProblem({Origin::Source::File, shown.string(), 0, into.files.size() + 1}, e.what());
     return;
   }
-  if (file.writableByOthers) {
+  if ((file.info.st_mode & S_IWOTH) != 0) {
     into.warnings.push_back(shown.string() + " can be changed by every user of this machine; chmod o-w it");
   }
   std::string_view text = file.text;

@@ -1,8 +1,12 @@
 #include "config/Validator.h"
 
+#include "common/Wipe.h"
 #include "config/SemanticChecks.h"
 #include "config/Text.h"
 #include "config/TextFile.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -167,14 +171,21 @@ private:
     Written content{{}, file.origin};
     const std::string path = resolvePath(expand(file.text), file.origin);
     try {
-      content.text = readSecretFile(path);
+      content.text = readSecretFile(path, secretsOwner());
     } catch (const Error &e) {
       addProblem(file.origin, section, twin.name, quote(path) + " " + e.what());
       unreadable_.insert({section, key.name});
     }
     ConfigEntry entry = readEntry(section, key, content);
+    common::wipe(content.text);
     entry.secretFile = path;
     return entry;
+  }
+
+  /// Who may own secrets beside root: the user that the daemon runs as, or will, where root looks on.
+  uid_t secretsOwner() const {
+    struct stat info {};
+    return ::geteuid() == 0 && ::stat(dataDir_.c_str(), &info) == 0 ? info.st_uid : ::geteuid();
   }
 
   ConfigValue parse(const KeySpec &key, const Written &written) const {

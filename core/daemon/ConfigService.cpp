@@ -4,6 +4,7 @@
 #include "config/InEffect.h"
 #include "config/ProvideAs.h"
 #include "config/Validator.h"
+#include "log/Log.h"
 
 #include <algorithm>
 
@@ -161,6 +162,12 @@ config::ConfigPtr ConfigService::wanted() const {
 }
 
 void ConfigService::replace(config::ConfigPtr current, config::ConfigPtr wanted) {
+  std::vector<std::string> secrets = current->secrets();
+  if (wanted != current) {
+    for (std::string &secret : wanted->secrets())
+      secrets.push_back(std::move(secret));
+  }
+  log::replaceSecrets(std::move(secrets));
   const std::lock_guard lock(mutex_);
   current_.swap(current);
   wanted_.swap(wanted);

@@ -52,6 +52,7 @@ public:
   config::ConfigPtr current() const;
   /// What the files said when they were last read.
   config::ConfigPtr wanted() const;
+  /// From then on no log shows a secret of either.
   void replace(config::ConfigPtr current, config::ConfigPtr wanted);
 
 private:

@@ -96,6 +96,7 @@ int milliseconds(const config::Config &config, const char *key) {
 Daemon::Daemon(ConfigService &configs, ConfigService::Loaded loaded)
     : configs_(configs), loaded_(std::move(loaded)), startedMs_(wallClockMs()), bootId_(makeUlid()) {
   configs_.replace(loaded_.config, loaded_.config);
+  loaded_.config.reset(); // it may hold secrets that a reload replaces
 }
 
 Daemon::~Daemon() {

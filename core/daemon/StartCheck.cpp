@@ -3,6 +3,7 @@
 #include "auth/Secret.h"
 #include "config/ProvideAs.h"
 #include "config/Text.h"
+#include "config/TextFile.h"
 #include "daemon/ServiceUser.h"
 #include "plugin/StartOrder.h"
 #include "storage/DataDirectory.h"
@@ -29,6 +30,23 @@ public:
   void metricsToken() {
     const std::string &path = config_.getString("metrics", "token_file");
     if (!path.empty()) attempt("metrics", "token_file", [&] { auth::loadOwnSecret(path); });
+  }
+
+  /// Those of plugins, which root could read anyway.
+  void secretFiles() {
+    for (const auto &[name, section] : config_.sections()) {
+      if (!section.isEnabled) continue;
+      for (const auto &[key, entry] : section.entries) {
+        if (entry.secretFile.empty()) continue;
+        attempt(name.c_str(), key.c_str(), [&] {
+          try {
+            config::readSecretFile(entry.secretFile, ::geteuid());
+          } catch (const Error &e) {
+            throw Error(e.status(), config::quote(entry.secretFile) + " " + e.what());
+          }
+        });
+      }
+    }
   }
 
   void dataDirectory(const ServiceUser &user) {
@@ -145,6 +163,7 @@ std::vector<std::string> checkStart(const config::Config &config,
     const ServiceUser user(config.getString("platform", "data_dir"));
     check.dataDirectory(user);
     check.metricsToken();
+    check.secretFiles();
     check.sockets();
     check.certificates();
   }

@@ -1,5 +1,6 @@
 #include "log/Log.h"
 
+#include "common/Wipe.h"
 #include "log/LineBuilder.h"
 #include "log/LogOutput.h"
 
@@ -76,12 +77,16 @@ public:
 
   void addSecret(std::string_view secret) {
     const std::lock_guard lock(mutex_);
-    auto next = std::make_shared<std::vector<std::string>>(*secrets_);
-    if (std::find(next->begin(), next->end(), secret) != next->end()) return;
-    next->emplace_back(secret);
-    // The longest first, in case one contains another.
-    std::sort(next->begin(), next->end(), [](const auto &a, const auto &b) { return a.size() > b.size(); });
-    secrets_ = std::move(next);
+    if (std::find(kept_.begin(), kept_.end(), secret) != kept_.end()) return;
+    kept_.emplace_back(secret);
+    joinSecrets();
+  }
+
+  void replaceSecrets(std::vector<std::string> secrets) {
+    const std::lock_guard lock(mutex_);
+    replaceable_.swap(secrets);
+    joinSecrets();
+    std::for_each(secrets.begin(), secrets.end(), common::wipe);
   }
 
   void write(const LogEntry &entry) {
@@ -124,6 +129,18 @@ private:
     return level;
   }
 
+  void joinSecrets() {
+    const auto forget = [](std::vector<std::string> *texts) {
+      std::for_each(texts->begin(), texts->end(), common::wipe);
+      delete texts;
+    };
+    const std::shared_ptr<std::vector<std::string>> next(new std::vector<std::string>(kept_), forget);
+    next->insert(next->end(), replaceable_.begin(), replaceable_.end());
+    // The longest first, in case one contains another.
+    std::sort(next->begin(), next->end(), [](const auto &a, const auto &b) { return a.size() > b.size(); });
+    secrets_ = next;
+  }
+
   void applyLevels() {
     for (auto &[name, source] : sources_) {
       source->level.store(static_cast<std::uint32_t>(levelOf(name)), std::memory_order_relaxed);
@@ -134,6 +151,7 @@ private:
   Format format_ = Format::Human;
   std::map<std::string, Level> levels_;
   std::map<std::string, std::unique_ptr<Log::Source>, std::less<>> sources_;
+  std::vector<std::string> kept_, replaceable_; ///< secrets
   std::shared_ptr<const std::vector<std::string>> secrets_ = std::make_shared<std::vector<std::string>>();
   Log::Source fallback_;
   LogOutput output_;
@@ -172,9 +190,17 @@ void setLevel(std::string_view name, Level level) {
   Registry::instance().setLevel(name, level);
 }
 
+namespace {
+constexpr std::size_t kShortestSecret = 6;
+}
+
 void addSecret(std::string_view secret) {
-  constexpr std::size_t kShortest = 6;
-  if (secret.size() >= kShortest) Registry::instance().addSecret(secret);
+  if (secret.size() >= kShortestSecret) Registry::instance().addSecret(secret);
+}
+
+void replaceSecrets(std::vector<std::string> secrets) {
+  std::erase_if(secrets, [](const std::string &secret) { return secret.size() < kShortestSecret; });
+  Registry::instance().replaceSecrets(std::move(secrets));
 }
 
 void tell(Level level, std::string_view text) noexcept {

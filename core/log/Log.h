@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace matrixos::log {
 
@@ -96,6 +97,8 @@ const char *levelName(Level level) noexcept;
 /// From now on this text appears as [redacted] in messages and fields. Ignored under 6 bytes, since that would hit
 /// ordinary words.
 void addSecret(std::string_view secret);
+/// The same for these, and no longer for those of the call before, which are overwritten.
+void replaceSecrets(std::vector<std::string> secrets);
 
 /// Says one line to who started the program, where the log goes but without its form; in the journal it has its priority.
 void tell(Level level, std::string_view text) noexcept;

@@ -1,4 +1,5 @@
 #include "common/HostTable.h"
+#include "common/Wipe.h"
 #include "plugin/HostContext.h"
 
 #include <matrixos/call.hpp>
@@ -38,6 +39,17 @@ mos_status read(void *self, mos_str key, mos_error *error, Out *out, Get &&get) 
   });
 }
 
+/// As giveBuffer(), and overwritten when it is released.
+void giveSecret(mos_buf *out, const std::string &text) {
+  giveBuffer(out, text);
+  out->release = [](mos_buf *buf) {
+    auto *owner = static_cast<std::string *>(buf->owner);
+    common::wipe(*owner);
+    delete owner;
+    *buf = mos_buf{};
+  };
+}
+
 } // namespace
 
 mos_host_config_v1 hostConfigTable(HostContext *context) {
@@ -45,7 +57,10 @@ mos_host_config_v1 hostConfigTable(HostContext *context) {
   table.get_string = [](void *self, mos_str key, mos_buf *out, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
       const KeyName where = locate(c, fromAbi(key));
-      giveBuffer(out, c.core().config()->getString(where.section, where.key));
+      const config::ConfigPtr config = c.core().config();
+      const std::string &value = config->getString(where.section, where.key);
+      const bool secret = config->find(where.section, where.key)->spec.isSecret();
+      secret ? giveSecret(out, value) : giveBuffer(out, value);
     });
   };
   table.get_int = [](void *self, mos_str key, std::int64_t *out, mos_error *error) {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace matrixos::config;
 using namespace matrixos::config::test;
@@ -212,12 +213,27 @@ TEST_CASE("a secret's file that cannot be trusted or read is refused") {
   const std::string start = "x.ini:2: [engine] token_file: \"" + (dir.path() / "token").string() + "\" ";
   CHECK(problemsOf(options) == Problems{start + "cannot be opened: No such file or directory"});
   const auto secret = dir.write("token", "s3cret\n");
-  ::chmod(secret.c_str(), 0644);
-  CHECK(problemsOf(options) == Problems{start + "is open to every user of this machine; chmod 600 it"});
-  ::chmod(secret.c_str(), 0602);
-  CHECK(problemsOf(options) == Problems{start + "is open to every user of this machine; chmod 600 it"});
+  for (const mode_t open : {0644, 0602, 0620}) {
+    ::chmod(secret.c_str(), open);
+    CHECK(problemsOf(options) == Problems{start + "is open to other users; run: chmod 600 " + secret.string()});
+  }
   ::chmod(secret.c_str(), 0640);
   CHECK(problemsOf(options).empty());
+  if (::geteuid() == 0) {
+    constexpr uid_t kStranger = 54321;
+    ::chown(secret.c_str(), kStranger, static_cast<gid_t>(-1));
+    CHECK(problemsOf(options) ==
+          Problems{start + "is owned by uid 54321 with mode 0640, who could change it; run: chown root " +
+                   secret.string()});
+    // The daemon will run as the owner of its data directory.
+    const auto data = dir.path() / "data";
+    std::filesystem::create_directory(data);
+    ::chown(data.c_str(), kStranger, static_cast<gid_t>(-1));
+    auto asStranger = options;
+    asStranger.sets.push_back("platform.data_dir=" + data.string());
+    CHECK(problemsOf(asStranger).empty());
+    ::chown(secret.c_str(), 0, static_cast<gid_t>(-1));
+  }
   dir.write("token", "\n");
   CHECK(problemsOf(options) == Problems{start + "is empty; it has to hold the secret"});
   dir.write("token", std::string(65 * 1024, 'x'));

@@ -6,6 +6,7 @@
 #include <matrixos/host/table.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +14,44 @@
 
 namespace matrixos {
 inline namespace v1 {
+
+/// The value of a secret key. Overwritten when it goes, compared in a time that does not depend on what it is, and not
+/// printed by accident. Copies are secrets of their own.
+class Secret {
+public:
+  Secret() = default;
+  explicit Secret(std::string_view value) : value_(value) {}
+  Secret(const Secret &) = default;
+  Secret &operator=(const Secret &other) {
+    if (this == &other) return *this;
+    wipe();
+    value_ = other.value_;
+    return *this;
+  }
+  ~Secret() { wipe(); }
+
+  bool empty() const noexcept { return value_.empty(); }
+  /// Valid until the object changes.
+  std::string_view reveal() const noexcept { return value_; }
+  bool equals(std::string_view text) const noexcept {
+    if (text.size() != value_.size()) return false;
+    unsigned char differs = 0;
+    for (std::size_t i = 0; i < text.size(); ++i)
+      differs = static_cast<unsigned char>(differs | (text[i] ^ value_[i]));
+    return differs == 0;
+  }
+
+private:
+  void wipe() noexcept {
+    // Through volatile, or the compiler leaves out what nobody reads.
+    volatile char *at = &value_[0];
+    for (std::size_t i = 0; i < value_.size(); ++i)
+      at[i] = 0;
+    value_.clear();
+  }
+
+  std::string value_;
+};
 
 /// The plugin's section of the configuration.
 class Config {
@@ -23,6 +62,12 @@ public:
     Buffer out;
     check([&](mos_error *e) { return table_->get_string(table_->self, toAbi(key), out.out(), e); });
     return out.str();
+  }
+  /// Of a key with MOS_KEY_SECRET. Read it anew in reconfigure() where it is MOS_KEY_LIVE, too.
+  Secret secret(std::string_view key) const {
+    Buffer out;
+    check([&](mos_error *e) { return table_->get_string(table_->self, toAbi(key), out.out(), e); });
+    return Secret(out.view());
   }
   /// int, bool, duration (milliseconds) and size (bytes) keys.
   std::int64_t getInt(std::string_view key) const {

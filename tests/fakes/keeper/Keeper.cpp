@@ -1,0 +1,56 @@
+// A plugin with a secret that may be replaced while it runs. GET /keeper says how often it was told to read its
+// configuration anew and whether the secret is what the query's `word` says; POST /keeper leaks it into the log.
+#include <matrixos/plugin.hpp>
+
+#include <mutex>
+
+namespace {
+
+class Keeper : public matrixos::Plugin {
+public:
+  explicit Keeper(const mos_host_v1 *host) : config_(host), log_(host), routes_(host) {}
+
+  void start() override {
+    secret_ = config_.secret("token");
+    routes_.add("GET", "/keeper", MOS_PERMISSION_ADMIN, "Compares its secret", [this](matrixos::Exchange &exchange) {
+      const std::lock_guard lock(mutex_);
+      exchange.json(200, std::string("{\"same\":") +
+                             (secret_.equals(exchange.queryParam("word").value_or("")) ? "true" : "false") +
+                             ",\"told\":" + std::to_string(told_) + "}");
+    });
+    routes_.add("POST", "/keeper", MOS_PERMISSION_ADMIN, "Leaks its secret", [this](matrixos::Exchange &exchange) {
+      const std::lock_guard lock(mutex_);
+      log_.warning("the secret is " + std::string(secret_.reveal()), {{"again", secret_.reveal()}});
+      exchange.json(200, "{}");
+    });
+    routes_.publish();
+  }
+  void stop() override {}
+
+  void reconfigure() override {
+    const std::lock_guard lock(mutex_);
+    secret_ = config_.secret("token");
+    ++told_;
+  }
+
+private:
+  matrixos::Config config_;
+  matrixos::Log log_;
+  matrixos::Routes routes_;
+  std::mutex mutex_;
+  matrixos::Secret secret_;
+  int told_ = 0;
+};
+
+constexpr mos_config_key kKeys[] = {
+    {"token", "pattern", nullptr, "[a-z-]{6,}", "A word.", MOS_KEY_SECRET | MOS_KEY_LIVE, 0},
+    {"issuer", "url", "", "https", "Where tokens come from.", MOS_KEY_LIVE, 0},
+};
+
+} // namespace
+
+MATRIXOS_PLUGIN(Keeper, matrixos::Descriptor("keeper", "Keeper", "1.0.0")
+                            .vendor("Example")
+                            .license("MIT")
+                            .description("Keeps a secret.")
+                            .configKeys(kKeys))
