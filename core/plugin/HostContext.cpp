@@ -65,6 +65,7 @@ HostContext::HostContext(const Manifest &manifest, CoreServices &core)
   kv_ = hostKvTable(this);
   outbox_ = hostOutboxTable(this);
   events_ = hostEventsTable(this);
+  fetch_ = hostFetchTable(this);
   timers_ = hostTimersTable(this);
   executor_ = hostExecutorTable(this);
   services_ = hostServicesTable(this);
@@ -81,6 +82,7 @@ const void *HostContext::getInterface(void *self, const char *id) {
   if (name == MOS_HOST_KV_1) return &context.kv_;
   if (name == MOS_HOST_OUTBOX_1) return &context.outbox_;
   if (name == MOS_HOST_EVENTS_1) return &context.events_;
+  if (name == MOS_HOST_FETCH_1) return &context.fetch_;
   if (name == MOS_HOST_HTTP_1) return context.http_.table();
   if (name == MOS_HOST_TIMERS_1) return &context.timers_;
   if (name == MOS_HOST_EXECUTOR_1) return &context.executor_;
@@ -137,6 +139,7 @@ std::string HostContext::sweep(std::chrono::milliseconds timeout) {
   note(endDelivery(timeout), "a running delivery");
   // What a host function is about to note for the plugin is noted before it is swept.
   calls_.close();
+  endFetches();
   http_.close();
   note(calls_.drain(timeout), "calls of the host");
   note(core_.api.removeRoutes(owner_, timeout), "requests");

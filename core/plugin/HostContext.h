@@ -20,6 +20,7 @@
 
 namespace matrixos::plugin {
 
+class Fetcher;
 class OutboxDelivery;
 
 /// The host as one life of one plugin sees it: the tables of abi/host.h, scoped to that plugin, and all that it took
@@ -67,6 +68,9 @@ public:
   /// False when something of it still runs after `timeout`.
   bool endDelivery(std::chrono::milliseconds timeout);
 
+  /// Throws Error(Unavailable) once the plugin has stopped.
+  std::shared_ptr<Fetcher> fetcher();
+
   // For the tables.
   const Manifest &manifest() const noexcept { return manifest_; }
   CoreServices &core() const noexcept { return core_; }
@@ -83,6 +87,8 @@ private:
   /// One life of the plugin among the consumers: a name that no later life shares.
   std::string consumerName() const { return manifest_.id + "#" + std::to_string(owner_); }
   static const void *getInterface(void *self, const char *id);
+  /// Those under way end, and none begins any more.
+  void endFetches();
 
   const Manifest manifest_;
   CoreServices &core_;
@@ -94,6 +100,8 @@ private:
   mutable std::mutex mutex_;
   std::string degraded_;
   std::shared_ptr<OutboxDelivery> delivery_;
+  std::shared_ptr<Fetcher> fetcher_; ///< from the first fetch on
+  bool fetchesEnded_ = false;
   std::multiset<std::chrono::steady_clock::time_point> queries_; ///< that are open, since when
   std::string sqlFault_;
   std::chrono::steady_clock::time_point sqlFaultAt_;
@@ -106,6 +114,7 @@ private:
   mos_host_kv_v1 kv_{};
   mos_host_outbox_v1 outbox_{};
   mos_host_events_v1 events_{};
+  mos_host_fetch_v1 fetch_{};
   api::HttpInterface http_;
   mos_host_timers_v1 timers_{};
   mos_host_executor_v1 executor_{};
@@ -135,6 +144,8 @@ mos_host_metrics_v1 hostMetricsTable(HostContext *context);
 mos_host_events_v1 hostEventsTable(HostContext *context);
 mos_host_timers_v1 hostTimersTable(HostContext *context);
 mos_host_executor_v1 hostExecutorTable(HostContext *context);
+// In HostFetch.cpp:
+mos_host_fetch_v1 hostFetchTable(HostContext *context);
 // In HostServices.cpp:
 mos_host_services_v1 hostServicesTable(HostContext *context);
 

@@ -171,6 +171,7 @@ void EngineHttp::fail(const ClientError &error, const EngineRequest &request) co
   case Cause::Malformed:
   case Cause::TooLarge:
   case Cause::Tls:
+  case Cause::NotPublic: // not asked for
     break;
   }
   const char *hint = error.cause() == Cause::TooLarge ? " (see [runtime-docker] max_reply)" : "";

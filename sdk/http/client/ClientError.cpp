@@ -12,13 +12,13 @@ struct Meaning {
 };
 
 /// In the order of the causes.
-constexpr Meaning kMeanings[] = {{Status::Unavailable, "UNREACHABLE"},    {Status::PermissionDenied, "SOCKET_DENIED"},
-                                 {Status::Unavailable, "TLS_FAILED"},     {Status::DeadlineExceeded, "TIMEOUT"},
-                                 {Status::DeadlineExceeded, "TIMEOUT"},   {Status::DeadlineExceeded, "TIMEOUT"},
-                                 {Status::DeadlineExceeded, "TIMEOUT"},   {Status::Cancelled, "CANCELLED"},
-                                 {Status::Unavailable, "STOPPING"},       {Status::DataLoss, "INCOMPLETE"},
-                                 {Status::DataLoss, "INCOMPLETE"},        {Status::DataLoss, "MALFORMED"},
-                                 {Status::ResourceExhausted, "TOO_LARGE"}};
+constexpr Meaning kMeanings[] = {{Status::Unavailable, "UNREACHABLE"},     {Status::PermissionDenied, "SOCKET_DENIED"},
+                                 {Status::PermissionDenied, "NOT_PUBLIC"}, {Status::Unavailable, "TLS_FAILED"},
+                                 {Status::DeadlineExceeded, "TIMEOUT"},    {Status::DeadlineExceeded, "TIMEOUT"},
+                                 {Status::DeadlineExceeded, "TIMEOUT"},    {Status::DeadlineExceeded, "TIMEOUT"},
+                                 {Status::Cancelled, "CANCELLED"},         {Status::Unavailable, "STOPPING"},
+                                 {Status::DataLoss, "INCOMPLETE"},         {Status::DataLoss, "INCOMPLETE"},
+                                 {Status::DataLoss, "MALFORMED"},          {Status::ResourceExhausted, "TOO_LARGE"}};
 static_assert(std::size(kMeanings) == static_cast<std::size_t>(ClientError::Cause::TooLarge) + 1);
 
 const Meaning &meaningOf(ClientError::Cause cause) noexcept {

@@ -13,6 +13,7 @@ public:
   enum class Cause {
     Unreachable,    ///< nobody listens there, or the name is unknown: Status::Unavailable
     Denied,         ///< the unix socket may not be opened: PermissionDenied
+    NotPublic,      ///< ClientRequest::onlyPublic, and it has no address that is: PermissionDenied
     Tls,            ///< no agreement, or the certificate is not trusted: Unavailable
     ConnectTimeout, ///< DeadlineExceeded, as the next three
     Timeout,        ///< ClientRequest::timeout

@@ -25,6 +25,10 @@ struct ClientRequest {
   /// the connection are refused.
   std::vector<ClientField> fields;
   std::string body;
+  /// Connects to addresses of the public internet alone (isPublicAddress), whatever its name means by then.
+  bool onlyPublic = false;
+  /// A PEM file with roots to trust beside the system's, where the client has no rootsFile.
+  std::string moreRootsFile{};
 
   /// To look up the name, connect and agree on TLS.
   std::chrono::milliseconds connectTimeout{5000};

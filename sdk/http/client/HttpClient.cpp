@@ -145,12 +145,13 @@ void HttpClient::giveBack(std::unique_ptr<Handle> handle) noexcept {
 }
 
 ClientResponse HttpClient::exchange(const Call &call, const BaseUrl &to, const ClientRequest &request,
-                                    const BytesFn *bytes) {
+                                    const BytesFn *bytes, const HeadFn *head) {
   // Outlives the borrowed handle, whose end still reaches it through libcurl.
-  Transfer transfer(to, request, bytes);
+  Transfer transfer(to, request, bytes, head);
   static_cast<void>(transfer.patience(call)); // a call that is over connects to nobody
   checkStopping(false);
-  Borrowed handle(*this, to.text());
+  // A connection serves those alone that would have made the same.
+  Borrowed handle(*this, to.text() + (request.onlyPublic ? " public " : " ") + request.moreRootsFile);
   transfer.attach(handle.easy(), options_.keepConnections != 0, options_.rootsFile);
   return transfer.finish(handle.run(call, transfer));
 }
@@ -162,6 +163,11 @@ ClientResponse HttpClient::send(const Call &call, const BaseUrl &to, const Clien
 ClientResponse HttpClient::stream(const Call &call, const BaseUrl &to, const ClientRequest &request,
                                   const BytesFn &bytes) {
   return exchange(call, to, request, &bytes);
+}
+
+ClientResponse HttpClient::receive(const Call &call, const BaseUrl &to, const ClientRequest &request,
+                                   const HeadFn &head, const BytesFn &bytes) {
+  return exchange(call, to, request, &bytes, &head);
 }
 
 ClientResponse HttpClient::streamLines(const Call &call, const BaseUrl &to, const ClientRequest &request,

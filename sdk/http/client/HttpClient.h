@@ -43,6 +43,9 @@ public:
   /// the server. Answers false to end the exchange, which then is a success. What it throws reaches the caller.
   using BytesFn = std::function<bool(std::string_view bytes)>;
 
+  /// Takes the head of an answer, borrowed for the call, with an empty body. Answers false to end the exchange there.
+  using HeadFn = std::function<bool(const ClientResponse &head)>;
+
   explicit HttpClient(Options options);
   HttpClient() : HttpClient(Options{}) {}
   /// No call may be under way.
@@ -51,7 +54,10 @@ public:
   ClientResponse send(const Call &call, const BaseUrl &to, const ClientRequest &request);
   /// Hands the body of a 2xx answer to `bytes` as it comes; other bodies are collected.
   ClientResponse stream(const Call &call, const BaseUrl &to, const ClientRequest &request, const BytesFn &bytes);
-  /// The same by lines; text after the last line feed is a line.
+  /// Hands over the head, then the body, as they come, whatever the status is.
+  ClientResponse receive(const Call &call, const BaseUrl &to, const ClientRequest &request, const HeadFn &head,
+                         const BytesFn &bytes);
+  /// As stream(), by lines; text after the last line feed is a line.
   ClientResponse streamLines(const Call &call, const BaseUrl &to, const ClientRequest &request,
                              const LineCutter::LineFn &line);
 
@@ -62,7 +68,9 @@ private:
   struct Handle;
   class Borrowed;
 
-  ClientResponse exchange(const Call &call, const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes);
+  /// `bytes`: null to collect the body. With a `head` it gets those of all answers.
+  ClientResponse exchange(const Call &call, const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes,
+                          const HeadFn *head = nullptr);
   void checkStopping(bool sent) const;
   std::unique_ptr<Handle> take(const std::string &server);
   std::unique_ptr<Handle> takeIdle(const std::string &server);

@@ -1,6 +1,9 @@
 #include "Transfer.h"
 
 #include "../codec/Grammar.h"
+#include "PublicAddress.h"
+
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,8 +48,8 @@ std::string inTime(milliseconds limit) {
 
 } // namespace
 
-Transfer::Transfer(const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes)
-    : to_(to), request_(request), bytes_(bytes) {
+Transfer::Transfer(const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes, const HeadFn *head)
+    : to_(to), request_(request), bytes_(bytes), onHead_(head) {
   check(request);
 }
 
@@ -74,6 +77,9 @@ void Transfer::attachAddress(CURL *easy, bool keep, const std::string &rootsFile
     set(easy, CURLOPT_CAINFO, rootsFile.c_str());
     // libcurl would go on to trust the system's folder of roots too.
     set(easy, CURLOPT_CAPATH, nullptr);
+  } else if (!request_.moreRootsFile.empty()) {
+    // Instead of the file of the system's roots; its folder has them, too.
+    set(easy, CURLOPT_CAINFO, request_.moreRootsFile.c_str());
   }
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -115,6 +121,14 @@ void Transfer::attachRequest(CURL *easy) {
 // libcurl is C: no exception may pass through it.
 void Transfer::attachCallbacks(CURL *easy) {
   set(easy, CURLOPT_ERRORBUFFER, words_.data());
+  if (request_.onlyPublic) {
+    set(easy, CURLOPT_OPENSOCKETDATA, this);
+    set(
+        easy, CURLOPT_OPENSOCKETFUNCTION,
+        +[](void *self, curlsocktype, curl_sockaddr *address) noexcept -> curl_socket_t {
+          return static_cast<Transfer *>(self)->open(*address);
+        });
+  }
   set(easy, CURLOPT_PREREQDATA, this);
   set(
       easy, CURLOPT_PREREQFUNCTION, +[](void *self, char *, char *, int, int) noexcept -> int {
@@ -125,8 +139,7 @@ void Transfer::attachCallbacks(CURL *easy) {
       easy, CURLOPT_HEADERFUNCTION, +[](char *data, std::size_t, std::size_t size, void *self) noexcept -> std::size_t {
         auto &to = *static_cast<Transfer *>(self);
         try {
-          to.onHeadLine({data, size});
-          return size;
+          return to.onHeadLine({data, size}) ? size : CURL_WRITEFUNC_ERROR;
         } catch (...) {
           to.failure_ = std::current_exception();
           return CURL_WRITEFUNC_ERROR;
@@ -153,16 +166,24 @@ bool Transfer::onSend() noexcept {
   return !refusedToResend_;
 }
 
-void Transfer::onHeadLine(std::string_view line) {
+/// The address is the one that is connected to: no later answer of a name server counts.
+curl_socket_t Transfer::open(const curl_sockaddr &address) noexcept {
+  if (isPublicAddress(&address.addr))
+    return ::socket(address.family, address.socktype | SOCK_CLOEXEC, address.protocol);
+  refusedAddress_ = true;
+  return CURL_SOCKET_BAD;
+}
+
+bool Transfer::onHeadLine(std::string_view line) {
   lastByte_ = Clock::now();
   headBytes_ += line.size();
   if (headBytes_ > request_.maxHead) fail(Cause::TooLarge, "its header is too long");
-  if (headComplete_) return; // a trailer
+  if (headComplete_) return true; // a trailer
   headText_ += line;
   const HeadLimits limits{request_.maxHead, kMaxFields, request_.maxHead};
   switch (parser_.parse(headText_, limits, request_.method == "HEAD", head_)) {
   case ParseResult::NeedMore:
-    return;
+    break;
   case ParseResult::Failed:
     fail(Cause::Malformed, std::string("its answer is malformed: ") + parser_.error().reason);
   case ParseResult::Complete:
@@ -170,30 +191,31 @@ void Transfer::onHeadLine(std::string_view line) {
     parser_.reset();
     headText_.clear();
   }
+  return true;
 }
 
-void Transfer::onHead() {
+bool Transfer::onHead() {
   headComplete_ = true;
   if (head_.status == 101) fail(Cause::Malformed, "its answer changes to a protocol that nobody asked for");
   if (head_.body.kind == BodyKind::UntilClose) fail(Cause::Incomplete, "its answer does not say where it ends");
   response_.status = head_.status;
   for (const Field &field : head_.fields)
     response_.fields.push_back({std::string(field.name), std::string(field.value)});
-  const bool kept = bytes_ == nullptr || !response_.isSuccess();
   const bool cut = !response_.isSuccess() && request_.keptOfRefusal != 0;
-  if (kept && !cut && head_.body.length > request_.maxBody) fail(Cause::TooLarge, "its answer is too long");
+  if (!isReceived() && !cut && head_.body.length > request_.maxBody) fail(Cause::TooLarge, "its answer is too long");
+  if (onHead_ != nullptr) response_.stopped = !(*onHead_)(response_);
+  return !response_.stopped;
 }
 
 bool Transfer::onBody(std::string_view part) {
-  const bool success = response_.isSuccess();
-  if (bytes_ != nullptr && success) {
+  if (isReceived()) {
     response_.stopped = !(*bytes_)(part);
     // After the call: the time that the receiver took is not the server's silence.
     lastByte_ = Clock::now();
     return !response_.stopped;
   }
   lastByte_ = Clock::now();
-  const bool cut = !success && request_.keptOfRefusal != 0;
+  const bool cut = !response_.isSuccess() && request_.keptOfRefusal != 0;
   const std::size_t room = (cut ? request_.keptOfRefusal : request_.maxBody) - response_.body.size();
   if (part.size() > room && !cut) fail(Cause::TooLarge, "its answer is too long");
   response_.body.append(part.substr(0, room));
@@ -230,6 +252,7 @@ void Transfer::failWith(CURLcode code) const {
   case CURLE_COULDNT_RESOLVE_HOST:
     fail(Cause::Unreachable, "the server's name is unknown");
   case CURLE_COULDNT_CONNECT: {
+    if (refusedAddress_) fail(Cause::NotPublic, "it has no public address");
     long error = 0;
     curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &error);
     const bool denied = !to_.socketPath().empty() && (error == EACCES || error == EPERM);

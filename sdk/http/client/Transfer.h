@@ -22,10 +22,11 @@ namespace matrixos::http {
 class Transfer {
 public:
   using BytesFn = std::function<bool(std::string_view bytes)>;
+  using HeadFn = std::function<bool(const ClientResponse &head)>;
 
-  /// `bytes` receives the body of a 2xx answer; null: it is collected. Throws Error(InvalidArgument) for a request
-  /// that cannot be written.
-  Transfer(const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes);
+  /// `bytes` receives the body of a 2xx answer, or, with a `head`, of any; null: it is collected. Throws
+  /// Error(InvalidArgument) for a request that cannot be written.
+  Transfer(const BaseUrl &to, const ClientRequest &request, const BytesFn *bytes, const HeadFn *head);
   Transfer(const Transfer &) = delete;
   Transfer &operator=(const Transfer &) = delete;
 
@@ -50,10 +51,13 @@ private:
   void attachRequest(CURL *easy);
   void attachCallbacks(CURL *easy);
   void addField(const std::string &line);
-  void onHeadLine(std::string_view line);
-  void onHead();
   /// False ends the exchange.
+  bool onHeadLine(std::string_view line);
+  bool onHead();
   bool onBody(std::string_view part);
+  /// A socket for an address that may be connected to, or none.
+  curl_socket_t open(const curl_sockaddr &address) noexcept;
+  bool isReceived() const noexcept { return bytes_ != nullptr && (onHead_ != nullptr || response_.isSuccess()); }
   bool onSend() noexcept;
   [[noreturn]] void fail(ClientError::Cause cause, const std::string &what) const {
     throw ClientError(cause, what, sent_);
@@ -63,6 +67,7 @@ private:
   const BaseUrl &to_;
   const ClientRequest &request_;
   const BytesFn *bytes_;
+  const HeadFn *onHead_;
   CURL *easy_ = nullptr;
   FieldLines fieldLines_{nullptr, curl_slist_free_all};
   std::array<char, CURL_ERROR_SIZE> words_{};
@@ -74,6 +79,7 @@ private:
   bool headComplete_ = false;
   bool sent_ = false;
   bool refusedToResend_ = false;
+  bool refusedAddress_ = false;
   ClientResponse response_;
   std::exception_ptr failure_; ///< thrown inside a callback
   const Clock::time_point began_ = Clock::now();

@@ -7,6 +7,7 @@
 #include <matrixos/host/config.hpp>
 #include <matrixos/host/events.hpp>
 #include <matrixos/host/executor.hpp>
+#include <matrixos/host/fetch.hpp>
 #include <matrixos/host/http.hpp>
 #include <matrixos/host/kv.hpp>
 #include <matrixos/host/log.hpp>

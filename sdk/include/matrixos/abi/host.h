@@ -552,6 +552,93 @@ MOS_PIN(mos_host_http_v1, end, 96);
 MOS_PIN(mos_host_http_v1, add_files, 104);
 MOS_PIN(mos_host_http_v1, describe_route, 112);
 
+/* ---------------------------------------------------------------------------------------------------------- fetch */
+
+/* Since host minor 1. */
+#define MOS_HOST_FETCH_1 "matrixos.host.fetch/1"
+
+/*
+ * Flags of a fetch.
+ * PRIVATE: it may also connect to addresses that are not of the public internet: this machine, private networks,
+ *   link-local ones. Without it they are refused, whatever a name means at the moment of connecting. Set it for servers
+ *   that your operator names, never for URLs that come from tenants or from an answer.
+ */
+#define MOS_FETCH_PRIVATE UINT32_C(1)
+
+#define MOS_FETCH_MOST_REDIRECTS 5
+#define MOS_FETCH_AT_ONCE 64
+#define MOS_FETCH_NO_LIMIT UINT64_MAX
+
+/* What to ask for. A field of 0 takes the default. Growing. */
+typedef struct mos_fetch_request {
+  uint32_t struct_size;
+  uint32_t flags;
+  mos_str url;             /* absolute, http or https, without credentials */
+  mos_str method;          /* "GET" */
+  const mos_pair *headers; /* not Host, nor those that frame the message or concern the connection */
+  uint32_t headers_count;
+  /*
+   * Redirects to follow, up to MOS_FETCH_MOST_REDIRECTS; 0: they are answers like others. None leads from https to
+   * http. To another origin go neither Authorization, Cookie, Proxy-Authorization, X-Api-Key nor the body.
+   */
+  uint32_t max_redirects;
+  mos_str body;
+  uint64_t max_body;  /* longest body of an answer; 1 MB, or MOS_FETCH_NO_LIMIT for a stream */
+  int64_t timeout_ms; /* for all of it; 30 s, or -1: until the call ends */
+  int64_t silence_ms; /* longest time without a byte of the answer; 60 s */
+  mos_str ca_file;    /* PEM file with authorities to trust beside the system's */
+} mos_fetch_request;
+MOS_PIN(mos_fetch_request, flags, 4);
+MOS_PIN(mos_fetch_request, url, 8);
+MOS_PIN(mos_fetch_request, method, 24);
+MOS_PIN(mos_fetch_request, headers, 40);
+MOS_PIN(mos_fetch_request, headers_count, 48);
+MOS_PIN(mos_fetch_request, max_redirects, 52);
+MOS_PIN(mos_fetch_request, body, 56);
+MOS_PIN(mos_fetch_request, max_body, 72);
+MOS_PIN(mos_fetch_request, timeout_ms, 80);
+MOS_PIN(mos_fetch_request, silence_ms, 88);
+MOS_PIN(mos_fetch_request, ca_file, 96);
+
+/*
+ * Takes an answer as it comes, on the thread that called fetch: the head once, then the body in pieces; all borrowed.
+ * MOS_SINK_STOP ends the exchange, which then is a success. Who is slow slows the server. Frozen.
+ */
+typedef struct mos_fetch_sink {
+  void *ctx;
+  int32_t (*head)(void *ctx, uint32_t status, const mos_pair *headers, uint32_t headers_count);
+  int32_t (*body)(void *ctx, mos_str bytes);
+} mos_fetch_sink;
+MOS_PIN(mos_fetch_sink, ctx, 0);
+MOS_PIN(mos_fetch_sink, head, 8);
+MOS_PIN(mos_fetch_sink, body, 16);
+MOS_PIN_SIZE(mos_fetch_sink, 24);
+
+/*
+ * HTTP/1.1 as a client. Certificates are verified, names included, from TLS 1.2 on, and nothing is sent in clear
+ * instead. The environment's proxies are not asked, no cookies are kept, nothing is decoded. Connections are kept for
+ * the plugin's next fetch from that origin, up to 8. Not for a plugin with isolation=process, which may bring a client
+ * of its own.
+ */
+typedef struct mos_host_fetch_v1 {
+  uint32_t struct_size;
+  uint32_t minor;
+  void *self;
+  /*
+   * [executor] Blocks until the answer is complete; ends early when the call does (which may be NULL) and when the
+   * plugin has stopped. Any status is an answer; of one that broke off the sink may have seen a part. Fails:
+   * MOS_INVALID_ARGUMENT a request that cannot be written (BAD_URL, BAD_REQUEST) · MOS_PERMISSION_DENIED no public
+   * address (NOT_PUBLIC) · MOS_UNAVAILABLE unknown, not there (UNREACHABLE), not to be trusted (TLS_FAILED) ·
+   * MOS_DEADLINE_EXCEEDED (TIMEOUT) · MOS_CANCELLED · MOS_DATA_LOSS no complete answer (INCOMPLETE, MALFORMED) ·
+   * MOS_RESOURCE_EXHAUSTED a longer head than 64 KB, or body (TOO_LARGE); MOS_FETCH_AT_ONCE run already (FETCH_BUSY) ·
+   * MOS_FAILED_PRECONDITION a redirect that is not followed (FETCH_REDIRECT).
+   */
+  mos_status (*fetch)(void *self, const mos_call *call, const mos_fetch_request *request, mos_fetch_sink sink,
+                      mos_error *error);
+} mos_host_fetch_v1;
+MOS_PIN(mos_host_fetch_v1, self, 8);
+MOS_PIN(mos_host_fetch_v1, fetch, 16);
+
 /* --------------------------------------------------------------------------------------------- timers and executor */
 
 #define MOS_HOST_TIMERS_1 "matrixos.host.timers/1"

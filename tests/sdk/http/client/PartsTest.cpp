@@ -1,8 +1,12 @@
+#include <matrixos/address.hpp>
+
 #include <doctest/doctest.h>
 #include <http/client/BaseUrl.h>
 #include <http/client/ClientError.h>
 #include <http/client/LineCutter.h>
 #include <http/client/PercentEncoding.h>
+#include <http/client/PublicAddress.h>
+#include <http/client/Url.h>
 
 #include <vector>
 
@@ -88,4 +92,85 @@ TEST_CASE("lines: a receiver stops, a line has a limit") {
   CHECK_THROWS_AS(limited.feed("x"), ClientError);
   LineCutter atOnce([](std::string_view) { return true; });
   CHECK_THROWS_AS(atOnce.feed(std::string(LineCutter::kMaxLine + 1, 'x') + "\n"), ClientError);
+}
+
+TEST_CASE("URLs: origin and target, and where a redirect leads") {
+  const Url url = Url::parse("HTTPS://Example.ORG:443/a/b?c=d#e");
+  CHECK(url.origin == "https://example.org");
+  CHECK(url.target == "/a/b?c=d");
+  CHECK(url.isTls());
+  CHECK(Url::parse("http://[2001:db8::1]:81").origin == "http://[2001:db8::1]:81");
+  CHECK(Url::parse("http://h?x=/../y").target == "/?x=/../y");
+  CHECK(Url::parse("http://h/a/../%2e/").target == "/a/../%2e/");
+  struct Row {
+    const char *location, *origin, *target;
+  };
+  for (const Row &row : {Row{"/x", "https://example.org", "/x"},
+                         {"x?y", "https://example.org", "/a/x?y"},
+                         {"../x", "https://example.org", "/x"},
+                         {"?q", "https://example.org", "/a/b?q"},
+                         {"//other:81/x", "https://other:81", "/x"},
+                         {"http://other", "http://other", "/"}}) {
+    CAPTURE(row.location);
+    const Url next = url.resolve(row.location);
+    CHECK(next.origin == row.origin);
+    CHECK(next.target == row.target);
+  }
+  for (const char *bad : {"mailto:a@b", "javascript:x", "http://a:b@c/", "/x\r\ny", "/a b", "//a\\b/"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(url.resolve(bad), Error);
+  }
+}
+
+TEST_CASE("addresses: what is public") {
+  for (const char *ip :
+       {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.0.0.1", "128.0.0.1",
+        "169.253.0.1", "172.15.0.1", "172.32.0.1", "192.167.0.1", "198.17.0.1", "198.20.0.1", "223.255.255.255",
+        "2606:4700::1", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"}) {
+    CAPTURE(ip);
+    CHECK(isPublicAddress(Address::fromIp(ip, 80).data()));
+  }
+  for (const char *ip : {"0.0.0.0",
+                         "0.1.2.3",
+                         "10.0.0.1",
+                         "100.64.0.1",
+                         "100.127.255.255",
+                         "127.0.0.1",
+                         "127.255.255.255",
+                         "169.254.169.254",
+                         "172.16.0.1",
+                         "172.31.255.255",
+                         "192.0.0.1",
+                         "192.0.2.1",
+                         "192.168.1.1",
+                         "198.18.0.1",
+                         "198.19.255.255",
+                         "198.51.100.1",
+                         "203.0.113.1",
+                         "224.0.0.1",
+                         "240.0.0.1",
+                         "255.255.255.255",
+                         "::",
+                         "::1",
+                         "::ffff:127.0.0.1",
+                         "::ffff:169.254.169.254",
+                         "::127.0.0.1",
+                         "64:ff9b::7f00:1",
+                         "64:ff9b:1::1",
+                         "100::1",
+                         "2001::1",
+                         "2001:20::1",
+                         "2001:db8::1",
+                         "2002:7f00:1::1",
+                         "3fff::1",
+                         "4000::1",
+                         "fc00::1",
+                         "fd00:ec2::254",
+                         "fe80::1",
+                         "fec0::1",
+                         "ff02::1"}) {
+    CAPTURE(ip);
+    CHECK_FALSE(isPublicAddress(Address::fromIp(ip, 80).data()));
+  }
+  CHECK_FALSE(isPublicAddress(Address::parse("unix:/run/x.sock").data()));
 }
