@@ -4,6 +4,7 @@
 #include "config/InEffect.h"
 #include "config/ProvideAs.h"
 #include "config/Validator.h"
+#include "daemon/SectionChecks.h"
 #include "log/Log.h"
 
 #include <algorithm>
@@ -135,7 +136,28 @@ ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPl
   for (const auto &plugin : running)
     declareOnce(plugin);
   loaded.config = config::validate(raw, schema);
+  checkSections(loaded);
   return loaded;
+}
+
+void ConfigService::checkSections(Loaded &loaded) const {
+  SectionChecks checks(pluginHost_, *loaded.config);
+  std::vector<std::string> failures;
+  for (plugin::DiscoveredPlugin &plugin : loaded.plugins) {
+    try {
+      checks.run(plugin);
+    } catch (const Error &e) {
+      if (current() != nullptr) {
+        failures.emplace_back(e.what()); // it runs, and goes on with what it has
+        continue;
+      }
+      plugin.manifest.reset();
+      plugin.error = e.what();
+    }
+  }
+  std::vector<std::string> problems = checks.takeProblems();
+  problems.insert(problems.end(), failures.begin(), failures.end());
+  if (!problems.empty()) throw config::ConfigError(std::move(problems));
 }
 
 config::ConfigPtr ConfigService::withPlugin(const plugin::DiscoveredPlugin &plugin,

@@ -58,6 +58,9 @@ public:
 private:
   /// What is needed to find plugins: where they lie, and which of them are isolated.
   struct Preview;
+  /// Lets the plugins look at their sections. Throws config::ConfigError with what they find; one that crashes or hangs
+  /// in it is not fit to run.
+  void checkSections(Loaded &loaded) const;
   Preview preview(const config::RawConfig &raw, const std::vector<std::string> &more = {});
 
   const config::LoadOptions options_;

@@ -38,6 +38,8 @@ enum class FrameType : std::uint8_t {
   Samples = 21,
   Ask = 22,
   Phase = 23,
+  // In a file.
+  Section = 32,
 };
 
 /// Throws Error(InvalidArgument, "PROTOCOL").

@@ -29,6 +29,26 @@ inline std::uint32_t itemCost(std::string_view item) noexcept {
 
 // Each message names its fields once, for writing and for reading. Texts are borrowed.
 
+/// The effective configuration of a plugin that shall look at it (SectionCheck). Not between running processes.
+struct SectionFrame {
+  static constexpr FrameType kType = FrameType::Section;
+  static constexpr std::uint8_t kInteger = 1, kNumber = 2, kList = 4;
+  struct Value {
+    std::string_view key, text;
+    std::uint8_t kinds = 0; ///< as what else it may be read
+    std::int64_t integer = 0;
+    double number = 0;
+    std::vector<std::string_view> items;
+  };
+  std::vector<Value> values;
+  static void fields(auto &f, auto &a) {
+    a(f.values, 4 * kMaxEntries, [](auto &value, auto &to) {
+      to(value.key, kMaxWord), to(value.text, kMaxItem), to(value.kinds), to(value.integer), to(value.number);
+      to(value.items, kMaxItem, [](auto &item, auto &each) { each(item, kMaxItem); });
+    });
+  }
+};
+
 /// First in both directions.
 struct HelloFrame {
   static constexpr FrameType kType = FrameType::Hello;

@@ -2,16 +2,10 @@
 
 #include "common/CommandDescription.h"
 #include "common/ServiceDescription.h"
-#include "common/SystemError.h"
-#include "isolation/ChildProcess.h"
+#include "isolation/HostAnswer.h"
 
-#include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -68,52 +62,23 @@ json::Object::Ptr serviceJson(const common::ServiceDescription &service) {
   throw Error(Status::FailedPrecondition, what, reason);
 }
 
-/// Everything the process writes until it ends or the time is up.
-std::string readAll(int from, ChildProcess &process, std::chrono::milliseconds timeout, const std::string &file) {
-  const auto end = std::chrono::steady_clock::now() + timeout;
-  std::string all;
-  std::array<char, 16384> buffer{};
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    pollfd entry{from, POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&entry, 1, static_cast<int>(left.count())) == 0) {
-      process.kill();
-      refuse(file + " did not say what it is within " + std::to_string(timeout.count()) +
-                 " ms: its constructors or its entry function hang",
-             "PLUGIN_LOAD");
-    }
-    const ssize_t got = ::read(from, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return all;
-    all.append(buffer.data(), static_cast<std::size_t>(got));
-    if (all.size() <= kMostText) continue;
-    process.kill();
-    refuse(file + " describes itself with more than 1 MB", "PLUGIN_DESCRIPTOR");
-  }
-}
-
 } // namespace
 
 std::shared_ptr<const PluginDescription> PluginDescription::ask(const std::filesystem::path &program,
                                                                 const std::filesystem::path &file,
                                                                 const std::string &name,
                                                                 std::chrono::milliseconds timeout, Trust trust) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) common::throwErrno(errno, "asking a plugin what it is");
-  const FileDescriptor reading(ends[0]);
-  FileDescriptor writing(ends[1]);
   std::vector<std::string> words{"--describe", file.string(), "--fd=3"};
   if (trust == Trust::Stranger) words.emplace_back("--nobody");
-  ChildProcess process = ChildProcess::spawn(program, words, {writing.get()});
-  writing.reset();
-  const std::string said = readAll(reading.get(), process, timeout, name);
-  const std::optional<Ending> ending = process.wait(timeout);
-  if (!ending) process.kill();
-  if (said.empty()) {
-    refuse(name + " cannot be loaded: the process that looked at it " +
-               (ending ? ending->toString() : std::string("did not end")),
+  const HostAnswer answer = HostAnswer::ask(program, words, -1, kMostText, timeout);
+  if (answer.late) {
+    refuse(name + " did not say what it is within " + std::to_string(timeout.count()) +
+               " ms: its constructors or its entry function hang",
            "PLUGIN_LOAD");
   }
+  if (answer.tooLong) refuse(name + " describes itself with more than 1 MB", "PLUGIN_DESCRIPTOR");
+  const std::string &said = answer.text;
+  if (said.empty()) refuse(name + " cannot be loaded: the process that looked at it " + answer.ending, "PLUGIN_LOAD");
   try {
     const json::Object::Ptr object = json::parseObject(said);
     if (auto error = json::findString(*object, "error")) {
@@ -183,6 +148,7 @@ std::string PluginDescription::toJson(const mos_descriptor_v1 *descriptor) {
     object.set("claims", claims);
     object.set("claimsCount", d.claims_count);
   }
+  object.set("check", MOS_HAS(&d, mos_descriptor_v1, check));
   object.set("services", services);
   json::Array commands;
   for (const common::CommandDescription &command : common::CommandDescription::readAll(d))
@@ -256,6 +222,11 @@ std::shared_ptr<const PluginDescription> PluginDescription::fromJson(std::string
     made->claims_.push_back(
         {word(*entry, "kind"), word(*entry, "pattern"), word(*entry, "schema"), word(*entry, "help")});
   if (d.struct_size >= sizeof d) list(made->claims_, d.claims, d.claims_count, "claimsCount");
+  if (d.struct_size >= sizeof d && json::getBool(*object, "check", false)) {
+    d.check = [](const mos_host_config_v1 *, mos_problems, mos_error *error) -> mos_status {
+      return fail(error, Status::Internal, "the plugin is not in this process");
+    };
+  }
   if (json::getBool(*object, "create", false)) {
     d.create = [](const mos_host_v1 *, mos_plugin_v1 *, mos_error *error) -> mos_status {
       return fail(error, Status::Internal, "the plugin is not in this process");

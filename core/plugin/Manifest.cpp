@@ -151,6 +151,7 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
                             key.flags});
   }
   m.claims = readClaims(d);
+  m.checksConfig = MOS_HAS(&d, mos_descriptor_v1, check);
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     common::ServiceCatalogue::instance().add(std::move(service));
   m.commands = common::CommandDescription::readAll(d);

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pwd.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -192,6 +193,15 @@ void becomeNobody() {
   if (!done) {
     common::throwErrno(errno, "giving up root's rights to look at a plugin");
   }
+}
+
+void becomeUser(uid_t user) {
+  if (::geteuid() != 0) return;
+  const passwd *entry = ::getpwuid(user);
+  const gid_t group = entry != nullptr ? entry->pw_gid : user;
+  const bool grouped = entry != nullptr ? ::initgroups(entry->pw_name, group) == 0 : ::setgroups(0, nullptr) == 0;
+  if (!grouped || ::setresgid(group, group, group) != 0 || ::setresuid(user, user, user) != 0)
+    common::throwErrno(errno, "becoming another user to look at a plugin's section");
 }
 
 std::string copyToMemory(const std::string &file) {

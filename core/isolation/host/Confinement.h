@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 namespace matrixos::isolation::host {
@@ -13,6 +15,8 @@ void confine(bool needed);
 /// Gives root's rights up for good: user and groups become those of nobody; where there is no nobody, as in many user
 /// namespaces, the capabilities go. Without effect for other users. Throws Error.
 void becomeNobody();
+/// The same for the user of that number, with all groups of theirs.
+void becomeUser(uid_t user);
 
 /// A copy of the file in memory, by a name that this process can open whoever it is then. Throws Error.
 std::string copyToMemory(const std::string &file);

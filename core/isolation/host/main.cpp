@@ -3,6 +3,9 @@
 //   matrixos-plugin-host --describe FILE [--fd=N] [--nobody]
 //                                                   prints what the plugin says of itself, as JSON; its code is
 //                                                   confined meanwhile, and with --nobody has not even root's rights
+//   matrixos-plugin-host --check FILE --fd=3 [--user=UID]
+//                                                   started by matrixosd: descriptor 4 holds the plugin's section, and
+//                                                   it prints what the plugin finds wrong with it; confined as well
 //   matrixos-plugin-host --run ID --parent=PID      started by matrixosd: descriptor 3 is a socket to it, 4 the
 //                                                   plugin's file, 5 takes a note when the plugin crashes
 #include "common/CoreDumps.h"
@@ -12,7 +15,9 @@
 #include "isolation/host/DaemonLink.h"
 #include "isolation/host/PluginCalls.h"
 #include "isolation/host/PluginLibrary.h"
+#include "isolation/host/SectionHost.h"
 
+#include <matrixos/file_descriptor.hpp>
 #include <matrixos/json.hpp>
 
 #include <signal.h>
@@ -22,7 +27,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -34,6 +41,7 @@ using namespace matrixos::isolation;
 using namespace matrixos::isolation::host;
 
 constexpr int kSocketFd = 3, kFileFd = 4, kNoteFd = 5;
+constexpr int kSectionFd = 4;
 
 int usage() {
   std::cerr
@@ -80,7 +88,9 @@ void replaceAll(std::string &text, const std::string &from, const std::string &t
     text.replace(at, from.size(), to);
 }
 
-int describe(const std::string &file, int fd, bool asNobody) {
+/// Loads the file, confined, and prints what `ask` makes of its descriptor, or {"error": …}.
+template <typename Ask>
+int examine(const std::string &file, int fd, bool needed, const std::function<void()> &becomeLess, Ask &&ask) {
   if (fd >= 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL); // asked by the daemon: one that hangs does not outlive it
   // What the plugin's constructors print is no part of the answer.
   if (fd < 0) fd = ::dup(STDOUT_FILENO);
@@ -92,12 +102,12 @@ int describe(const std::string &file, int fd, bool asNobody) {
   std::string answer, opened = file;
   int code = EX_OK;
   try {
-    if (asNobody && ::geteuid() == 0) {
-      opened = copyToMemory(file); // what nobody may read
-      becomeNobody();
+    if (becomeLess && ::geteuid() == 0) {
+      opened = copyToMemory(file); // what they may not read
+      becomeLess();
     }
-    confine(asNobody);
-    answer = PluginDescription::toJson(loadPlugin(opened));
+    confine(needed);
+    answer = ask(loadPlugin(opened));
   } catch (const std::exception &e) {
     std::string why = e.what();
     replaceAll(why, opened, file);
@@ -107,6 +117,22 @@ int describe(const std::string &file, int fd, bool asNobody) {
   }
   writeAll(fd, answer + "\n");
   ::_exit(code); // not through the plugin's destructors
+}
+
+int describe(const std::string &file, int fd, bool asNobody) {
+  return examine(file, fd, asNobody, asNobody ? becomeNobody : std::function<void()>(),
+                 [](const mos_descriptor_v1 *descriptor) { return PluginDescription::toJson(descriptor); });
+}
+
+int check(const std::string &file, int fd, long user) {
+  std::string section;
+  std::array<char, 16384> buffer{};
+  const FileDescriptor from(kSectionFd);
+  for (ssize_t got = 0; (got = ::read(from.get(), buffer.data(), buffer.size())) > 0;)
+    section.append(buffer.data(), static_cast<std::size_t>(got));
+  const auto becomeThem = [user] { becomeUser(static_cast<uid_t>(user)); };
+  return examine(file, fd, false, user >= 0 ? becomeThem : std::function<void()>(),
+                 [&](const mos_descriptor_v1 *descriptor) { return checkSection(descriptor, section); });
 }
 
 int run(const std::string &id, long parent) {
@@ -146,6 +172,8 @@ int main(int argc, char **argv) {
     const bool asNobody = std::find(words.begin(), words.end(), "--nobody") != words.end();
     return describe(words[1], static_cast<int>(option(words, "--fd")), asNobody);
   }
+  if (words.size() >= 2 && words[0] == "--check")
+    return check(words[1], static_cast<int>(option(words, "--fd")), option(words, "--user"));
   if (words.size() >= 3 && words[0] == "--run") return run(words[1], option(words, "--parent"));
   return usage();
 }

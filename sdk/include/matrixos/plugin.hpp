@@ -31,6 +31,9 @@
 #include <matrixos/status.hpp>
 
 #include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace matrixos {
 inline namespace v1 {
@@ -44,6 +47,22 @@ public:
   virtual void stop() = 0;
   /// The configuration was reloaded; re-read the live keys.
   virtual void reconfigure() {}
+};
+
+/// Takes what a plugin's check() finds wrong with its section. A plugin that has
+///
+///     static void check(const matrixos::Config &config, matrixos::Problems &problems);
+///
+/// among its public members is asked before its configuration counts, see mos_descriptor_v1.check.
+class Problems {
+public:
+  explicit Problems(mos_problems to) noexcept : to_(to) {}
+
+  /// `key` may be empty; `text` ends the sentence that begins with it: "has no query; write one like …".
+  void add(std::string_view key, std::string_view text) { to_.problem(to_.ctx, toAbi(key), toAbi(text)); }
+
+private:
+  mos_problems to_;
 };
 
 /// Fluent maker of the ABI's descriptor. Everything given to it has to be static.
@@ -91,6 +110,9 @@ public:
   constexpr Descriptor &claims(const mos_claim (&list)[Count]) {
     return set(value_.claims, value_.claims_count, list);
   }
+  constexpr Descriptor &check(mos_status (*function)(const mos_host_config_v1 *, mos_problems, mos_error *)) {
+    return value_.check = function, *this;
+  }
   constexpr Descriptor &create(mos_status (*function)(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)) {
     return value_.create = function, *this;
   }
@@ -124,6 +146,20 @@ mos_status createPlugin(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_erro
   });
 }
 
+template <typename Class, typename = void>
+struct Check {
+  static constexpr mos_status (*kFunction)(const mos_host_config_v1 *, mos_problems, mos_error *) = nullptr;
+};
+template <typename Class>
+struct Check<Class, std::void_t<decltype(Class::check(std::declval<const Config &>(), std::declval<Problems &>()))>> {
+  static mos_status kFunction(const mos_host_config_v1 *config, mos_problems problems, mos_error *error) noexcept {
+    return guarded(error, [&] {
+      Problems found(problems);
+      Class::check(Config(config), found);
+    });
+  }
+};
+
 } // namespace detail
 } // namespace v1
 } // namespace matrixos
@@ -131,7 +167,9 @@ mos_status createPlugin(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_erro
 /// Exports the entry function of the plugin `Class`, described by a matrixos::Descriptor expression.
 #define MATRIXOS_PLUGIN(Class, ...)                                                                                    \
   extern "C" MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) {                                           \
-    static const mos_descriptor_v1 descriptor =                                                                        \
-        matrixos::Descriptor(__VA_ARGS__).create(&matrixos::detail::createPlugin<Class>).abi();                        \
+    static const mos_descriptor_v1 descriptor = matrixos::Descriptor(__VA_ARGS__)                                      \
+                                                    .create(&matrixos::detail::createPlugin<Class>)                    \
+                                                    .check(matrixos::detail::Check<Class>::kFunction)                  \
+                                                    .abi();                                                            \
     return &descriptor;                                                                                                \
   }

@@ -1,8 +1,17 @@
 // A plugin with a secret that may be replaced while it runs. GET /keeper says how often it was told to read its
-// configuration anew and whether the secret is what the query's `word` says; POST /keeper leaks it into the log.
+// configuration anew and whether the secret is what the query's `word` says; POST /keeper leaks it into the log. When
+// it looks at its section it does what the host of `issuer` says.
 #include <matrixos/plugin.hpp>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
 #include <mutex>
+#include <stdexcept>
+#include <thread>
 
 namespace {
 
@@ -26,6 +35,25 @@ public:
     routes_.publish();
   }
   void stop() override {}
+
+  static void check(const matrixos::Config &config, matrixos::Problems &problems) {
+    const std::string issuer = config.getString("issuer");
+    const auto is = [&](const char *host) { return issuer.find(host) != std::string::npos; };
+    if (issuer.find('?') != std::string::npos) problems.add("issuer", "has a query; write it without");
+    if (is("crash.")) std::abort();
+    if (is("hang."))
+      for (;;)
+        std::this_thread::sleep_for(std::chrono::hours{1});
+    if (is("throw.")) throw std::runtime_error("it does not like the weather");
+    if (is("leak.")) problems.add("token", "is " + std::string(config.secret("token").reveal()) + "\nhere");
+    if (is("whole.")) problems.add("", "is not for " + config.getString("platform.domain"));
+    if (is("reach.")) {
+      if (::socket(AF_INET, SOCK_STREAM, 0) >= 0) problems.add("issuer", "could be asked over the network");
+      if (::open("written-by-keeper", O_WRONLY | O_CREAT, 0600) >= 0) problems.add("issuer", "could be written down");
+      if (::fork() >= 0) problems.add("issuer", "could be left to a child");
+      if (::access("/etc/passwd", R_OK) != 0) problems.add("issuer", "could not be looked up");
+    }
+  }
 
   void reconfigure() override {
     const std::lock_guard lock(mutex_);

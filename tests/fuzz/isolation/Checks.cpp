@@ -44,6 +44,8 @@ void check(FrameType type, std::string_view payload) {
     return checkOne<AskFrame>(payload);
   case FrameType::Phase:
     return checkOne<PhaseFrame>(payload);
+  case FrameType::Section:
+    return checkOne<SectionFrame>(payload);
   }
 }
 

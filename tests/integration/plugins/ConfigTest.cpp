@@ -1,4 +1,4 @@
-// What the daemon does for a plugin's configuration: secrets that are replaced while it runs.
+// What the daemon does for a plugin's configuration: secrets that are replaced while it runs, and checks of its own.
 #include "support/DaemonProcess.h"
 #include "support/Wait.h"
 
@@ -157,4 +157,75 @@ TEST_CASE("a secret that was replaced is gone from the daemon's memory") {
   CHECK(test.daemon->ctl({"reload"}).status == 0);
   CHECK(isInMemory(pid, second));
   CHECK_FALSE(isInMemory(pid, first));
+}
+
+TEST_CASE("what a plugin finds wrong with its section is found by --check, the start and a reload, in the same words") {
+  Keeping test;
+  test.daemon->start();
+  struct Row {
+    const char *issuer, *says;
+  };
+  for (const Row &row : {Row{"https://example.org/?a=b", "] issuer: has a query; write it without"},
+                         Row{"https://leak.example", "] token: is [redacted] here"},
+                         Row{"https://whole.example", "[keeper]: is not for matrix-os.com"}}) {
+    CAPTURE(row.says);
+    test.daemon->rewriteConfig({{"keeper.issuer", row.issuer}});
+    const Finished checked = test.daemon->check();
+    CHECK(checked.status == 78);
+    CHECK(contains(checked.out, row.says));
+    CHECK_FALSE(contains(checked.out, "the-first-token"));
+    const Finished reloaded = test.daemon->ctl({"reload"});
+    CHECK(reloaded.status != 0);
+    CHECK(contains(reloaded.out, row.says));
+    CHECK(test.told() == "0");
+    CHECK(contains(test.daemon->ctl({"config", "show"}).out, "issuer =\n"));
+  }
+  CHECK(test.daemon->stop() == 0);
+  test.daemon->rewriteConfig({{"keeper.issuer", "https://example.org/?a=b"}});
+  test.daemon->launch();
+  CHECK(test.daemon->process().wait(std::chrono::seconds{60}) == 78);
+  CHECK(contains(test.daemon->log(), "[keeper] issuer: has a query; write it without"));
+  CHECK(contains(test.daemon->log(), "matrixosd.ini:"));
+
+  test.daemon->rewriteConfig({{"keeper.issuer", "https://example.org"}});
+  CHECK(test.daemon->check().status == 0);
+  test.daemon->start();
+  CHECK(contains(test.daemon->ctl({"config", "show"}).out, "issuer = https://example.org"));
+}
+
+TEST_CASE("a plugin that looks at its section reads, and reaches nobody") {
+  Keeping test;
+  test.daemon->rewriteConfig({{"keeper.issuer", "https://reach.example"}});
+  const Finished checked = test.daemon->check();
+  CHECK_MESSAGE(checked.status == 0, checked.out);
+}
+
+TEST_CASE("a plugin that crashes, hangs or fails when it looks at its section is named, and the daemon serves") {
+  Keeping test;
+  test.daemon->rewriteConfig({{"plugins.start_timeout", "2s"}, {"plugins.required", ""}});
+  test.daemon->start();
+  struct Row {
+    const char *issuer, *says;
+  };
+  for (const Row &row :
+       {Row{"https://crash.example", "the plugin keeper could not check its section: it died with SIGABRT"},
+        Row{"https://hang.example", "the plugin keeper could not check its section: it did not say so within"},
+        Row{"https://throw.example",
+            "the plugin keeper could not check its section: it says: it does not like the weather"}}) {
+    CAPTURE(row.says);
+    test.daemon->rewriteConfig({{"keeper.issuer", row.issuer}});
+    const Finished checked = test.daemon->check();
+    CHECK(checked.status == 78);
+    CHECK(contains(checked.out, row.says));
+    const Finished reloaded = test.daemon->ctl({"reload"});
+    CHECK(reloaded.status != 0);
+    CHECK(contains(reloaded.out, row.says));
+    CHECK(test.has("the-first-token"));
+  }
+  // It does not run then; what is not required does not keep the daemon.
+  CHECK(test.daemon->stop() == 0);
+  test.daemon->rewriteConfig({{"keeper.issuer", "https://crash.example"}});
+  test.daemon->start();
+  CHECK(member(test.daemon->api("GET", "/plugins/keeper").body, "state") == "failed");
+  CHECK(contains(test.daemon->api("GET", "/ready").body, "died with SIGABRT"));
 }

@@ -501,6 +501,21 @@ TEST_CASE("commands come from another process as they are declared, and are judg
   CHECK(errorOf([&] { PluginDescription::toJson(&d); }).reason() == "PLUGIN_DESCRIPTOR");
 }
 
+TEST_CASE("a plugin says whether it looks at its section") {
+  mos_descriptor_v1 d{};
+  d.struct_size = sizeof d;
+  d.magic = MOS_MAGIC;
+  d.abi_major = MOS_ABI_MAJOR;
+  const auto looks = [&d] {
+    return PluginDescription::fromJson(PluginDescription::toJson(&d))->descriptor()->check != nullptr;
+  };
+  CHECK_FALSE(looks());
+  d.check = [](const mos_host_config_v1 *, mos_problems, mos_error *) -> mos_status { return MOS_OK; };
+  CHECK(looks());
+  d.struct_size = offsetof(mos_descriptor_v1, check);
+  CHECK_FALSE(looks());
+}
+
 TEST_CASE("claims are told as they are, and cannot be told beyond what there is") {
   const std::string schema = "{\"description\":\"" + std::string(5000, 'x') + "\"}";
   const mos_claim claims[] = {{MOS_CLAIM_TABLE, "hooks_*", nullptr, "Webhooks."},

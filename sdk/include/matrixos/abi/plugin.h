@@ -32,6 +32,8 @@
 
 MOS_BEGIN_C
 
+struct mos_host_config_v1; /* host.h */
+
 /* ------------------------------------------------------------------------------------------------ configuration */
 
 /* Flags of a config key. */
@@ -76,6 +78,18 @@ MOS_PIN(mos_config_key, range, 24);
 MOS_PIN(mos_config_key, help, 32);
 MOS_PIN(mos_config_key, flags, 40);
 MOS_PIN_SIZE(mos_config_key, 48);
+
+/*
+ * Takes what is wrong with the section: the key, or an empty one where it is no single key, and the end of a sentence
+ * that says what is wrong and what to write instead: "is no issuer of tokens: it has a query; take that out". Frozen.
+ */
+typedef struct mos_problems {
+  void *ctx;
+  void (*problem)(void *ctx, mos_str key, mos_str text);
+} mos_problems;
+MOS_PIN(mos_problems, ctx, 0);
+MOS_PIN(mos_problems, problem, 8);
+MOS_PIN_SIZE(mos_problems, 16);
 
 /* ----------------------------------------------------------------------------------------------------- services */
 
@@ -123,7 +137,7 @@ typedef struct mos_claim {
   const char *kind;
   const char *pattern;
   const char *schema; /* of a topic: JSON schema of what is published, as text; else NULL */
-  const char *help;   /* one sentence, or NULL */
+  const char *help; /* one sentence, or NULL */
 } mos_claim;
 MOS_PIN(mos_claim, kind, 0);
 MOS_PIN(mos_claim, pattern, 8);
@@ -216,6 +230,13 @@ typedef struct mos_descriptor_v1 {
   const mos_claim *claims;
   uint32_t claims_count;
   uint32_t reserved_1;
+  /*
+   * Looks at the plugin's section before it counts, beyond what the declared types say: for matrixosd --check, at each
+   * start, and before a reload takes effect; where it finds a problem, none of them goes on. It runs in a process of
+   * its own that reads files but changes nothing and has no network, without anything else of the plugin, and within 10
+   * s. Returns MOS_OK also with problems; a failure says that it could not look. May be NULL.
+   */
+  mos_status (*check)(const struct mos_host_config_v1 *config, mos_problems problems, mos_error *error);
 } mos_descriptor_v1;
 MOS_PIN(mos_descriptor_v1, struct_size, 0);
 MOS_PIN(mos_descriptor_v1, magic, 4);
@@ -240,6 +261,7 @@ MOS_PIN(mos_descriptor_v1, commands_count, 124);
 MOS_PIN(mos_descriptor_v1, commands, 128);
 MOS_PIN(mos_descriptor_v1, claims, 136);
 MOS_PIN(mos_descriptor_v1, claims_count, 144);
+MOS_PIN(mos_descriptor_v1, check, 152);
 
 /* Of a descriptor as ABI 1.0 has it. */
 #define MOS_DESCRIPTOR_LEAST_SIZE 112

@@ -56,6 +56,7 @@ private:
 /// The plugin's section of the configuration.
 class Config {
 public:
+  explicit Config(const mos_host_config_v1 *table) noexcept : table_(table) {}
   explicit Config(const mos_host_v1 *host) : table_(detail::hostTable<mos_host_config_v1>(host, MOS_HOST_CONFIG_1)) {}
 
   std::string getString(std::string_view key) const {
