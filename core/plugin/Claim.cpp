@@ -1,8 +1,8 @@
 #include "plugin/Claim.h"
 
+#include "plugin/EventSchema.h"
 #include "plugin/Manifest.h"
 
-#include <matrixos/json.hpp>
 #include <matrixos/names.hpp>
 #include <matrixos/status.hpp>
 
@@ -75,9 +75,9 @@ void checkTopic(const Claim &claim) {
   checkName(claim, "._-");
   if (claim.schema.empty()) return;
   try {
-    json::parseObject(claim.schema);
+    EventSchema::parse(claim.schema);
   } catch (const Error &e) {
-    refuse(claim, std::string("its schema is no JSON object: ") + e.what());
+    refuse(claim, std::string("its schema cannot be checked: ") + e.what());
   }
 }
 

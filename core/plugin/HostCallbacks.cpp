@@ -11,7 +11,9 @@ mos_host_events_v1 hostEventsTable(HostContext *context) {
   auto table = common::hostTable<mos_host_events_v1>(context);
   table.publish = [](void *self, mos_str topic, mos_str json, mos_error *error) {
     return hosted(self, error, [&](HostContext &c) {
-      c.core().names.check(c.manifest().id, MOS_CLAIM_TOPIC, std::string(fromAbi(topic)));
+      const std::string name(fromAbi(topic));
+      c.core().names.check(c.manifest().id, MOS_CLAIM_TOPIC, name);
+      c.core().names.checkEvent(c.manifest().id, name, fromAbi(json));
       c.core().events.publish(fromAbi(topic), fromAbi(json));
     });
   };

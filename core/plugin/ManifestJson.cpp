@@ -18,6 +18,12 @@ json::Object::Ptr toJson(const Manifest::ConfigKey &key) {
   return json;
 }
 
+json::Object::Ptr toJson(const Claim &claim) {
+  json::Object::Ptr json = json::object({{"kind", claim.kind}, {"pattern", claim.pattern}, {"help", claim.help}});
+  if (!claim.schema.empty()) json->set("schema", json::parseObject(claim.schema));
+  return json;
+}
+
 } // namespace
 
 json::Object::Ptr toJson(const Manifest &manifest) {
@@ -36,7 +42,7 @@ json::Object::Ptr toJson(const Manifest &manifest) {
   for (const common::CommandDescription &command : manifest.commands)
     commands->add(command.toJson());
   for (const Claim &claim : manifest.claims)
-    claims->add(json::object({{"kind", claim.kind}, {"pattern", claim.pattern}, {"help", claim.help}}));
+    claims->add(toJson(claim));
   return json::object({{"id", manifest.id},
                        {"name", manifest.name},
                        {"version", manifest.version},

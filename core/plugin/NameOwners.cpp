@@ -49,8 +49,14 @@ bool isHosts(const Claim &name) {
 } // namespace
 
 bool NameOwners::expect(std::map<std::string, std::vector<Claim>> claims) {
+  std::map<std::string, std::vector<Described>> schemas;
+  for (const auto &[plugin, names] : claims) {
+    for (const Claim &claim : names)
+      if (!claim.schema.empty()) schemas[plugin].push_back({claim, EventSchema::parse(claim.schema)});
+  }
   const std::lock_guard lock(mutex_);
   claims_.swap(claims);
+  schemas_.swap(schemas);
   return claims != claims_;
 }
 
@@ -61,6 +67,19 @@ std::vector<std::string> NameOwners::sites() const {
     for (const Claim &claim : claims)
       if (isSite(claim)) sites.insert(claim.pattern.substr(2));
   return {sites.begin(), sites.end()};
+}
+
+void NameOwners::checkEvent(const std::string &plugin, const std::string &topic, std::string_view json) const {
+  std::vector<EventSchema> schemas;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto own = schemas_.find(plugin);
+    if (own == schemas_.end()) return;
+    for (const Described &described : own->second)
+      if (described.topic.overlaps({MOS_CLAIM_TOPIC, topic, {}, {}})) schemas.push_back(described.schema);
+  }
+  for (const EventSchema &schema : schemas)
+    schema.check(json);
 }
 
 void NameOwners::check(const std::string &plugin, const std::string &kind, const std::string &name) const {

@@ -97,7 +97,9 @@ TEST_CASE("claims are read, and refused where they take in what is not a plugin'
             Manifest::read(&d, "hooks");
           }) == matrixos::Status::FailedPrecondition);
   }
-  CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.sent", "not json").find("no JSON object") != std::string::npos);
+  CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.sent", "not json").find("its schema cannot be checked: ") != std::string::npos);
+  CHECK(refusal(MOS_CLAIM_TOPIC, "hooks.sent", R"({"properties":{"a":{"pattern":"x"}}})")
+            .find("/properties/a/pattern is a keyword that is not checked") != std::string::npos);
   CHECK(refusal(MOS_CLAIM_TABLE, "hooks_a", "{}").find("only topics have a schema") != std::string::npos);
   d.claims = nullptr;
   CHECK(matrixos::test::statusOf([&] { Manifest::read(&d, "hooks"); }) == matrixos::Status::FailedPrecondition);

@@ -136,7 +136,12 @@ MOS_PIN_SIZE(mos_need, 16);
 typedef struct mos_claim {
   const char *kind;
   const char *pattern;
-  const char *schema; /* of a topic: JSON schema of what is published, as text; else NULL */
+  /*
+   * Of a topic: JSON schema (draft 7) of what is published, as text; else NULL. What does not fit is not published
+   * (MOS_INVALID_ARGUMENT, EVENT_SCHEMA). It may say type, properties, required, additionalProperties, items, enum,
+   * const, minimum, maximum, minLength, maxLength, minItems, maxItems, and what explains: title, description, $id, ….
+   */
+  const char *schema;
   const char *help; /* one sentence, or NULL */
 } mos_claim;
 MOS_PIN(mos_claim, kind, 0);
