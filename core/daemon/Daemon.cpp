@@ -11,6 +11,7 @@
 #include "daemon/ServiceCallMetrics.h"
 #include "daemon/ServiceManager.h"
 #include "daemon/Version.h"
+#include "plugin/BlockWatch.h"
 
 #include <matrixos/disk_space.hpp>
 #include <matrixos/json.hpp>
@@ -38,6 +39,9 @@ constexpr std::chrono::milliseconds kRequestPatience{5000};
 constexpr std::chrono::minutes kSurvival{5};
 
 constexpr std::chrono::seconds kStorageWatch{5};
+
+/// How often it is asked whether a plugin blocks where nothing may.
+constexpr std::chrono::seconds kBlockWatch{2};
 
 constexpr std::chrono::seconds kFirstRetry{1};
 constexpr std::chrono::seconds kLongestRetry{30};
@@ -263,6 +267,7 @@ void Daemon::serve(const std::function<void()> &onServing) {
     watchStorage();
     retryStarved();
   });
+  timers_->schedule(common::kCoreOwner, {}, kBlockWatch, [] { plugin::BlockWatch::look(); });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });

@@ -16,8 +16,8 @@ namespace {
 using plugin::PluginFault;
 using plugin::PluginState;
 
-constexpr std::array kFaults{PluginFault::Abandoned, PluginFault::Stray,    PluginFault::Threw,
-                             PluginFault::Blocked,   PluginFault::Trespass, PluginFault::Overran};
+constexpr std::array kFaults{PluginFault::Abandoned, PluginFault::Stray,   PluginFault::Threw, PluginFault::Blocked,
+                             PluginFault::Trespass,  PluginFault::Overran, PluginFault::Leaked};
 constexpr std::array kStates{PluginState::Disabled, PluginState::Waiting,    PluginState::Starting,
                              PluginState::Running,  PluginState::Degraded,   PluginState::Stopping,
                              PluginState::Failed,   PluginState::Quarantined};
@@ -47,6 +47,9 @@ metrics::Handle faultsOf(metrics::Metrics &metrics, PluginFault fault, const std
   case PluginFault::Trespass:
     return counterOf(metrics, "matrixos_plugin_trespasses_total",
                      "What the plugin was refused, since the table, route, topic or metric is not its own.", plugin);
+  case PluginFault::Leaked:
+    return counterOf(metrics, "matrixos_plugin_threads_left_total",
+                     "Times that the plugin left threads running when it was stopped.", plugin);
   case PluginFault::Overran:
     return counterOf(metrics, "matrixos_plugin_sql_overran_total",
                      "Queries and batches of the plugin that were ended, since they took too long.", plugin);

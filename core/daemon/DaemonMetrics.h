@@ -41,7 +41,7 @@ metrics::Handle crashesOf(metrics::Metrics &metrics, const std::string &plugin);
 
 /// Counts what plugins do wrong: matrixos_plugin_calls_abandoned_total, matrixos_plugin_stray_answers_total,
 /// matrixos_plugin_exceptions_total, matrixos_plugin_blocked_total, matrixos_plugin_trespasses_total,
-/// matrixos_plugin_sql_overran_total.
+/// matrixos_plugin_sql_overran_total, matrixos_plugin_threads_left_total.
 plugin::PluginFaults::Observer pluginFaultObserver(metrics::Metrics &metrics);
 
 } // namespace matrixos::daemon

@@ -1,8 +1,21 @@
 #include "metrics/SeriesTable.h"
 
+#include <sys/random.h>
+
 #include <thread>
 
 namespace matrixos::metrics {
+
+namespace {
+
+/// Even. Plugins hold handles, and shall not find those of others by trying.
+std::uint32_t unguessable() {
+  std::uint32_t number = 0;
+  if (::getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number) return 0;
+  return number & ~1U;
+}
+
+} // namespace
 
 SeriesTable::Slot *SeriesTable::find(Handle handle) const noexcept {
   const auto index = static_cast<std::uint32_t>(handle);
@@ -30,7 +43,7 @@ Handle SeriesTable::allocate(Metric metric) {
   }
   Slot &slot = *find(index);
   slot.metric = metric;
-  const std::uint32_t generation = slot.generation.load() + 1;
+  const std::uint32_t generation = (slot.generation.load() != 0 ? slot.generation.load() : unguessable()) + 1;
   slot.generation.store(generation);
   return (static_cast<Handle>(generation) << 32U) | index;
 }

@@ -19,9 +19,6 @@ constexpr std::chrono::milliseconds kRequestPatience{2000};
 /// A query that is ended takes a moment to.
 constexpr std::chrono::milliseconds kCallbackGrace{500};
 
-/// How long an operator sees that the plugin's SQL was refused or ended.
-constexpr std::chrono::minutes kSqlFaultShown{10};
-
 /// A handler's exception is for the log; who asked is told whose it was.
 void handleRequest(const PluginTag *tag, const std::function<void()> &call) {
   mos_error error{};
@@ -184,7 +181,7 @@ std::string HostContext::degradedReason() const {
     const auto open = std::chrono::duration_cast<std::chrono::seconds>(now - *queries_.begin());
     add("a row callback of its SQL has not returned for " + std::to_string(open.count()) + " s");
   }
-  if (now - sqlFaultAt_ < kSqlFaultShown) add(sqlFault_);
+  add(PluginFaults::instance().lately(manifest_.id, born_));
   add(degraded_);
   return reason;
 }
@@ -197,13 +194,6 @@ HostContext::OpenQuery::OpenQuery(HostContext &context) : context_(context) {
 HostContext::OpenQuery::~OpenQuery() {
   const std::lock_guard lock(context_.mutex_);
   context_.queries_.erase(since_);
-}
-
-void HostContext::reportSql(PluginFault fault, const std::string &what) {
-  PluginFaults::instance().report(manifest_.id, fault, what);
-  const std::lock_guard lock(mutex_);
-  sqlFault_ = what;
-  sqlFaultAt_ = std::chrono::steady_clock::now();
 }
 
 void HostContext::setDegraded(std::string reason) {

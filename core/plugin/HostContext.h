@@ -45,10 +45,9 @@ public:
   static void retire(std::shared_ptr<HostContext> context, bool endedWell);
   static constexpr std::size_t kRetiredLives = 16;
 
-  /// What the plugin said of itself with set_degraded, calls into it that hang, and what its SQL lately did wrong.
+  /// What the plugin said of itself with set_degraded, calls into it that hang, and what it lately did to others.
   std::string degradedReason() const;
   void setDegraded(std::string reason);
-  void reportSql(PluginFault fault, const std::string &what);
   /// While it lives the plugin reads the rows of a query.
   class OpenQuery {
   public:
@@ -103,8 +102,7 @@ private:
   std::shared_ptr<Fetcher> fetcher_; ///< from the first fetch on
   bool fetchesEnded_ = false;
   std::multiset<std::chrono::steady_clock::time_point> queries_; ///< that are open, since when
-  std::string sqlFault_;
-  std::chrono::steady_clock::time_point sqlFaultAt_;
+  const PluginFaults::Clock::time_point born_ = PluginFaults::Clock::now();
   mos_host_v1 host_{};
   mos_host_config_v1 config_{};
   mos_host_platform_v1 platform_{};

@@ -18,13 +18,15 @@ std::vector<storage::Statement> toStatements(const mos_sql_statement *list, std:
 storage::Access accessOf(const HostContext &context, const mos_call *call = nullptr);
 
 /// What the plugin's SQL must not do is told to the operator, too.
-void watched(HostContext &context, auto &&body) {
+void watched(const HostContext &context, auto &&body) {
   try {
     body();
   } catch (const Error &e) {
-    const std::string what = e.what();
-    if (e.reason() == "TABLE_OWNED") context.reportSql(PluginFault::Trespass, what);
-    if (e.reason() == "QUERY_TIMEOUT") context.reportSql(PluginFault::Overran, what);
+    const auto report = [&](PluginFault fault) {
+      PluginFaults::instance().report(context.manifest().id, fault, e.what());
+    };
+    if (e.reason() == "TABLE_OWNED") report(PluginFault::Trespass);
+    if (e.reason() == "QUERY_TIMEOUT") report(PluginFault::Overran);
     throw;
   }
 }

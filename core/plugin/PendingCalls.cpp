@@ -1,5 +1,6 @@
 #include "plugin/PendingCalls.h"
 
+#include "plugin/BlockWatch.h"
 #include "plugin/CallPool.h"
 #include "plugin/PluginBoundary.h"
 
@@ -9,6 +10,7 @@
 #include <pthread.h>
 
 #include <chrono>
+#include <future>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -19,6 +21,9 @@ namespace {
 
 /// Numbers whose answer may still come, without harm; the oldest are forgotten first.
 constexpr std::size_t kMostSwept = 1024;
+
+/// Who does not take an answer in this time does so while others go on.
+constexpr std::chrono::seconds kTakesAnswer{1};
 
 } // namespace
 
@@ -97,9 +102,37 @@ void PendingCalls::answered(void *ctx, mos_status status, mos_str json, const mo
                       entry.function,
                   "PLUGIN_ANSWER");
   }
-  if (status == MOS_OK) return deliver(entry, status, json, nullptr);
-  if (checked.status != status) fail(&checked, static_cast<Status>(status), statusName(static_cast<Status>(status)));
-  deliver(entry, status, mos_str{}, &checked);
+  if (status != MOS_OK) {
+    json = mos_str{};
+    if (checked.status != status) fail(&checked, static_cast<Status>(status), statusName(static_cast<Status>(status)));
+  }
+  // Whose completions have blocked does not get another thread of the provider.
+  if (BlockWatch::hasBlocked(entry.consumer.tag)) return deliverElsewhere(entry, status, json, checked, {});
+  deliver(entry, status, json, status == MOS_OK ? nullptr : &checked);
+}
+
+/// On a thread of the pool, for which it waits no longer than `patience`.
+void PendingCalls::deliverElsewhere(const Entry &entry, mos_status status, mos_str json, const mos_error &error,
+                                    std::chrono::milliseconds patience) {
+  struct Delivery : PoolJob {
+    void run() noexcept override {
+      if (const CallGate::Pass pass = entry.consumer.gate->enter())
+        deliver(entry, status, toAbi(json), status == MOS_OK ? nullptr : &error);
+      done.set_value();
+    }
+    Entry entry;
+    mos_status status = MOS_OK;
+    std::string json;
+    mos_error error{};
+    std::promise<void> done;
+  };
+  const auto job = std::make_shared<Delivery>();
+  job->entry = entry;
+  job->status = status;
+  job->json = fromAbi(json);
+  job->error = error;
+  if (guarded(nullptr, [&] { CallPool::instance().run(job); }) != MOS_OK) return job->run();
+  if (patience.count() > 0) job->done.get_future().wait_for(patience);
 }
 
 void PendingCalls::sweep(const std::string &plugin) {
@@ -119,12 +152,13 @@ void PendingCalls::sweep(const std::string &plugin) {
     }
   }
   for (const Entry &entry : swept) {
-    const CallGate::Pass pass = entry.consumer.gate->enter();
-    if (!pass) continue;
     mos_error error{};
     fail(&error, Status::Unavailable, "the plugin " + pluginOf(entry.provider) + " stopped before it answered",
          "STOPPED");
-    deliver(entry, error.status, mos_str{}, &error);
+    // The host cannot stop a plugin while it waits for another one.
+    const bool waits = !BlockWatch::hasBlocked(entry.consumer.tag);
+    deliverElsewhere(entry, error.status, mos_str{}, error, waits ? kTakesAnswer : std::chrono::seconds{0});
+    if (waits) BlockWatch::look();
   }
 }
 
@@ -160,23 +194,13 @@ void PendingCalls::watchDeadlines() {
 
 /// On a thread of the pool: a consumer that blocks in its completion must not keep the others' deadlines.
 void PendingCalls::answerLate(const Entry &entry) {
-  struct LateAnswer : PoolJob {
-    explicit LateAnswer(const Entry &late) : entry(late) {}
-    void run() noexcept override {
-      const CallGate::Pass pass = entry.consumer.gate->enter();
-      if (!pass) return;
-      mos_error error{};
-      fail(&error, Status::DeadlineExceeded,
-           "the plugin " + pluginOf(entry.provider) + " did not answer " + entry.function + " by its deadline",
-           "PLUGIN_HANGS");
-      deliver(entry, error.status, mos_str{}, &error);
-    }
-    const Entry entry;
-  };
   PluginFaults::instance().report(pluginOf(entry.provider), PluginFault::Abandoned,
                                   std::string(entry.function) + " was not answered by its deadline");
-  const auto job = std::make_shared<LateAnswer>(entry);
-  if (guarded(nullptr, [&] { CallPool::instance().run(job); }) != MOS_OK) job->run();
+  mos_error error{};
+  fail(&error, Status::DeadlineExceeded,
+       "the plugin " + pluginOf(entry.provider) + " did not answer " + entry.function + " by its deadline",
+       "PLUGIN_HANGS");
+  deliverElsewhere(entry, error.status, mos_str{}, error, {});
 }
 
 } // namespace matrixos::plugin

@@ -5,6 +5,7 @@
 #include <matrixos/abi/base.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -47,6 +48,8 @@ public:
 private:
   static void answered(void *ctx, mos_status status, mos_str json, const mos_error *error);
   static void deliver(const Entry &entry, mos_status status, mos_str json, const mos_error *error);
+  static void deliverElsewhere(const Entry &entry, mos_status status, mos_str json, const mos_error &error,
+                               std::chrono::milliseconds patience);
   bool take(std::uint64_t id, Entry &out);
   void stray(std::uint64_t id);
   void watchDeadlines();

@@ -1,7 +1,5 @@
 #include "plugin/PluginBoundary.h"
 
-#include <ctime>
-
 namespace matrixos::plugin {
 
 namespace {
@@ -23,22 +21,6 @@ mos_status answerThrown(const PluginTag *plugin, const char *what, const char *t
                                       std::string("an exception left ") + what + ": " + says);
     }
     return fail(error, Status::Internal, sentence(plugin, what, "threw an exception") + ": " + says, "PLUGIN_THREW");
-  });
-}
-
-std::int64_t coarseNanos() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-void BlockWatch::report(std::int64_t tookNs) const noexcept {
-  if (plugin_ == nullptr) return;
-  guarded(nullptr, [&] {
-    PluginFaults::instance().report(plugin_->id, PluginFault::Blocked,
-                                    std::string("its ") + what_ + function_ + " took " +
-                                        std::to_string(tookNs / 1'000'000) +
-                                        " ms, and it must not block: others wait for the thread");
   });
 }
 

@@ -5,8 +5,6 @@
 
 #include <matrixos/status.hpp>
 
-#include <chrono>
-#include <cstdint>
 #include <exception>
 #include <string>
 
@@ -35,34 +33,6 @@ void callBackPlugin(const PluginTag *plugin, const char *what, auto &&body) noex
     return MOS_OK;
   });
 }
-
-/// The monotonic clock as the kernel's last tick left it, a few milliseconds ago: costs a tenth of the exact one.
-std::int64_t coarseNanos() noexcept;
-
-/// Around a call that must not block: one that takes half a second or longer is counted and logged when it returns, by
-/// the plugin's name and the function's.
-class BlockWatch {
-public:
-  /// `what`: "completion of ", or "" for the function itself. Static texts.
-  BlockWatch(const PluginTag *plugin, const char *what, const char *function) noexcept
-      : plugin_(plugin), what_(what), function_(function) {}
-  ~BlockWatch() {
-    if (const std::int64_t tookNs = coarseNanos() - beganNs_; tookNs >= kBlocksNs) report(tookNs);
-  }
-  BlockWatch(const BlockWatch &) = delete;
-  BlockWatch &operator=(const BlockWatch &) = delete;
-
-private:
-  /// Nothing that does not wait takes so long, also on a machine that is busy.
-  static constexpr std::int64_t kBlocksNs = 500'000'000;
-
-  void report(std::int64_t tookNs) const noexcept;
-
-  const PluginTag *const plugin_;
-  const char *const what_;
-  const char *const function_;
-  const std::int64_t beganNs_ = coarseNanos();
-};
 
 /// Makes an answer one that a consumer can rely on: a status that exists, texts that end.
 mos_status checkedStatus(const PluginTag *plugin, const char *what, mos_status status, mos_error *error) noexcept;

@@ -3,6 +3,7 @@
 #include "common/Patience.h"
 #include "plugin/CrashRecord.h"
 #include "plugin/HostContext.h"
+#include "plugin/PluginThreads.h"
 #include "plugin/Watchdog.h"
 
 #include <matrixos/status.hpp>
@@ -10,6 +11,8 @@
 
 #include <utility>
 #include <vector>
+
+using namespace std::chrono_literals;
 
 namespace matrixos::plugin {
 
@@ -33,6 +36,9 @@ void keepForGood(std::shared_ptr<void> life) {
   const std::lock_guard lock(mutex);
   kept->push_back(std::move(life));
 }
+
+/// A plugin that has told its threads to end waits for them; one that forgot them does not.
+constexpr std::chrono::milliseconds kThreadsEnd{500};
 
 /// One that hangs is at fault itself.
 Status causeOf(const WatchedResult &result) {
@@ -81,10 +87,11 @@ PluginInstance::~PluginInstance() = default;
 PluginInstance::Standing PluginInstance::standing() const {
   const std::lock_guard lock(mutex_);
   Standing standing = standing_;
-  if (standing.state == PluginState::Running && life_ != nullptr) {
-    standing.reason = life_->context->degradedReason();
-    if (!standing.reason.empty()) standing.state = PluginState::Degraded;
-  }
+  const bool runs = standing.state == PluginState::Running && life_ != nullptr;
+  if (runs) standing.reason = life_->context->degradedReason();
+  if (const std::string left = PluginThreads::instance().leftBehind(manifest_.id); !left.empty())
+    standing.reason += (standing.reason.empty() ? "" : "; ") + left;
+  if (runs && !standing.reason.empty()) standing.state = PluginState::Degraded;
   return standing;
 }
 
@@ -133,6 +140,8 @@ void PluginInstance::retire(const std::shared_ptr<Life> &life, bool endedWell) {
     leftBehind_ = leftBehind_ || !endedWell;
   }
   HostContext::retire(life->context, endedWell);
+  const std::size_t left = PluginThreads::instance().leave(manifest_.id, endedWell ? kThreadsEnd : 0ms);
+  if (left > 0) PluginFaults::instance().report(manifest_.id, PluginFault::Leaked, threadsThatRunOn(left));
   if (!endedWell) keepForGood(life);
 }
 

@@ -1,5 +1,6 @@
 #include "plugin/ServiceProxy.h"
 
+#include "plugin/BlockWatch.h"
 #include "plugin/DescribedCall.h"
 #include "plugin/PendingCalls.h"
 #include "plugin/PluginBoundary.h"
@@ -96,7 +97,7 @@ mos_status ServiceProxy::call(std::uint32_t number, void *const *args) noexcept 
 }
 
 mos_status ServiceProxy::refuseReleased(const common::ServiceFunction &function, mos_error *error) const noexcept {
-  PluginFaults::instance().report(consumer_.tag->id, PluginFault::Stray,
+  PluginFaults::instance().report(consumer_.tag->id, PluginFault::Trespass,
                                   function.call + " of " + service_.id + " was called after its table was released");
   return fail(error, Status::FailedPrecondition, "the table of the service was released", "TABLE_RELEASED");
 }

@@ -272,7 +272,7 @@ TEST_CASE_FIXTURE(Fixture, "a table that was released is refused and watches not
   CHECK(greeter.listeners.size() == 1);
   registry.release("keeper#1", table);
   CHECK(greeter.listeners.empty());
-  const auto faults = [] { return plugin::PluginFaults::instance().count("keeper", plugin::PluginFault::Stray); };
+  const auto faults = [] { return plugin::PluginFaults::instance().count("keeper", plugin::PluginFault::Trespass); };
   const std::uint64_t before = faults();
   CHECK(errorOf([&] { greet(table, "ada"); }).reason() == "TABLE_RELEASED");
   CHECK(faults() == before + 1);

@@ -450,4 +450,12 @@ TEST_CASE("a completion or a [loop] function that blocks is counted against its 
   CHECK(blocked("slow-loop") == 1);
   client.ensureRunning(scope.abi(), "alice", "shell", [](const Outcome &) { std::this_thread::sleep_for(600ms); });
   CHECK(blocked("slow-completion") == 1);
+  // From then on its completions have threads of their own, and the provider goes on.
+  std::promise<void> provider, completion;
+  client.ensureRunning(scope.abi(), "alice", "shell", [&](const Outcome &) {
+    provider.get_future().wait();
+    completion.set_value();
+  });
+  provider.set_value();
+  completion.get_future().wait();
 }

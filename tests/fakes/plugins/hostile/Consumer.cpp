@@ -1,10 +1,18 @@
 // Calls every function of whatever runtime there is, on request:
 //   GET /fake-consumer/call?function=inspect&timeoutMs=200   {"status": "OK", "message": "…"}
+// and of the lifecycle service "hostile":
+//   …function=forget
+//   …function=wake&fault=doze     waits for an answer; its completion misbehaves first
+//   …function=released            after it has given the table back
+#include "hostile/Misbehave.h"
+
 #include <matrixos/json.hpp>
+#include <matrixos/lifecycle.hpp>
 #include <matrixos/plugin.hpp>
 #include <matrixos/runtime.hpp>
 
 #include <functional>
+#include <future>
 #include <map>
 
 namespace {
@@ -29,7 +37,7 @@ private:
     const matrixos::CallScope scope(std::chrono::milliseconds{timeout}, "operation");
     std::string status = "OK", message;
     try {
-      message = run(function, scope.abi());
+      message = run(function, scope.abi(), std::string(exchange.queryParam("fault").value_or("")));
     } catch (const matrixos::Error &e) {
       status = matrixos::statusName(e.status());
       message = e.what();
@@ -40,7 +48,8 @@ private:
     exchange.json(200, matrixos::json::dump(answer));
   }
 
-  std::string run(const std::string &function, const mos_call *call) {
+  std::string run(const std::string &function, const mos_call *call, const std::string &fault) {
+    if (function == "forget" || function == "wake" || function == "released") return ofLifecycle(function, call, fault);
     const auto ignore = [](std::string_view) { return true; };
     const auto &r = *runtime_;
     const std::map<std::string, std::function<std::string()>> functions{
@@ -69,12 +78,33 @@ private:
     return at->second();
   }
 
+  std::string ofLifecycle(const std::string &function, const mos_call *call, const std::string &fault) {
+    const auto table = services_.lease<mos_lifecycle_v1>(MOS_LIFECYCLE_1, "hostile");
+    const matrixos::LifecycleClient lifecycle(table.get());
+    if (function == "forget") lifecycle.forget(1);
+    if (function == "wake") {
+      std::promise<void> answered;
+      lifecycle.ensureRunning(call, "alice", "shell", [&](const matrixos::Outcome &) {
+        hostile::misbehave(fault);
+        answered.set_value();
+      });
+      answered.get_future().wait();
+    }
+    if (function == "released") {
+      const mos_lifecycle_v1 *kept = services_.acquire<mos_lifecycle_v1>(MOS_LIFECYCLE_1, "hostile");
+      services_.release(kept);
+      services_.release(table.get()); // both times: the lease's own end finds nothing to give back
+      return matrixos::LifecycleClient(kept).describe("alice");
+    }
+    return {};
+  }
+
   matrixos::Services services_;
   matrixos::Routes routes_;
   std::unique_ptr<matrixos::RuntimeClient> runtime_;
 };
 
-constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, MOS_NEED_OPTIONAL}};
+constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, MOS_NEED_OPTIONAL}, {MOS_LIFECYCLE_1, 0, MOS_NEED_OPTIONAL}};
 
 } // namespace
 

@@ -4,9 +4,12 @@
 //   GET /fake-hostile/calls?fault=…      what the functions of its runtime do from now on
 //   GET /fake-hostile/sql?how=query|slow-rows|batch&text=…   asks the database, {"status", "message"};
 //                                       how=inside: how many of these have not been answered
+//   GET /fake-hostile/take?kind=path|topic|metric&name=…     wants what may be another's, {"status", "message"}
+// fake-loops is the same with a lifecycle service "hostile" in place of the runtime; its forget() does what calls says.
 #include "hostile/Misbehave.h"
 
 #include <matrixos/abi/host.h>
+#include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/plugin.h>
 #include <matrixos/abi/runtime.h>
 
@@ -42,6 +45,7 @@ struct State {
   const mos_host_events_v1 *events = nullptr;
   const mos_host_services_v1 *services = nullptr;
   const mos_host_sql_v1 *sql = nullptr;
+  const mos_host_metrics_v1 *metrics = nullptr;
   std::string at, fault;
   std::mutex mutex;
   std::string calls;   ///< what the runtime's functions do
@@ -111,7 +115,7 @@ private:
   }
 };
 
-mos_runtime_v1 makeRuntime() {
+[[maybe_unused]] mos_runtime_v1 makeRuntime() {
   mos_runtime_v1 table{};
   table.struct_size = sizeof table;
   table.minor = MOS_RUNTIME_1_MINOR;
@@ -139,6 +143,24 @@ mos_runtime_v1 makeRuntime() {
   return table;
 }
 
+[[maybe_unused]] mos_lifecycle_v1 makeLifecycle() {
+  mos_lifecycle_v1 table{};
+  table.struct_size = sizeof table;
+  table.ensure_running = [](void *, const mos_call *, mos_str, mos_str, mos_completion done, std::uint64_t *ticket,
+                            mos_error *) -> mos_status {
+    *ticket = 1;
+    std::thread([done] { done.done(done.ctx, MOS_OK, str("{}"), nullptr); }).detach();
+    return MOS_OK;
+  };
+  table.forget = [](void *, std::uint64_t, mos_error *) -> mos_status {
+    misbehaveInCall();
+    return MOS_OK;
+  };
+  table.report_activity = [](void *, const mos_activity *, std::uint32_t, mos_error *) -> mos_status { return MOS_OK; };
+  table.describe = [](void *, mos_str, mos_buf *, mos_error *) -> mos_status { return MOS_OK; };
+  return table;
+}
+
 // ------------------------------------------------------------------------------------------------------------- routes
 
 std::string query(std::uint64_t exchange, const char *name) {
@@ -151,6 +173,10 @@ void answer(std::uint64_t exchange, const char *json) {
   mos_error error{};
   const auto *http = state().http;
   http->respond(http->self, exchange, 200, str("application/json"), nullptr, 0, str(json), &error);
+}
+void answer(std::uint64_t exchange, mos_status status, std::string message) {
+  std::replace(message.begin(), message.end(), '"', '\'');
+  answer(exchange, ("{\"status\":" + std::to_string(status) + ",\"message\":\"" + message + "\"}").c_str());
 }
 
 void handleRun(void *, std::uint64_t exchange) {
@@ -194,27 +220,48 @@ void handleSql(void *, std::uint64_t exchange) {
                                 ? sql->exec_batch(sql->self, &statement, 1, nullptr, &error)
                                 : sql->query(sql->self, {what.data(), what.size()}, nullptr, 0, rows, &error);
   --inside;
-  std::string message = error.message;
-  std::replace(message.begin(), message.end(), '"', '\'');
-  answer(exchange, ("{\"status\":" + std::to_string(status) + ",\"message\":\"" + message + "\"}").c_str());
+  answer(exchange, status, error.message);
+}
+
+mos_status addRoute(const char *pattern, void (*handle)(void *, std::uint64_t), mos_error *error) {
+  mos_http_route route{};
+  route.method = str("GET");
+  route.permission = str(MOS_PERMISSION_PUBLIC);
+  route.summary = str("Misbehaves");
+  route.pattern = str(pattern);
+  route.handle = handle;
+  return state().http->add_routes(state().http->self, &route, 1, error);
+}
+
+void handleTake(void *, std::uint64_t exchange) {
+  const State &s = state();
+  const std::string kind = query(exchange, "kind"), name = query(exchange, "name");
+  mos_error error{};
+  mos_status status = MOS_NOT_FOUND;
+  if (kind == "path") status = addRoute(name.c_str(), &handleTake, &error);
+  if (kind == "topic") status = s.events->publish(s.events->self, str(name.c_str()), str("{}"), &error);
+  if (kind == "metric") {
+    std::uint64_t handle = 0;
+    status = s.metrics->series(s.metrics->self, MOS_METRIC_COUNTER, str(name.c_str()), str("mine"), nullptr, 0, nullptr,
+                               0, &handle, &error);
+    if (status == MOS_OK) s.metrics->add(s.metrics->self, handle, 1e6);
+  }
+  if (kind == "handles") { // without asking
+    for (std::uint64_t generation = 1; generation < 8; ++generation)
+      for (std::uint64_t slot = 0; slot < 4096; ++slot)
+        s.metrics->add(s.metrics->self, generation << 32U | slot, 1e9);
+    status = MOS_OK;
+  }
+  answer(exchange, status, error.message);
 }
 
 void addRoutes() {
   if (state().http == nullptr) return; // isolated
-  mos_http_route routes[3]{};
-  for (auto &route : routes) {
-    route.method = str("GET");
-    route.permission = str(MOS_PERMISSION_PUBLIC);
-    route.summary = str("Misbehaves");
-  }
-  routes[0].pattern = str("/" FAKE_ID "/run");
-  routes[0].handle = &handleRun;
-  routes[1].pattern = str("/" FAKE_ID "/calls");
-  routes[1].handle = &handleCalls;
-  routes[2].pattern = str("/" FAKE_ID "/sql");
-  routes[2].handle = &handleSql;
   mos_error error{};
-  state().http->add_routes(state().http->self, routes, 3, &error);
+  addRoute("/" FAKE_ID "/run", &handleRun, &error);
+  addRoute("/" FAKE_ID "/calls", &handleCalls, &error);
+  addRoute("/" FAKE_ID "/sql", &handleSql, &error);
+  addRoute("/" FAKE_ID "/take", &handleTake, &error);
 }
 
 // ---------------------------------------------------------------------------------------------------------- lifecycle
@@ -246,16 +293,28 @@ std::string read(const char *key) {
   return value;
 }
 
-mos_status start(void *, mos_error *) {
-  State &s = state();
-  here("start");
+#ifdef LOOPS
+constexpr const char *kService = MOS_LIFECYCLE_1;
+const void *makeTable() {
+  static const mos_lifecycle_v1 lifecycle = makeLifecycle();
+  return &lifecycle;
+}
+#else
+constexpr const char *kService = MOS_RUNTIME_1;
+const void *makeTable() {
   static const mos_runtime_v1 runtime = makeRuntime();
   static mos_runtime_v1 small = runtime;
   small.struct_size = 64;
   static const mos_runtime_v1 empty{sizeof(mos_runtime_v1), 0, nullptr};
-  const mos_runtime_v1 *table = s.at == "small-table" ? &small : s.at == "null-functions" ? &empty : &runtime;
+  return state().at == "small-table" ? &small : state().at == "null-functions" ? &empty : &runtime;
+}
+#endif
+
+mos_status start(void *, mos_error *) {
+  State &s = state();
+  here("start");
   mos_error error{};
-  const mos_status status = s.services->provide(s.services->self, str(MOS_RUNTIME_1), str("hostile"), table, &error);
+  const mos_status status = s.services->provide(s.services->self, str(kService), str("hostile"), makeTable(), &error);
   if (status != MOS_OK)
     s.log->write(s.log->self, MOS_LOG_ERROR, {error.message, std::strlen(error.message)}, nullptr, 0);
   addRoutes();
@@ -263,6 +322,7 @@ mos_status start(void *, mos_error *) {
   s.events->subscribe(
       s.events->self, str("fake.hostile"), [](void *ctx, mos_str, mos_str) { pending(ctx); }, nullptr, &handle, &error);
   if (s.at == "leak") leak();
+  if (s.at == "leak-quiet") std::thread([] { misbehave("hang"); }).detach();
   return MOS_OK;
 }
 mos_status stop(void *, mos_error *) {
@@ -292,6 +352,7 @@ mos_status create(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *) {
   acquire(host, MOS_HOST_EVENTS_1, s.events);
   acquire(host, MOS_HOST_SERVICES_1, s.services);
   acquire(host, MOS_HOST_SQL_1, s.sql);
+  acquire(host, MOS_HOST_METRICS_1, s.metrics);
   s.at = read("at");
   s.fault = read("fault");
   here("create");
@@ -311,7 +372,7 @@ mos_status create(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *) {
 } // namespace
 
 extern "C" MOS_EXPORT const mos_descriptor_v1 *mos_plugin_entry_v1(void) {
-  static const mos_provide provides[] = {{MOS_RUNTIME_1, "hostile", 0, 0}};
+  static const mos_provide provides[] = {{kService, "hostile", 0, 0}};
   static const mos_config_key keys[] = {
       {"at", "string", "", nullptr, "Where it misbehaves.", 0, 0},
       {"fault", "string", "", nullptr, "What it does there.", 0, 0},

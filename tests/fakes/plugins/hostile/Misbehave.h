@@ -19,8 +19,8 @@ namespace hostile {
   return left == 0 ? 0 : overflowStack(frame, left - 1) + frame[0];
 }
 
-/// Does what the word says and, mostly, does not return: "throw", "throw-int", "hang", "segv", "abort", "overflow",
-/// "exit", "_exit". Nothing for other words.
+/// Does what the word says and, mostly, does not return: "throw", "throw-int", "hang", "doze" (0.7 s), "slow" (4 s),
+/// "segv", "abort", "overflow", "exit", "_exit". Nothing for other words.
 inline void misbehave(const std::string &fault) {
   if (fault == "throw") throw std::runtime_error("thrown on purpose");
   if (fault == "throw-int") throw 42;
@@ -28,6 +28,7 @@ inline void misbehave(const std::string &fault) {
     for (;;)
       std::this_thread::sleep_for(std::chrono::hours{1});
   }
+  if (fault == "doze") std::this_thread::sleep_for(std::chrono::milliseconds{700});
   if (fault == "slow") std::this_thread::sleep_for(std::chrono::seconds{4});
   if (fault == "segv") {
     volatile std::uintptr_t nowhere = 0x10;         // the optimiser must not see where it points
