@@ -149,6 +149,11 @@ public:
   std::vector<std::string> broken(Duty duty) const;
   const mos_runtime_v1 *table() const noexcept { return table_; }
 
+  /// Told of every call that this process makes, on its thread, before it is made and when it has returned. To be set
+  /// before the first. May be empty.
+  using Witness = std::function<void(const std::string &call, bool returned)>;
+  static Witness &witness();
+
 private:
   /// What stands behind a mos_sink.
   struct Stream {

@@ -55,6 +55,8 @@ struct CaseResult {
   std::vector<std::string> calls; ///< that led there, oldest first
   double ms = 0;
   bool abandoned = false; ///< a call never came back: its thread is still inside the runtime
+  std::string diedWith;   ///< how the runtime ended the process of the case; empty: it did not
+  std::string diedIn;     ///< in which call, or calls; empty: in none
 };
 
 /// One thing to be judged. `id` is "group.what".
@@ -87,7 +89,7 @@ std::vector<Case> select(const std::vector<Case> &all, const std::string &patter
 
 /// The whole as JSON: {"plugin", "version", "abi", "cases": [{"id", "group", "result", "reason", "ms", …}], "summary"}.
 std::string toJson(const std::string &plugin, const std::string &version, const std::vector<CaseResult> &results);
-/// "N passed, N failed, N skipped".
+/// "N passed, N failed, N skipped", and how often the runtime ended its process.
 std::string summary(const std::vector<CaseResult> &results);
 /// A result for people: one line, and for a failure what was expected, what came, the rule and the calls.
 std::string describe(const CaseResult &result, bool colour);

@@ -30,6 +30,7 @@ Json toObject(const CaseResult &result) {
     object["calls"] = result.calls;
   }
   if (result.abandoned) object["abandoned"] = true;
+  if (!result.diedWith.empty()) object["died"] = {{"with", result.diedWith}, {"in", result.diedIn}};
   return object;
 }
 
@@ -58,9 +59,14 @@ std::vector<Case> select(const std::vector<Case> &all, const std::string &patter
 }
 
 std::string summary(const std::vector<CaseResult> &results) {
+  const auto deaths =
+      std::count_if(results.begin(), results.end(), [](const CaseResult &r) { return !r.diedWith.empty(); });
+  const std::string died = deaths == 0 ? ""
+                                       : std::string("; the plugin ended its process ") +
+                                             (deaths == 1 ? "once" : std::to_string(deaths) + " times");
   return std::to_string(count(results, CaseOutcome::Pass)) + " passed, " +
          std::to_string(count(results, CaseOutcome::Fail)) + " failed, " +
-         std::to_string(count(results, CaseOutcome::Skip)) + " skipped";
+         std::to_string(count(results, CaseOutcome::Skip)) + " skipped" + died;
 }
 
 std::string toJson(const std::string &plugin, const std::string &version, const std::vector<CaseResult> &results) {

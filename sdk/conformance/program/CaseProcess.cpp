@@ -1,5 +1,6 @@
 #include "CaseProcess.h"
 
+#include "CallTrace.h"
 #include "Child.h"
 #include "HostCases.h"
 #include "LoadedPlugin.h"
@@ -18,7 +19,10 @@ namespace {
 /// Sends what happens to the supervisor.
 CaseObserver reporting() {
   CaseObserver progress;
-  progress.begins = [](const Case &one) { sendLine(Child::kSocket, nlohmann::json{{"begin", one.id}}.dump()); };
+  progress.begins = [](const Case &one) {
+    CallTrace::clear();
+    sendLine(Child::kSocket, nlohmann::json{{"begin", one.id}}.dump());
+  };
   progress.ends = [](const CaseResult &result) {
     sendLine(Child::kSocket, "{\"result\": " + encode(result) + "}");
     // Its thread is still inside the plugin, which nothing more can be asked of in this process.
@@ -67,6 +71,7 @@ int runCases(const Settings &settings) {
        line = receiveLine(Child::kSocket, buffer))
     ids.push_back(*line);
   try {
+    CallTrace::open(settings.traceFile());
     HostWork work;
     const LoadedPlugin plugin(settings.plugin);
     run(noTable(), settings.options, chosen(hostCases(settings, &plugin, &work), ids), reporting());

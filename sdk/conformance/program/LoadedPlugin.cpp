@@ -1,5 +1,7 @@
 #include "LoadedPlugin.h"
 
+#include "CallTrace.h"
+
 #include <matrixos/status.hpp>
 
 #include <dlfcn.h>
@@ -101,7 +103,10 @@ void PluginLife::create() {
   table_ = {};
   table_.struct_size = sizeof table_;
   mos_error error{};
-  const mos_status status = plugin_.descriptor().create(host_.abi(), &table_, &error);
+  const mos_status status = [&] {
+    const CallTrace::Call call("create() of the plugin");
+    return plugin_.descriptor().create(host_.abi(), &table_, &error);
+  }();
   if (status != MOS_OK) throw std::runtime_error(failureOf("create", plugin_.descriptor().id, status, error));
   created_ = true;
   if (table_.start == nullptr || table_.stop == nullptr || table_.destroy == nullptr)
@@ -110,7 +115,10 @@ void PluginLife::create() {
 
 void PluginLife::start() {
   mos_error error{};
-  const mos_status status = table_.start(table_.self, &error);
+  const mos_status status = [&] {
+    const CallTrace::Call call("start() of the plugin");
+    return table_.start(table_.self, &error);
+  }();
   if (status != MOS_OK) throw std::runtime_error(failureOf("start", plugin_.descriptor().id, status, error));
   started_ = true;
 }
@@ -119,7 +127,10 @@ void PluginLife::stop() {
   if (!started_) return;
   started_ = false;
   mos_error error{};
-  const mos_status status = table_.stop(table_.self, &error);
+  const mos_status status = [&] {
+    const CallTrace::Call call("stop() of the plugin");
+    return table_.stop(table_.self, &error);
+  }();
   work_.drain(std::chrono::seconds{5});
   host_.end();
   if (status != MOS_OK) throw std::runtime_error(failureOf("stop", plugin_.descriptor().id, status, error));
@@ -129,6 +140,7 @@ void PluginLife::destroy() {
   if (!created_) return;
   created_ = false;
   host_.end();
+  const CallTrace::Call call("destroy() of the plugin");
   if (table_.destroy != nullptr) table_.destroy(table_.self);
 }
 

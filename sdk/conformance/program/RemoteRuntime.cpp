@@ -10,6 +10,7 @@ namespace matrixos::conformance {
 namespace {
 
 constexpr std::chrono::seconds kAnswerTime{60};
+constexpr std::chrono::seconds kEndTime{5};
 
 std::string textOf(mos_str text) {
   return std::string(fromAbi(text));
@@ -56,7 +57,12 @@ mos_status RemoteRuntime::call(nlohmann::json request, const mos_call *context, 
   request["operation"] = textOf(context->operation_id);
   std::optional<std::string> line;
   if (child_->send(request.dump())) line = child_->receive(kAnswerTime);
-  if (!line) return fail(error, Status::Unavailable, "the process that hosts the plugin gave no answer", "NO_ANSWER");
+  if (!line) {
+    const std::string what = request.value("call", "") + "()";
+    const std::string end = child_->ended() ? "the plugin ended its process with " + child_->wait(kEndTime) + " in "
+                                            : "the process that hosts the plugin gave no answer to ";
+    return fail(error, Status::Unavailable, end + what, "NO_ANSWER");
+  }
   const nlohmann::json answer = nlohmann::json::parse(*line);
   const auto status = answer.value("status", MOS_INTERNAL);
   if (status != MOS_OK)

@@ -30,6 +30,8 @@ struct Settings {
   /// How this process was started: empty for the one that a person started, else "cases" or "serve".
   std::string role;
 
+  /// Where the process that runs cases notes its calls.
+  std::string traceFile() const { return workDirectory + "/calls"; }
   HostFacts facts() const { return {workDirectory + "/data", "01CONFORMANCE" + options.runId, verbose}; }
 };
 

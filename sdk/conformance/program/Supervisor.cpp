@@ -1,3 +1,4 @@
+#include "CallTrace.h"
 #include "CaseProcess.h"
 #include "Child.h"
 #include "LoadedPlugin.h"
@@ -52,6 +53,17 @@ std::string freshRunId() {
   return id;
 }
 
+std::string joined(const std::vector<std::string> &parts) {
+  std::string all;
+  for (const std::string &part : parts)
+    all += (all.empty() ? "" : ", ") + part;
+  return all;
+}
+
+/// How a process of cases ends that has said what there is to say.
+const std::string kAgainStatus = "exit status " + std::to_string(kAgain);
+const std::string kBrokenStatus = "exit status 1";
+
 /// Runs cases in children until each has a result.
 class Run {
 public:
@@ -71,6 +83,9 @@ public:
 
 private:
   void oneChild() {
+    std::error_code none;
+    fs::remove(settings_.traceFile(), none);
+    const std::size_t before = open_.size();
     Child child(argumentsOf(settings_, "cases"));
     for (const std::string &id : open_)
       child.send(id);
@@ -82,16 +97,32 @@ private:
         take(*line, running);
       } else if (!child.ended()) {
         const std::string which = running.empty() ? open_.empty() ? "" : open_.front() : running;
-        if (!which.empty())
+        if (!which.empty()) {
+          const CallTrace::Left left = CallTrace::read(settings_.traceFile());
           fail(which, "the case to end within " + std::to_string(settings_.caseTimeout.count()) + " ms",
-               "a call hangs");
+               left.inside.empty() ? "a call hangs" : joined(left.inside) + " hangs", left.calls);
+        }
         return;
       }
     }
     if (interrupted != 0) return;
     const std::string end = child.wait(std::chrono::seconds{10});
     if (!running.empty() && isOpen(running))
-      fail(running, "the case to end", "the plugin ended its process with " + end);
+      died(running, "the case to end", end);
+    else if (open_.size() == before && !open_.empty())
+      died(open_.front(), "the cases to run", end);
+    else if (!child.clean() && end != kAgainStatus && end != kBrokenStatus)
+      died("host.process", "the plugin to be stopped after its cases", end);
+  }
+
+  void died(const std::string &id, const std::string &expected, const std::string &end) {
+    const CallTrace::Left left = CallTrace::read(settings_.traceFile());
+    const std::string in = joined(left.inside);
+    fail(id, expected,
+         "the plugin ended its process with " + end +
+             (in.empty() ? " while no call was inside it: a thread of its own did, or what was called before"
+                         : " in " + in),
+         left.calls, end, in);
   }
 
   void take(const std::string &line, std::string &running) {
@@ -110,7 +141,9 @@ private:
 
   bool isOpen(const std::string &id) const { return std::find(open_.begin(), open_.end(), id) != open_.end(); }
 
-  void fail(const std::string &id, const std::string &expected, const std::string &got) {
+  void fail(const std::string &id, const std::string &expected, const std::string &got,
+            const std::vector<std::string> &calls = {}, const std::string &diedWith = {},
+            const std::string &diedIn = {}) {
     CaseResult result;
     result.id = id;
     result.group = id.substr(0, id.find('.'));
@@ -119,6 +152,9 @@ private:
     result.expected = expected;
     result.got = got;
     result.rule = "plugin.h: every function returns, and the process lives on";
+    result.calls = calls;
+    result.diedWith = diedWith;
+    result.diedIn = diedIn;
     done(result);
   }
 
@@ -178,7 +214,9 @@ int supervise(Settings settings) {
   const std::vector<CaseResult> results = Run(settings, out).all(selected);
   if (!settings.options.keep) {
     Child cleaner(argumentsOf(settings, "clean"));
-    cleaner.wait(std::chrono::seconds{30});
+    const std::string end = cleaner.wait(std::chrono::seconds{30});
+    if (!cleaner.clean())
+      out << "what the cases made may still be there: the process that was to remove it ended with " << end << "\n";
   }
   const std::string report = toJson(id, version, results);
   if (settings.jsonFile == "-")

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -41,6 +43,14 @@ public:
   std::mutex mutex;
 
   bool is(const char *name) const { return fault == name; }
+  /// "segv-in-pause" and the like end the process there.
+  void dieIn(const std::string &where) const {
+    const auto at = fault.find("-in-" + where);
+    const std::string how = at == std::string::npos ? "" : fault.substr(0, at);
+    if (how == "segv") std::raise(SIGSEGV);
+    if (how == "abort") std::abort();
+    if (how == "exit") std::exit(3); // NOLINT(concurrency-mt-unsafe): on purpose
+  }
 
   void fill();
 };
@@ -236,6 +246,7 @@ mos_status endpoints(void *self, const mos_call *call, mos_str ref, mos_buf *out
 
 mos_status pauseInstance(void *self, const mos_call *call, mos_str ref, mos_error *error) {
   Broken &broken = of(self);
+  broken.dieIn("pause");
   if (broken.is("promises-pause"))
     return matrixos::fail(error, matrixos::Status::Unimplemented, "there is no pause after all", "UNIMPLEMENTED");
   return broken.inner->pause(broken.inner->self, call, ref, error);
@@ -243,6 +254,7 @@ mos_status pauseInstance(void *self, const mos_call *call, mos_str ref, mos_erro
 
 mos_status stats(void *self, const mos_call *call, mos_str ref, mos_buf *out, mos_error *error) {
   Broken &broken = of(self);
+  broken.dieIn("stats");
   const mos_status status = broken.inner->stats(broken.inner->self, call, ref, out, error);
   if (status != MOS_OK || !broken.is("no-limit")) return status;
   Json json = Json::parse(take(out));
@@ -314,10 +326,12 @@ public:
   }
 
   void start() override {
+    broken_.dieIn("plugin-start");
     matrixos::check([&](mos_error *error) { return inner_.start(inner_.self, error); });
     if (broken_.is("leaks-a-file")) ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
   void stop() override {
+    broken_.dieIn("plugin-stop");
     matrixos::check([&](mos_error *error) { return inner_.stop(inner_.self, error); });
     if (broken_.is("leaks-a-thread")) std::thread([] { std::this_thread::sleep_for(std::chrono::hours{1}); }).detach();
     if (broken_.is("calls-after-stop")) {

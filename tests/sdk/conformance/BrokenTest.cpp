@@ -86,13 +86,16 @@ struct Judged {
   std::string out;
 };
 
+Finished runKit(const std::string &fault, const std::filesystem::path &report, const std::string &pattern = "*") {
+  return run({(buildDir() / "bin/matrixos-runtime-conformance").string(),
+              (buildDir() / "test-plugins/runtime-broken.so").string(), "--set", "runtime-broken.fault=" + fault,
+              "--set", "conformance.promptness=2s", "--json", report.string(), "--case", pattern},
+             "", std::chrono::seconds{240});
+}
+
 Judged judge(const Fault &fault, const std::filesystem::path &report) {
   Judged judged;
-  const Finished finished =
-      run({(buildDir() / "bin/matrixos-runtime-conformance").string(),
-           (buildDir() / "test-plugins/runtime-broken.so").string(), "--set", "runtime-broken.fault=" + fault.name,
-           "--set", "conformance.promptness=2s", "--json", report.string()},
-          "", std::chrono::seconds{240});
+  const Finished finished = runKit(fault.name, report);
   judged.status = finished.status;
   judged.out = finished.out;
   if (std::filesystem::exists(report)) judged.failing = failing(nlohmann::json::parse(readFile(report)));
@@ -123,5 +126,46 @@ TEST_CASE("each broken rule fails its own cases and no other") {
     const bool good = all && (!fault.exact || ids == fault.failing);
     CHECK_MESSAGE(good, "expected ", words(fault.failing), ", came ", words(ids), "\n", judged[at].out);
     CHECK(judged[at].status == (fault.failing.empty() ? 0 : 1));
+  }
+}
+
+TEST_CASE("of a runtime that ends its process the case and the call are told, and the other cases are judged") {
+  struct Death {
+    const char *fault, *in, *with, *pattern;
+    std::set<std::string> failing;
+  };
+  const std::vector<Death> deaths{
+      {"segv-in-pause",
+       "pause(\"",
+       "signal 11",
+       "pause,lifecycle.by-ref",
+       {"pause.cycle", "pause.stop", "pause.not-running"}},
+      {"exit-in-stats", "stats(\"", "exit status 3", "limits.visible,lifecycle.by-ref", {"limits.visible"}},
+      {"abort-in-plugin-start",
+       "start() of the plugin",
+       "signal 6",
+       "lifecycle.by-ref,list.complete",
+       {"lifecycle.by-ref", "list.complete"}},
+      {"segv-in-plugin-stop", "stop() of the plugin", "signal 11", "lifecycle.by-ref", {"host.process"}},
+  };
+  const TempDir dir;
+  for (const Death &death : deaths) {
+    CAPTURE(std::string(death.fault));
+    const Finished finished = runKit(death.fault, dir / death.fault, death.pattern);
+    CAPTURE(finished.out);
+    CHECK(finished.status == 1);
+    const nlohmann::json report = nlohmann::json::parse(readFile(dir / death.fault));
+    CHECK_MESSAGE(failing(report) == death.failing, words(failing(report)));
+    for (const nlohmann::json &one : report["cases"]) {
+      if (one["result"] != "fail") continue;
+      const std::string in = one["died"]["in"], with = one["died"]["with"], got = one["got"];
+      CHECK_MESSAGE(in.find(death.in) == 0, in);
+      CHECK_MESSAGE(with.find(death.with) == 0, with);
+      CHECK(got == "the plugin ended its process with " + with + " in " + in);
+      CHECK(one["calls"].back() == in);
+    }
+    const std::size_t times = death.failing.size();
+    CHECK(finished.out.find("; the plugin ended its process " +
+                            (times == 1 ? "once" : std::to_string(times) + " times")) != std::string::npos);
   }
 }
