@@ -100,7 +100,8 @@ void addSecret(std::string_view secret);
 /// The same for these, and no longer for those of the call before, which are overwritten.
 void replaceSecrets(std::vector<std::string> secrets);
 
-/// Says one line to who started the program, where the log goes but without its form; in the journal it has its priority.
+/// Says one line to who started the program, where the log goes but without its form; in the journal it has its
+/// priority.
 void tell(Level level, std::string_view text) noexcept;
 
 struct Counts {

@@ -14,10 +14,10 @@
 ///       void end(const matrixos::Call &, const matrixos::Instance &, std::chrono::milliseconds grace) override { … }
 ///     };
 ///
-/// sdk/templates/runtime/ is a complete one. What the layer does, as abi/runtime.h promises it: checks specs; finds instances by
-/// ref or name; adopts or refuses a taken name; answers a repeated mutation with success; one operation at a time per
-/// instance, each with its deadline; the states; events, lists and label filters; volumes as directories; and a record
-/// per instance on disk, by which instances are found again after a restart or a crash of the daemon.
+/// sdk/templates/runtime/ is a complete one. What the layer does, as abi/runtime.h promises it: checks specs; finds
+/// instances by ref or name; adopts or refuses a taken name; answers a repeated mutation with success; one operation at
+/// a time per instance, each with its deadline; the states; events, lists and label filters; volumes as directories;
+/// and a record per instance on disk, by which instances are found again after a restart or a crash of the daemon.
 ///
 /// Needs nlohmann/json (header-only). No type of it stands in this interface.
 #pragma once

@@ -122,8 +122,8 @@ TEST_CASE("what a plugin publishes on a topic that it claims with a schema has t
   manifest.id = "hooks";
   manifest.version = "1.0.0";
   manifest.claims = {{MOS_CLAIM_TOPIC, "hooks.sent", kSent, {}}, {MOS_CLAIM_TOPIC, "hooks.*", {}, {}}};
-  fixture.names.expect({{"hooks", manifest.claims}});
-  const auto context = HostContext::make(manifest, fixture.core);
+  fixture.platform.names.expect({{"hooks", manifest.claims}});
+  const auto context = HostContext::make(manifest, fixture.platform.core);
   const Events events(context->host());
   CHECK_NOTHROW(events.publish("hooks.sent", R"({"id":"ab","to":["x"]})"));
   CHECK_NOTHROW(events.publish("hooks.other", R"({"any":"thing"})"));

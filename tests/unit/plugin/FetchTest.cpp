@@ -28,7 +28,8 @@ plugin::Manifest manifestOf(const char *id) {
 /// A plugin's host, and what it fetches with.
 struct Fetching {
   HostFixture fixture;
-  std::shared_ptr<plugin::HostContext> context = plugin::HostContext::make(manifestOf("fetching"), fixture.core);
+  std::shared_ptr<plugin::HostContext> context =
+      plugin::HostContext::make(manifestOf("fetching"), fixture.platform.core);
   Fetch fetch{context->host()};
 
   ~Fetching() { context->sweep(std::chrono::seconds{5}); }
@@ -98,7 +99,7 @@ TEST_CASE_FIXTURE(Fetching, "a fetch brings a whole answer, whatever its status,
   CHECK(missing.body == "nothing");
   CHECK_FALSE(missing.isSuccess());
   CHECK(server.connections() == 1);
-  const std::string metrics = fixture.metrics.exposition();
+  const std::string metrics = fixture.platform.metrics.exposition();
   CHECK(has(metrics, R"(matrixos_plugin_fetches_total{plugin="fetching",result="2xx"} 1)"));
   CHECK(has(metrics, R"(matrixos_plugin_fetches_total{plugin="fetching",result="4xx"} 1)"));
 }
@@ -118,7 +119,8 @@ TEST_CASE_FIXTURE(Fetching, "addresses that are not public are not connected to,
     CHECK(failure(request) == "NOT_PUBLIC");
   }
   CHECK(server.connections() == 1);
-  CHECK(has(fixture.metrics.exposition(), R"(matrixos_plugin_fetches_total{plugin="fetching",result="failed"} 13)"));
+  CHECK(has(fixture.platform.metrics.exposition(),
+            R"(matrixos_plugin_fetches_total{plugin="fetching",result="failed"} 13)"));
 }
 
 TEST_CASE_FIXTURE(Fetching, "a request that could mean two things is not written") {

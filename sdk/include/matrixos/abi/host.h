@@ -20,9 +20,9 @@ MOS_BEGIN_C
 
 /*
  * Effective values of the plugin's own section by key ("endpoint"), and, read-only, of the sections platform, api
- * and metrics by full name ("platform.domain"). Values are validated by their declared type beforehand. get_int reads int, bool
- * (0 or 1), duration (milliseconds) and size (bytes).
- * Fails: MOS_NOT_FOUND for an undeclared key, MOS_INVALID_ARGUMENT for the wrong type.
+ * and metrics by full name ("platform.domain"). Values are validated by their declared type beforehand. get_int reads
+ * int, bool (0 or 1), duration (milliseconds) and size (bytes). Fails: MOS_NOT_FOUND for an undeclared key,
+ * MOS_INVALID_ARGUMENT for the wrong type.
  */
 typedef struct mos_host_config_v1 {
   uint32_t struct_size;
