@@ -13,8 +13,6 @@
 #include <new>
 #include <utility>
 
-extern "C" char __executable_start, etext; // NOLINT(bugprone-reserved-identifier): of the linker
-
 namespace matrixos::plugin {
 
 PluginThreads &PluginThreads::instance() {
@@ -76,9 +74,12 @@ void *begin(void *start) {
   return own->routine(own->argument);
 }
 
+/// In the program or library that this code is in.
 bool isHosts(std::uintptr_t address) {
-  return address >= reinterpret_cast<std::uintptr_t>(&__executable_start) &&
-         address < reinterpret_cast<std::uintptr_t>(&etext);
+  Dl_info own{}, other{};
+  return ::dladdr(reinterpret_cast<const void *>(&isHosts), &own) != 0 &&
+         ::dladdr(reinterpret_cast<const void *>(address), &other) != 0 &&
+         own.dli_fbase == other.dli_fbase; // NOLINT(performance-no-int-to-ptr)
 }
 
 /// Whose code makes a thread; null when it is no plugin's. `caller`: who called pthread_create(), which may be a
