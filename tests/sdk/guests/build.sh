@@ -18,6 +18,13 @@ mkdir "$work/home/guests"
 cp "$here"/*.c "$here"/*.cpp "$here"/*.h "$here/../../fakes/services/greeter.h" "$work/home/guests/"
 rm -f "$work/home/guests/GuestsTest.cpp"
 cp "$here/project.cmake" "$work/home/guests/CMakeLists.txt"
+# Adding a service touches nothing of core: one gets a name that is made up now, when the daemon has been built, and the
+# very same daemon carries its calls.
+name=example.abacus$RANDOM$RANDOM
+sed -i "s|\"example.abacus/1\"|\"$name/1\"|" "$work/home/guests/abacus.h"
+grep -q "$name" "$work/home/guests/abacus.h" || fail "the service has not got its name"
+if grep -rqE 'example\.(abacus|greeter)' "$source_dir/core" "$source_dir/plugins"; then fail "core knows a guest's service"; fi
+sha256sum "$build_dir"/bin/matrixosd "$build_dir"/bin/matrixos-plugin-host >"$work/host.sha256"
 expect "find_package(matrixos-sdk)" cmake -S guests -B guests/build -G Ninja
 expect "plugins of every kind" cmake --build guests/build
 expect "a newer version of one" cmake -S guests -B guests/next -G Ninja -DGREETING_VERSION=2.0.0
