@@ -230,3 +230,41 @@ TEST_CASE("a plugin stands in front of the lifecycle") {
   CHECK(guests.daemon.check().status == 0);
   CHECK(guests.daemon.stop() == 0);
 }
+
+TEST_CASE(
+    "a plugin with tables, values by key, an outbox, commands and pages loses nothing when the daemon is killed") {
+  const Instance instance;
+  Guests guests("runtime-simulated, orchestrator, lifecycle, proxy, postbox",
+                platform(instance.port, {{"api.public_routes", "/health, /ready, //postbox/*"}}));
+  const auto page = [&](const std::string &path) { return guests.daemon.web("postbox.localhost", path); };
+  CHECK(page("/").body.find("<title>Postbox</title>") != std::string::npos);
+  CHECK(guests.daemon.ctl({"postbox", "post", "heavy"}).out == "heavy is posted\n");
+  std::vector<std::thread> senders;
+  for (int i = 0; i < 4; ++i) {
+    senders.emplace_back([&, i] {
+      for (int n = 0; n < 5; ++n)
+        guests.status("/postbox/letter-" + std::to_string(i) + "-" + std::to_string(n), "POST");
+    });
+  }
+  for (std::thread &sender : senders)
+    sender.join();
+  guests.daemon.kill();
+  guests.daemon.start();
+  CHECK(page("/count").body == "21");
+  // Each letter has arrived, once or more often, but for the one that nobody can carry.
+  CHECK(eventually([&] {
+    const json::Array::Ptr all =
+        json::findArray(*json::parseObject(guests.daemon.api("GET", "/postbox").body), "letters");
+    int sent = 0;
+    for (unsigned i = 0; i < all->size(); ++i)
+      sent += json::getInt(*all->getObject(i), "sent", 0) > 0 ? 1 : 0;
+    return all->size() == 21 && sent == 20;
+  }));
+  const Finished list = guests.daemon.ctl({"postbox", "list", "--quiet"});
+  CHECK(list.status == 0);
+  CHECK(list.out.find("letter-3-4\n") != std::string::npos);
+  CHECK(guests.daemon.ctl({"postbox", "nonsense"}).status == 64);
+  CHECK(guests.daemon.api("POST", "/postbox/heavy").status == 409); // still on its way
+  CHECK(provision(guests.daemon, "postbox").status == 400);
+  CHECK(guests.daemon.stop() == 0);
+}

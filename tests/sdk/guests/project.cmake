@@ -4,7 +4,7 @@ project(guests C CXX)
 find_package(matrixos-sdk REQUIRED)
 add_compile_options(-Wall -Wextra -Werror)
 
-foreach(plugin greeting visitor doorman badge chaperone)
+foreach(plugin greeting visitor doorman badge chaperone postbox)
   matrixos_add_plugin(${plugin} SOURCES ${plugin}.cpp)
 endforeach()
 set(GREETING_VERSION 1.0.0 CACHE STRING "what greeting says of itself")
