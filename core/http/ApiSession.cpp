@@ -159,7 +159,6 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
 
 /// On a site the API is below /api, and what else there is are its pages.
 void ApiSession::enterSite(std::vector<std::string> &segments, const std::string &site) {
-  isPage_ = false;
   if (site.empty() || !core_->router.hasSite(site)) return;
   isPage_ = segments.empty() || segments.front() != "api";
   if (isPage_)
@@ -285,7 +284,7 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
     core_->dispatcher->leave();
     exchange_.reset();
   }
-  waitsForPlace_ = identifies_ = false;
+  waitsForPlace_ = identifies_ = isPage_ = false;
   request_.reset();
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);

@@ -78,6 +78,12 @@ TEST_CASE_FIXTURE(Wiki, "a site has pages of its own, and the API below /api") {
   CHECK(ask("wiki.localhost:80", "/pages/1").status == 200);
   CHECK(ask("wiki.matrix.test", "/api/things").body == "/things");
   CHECK(ask("wiki.matrix.test", "/api/things").field("content-security-policy").empty());
+  // On one connection, too, what is said of a page is not said of what follows.
+  RawClient client(server.port());
+  client.send("GET /pages/1 HTTP/1.1\r\nHost: wiki.localhost\r\n\r\n");
+  CHECK_FALSE(client.next().field("content-security-policy").empty());
+  client.send("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(client.next().field("content-security-policy").empty());
   // Neither is where the other is.
   CHECK(ask("wiki.matrix.test", "/things").status == 404);
   CHECK(ask("wiki.matrix.test", "/api/pages/1").status == 404);
