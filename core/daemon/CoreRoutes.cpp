@@ -20,13 +20,6 @@ void answer(const ExchangePtr &exchange, int status, const json::Value &value) {
   exchange->respond(status, "application/json", {}, json::dump(value));
 }
 
-json::Array::Ptr strings(const std::vector<std::string> &texts) {
-  json::Array::Ptr array = new json::Array;
-  for (const std::string &text : texts)
-    array->add(text);
-  return array;
-}
-
 json::Object::Ptr standing(const plugin::PluginReport &report) {
   json::Object::Ptr object = json::object({{"state", std::string(plugin::stateName(report.state))}});
   if (!report.reason.empty()) object->set("reason", report.reason);
@@ -63,17 +56,17 @@ void serveStatus(Daemon &daemon, const ExchangePtr &exchange) {
   object->set("pid", static_cast<Poco::Int64>(::getpid()));
   object->set("startedMs", daemon.startedMs());
   object->set("platform", json::parse(daemon.platformInfo()));
-  object->set("configFiles", strings(daemon.config()->files()));
-  if (const auto others = daemon.notInEffect(); !others.empty()) object->set("notInEffect", strings(others));
+  object->set("configFiles", json::strings(daemon.config()->files()));
+  if (const auto others = daemon.notInEffect(); !others.empty()) object->set("notInEffect", json::strings(others));
   answer(exchange, 200, object);
 }
 
 void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
   const ReloadReport report = daemon.reload();
   answer(exchange, 200,
-         json::object({{"applied", strings(report.applied)},
-                       {"needsRestart", strings(report.restart)},
-                       {"refused", strings(report.refused)}}));
+         json::object({{"applied", json::strings(report.applied)},
+                       {"needsRestart", json::strings(report.restart)},
+                       {"refused", json::strings(report.refused)}}));
 }
 
 void serveRoutes(Daemon &daemon, const ExchangePtr &exchange) {

@@ -419,10 +419,7 @@ std::string Daemon::platformInfo() const {
   for (const config::ConfiguredListener &listener : config->listeners())
     listeners.add(listener.address.toString());
   info->set("listeners", listeners);
-  json::Array sites;
-  for (const std::string &site : names_.sites())
-    sites.add(site);
-  info->set("sites", sites);
+  info->set("sites", json::strings(names_.sites()));
   return json::dump(info);
 }
 

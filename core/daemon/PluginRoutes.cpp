@@ -97,10 +97,7 @@ void serveReload(Daemon &daemon, const ExchangePtr &exchange) {
                                              {"sha256", before.facts.sha256}});
   if (!report.plugin.leftBehind.empty()) previous->set("leftBehind", report.plugin.leftBehind);
   object->set("previous", previous);
-  json::Array::Ptr changes = new json::Array;
-  for (const std::string &change : report.config)
-    changes->add(change);
-  object->set("configChanges", changes);
+  object->set("configChanges", json::strings(report.config));
   answer(exchange, object);
 }
 

@@ -1,6 +1,7 @@
 #include "plugin/Fetcher.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/header_fields.hpp>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -29,12 +30,8 @@ mos_fetch_request whole(const mos_fetch_request &given) {
 }
 
 bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
-  const auto same = [&](std::string_view other) {
-    return std::equal(name.begin(), name.end(), other.begin(), other.end(), [](char a, char b) {
-      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-    });
-  };
-  return std::any_of(names.begin(), names.end(), same);
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view other) { return detail::isSameField(name, other); });
 }
 
 [[noreturn]] void refuseRedirect(const std::string &why) {

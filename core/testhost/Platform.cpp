@@ -99,10 +99,7 @@ std::string Platform::info() const {
                                           {"apiSocket", apiSocket().string()},
                                           {"apiAddress", "unix:" + apiSocket().string()}});
   facts->set("listeners", json::Array());
-  json::Array sites;
-  for (const std::string &site : names.sites())
-    sites.add(site);
-  facts->set("sites", sites);
+  facts->set("sites", json::strings(names.sites()));
   return json::dump(*facts);
 }
 

@@ -128,6 +128,14 @@ inline std::vector<std::string> getStrings(const Object &object, const std::stri
   return strings;
 }
 
+/// An array of these strings.
+inline Array::Ptr strings(const std::vector<std::string> &texts) {
+  Array::Ptr made = new Array;
+  for (const std::string &text : texts)
+    made->add(text);
+  return made;
+}
+
 /// An object with these members, in this order.
 inline Object::Ptr object(std::initializer_list<std::pair<const char *, Value>> members) {
   Object::Ptr made = new Object(Poco::JSON_PRESERVE_KEY_ORDER);
