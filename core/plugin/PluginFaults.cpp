@@ -23,6 +23,26 @@ constexpr bool harmsOthers(PluginFault fault) {
 
 } // namespace
 
+const char *faultName(PluginFault fault) noexcept {
+  switch (fault) {
+  case PluginFault::Abandoned:
+    return "abandoned";
+  case PluginFault::Stray:
+    return "stray";
+  case PluginFault::Threw:
+    return "threw";
+  case PluginFault::Blocked:
+    return "blocked";
+  case PluginFault::Trespass:
+    return "trespass";
+  case PluginFault::Overran:
+    return "overran";
+  case PluginFault::Leaked:
+    return "leaked";
+  }
+  return "?";
+}
+
 PluginFaults &PluginFaults::instance() {
   static auto *faults = new PluginFaults;
   return *faults;

@@ -22,6 +22,9 @@ enum class PluginFault {
   Leaked,    ///< a thread of it runs on after its end
 };
 
+/// "abandoned", as tests of plugins see it.
+const char *faultName(PluginFault fault) noexcept;
+
 /// Counts what plugins do wrong and tells the operator, by the plugin's name. Thread-safe.
 class PluginFaults {
 public:

@@ -7,7 +7,6 @@
 
 #include <matrixos/host/services.hpp>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -30,11 +29,6 @@ constexpr std::chrono::seconds kTimerPatience{30};
 constexpr std::size_t kLongestBase = 64;
 
 std::atomic<bool> taken{false};
-
-const char *faultName(plugin::PluginFault fault) {
-  constexpr std::array<const char *, 6> kNames{"abandoned", "stray", "threw", "blocked", "trespass", "overran"};
-  return kNames.at(static_cast<std::size_t>(fault));
-}
 
 Error notRunning() {
   return Error(Status::FailedPrecondition, "nothing runs: start() comes first", "NOT_STARTED");
@@ -86,7 +80,7 @@ TestHost::TestHost() : log_(folder_.path() / "log"), files_(folder_.path() / "ru
   fs::create_directory(folder() / "plugins");
   plugin::PluginFaults::instance().observe([this](const std::string &id, plugin::PluginFault fault) {
     const std::lock_guard lock(mutex_);
-    faults_ += id + ": " + faultName(fault) + "\n";
+    faults_ += id + ": " + plugin::faultName(fault) + "\n";
   });
 }
 

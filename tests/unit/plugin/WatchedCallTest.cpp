@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <future>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -94,6 +95,14 @@ bool has(const std::string &text, const std::string &part) {
 }
 
 } // namespace
+
+TEST_CASE("each thing that a plugin must not do has a name of its own") {
+  std::set<std::string> names;
+  for (int fault = 0; fault <= static_cast<int>(plugin::PluginFault::Leaked); ++fault)
+    names.insert(plugin::faultName(static_cast<plugin::PluginFault>(fault)));
+  CHECK(names.size() == 7);
+  CHECK(names.count("?") == 0);
+}
 
 TEST_CASE("a watched call passes arguments, context, items and the answer on") {
   Provider provider("well");
