@@ -102,6 +102,11 @@ constexpr mos_config_key kIsolation = {"isolation",
 
 } // namespace
 
+const std::vector<std::string> &sharedSections() {
+  static const std::vector<std::string> sections{"platform", "api", "metrics"};
+  return sections;
+}
+
 const mos_config_key &isolationKey() noexcept {
   return kIsolation;
 }

@@ -1,6 +1,8 @@
 #include "daemon/SectionChecks.h"
 
+#include "config/CoreSchema.h"
 #include "isolation/SectionCheck.h"
+#include "log/Log.h"
 
 #include <matrixos/status.hpp>
 
@@ -64,8 +66,8 @@ void SectionChecks::run(const plugin::DiscoveredPlugin &plugin) {
   if (!plugin.manifest || !plugin.manifest->checksConfig || !config_.isPluginEnabled(plugin.id)) return;
   isolation::SectionCheck check;
   addSection(check, config_, plugin.id, "");
-  addSection(check, config_, "platform", "platform.");
-  addSection(check, config_, "api", "api.");
+  for (const std::string &shared : config::sharedSections())
+    addSection(check, config_, shared, shared + ".");
   const auto result = check.run(program_, plugin.facts.copy, serviceUser(config_), patience_);
   for (const auto &[key, text] : result.problems)
     problems_.push_back(lineOf(plugin.id, key, text));
@@ -76,14 +78,7 @@ void SectionChecks::run(const plugin::DiscoveredPlugin &plugin) {
 }
 
 std::string SectionChecks::lineOf(const std::string &section, const std::string &key, const std::string &said) const {
-  std::string text = plain(said);
-  for (const std::string &secret : config_.secrets()) {
-    constexpr std::size_t kShortest = 6; // as in logs
-    constexpr std::string_view kInstead = "[redacted]";
-    if (secret.size() < kShortest) continue;
-    for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at + kInstead.size()))
-      text.replace(at, secret.size(), kInstead);
-  }
+  const std::string text = log::redacted(plain(said), config_.secrets());
   const config::ConfigEntry *entry = config_.find(section, key);
   if (entry != nullptr)
     return config::ConfigProblem{entry->origin, "[" + section + "] " + key + ": " + text}.toString();

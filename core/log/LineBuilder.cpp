@@ -17,16 +17,6 @@ constexpr std::size_t kTail = 32;
 constexpr std::size_t kLongestMessage = kLongestLine / 2;
 constexpr std::size_t kLongestName = 256;
 
-std::string redact(std::string_view text, const std::vector<std::string> &secrets) {
-  std::string clean(text);
-  for (const std::string &secret : secrets) {
-    for (std::size_t at = clean.find(secret); at != std::string::npos; at = clean.find(secret, at + 10)) {
-      clean.replace(at, secret.size(), "[redacted]");
-    }
-  }
-  return clean;
-}
-
 std::string numberText(double number) {
   std::array<char, 40> text{};
   std::snprintf(text.data(), text.size(), "%.17g", number);
@@ -81,7 +71,7 @@ bool appendJsonField(std::string &line, const Field &field, const std::vector<st
     return true;
   }
   line += '"';
-  if (!appendJsonEscaped(line, redact(*text, secrets), limit - 1)) cut = true;
+  if (!appendJsonEscaped(line, redacted(*text, secrets), limit - 1)) cut = true;
   line += '"';
   return true;
 }
@@ -93,7 +83,7 @@ std::string buildJson(const LogEntry &entry, const std::vector<std::string> &sec
   // The names of our own members go in as they are; isReserved() is about the fields.
   const auto own = [&](const char *key, std::string_view text, std::size_t upTo) {
     line += key;
-    if (!appendJsonEscaped(line, redact(text, secrets), upTo)) cut = true;
+    if (!appendJsonEscaped(line, redacted(text, secrets), upTo)) cut = true;
     line += '"';
   };
   own(",\"logger\":\"", cutName(entry.logger), limit);
@@ -138,14 +128,14 @@ std::string buildHuman(const LogEntry &entry, const std::vector<std::string> &se
   pad(line, kNameColumn);
   appendJsonEscaped(line, cutName(entry.logger), limit);
   pad(line, kMessageColumn);
-  bool whole = appendJsonEscaped(line, redact(entry.message, secrets), kLongestMessage);
+  bool whole = appendJsonEscaped(line, redacted(entry.message, secrets), kLongestMessage);
   if (!entry.requestId.empty()) {
     whole &= appendHumanField(line, "requestId", std::string(cutName(entry.requestId)), false, limit);
   }
   for (const Field &field : entry.fields) {
     if (&field == entry.named) continue;
     const auto *text = std::get_if<std::string_view>(&field.value);
-    const std::string value = text != nullptr ? redact(*text, secrets) : plainText(field);
+    const std::string value = text != nullptr ? redacted(*text, secrets) : plainText(field);
     whole &= appendHumanField(line, field.key, value, text != nullptr && needsQuotes(value), limit);
   }
   if (!whole) line += " [truncated]";

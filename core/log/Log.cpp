@@ -190,8 +190,15 @@ void setLevel(std::string_view name, Level level) {
   Registry::instance().setLevel(name, level);
 }
 
-namespace {
-constexpr std::size_t kShortestSecret = 6;
+std::string redacted(std::string_view text, std::span<const std::string> secrets) {
+  constexpr std::string_view kInstead = "[redacted]";
+  std::string clean(text);
+  for (const std::string &secret : secrets) {
+    if (secret.size() < kShortestSecret) continue;
+    for (std::size_t at = clean.find(secret); at != std::string::npos; at = clean.find(secret, at + kInstead.size()))
+      clean.replace(at, secret.size(), kInstead);
+  }
+  return clean;
 }
 
 void addSecret(std::string_view secret) {

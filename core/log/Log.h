@@ -94,8 +94,11 @@ void setLevel(std::string_view name, Level level);
 Level parseLevel(std::string_view text);
 const char *levelName(Level level) noexcept;
 
-/// From now on this text appears as [redacted] in messages and fields. Ignored under 6 bytes, since that would hit
-/// ordinary words.
+/// A shorter secret would hit ordinary words, and is shown.
+constexpr std::size_t kShortestSecret = 6;
+/// The text with [redacted] in place of each of the secrets.
+std::string redacted(std::string_view text, std::span<const std::string> secrets);
+/// From now on this text appears as [redacted] in messages and fields.
 void addSecret(std::string_view secret);
 /// The same for these, and no longer for those of the call before, which are overwritten.
 void replaceSecrets(std::vector<std::string> secrets);

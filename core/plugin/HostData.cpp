@@ -1,9 +1,11 @@
 #include "common/HostTable.h"
 #include "common/Wipe.h"
+#include "config/CoreSchema.h"
 #include "plugin/HostContext.h"
 
 #include <matrixos/call.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -16,14 +18,15 @@ struct KeyName {
   std::string section, key;
 };
 
-/// "key" is in the plugin's own section; "platform.key", "api.key" and "metrics.key" may be read too, unless they are
+/// "key" is in the plugin's own section; "platform.key" and others of shared sections may be read too, unless they are
 /// secret.
 KeyName locate(const HostContext &context, std::string_view name) {
   const std::size_t dot = name.find('.');
   if (dot == std::string_view::npos) return {context.manifest().id, std::string(name)};
   KeyName where{std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
-  if (where.section != "platform" && where.section != "api" && where.section != "metrics" &&
-      where.section != context.manifest().id) {
+  const std::vector<std::string> &shared = config::sharedSections();
+  if (where.section != context.manifest().id &&
+      std::find(shared.begin(), shared.end(), where.section) == shared.end()) {
     throw Error(Status::PermissionDenied, "the plugin " + context.manifest().id + " may not read [" + where.section +
                                               "]; only its own section, "
                                               "platform, api and metrics");

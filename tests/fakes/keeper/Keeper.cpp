@@ -46,7 +46,8 @@ public:
         std::this_thread::sleep_for(std::chrono::hours{1});
     if (is("throw.")) throw std::runtime_error("it does not like the weather");
     if (is("leak.")) problems.add("token", "is " + std::string(config.secret("token").reveal()) + "\nhere");
-    if (is("whole.")) problems.add("", "is not for " + config.getString("platform.domain"));
+    if (is("whole."))
+      problems.add("", "is not for " + config.getString("platform.domain") + config.getString("metrics.token_file"));
     if (is("reach.")) {
       if (::socket(AF_INET, SOCK_STREAM, 0) >= 0) problems.add("issuer", "could be asked over the network");
       if (::open("written-by-keeper", O_WRONLY | O_CREAT, 0600) >= 0) problems.add("issuer", "could be written down");
