@@ -42,8 +42,13 @@ public:
       sql_.execBatch({{"INSERT INTO tested_sent (id) VALUES (?)", {delivery.id}}});
       return matrixos::OutboxVerdict::done();
     });
-    timers_.every(std::chrono::hours{1},
-                  [this] { executor_.submit([this] { store_.put("hours", std::to_string(++hours_)); }); });
+    timers_.every(std::chrono::hours{1}, [this] {
+      executor_.submit([this] {
+        const std::lock_guard lock(
+            counting_); // tasks of two hours may run at once, and the later one has the last word
+        store_.put("hours", std::to_string(++hours_));
+      });
+    });
     addRoutes();
   }
   void stop() override {
@@ -105,7 +110,9 @@ private:
   matrixos::Routes routes_;
   std::mutex mutex_;
   std::string word_, fixed_;
-  std::atomic<int> visits_{0}, hours_{0};
+  std::atomic<int> visits_{0};
+  std::mutex counting_;
+  int hours_ = 0;
 };
 
 constexpr mos_config_key kKeys[] = {{"word", "string", "hello", nullptr, "A live one.", MOS_KEY_LIVE, 0},
