@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <optional>
 #include <thread>
 
@@ -45,7 +46,7 @@ public:
     return {};
   }
 
-  int asked = 0;
+  std::atomic<int> asked{0};
   std::string last;
 
 private:
