@@ -221,18 +221,18 @@ TEST_CASE("a secret's file that cannot be trusted or read is refused") {
   CHECK(problemsOf(options).empty());
   if (::geteuid() == 0) {
     constexpr uid_t kStranger = 54321;
-    ::chown(secret.c_str(), kStranger, static_cast<gid_t>(-1));
+    REQUIRE(::chown(secret.c_str(), kStranger, static_cast<gid_t>(-1)) == 0);
     CHECK(problemsOf(options) ==
           Problems{start + "is owned by uid 54321 with mode 0640, who could change it; run: chown root " +
                    secret.string()});
     // The daemon will run as the owner of its data directory.
     const auto data = dir.path() / "data";
     std::filesystem::create_directory(data);
-    ::chown(data.c_str(), kStranger, static_cast<gid_t>(-1));
+    REQUIRE(::chown(data.c_str(), kStranger, static_cast<gid_t>(-1)) == 0);
     auto asStranger = options;
     asStranger.sets.push_back("platform.data_dir=" + data.string());
     CHECK(problemsOf(asStranger).empty());
-    ::chown(secret.c_str(), 0, static_cast<gid_t>(-1));
+    REQUIRE(::chown(secret.c_str(), 0, static_cast<gid_t>(-1)) == 0);
   }
   dir.write("token", "\n");
   CHECK(problemsOf(options) == Problems{start + "is empty; it has to hold the secret"});
