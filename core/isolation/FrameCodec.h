@@ -48,7 +48,12 @@ enum class FrameType : std::uint8_t {
 /// Appends fields to a frame. Throws Error(InvalidArgument) for a text beyond its bound.
 class FrameWriter {
 public:
-  explicit FrameWriter(FrameType type) : bytes_(kHeaderSize, '\0') { bytes_[4] = static_cast<char>(type); }
+  /// `room`: bytes that it takes without moving what it holds.
+  explicit FrameWriter(FrameType type, std::size_t room = 0) {
+    bytes_.reserve(kHeaderSize + room);
+    bytes_.assign(kHeaderSize, '\0');
+    bytes_[4] = static_cast<char>(type);
+  }
 
   template <typename Number, std::enable_if_t<std::is_integral_v<Number>, int> = 0>
   void operator()(const Number &value) {
@@ -125,9 +130,10 @@ struct FrameHeader {
   static FrameHeader read(std::string_view bytes);
 };
 
+/// `room`: as for FrameWriter; a frame with secrets must not leave parts of itself behind as it grows.
 template <typename Frame>
-std::string encode(const Frame &frame) {
-  FrameWriter writer(Frame::kType);
+std::string encode(const Frame &frame, std::size_t room = 0) {
+  FrameWriter writer(Frame::kType, room);
   Frame::fields(frame, writer);
   return writer.finish();
 }
