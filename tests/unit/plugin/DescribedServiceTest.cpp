@@ -39,6 +39,7 @@ struct Greeter {
     table.greet = [](void *self, const mos_call *call, mos_str who, std::int64_t times, mos_buf *out,
                      mos_error *error) {
       return guarded(error, [&] {
+        const Inside here(of(self));
         if (fromAbi(who) == "slow") {
           std::unique_lock lock(of(self).mutex);
           of(self).waits = true;
@@ -83,6 +84,29 @@ struct Greeter {
       return MOS_CANCELLED;
     };
   }
+  /// Calls that were given up are let out first.
+  ~Greeter() {
+    release();
+    std::unique_lock lock(mutex);
+    left.wait(lock, [&] { return inside == 0; });
+  }
+  Greeter(const Greeter &) = delete;
+  Greeter &operator=(const Greeter &) = delete;
+
+  /// A call of greet().
+  struct Inside {
+    explicit Inside(Greeter &of) : greeter(of) {
+      const std::lock_guard lock(greeter.mutex);
+      ++greeter.inside;
+    }
+    ~Inside() {
+      const std::lock_guard lock(greeter.mutex);
+      --greeter.inside;
+      greeter.left.notify_all();
+    }
+    Greeter &greeter;
+  };
+
   static Greeter &of(void *self) { return *static_cast<Greeter *>(self); }
   void release() {
     const std::lock_guard lock(mutex);
@@ -93,8 +117,9 @@ struct Greeter {
   const std::string name;
   example_greeter_v1 table{};
   std::mutex mutex;
-  std::condition_variable released;
+  std::condition_variable released, left;
   bool open = false;
+  int inside = 0;
   mos_completion pending{};
   std::map<std::uint64_t, example_listener> listeners;
   std::vector<std::string> seen;
