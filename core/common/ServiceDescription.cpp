@@ -99,9 +99,8 @@ ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
   std::uint32_t minor = 0;
   for (std::uint32_t i = 0; i < service.functions_count; ++i) {
     const mos_function_v1 &from = service.functions[i];
-    ServiceFunction function{
-        text(from.name), text(from.name) + "()", text(from.parameters), from.flags, from.minor, from.entry,
-        from.invoke};
+    const std::string name = text(from.name);
+    ServiceFunction function{from.flags, from.minor, from.entry, from.invoke, name + "()", text(from.parameters), name};
     check(read.id, function);
     if (function.minor < minor || function.minor > read.minor) refuse(read.id, function.call + " is of a wrong minor");
     minor = function.minor;
@@ -150,22 +149,6 @@ void ServiceCatalogue::add(ServiceDescription description) {
   if (at != best_.end() && worth(*at->second) >= worth(description)) return;
   const ServiceDescription &kept = all_.emplace_back(std::move(description));
   best_[kept.id] = &kept;
-}
-
-mos_any_function functionOf(const void *table, std::size_t number) noexcept {
-  std::uint32_t size = 0;
-  std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
-  const std::size_t at = kTableHead + number * sizeof(void *);
-  if (size < at + sizeof(void *)) return nullptr;
-  mos_any_function function = nullptr;
-  std::memcpy(&function, static_cast<const char *>(table) + at, sizeof function);
-  return function;
-}
-
-void *selfOf(const void *table) noexcept {
-  void *self = nullptr;
-  std::memcpy(&self, static_cast<const char *>(table) + 8, sizeof self);
-  return self;
 }
 
 } // namespace matrixos::common

@@ -79,7 +79,9 @@ Identity parseIdentity(std::string_view text) {
 /// A question as providers see it, and what they say.
 class Asked {
 public:
-  explicit Asked(const auth::IdentityQuestion &question) : question_(question) {
+  explicit Asked(const auth::IdentityQuestion &question) {
+    for (const auto &[name, value] : question.fields)
+      fields_.push_back({toAbi(name), toAbi(value)});
     request_.of = this;
     request_.struct_size = sizeof(mos_identity_request);
     request_.method = toAbi(question.method);
@@ -88,7 +90,8 @@ public:
     request_.permission = toAbi(question.permission);
     request_.handle = toAbi(question.handle);
     request_.request_id = toAbi(question.requestId);
-    request_.field = &Asked::field;
+    request_.fields = fields_.data();
+    request_.fields_count = static_cast<std::uint32_t>(fields_.size());
   }
 
   /// Nothing when the provider has to find out.
@@ -124,13 +127,6 @@ private:
     Asked *of;
   };
 
-  static std::int32_t field(const mos_identity_request *request, std::uint32_t index, mos_pair *out) {
-    const auto field = static_cast<const Request *>(request)->of->question_.field(index);
-    if (!field) return 0;
-    *out = {toAbi(field->first), toAbi(field->second)};
-    return 1;
-  }
-
   static void answer(const mos_identity_request *request, const mos_principal *given) {
     Asked &self = *static_cast<const Request *>(request)->of;
     if (++self.answers_ == 1 && given != nullptr) guarded(nullptr, [&] { self.read(*given); });
@@ -147,7 +143,7 @@ private:
     sane_ = isSane(who_);
   }
 
-  const auth::IdentityQuestion &question_;
+  std::vector<mos_pair> fields_;
   Request request_{};
   int answers_ = 0;
   bool sane_ = false, pending_ = false;

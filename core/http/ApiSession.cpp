@@ -192,11 +192,8 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
   const auto handle = std::find(entry.names.begin(), entry.names.end(), "handle");
   if (handle != entry.names.end())
     question.handle = request_->params[static_cast<std::size_t>(handle - entry.names.begin())];
-  question.field = [&head](std::size_t at) -> std::optional<std::pair<std::string_view, std::string_view>> {
-    if (at >= head.fields.size()) return {};
-    const auto field = std::next(head.fields.begin(), static_cast<std::ptrdiff_t>(at));
-    return std::pair(field->name, field->value);
-  };
+  for (const http::Field &field : head.fields)
+    question.fields.emplace_back(field.name, field.value);
   const auto judge = [permission = entry.route.permission, before](const auth::Identity &who) {
     return auth::Authenticator::judge(permission, who, before);
   };

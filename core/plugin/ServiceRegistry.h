@@ -94,7 +94,7 @@ private:
     std::string service;
     const void *table;
     std::shared_ptr<ServiceProvider> provider;
-    CallGate::Pass pass;
+    CallGate::Lease inside;
   };
   std::multimap<std::string, Lease> leases_; // by consumer
   std::vector<Expected> expected_;

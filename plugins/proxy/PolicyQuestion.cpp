@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <string_view>
 
 namespace matrixos::proxy {
 
 PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision,
-                               const ClientFacts &client)
-    : head_(head) {
+                               const ClientFacts &client, std::vector<mos_pair> &memory) {
+  memory.clear();
+  for (const http::Field &field : head.fields)
+    memory.push_back({toAbi(field.name), toAbi(field.value)});
   const std::string_view target = decision.target;
   const std::size_t mark = std::min(target.find('?'), target.size());
   request_.of = this;
@@ -28,7 +29,8 @@ PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecis
   request_.scheme = toAbi(client.proto);
   request_.client = toAbi(client.ip);
   request_.request_id = toAbi(client.requestId);
-  request_.field = &PolicyQuestion::field;
+  request_.fields = memory.data();
+  request_.fields_count = static_cast<std::uint32_t>(memory.size());
 }
 
 Verdict &PolicyQuestion::ask(const mos_policy_v1 &policy, std::atomic<std::uint64_t> &failures) {
@@ -44,14 +46,6 @@ Verdict &PolicyQuestion::ask(const mos_policy_v1 &policy, std::atomic<std::uint6
 const mos_policy_request *PolicyQuestion::forDecide() noexcept {
   request_.answer = nullptr;
   return &request_;
-}
-
-std::int32_t PolicyQuestion::field(const mos_policy_request *request, std::uint32_t index, mos_pair *out) {
-  const http::FieldList &fields = static_cast<const Request *>(request)->of->head_.fields;
-  const auto at = std::next(fields.begin(), static_cast<std::ptrdiff_t>(std::min<std::size_t>(index, fields.size())));
-  if (at == fields.end()) return 0;
-  *out = {toAbi(at->name), toAbi(at->value)};
-  return 1;
 }
 
 void PolicyQuestion::answer(const mos_policy_request *request, const mos_policy_verdict *given) {
