@@ -1,6 +1,7 @@
 #include "daemon/IdentityProviders.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/handle.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
@@ -17,6 +18,7 @@ using auth::Identity;
 /// The host's grace comes on top.
 constexpr std::chrono::milliseconds kFindOutTime{10000};
 constexpr std::size_t kMostText = 4096;
+constexpr std::size_t kMostShares = std::size_t{64} * 1024;
 
 Identity unavailable() {
   Identity who;
@@ -48,13 +50,26 @@ std::optional<Identity::Kind> kindOf(std::uint32_t kind) {
   }
 }
 
+/// {"bob": "use"}, or nothing.
+bool areShares(const std::string &shares) {
+  if (shares.empty()) return true;
+  if (shares.size() > kMostShares) return false;
+  try {
+    for (const auto &[handle, role] : *json::parseObject(shares))
+      if (!isHandle(handle) || (role != "use" && role != "manage")) return false;
+    return true;
+  } catch (const Error &) {
+    return false;
+  }
+}
+
 bool isSane(const Identity &who) {
   const bool named = who.kind == Identity::Kind::Unknown || who.kind == Identity::Kind::Refused || !who.id.empty();
   const auto plain = [](const std::string &text) {
     return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
   };
   return named && who.id.size() + who.scopes.size() + who.message.size() <= kMostText && plain(who.id) &&
-         plain(who.scopes) && plain(who.message);
+         plain(who.scopes) && plain(who.message) && areShares(who.shares);
 }
 
 Identity parseIdentity(std::string_view text) {
@@ -73,6 +88,7 @@ Identity parseIdentity(std::string_view text) {
   who.id = json::findString(*object, "id").value_or("");
   who.scopes = json::findString(*object, "scopes").value_or("");
   who.message = json::findString(*object, "message").value_or("");
+  if (const json::Object::Ptr shares = json::findObject(*object, "shares")) who.shares = json::dump(shares);
   return who;
 }
 
@@ -139,7 +155,9 @@ private:
     if (!kind && !pending_) return;
     who_ = {kind.value_or(Identity::Kind::Unknown), roleOf(given.role),
             static_cast<int>(given.status),         std::string(fromAbi(given.id)),
-            std::string(fromAbi(given.scopes)),     std::string(fromAbi(given.message))};
+            std::string(fromAbi(given.scopes)),     {},
+            std::string(fromAbi(given.message))};
+    if (MOS_HAS(&given, mos_principal, shares.ptr)) who_.shares = std::string(fromAbi(given.shares));
     sane_ = isSane(who_);
   }
 

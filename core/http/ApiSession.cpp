@@ -214,8 +214,11 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
 }
 
 void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
-  record_.principal = std::move(decision.principal);
-  if (decision.allowed()) return takeBody(exchange);
+  record_.principal = decision.who.id;
+  if (decision.allowed()) {
+    request_->caller = auth::callerJson(decision.who);
+    return takeBody(exchange);
+  }
   core_->options.authenticator->noteRefused(decision);
   Problem problem{decision.status, decision.message, decision.reason};
   if (decision.status == 401) problem.fields.emplace_back("WWW-Authenticate", "Bearer");

@@ -58,9 +58,9 @@ void PolicyQuestion::read(const mos_policy_verdict &given) {
   if (given.struct_size < offsetof(mos_policy_verdict, fields) + sizeof given.fields) return;
   verdict_.kind = given.verdict;
   verdict_.status = static_cast<int>(given.status);
-  verdict_.message = fromAbi(given.message);
-  verdict_.location = fromAbi(given.location);
-  verdict_.principal = fromAbi(given.principal);
+  if (given.message.len != 0) verdict_.message = fromAbi(given.message);
+  if (given.location.len != 0) verdict_.location = fromAbi(given.location);
+  if (given.principal.len != 0) verdict_.principal = fromAbi(given.principal);
   if (given.fields_count > Verdict::kMostFields) {
     verdict_.kind = 0; // and how many there really are is anybody's guess
     return;

@@ -427,7 +427,7 @@ MOS_PIN(mos_host_events_v1, unsubscribe, 32);
  * Who else may be asked for, given somebody provides identities (identity.h). Several are separated by |: who is one of
  * them may. The platform's secret and the admin socket are an operator with all scopes.
  */
-#define MOS_PERMISSION_SIGNED_IN "signed-in" /* a user, or an operator */
+#define MOS_PERMISSION_SIGNED_IN "signed-in" /* a user, or an operator: beside operator:SCOPE one with that scope */
 #define MOS_PERMISSION_OWNER "owner"         /* of the instance that the parameter :handle names, or an operator */
 #define MOS_PERMISSION_MANAGE "owner:manage" /* the same, and whom the owner lets manage it */
 #define MOS_PERMISSION_USE "owner:use"       /* the same, and whom the owner lets use it */
@@ -473,6 +473,12 @@ typedef struct mos_http_request {
   mos_str body;
   mos_str principal;  /* who asks: "admin", "uid:0", "" for the public */
   mos_str request_id; /* the id in the logs; also answered as X-Request-Id */
+  /*
+   * Since minor 1. Who asks, as JSON: {"kind": "public" | "user" | "operator" | "instance", "id": the principal,
+   * "role": "none" | "use" | "manage" | "owner" of a user for :handle, "scopes": of an operator, "shares": {"bob":
+   * "use"}: the instances that others let a user use or manage}; all but the first where they are known.
+   */
+  mos_str caller;
 } mos_http_request;
 MOS_PIN(mos_http_request, method, 8);
 MOS_PIN(mos_http_request, path, 24);
@@ -480,6 +486,7 @@ MOS_PIN(mos_http_request, query, 40);
 MOS_PIN(mos_http_request, body, 56);
 MOS_PIN(mos_http_request, principal, 72);
 MOS_PIN(mos_http_request, request_id, 88);
+MOS_PIN(mos_http_request, caller, 104);
 
 #define MOS_FILE_IMMUTABLE UINT32_C(1) /* its path changes with its content: clients keep it for good */
 

@@ -49,6 +49,7 @@ typedef struct mos_principal {
   mos_str id;      /* for handlers and logs: "user:2abc", "token:deploy", "instance:alice" */
   mos_str scopes;  /* of an operator, separated by blanks: "instances:read usage:read"; "*" is all */
   mos_str message; /* REFUSED: one sentence */
+  mos_str shares;  /* of a user, as JSON: {"bob": "use" | "manage"}, the instances that others share with him; or "" */
 } mos_principal;
 MOS_PIN(mos_principal, struct_size, 0);
 MOS_PIN(mos_principal, kind, 4);
@@ -57,6 +58,7 @@ MOS_PIN(mos_principal, status, 12);
 MOS_PIN(mos_principal, id, 16);
 MOS_PIN(mos_principal, scopes, 32);
 MOS_PIN(mos_principal, message, 48);
+MOS_PIN(mos_principal, shares, 64);
 
 /* A request to the API. All of it is borrowed for the call. */
 typedef struct mos_identity_request {
@@ -94,8 +96,8 @@ typedef struct mos_identity_v1 {
   /*
    * [loop] After PENDING. Takes what it needs of the request and answers later through done, before the deadline of the
    * call: {"kind": "user" | "operator" | "instance" | "refused" | "unknown", "role": "none" | "use" | "manage" |
-   * "owner", "status", "id", "scopes", "message"}, all but the first optional. answer() is NULL here. NULL where
-   * identify() is never PENDING.
+   * "owner", "status", "id", "scopes", "message", "shares"}, all but the first optional. answer() is NULL here. NULL
+   * where identify() is never PENDING.
    */
   mos_status (*find_out)(void *self, const mos_call *call, const mos_identity_request *request, mos_completion done,
                          mos_error *error);
