@@ -55,7 +55,8 @@ bool areShares(const std::string &shares) {
   if (shares.empty()) return true;
   if (shares.size() > kMostShares) return false;
   try {
-    for (const auto &[handle, role] : *json::parseObject(shares))
+    const json::Object::Ptr object = json::parseObject(shares);
+    for (const auto &[handle, role] : *object)
       if (!isHandle(handle) || (role != "use" && role != "manage")) return false;
     return true;
   } catch (const Error &) {

@@ -17,6 +17,7 @@ using namespace matrixos::social;
 using namespace matrixos::test;
 using namespace std::chrono_literals;
 using matrixos::Call;
+using matrixos::Caller;
 using matrixos::Completion;
 using matrixos::Error;
 using matrixos::OrchestratorClient;
