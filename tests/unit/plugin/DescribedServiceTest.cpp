@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -338,6 +339,54 @@ TEST_CASE_FIXTURE(Fixture, "a provider that leaves is waited for, and streams of
   CHECK(registry.withdrawAll("leaving#1", 10s).empty());
   CHECK(changes == std::vector<std::string>{"leaving provides example.greeter/1 main",
                                             "leaving withdraws example.greeter/1 main"});
+}
+
+TEST_CASE("whoever was withdrawn is not called any more, however many call while it leaves") {
+  ServiceCatalogue::instance().add(ServiceDescription::read(kGreeter));
+  plugin::ServiceRegistry registry{nullptr};
+  struct Provider {
+    explicit Provider(std::atomic<int> &late) : lateCalls(late) {
+      table.struct_size = sizeof table;
+      table.self = this;
+      table.forget = [](void *self, std::uint32_t, mos_error *) -> mos_status {
+        auto &provider = *static_cast<Provider *>(self);
+        if (!provider.here) ++provider.lateCalls;
+        return MOS_OK;
+      };
+    }
+    example_greeter_v1 table{};
+    std::atomic<bool> here{true};
+    std::atomic<int> &lateCalls;
+  };
+  std::atomic<int> late{0}, served{0}, others{0};
+  std::deque<Provider> providers; // all stay, so that who is called too late can tell
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (const char *place : {"main", "main", "other"}) {
+    const auto *table = static_cast<const example_greeter_v1 *>(registry.acquire(
+        {std::string("caller-of-") + place, std::make_shared<plugin::CallGate>()}, EXAMPLE_GREETER_1, place));
+    callers.emplace_back([&, table] {
+      while (!stop) {
+        const mos_status status = table->forget(table->self, 1, nullptr);
+        ++(status == MOS_OK ? served : status == MOS_UNAVAILABLE ? others : late);
+      }
+    });
+  }
+  for (int i = 0; i < 1000 || served == 0 || others == 0; ++i) {
+    // Two places, whose providers use each other's memory again.
+    for (const char *place : {"main", "other"}) {
+      Provider &provider = providers.emplace_back(late);
+      const std::string id = "plugin#" + std::to_string(providers.size());
+      registry.provide(id, EXAMPLE_GREETER_1, place, &provider.table);
+      if (i % 16 == 0) std::this_thread::yield();
+      REQUIRE(registry.withdraw(id, EXAMPLE_GREETER_1, place, 60s));
+      provider.here = false;
+    }
+  }
+  stop = true;
+  for (std::thread &caller : callers)
+    caller.join();
+  CHECK(late == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a withdrawal says when calls are left inside") {
