@@ -2,6 +2,7 @@
 
 #include "common/ServiceDescription.h"
 #include "config/CoreSchema.h"
+#include "plugin/CommandPaths.h"
 
 #include <matrixos/status.hpp>
 
@@ -155,6 +156,7 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     common::ServiceCatalogue::instance().add(std::move(service));
   m.commands = common::CommandDescription::readAll(d);
+  markForeignCommands(m);
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;
   return m;
