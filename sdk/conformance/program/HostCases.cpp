@@ -98,7 +98,7 @@ void descriptor(CaseSession &t, const Bench &bench) {
     provides = provides || std::string(d.provides[i].service) == MOS_RUNTIME_1;
   t.expect(provides, MOS_RUNTIME_1 " among what it provides", "it is not");
   static const std::set<std::string> kTypes{"string", "int",    "number", "bool", "duration", "size",   "list",
-                                            "path",   "listen", "enum",   "url",  "domain",   "pattern"};
+                                            "path",   "listen", "enum",   "url",  "urls",     "domain", "pattern"};
   for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
     const mos_config_key &key = d.config_keys[i];
     t.expect(kTypes.count(key.type) == 1, std::string("a known type of the key ") + key.key, key.type);
