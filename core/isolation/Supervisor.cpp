@@ -88,6 +88,8 @@ void Supervisor::start() {
   changed_.wait(lock, [this] { return started_ || gone_; });
   if (!failure_) return;
   changed_.wait(lock, [this] { return gone_; });
+  lock.unlock();
+  requests_.end();
   throw Error(*failure_);
 }
 
@@ -108,9 +110,10 @@ void Supervisor::stop() {
     ending_ = true;
     nudge();
     // A process that hangs in the kernel cannot be waited for; its thread goes on alone, without the host.
-    changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
+    alone_ = !changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
   }
   calls_.end("the plugin was stopped");
+  requests_.end();
   if (status == MOS_DEADLINE_EXCEEDED) {
     throw Error(Status::DeadlineExceeded,
                 "stop() did not return within " + duration(settings_.stopTimeout) + "; the plugin's process was killed",
@@ -128,6 +131,11 @@ void Supervisor::work() {
     } catch (const std::exception &e) {
       why = std::string("could not be started: ") + e.what();
     }
+    {
+      const std::lock_guard lock(mutex_);
+      if (alone_) return; // also the host has gone
+    }
+    requests_.processEnded();
     const std::size_t repeats = calls_.detach(why);
     {
       const std::lock_guard lock(mutex_);
@@ -193,8 +201,8 @@ void Supervisor::launch(Run &run) {
   if (::pipe2(note, O_CLOEXEC | O_NONBLOCK) != 0) common::throwErrno(errno, "making a pipe");
   run.crashNote.reset(note[0]);
   const FileDescriptor noteEnd(note[1]);
-  requests_.newProcess();
   run.channel = std::make_shared<FrameChannel>(std::move(ours), FrameChannel::WhenFull::Fail, kMostQueued);
+  requests_.newProcess(run.channel);
   run.process = std::make_unique<ChildProcess>(
       ChildProcess::spawn(settings_.program, {"--run", settings_.id, "--parent=" + std::to_string(::getpid())},
                           {theirs.get(), file_.get(), noteEnd.get()}));
@@ -259,6 +267,12 @@ void Supervisor::onFrame(Run &run, FrameType type, std::string_view payload) {
   }
   case FrameType::Item:
     return calls_.item(decode<ItemFrame>(payload));
+  case FrameType::Use:
+    return requests_.needed().call(decode<CallFrame>(payload));
+  case FrameType::UseCancel:
+    return requests_.needed().cancel(decode<CancelFrame>(payload));
+  case FrameType::UseCredit:
+    return requests_.needed().credit(decode<CreditFrame>(payload));
   case FrameType::Provide: {
     const auto frame = decode<ProvideFrame>(payload);
     if (frame.slot >= settings_.slots) refuseFrame("a service that is none of its own");

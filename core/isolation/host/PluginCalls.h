@@ -38,6 +38,8 @@ private:
 
   DaemonLink &link_;
   const std::string file_, id_;
+  NeededProxies needed_;
+  EventHandlers events_;
   std::unique_ptr<HostTables> tables_; ///< made by the start, which is over before other calls come
   mos_plugin_v1 plugin_{};
   std::mutex mutex_; ///< calls_
