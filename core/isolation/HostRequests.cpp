@@ -26,7 +26,7 @@ std::vector<mos_pair> toPairs(const std::vector<Pair> &list) {
 
 } // namespace
 
-HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
+HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin, HostCalls::CallPlugin callPlugin)
     : config_(host), platform_(host), log_(host), metrics_(host),
       logTable_(detail::hostTable<mos_host_log_v1>(host, MOS_HOST_LOG_1)),
       metricsTable_(detail::hostTable<mos_host_metrics_v1>(host, MOS_HOST_METRICS_1)),
@@ -37,7 +37,7 @@ HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
       repeats_(metrics_.counter("matrixos_plugin_calls_repeated_total",
                                 "Calls into an isolated plugin that were made again after its process had died.",
                                 {{"plugin", plugin}})),
-      needed_(std::make_shared<NeededServices>(host)), subscriptions_(host) {
+      needed_(std::make_shared<NeededServices>(host, std::move(callPlugin))), subscriptions_(host) {
   restarts_.add(0);
   repeats_.add(0);
   const auto has = [&](const char *id) { return host->get_interface(host->self, id) != nullptr; };

@@ -23,7 +23,8 @@ namespace matrixos::isolation {
 /// by one thread, and none of them blocks. Throws Error("PROTOCOL") for what an honest process does not send.
 class HostRequests {
 public:
-  HostRequests(const mos_host_v1 *host, const std::string &plugin);
+  /// `callPlugin`: calls the plugin's process, see HostCalls.
+  HostRequests(const mos_host_v1 *host, const std::string &plugin, HostCalls::CallPlugin callPlugin);
 
   /// A new process knows nothing of what the one before it said. It is answered by `channel`.
   void newProcess(const std::shared_ptr<FrameChannel> &channel);

@@ -39,7 +39,7 @@ struct NeededServices::Call : ServedCall {
   explicit Call(const CallFrame &frame) : ServedCall(frame) {}
 
   std::shared_ptr<FrameChannel> channel;
-  const common::ServiceDescription *description = nullptr;
+  const common::ServiceDescription *description = nullptr; ///< null: the host is asked
   const void *table = nullptr;
   std::size_t bytes = 0;
   // Of the thread that makes the call.
@@ -48,6 +48,11 @@ struct NeededServices::Call : ServedCall {
   bool tooMany = false;
 
   const common::ServiceFunction &called() const { return description->functions[function - kFirstOfService]; }
+  bool completes() const { return description != nullptr && called().find('d') != std::string::npos; }
+  /// What it gives must not wait for who takes it.
+  bool gathers() const {
+    return description != nullptr ? !called().has(MOS_FUNCTION_BLOCKS) : HostCalls::gathers(*this);
+  }
 };
 
 /// Stands for a completion in the process.
@@ -57,16 +62,16 @@ struct NeededServices::Pending {
   std::uint64_t number; ///< by which the process knows it
 };
 
-NeededServices::NeededServices(const mos_host_v1 *host, Limits limits)
-    : host_(detail::hostTable<mos_host_services_v1>(host, MOS_HOST_SERVICES_1)), limits_(limits),
-      threads_(threadOptions(limits.calls)) {}
+NeededServices::NeededServices(const mos_host_v1 *host, HostCalls::CallPlugin callPlugin, Limits limits)
+    : host_(detail::hostTable<mos_host_services_v1>(host, MOS_HOST_SERVICES_1)),
+      hostCalls_(host, std::move(callPlugin)), limits_(limits), threads_(threadOptions(limits.calls)) {}
 
 NeededServices::~NeededServices() = default;
 
 void NeededServices::attach(std::shared_ptr<FrameChannel> channel) {
+  hostCalls_.newProcess();
   const std::lock_guard lock(mutex_);
   channel_ = std::move(channel);
-  lastCall_ = 0;
 }
 
 void NeededServices::detach() {
@@ -201,34 +206,37 @@ void NeededServices::renew(Table &table) const {
 
 std::shared_ptr<NeededServices::Call> NeededServices::accept(const CallFrame &frame) {
   const std::lock_guard lock(mutex_);
-  if (frame.id <= lastCall_) refuseFrame("a call whose number is not a new one");
-  lastCall_ = frame.id;
-  if (frame.slot >= tables_.size()) refuseFrame("a call of a service that was not acquired");
-  Table &table = tables_[frame.slot];
-  if (table.holds == 0)
-    throw Error(Status::FailedPrecondition, "the table of the service was released", "TABLE_RELEASED");
-  renew(table);
-  const std::size_t number = frame.function - std::size_t{kFirstOfService};
-  if (frame.function < kFirstOfService || number >= table.description->functions.size())
-    throw Error(Status::Unimplemented, table.service + " has no such function here", "UNIMPLEMENTED");
-  const std::size_t bytes = sizeOf(frame);
-  const bool completes = table.description->functions[number].find('d') != std::string::npos;
-  if (running_ >= limits_.calls || bytes_ + bytes > limits_.bytes ||
-      (completes && pending_.size() >= limits_.completions)) {
+  // Its threads number them in turn, and send them as they come.
+  if (calls_.count(frame.id) != 0) refuseFrame("two calls of one number");
+  auto call = std::make_shared<Call>(frame);
+  call->channel = channel_;
+  call->bytes = sizeOf(frame);
+  if (frame.slot != kHostSlot) find(*call);
+  if (running_ >= limits_.calls || bytes_ + call->bytes > limits_.bytes ||
+      (call->completes() && pending_.size() >= limits_.completions)) {
     throw Error(Status::ResourceExhausted,
                 "the plugin has " + std::to_string(running_ + pending_.size()) +
                     " calls of services of others under way, which is the most it may; try again",
                 "PLUGIN_BUSY", 100);
   }
-  auto call = std::make_shared<Call>(frame);
-  call->channel = channel_;
-  call->description = table.description;
-  call->table = table.table;
-  call->bytes = bytes;
   calls_.emplace(call->id, call);
   ++running_;
-  bytes_ += bytes;
+  bytes_ += call->bytes;
   return call;
+}
+
+/// What it calls, under the mutex.
+void NeededServices::find(Call &call) {
+  if (call.slot >= tables_.size()) refuseFrame("a call of a service that was not acquired");
+  Table &table = tables_[call.slot];
+  if (table.holds == 0)
+    throw Error(Status::FailedPrecondition, "the table of the service was released", "TABLE_RELEASED");
+  renew(table);
+  if (call.function < kFirstOfService ||
+      call.function - std::size_t{kFirstOfService} >= table.description->functions.size())
+    throw Error(Status::Unimplemented, table.service + " has no such function here", "UNIMPLEMENTED");
+  call.description = table.description;
+  call.table = table.table;
 }
 
 void NeededServices::work(Call &call) {
@@ -242,9 +250,8 @@ void NeededServices::work(Call &call) {
 }
 
 mos_status NeededServices::run(Call &call, std::string &json, std::uint64_t &number, mos_error *error) {
-  const common::ServiceFunction &function = call.called();
-  const bool blocks = function.has(MOS_FUNCTION_BLOCKS);
-  SinkOf sink([&](std::string_view item) { return blocks ? giveItem(call, item) : keepItem(call, item); });
+  const bool gathers = call.gathers();
+  SinkOf sink([&](std::string_view item) { return gathers ? keepItem(call, item) : giveItem(call, item); });
   Buffer out;
   Answers answers;
   answers.sink = sink.abi();
@@ -252,7 +259,7 @@ mos_status NeededServices::run(Call &call, std::string &json, std::uint64_t &num
   answers.number = &number;
   answers.error = error;
   Pending *pending = nullptr;
-  if (function.find('d') != std::string::npos && !call.numbers.empty()) {
+  if (call.completes() && !call.numbers.empty()) {
     pending = expect(call);
     answers.done = {pending, &NeededServices::completed};
   }
@@ -268,7 +275,8 @@ mos_status NeededServices::run(Call &call, std::string &json, std::uint64_t &num
   return MOS_OK;
 }
 
-mos_status NeededServices::invoke(const Call &call, const Answers &answers) const {
+mos_status NeededServices::invoke(const Call &call, const Answers &answers) {
+  if (call.description == nullptr) return hostCalls_.run(call, answers);
   const common::ServiceFunction &function = call.called();
   const FrameArguments arguments(function, call.texts, call.numbers, call.context(), answers);
   const std::size_t number = call.function - std::size_t{kFirstOfService};

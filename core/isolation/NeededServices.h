@@ -3,6 +3,7 @@
 #include "common/Executor.h"
 #include "common/ServiceDescription.h"
 #include "isolation/FrameChannel.h"
+#include "isolation/HostCalls.h"
 #include "isolation/ServedCall.h"
 
 #include <matrixos/abi/host.h>
@@ -15,13 +16,13 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace matrixos::isolation {
 
-struct Answers;
-
-/// Makes in the daemon, as the plugin, the calls of a plugin's process into services of others. The process knows the
+/// Makes in the daemon, as the plugin, the calls of a plugin's process into services of others, and those of its host
+/// that take time (HostCalls). The process knows the
 /// tables that it has acquired by their numbers. Nothing here waits but the threads that make the calls, each of which
 /// ends when its service answers or the host gives the call up. Thread-safe.
 class NeededServices : public std::enable_shared_from_this<NeededServices> {
@@ -31,13 +32,14 @@ public:
     std::size_t completions = 1024;          ///< that have not come
     std::size_t tables = 256;                ///< different ones, of all processes of the plugin
     std::size_t bytes = 32U << 20U;          ///< of the arguments of calls
-    std::size_t listBytes = 8U << 20U;       ///< of items that a function which must not wait gives at once
+    std::size_t listBytes = 32U << 20U;      ///< of items that a function which must not wait gives at once
     std::chrono::milliseconds stall{30'000}; ///< for which a call waits with an item that its caller does not take
     std::chrono::milliseconds end{3'000};    ///< for calls to return once nobody wants them
   };
 
-  explicit NeededServices(const mos_host_v1 *host) : NeededServices(host, Limits()) {}
-  NeededServices(const mos_host_v1 *host, Limits limits);
+  NeededServices(const mos_host_v1 *host, HostCalls::CallPlugin callPlugin)
+      : NeededServices(host, std::move(callPlugin), Limits()) {}
+  NeededServices(const mos_host_v1 *host, HostCalls::CallPlugin callPlugin, Limits limits);
   ~NeededServices();
   NeededServices(const NeededServices &) = delete;
   NeededServices &operator=(const NeededServices &) = delete;
@@ -77,10 +79,11 @@ private:
   void renew(Table &table) const;
   std::shared_ptr<Call> accept(const CallFrame &frame);
   std::shared_ptr<Call> find(std::uint64_t id) const;
+  void find(Call &call);
   void forget(const Call &call);
   void work(Call &call);
   mos_status run(Call &call, std::string &json, std::uint64_t &number, mos_error *error);
-  mos_status invoke(const Call &call, const Answers &answers) const;
+  mos_status invoke(const Call &call, const Answers &answers);
   bool giveItem(Call &call, std::string_view item) const;
   bool keepItem(Call &call, std::string_view item) const;
   Pending *expect(const Call &call);
@@ -88,13 +91,13 @@ private:
   static void completed(void *ctx, mos_status status, mos_str json, const mos_error *error);
 
   const mos_host_services_v1 *const host_;
+  HostCalls hostCalls_;
   const Limits limits_;
   mutable std::mutex mutex_;
   std::shared_ptr<FrameChannel> channel_;
   bool ended_ = false;
   std::vector<Table> tables_;
-  std::map<std::uint64_t, std::shared_ptr<Call>> calls_; ///< of the present process
-  std::uint64_t lastCall_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Call>> calls_;        ///< of the present process
   std::size_t running_ = 0;                                     ///< calls, of all processes
   std::size_t bytes_ = 0;                                       ///< of their arguments
   std::map<const Pending *, std::unique_ptr<Pending>> pending_; ///< completions that may come

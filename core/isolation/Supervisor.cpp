@@ -59,8 +59,10 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
 
 Supervisor::Supervisor(ProcessSettings settings, const mos_host_v1 *host,
                        std::function<void(std::uint16_t, std::uint32_t)> provided)
-    : settings_(std::move(settings)), requests_(host, settings_.id), calls_(settings_.limits, [this] { nudge(); }),
-      provided_(std::move(provided)), wake_(makeEventFd()) {}
+    : settings_(std::move(settings)), requests_(host, settings_.id,
+                                                [this](const CallRequest &request, const mos_call *call,
+                                                       mos_error *error) { return calls_.run(request, call, error); }),
+      calls_(settings_.limits, [this] { nudge(); }), provided_(std::move(provided)), wake_(makeEventFd()) {}
 
 void Supervisor::nudge() const noexcept {
   ::eventfd_write(wake_.get(), 1);

@@ -37,8 +37,8 @@ AskFrame question(Question what, std::string_view first = {}, std::string_view s
 
 HostTables::HostTables(DaemonLink &link, NeededProxies &needed, EventHandlers &events,
                        const mos_descriptor_v1 &descriptor)
-    : link_(link), needed_(needed), handlers_(events), descriptor_(descriptor), timers_(tasks_), samples_(link),
-      provided_(descriptor.provides_count) {
+    : link_(link), needed_(needed), handlers_(events), slow_(needed), descriptor_(descriptor), timers_(tasks_),
+      samples_(link), provided_(descriptor.provides_count) {
   for (std::uint32_t i = 0; i < descriptor.provides_count; ++i)
     described_.push_back(common::ServiceCatalogue::instance().find(descriptor.provides[i].service));
   host_ = common::hostTable<mos_host_v1>(this);
@@ -61,6 +61,8 @@ const void *HostTables::getInterface(void *self, const char *id) {
   if (name == MOS_HOST_LOG_1) return &tables.log_;
   if (name == MOS_HOST_METRICS_1) return &tables.metrics_;
   if (name == MOS_HOST_KV_1) return &tables.kv_;
+  if (name == MOS_HOST_OUTBOX_1) return tables.slow_.outbox();
+  if (name == MOS_HOST_FETCH_1) return tables.slow_.fetch();
   if (name == MOS_HOST_EVENTS_1) return &tables.events_;
   if (name == MOS_HOST_TIMERS_1) return &tables.timersTable_;
   if (name == MOS_HOST_EXECUTOR_1) return &tables.executorTable_;
@@ -84,6 +86,7 @@ HostTables::ServiceUse::~ServiceUse() {
 
 void HostTables::close() {
   open_.store(false, std::memory_order_release);
+  needed_.close();
   timers_.sweep(owner_, kSweepTimeout);
   tasks_.close(owner_);
   tasks_.waitIdle(owner_, kSweepTimeout);

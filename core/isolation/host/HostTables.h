@@ -7,6 +7,7 @@
 #include "isolation/host/EventHandlers.h"
 #include "isolation/host/MetricsBuffer.h"
 #include "isolation/host/NeededProxies.h"
+#include "isolation/host/SlowTables.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -18,8 +19,8 @@
 
 namespace matrixos::isolation::host {
 
-/// The host as the plugin sees it in its own process. Config, platform, log, metrics, kv, events and services go to the
-/// daemon; timers and executor are of this process. There is no sql and no http, see README.md.
+/// The host as the plugin sees it in its own process. Config, platform, log, metrics, kv, events, services, fetch and
+/// outbox go to the daemon; timers and executor are of this process. There is no sql and no http, see README.md.
 class HostTables {
 public:
   HostTables(DaemonLink &link, NeededProxies &needed, EventHandlers &events, const mos_descriptor_v1 &descriptor);
@@ -48,6 +49,7 @@ public:
   };
 
   MetricsBuffer &samples() noexcept { return samples_; }
+  SlowTables &slow() noexcept { return slow_; }
 
   /// After stop(): the functions answer MOS_UNAVAILABLE, timers and tasks end.
   void close();
@@ -78,6 +80,7 @@ private:
   DaemonLink &link_;
   NeededProxies &needed_;
   EventHandlers &handlers_;
+  SlowTables slow_;
   const mos_descriptor_v1 &descriptor_;
   const common::Owner owner_ = common::makeOwner();
   common::Executor tasks_;

@@ -104,6 +104,15 @@ mos_status NeededProxies::call(const Table &table, std::uint32_t number, void *c
   });
 }
 
+mos_status NeededProxies::callHost(HostFunction function, const char *name, CallRequest request, const mos_call *call,
+                                   mos_error *error) noexcept {
+  if (!open_) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+  // A sink that has had enough of an answer is content.
+  request.function = {static_cast<std::uint8_t>(function), name, Repeat::Never, true};
+  request.slot = kHostSlot;
+  return calls_.run(request, call, error);
+}
+
 mos_status NeededProxies::callAsync(CallRequest &request, const mos_completion &done, const mos_call *call,
                                     mos_error *error) {
   std::uint64_t number = 0;

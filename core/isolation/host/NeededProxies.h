@@ -3,6 +3,7 @@
 #include "common/Executor.h"
 #include "common/ServiceDescription.h"
 #include "isolation/CallTable.h"
+#include "isolation/HostCalls.h"
 #include "isolation/host/DaemonLink.h"
 
 #include <atomic>
@@ -27,6 +28,12 @@ public:
   /// Throws Error(NotFound) for what acquire() did not give, or gave less often.
   void release(const void *table);
 
+  /// Asks the host for what takes time; `request` without slot. MOS_UNAVAILABLE after close().
+  mos_status callHost(HostFunction function, const char *name, CallRequest request, const mos_call *call,
+                      mos_error *error) noexcept;
+  /// The plugin has stopped.
+  void close() noexcept { open_ = false; }
+
   /// UseResult, UseItem, UseDone; on the receiving thread. Throws Error("PROTOCOL").
   void onFrame(FrameType type, std::string_view payload);
 
@@ -46,6 +53,7 @@ private:
 
   DaemonLink &link_;
   CallTable calls_;
+  std::atomic<bool> open_{true};
   std::mutex acquiring_; ///< tables_, and held while the daemon is asked for them
   std::deque<Table> tables_;
   std::mutex mutex_; ///< completions_

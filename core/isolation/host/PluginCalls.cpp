@@ -83,25 +83,28 @@ void PluginCalls::onCall(std::string_view payload) {
 
 void PluginCalls::work(const std::shared_ptr<Call> &call) {
   std::string json;
+  std::uint64_t number = 0;
   mos_error error{};
-  const mos_status status = guarded(&error, [&] { return run(*call, json, &error); });
+  const mos_status status = guarded(&error, [&] { return run(*call, json, number, &error); });
   {
     const std::lock_guard lock(mutex_);
     calls_.erase(call->id);
     left_.notify_all();
   }
-  link_.sendEncoded(call->batch + call->answer(FrameType::Result, status, error, json));
+  link_.sendEncoded(call->batch + call->answer(FrameType::Result, status, error, json, number));
 }
 
-mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
+mos_status PluginCalls::run(Call &call, std::string &json, std::uint64_t &number, mos_error *error) {
   if (call.function >= kFirstOfService) return runService(call, json, error);
-  const Function &function = call.function == kStart.number  ? kStart
-                             : call.function == kStop.number ? kStop
-                                                             : kReconfigure;
+  const Function &function = call.function == kStart.number     ? kStart
+                             : call.function == kStop.number    ? kStop
+                             : call.function == kDeliver.number ? kDeliver
+                                                                : kReconfigure;
   const CrashReporter::Scope scope(function.name);
   if (call.function == kStart.number) return start(error);
   if (plugin_.stop == nullptr) return fail(error, Status::Unavailable, "the plugin was not started", "STOPPED");
   if (call.function == kStop.number) return stop(error);
+  if (call.function == kDeliver.number) return tables_->slow().deliver(call, number, error);
   return plugin_.reconfigure == nullptr ? MOS_OK : plugin_.reconfigure(plugin_.self, error);
 }
 

@@ -28,7 +28,7 @@ private:
 
   void onCall(std::string_view payload);
   void work(const std::shared_ptr<Call> &call);
-  mos_status run(Call &call, std::string &json, mos_error *error);
+  mos_status run(Call &call, std::string &json, std::uint64_t &number, mos_error *error);
   mos_status runService(Call &call, std::string &json, mos_error *error);
   mos_status start(mos_error *error);
   mos_status stop(mos_error *error);

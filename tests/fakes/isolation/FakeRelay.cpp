@@ -8,11 +8,17 @@
 //   flood:N              makes N calls at once; {"good", "busy", "bad"}
 //   many:N               as many calls that are never answered; {"good", "busy", "bad"}
 //   released             a call after its table was released
-//   undeclared           a service that is not in its descriptor
+//   undeclared           an instance that is not in its descriptor; undescribed: a service that nobody described
+//   fetch:URL            {"status", "head", "bytes"}; fetch!URL the same from a private address
+//   post:TEXT            puts it in the outbox; of texts that begin with "again" the first attempt of a process fails
+//   list                 what is in the outbox; with:table puts an item and writes a table
+//   sent                 {"sent", "attempts", "pid"} of this process
 //   seen                 {"came", "went", "pid"}: providers of example.desk/1
 //   anything else        {"ref", "pid"}
 #include "services/desk.h"
 
+#include <matrixos/host/fetch.hpp>
+#include <matrixos/host/outbox.hpp>
 #include <matrixos/plugin.hpp>
 #include <matrixos/runtime.hpp>
 
@@ -67,12 +73,30 @@ struct Answer {
 
 class Relay : public Runtime {
 public:
-  explicit Relay(const mos_host_v1 *host) : services_(host), events_(host) {}
+  explicit Relay(const mos_host_v1 *host) : services_(host), events_(host), fetch_(host), outbox_(host) {}
 
   void begin() {
     events_.subscribe("service.", [this](std::string_view topic, std::string_view json) {
       if (json.find(EXAMPLE_DESK_1) != std::string_view::npos) ++(topic == MOS_EVENT_SERVICE_PROVIDED ? came_ : went_);
     });
+    try {
+      outbox_.begin([this](const mos_call *, const OutboxDelivery &delivery) {
+        ++attempts_;
+        if (delivery.payload.rfind("again", 0) == 0 && !failed_.exchange(true))
+          return OutboxVerdict::retry("not yet", std::chrono::milliseconds{20});
+        if (delivery.payload == "drop") return OutboxVerdict::drop();
+        ++sent_;
+        return OutboxVerdict::done();
+      });
+    } catch (const Error &) { // a host without one
+    }
+  }
+
+  void end() const {
+    try {
+      outbox_.end();
+    } catch (const Error &) {
+    }
   }
 
   std::string inspect(const Call &call, std::string_view ref) override {
@@ -87,7 +111,13 @@ public:
     if (word == "die") die(rest);
     if (word == "flood" || word == "many") return flood(std::atoi(rest.c_str()), word == "many");
     if (word == "released") return released(call);
-    if (word == "undeclared") services_.lease<example_desk_v1>("example.other/1");
+    if (word == "undeclared") services_.acquire<mos_runtime_v1>(MOS_RUNTIME_1, "other");
+    if (word == "undescribed") services_.lease<example_desk_v1>("example.other/1");
+    if (word.rfind("fetch", 0) == 0) return fetch(call, std::string(ref.substr(6)), ref[5] == '!');
+    if (word == "post") return post(rest);
+    if (word == "with") outbox_.put({{"t", "i", "p"}}, {{"UPDATE fake_relay_x SET a = 1", {}}});
+    if (word == "list") return listed();
+    if (word == "sent") return numbers({{"sent", sent_}, {"attempts", attempts_}, {"pid", ::getpid()}});
     if (word == "seen") return numbers({{"came", came_}, {"went", went_}, {"pid", ::getpid()}});
     return R"({"ref":")" + std::string(ref) + R"(","pid":)" + std::to_string(::getpid()) + "}";
   }
@@ -203,6 +233,29 @@ private:
     return numbers({{"good", good}, {"busy", busy}, {"bad", bad}});
   }
 
+  std::string fetch(const Call &call, const std::string &url, bool fromPrivate) const {
+    FetchRequest request{url};
+    request.headers = {{"X-Asked", "by the relay"}};
+    request.allowPrivate = fromPrivate;
+    const FetchAnswer answer = fetch_.send(request, call.abi());
+    return numbers({{"status", static_cast<long>(answer.status)}, {"bytes", static_cast<long>(answer.body.size())}}) +
+           std::string(answer.header("x-answer").value_or("")) + answer.body.substr(0, 100);
+  }
+
+  std::string post(const std::string &text) const {
+    outbox_.put({{"there", text, text}});
+    return "{}";
+  }
+
+  std::string listed() const {
+    std::string all;
+    outbox_.list(false, [&](std::string_view item) {
+      all += item;
+      return true;
+    });
+    return "[" + all + "]";
+  }
+
   std::string released(const Call &call) const {
     const example_desk_v1 *table = nullptr;
     {
@@ -216,7 +269,10 @@ private:
 
   const Services services_;
   Events events_;
-  std::atomic<int> came_{0}, went_{0};
+  const Fetch fetch_;
+  Outbox outbox_;
+  std::atomic<int> came_{0}, went_{0}, sent_{0}, attempts_{0};
+  std::atomic<bool> failed_{false};
 };
 
 class FakeRelay : public Plugin {
@@ -226,7 +282,10 @@ public:
     relay_.begin();
     services_.provide(MOS_RUNTIME_1, "fake", relay_.table());
   }
-  void stop() override { services_.withdraw(MOS_RUNTIME_1, "fake"); }
+  void stop() override {
+    relay_.end();
+    services_.withdraw(MOS_RUNTIME_1, "fake");
+  }
 
 private:
   const Services services_;

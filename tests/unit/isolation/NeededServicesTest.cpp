@@ -5,6 +5,8 @@
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
+#include <matrixos/abi/lifecycle.h>
+#include <matrixos/abi/orchestrator.h>
 #include <signal.h>
 
 #include <atomic>
@@ -124,6 +126,51 @@ TEST_CASE("an isolated plugin that floods others is told to wait, and no memory 
   CHECK(json::getInt(*many, "good", 0) == 1024);
   CHECK(json::getInt(*many, "busy", 0) == 1500 - 1024);
   CHECK(relay.inspect("peek:ab") == "ba");
+  CHECK(relay.plugin().host.metric("matrixos_plugin_process_restarts_total") == 0);
+}
+
+TEST_CASE("calls of many threads at once reach a service, each with its own answer") {
+  Relay relay;
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 8; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const std::string text = std::to_string(t) + "-" + std::to_string(i);
+        if (relay.inspect("echo:" + text).find("\"" + text + "\"") == std::string::npos) ++wrong;
+      }
+    });
+  }
+  for (std::thread &caller : callers)
+    caller.join();
+  CHECK(wrong == 0);
+  CHECK(relay.plugin().host.metric("matrixos_plugin_process_restarts_total") == 0);
+}
+
+TEST_CASE("what a plugin needs decides whether it can be isolated") {
+  mos_descriptor_v1 d{};
+  d.struct_size = sizeof d;
+  const auto whyNot = [&d](const char *service) {
+    const mos_need need{service, 0, 0};
+    d.needs = &need;
+    d.needs_count = 1;
+    return whyNotIsolated(d);
+  };
+  CHECK(whyNot(MOS_RUNTIME_1) == "");
+  CHECK(whyNot(MOS_RUNTIME_1 ":docker") == "");
+  CHECK(whyNot(MOS_LIFECYCLE_1) ==
+        "it needs matrixos.lifecycle/1, whose report_activity() takes what cannot leave a process (parameters pu)");
+  CHECK(contains(whyNot(MOS_ORCHESTRATOR_1), "whose watch() takes"));
+  CHECK(contains(whyNot("example.unheard/1"), "does not describe it"));
+  // Also where somebody else has described it: its own process would not know it.
+  common::ServiceCatalogue::instance().add(common::ServiceDescription::read(kDesk));
+  CHECK(contains(whyNot(EXAMPLE_DESK_1), "MOS_DESCRIBE_SERVICE"));
+  const mos_service_v1 *services[] = {&kDesk};
+  d.services = services;
+  d.services_count = 1;
+  CHECK(whyNot(EXAMPLE_DESK_1) == "");
+  d.needs_count = 0;
+  CHECK(contains(whyNotIsolated(d), "neither provides a service nor needs one"));
 }
 
 TEST_CASE("stop() of an isolated plugin waits for nobody who hangs") {
