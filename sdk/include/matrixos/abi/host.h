@@ -625,8 +625,8 @@ MOS_PIN_SIZE(mos_fetch_sink, 24);
 /*
  * HTTP/1.1 as a client. Certificates are verified, names included, from TLS 1.2 on, and nothing is sent in clear
  * instead. The environment's proxies are not asked, no cookies are kept, nothing is decoded. Connections are kept for
- * the plugin's next fetch from that origin, up to 8. The daemon does it for a plugin with isolation=process, with bodies
- * of requests up to 4 MB and up to 256 header fields.
+ * the plugin's next fetch from that origin, up to 8. The daemon does it for a plugin with isolation=process, whose
+ * requests have bodies of up to 4 MB, and both sides up to 256 header fields.
  */
 typedef struct mos_host_fetch_v1 {
   uint32_t struct_size;
