@@ -235,7 +235,7 @@ TEST_CASE("a mistake is one exact sentence, and 78") {
       {"a plugin without what it needs", "[plugins]\nenabled = lifecycle\nrequired =\n",
        R"(x.ini:2: [plugins] enabled: "lifecycle" cannot start: it needs matrixos.orchestrator/1, which no enabled plugin provides)"},
       {"a plugin that cannot be isolated", "[plugins]\nenabled = social\n[social]\nisolation = process\n",
-       R"(x.ini:2: [plugins] enabled: "social" cannot be loaded: [social] isolation=process is not possible: it provides no service; take the key out)"},
+       R"(x.ini:2: [plugins] enabled: "social" cannot be loaded: [social] isolation=process is not possible: it needs matrixos.orchestrator/1, whose watch() takes what cannot leave a process (parameters UWt); take the key out)"},
       {"a secret that is not there", "[platform]\nsecret_file = /nowhere/secret\n",
        R"(x.ini:2: [platform] secret_file: cannot open the secret file /nowhere/secret: No such file or directory)"},
       {"a duration without a unit", "[lifecycle]\nidle_timeout = 30\n",
