@@ -116,6 +116,7 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "owner:use|operator:instances:read GET /containers/:handle\n"
                   "owner:manage|operator:instances:write POST /containers/:handle/start\n"
                   "owner:manage|operator:instances:write POST /containers/:handle/stop\n"
+                  "signed-in|operator:instances:read GET /containers/check-handle/:handle\n"
                   "operator:instances:write POST /containers/provision\n"
                   "operator:instances:write POST /handles/:handle/release\n"
                   "public GET /health\n"
