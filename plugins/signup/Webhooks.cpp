@@ -12,6 +12,7 @@ namespace matrixos::signup {
 
 namespace {
 
+constexpr std::int64_t kQuietNanos = 60'000'000'000;
 constexpr std::uint64_t kMaxBody = 512 * 1024; // a user of Clerk's with all metadata is a tenth of it
 
 Series counter(const Metrics &metrics, std::string_view result) {
@@ -67,13 +68,18 @@ void Webhooks::publish() {
   routes_.publish();
 }
 
-void Webhooks::requireGood(Verdict verdict, const Exchange &exchange, const char *source) const {
+void Webhooks::requireGood(Verdict verdict, const Exchange &exchange, const char *source) {
   if (verdict == Verdict::Good) return;
   refused_.add();
   const char *text = verdict == Verdict::Missing ? "the request is not signed"
                      : verdict == Verdict::Stale ? "the signature is from another time than now"
                                                  : "the signature is not of this request and a key that counts";
-  log_.warning("a delivery was refused", {{"source", source}, {"requestId", exchange.requestId()}, {"error", text}});
+  // Anybody can make refusals; the metric counts all of them.
+  const std::int64_t now = monotonicNanos();
+  std::int64_t quietUntil = quietUntil_.load(std::memory_order_relaxed);
+  if (now >= quietUntil && quietUntil_.compare_exchange_strong(quietUntil, now + kQuietNanos))
+    log_.warning("a delivery was refused; others of the next minute are counted alone",
+                 {{"source", source}, {"requestId", exchange.requestId()}, {"error", text}});
   throw Error(Status::Unauthenticated, text,
               verdict == Verdict::Missing ? "NO_SIGNATURE"
               : verdict == Verdict::Stale ? "STALE_SIGNATURE"

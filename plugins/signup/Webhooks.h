@@ -6,6 +6,8 @@
 
 #include <matrixos/host.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -28,13 +30,14 @@ private:
   void inngest(Exchange &exchange);
   Effect apply(Exchange &exchange, std::string_view deliveryId) const;
   std::vector<Secret> keys(const std::vector<Secret> &which) const;
-  void requireGood(Verdict verdict, const Exchange &exchange, const char *source) const;
+  void requireGood(Verdict verdict, const Exchange &exchange, const char *source);
 
   Routes routes_;
   const Log log_;
   const std::shared_ptr<Provisioner> provisioner_;
   const Provisioner::Orchestrators orchestrators_;
   const Series applied_, repeated_, ignored_, refused_;
+  std::atomic<std::int64_t> quietUntil_{0}; ///< no more refusals are logged, on the clock of deadlines
   mutable std::mutex mutex_;
   std::vector<Secret> clerkKeys_, inngestKeys_;
 };
