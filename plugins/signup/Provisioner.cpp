@@ -124,13 +124,19 @@ void Provisioner::pass() {
       isDirty_ = true;
     }
     countStates();
-    if (std::exchange(isDegraded_, false)) platform_.setDegraded("");
+    tellDegraded("");
   } catch (const Error &error) {
     // What was reported is said again: until it is written down the rows say that it is under way.
     keepReports({reports.begin() + static_cast<std::ptrdiff_t>(finished), reports.end()});
-    if (!std::exchange(isDegraded_, true)) log_.warning("sign-ups wait", {{"error", error.what()}});
-    platform_.setDegraded("sign-ups wait: " + std::string(error.what()));
+    tellDegraded(error.what());
   }
+}
+
+void Provisioner::tellDegraded(const std::string &why) {
+  if (degraded_ == why) return;
+  if (!why.empty()) log_.warning("sign-ups wait", {{"error", why}});
+  platform_.setDegraded(why.empty() ? why : "sign-ups wait: " + why);
+  degraded_ = why;
 }
 
 void Provisioner::keepReports(std::vector<Report> reports) {

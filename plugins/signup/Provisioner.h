@@ -76,6 +76,7 @@ private:
   std::function<void(const Outcome &)> reporter(Signup signup, Work work);
   std::vector<Report> takeReports();
   void keepReports(std::vector<Report> reports);
+  void tellDegraded(const std::string &why);
   std::vector<Signup> provisionsDue(std::int64_t limit) const;
   void finish(const Report &report, const Instances &instances);
   void finishProvision(const Report &report, const Instances &instances);
@@ -104,7 +105,7 @@ private:
 
   std::mutex passMutex_; ///< one pass at a time; guards what only passes use
   std::int64_t fullUntil_ = 0;
-  bool isDegraded_ = false;
+  std::string degraded_;                                  ///< what operators were told
   bool isDirty_ = true;                                   ///< the counts have changed
   std::unordered_map<std::string, std::string> inFlight_; ///< handles by user, of what the orchestrator works on
 

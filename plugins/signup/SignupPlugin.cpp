@@ -57,9 +57,9 @@ constexpr std::chrono::seconds kPassEvery{1};
 class SignupPlugin final : public Plugin {
 public:
   explicit SignupPlugin(const mos_host_v1 *host)
-      : config_(host), services_(host), timers_(host),
+      : config_(host), services_(host),
         provisioner_(std::make_shared<Provisioner>(host, orchestrators(), [] { return wallClockMs(); })),
-        webhooks_(host, provisioner_, orchestrators()), routes_(host, provisioner_) {
+        webhooks_(host, provisioner_, orchestrators()), routes_(host, provisioner_), timers_(host) {
     table_.struct_size = sizeof table_;
     table_.minor = MOS_SIGNUP_1_MINOR;
     table_.self = this;
@@ -135,11 +135,11 @@ private:
 
   const Config config_;
   const Services services_;
-  Timers timers_;
   const std::shared_ptr<Provisioner> provisioner_;
   Webhooks webhooks_;
   SignupRoutes routes_;
   mos_signup_v1 table_{};
+  Timers timers_; // last: they use all of it
 };
 
 } // namespace matrixos::signup

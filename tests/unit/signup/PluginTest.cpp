@@ -1,6 +1,7 @@
 // The plugin as it is loaded: its routes, its service, its keys.
 #include "Signed.h"
 
+#include <matrixos/identity.hpp>
 #include <matrixos/orchestrator.hpp>
 #include <matrixos/signup.hpp>
 #include <matrixos/testing.hpp>
@@ -179,6 +180,37 @@ TEST_CASE("operators see who signed up, and others do not") {
   CHECK(host.get("/signups/nobody").status == 404);
   CHECK(host.post("/signups/nobody/retry").status == 404);
   CHECK(host.post("/signups/user_1/retry").status == 409);
+  host.stop();
+}
+
+namespace {
+
+/// Knows operators by the scopes that they bring.
+struct Scopes final : Identity {
+  Principal identify(const IdentityRequest &request) override {
+    return Principal::operatorWith("token:test", request.header("X-Scopes"));
+  }
+};
+
+} // namespace
+
+TEST_CASE("a token with a scope may do what that says, and no more") {
+  Platform platform;
+  Host &host = platform.host;
+  const Scopes scopes;
+  host.provide(MOS_IDENTITY_1, scopes.table(), "scopes");
+  host.start();
+  CHECK(platform.deliver("msg_1", userEvent("user.created", "user_1", "ada")).status == 200);
+  REQUIRE(platform.reaches("user_1", "done"));
+  const auto ask = [&](const char *method, const char *path, const char *with) {
+    return host.request(method, path, "", {{"X-Scopes", with}}, Who::Anyone).status;
+  };
+  for (const char *path : {"/signups", "/signups/user_1"}) {
+    CHECK(ask("GET", path, "users:read") == 200);
+    CHECK(ask("GET", path, "users:write instances:read") == 403);
+  }
+  CHECK(ask("POST", "/signups/user_1/retry", "users:write") == 409);
+  CHECK(ask("POST", "/signups/user_1/retry", "users:read") == 403);
   host.stop();
 }
 

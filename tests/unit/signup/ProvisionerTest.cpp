@@ -106,6 +106,35 @@ TEST_CASE("who signs up has an instance, once, and with the provider's id for it
   CHECK(desk.host->metric("matrixos_signup_users{state=\"done\"}") == 1);
 }
 
+TEST_CASE("a delivery and what it means are written together, or not at all") {
+  Desk desk;
+  const auto rows = [&](const char *table) {
+    return desk.host->database().queryInt(std::string("SELECT count(*) FROM ") + table).value_or(-1);
+  };
+  int batches = 0;
+  desk.host->onBatch([&](const std::string &sql) {
+    ++batches;
+    CHECK(sql.find("INTO signup_inbox") != std::string::npos);
+    CHECK(sql.find("INTO signup_users") != std::string::npos);
+  });
+  desk.signUp("user_1", "ada");
+  desk.leave("user_2");
+  CHECK(batches == 2);
+  // What fails in the second statement undoes the first.
+  desk.host->onBatch({});
+  desk.host->database().exec(
+      "CREATE TRIGGER full BEFORE INSERT ON signup_users BEGIN SELECT RAISE(ABORT, 'full'); END");
+  CHECK_THROWS_AS(desk.signUp("user_3", "bob"), Error);
+  CHECK(rows("signup_inbox") == 2);
+  desk.host->database().exec("DROP TRIGGER full");
+  --desk.deliveries; // the sender tries again
+  CHECK(desk.signUp("user_3", "bob") == Effect::Applied);
+  --desk.deliveries;
+  CHECK(desk.signUp("user_3", "bob") == Effect::Repeated);
+  CHECK(rows("signup_inbox") == 3);
+  CHECK(rows("signup_users") == 3);
+}
+
 TEST_CASE("a handle that is taken or reserved gives way to the next one") {
   Desk desk;
   REQUIRE(desk.platform.provision("ada", "somebody").status == 201);
