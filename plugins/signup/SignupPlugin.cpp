@@ -46,6 +46,9 @@ constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_PATH, "/webhooks/clerk", nullptr, nullptr},
     {MOS_CLAIM_PATH, "/webhooks/inngest", nullptr, nullptr},
 };
+MOS_DESCRIBE_SERVICE(kSignup, MOS_SIGNUP_1, MOS_SIGNUP_1_MINOR, MOS_FUNCTIONS_OF_SIGNUP_1)
+constexpr const mos_service_v1 *kServices[] = {&kSignup};
+
 constexpr mos_provide kProvides[] = {{MOS_SIGNUP_1, "", MOS_SIGNUP_1_MINOR, 0}};
 // Optional: what is delivered while there is no orchestrator is kept for when there is.
 constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, MOS_NEED_OPTIONAL}};
@@ -151,6 +154,7 @@ MATRIXOS_PLUGIN(SignupPlugin, matrixos::Descriptor("signup", "Sign-up", "1.0.0")
                                   .license("MIT")
                                   .description("Gives people who sign up an instance, and takes it when they go.")
                                   .provides(matrixos::signup::kProvides)
+                                  .services(matrixos::signup::kServices)
                                   .needs(matrixos::signup::kNeeds)
                                   .configKeys(matrixos::signup::kKeys)
                                   .commands(matrixos::signup::kCommands)
