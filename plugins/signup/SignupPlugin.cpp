@@ -81,7 +81,13 @@ public:
     routes_.publish();
     services_.provide(MOS_SIGNUP_1, "", &table_);
     timers_.every(kPassEvery, [this] { provisioner_->pass(); });
-    timers_.every(config_.getDuration("reconcile_interval"), [this] { provisioner_->reconcile(); });
+    timers_.every(config_.getDuration("reconcile_interval"), [this] {
+      try {
+        provisioner_->reconcile();
+      } catch (const Error &) {
+        // The orchestrator is away; whoever waits for it is told of by the passes.
+      }
+    });
   }
 
   void stop() override {
