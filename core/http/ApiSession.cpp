@@ -197,7 +197,8 @@ auth::Decision ApiSession::decide(http::ClientExchange &exchange, std::string_vi
 
 /// Counts the request for its client, before anybody else has to do with it.
 void ApiSession::admit(http::ClientExchange &exchange, const auth::Decision &decision, RouteClass kind) {
-  isCounted_ = !decision.isPlatform && kind != RouteClass::Free;
+  // Who guesses at the token of the metrics is counted all the same.
+  isCounted_ = !decision.isPlatform && (kind != RouteClass::Free || decision.status == 401);
   if (!isCounted_) return;
   client_ = clientKey(exchange);
   count(Limit::Address, client_);

@@ -2,6 +2,7 @@
 #include "HttpTestSupport.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <optional>
 
@@ -38,10 +39,15 @@ struct Limited {
             options.limits[static_cast<std::size_t>(limit)] = perDay(count);
           options.identities = std::make_shared<Users>();
           options.domain = "matrix.test";
+          auth::Authenticator::Options login;
+          login.secret = kSecret;
+          login.metricsToken = "meter";
+          login.ownUid = ::getuid();
+          options.authenticator = std::make_shared<auth::Authenticator>(login);
         }) {
     const auto say = [](const auto &exchange) { exchange->respond(200, "text/plain", {}, "well"); };
-    http.server().addRoutes(0,
-                            {route("GET", "/health", say), route("GET", "/ready", say), route("GET", "/metrics", say)});
+    http.server().addRoutes(
+        0, {route("GET", "/health", say), route("GET", "/ready", say), route("GET", "/metrics", say, 0, "metrics")});
     http.server().addRoutes(7,
                             {route("POST", "/auth/login", say), route("POST", "//console/auth/login", say),
                              route("GET", "/auth", say), route("GET", "/authors", say),
@@ -107,8 +113,10 @@ TEST_CASE("an operator is never locked out, and what balancers and monitoring as
     CHECK(admin.next().status == 200);
     CHECK(admin.next().status == 200);
     CHECK(admin.next().status == 404);
-    for (const char *path : {"/health", "/ready", "/metrics"})
+    for (const char *path : {"/health", "/ready"})
       CHECK(test.status(std::string("GET ") + path) == 200);
+    CHECK(test.status("GET /metrics", as("meter")) == 200);
+    CHECK(test.status("GET /metrics", as("metre")) == 429);
   }
 }
 
