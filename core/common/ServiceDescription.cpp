@@ -1,5 +1,6 @@
 #include "common/ServiceDescription.h"
 
+#include <matrixos/abi/audit.h>
 #include <matrixos/abi/identity.h>
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/orchestrator.h>
@@ -19,10 +20,11 @@ namespace {
 MOS_DESCRIBE_SERVICE(runtime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_FUNCTIONS_OF_RUNTIME_1)
 MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR, MOS_FUNCTIONS_OF_ORCHESTRATOR_1)
 MOS_DESCRIBE_SERVICE(identity, MOS_IDENTITY_1, MOS_IDENTITY_1_MINOR, MOS_FUNCTIONS_OF_IDENTITY_1)
+MOS_DESCRIBE_SERVICE(audit, MOS_AUDIT_1, MOS_AUDIT_1_MINOR, MOS_FUNCTIONS_OF_AUDIT_1)
 MOS_DESCRIBE_SERVICE(policy, MOS_POLICY_1, MOS_POLICY_1_MINOR, MOS_FUNCTIONS_OF_POLICY_1)
 MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_FUNCTIONS_OF_LIFECYCLE_1)
 
-constexpr const mos_service_v1 *kOfSdk[] = {&runtime, &orchestrator, &lifecycle, &policy, &identity};
+constexpr const mos_service_v1 *kOfSdk[] = {&runtime, &orchestrator, &lifecycle, &policy, &identity, &audit};
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::size_t kMostText = 128;
