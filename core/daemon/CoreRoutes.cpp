@@ -26,8 +26,8 @@ json::Object::Ptr standing(const plugin::PluginReport &report) {
   return object;
 }
 
-/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}, and "storage" with why nothing can
-/// be stored, if that is so.
+/// {"status": "ready|not ready", "plugins": {"proxy": {"state": "running"}, …}}, "storage" with why nothing can be
+/// stored, and "audit" with why what people do is not kept, if that is so.
 json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
   json::Object::Ptr plugins = new json::Object(Poco::JSON_PRESERVE_KEY_ORDER);
   for (const plugin::PluginReport &report : daemon.plugins().reports()) {
@@ -38,6 +38,7 @@ json::Object::Ptr readiness(Daemon &daemon, bool &ready) {
   json::Object::Ptr object =
       json::object({{"status", std::string(ready ? "ready" : "not ready")}, {"plugins", plugins}});
   if (!problem.empty()) object->set("storage", problem);
+  if (const std::string audit = daemon.auditProblem(); !audit.empty()) object->set("audit", audit);
   return object;
 }
 

@@ -174,9 +174,11 @@ void Daemon::startCore() {
         provided ? MOS_EVENT_SERVICE_PROVIDED : MOS_EVENT_SERVICE_WITHDRAWN,
         json::dump(json::object({{"service", entry.service}, {"instance", entry.instance}, {"plugin", entry.plugin}})));
     if (identities_ && entry.service == MOS_IDENTITY_1) identities_->refresh();
+    if (audit_) audit_->refresh(entry.service);
   };
   services_ = std::make_unique<plugin::ServiceRegistry>(serviceCallObserver(metrics_), plugin::CallLimits{}, announce);
   identities_ = std::make_shared<IdentityProviders>(*services_);
+  audit_ = std::make_shared<AuditProviders>(*services_, metrics_);
   plugin::PluginFaults::instance().observe(pluginFaultObserver(metrics_));
 }
 
@@ -203,6 +205,7 @@ void Daemon::startApi() {
   options.authenticator = authenticator_;
   options.identities = identities_;
   options.limits = limitsOf(*config);
+  options.audit = audit_;
   options.workers = static_cast<int>(config->getInt("api", "threads"));
   options.backlog = options.workers;
   options.maxStreams = options.workers / 2;
@@ -264,6 +267,7 @@ void Daemon::startPlugins() {
                       }});
   plugins_->startAll([this] { return stopRequested(); });
   identities_->refresh(); // those that did not start are asked too, and refuse
+  audit_->refresh(MOS_AUDIT_1);
 }
 
 void Daemon::serve(const std::function<void()> &onServing) {
@@ -357,6 +361,7 @@ void Daemon::stop() {
   // First the API, so that nobody is told 404 for a route whose plugin has just gone.
   if (api_) api_->stop(kRequestPatience);
   if (identities_) identities_->close();
+  if (audit_) audit_->close();
   if (plugins_) plugins_->stopAll();
   if (timers_) timers_.reset();
   if (events_) events_->stop(patience);

@@ -3,6 +3,7 @@
 #include "auth/Authenticator.h"
 #include "common/Executor.h"
 #include "common/Timers.h"
+#include "daemon/AuditProviders.h"
 #include "daemon/ConfigService.h"
 #include "daemon/IdentityProviders.h"
 #include "daemon/Reloader.h"
@@ -58,6 +59,8 @@ public:
   plugin::PluginHost &plugins() noexcept { return *plugins_; }
   /// Why nothing can be stored at the moment, or "". Looks at the database's files and at the disk.
   std::string storageProblem();
+  /// Why what people do is not kept at the moment, or "".
+  std::string auditProblem() const { return audit_->problem(); }
   metrics::Metrics &metrics() noexcept { return metrics_; }
   plugin::ServiceRegistry &services() noexcept { return *services_; }
   api::ApiServer &api() noexcept { return *api_; }
@@ -99,6 +102,7 @@ private:
   std::unique_ptr<plugin::ServiceRegistry> services_;
   plugin::NameOwners names_;
   std::shared_ptr<IdentityProviders> identities_;
+  std::shared_ptr<AuditProviders> audit_;
   std::shared_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<plugin::CoreServices> core_;

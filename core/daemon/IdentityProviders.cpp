@@ -171,43 +171,15 @@ private:
 
 } // namespace
 
-IdentityProviders::IdentityProviders(plugin::ServiceRegistry &services)
-    : services_(services), consumer_{"core#0", std::make_shared<plugin::CallGate>(),
-                                     plugin::PluginScope::tagOf("core")} {}
+IdentityProviders::IdentityProviders(plugin::ServiceRegistry &services) : tables_(services, MOS_IDENTITY_1, "core#0") {}
 
 void IdentityProviders::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    tables_ = std::make_shared<Tables>();
-  }
-  consumer_.gate->close();
-  services_.sweepConsumer(consumer_.plugin);
-  consumer_.gate->drain(kFindOutTime);
-}
-
-void IdentityProviders::refresh() {
-  auto tables = std::make_shared<Tables>();
-  for (const auto &[entry, enabled] : services_.expected(MOS_IDENTITY_1)) {
-    if (!enabled) continue;
-    const void *table = services_.acquire(consumer_, MOS_IDENTITY_1, entry.instance);
-    tables->push_back(static_cast<const mos_identity_v1 *>(table));
-  }
-  std::shared_ptr<const Tables> now = std::move(tables);
-  {
-    const std::lock_guard lock(mutex_);
-    tables_.swap(now);
-  }
-  for (const mos_identity_v1 *before : *now)
-    services_.release(consumer_.plugin, before);
+  tables_.close(kFindOutTime);
 }
 
 std::optional<Identity> IdentityProviders::identify(const auth::IdentityQuestion &question,
                                                     const std::function<Then()> &later) {
-  std::shared_ptr<const Tables> tables;
-  {
-    const std::lock_guard lock(mutex_);
-    tables = tables_;
-  }
+  const auto tables = tables_.get();
   Asked asked(question);
   for (const mos_identity_v1 *table : *tables) {
     auto who = asked.ask(*table);

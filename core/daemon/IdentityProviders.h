@@ -1,14 +1,12 @@
 #pragma once
 
 #include "auth/Identities.h"
-#include "plugin/ServiceRegistry.h"
+#include "daemon/ProviderTables.h"
 
 #include <matrixos/abi/identity.h>
 
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
+#include <functional>
+#include <optional>
 
 namespace matrixos::daemon {
 
@@ -20,17 +18,12 @@ public:
   std::optional<auth::Identity> identify(const auth::IdentityQuestion &question,
                                          const std::function<Then()> &later) override;
   /// The plugins that provide it have changed.
-  void refresh();
+  void refresh() { tables_.refresh(); }
   /// Before the services go: nobody is asked any more.
   void close();
 
 private:
-  using Tables = std::vector<const mos_identity_v1 *>;
-
-  plugin::ServiceRegistry &services_;
-  const plugin::ServiceConsumer consumer_;
-  std::mutex mutex_;
-  std::shared_ptr<const Tables> tables_ = std::make_shared<Tables>();
+  ProviderTables<mos_identity_v1> tables_;
 };
 
 } // namespace matrixos::daemon

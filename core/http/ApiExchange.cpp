@@ -104,9 +104,10 @@ void ApiExchange::reportHandled(std::unique_lock<std::mutex> &lock) {
 
 void ApiExchange::giveAnswer(http::LocalResponse answer, std::string contentType) {
   leave(Phase::Answered);
-  toLoop([answer = std::move(answer), contentType = std::move(contentType)](http::ClientExchange &exchange) mutable {
+  toLoop([deliver = deliver_, answer = std::move(answer),
+          contentType = std::move(contentType)](http::ClientExchange &exchange) mutable {
     answer.contentType = contentType;
-    exchange.respond(std::move(answer));
+    deliver(exchange, std::move(answer));
   });
 }
 

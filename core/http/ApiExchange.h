@@ -106,6 +106,9 @@ public:
 
   /// The session's side, on the loop. Before the handler is called: where answers go.
   void setTicket(std::uint64_t ticket) { ticket_ = ticket; }
+  /// Before the handler is called: what sends a whole answer, on the loop, while the client waits for it.
+  using Deliver = std::function<void(http::ClientExchange &exchange, http::LocalResponse answer)>;
+  void onAnswer(Deliver deliver) { deliver_ = std::move(deliver); }
   /// The client has taken what waited.
   void drained();
   /// The exchange is over for the connection: whoever still writes is told that nobody waits. True when the handler
@@ -140,6 +143,7 @@ private:
   const std::shared_ptr<StreamBudget> streams_;
   std::uint64_t id_ = 0;
   std::uint64_t ticket_ = 0;
+  Deliver deliver_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -3,6 +3,7 @@
 #include "auth/Authenticator.h"
 #include "auth/Identities.h"
 #include "http/ApiExchange.h"
+#include "http/AuditTrail.h"
 #include "http/RateLimiter.h"
 #include "http/Router.h"
 
@@ -43,6 +44,7 @@ struct ApiServerOptions {
   std::shared_ptr<const auth::Authenticator> authenticator;
   std::shared_ptr<auth::Identities> identities; ///< null: nobody is known but by the secret
   LimitRates limits{};                          ///< until setLimits(); none
+  std::shared_ptr<AuditTrail> audit;            ///< null: nobody keeps what people do
   int workers = 64;                             ///< threads that run handlers
   int reserve = 0;                              ///< workers on top, which only routes of the daemon itself can hold
   int perOwner = 0; ///< requests of one owner's routes that are handled at once; 0: any. The daemon's own do not count

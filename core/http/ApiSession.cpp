@@ -12,6 +12,7 @@
 #include <Poco/Timestamp.h>
 #include <http/codec/Grammar.h>
 #include <http/engine/Loop.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
@@ -30,6 +31,8 @@ constexpr std::string_view kPagePolicy =
 constexpr std::chrono::milliseconds kTurnTime{1000};
 /// More than who provides identities may take.
 constexpr std::chrono::milliseconds kIdentifyTime{20000};
+/// More than an audit log may take, whose end AuditTrail sees to.
+constexpr std::chrono::milliseconds kAuditTime{10000};
 
 /// The client's own id when it is fit for logs, else a new one.
 std::string chooseRequestId(const http::RequestHead &head) {
@@ -49,6 +52,15 @@ std::string join(const std::vector<std::string> &items, std::string_view separat
     text += item;
   }
   return text;
+}
+
+/// Whose word counts is the proxy's, a process of the daemon's user: it names the client that it forwards for.
+std::string clientOf(http::ClientExchange &exchange) {
+  if (!exchange.peer().isUnix()) return exchange.peer().ip();
+  const bool isOurs = exchange.peerUid() == std::optional<uid_t>(::geteuid());
+  const std::string_view named = exchange.request().fields.value(http::Name::XForwardedFor);
+  const bool isApi = static_cast<auth::ApiSocket>(exchange.listenerTag()) == auth::ApiSocket::Api;
+  return isOurs && isApi && Address::tryIp(named) ? std::string(named) : "unix";
 }
 
 /// RFC 9110 §5.6.7, made once a second.
@@ -157,6 +169,11 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   request_->path = "/" + join(segments, "/");
   request_->params = std::move(match.values);
   request_->route = std::move(match.entry);
+  const AuditTrail *audit = core_->options.audit.get();
+  if (audit != nullptr && audit->isOn() && AuditEntry::mayMatter(head.method, *request_->route)) {
+    audit_ = AuditEntry(head.method, request_->route, request_->params);
+    audit_.setAddress(clientOf(exchange));
+  }
   authenticate(exchange);
 }
 
@@ -273,6 +290,7 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
 
 void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
   record_.principal = decision.who.id;
+  audit_.setWho(decision.who);
   if (isCounted_) countCaller(exchange, decision);
   if (decision.allowed()) {
     request_->caller = auth::callerJson(decision.who);
@@ -302,6 +320,10 @@ void ApiSession::submit(http::ClientExchange &exchange) {
   request_->copy = std::make_shared<RequestCopy>(exchange.request());
   request_->principal = record_.principal;
   request_->requestId = record_.requestId;
+  if (audit_.isChange()) {
+    audit_.setBody(request_->body);
+    if (!audit_.handle().empty()) audit_.setBefore(core_->options.audit->statusOf(audit_.handle()));
+  }
   const OwnerId owner = request_->route->owner;
   auto made = std::make_shared<ApiExchange>(std::move(*request_), exchange.loop().shared_from_this(), core_->streams);
   request_.reset();
@@ -309,6 +331,8 @@ void ApiSession::submit(http::ClientExchange &exchange) {
   const std::uint64_t id = made->id();
   made->onHandled([dispatcher = core_->dispatcher, id] { dispatcher->release(id); });
   made->setTicket(exchange.hold(core_->options.exchangeTimeout));
+  // The session lives as long as the held exchange does.
+  made->onAnswer([this](http::ClientExchange &held, http::LocalResponse given) { deliver(held, std::move(given)); });
   const auto outcome = core_->dispatcher->submit(id, owner, [core = core_, made] { runHandler(*core, made); });
   if (outcome == Dispatcher::Outcome::Full || outcome == Dispatcher::Outcome::Stuck) {
     core_->exchanges.forget(id);
@@ -320,7 +344,31 @@ void ApiSession::submit(http::ClientExchange &exchange) {
   if (waitsForPlace_) exchange.hold(kTurnTime);
 }
 
+/// What somebody is told has happened is in the audit log.
+void ApiSession::deliver(http::ClientExchange &exchange, http::LocalResponse answer) {
+  if (!audit_.isChange()) return exchange.respond(std::move(answer));
+  if (answer.status >= 400) audit_.setAnswer(answer.body);
+  const std::string after = audit_.handle().empty() ? std::string() : core_->options.audit->statusOf(audit_.handle());
+  const std::string event = audit_.take(answer.status, record_.requestId, after);
+  std::string type(answer.contentType);
+  kept_.emplace(std::move(answer), std::move(type));
+  const std::uint64_t ticket = exchange.hold(kAuditTime);
+  core_->options.audit->record(event, [weak = exchange.loop().weak_from_this(), ticket, session = this] {
+    // Held as the exchange that the session belongs to.
+    if (const auto loop = weak.lock())
+      loop->resume(ticket, [session](http::ClientExchange &held) { session->sendKept(held); });
+  });
+}
+
+void ApiSession::sendKept(http::ClientExchange &exchange) {
+  if (!kept_) return;
+  auto [answer, type] = *std::exchange(kept_, std::nullopt);
+  answer.contentType = type;
+  exchange.respond(std::move(answer));
+}
+
 void ApiSession::onHoldTimeout(http::ClientExchange &exchange) {
+  if (kept_) return sendKept(exchange);
   if (std::exchange(identifies_, false))
     return answer(exchange, {503, "who asks could not be found out in time; try again", "IDENTITY_TIMEOUT", 1000});
   if (!std::exchange(waitsForPlace_, false)) {
@@ -346,6 +394,9 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
   waitsForPlace_ = identifies_ = isPage_ = isCounted_ = false;
   charge_.reset();
   request_.reset();
+  kept_.reset();
+  if (audit_.isWanted()) core_->options.audit->note(audit_.take(summary.status, record_.requestId, {}));
+  audit_ = {};
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);
   record_.bytesIn = summary.bytesIn;
@@ -355,6 +406,7 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
 }
 
 void ApiSession::answer(http::ClientExchange &exchange, const Problem &problem) {
+  audit_.setReason(problem.reason);
   exchange.respond(http::problemResponse(problem, record_.requestId));
 }
 

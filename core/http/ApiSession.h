@@ -1,5 +1,6 @@
 #pragma once
 
+#include "http/AuditEntry.h"
 #include "http/ServerCore.h"
 
 #include <http/engine/Session.h>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace matrixos::api {
@@ -45,6 +47,8 @@ private:
   void conclude(http::ClientExchange &exchange, auth::Decision decision);
   void takeBody(http::ClientExchange &exchange);
   void submit(http::ClientExchange &exchange);
+  void deliver(http::ClientExchange &exchange, http::LocalResponse answer);
+  void sendKept(http::ClientExchange &exchange);
   void answer(http::ClientExchange &exchange, const Problem &problem);
 
   const std::shared_ptr<ApiServer::Core> core_;
@@ -57,6 +61,9 @@ private:
   bool isCounted_ = false;       ///< limits hold for who asks
   Address::Bytes client_{};      ///< whose address counts; see clientKey()
   std::optional<Charge> charge_; ///< what the answer says about limits
+  AuditEntry audit_;
+  /// An answer that waits for the audit log, with its content type.
+  std::optional<std::pair<http::LocalResponse, std::string>> kept_;
   AccessRecord record_;
 };
 

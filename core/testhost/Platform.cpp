@@ -46,8 +46,10 @@ Platform::Platform(Options given)
                      json::dump(*json::object(
                          {{"service", entry.service}, {"instance", entry.instance}, {"plugin", entry.plugin}})));
                  if (entry.service == MOS_IDENTITY_1) identities->refresh();
+                 audit->refresh(entry.service);
                }),
       identities(std::make_shared<daemon::IdentityProviders>(services)),
+      audit(std::make_shared<daemon::AuditProviders>(services, metrics)),
       api(apiOptions()), core{[this] { return config(); },
                               [this] { return info(); },
                               database,
@@ -65,6 +67,7 @@ Platform::Platform(Options given)
 Platform::~Platform() {
   api.stop(kPatience);
   identities->close();
+  audit->close();
 }
 
 config::ConfigPtr Platform::configurationOf(const std::vector<plugin::DiscoveredPlugin> &plugins,
@@ -111,6 +114,7 @@ api::ApiServerOptions Platform::apiOptions() const {
   auth.ownUid = ::geteuid();
   made.authenticator = std::make_shared<const auth::Authenticator>(auth);
   made.identities = identities;
+  made.audit = audit;
   made.workers = 16;
   made.onFault = [](const std::string &what, const api::AccessRecord &record) {
     log::Log("core").error("a request handler failed", {{"error", what}, {"route", record.route}});

@@ -4,6 +4,7 @@
 #include "common/Executor.h"
 #include "common/Timers.h"
 #include "config/Config.h"
+#include "daemon/AuditProviders.h"
 #include "daemon/IdentityProviders.h"
 #include "events/EventBus.h"
 #include "http/ApiServer.h"
@@ -59,6 +60,7 @@ public:
   plugin::ServiceRegistry services;
   plugin::NameOwners names;
   const std::shared_ptr<daemon::IdentityProviders> identities;
+  const std::shared_ptr<daemon::AuditProviders> audit;
   api::ApiServer api;
   plugin::CoreServices core;
 

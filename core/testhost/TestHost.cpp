@@ -199,6 +199,7 @@ void TestHost::start() {
   try {
     life_->plugins->startAll([] { return false; });
     platform.identities->refresh();
+    platform.audit->refresh(MOS_AUDIT_1);
   } catch (...) {
     end();
     throw;

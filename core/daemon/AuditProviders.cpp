@@ -1,0 +1,108 @@
+#include "daemon/AuditProviders.h"
+
+#include "log/Log.h"
+
+#include <matrixos/audit.hpp>
+#include <matrixos/call.hpp>
+#include <matrixos/handle.hpp>
+#include <matrixos/json_member.hpp>
+#include <matrixos/orchestrator.hpp>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+namespace matrixos::daemon {
+
+namespace {
+
+const log::Log kLog("core.audit");
+
+/// With the two seconds of grace that the host gives any provider: five.
+constexpr std::chrono::milliseconds kRecordTime{3000};
+
+/// Calls `then` when the last of those goes that hold it.
+struct WhenAllAreDone {
+  explicit WhenAllAreDone(std::function<void()> what) : then(std::move(what)) {}
+  WhenAllAreDone(const WhenAllAreDone &) = delete;
+  WhenAllAreDone &operator=(const WhenAllAreDone &) = delete;
+  ~WhenAllAreDone() { then(); }
+  std::function<void()> then;
+};
+
+} // namespace
+
+AuditProviders::AuditProviders(plugin::ServiceRegistry &services, metrics::Metrics &metrics)
+    : logs_(services, MOS_AUDIT_1, "core#1"), orchestrators_(services, MOS_ORCHESTRATOR_1, "core#2"), metrics_(metrics),
+      late_(metrics.series(common::kCoreOwner, metrics::Type::Counter, "matrixos_audit_late_total",
+                           "Events that an audit log did not keep, or not in time.")) {}
+
+std::string AuditProviders::statusOf(std::string_view handle) noexcept {
+  std::string status;
+  guarded(nullptr, [&] {
+    for (const mos_orchestrator_v1 *table : *orchestrators_.get()) {
+      const std::string record = OrchestratorClient(table).get(handle);
+      const auto word = findMember(record, "status");
+      if (word && word->size() > 2) status = word->substr(1, word->size() - 2);
+      if (!status.empty()) return;
+    }
+  });
+  return status;
+}
+
+void AuditProviders::record(const std::string &event, std::function<void()> then) noexcept {
+  guarded(nullptr, [&] {
+    const auto all = std::make_shared<WhenAllAreDone>(std::move(then));
+    const CallScope call(kRecordTime);
+    for (const mos_audit_v1 *table : *logs_.get())
+      AuditClient(table).record(call.abi(), event, [this, all](const Outcome &outcome) { told(outcome.error); });
+  });
+}
+
+void AuditProviders::note(const std::string &event) noexcept {
+  for (const mos_audit_v1 *table : *logs_.get()) {
+    try {
+      AuditClient(table).note(event);
+    } catch (const Error &e) {
+      told(&e);
+    }
+  }
+}
+
+/// Operators are told once that a log keeps nothing, and once that it does again.
+void AuditProviders::told(const Error *error) {
+  if (error != nullptr) metrics_.add(late_, 1);
+  std::string now = error == nullptr ? "" : std::string("the audit log does not keep what people do: ") + error->what();
+  {
+    const std::lock_guard lock(mutex_);
+    if (now.empty() == problem_.empty()) return;
+    problem_ = now;
+  }
+  if (now.empty())
+    kLog.info("the audit log keeps what people do again");
+  else
+    kLog.error(now);
+}
+
+void AuditProviders::refresh(std::string_view service) {
+  if (service == MOS_AUDIT_1) {
+    logs_.refresh();
+    on_ = !logs_.get()->empty();
+    if (!on_) told(nullptr);
+  } else if (service == MOS_ORCHESTRATOR_1) {
+    guarded(nullptr, [&] { orchestrators_.refresh(); }); // it may not be provided yet
+  }
+}
+
+void AuditProviders::close() {
+  on_ = false;
+  logs_.close(kRecordTime);
+  orchestrators_.close(kRecordTime);
+}
+
+std::string AuditProviders::problem() const {
+  const std::lock_guard lock(mutex_);
+  return problem_;
+}
+
+} // namespace matrixos::daemon
