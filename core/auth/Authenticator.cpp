@@ -33,10 +33,26 @@ Decision refuse(int status, std::string message, std::string reason) {
   return decision;
 }
 
-Decision allow(std::string principal) {
+Decision allow(Identity who) {
   Decision decision;
-  decision.principal = std::move(principal);
+  decision.who = std::move(who);
   return decision;
+}
+
+/// May do everything.
+Identity operatorOf(std::string id) {
+  Identity who;
+  who.kind = id.empty() ? Identity::Kind::Unknown : Identity::Kind::Operator;
+  who.id = std::move(id);
+  who.scopes = "*";
+  return who;
+}
+
+/// Reads the metrics, and is nobody else.
+Identity reader() {
+  Identity who;
+  who.id = "metrics";
+  return who;
 }
 
 } // namespace
@@ -65,13 +81,13 @@ Decision Authenticator::check(std::string_view permission, const Credentials &cr
   else if (trustedPeer)
     principal = "uid:" + std::to_string(*credentials.peerUid);
 
-  if (permission == MOS_PERMISSION_PUBLIC) return allow(std::move(principal));
+  if (permission == MOS_PERMISSION_PUBLIC) return allow(operatorOf(std::move(principal)));
   const bool metrics = permission == kMetricsPermission;
-  if (metrics && proof == Proof::Metrics) return allow("metrics");
+  if (metrics && proof == Proof::Metrics) return allow(reader());
   if (!metrics && !isPermission(permission))
     return refuse(403, "this route asks for a permission that the platform does not know", "UNKNOWN_PERMISSION");
   const bool instances = permission == MOS_PERMISSION_INSTANCE;
-  if (!principal.empty() && !instances) return allow(std::move(principal));
+  if (!principal.empty() && !instances) return allow(operatorOf(std::move(principal)));
   Decision decision = refuseStranger(credentials, proof, instances);
   decision.isOpen = !decision.allowed() && !metrics && credentials.socket == ApiSocket::Api && proof != Proof::Right;
   return decision;
@@ -89,7 +105,7 @@ Decision Authenticator::refuseStranger(const Credentials &credentials, Proof pro
     decision.wrongToken = wrong;
     return decision;
   }
-  if (options_.open && !instances) return allow("anonymous");
+  if (options_.open && !instances) return allow(operatorOf("anonymous"));
   if (wrong) {
     Decision decision = refuse(401, "the secret is wrong; " + std::string(kHowTo), "WRONG_SECRET");
     decision.wrongToken = true;
@@ -112,9 +128,9 @@ Decision Authenticator::judge(std::string_view permission, const Identity &ident
   case Identity::Kind::Instance:
     break;
   }
-  if (permits(permission, identity)) return allow(identity.id);
+  if (permits(permission, identity)) return allow(identity);
   Decision decision = refuse(403, "you may not do this; it takes: " + std::string(permission), "FORBIDDEN");
-  decision.principal = identity.id;
+  decision.who = identity;
   return decision;
 }
 

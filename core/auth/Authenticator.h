@@ -38,9 +38,9 @@ struct Credentials {
 struct Decision {
   /// 0: allowed. Else the HTTP status to answer, 401 or 403.
   int status = 0;
-  /// Who asks: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "metrics" (the token), "" (the
-  /// public).
-  std::string principal;
+  /// Who asks; by id: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "metrics" (the token), ""
+  /// (the public), or whom a provider of identities knows.
+  Identity who;
   /// When refused: a sentence for people, and a stable word for programs.
   std::string message;
   std::string reason;

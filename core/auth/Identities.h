@@ -2,19 +2,18 @@
 
 #include "auth/Permission.h"
 
-#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace matrixos::auth {
 
 /// A request whose sender has to be found out. Borrowed for the call.
 struct IdentityQuestion {
   std::string_view method, host, path, permission, handle, requestId;
-  /// The header field with that number, counted from 0; nothing when there are no more.
-  std::function<std::optional<std::pair<std::string_view, std::string_view>>(std::size_t)> field;
+  std::vector<std::pair<std::string_view, std::string_view>> fields; ///< of the header
 };
 
 /// Whoever knows users, operators and instances by their credentials.

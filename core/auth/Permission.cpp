@@ -1,8 +1,11 @@
 #include "auth/Permission.h"
 
 #include <matrixos/abi/host.h>
+#include <matrixos/json_text.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 namespace matrixos::auth {
 
@@ -41,10 +44,10 @@ bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
   return false;
 }
 
-/// A route without a scope of its own asks for all of them.
-bool operatorMay(std::string_view word, std::string_view scopes) noexcept {
+/// A route without a scope of its own asks for all of them, or for any operator where users may ask.
+bool operatorMay(std::string_view word, std::string_view scopes, bool scoped) noexcept {
   if (word == MOS_PERMISSION_INSTANCE) return false;
-  if (word == MOS_PERMISSION_SIGNED_IN) return true;
+  if (word == MOS_PERMISSION_SIGNED_IN && !scoped) return true;
   return hasScope(scopes, word.substr(0, kScoped.size()) == kScoped ? word.substr(kScoped.size()) : "*");
 }
 
@@ -71,13 +74,37 @@ bool isPublicRoute(std::string_view pattern, const std::vector<std::string> &rou
   });
 }
 
+std::string callerJson(const Identity &identity) {
+  constexpr std::array<const char *, 4> kRoles{"none", "use", "manage", "owner"};
+  JsonObject caller;
+  switch (identity.kind) {
+  case Identity::Kind::User:
+    caller.add("kind", "user").add("id", identity.id);
+    caller.add("role", kRoles[static_cast<std::size_t>(identity.role)]);
+    if (!identity.shares.empty()) caller.addRaw("shares", identity.shares);
+    break;
+  case Identity::Kind::Operator:
+    caller.add("kind", "operator").add("id", identity.id).add("scopes", identity.scopes);
+    break;
+  case Identity::Kind::Instance:
+    caller.add("kind", "instance").add("id", identity.id);
+    break;
+  case Identity::Kind::Unknown:
+  case Identity::Kind::Refused:
+    caller.add("kind", "public");
+    break;
+  }
+  return std::move(caller).str();
+}
+
 bool permits(std::string_view permission, const Identity &identity) noexcept {
+  const bool scoped = permission.find(kScoped) != std::string_view::npos;
   return any(permission == MOS_PERMISSION_ADMIN ? MOS_PERMISSION_OPERATOR : permission, [&](std::string_view word) {
     switch (identity.kind) {
     case Identity::Kind::User:
       return userMay(word, identity.role);
     case Identity::Kind::Operator:
-      return operatorMay(word, identity.scopes);
+      return operatorMay(word, identity.scopes, scoped);
     case Identity::Kind::Instance:
       return word == MOS_PERMISSION_INSTANCE;
     case Identity::Kind::Unknown:

@@ -18,6 +18,7 @@ struct Identity {
   int status = 401;       ///< of a refusal
   std::string id;         ///< "user:2abc"
   std::string scopes;     ///< of an operator, separated by blanks
+  std::string shares;     ///< of a user: {"bob": "use"}, or empty
   std::string message;    ///< of a refusal
 };
 
@@ -27,6 +28,9 @@ bool isPermission(std::string_view permission) noexcept;
 
 /// Whether a route's pattern stands in [api] public_routes: "/health" stands for itself, "/auth/*" for all below it.
 bool isPublicRoute(std::string_view pattern, const std::vector<std::string> &routes) noexcept;
+
+/// As handlers see it (abi/host.h, mos_http_request).
+std::string callerJson(const Identity &identity);
 
 /// Whether the permission lets that user, operator or instance pass.
 bool permits(std::string_view permission, const Identity &identity) noexcept;

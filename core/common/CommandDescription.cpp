@@ -172,6 +172,7 @@ json::Object::Ptr CommandDescription::toJson() const {
     if (!text.empty()) object->set(name, text);
   });
   if (flags != 0) object->set("flags", flags);
+  if (foreign) object->set("foreign", true);
   if (options.empty()) return object;
   json::Array::Ptr list = new json::Array;
   for (const Option &option : options)
@@ -186,6 +187,7 @@ CommandDescription CommandDescription::fromJson(const json::Object &object) {
   forEachText(command,
               [&](const char *name, std::string &text) { text = json::findString(object, name).value_or(""); });
   command.flags = flagsOf(object);
+  command.foreign = object.optValue<bool>("foreign", false);
   const json::Array::Ptr list = json::findArray(object, "options");
   for (unsigned i = 0; list && i < list->size(); ++i) {
     const json::Object::Ptr option = list->getObject(i);

@@ -35,6 +35,7 @@ struct CommandDescription {
   std::string words, arguments, help, method, path, body, columns, done, confirm, progress;
   std::vector<Option> options;
   std::uint32_t flags = 0;
+  bool foreign = false; ///< not declared: it calls a path that is not its plugin's own
 
   bool has(std::uint32_t flag) const noexcept { return (flags & flag) != 0; }
   std::vector<std::string> wordList() const;

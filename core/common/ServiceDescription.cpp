@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace matrixos::common {
@@ -20,6 +21,8 @@ MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR,
 MOS_DESCRIBE_SERVICE(identity, MOS_IDENTITY_1, MOS_IDENTITY_1_MINOR, MOS_FUNCTIONS_OF_IDENTITY_1)
 MOS_DESCRIBE_SERVICE(policy, MOS_POLICY_1, MOS_POLICY_1_MINOR, MOS_FUNCTIONS_OF_POLICY_1)
 MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_FUNCTIONS_OF_LIFECYCLE_1)
+
+constexpr const mos_service_v1 *kOfSdk[] = {&runtime, &orchestrator, &lifecycle, &policy, &identity};
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::size_t kMostText = 128;
@@ -88,6 +91,13 @@ bool ServiceDescription::isIsolatable() const noexcept {
                      [](const ServiceFunction &f) { return f.has(MOS_FUNCTION_BLOCKS); });
 }
 
+const ServiceFunction *ServiceDescription::firstLocal() const noexcept {
+  const auto at = std::find_if(functions.begin(), functions.end(), [](const ServiceFunction &f) {
+    return f.parameters.find_first_of("wWpr") != std::string::npos || f.has(MOS_FUNCTION_UNWATCH);
+  });
+  return at == functions.end() ? nullptr : &*at;
+}
+
 ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
   ServiceDescription read;
   read.id = text(service.id);
@@ -99,9 +109,8 @@ ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
   std::uint32_t minor = 0;
   for (std::uint32_t i = 0; i < service.functions_count; ++i) {
     const mos_function_v1 &from = service.functions[i];
-    ServiceFunction function{
-        text(from.name), text(from.name) + "()", text(from.parameters), from.flags, from.minor, from.entry,
-        from.invoke};
+    const std::string name = text(from.name);
+    ServiceFunction function{from.flags, from.minor, from.entry, from.invoke, name + "()", text(from.parameters), name};
     check(read.id, function);
     if (function.minor < minor || function.minor > read.minor) refuse(read.id, function.call + " is of a wrong minor");
     minor = function.minor;
@@ -125,7 +134,7 @@ std::vector<ServiceDescription> ServiceDescription::readAll(const mos_descriptor
 }
 
 ServiceCatalogue::ServiceCatalogue() {
-  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle, &policy, &identity})
+  for (const mos_service_v1 *service : kOfSdk)
     add(ServiceDescription::read(*service));
 }
 
@@ -140,6 +149,10 @@ const ServiceDescription *ServiceCatalogue::find(std::string_view id) const {
   return at == best_.end() ? nullptr : at->second;
 }
 
+bool ServiceCatalogue::isOfSdk(std::string_view id) const noexcept {
+  return std::any_of(std::begin(kOfSdk), std::end(kOfSdk), [&](const mos_service_v1 *s) { return id == s->id; });
+}
+
 void ServiceCatalogue::add(ServiceDescription description) {
   const std::lock_guard lock(mutex_);
   const auto at = best_.find(description.id);
@@ -150,22 +163,6 @@ void ServiceCatalogue::add(ServiceDescription description) {
   if (at != best_.end() && worth(*at->second) >= worth(description)) return;
   const ServiceDescription &kept = all_.emplace_back(std::move(description));
   best_[kept.id] = &kept;
-}
-
-mos_any_function functionOf(const void *table, std::size_t number) noexcept {
-  std::uint32_t size = 0;
-  std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
-  const std::size_t at = kTableHead + number * sizeof(void *);
-  if (size < at + sizeof(void *)) return nullptr;
-  mos_any_function function = nullptr;
-  std::memcpy(&function, static_cast<const char *>(table) + at, sizeof function);
-  return function;
-}
-
-void *selfOf(const void *table) noexcept {
-  void *self = nullptr;
-  std::memcpy(&self, static_cast<const char *>(table) + 8, sizeof self);
-  return self;
 }
 
 } // namespace matrixos::common

@@ -3,7 +3,9 @@
 #include <matrixos/abi/plugin.h>
 #include <matrixos/abi/service.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
@@ -16,13 +18,14 @@ namespace matrixos::common {
 
 /// One function of a described service; see mos_function_v1.
 struct ServiceFunction {
-  std::string name;       ///< "create"
-  std::string call;       ///< "create()", for messages
-  std::string parameters; ///< its letters
+  // What each call reads stands together.
   std::uint32_t flags = 0;
   std::uint32_t minor = 0;
   mos_any_function entry = nullptr; ///< null for one that was described in another process, as is
   mos_status (*invoke)(mos_any_function function, void *self, void *const *args) = nullptr;
+  std::string call;       ///< "create()", for messages
+  std::string parameters; ///< their letters
+  std::string name;       ///< "create"
 
   bool has(std::uint32_t flag) const noexcept { return (flags & flag) != 0; }
   /// Where the parameter with that letter stands; npos when there is none.
@@ -42,6 +45,9 @@ struct ServiceDescription {
   const ServiceFunction *find(std::string_view name) const noexcept;
   /// Can run in a process of its own: all functions block, and so may wait for it.
   bool isIsolatable() const noexcept;
+  /// The first function that cannot be called from another process, because only its types say what it is given, or
+  /// because it keeps functions of its caller; null when there is none.
+  const ServiceFunction *firstLocal() const noexcept;
   /// Was described by a plugin in this process, or by the SDK.
   bool isCallable() const noexcept { return functions.front().entry != nullptr; }
 
@@ -76,6 +82,8 @@ public:
 
   /// Null for a service that nobody described.
   const ServiceDescription *find(std::string_view id) const;
+  /// Every process knows that one.
+  bool isOfSdk(std::string_view id) const noexcept;
   /// Keeps it, unless one that says as much is there already. Throws Error(FailedPrecondition) when it says something
   /// else of a function that both know.
   void add(ServiceDescription description);
@@ -88,12 +96,25 @@ private:
   std::map<std::string, const ServiceDescription *, std::less<>> best_;
 };
 
-/// The function of a table with that number; null when the table ends before it, or leaves it empty.
-mos_any_function functionOf(const void *table, std::size_t number) noexcept;
-/// Which is the first of every function's arguments.
-void *selfOf(const void *table) noexcept;
-
 /// struct_size, minor and self.
 constexpr std::size_t kTableHead = 16;
+
+/// The function of a table with that number; null when the table ends before it, or leaves it empty.
+inline mos_any_function functionOf(const void *table, std::size_t number) noexcept {
+  std::uint32_t size = 0;
+  std::memcpy(&size, table, sizeof size); // struct_size comes first in every table
+  const std::size_t at = kTableHead + number * sizeof(void *);
+  if (size < at + sizeof(void *)) return nullptr;
+  mos_any_function function = nullptr;
+  std::memcpy(&function, static_cast<const char *>(table) + at, sizeof function);
+  return function;
+}
+
+/// Which is the first of every function's arguments.
+inline void *selfOf(const void *table) noexcept {
+  void *self = nullptr;
+  std::memcpy(&self, static_cast<const char *>(table) + 8, sizeof self);
+  return self;
+}
 
 } // namespace matrixos::common

@@ -42,9 +42,12 @@ private:
 
 } // namespace
 
-void ensureSignalStack() noexcept {
+constinit thread_local bool detail::hasSignalStack = false;
+
+void detail::makeSignalStack() noexcept {
   thread_local const SignalStack stack;
   static_cast<void>(stack);
+  hasSignalStack = true;
 }
 
 } // namespace matrixos::common

@@ -146,7 +146,7 @@ std::uint64_t Config::getSize(std::string_view section, std::string_view key) co
 
 const std::vector<std::string> &Config::getList(std::string_view section, std::string_view key) const {
   const ConfigEntry &entry = get(section, key);
-  expectType(entry, section, {ValueType::List, ValueType::Listen});
+  expectType(entry, section, {ValueType::List, ValueType::Listen, ValueType::Urls});
   return entry.value.items;
 }
 

@@ -81,7 +81,7 @@ public:
   std::chrono::milliseconds getDuration(std::string_view section, std::string_view key) const;
   /// In bytes.
   std::uint64_t getSize(std::string_view section, std::string_view key) const;
-  /// list; listen as texts.
+  /// list, urls; listen as texts.
   const std::vector<std::string> &getList(std::string_view section, std::string_view key) const;
   const std::vector<ListenAddress> &getListen(std::string_view section, std::string_view key) const;
 

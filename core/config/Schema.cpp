@@ -15,7 +15,7 @@ namespace matrixos::config {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ValueType>, 13> kTypes{{
+constexpr std::array<std::pair<std::string_view, ValueType>, 14> kTypes{{
     {"string", ValueType::String},
     {"int", ValueType::Int},
     {"number", ValueType::Number},
@@ -27,6 +27,7 @@ constexpr std::array<std::pair<std::string_view, ValueType>, 13> kTypes{{
     {"listen", ValueType::Listen},
     {"enum", ValueType::Enum},
     {"url", ValueType::Url},
+    {"urls", ValueType::Urls},
     {"domain", ValueType::Domain},
     {"pattern", ValueType::Pattern},
 }};
@@ -85,9 +86,10 @@ void readRange(KeySpec &key) {
     if (key.words.empty()) throw Error(Status::InvalidArgument, "an enum lists its words in the range");
     break;
   case ValueType::Url:
+  case ValueType::Urls:
     key.words = readWords(key.range.empty() ? "http|https" : key.range);
-    if (!std::all_of(key.words.begin(), key.words.end(), isScheme))
-      throw Error(Status::InvalidArgument, "the range of a url lists schemes, like http|https");
+    if (key.words.empty() || !std::all_of(key.words.begin(), key.words.end(), isScheme))
+      throw Error(Status::InvalidArgument, "the range of a url, or of urls, lists schemes, like http|https");
     break;
   case ValueType::Pattern:
     if (key.range.empty()) throw Error(Status::InvalidArgument, "a pattern has a regular expression as its range");

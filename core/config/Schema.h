@@ -14,7 +14,22 @@
 namespace matrixos::config {
 
 /// What a key's value is, with the words of mos_config_key.type.
-enum class ValueType { String, Int, Number, Bool, Duration, Size, List, Path, Listen, Enum, Url, Domain, Pattern };
+enum class ValueType {
+  String,
+  Int,
+  Number,
+  Bool,
+  Duration,
+  Size,
+  List,
+  Path,
+  Listen,
+  Enum,
+  Url,
+  Urls,
+  Domain,
+  Pattern
+};
 
 /// One key as the core or a plugin declared it (mos_config_key), with its range read.
 struct KeySpec {
@@ -36,7 +51,7 @@ struct KeySpec {
   /// Bounds of number.
   std::optional<double> minimumNumber;
   std::optional<double> maximumNumber;
-  /// The choices of an enum; the schemes of a url.
+  /// The choices of an enum; the schemes of a url or of urls.
   std::vector<std::string> words;
   /// Of a pattern.
   std::optional<Pattern> pattern;

@@ -192,9 +192,22 @@ constexpr std::size_t kLongestPattern = 4096;
 ConfigValue parseUrl(const KeySpec &key, std::string_view text) {
   UrlValue url = UrlValue::parse(text, key.words);
   if (url.problem.empty()) return {std::move(url.text), 0, 0, {}, {}};
-  throw Error(Status::InvalidArgument, (url.hasCredentials ? "the value" : shown(key, text)) +
-                                           " is no URL here: " + url.problem + "; write one like " +
-                                           example(key, (key.words.front() + "://example.org").c_str()));
+  throw Error(Status::InvalidArgument,
+              (url.hasCredentials ? "the value" : shown(key, text)) + " is no URL here: " + url.problem +
+                  "; write one like " +
+                  (key.type == ValueType::Url && !key.defaultValue.empty() ? key.defaultValue
+                                                                           : key.words.front() + "://example.org"));
+}
+
+ConfigValue parseUrls(const KeySpec &key, std::string_view text) {
+  KeySpec each = key;
+  // A comma in a password parts it from what would give it away: none of it is repeated.
+  if (text.find('@') != std::string_view::npos) each.flags |= MOS_KEY_SECRET;
+  ConfigValue value = parseList(each, text);
+  for (std::string &item : value.items)
+    item = parseUrl(each, item).text;
+  value.text = joinList(value.items);
+  return value;
 }
 
 ConfigValue parseDomain(const KeySpec &key, std::string_view text) {
@@ -217,6 +230,7 @@ bool mayBeEmpty(const KeySpec &key) {
   case ValueType::Path:
   case ValueType::List:
   case ValueType::Listen:
+  case ValueType::Urls:
     return true;
   default:
     return key.defaultValue.empty();
@@ -227,7 +241,7 @@ bool mayBeEmpty(const KeySpec &key) {
 
 bool isText(ValueType type) noexcept {
   return type == ValueType::String || type == ValueType::Path || type == ValueType::List || type == ValueType::Url ||
-         type == ValueType::Domain || type == ValueType::Pattern;
+         type == ValueType::Urls || type == ValueType::Domain || type == ValueType::Pattern;
 }
 
 ConfigValue parseValue(const KeySpec &key, std::string_view text) {
@@ -251,6 +265,8 @@ ConfigValue parseValue(const KeySpec &key, std::string_view text) {
     return parseEnum(key, text);
   case ValueType::Url:
     return parseUrl(key, text);
+  case ValueType::Urls:
+    return parseUrls(key, text);
   case ValueType::Domain:
     return parseDomain(key, text);
   case ValueType::Pattern:

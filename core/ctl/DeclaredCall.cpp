@@ -55,12 +55,13 @@ public:
   DeclaredCall(const CommandDescription &command, const Invocation &invocation)
       : command_(command), invocation_(invocation), arguments_(command.argumentList()) {}
 
-  int run(const std::string &notEnabled) {
+  int run(const DeclaringPlugin &plugin) {
     checkNumbers();
     const std::string target = targetOf(command_.path, true), body = bodyText();
     confirm();
     const DaemonClient client(invocation_);
-    if (!notEnabled.empty()) requireEnabled(client, notEnabled);
+    if (!plugin.enabled) requireEnabled(client, plugin.id);
+    if (command_.foreign) requireRunning(client, plugin.id);
     if (command_.has(MOS_COMMAND_STREAM)) {
       client.stream(command_.method, target, body, [&](std::string_view line) {
         showLine(line);
@@ -211,6 +212,15 @@ private:
                                  " starts it, [plugins] enabled keeps it so");
   }
 
+  /// The daemon knows whose path it is, and runs no plugin whose commands call what they should not.
+  void requireRunning(const DaemonClient &client, const std::string &plugin) const {
+    const auto report = json::parseObject(client.call("GET", "/plugins/" + http::percentEncode(plugin)));
+    if (json::getString(*report, "state") == "running") return;
+    throw Failure(EX_CONFIG, "\"" + command_.words + "\" calls " + command_.path + ", which is no path of its plugin " +
+                                 plugin +
+                                 ", and that does not run: " + json::findString(*report, "reason").value_or(""));
+  }
+
   void showLine(std::string_view line) const {
     if (!invocation_.has("json")) {
       std::cout << printable(std::string(line)) << '\n';
@@ -304,8 +314,8 @@ CommandSpec declaredCommand(const DeclaringPlugin &plugin, const CommandDescript
   if (!command.columns.empty() && (spec.arguments.empty() || spec.arguments.front().front() == '[') &&
       std::none_of(command.options.begin(), command.options.end(), needed))
     spec.lists = command.columnList().front().title;
-  spec.action = [command, notEnabled = plugin.enabled ? "" : plugin.id](const Invocation &invocation) {
-    return DeclaredCall(command, invocation).run(notEnabled);
+  spec.action = [command, from = DeclaringPlugin{plugin.id, plugin.enabled, {}}](const Invocation &invocation) {
+    return DeclaredCall(command, invocation).run(from);
   };
   return spec;
 }

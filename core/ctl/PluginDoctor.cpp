@@ -7,6 +7,7 @@
 #include "ctl/DaemonClient.h"
 #include "ctl/PluginProbe.h"
 #include "ctl/Settings.h"
+#include "plugin/CommandPaths.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
 #include "plugin/StartOrder.h"
@@ -302,6 +303,12 @@ private:
           owners.claim(id, command);
       }
     }
+    std::vector<std::string> unreadable;
+    const auto conflicts = plugin::commandConflicts(manifestsBeside(patient, unreadable));
+    if (const auto found = conflicts.find(patient.id()); found != conflicts.end()) {
+      return patient.add("commands", found->second,
+                         "ask its vendor: commands call paths of their plugin, or of plugins that it needs");
+    }
     std::vector<std::string> refused;
     for (const auto &command : patient.manifest()->commands) {
       const std::string why = owners.claim(patient.id(), command);
@@ -314,18 +321,24 @@ private:
       patient.add("commands", joined(refused), "ask its vendor for other words; the plugin runs without");
   }
 
-  void checkNeeds(Patient &patient) const {
+  /// Its own, and those of the others; `unreadable`: who has none.
+  std::vector<const plugin::Manifest *> manifestsBeside(Patient &patient, std::vector<std::string> &unreadable) const {
     std::vector<const plugin::Manifest *> all{&*patient.manifest()};
-    std::vector<std::string> unreadable;
     for (const Patient *other : besides(patient)) {
       if (other->manifest())
         all.push_back(&*other->manifest());
       else
         unreadable.push_back(other->id());
     }
+    return all;
+  }
+
+  void checkNeeds(Patient &patient) const {
+    std::vector<std::string> unreadable;
+    const auto all = manifestsBeside(patient, unreadable);
     const plugin::StartOrder order = plugin::StartOrder::of(all);
     const auto failure = order.failures.find(patient.id());
-    if (failure == order.failures.end())
+    if (failure == order.failures.end() || plugin::commandConflicts(all).count(patient.id()) != 0)
       patient.add("needs", patient.manifest()->needs.empty() ? "nothing" : "enabled plugins provide all of it");
     else if (unreadable.empty())
       patient.add("needs", failure->second, "enable a plugin that provides it ([plugins] enabled)");

@@ -90,7 +90,6 @@ std::vector<api::Route> coreRoutes(Daemon &daemon) {
                        std::function<void(const ExchangePtr &)> handle) {
     routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});
   };
-  const char *admin = MOS_PERMISSION_ADMIN;
   add("GET", "/health", MOS_PERMISSION_PUBLIC, "The daemon lives",
       [](const ExchangePtr &exchange) { exchange->respond(200, "application/json", {}, R"({"status":"ok"})"); });
   add("GET", "/ready", MOS_PERMISSION_PUBLIC, "Every enabled plugin runs (200), or not (503); with the secret, which",
@@ -98,17 +97,18 @@ std::vector<api::Route> coreRoutes(Daemon &daemon) {
   add("GET", "/metrics", auth::kMetricsPermission.data(), "Prometheus metrics", [&daemon](const ExchangePtr &exchange) {
     exchange->respond(200, metrics::Metrics::contentType(), {}, daemon.metrics().exposition());
   });
-  add("GET", "/status", admin, "The daemon, its plugins and its listeners",
+  add("GET", "/status", kMayRead, "The daemon, its plugins and its listeners",
       [&daemon](const ExchangePtr &exchange) { serveStatus(daemon, exchange); });
-  add("GET", "/config", admin, "The effective configuration, secrets left out", [&daemon](const ExchangePtr &exchange) {
-    std::string text = daemon.config()->dump();
-    for (const std::string &other : daemon.notInEffect())
-      text += "; not in effect: " + other + "\n";
-    exchange->respond(200, "text/plain; charset=utf-8", {}, text);
-  });
-  add("GET", "/routes", admin, "All routes with their permissions",
+  add("GET", "/config", kMayRead, "The effective configuration, secrets left out",
+      [&daemon](const ExchangePtr &exchange) {
+        std::string text = daemon.config()->dump();
+        for (const std::string &other : daemon.notInEffect())
+          text += "; not in effect: " + other + "\n";
+        exchange->respond(200, "text/plain; charset=utf-8", {}, text);
+      });
+  add("GET", "/routes", kMayRead, "All routes with their permissions",
       [&daemon](const ExchangePtr &exchange) { serveRoutes(daemon, exchange); });
-  add("POST", "/reload", admin, "Reads the configuration again",
+  add("POST", "/reload", kMayWrite, "Reads the configuration again",
       [&daemon](const ExchangePtr &exchange) { serveReload(daemon, exchange); });
   return routes;
 }

@@ -1,6 +1,7 @@
 #include "daemon/IdentityProviders.h"
 
 #include <matrixos/call.hpp>
+#include <matrixos/handle.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
@@ -17,6 +18,7 @@ using auth::Identity;
 /// The host's grace comes on top.
 constexpr std::chrono::milliseconds kFindOutTime{10000};
 constexpr std::size_t kMostText = 4096;
+constexpr std::size_t kMostShares = std::size_t{64} * 1024;
 
 Identity unavailable() {
   Identity who;
@@ -48,13 +50,27 @@ std::optional<Identity::Kind> kindOf(std::uint32_t kind) {
   }
 }
 
+/// {"bob": "use"}, or nothing.
+bool areShares(const std::string &shares) {
+  if (shares.empty()) return true;
+  if (shares.size() > kMostShares) return false;
+  try {
+    const json::Object::Ptr object = json::parseObject(shares);
+    for (const auto &[handle, role] : *object)
+      if (!isHandle(handle) || (role != "use" && role != "manage")) return false;
+    return true;
+  } catch (const Error &) {
+    return false;
+  }
+}
+
 bool isSane(const Identity &who) {
   const bool named = who.kind == Identity::Kind::Unknown || who.kind == Identity::Kind::Refused || !who.id.empty();
   const auto plain = [](const std::string &text) {
     return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
   };
   return named && who.id.size() + who.scopes.size() + who.message.size() <= kMostText && plain(who.id) &&
-         plain(who.scopes) && plain(who.message);
+         plain(who.scopes) && plain(who.message) && areShares(who.shares);
 }
 
 Identity parseIdentity(std::string_view text) {
@@ -73,13 +89,16 @@ Identity parseIdentity(std::string_view text) {
   who.id = json::findString(*object, "id").value_or("");
   who.scopes = json::findString(*object, "scopes").value_or("");
   who.message = json::findString(*object, "message").value_or("");
+  if (const json::Object::Ptr shares = json::findObject(*object, "shares")) who.shares = json::dump(shares);
   return who;
 }
 
 /// A question as providers see it, and what they say.
 class Asked {
 public:
-  explicit Asked(const auth::IdentityQuestion &question) : question_(question) {
+  explicit Asked(const auth::IdentityQuestion &question) {
+    for (const auto &[name, value] : question.fields)
+      fields_.push_back({toAbi(name), toAbi(value)});
     request_.of = this;
     request_.struct_size = sizeof(mos_identity_request);
     request_.method = toAbi(question.method);
@@ -88,7 +107,8 @@ public:
     request_.permission = toAbi(question.permission);
     request_.handle = toAbi(question.handle);
     request_.request_id = toAbi(question.requestId);
-    request_.field = &Asked::field;
+    request_.fields = fields_.data();
+    request_.fields_count = static_cast<std::uint32_t>(fields_.size());
   }
 
   /// Nothing when the provider has to find out.
@@ -124,13 +144,6 @@ private:
     Asked *of;
   };
 
-  static std::int32_t field(const mos_identity_request *request, std::uint32_t index, mos_pair *out) {
-    const auto field = static_cast<const Request *>(request)->of->question_.field(index);
-    if (!field) return 0;
-    *out = {toAbi(field->first), toAbi(field->second)};
-    return 1;
-  }
-
   static void answer(const mos_identity_request *request, const mos_principal *given) {
     Asked &self = *static_cast<const Request *>(request)->of;
     if (++self.answers_ == 1 && given != nullptr) guarded(nullptr, [&] { self.read(*given); });
@@ -143,11 +156,13 @@ private:
     if (!kind && !pending_) return;
     who_ = {kind.value_or(Identity::Kind::Unknown), roleOf(given.role),
             static_cast<int>(given.status),         std::string(fromAbi(given.id)),
-            std::string(fromAbi(given.scopes)),     std::string(fromAbi(given.message))};
+            std::string(fromAbi(given.scopes)),     {},
+            std::string(fromAbi(given.message))};
+    if (MOS_HAS(&given, mos_principal, shares.ptr)) who_.shares = std::string(fromAbi(given.shares));
     sane_ = isSane(who_);
   }
 
-  const auth::IdentityQuestion &question_;
+  std::vector<mos_pair> fields_;
   Request request_{};
   int answers_ = 0;
   bool sane_ = false, pending_ = false;

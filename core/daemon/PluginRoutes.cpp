@@ -107,7 +107,8 @@ std::vector<api::Route> pluginRoutes(Daemon &daemon) {
   std::vector<api::Route> routes;
   const auto add = [&](const char *method, const char *pattern, const char *summary,
                        std::function<void(const ExchangePtr &)> handle) {
-    routes.push_back({method, pattern, MOS_PERMISSION_ADMIN, summary, 0, std::move(handle)});
+    const char *permission = method == std::string_view("GET") ? kMayRead : kMayWrite;
+    routes.push_back({method, pattern, permission, summary, 0, std::move(handle)});
   };
   add("GET", "/plugins", "All plugins", [&daemon](const ExchangePtr &exchange) { serveAll(daemon, exchange); });
   add("GET", "/plugins/:id", "One plugin", [&daemon](const ExchangePtr &exchange) { serveOne(daemon, exchange); });

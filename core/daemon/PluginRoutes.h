@@ -6,6 +6,10 @@
 
 namespace matrixos::daemon {
 
+/// Who may use the daemon's own routes.
+inline constexpr const char *kMayRead = "operator:platform:read";
+inline constexpr const char *kMayWrite = "operator:platform:write";
+
 class Daemon;
 
 /// GET /plugins, GET /plugins/:id and POST /plugins/:id/{enable,disable,reload}.

@@ -49,6 +49,7 @@ struct ApiRequest {
   std::vector<std::pair<std::string, std::string>> query;
   std::string body;
   std::string principal;
+  std::string caller; ///< the same, and what is known of it, as JSON: auth::callerJson()
   std::string requestId;
 };
 

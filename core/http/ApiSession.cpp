@@ -192,11 +192,8 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
   const auto handle = std::find(entry.names.begin(), entry.names.end(), "handle");
   if (handle != entry.names.end())
     question.handle = request_->params[static_cast<std::size_t>(handle - entry.names.begin())];
-  question.field = [&head](std::size_t at) -> std::optional<std::pair<std::string_view, std::string_view>> {
-    if (at >= head.fields.size()) return {};
-    const auto field = std::next(head.fields.begin(), static_cast<std::ptrdiff_t>(at));
-    return std::pair(field->name, field->value);
-  };
+  for (const http::Field &field : head.fields)
+    question.fields.emplace_back(field.name, field.value);
   const auto judge = [permission = entry.route.permission, before](const auth::Identity &who) {
     return auth::Authenticator::judge(permission, who, before);
   };
@@ -217,8 +214,11 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
 }
 
 void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
-  record_.principal = std::move(decision.principal);
-  if (decision.allowed()) return takeBody(exchange);
+  record_.principal = decision.who.id;
+  if (decision.allowed()) {
+    request_->caller = auth::callerJson(decision.who);
+    return takeBody(exchange);
+  }
   core_->options.authenticator->noteRefused(decision);
   Problem problem{decision.status, decision.message, decision.reason};
   if (decision.status == 401) problem.fields.emplace_back("WWW-Authenticate", "Bearer");

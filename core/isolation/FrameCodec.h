@@ -29,6 +29,10 @@ enum class FrameType : std::uint8_t {
   Credit = 4,
   Answer = 5,
   LogLevel = 6,
+  UseResult = 7,
+  UseItem = 8,
+  UseDone = 9,
+  Event = 10,
   // From the plugin's process.
   Result = 16,
   Item = 17,
@@ -38,6 +42,9 @@ enum class FrameType : std::uint8_t {
   Samples = 21,
   Ask = 22,
   Phase = 23,
+  Use = 24,
+  UseCancel = 25,
+  UseCredit = 26,
   // In a file.
   Section = 32,
 };
@@ -48,7 +55,12 @@ enum class FrameType : std::uint8_t {
 /// Appends fields to a frame. Throws Error(InvalidArgument) for a text beyond its bound.
 class FrameWriter {
 public:
-  explicit FrameWriter(FrameType type) : bytes_(kHeaderSize, '\0') { bytes_[4] = static_cast<char>(type); }
+  /// `room`: bytes that it takes without moving what it holds.
+  explicit FrameWriter(FrameType type, std::size_t room = 0) {
+    bytes_.reserve(kHeaderSize + room);
+    bytes_.assign(kHeaderSize, '\0');
+    bytes_[4] = static_cast<char>(type);
+  }
 
   template <typename Number, std::enable_if_t<std::is_integral_v<Number>, int> = 0>
   void operator()(const Number &value) {
@@ -125,9 +137,18 @@ struct FrameHeader {
   static FrameHeader read(std::string_view bytes);
 };
 
+/// `room`: as for FrameWriter; a frame with secrets must not leave parts of itself behind as it grows.
 template <typename Frame>
-std::string encode(const Frame &frame) {
-  FrameWriter writer(Frame::kType);
+std::string encode(const Frame &frame, std::size_t room = 0) {
+  FrameWriter writer(Frame::kType, room);
+  Frame::fields(frame, writer);
+  return writer.finish();
+}
+
+/// With another type than its own, where the same fields travel in the other direction.
+template <typename Frame>
+std::string encode(const Frame &frame, FrameType type) {
+  FrameWriter writer(type);
   Frame::fields(frame, writer);
   return writer.finish();
 }

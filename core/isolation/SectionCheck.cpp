@@ -56,7 +56,9 @@ SectionCheck::~SectionCheck() {
 SectionCheck::Result SectionCheck::run(const std::filesystem::path &program, const std::filesystem::path &plugin,
                                        std::optional<uid_t> user, std::chrono::milliseconds timeout) const {
   SectionFrame frame;
+  std::size_t room = 64;
   for (const Value &value : values_) {
+    room += 64 + value.key.size() + value.text.size();
     SectionFrame::Value &out = frame.values.emplace_back();
     out.key = value.key;
     out.text = value.text;
@@ -66,8 +68,10 @@ SectionCheck::Result SectionCheck::run(const std::filesystem::path &program, con
     out.integer = value.integer.value_or(0);
     out.number = value.number.value_or(0);
     if (value.items) out.items.assign(value.items->begin(), value.items->end());
+    for (const std::string_view item : out.items)
+      room += 8 + item.size();
   }
-  std::string bytes = encode(frame);
+  std::string bytes = encode(frame, room);
   const FileDescriptor input = inMemory(bytes);
   common::wipe(bytes);
   std::vector<std::string> words{"--check", plugin.string(), "--fd=3"};

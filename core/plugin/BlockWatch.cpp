@@ -33,10 +33,10 @@ std::int64_t coarseNanos() noexcept {
 /// The innermost call of one thread. The thread alone writes it; others read it, and look again whether it is the same.
 class BlockWatch::Seat {
 public:
-  /// That of the current thread.
+  /// That of the current thread; null while it ends.
   static Seat *mine() noexcept {
-    thread_local Holder holder;
-    return holder.seat;
+    if (mine_ == nullptr && !ends_) take();
+    return mine_;
   }
 
   Call get() const noexcept {
@@ -80,30 +80,33 @@ private:
     return *all;
   }
 
-  struct Holder {
-    Holder() noexcept {
-      guarded(nullptr, [&] {
+  static void take() noexcept {
+    struct Return {
+      ~Return() {
         const std::lock_guard lock(all().mutex);
-        if (all().free.empty()) {
-          all().free.reserve(all().seats.size() + 1);
-          all().seats.push_back(new Seat);
-          seat = all().seats.back();
-        } else {
-          seat = all().free.back();
-          all().free.pop_back();
-        }
-      });
-    }
-    ~Holder() {
+        all().free.push_back(mine_); // there is room
+        mine_ = nullptr;
+        ends_ = true;
+      }
+    };
+    guarded(nullptr, [&] {
       const std::lock_guard lock(all().mutex);
-      if (seat != nullptr) all().free.push_back(seat); // there is room
-      seat = nullptr;
-    }
-    Holder(const Holder &) = delete;
-    Holder &operator=(const Holder &) = delete;
+      if (all().free.empty()) {
+        all().free.reserve(all().seats.size() + 1);
+        all().seats.push_back(new Seat);
+        mine_ = all().seats.back();
+      } else {
+        mine_ = all().free.back();
+        all().free.pop_back();
+      }
+    });
+    if (mine_ == nullptr) return;
+    thread_local const Return atEnd;
+    static_cast<void>(atEnd);
+  }
 
-    Seat *seat = nullptr;
-  };
+  static constinit thread_local Seat *mine_;
+  static constinit thread_local bool ends_;
 
   bool read(Call &out) const noexcept {
     const std::uint32_t version = version_.load(std::memory_order_acquire);
@@ -126,6 +129,9 @@ private:
   std::atomic<std::int64_t> reported_{0}; ///< beganNs of the call that was reported last
   std::int64_t reportedNs_ = 0;           ///< under the mutex
 };
+
+constinit thread_local BlockWatch::Seat *BlockWatch::Seat::mine_ = nullptr;
+constinit thread_local bool BlockWatch::Seat::ends_ = false;
 
 BlockWatch::BlockWatch(const PluginTag *plugin, const char *what, const char *function) noexcept
     : call_{plugin, what, function, coarseNanos()}, seat_(Seat::mine()) {

@@ -1,86 +1,68 @@
 #include "plugin/CallGate.h"
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace matrixos::plugin {
 
-struct CallGate::Here {
-  std::vector<const CallGate *> gates; ///< once for each time it is inside
-  const CallGateCaller *caller = nullptr;
-};
+constinit thread_local CallGate::Here CallGate::here_;
+constinit thread_local std::uint32_t CallGate::slotHere_ = 0;
 
-namespace {
+std::uint32_t CallGate::chooseSlot() noexcept {
+  static std::atomic<std::uint32_t> next{0};
+  const std::uint32_t slot = next.fetch_add(1, std::memory_order_relaxed) % kSlots;
+  slotHere_ = slot + 1;
+  return slot;
+}
 
-/// So that a plugin that disables itself does not wait for itself.
-thread_local CallGate::Here insideHere;
+CallGate::Lease::Lease(CallGate &gate) noexcept {
+  ++gate.slots_[0].inside;
+  if (gate.open_)
+    gate_ = &gate;
+  else
+    gate.dismiss(gate.slots_[0]);
+}
 
-} // namespace
-
-CallGate::Pass &CallGate::Pass::operator=(Pass &&other) noexcept {
-  if (this != &other) {
-    if (gate_ != nullptr) gate_->leave();
-    gate_ = std::exchange(other.gate_, nullptr);
-  }
+CallGate::Lease &CallGate::Lease::operator=(Lease &&other) noexcept {
+  std::swap(gate_, other.gate_);
   return *this;
 }
 
-CallGate::Pass::~Pass() {
-  if (gate_ != nullptr) gate_->leave();
-}
-
-const CallGate::Here &CallGate::here() noexcept {
-  return insideHere;
+CallGate::Lease::~Lease() {
+  if (gate_ != nullptr) gate_->dismiss(gate_->slots_[0]);
 }
 
 std::uint64_t CallGate::count(const Here &here, const CallGate &gate) {
-  const auto own = static_cast<std::uint64_t>(std::count(here.gates.begin(), here.gates.end(), &gate));
-  return own + (here.caller != nullptr ? here.caller->countOf(gate) : 0);
+  std::uint64_t count = here.caller != nullptr ? here.caller->countOf(gate) : 0;
+  for (const Pass *pass = here.innermost; pass != nullptr; pass = pass->before_)
+    count += pass->gate_ == &gate ? 1 : 0;
+  return count;
 }
 
 CallGate::WorkingFor::WorkingFor(const CallGateCaller &caller) noexcept
-    : before_(std::exchange(insideHere.caller, &caller)) {}
+    : before_(std::exchange(here_.caller, &caller)) {}
 
 CallGate::WorkingFor::~WorkingFor() {
-  insideHere.caller = before_;
-}
-
-CallGate::Pass CallGate::enter() noexcept {
-  const std::lock_guard lock(mutex_);
-  if (!open_) return Pass();
-  ++inside_;
-  insideHere.gates.push_back(this);
-  return Pass(this);
-}
-
-void CallGate::open() noexcept {
-  const std::lock_guard lock(mutex_);
-  open_ = true;
-}
-
-void CallGate::close() noexcept {
-  const std::lock_guard lock(mutex_);
-  open_ = false;
+  here_.caller = before_;
 }
 
 bool CallGate::drain(std::chrono::milliseconds timeout) noexcept {
-  const std::uint64_t own = count(insideHere, *this);
+  const std::uint64_t own = count(here_, *this);
   std::unique_lock lock(mutex_);
-  return left_.wait_for(lock, timeout, [&] { return inside_ <= own; });
+  ++waiting_;
+  const bool empty = left_.wait_for(lock, timeout, [&] { return inside() <= own; });
+  --waiting_;
+  return empty;
 }
 
 std::uint64_t CallGate::inside() const noexcept {
-  const std::lock_guard lock(mutex_);
-  return inside_;
+  std::uint64_t inside = 0;
+  for (const Slot &slot : slots_)
+    inside += slot.inside;
+  return inside;
 }
 
-void CallGate::leave() noexcept {
-  auto &gates = insideHere.gates;
-  const auto last = std::find(gates.rbegin(), gates.rend(), this);
-  if (last != gates.rend()) gates.erase(std::next(last).base());
+void CallGate::wake() noexcept {
   const std::lock_guard lock(mutex_);
-  --inside_;
   left_.notify_all();
 }
 

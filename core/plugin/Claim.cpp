@@ -7,7 +7,9 @@
 #include <matrixos/status.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <iterator>
 #include <string_view>
 
 namespace matrixos::plugin {
@@ -90,6 +92,7 @@ void checkPath(const Claim &claim) {
   if (path.size() < 2 || path.front() != '/') refuse(claim, "a path begins with / and has a segment");
   if (!consistsOf(path, "/_.~:-") || path.find("//") != std::string::npos || path.find("/.") != std::string::npos)
     refuse(claim, "it is no path of plain segments");
+  if (isHostPath(path)) refuse(claim, "paths that begin so belong to the platform");
 }
 
 void checkMetric(const Claim &claim) {
@@ -110,10 +113,30 @@ void Claim::check() const {
   refuse(*this, "there are no claims of that kind");
 }
 
+bool Claim::covers(const Claim &other) const {
+  return kind == other.kind && extentOf(*this).covers(extentOf(other));
+}
+
 bool Claim::overlaps(const Claim &other) const {
-  if (kind != other.kind) return false;
-  const Extent own = extentOf(*this), others = extentOf(other);
-  return own.covers(others) || others.covers(own);
+  return covers(other) || other.covers(*this);
+}
+
+std::vector<Claim> claimsOf(const std::string &plugin, const std::vector<Claim> &all, const std::string &kind) {
+  std::vector<Claim> own;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](const Claim &claim) { return claim.kind == kind; });
+  if (!own.empty()) return own;
+  if (kind == MOS_CLAIM_PATH) return {{kind, "/" + plugin, {}, {}}};
+  if (kind == MOS_CLAIM_TOPIC) return {{kind, plugin + ".*", {}, {}}};
+  std::string id = plugin;
+  std::replace(id.begin(), id.end(), '-', '_');
+  return {{kind, "matrixos_" + id + "_*", {}, {}}};
+}
+
+bool isHostPath(const std::string &path) {
+  constexpr std::array<std::string_view, 8> kFirst{"config", "health", "metrics", "plugins",
+                                                   "ready",  "reload", "routes",  "status"};
+  const std::string_view first = std::string_view(path).substr(1, path.find('/', 1) - 1);
+  return std::find(kFirst.begin(), kFirst.end(), first) != kFirst.end();
 }
 
 std::map<std::string, std::string> claimConflicts(const std::vector<const Manifest *> &plugins) {

@@ -2,6 +2,7 @@
 
 #include "common/ServiceDescription.h"
 #include "config/CoreSchema.h"
+#include "plugin/CommandPaths.h"
 
 #include <matrixos/status.hpp>
 
@@ -82,7 +83,12 @@ std::vector<mos_config_key> Manifest::allConfigKeys() const {
     const auto *service = common::ServiceCatalogue::instance().find(p.service);
     return service != nullptr && service->isIsolatable();
   };
-  if (std::any_of(provides.begin(), provides.end(), isIsolatable)) keys.push_back(config::isolationKey());
+  const auto isReachable = [](const Need &n) {
+    const auto *service = common::ServiceCatalogue::instance().find(n.service);
+    return service != nullptr && service->firstLocal() == nullptr;
+  };
+  const bool usesOnly = provides.empty() && !needs.empty() && std::all_of(needs.begin(), needs.end(), isReachable);
+  if (usesOnly || std::any_of(provides.begin(), provides.end(), isIsolatable)) keys.push_back(config::isolationKey());
   return keys;
 }
 
@@ -155,6 +161,7 @@ Manifest Manifest::read(const mos_descriptor_v1 *descriptor, const std::string &
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(d))
     common::ServiceCatalogue::instance().add(std::move(service));
   m.commands = common::CommandDescription::readAll(d);
+  markForeignCommands(m);
   if (d.create == nullptr) refuse("the descriptor has no create function");
   m.create = d.create;
   return m;

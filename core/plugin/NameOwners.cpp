@@ -17,18 +17,6 @@ bool covers(const std::vector<Claim> &claims, const Claim &name) {
   return std::any_of(claims.begin(), claims.end(), [&](const Claim &claim) { return claim.overlaps(name); });
 }
 
-/// What the plugin has of a kind: what it claims, or the names that begin with its id.
-std::vector<Claim> claimsOf(const std::string &plugin, const std::vector<Claim> &all, const std::string &kind) {
-  std::vector<Claim> own;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](const Claim &claim) { return claim.kind == kind; });
-  if (!own.empty()) return own;
-  if (kind == MOS_CLAIM_PATH) return {{kind, "/" + plugin, {}, {}}};
-  if (kind == MOS_CLAIM_TOPIC) return {{kind, plugin + ".*", {}, {}}};
-  std::string id = plugin;
-  std::replace(id.begin(), id.end(), '-', '_');
-  return {{kind, "matrixos_" + id + "_*", {}, {}}};
-}
-
 bool isSite(const Claim &name) {
   return name.kind == MOS_CLAIM_PATH && name.pattern.rfind("//", 0) == 0;
 }

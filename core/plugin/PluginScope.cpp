@@ -1,8 +1,5 @@
 #include "plugin/PluginScope.h"
 
-#include "common/SignalStack.h"
-
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -11,8 +8,6 @@
 namespace matrixos::plugin {
 
 namespace {
-
-thread_local PluginScope::Where where;
 
 template <std::size_t Size>
 void copyInto(char (&to)[Size], const std::string &from) noexcept {
@@ -45,23 +40,7 @@ const PluginTag *intern(Tags &tags, const std::string &id, const std::string &ve
 
 } // namespace
 
-PluginScope::PluginScope(const PluginTag *plugin, const char *what) noexcept : before_(where) {
-  common::ensureSignalStack();
-  where.what = what;
-  // A signal comes between any two instructions: the handler sees either plugin, and never a text without a plugin.
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  where.plugin = plugin;
-}
-
-PluginScope::~PluginScope() {
-  where.plugin = before_.plugin;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  where.what = before_.what;
-}
-
-PluginScope::Where PluginScope::here() noexcept {
-  return where;
-}
+constinit thread_local PluginScope::Where PluginScope::where_;
 
 const PluginTag *PluginScope::tagOf(const std::string &id, const std::string &version) {
   Tags &known = tags();

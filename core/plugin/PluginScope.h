@@ -1,5 +1,8 @@
 #pragma once
 
+#include "common/SignalStack.h"
+
+#include <atomic>
 #include <string>
 
 namespace matrixos::plugin {
@@ -16,8 +19,18 @@ struct PluginTag {
 class PluginScope {
 public:
   /// `what`: static text such as "start()".
-  PluginScope(const PluginTag *plugin, const char *what) noexcept;
-  ~PluginScope();
+  PluginScope(const PluginTag *plugin, const char *what) noexcept : before_(where_) {
+    common::ensureSignalStack();
+    where_.what = what;
+    // A signal comes between any two instructions: the handler sees either plugin, and never a text without a plugin.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    where_.plugin = plugin;
+  }
+  ~PluginScope() {
+    where_.plugin = before_.plugin;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    where_.what = before_.what;
+  }
   PluginScope(const PluginScope &) = delete;
   PluginScope &operator=(const PluginScope &) = delete;
 
@@ -26,7 +39,7 @@ public:
     const char *what = nullptr;
   };
   /// Of the current thread; async-signal-safe. No plugin when the thread is in none.
-  static Where here() noexcept;
+  static Where here() noexcept { return where_; }
 
   /// The tag of this id and version; the same one for the same pair.
   static const PluginTag *tagOf(const std::string &id, const std::string &version);
@@ -34,7 +47,9 @@ public:
   static const PluginTag *tagOf(const std::string &id);
 
 private:
-  Where before_;
+  static constinit thread_local Where where_;
+
+  const Where before_;
 };
 
 } // namespace matrixos::plugin

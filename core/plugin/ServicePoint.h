@@ -47,9 +47,15 @@ struct ServiceProvider {
   /// It was withdrawn while calls were inside, and they did not return in time: nobody waits for them any more.
   std::atomic<bool> givenUp{false};
 
-  ServiceProvider();
+  /// One whose gate is closed. Its memory is never freed, only used again, and that not while somebody is inside: see
+  /// ProviderUse.
+  static std::shared_ptr<ServiceProvider> make();
   /// No new call comes in; streams that get what happens are cancelled, other calls go on.
   void leave() noexcept;
+
+private:
+  friend class ProviderPool;
+  ServiceProvider() = default;
 };
 
 /// A place that a provider can take and leave: (service, instance). Proxies point here, never at a provider, and so
@@ -64,14 +70,42 @@ public:
   const CallObserver &observer() const noexcept { return observer_; }
   const CallLimits &limits() const noexcept { return limits_; }
   std::shared_ptr<ServiceProvider> provider() const;
+  /// Its gate opens. Null: nobody provides the service any more.
   void set(std::shared_ptr<ServiceProvider> provider);
 
 private:
+  friend class ProviderUse;
+
   const std::string service_, instance_;
   const CallObserver &observer_;
   const CallLimits &limits_;
   mutable std::mutex mutex_;
   std::shared_ptr<ServiceProvider> provider_;
+  std::atomic<ServiceProvider *> now_{nullptr}; ///< of provider_
+};
+
+/// A call into whoever provides a service, on the caller's thread, without a lock or a count that other threads share.
+class ProviderUse {
+public:
+  explicit ProviderUse(const ServicePoint &point) noexcept {
+    // A provider that is read here may leave, and be used again for another, before its gate is entered; inside of an
+    // open gate it is still the one that stands here, or not.
+    while (ServiceProvider *there = point.now_) {
+      const bool entered = pass_.enter(there->gate);
+      if (entered && point.now_ == there) {
+        provider_ = there;
+        return;
+      }
+      pass_.leave();
+      if (!entered && point.now_ == there) return; // it is just leaving
+    }
+  }
+  /// Null when there is none.
+  const ServiceProvider *provider() const noexcept { return provider_; }
+
+private:
+  const ServiceProvider *provider_ = nullptr;
+  CallGate::Pass pass_;
 };
 
 } // namespace matrixos::plugin

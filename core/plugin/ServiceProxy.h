@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace matrixos::plugin {
@@ -36,6 +37,8 @@ public:
   bool release();
   /// Where its calls go.
   const ServicePoint &point() const noexcept { return point_; }
+  /// What it was made from.
+  const common::ServiceDescription &service() const noexcept { return service_; }
   /// Somebody provides the service (again): what the consumer watches is watched there, too.
   void providerArrived();
   /// The consumer has stopped: its watches in the provider end.
@@ -49,29 +52,37 @@ private:
   /// Left behind by the consumer in whoever provides the service.
   struct Watch;
 
+  /// One function of the table, with what each call asks about it.
+  struct Function {
+    const common::ServiceFunction &said;
+    std::uint32_t number;
+    bool isDirect;             ///< called on the caller's thread, and leaves nothing behind
+    bool isPlain;              ///< and with the caller's own arguments
+    FunctionObserver observer; ///< may be empty
+  };
+
   mos_status call(std::uint32_t number, void *const *args) noexcept;
-  mos_status refuseReleased(const common::ServiceFunction &function, mos_error *error) const noexcept;
-  mos_status run(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status forward(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status watched(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status direct(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status startThenInspect(void *const *args, mos_error *error);
-  mos_status watch(const common::ServiceFunction &function, void *const *args, mos_error *error);
-  mos_status establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error);
-  mos_status unwatch(const common::ServiceFunction &function, std::uint64_t id, mos_error *error);
-  mos_status endWatch(const common::ServiceFunction &function, std::uint64_t providerId, mos_error *error);
+  mos_status refuseReleased(const Function &function, mos_error *error) const noexcept;
+  mos_status direct(const Function &function, void *const *args, mos_error *error);
+  mos_status wrapped(const ServiceProvider &provider, const Function &function, void *const *args, mos_error *error);
   mos_completion wrap(std::uint64_t &id, const common::ServiceFunction &function, void *const *args,
                       const ServiceProvider &provider) const;
-  std::size_t numberOf(const common::ServiceFunction &function) const noexcept {
-    return static_cast<std::size_t>(&function - service_.functions.data());
-  }
+  mos_status run(const Function &function, void *const *args, mos_error *error);
+  mos_status forward(const Function &function, void *const *args, mos_error *error);
+  mos_status watched(const Function &function, void *const *args, mos_error *error);
+  mos_status startThenInspect(void *const *args, mos_error *error);
+  mos_status watch(const Function &function, void *const *args, mos_error *error);
+  mos_status establish(std::uint64_t id, const std::shared_ptr<Watch> &watch, mos_error *error);
+  mos_status unwatch(const Function &function, std::uint64_t id, mos_error *error);
+  mos_status endWatch(const Function &function, std::uint64_t providerId, mos_error *error);
+  const Function &functionOf(std::string_view name) const;
 
   ServicePoint &point_;
   const ServiceConsumer consumer_;
   const common::ServiceDescription &service_;
   Forwarder forwarder_{};
   std::vector<std::uint64_t> table_;
-  std::vector<FunctionObserver> observers_; ///< by the functions' numbers; empty when nobody observes
+  std::vector<Function> functions_; ///< by their numbers
   std::atomic<int> holds_{0};
 
   std::mutex mutex_; ///< watches_

@@ -27,7 +27,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
                     std::to_string(least),
                 "SERVICE_TABLE");
   }
-  auto provider = std::make_shared<ServiceProvider>();
+  auto provider = ServiceProvider::make();
   provider->plugin = plugin;
   provider->table = table;
   place(std::move(provider), service, instance);
@@ -37,7 +37,7 @@ void ServiceRegistry::provide(const std::string &plugin, const std::string &serv
                               mos_forwarder_v1 *forwarder, std::uint32_t minor) {
   if (forwarder == nullptr || forwarder->call == nullptr)
     throw Error(Status::InvalidArgument, "the forwarder of " + service + " has no call", "SERVICE_TABLE");
-  auto provider = std::make_shared<ServiceProvider>();
+  auto provider = ServiceProvider::make();
   provider->plugin = plugin;
   provider->forwarder = forwarder;
   provider->minor = minor;
@@ -198,21 +198,23 @@ std::string ServiceRegistry::onlyInstance(const std::string &service) const {
 }
 
 const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std::string &service,
-                                     const std::string &instance) {
+                                     const std::string &instance, bool byNumber) {
   const std::lock_guard lock(mutex_);
   ServicePoint &place = point(service, instance.empty() ? onlyInstance(service) : instance);
   const common::ServiceDescription *description = common::ServiceCatalogue::instance().find(service);
-  if (description != nullptr && description->isCallable()) {
+  if (description != nullptr && (description->isCallable() || byNumber)) {
     const auto [first, last] = proxies_.equal_range(consumer.plugin);
-    auto at = std::find_if(first, last, [&](const auto &entry) { return &entry.second->point() == &place; });
+    auto at = std::find_if(first, last, [&](const auto &entry) {
+      return &entry.second->point() == &place && (!byNumber || &entry.second->service() == description);
+    });
     if (at == last)
       at = proxies_.emplace(consumer.plugin, std::make_shared<ServiceProxy>(place, consumer, *description));
     at->second->hold();
     return at->second->table();
   }
   auto provider = place.provider();
-  CallGate::Pass pass = provider ? provider->gate.enter() : CallGate::Pass();
-  if (!pass) throw Error(Status::Unavailable, "nothing provides " + service + " at the moment", "SERVICE_UNAVAILABLE");
+  CallGate::Lease lease = provider ? CallGate::Lease(provider->gate) : CallGate::Lease();
+  if (!lease) throw Error(Status::Unavailable, "nothing provides " + service + " at the moment", "SERVICE_UNAVAILABLE");
   const void *table = provider->table;
   if (table == nullptr) {
     throw Error(Status::Unavailable,
@@ -220,7 +222,7 @@ const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std:
                           "so in its descriptor's services",
                 "SERVICE_UNAVAILABLE");
   }
-  leases_.emplace(consumer.plugin, Lease{place.service(), table, std::move(provider), std::move(pass)});
+  leases_.emplace(consumer.plugin, Lease{place.service(), table, std::move(provider), std::move(lease)});
   return table;
 }
 

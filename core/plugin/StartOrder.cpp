@@ -1,6 +1,9 @@
 #include "plugin/StartOrder.h"
 
+#include "plugin/CommandPaths.h"
+
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace matrixos::plugin {
@@ -36,6 +39,10 @@ public:
 
   StartOrder sort() {
     result_.failures = claimConflicts(plugins_);
+    std::vector<const Manifest *> owners; // the others have nothing
+    std::copy_if(plugins_.begin(), plugins_.end(), std::back_inserter(owners),
+                 [&](const Manifest *plugin) { return result_.failures.count(plugin->id) == 0; });
+    result_.failures.merge(commandConflicts(owners));
     for (const Manifest *plugin : plugins_)
       visit(plugin->id);
     return std::move(result_);

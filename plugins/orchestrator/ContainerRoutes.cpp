@@ -1,5 +1,9 @@
 #include "ContainerRoutes.h"
 
+#include "Permissions.h"
+
+#include <matrixos/caller.hpp>
+#include <matrixos/instance_record.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/json_text.hpp>
 
@@ -25,6 +29,12 @@ void answerLater(Exchange &exchange, std::function<void(Exchange &, const Result
   }
 }
 
+/// Whether a list shows it to somebody who is no operator.
+bool isOf(const Caller &caller, std::string_view item) {
+  const auto record = InstanceRecord::parse(item);
+  return caller.maySee("instances:read", record.handle, record.clerkUserId);
+}
+
 void answerOk(Exchange &exchange, const Result &result) {
   exchange.json(200, R"({"ok":true,)" + result.json.substr(1));
 }
@@ -40,30 +50,28 @@ void answerProvisioned(Exchange &exchange, const Result &result) {
 } // namespace
 
 void ContainerRoutes::publish() {
-  routes_.add("POST", "/containers/provision", MOS_PERMISSION_ADMIN, "Creates an instance for a user",
+  routes_.add("POST", "/containers/provision", kWriter, "Creates an instance for a user",
               [this](Exchange &exchange) { provision(exchange); });
-  routes_.add("POST", "/containers/:handle/start", MOS_PERMISSION_ADMIN, "Starts an instance",
-              [this](Exchange &exchange) {
-                const std::string handle(exchange.param("handle"));
-                answerLater(exchange, answerOk,
-                            [&](Done done) { orchestrator_.startThen(handle, MOS_NO_DEADLINE, std::move(done)); });
-              });
-  routes_.add("POST", "/containers/:handle/stop", MOS_PERMISSION_ADMIN, "Stops an instance",
-              [this](Exchange &exchange) {
-                const std::string handle(exchange.param("handle"));
-                answerLater(exchange, answerOk, [&](Done done) {
-                  orchestrator_.stopThen(handle, UINT64_MAX, "operator", MOS_NO_DEADLINE, std::move(done));
-                });
-              });
-  routes_.add("DELETE", "/containers/:handle", MOS_PERMISSION_ADMIN, "Removes an instance, moves its data to the trash",
+  routes_.add("POST", "/containers/:handle/start", kMayManage, "Starts an instance", [this](Exchange &exchange) {
+    const std::string handle(exchange.param("handle"));
+    answerLater(exchange, answerOk,
+                [&](Done done) { orchestrator_.startThen(handle, MOS_NO_DEADLINE, std::move(done)); });
+  });
+  routes_.add("POST", "/containers/:handle/stop", kMayManage, "Stops an instance", [this](Exchange &exchange) {
+    const std::string handle(exchange.param("handle"));
+    answerLater(exchange, answerOk, [&](Done done) {
+      orchestrator_.stopThen(handle, UINT64_MAX, "operator", MOS_NO_DEADLINE, std::move(done));
+    });
+  });
+  routes_.add("DELETE", "/containers/:handle", kMayDestroy, "Removes an instance, moves its data to the trash",
               [this](Exchange &exchange) {
                 const std::string handle(exchange.param("handle"));
                 answerLater(exchange, answerDeleted,
                             [&](Done done) { orchestrator_.destroyThen(handle, MOS_NO_DEADLINE, std::move(done)); });
               });
-  routes_.add("GET", "/containers", MOS_PERMISSION_ADMIN, "Lists instances, newest first",
+  routes_.add("GET", "/containers", kMayList, "Lists instances, newest first; a user's own and shared ones",
               [this](Exchange &exchange) { list(exchange); });
-  routes_.add("GET", "/containers/:handle", MOS_PERMISSION_ADMIN, "Shows one instance",
+  routes_.add("GET", "/containers/:handle", kMayLook, "Shows one instance",
               [this](Exchange &exchange) { exchange.json(200, orchestrator_.get(exchange.param("handle"))); });
   routes_.publish();
 }
@@ -81,9 +89,10 @@ void ContainerRoutes::list(Exchange &exchange) {
   if (exchange.queryParam("status") && status.empty()) {
     throw Error(Status::InvalidArgument, "\"status\" is empty; leave it out to list every instance", "BAD_STATUS");
   }
+  const Caller caller = Caller::of(exchange);
   JsonArray items;
   orchestrator_.list(status, [&](std::string_view item) {
-    items.add(item);
+    if (caller.kind == Caller::Kind::Operator || isOf(caller, item)) items.add(item);
     return true;
   });
   exchange.json(200, std::move(items).str());

@@ -1,6 +1,7 @@
 #include "TrashRoutes.h"
 
 #include "InstanceStore.h"
+#include "Permissions.h"
 
 #include <matrixos/json_text.hpp>
 #include <matrixos/text/time.hpp>
@@ -8,21 +9,21 @@
 namespace matrixos::orchestrator {
 
 void TrashRoutes::publish() {
-  routes_.add("GET", "/trash", MOS_PERMISSION_ADMIN, "Lists the data of deleted instances, oldest first",
+  routes_.add("GET", "/trash", kReader, "Lists the data of deleted instances, oldest first",
               [this](Exchange &exchange) { list(exchange); });
-  routes_.add("POST", "/trash/:id/restore", MOS_PERMISSION_ADMIN,
+  routes_.add("POST", "/trash/:id/restore", kWriter,
               "Puts the data of a deleted instance back, for its owner's next provision", [this](Exchange &exchange) {
                 JsonObject answer;
                 answer.add("ok", true).add("handle", trash_.restore(std::string(exchange.param("id"))));
                 exchange.json(200, std::move(answer).str());
               });
-  routes_.add("DELETE", "/trash/:id", MOS_PERMISSION_ADMIN, "Removes the data of a deleted instance for good",
+  routes_.add("DELETE", "/trash/:id", kWriter, "Removes the data of a deleted instance for good",
               [this](Exchange &exchange) {
                 trash_.purge(std::string(exchange.param("id")));
                 exchange.json(200, R"({"ok":true})");
               });
-  routes_.add("POST", "/handles/:handle/release", MOS_PERMISSION_ADMIN,
-              "Lets anybody have the handle of a deleted instance", [this](Exchange &exchange) { release(exchange); });
+  routes_.add("POST", "/handles/:handle/release", kWriter, "Lets anybody have the handle of a deleted instance",
+              [this](Exchange &exchange) { release(exchange); });
   routes_.publish();
 }
 

@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <string_view>
 
 namespace matrixos::proxy {
 
 PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision,
-                               const ClientFacts &client)
-    : head_(head) {
+                               const ClientFacts &client, std::vector<mos_pair> &memory) {
+  memory.clear();
+  for (const http::Field &field : head.fields)
+    memory.push_back({toAbi(field.name), toAbi(field.value)});
   const std::string_view target = decision.target;
   const std::size_t mark = std::min(target.find('?'), target.size());
   request_.of = this;
@@ -28,7 +29,8 @@ PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecis
   request_.scheme = toAbi(client.proto);
   request_.client = toAbi(client.ip);
   request_.request_id = toAbi(client.requestId);
-  request_.field = &PolicyQuestion::field;
+  request_.fields = memory.data();
+  request_.fields_count = static_cast<std::uint32_t>(memory.size());
 }
 
 Verdict &PolicyQuestion::ask(const mos_policy_v1 &policy, std::atomic<std::uint64_t> &failures) {
@@ -46,14 +48,6 @@ const mos_policy_request *PolicyQuestion::forDecide() noexcept {
   return &request_;
 }
 
-std::int32_t PolicyQuestion::field(const mos_policy_request *request, std::uint32_t index, mos_pair *out) {
-  const http::FieldList &fields = static_cast<const Request *>(request)->of->head_.fields;
-  const auto at = std::next(fields.begin(), static_cast<std::ptrdiff_t>(std::min<std::size_t>(index, fields.size())));
-  if (at == fields.end()) return 0;
-  *out = {toAbi(at->name), toAbi(at->value)};
-  return 1;
-}
-
 void PolicyQuestion::answer(const mos_policy_request *request, const mos_policy_verdict *given) {
   PolicyQuestion &self = *static_cast<const Request *>(request)->of;
   if (++self.answers_ != 1 || given == nullptr) return;
@@ -64,9 +58,9 @@ void PolicyQuestion::read(const mos_policy_verdict &given) {
   if (given.struct_size < offsetof(mos_policy_verdict, fields) + sizeof given.fields) return;
   verdict_.kind = given.verdict;
   verdict_.status = static_cast<int>(given.status);
-  verdict_.message = fromAbi(given.message);
-  verdict_.location = fromAbi(given.location);
-  verdict_.principal = fromAbi(given.principal);
+  if (given.message.len != 0) verdict_.message = fromAbi(given.message);
+  if (given.location.len != 0) verdict_.location = fromAbi(given.location);
+  if (given.principal.len != 0) verdict_.principal = fromAbi(given.principal);
   if (given.fields_count > Verdict::kMostFields) {
     verdict_.kind = 0; // and how many there really are is anybody's guess
     return;

@@ -10,13 +10,16 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 namespace matrixos::proxy {
 
 /// A request as policies see it, and what one of them says of it. A view: what it is made of outlives it.
 class PolicyQuestion {
 public:
-  PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision, const ClientFacts &client);
+  /// `memory`: for as long as the question, and then for the next.
+  PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision, const ClientFacts &client,
+                 std::vector<mos_pair> &memory);
   PolicyQuestion(const PolicyQuestion &) = delete;
   PolicyQuestion &operator=(const PolicyQuestion &) = delete;
 
@@ -31,11 +34,9 @@ private:
     PolicyQuestion *of;
   };
 
-  static std::int32_t field(const mos_policy_request *request, std::uint32_t index, mos_pair *out);
   static void answer(const mos_policy_request *request, const mos_policy_verdict *given);
   void read(const mos_policy_verdict &given);
 
-  const http::RequestHead &head_;
   Request request_{};
   int answers_ = 0;
   Verdict verdict_;

@@ -93,6 +93,7 @@ struct LoopState {
   LoopTelemetry telemetry;
   BusyCount &busy;
   std::mt19937_64 random;
+  std::vector<mos_pair> policyFields; ///< of the request that policies are asked about
 };
 
 /// Listens, routes, wakes and forwards. start(), reconfigure() and stop() belong to one thread.

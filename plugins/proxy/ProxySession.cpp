@@ -79,7 +79,7 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
 /// Asks the policies from that one on.
 void ProxySession::consult(http::ClientExchange &exchange, std::size_t link) {
   if (link == policies_->links().size()) return pass(exchange);
-  PolicyQuestion question(exchange.request(), decision_, client_);
+  PolicyQuestion question(exchange.request(), decision_, client_, loop_.policyFields);
   for (; link < policies_->links().size(); ++link) {
     Verdict &verdict = policies_->check(link, question);
     if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link, question);

@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint64_t kMaxBody = std::uint64_t{1} << 20U;
 constexpr std::int64_t kMostMade = 1'000'000;
 constexpr std::size_t kWriteSize = 64U * 1024;
-constexpr const char *kAdmin = MOS_PERMISSION_ADMIN;
+constexpr const char *kRead = "operator:platform:read";
+constexpr const char *kWrite = "operator:platform:write";
 
 json::Object::Ptr bodyOf(const Exchange &exchange) {
   const std::string_view body = exchange.body();
@@ -77,9 +78,9 @@ std::string ControlRoutes::stateJson() const {
 }
 
 void ControlRoutes::addReports() {
-  routes_.add("GET", "/simulated/state", kAdmin, "What the simulated engine holds and was asked",
+  routes_.add("GET", "/simulated/state", kRead, "What the simulated engine holds and was asked",
               [this](Exchange &exchange) { exchange.json(200, stateJson()); });
-  routes_.add("GET", "/simulated/instances", kAdmin, "Every simulated container, also those of others",
+  routes_.add("GET", "/simulated/instances", kRead, "Every simulated container, also those of others",
               [this](Exchange &exchange) {
                 exchange.begin(200, "application/json; charset=utf-8");
                 std::string text = "[";
@@ -97,7 +98,7 @@ void ControlRoutes::addReports() {
                 exchange.write(text + "]");
                 exchange.end();
               });
-  routes_.add("GET", "/simulated/instances/:name", kAdmin, "One simulated container",
+  routes_.add("GET", "/simulated/instances/:name", kRead, "One simulated container",
               [this](Exchange &exchange) { exchange.json(200, engine_.inspect(exchange.param("name"))); });
 }
 
@@ -111,21 +112,21 @@ void ControlRoutes::addFaults() {
     exchange.json(200, faults_.json());
   };
   routes_.add(
-      "PUT", "/simulated/faults", kAdmin, "Fault rules in place of those given here before",
+      "PUT", "/simulated/faults", kWrite, "Fault rules in place of those given here before",
       [change](Exchange &exchange) { change(exchange, false); }, kMaxBody);
   routes_.add(
-      "POST", "/simulated/faults", kAdmin, "More fault rules", [change](Exchange &exchange) { change(exchange, true); },
+      "POST", "/simulated/faults", kWrite, "More fault rules", [change](Exchange &exchange) { change(exchange, true); },
       kMaxBody);
-  routes_.add("DELETE", "/simulated/faults", kAdmin, "Forgets the fault rules given here", [this](Exchange &exchange) {
+  routes_.add("DELETE", "/simulated/faults", kWrite, "Forgets the fault rules given here", [this](Exchange &exchange) {
     faults_.replace(FaultScript::Source::Control, {});
     exchange.json(200, faults_.json());
   });
-  routes_.add("POST", "/simulated/release", kAdmin, "Lets calls go that hang for ever",
+  routes_.add("POST", "/simulated/release", kWrite, "Lets calls go that hang for ever",
               [this](Exchange &exchange) { answerCount(exchange, "released", engine_.clock().release()); });
 }
 
 void ControlRoutes::addClock() {
-  routes_.add("POST", "/simulated/clock", kAdmin, "Moves, stops or restarts virtual time", [this](Exchange &exchange) {
+  routes_.add("POST", "/simulated/clock", kWrite, "Moves, stops or restarts virtual time", [this](Exchange &exchange) {
     const json::Object::Ptr body = bodyOf(exchange);
     EngineClock &clock = engine_.clock();
     if (body->has("paused")) clock.setPaused(json::getBool(*body, "paused", false));
@@ -136,7 +137,7 @@ void ControlRoutes::addClock() {
 
 void ControlRoutes::addInstances() {
   routes_.add(
-      "POST", "/simulated/instances", kAdmin, "Makes many containers of one spec, in which {n} is their number",
+      "POST", "/simulated/instances", kWrite, "Makes many containers of one spec, in which {n} is their number",
       [this](Exchange &exchange) {
         const json::Object::Ptr body = bodyOf(exchange);
         const std::int64_t count = json::getInt(*body, "count", 1);
@@ -154,7 +155,7 @@ void ControlRoutes::addInstances() {
         answerCount(exchange, "made", static_cast<std::size_t>(count));
       },
       kMaxBody);
-  routes_.add("POST", "/simulated/instances/:name/:what", kAdmin,
+  routes_.add("POST", "/simulated/instances/:name/:what", kWrite,
               "Lets a container die, oom, be healthy or unhealthy, or vanish", [this](Exchange &exchange) {
                 const std::string name(exchange.param("name"));
                 const std::string_view what = exchange.param("what");
@@ -178,7 +179,7 @@ void ControlRoutes::addInstances() {
 }
 
 void ControlRoutes::addSurroundings() {
-  routes_.add("POST", "/simulated/images", kAdmin, "Makes images present, removes them, publishes newer ones",
+  routes_.add("POST", "/simulated/images", kWrite, "Makes images present, removes them, publishes newer ones",
               [this](Exchange &exchange) {
                 const json::Object::Ptr body = bodyOf(exchange);
                 for (const std::string &image : textsOf(*body, "publish"))
@@ -189,7 +190,7 @@ void ControlRoutes::addSurroundings() {
                   engine_.removeImage(image);
                 exchange.json(200, engine_.summary());
               });
-  routes_.add("POST", "/simulated/ports", kAdmin, "Host ports that somebody else holds", [this](Exchange &exchange) {
+  routes_.add("POST", "/simulated/ports", kWrite, "Host ports that somebody else holds", [this](Exchange &exchange) {
     const json::Object::Ptr body = bodyOf(exchange);
     std::set<std::uint16_t> ports;
     if (const json::Array::Ptr list = json::findArray(*body, "occupied")) {
@@ -204,7 +205,7 @@ void ControlRoutes::addSurroundings() {
     engine_.occupyPorts(std::move(ports));
     answerCount(exchange, "occupied", count);
   });
-  routes_.add("POST", "/simulated/interrupt", kAdmin, "Ends all streams of events, as an engine does that restarts",
+  routes_.add("POST", "/simulated/interrupt", kWrite, "Ends all streams of events, as an engine does that restarts",
               [this](Exchange &exchange) { answerCount(exchange, "interrupted", engine_.interruptEvents()); });
 }
 

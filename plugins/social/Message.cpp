@@ -25,7 +25,7 @@ std::optional<std::string> senderField(const json::Object &from, const std::stri
 
 } // namespace
 
-std::string canonicalMessage(std::string_view body) {
+Message canonicalMessage(std::string_view body) {
   const json::Object::Ptr object = json::parseObject(body);
   const std::string text = json::getString(*object, "text");
   if (text.empty() || text.size() > SocialApi::kMaxText) throw badField("\"text\" has to have 1 to 16384 bytes");
@@ -40,7 +40,7 @@ std::string canonicalMessage(std::string_view body) {
   }
   json::Object::Ptr cleanFrom = json::object({{"handle", sender}});
   if (displayName) cleanFrom->set("displayName", *displayName);
-  return json::dump(json::object({{"text", text}, {"from", cleanFrom}}));
+  return {sender, json::dump(json::object({{"text", text}, {"from", cleanFrom}}))};
 }
 
 } // namespace matrixos::social

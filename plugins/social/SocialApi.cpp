@@ -123,8 +123,25 @@ std::string SocialApi::profile(std::string_view handle, bool ai) {
                   settings());
 }
 
-std::string SocialApi::send(std::string_view handle, std::string_view body) {
-  const std::string message = canonicalMessage(body);
+/// Nobody speaks in another's name.
+void SocialApi::checkSender(const std::string &from, const Caller &caller) const {
+  bool may = caller.kind == Caller::Kind::Operator;
+  if (caller.kind == Caller::Kind::Instance) may = caller.name() == from;
+  if (caller.kind == Caller::Kind::User) {
+    try {
+      may = caller.owns(InstanceRecord::parse(orchestrator_.get(from)).clerkUserId);
+    } catch (const Error &e) {
+      if (e.status() != Status::NotFound) throw;
+    }
+  }
+  if (may) return;
+  throw Error(Status::PermissionDenied, "\"from.handle\" is not yours: you cannot send as \"" + from + "\"",
+              "NOT_YOURS");
+}
+
+std::string SocialApi::send(std::string_view handle, std::string_view body, const Caller &caller) {
+  const auto [from, message] = canonicalMessage(body);
+  checkSender(from, caller);
   const std::vector<std::string> gateways = gatewaysOf(orchestrator_, handle);
   const Settings now = settings();
   if (now.proxyUrl.empty()) return exchange(handle, gateways, requestFor("/api/message", message), now);

@@ -2,6 +2,7 @@
 
 #include "InFlight.h"
 
+#include <matrixos/caller.hpp>
 #include <matrixos/orchestrator.hpp>
 
 #include <http/client/HttpClient.h>
@@ -55,12 +56,13 @@ public:
   /// The instance's `GET /api/profile`, or `/api/ai-profile`.
   std::string profile(std::string_view handle, bool ai);
   /// Delivers `{"text", "from": {"handle", "displayName"?}}`; gives the receiver's answer, {"ok":true} for an empty
-  /// one.
-  std::string send(std::string_view handle, std::string_view body);
+  /// one. Throws Error(PermissionDenied) when "from.handle" is not the caller's.
+  std::string send(std::string_view handle, std::string_view body, const Caller &caller);
 
   std::size_t inFlight() const { return places_.inAll(); }
 
 private:
+  void checkSender(const std::string &from, const Caller &caller) const;
   std::string exchange(std::string_view handle, const std::vector<std::string> &urls,
                        const http::ClientRequest &request, const Settings &settings);
   std::string fetchFirst(const std::vector<std::string> &urls, http::ClientRequest request, const Settings &settings);

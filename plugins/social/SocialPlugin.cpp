@@ -25,6 +25,10 @@ constexpr mos_config_key kKeys[] = {
 };
 constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, 0}};
 
+/// Everybody who is somebody, also an instance.
+constexpr const char *kMayRead = "signed-in|instance|operator:instances:read";
+constexpr const char *kMaySend = "signed-in|instance|operator:instances:write";
+
 /// JSON is at most six times as long as the text it carries.
 constexpr std::uint64_t kMaxMessageBody = SocialApi::kMaxText * 6 + 8 * 1024;
 
@@ -45,24 +49,25 @@ public:
         [this](SocialApi::FetchResult result, std::chrono::microseconds took) { count(result, took); });
     routes_
         .add(
-            "GET", "/social/users", MOS_PERMISSION_ADMIN, "Users and whether their instance is up",
+            "GET", "/social/users", kMayRead, "Users and whether their instance is up",
             [this](Exchange &exchange) { answer(exchange, [this] { return api_->users(); }); }, 0)
         .add(
-            "GET", "/social/profiles/:handle", MOS_PERMISSION_ADMIN, "A user's profile, from their instance",
+            "GET", "/social/profiles/:handle", kMayRead, "A user's profile, from their instance",
             [this](Exchange &exchange) {
               answer(exchange, [&] { return api_->profile(exchange.param("handle"), false); });
             },
             0)
         .add(
-            "GET", "/social/profiles/:handle/ai", MOS_PERMISSION_ADMIN, "A user's AI profile, from their instance",
+            "GET", "/social/profiles/:handle/ai", kMayRead, "A user's AI profile, from their instance",
             [this](Exchange &exchange) {
               answer(exchange, [&] { return api_->profile(exchange.param("handle"), true); });
             },
             0)
         .add(
-            "POST", "/social/send/:handle", MOS_PERMISSION_ADMIN, "Sends a message to a user's instance",
+            "POST", "/social/send/:handle", kMaySend, "Sends a message to a user's instance",
             [this](Exchange &exchange) {
-              answer(exchange, [&] { return api_->send(exchange.param("handle"), exchange.body()); });
+              answer(exchange,
+                     [&] { return api_->send(exchange.param("handle"), exchange.body(), Caller::of(exchange)); });
             },
             kMaxMessageBody);
     routes_.publish();

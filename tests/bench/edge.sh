@@ -70,7 +70,7 @@ measure() { # KIND TITLE
     base=${base:-${figures[0]}}
     awk -v label="${title[$name]}" -v cpu="${figures[0]}" -v base="$base" -v rate="${figures[1]}" -v p50="${figures[2]}" \
       -v p99="${figures[3]}" -v rss="$(resident "${pid[$name]}")" 'BEGIN {
-        printf "  %-28s %10.1f %8.2f %10.0f %9.2f %9.2f %8.1f\n", label, cpu, cpu / (base > 0 ? base : 1), rate, p50, p99,
+        printf "  %-28s %10.2f %8.3f %10.0f %9.2f %9.2f %8.1f\n", label, cpu, cpu / (base > 0 ? base : 1), rate, p50, p99,
           rss / 1024
       }'
   done

@@ -48,6 +48,7 @@ constexpr const char *kUnits[] = {"text",
                                   "list of address:port or unix:/path",
                                   "one of ",
                                   "URL",
+                                  "list of URLs",
                                   "domain name",
                                   "text"};
 

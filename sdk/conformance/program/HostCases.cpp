@@ -98,7 +98,7 @@ void descriptor(CaseSession &t, const Bench &bench) {
     provides = provides || std::string(d.provides[i].service) == MOS_RUNTIME_1;
   t.expect(provides, MOS_RUNTIME_1 " among what it provides", "it is not");
   static const std::set<std::string> kTypes{"string", "int",    "number", "bool", "duration", "size",   "list",
-                                            "path",   "listen", "enum",   "url",  "domain",   "pattern"};
+                                            "path",   "listen", "enum",   "url",  "urls",     "domain", "pattern"};
   for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
     const mos_config_key &key = d.config_keys[i];
     t.expect(kTypes.count(key.type) == 1, std::string("a known type of the key ") + key.key, key.type);
@@ -128,11 +128,10 @@ void provides(CaseSession &t, const Bench &bench) {
   t.expect(table->struct_size >= kMinorZero, "struct_size of at least " + std::to_string(kMinorZero),
            std::to_string(table->struct_size), "base.h: a growing struct starts with struct_size");
   // What a runtime does not have answers UNIMPLEMENTED; NULL would crash a caller, who looks only at later minors.
-  const auto *slots = reinterpret_cast<const void *const *>(&table->capabilities);
-  const std::size_t count = (kMinorZero - offsetof(mos_runtime_v1, capabilities)) / sizeof(void *);
-  for (std::size_t i = 0; i < count; ++i)
-    t.expect(slots[i] != nullptr, "a function in every slot of the table", "NULL in slot " + std::to_string(i),
-             "runtime.h: mos_runtime_v1");
+#define EXPECT_FUNCTION(n, Table, name, letters, flags, minor, types)                                                  \
+  t.expect((minor) > 0 || table->name != nullptr, "a function " #name "() in the table", "NULL", "runtime.h: " #Table);
+  MOS_FUNCTIONS_OF_RUNTIME_1(EXPECT_FUNCTION)
+#undef EXPECT_FUNCTION
 }
 
 void stopLeavesNothing(CaseSession &t, const Bench &bench) {

@@ -55,7 +55,7 @@ PluginConfig::Value parse(const std::string &type, const std::string &text, cons
   if (type == "size") value.number = scaled(text, kSizes);
   if (type == "duration") value.number = static_cast<double>(parseDuration(text));
   if (type == "bool") value.number = static_cast<double>(parseBool(text));
-  if (type == "list" || type == "listen") value.list = splitList(text);
+  if (type == "list" || type == "listen" || type == "urls") value.list = splitList(text);
   if (type == "enum") checkEnum(text, range);
   value.integer = static_cast<std::int64_t>(value.number);
   return value;

@@ -60,9 +60,8 @@ std::string joined(const std::vector<std::string> &parts) {
   return all;
 }
 
-/// How a process of cases ends that has said what there is to say.
+/// How a process of cases ends that wants another one.
 const std::string kAgainStatus = "exit status " + std::to_string(kAgain);
-const std::string kBrokenStatus = "exit status 1";
 
 /// Runs cases in children until each has a result.
 class Run {
@@ -111,7 +110,7 @@ private:
       died(running, "the case to end", end);
     else if (open_.size() == before && !open_.empty())
       died(open_.front(), "the cases to run", end);
-    else if (!child.clean() && end != kAgainStatus && end != kBrokenStatus)
+    else if (!child.clean() && end != kAgainStatus && !broken_)
       died("host.process", "the plugin to be stopped after its cases", end);
   }
 
@@ -134,6 +133,7 @@ private:
       done(decode(message["result"].dump()));
       running.clear();
     } else if (message.contains("broken")) {
+      broken_ = true;
       while (!open_.empty())
         fail(open_.front(), "a plugin that can be loaded, created and started", message["broken"].get<std::string>());
     }
@@ -170,6 +170,7 @@ private:
   const bool tty_;
   std::vector<std::string> open_;
   std::vector<CaseResult> results_;
+  bool broken_ = false; ///< the plugin cannot be loaded or started, and the process said why
 };
 
 void printCases(const std::vector<Case> &selected) {

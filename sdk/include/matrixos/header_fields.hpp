@@ -18,12 +18,11 @@ inline bool isSameField(std::string_view a, std::string_view b) noexcept {
          std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-/// Calls each(name, value) for the fields of a request with a field() function, until it answers false.
+/// Calls each(name, value) for the fields of a request, until it answers false.
 template <typename Request, typename Each>
 void eachHeader(const Request *request, Each &&each) {
-  mos_pair field{};
-  for (std::uint32_t i = 0; request->field(request, i, &field) != 0; ++i)
-    if (!each(fromAbi(field.key), fromAbi(field.value))) return;
+  for (std::uint32_t i = 0; i < request->fields_count; ++i)
+    if (!each(fromAbi(request->fields[i].key), fromAbi(request->fields[i].value))) return;
 }
 
 /// The value of the first field of that name; empty when there is none.

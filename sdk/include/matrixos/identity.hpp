@@ -20,10 +20,13 @@ struct Principal {
   std::uint32_t role = MOS_ROLE_NONE;         ///< MOS_ROLE_…
   unsigned status = 0;
   std::string_view id, scopes, message;
+  std::string_view shares{}; ///< of a user, as JSON: {"bob": "use"}, the instances that others share; may be empty
 
   static Principal unknown() { return {}; }
   /// `role`: what the user may do with the request's handle.
-  static Principal user(std::string_view id, std::uint32_t role) { return {MOS_PRINCIPAL_USER, role, 0, id, {}, {}}; }
+  static Principal user(std::string_view id, std::uint32_t role, std::string_view shares = {}) {
+    return {MOS_PRINCIPAL_USER, role, 0, id, {}, {}, shares};
+  }
   static Principal operatorWith(std::string_view id, std::string_view scopes) {
     return {MOS_PRINCIPAL_OPERATOR, 0, 0, id, scopes, {}};
   }
@@ -41,6 +44,7 @@ struct Principal {
     JsonObject out;
     out.add("kind", kKinds[kind % kKinds.size()]).add("role", kRoles[role % kRoles.size()]);
     out.add("status", static_cast<int>(status)).add("id", id).add("scopes", scopes);
+    if (!shares.empty()) out.addRaw("shares", shares);
     return std::move(out.add("message", message)).str();
   }
 };
@@ -74,8 +78,8 @@ public:
     table_.identify = [](void *self, const mos_identity_request *request, mos_error *error) {
       return guarded(error, [&] {
         const Principal who = of(self).identify(IdentityRequest(request));
-        const mos_principal given{sizeof given,  who.kind,          who.role,          who.status,
-                                  toAbi(who.id), toAbi(who.scopes), toAbi(who.message)};
+        const mos_principal given{sizeof given,  who.kind,          who.role,           who.status,
+                                  toAbi(who.id), toAbi(who.scopes), toAbi(who.message), toAbi(who.shares)};
         request->answer(request, &given);
       });
     };

@@ -27,6 +27,7 @@
 #include <matrixos/instance_spec.hpp>
 #include <matrixos/managed/book.hpp>
 #include <matrixos/managed/event_hub.hpp>
+#include <matrixos/managed/recovery.hpp>
 #include <matrixos/managed/volume_request.hpp>
 #include <matrixos/plugin.hpp>
 #include <matrixos/runtime.hpp>
@@ -93,7 +94,11 @@ public:
   explicit ManagedRuntime(ManagedOptions options) : options_(std::move(options)), volumes_(options_.volumes) {}
   ~ManagedRuntime() override { close(); }
 
-  /// Reads the records and looks for what still runs. Throws when the state folder cannot be used.
+  /// The configuration's live keys (MOS_KEY_LIVE): called before open(), and after each reload that changed one, while
+  /// other functions run. What it throws is shown to the operator. An author overrides it.
+  virtual void reconfigure(const Config & /*config*/) {}
+  /// Reads the records and, unless the engine is away, looks for what still runs. Throws when the state folder cannot
+  /// be used.
   void open();
   /// Ends streams with UNAVAILABLE; other calls still work.
   void shutdown() {
@@ -127,6 +132,11 @@ protected:
 
   /// Throws Error(Unavailable) while the engine cannot be reached, with what to do about it.
   virtual EngineInfo engine(const Call &call) = 0;
+  /// The engine is there: after the start, and again after engine() said that it was away. Until it has returned
+  /// nothing is looked for, started or ended; a failure is that of whatever waits for it, and it is called again.
+  /// `known`: all on record, also what a crash left half created or half started. Here is the place to log in again, to
+  /// take up by its token what still runs, and to throw away what belongs to none of `known`.
+  virtual void recover(const Call & /*call*/, const std::vector<Instance> & /*known*/) {}
   /// Starts it, returns once it runs. The token, any text, is how it is found again after a restart; a start that
   /// fails leaves nothing behind. Where a crash between the start and the return must not lose it: keepToken().
   virtual std::string launch(const Call &call, const Instance &instance) = 0;
@@ -176,7 +186,10 @@ private:
   using Turn = managed::Book::Turn;
   using InstancePtr = managed::InstancePtr;
 
-  void recover(const std::string &key, const std::string &text);
+  void readBack(const std::string &key, const std::string &text);
+  EngineInfo ask(const Call &call);
+  void begin(const Call &call);
+  void settle(const std::string &ref);
   void watch();
   void checkOne(const std::string &ref) noexcept;
   void watchDeath(const Instance &instance);
@@ -195,7 +208,7 @@ private:
   managed::Json describe(const Instance &instance);
   std::vector<std::uint16_t> occupiedPorts(const Instance &instance) const;
   managed::Json endpointsJson(const Instance &instance);
-  void checkVolume(const std::string &volume);
+  void checkVolume(const Call &call, const std::string &volume);
 
   ManagedOptions options_;
   DirectoryVolumes volumes_;
@@ -203,6 +216,7 @@ private:
   managed::Book book_;
   managed::EventHub hub_;
   managed::DeathWatch deaths_;
+  managed::Recovery recovery_;
   std::atomic<bool> open_{false};
   std::atomic<bool> stopping_{false};
   std::thread watcher_;
@@ -218,15 +232,20 @@ inline std::string stateDir(const mos_host_v1 *host, const std::string &id) {
 template <typename Class>
 class RuntimePlugin : public Plugin {
 public:
-  explicit RuntimePlugin(const mos_host_v1 *host) : host_(host), services_(host) {}
+  explicit RuntimePlugin(const mos_host_v1 *host) : host_(host), config_(host), services_(host) {}
   ~RuntimePlugin() override {
     if (runtime_) runtime_->close();
   }
 
   void start() override {
     runtime_ = std::make_unique<Class>(host_);
+    reconfigure();
     runtime_->open();
     services_.provide(MOS_RUNTIME_1, Class::kInstance, runtime_->table());
+  }
+  void reconfigure() override {
+    ManagedRuntime &runtime = *runtime_; // the author's own may be protected
+    runtime.reconfigure(config_);
   }
   void stop() override {
     if (!runtime_) return;
@@ -237,6 +256,7 @@ public:
 
 private:
   const mos_host_v1 *host_;
+  Config config_;
   Services services_;
   std::unique_ptr<Class> runtime_; ///< stays after stop(): its table is promised until destroy()
 };
@@ -245,3 +265,4 @@ private:
 } // namespace matrixos
 
 #include <matrixos/managed/managed_runtime_impl.hpp>
+#include <matrixos/managed/managed_runtime_life.hpp>

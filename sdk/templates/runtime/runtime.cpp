@@ -5,6 +5,8 @@
 #include <matrixos/managed_runtime.hpp>
 #include <matrixos/process.hpp>
 
+#include <mutex>
+
 using namespace matrixos;
 
 class TemplateRuntime : public ManagedRuntime {
@@ -12,17 +14,25 @@ public:
   static constexpr const char *kInstance = "runtime-template"; // [orchestrator] runtime=runtime-template
   explicit TemplateRuntime(const mos_host_v1 *host)
       : ManagedRuntime({stateDir(host, "runtime-template")}), folder_(stateDir(host, "runtime-template")),
-        command_(Config(host).getString("command")) {}
+        journal_(host) {}
   ~TemplateRuntime() override { close(); }
+  void reconfigure(const Config &config) override { // at the start, and when an operator reloads
+    const std::lock_guard lock(mutex_);
+    command_ = config.getString("command");
+  }
 
 protected:
   EngineInfo engine(const Call &) override { return {"runtime-template", "1.0.0"}; }
+  // After the start, and when the engine is back: log in again, throw away what belongs to none of `known`.
+  void recover(const Call &, const std::vector<Instance> &known) override {
+    journal_.info("looking for instances", {{"known", known.size()}});
+  }
   std::string launch(const Call &, const Instance &instance) override {
     requireFreePorts(instance.spec);
     SpawnOptions program{instance.spec.command, instance.spec.env, "/", log(instance).path()};
     for (const InstanceSpec::Port &port : instance.spec.ports) // this machine's ports, not those of a container
       if (port.hostPort != 0) program.env[port.name == "shell" ? "SHELL_PORT" : "PORT"] = std::to_string(port.hostPort);
-    if (program.argv.empty()) program.argv = {"/bin/sh", "-c", command_};
+    if (program.argv.empty()) program.argv = {"/bin/sh", "-c", command()};
     // Kept before the program begins: a crash of the daemon in between loses nothing.
     return spawnProcess(program, [&](const ProcessId &id) { keepToken(instance, id.text()); }).text();
   }
@@ -42,12 +52,19 @@ protected:
 
 private:
   LogFile log(const Instance &instance) const { return LogFile(folder_ + "/" + instance.ref + ".log"); }
+  std::string command() {
+    const std::lock_guard lock(mutex_);
+    return command_;
+  }
 
-  std::string folder_, command_;
+  const std::string folder_;
+  const Log journal_;
+  std::mutex mutex_;
+  std::string command_;
 };
 
-const mos_config_key kKeys[] = {
-    {"command", "string", "exec sleep 1000000", nullptr, "Shell command of instances whose spec names none.", 0, 0}};
+const mos_config_key kKeys[] = {{"command", "string", "exec sleep 1000000", nullptr,
+                                 "Shell command of instances whose spec names none.", MOS_KEY_LIVE, 0}};
 const mos_provide kProvides[] = {{MOS_RUNTIME_1, TemplateRuntime::kInstance, MOS_RUNTIME_1_MINOR, 0}};
 
 MATRIXOS_PLUGIN(RuntimePlugin<TemplateRuntime>, Descriptor("runtime-template", "Template", "1.0.0")

@@ -86,17 +86,26 @@ static const mos_config_key keys[] = {{"isolation", "string", "", NULL, "Its own
 static const mos_command commands[] = {
 #ifdef COMMANDS
     {.words = "sick list", .help = "All", .method = "GET", .path = "/sick/{NOBODY}"}
+#elif defined(PATHS) || defined(LENT)
+    {.words = "sick cure", .arguments = "ID", .help = "Ends one", .method = "DELETE", .path = "/containers/{ID}"}
 #else
-    {.words = "plugins list", .help = "All", .method = "GET", .path = "/sick"},
-    {.words = "status", .help = "All", .method = "GET", .path = "/sick"}
+    {.words = "plugins list", .help = "All", .method = "GET", .path = "/" SICK_ID},
+    {.words = "status", .help = "All", .method = "GET", .path = "/" SICK_ID}
 #endif
 };
-#if defined(COMMANDS)
+#if defined(COMMANDS) || defined(PATHS) || defined(LENT)
 #define DECLARED 1
 #elif defined(WORDS)
 #define DECLARED 2
 #else
 #define DECLARED 0
+#endif
+
+static const mos_need needs[] = {{"matrixos.sickness/1", 0, MOS_NEED_OPTIONAL}};
+#ifdef LENT
+#define NEEDED 1
+#else
+#define NEEDED 0
 #endif
 
 static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
@@ -110,6 +119,8 @@ static const mos_descriptor_v1 descriptor = {.struct_size = sizeof descriptor,
                                              .description = "",
                                              .provides = provides,
                                              .provides_count = PROVIDED,
+                                             .needs = needs,
+                                             .needs_count = NEEDED,
                                              .config_keys = keys,
                                              .config_keys_count = KEYS,
                                              .commands = commands,

@@ -40,6 +40,8 @@ public:
     const std::string issuer = config.getString("issuer");
     const auto is = [&](const char *host) { return issuer.find(host) != std::string::npos; };
     if (issuer.find('?') != std::string::npos) problems.add("issuer", "has a query; write it without");
+    for (const std::string &mirror : config.getList("mirrors"))
+      if (mirror == issuer) problems.add("mirrors", "repeats the issuer");
     if (is("crash.")) std::abort();
     if (is("hang."))
       for (;;)
@@ -74,6 +76,7 @@ private:
 constexpr mos_config_key kKeys[] = {
     {"token", "pattern", nullptr, "[a-z-]{6,}", "A word.", MOS_KEY_SECRET | MOS_KEY_LIVE, 0},
     {"issuer", "url", "", "https", "Where tokens come from.", MOS_KEY_LIVE, 0},
+    {"mirrors", "urls", "", "https", "Where else they come from.", MOS_KEY_LIVE, 0},
 };
 
 } // namespace

@@ -315,6 +315,30 @@ TEST_CASE("plugins that the daemon would not load, and hostile ones, have no com
   CHECK_FALSE(has(offline.ctl("help").out, "hooks"));
 }
 
+TEST_CASE("a command that calls another plugin's path is nobody's, or waits until the daemon knows whose it is") {
+  const fs::path sick = buildDir() / "test-plugins/sick";
+  const Offline refused({sick / "sick-paths.so"}, "sick-paths");
+  CHECK_FALSE(has(refused.ctl("help").out, "sick cure"));
+  // Its plugin could need somebody who has the path; whose that is the daemon knows, and the command does not go past
+  // it.
+  const TempDir plugins;
+  install(plugins / "p",
+          {sick / "sick-lent.so", buildDir() / "plugins/orchestrator.so", buildDir() / "plugins/runtime-simulated.so"});
+  DaemonProcess daemon({{"plugins.path", (plugins / "p").string()},
+                        {"plugins.enabled", "sick-lent, orchestrator, runtime-simulated"},
+                        {"orchestrator.runtime", "simulated"}});
+  const std::string why =
+      "its command \"sick cure\" calls /containers/{ID}, which is the plugin orchestrator's, which it does not need";
+  CHECK(has(daemon.check().out, why));
+  daemon.start();
+  CHECK(has(daemon.ctl({"help"}).out, "sick cure ID"));
+  const Finished told = daemon.ctl({"sick", "cure", "alice"});
+  CHECK(told.status == 78);
+  CHECK(told.out == "matrixosctl: \"sick cure\" calls /containers/{ID}, which is no path of its plugin sick-lent, and "
+                    "that does not run: " +
+                        why + "\n");
+}
+
 TEST_CASE("one that hangs is asked once, not with each command") {
   const Offline offline({fake("hooks"), buildDir() / "test-plugins/sick/sick-hangs.so"}, "sick-hangs, hooks");
   CHECK(has(offline.ctl("help").out, "hooks drop"));

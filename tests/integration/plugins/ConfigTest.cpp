@@ -193,6 +193,18 @@ TEST_CASE("what a plugin finds wrong with its section is found by --check, the s
   CHECK(contains(test.daemon->ctl({"config", "show"}).out, "issuer = https://example.org"));
 }
 
+TEST_CASE("a list of URLs is checked, shown and read like one") {
+  Keeping test;
+  test.daemon->rewriteConfig(
+      {{"keeper.issuer", "https://a.example"}, {"keeper.mirrors", "https://b.example, c.example"}});
+  CHECK(contains(test.daemon->check().out, "] mirrors: \"c.example\" is no URL here: it has no scheme"));
+  test.daemon->rewriteConfig({{"keeper.mirrors", "https://b.example,HTTPS://A.example:443"}});
+  CHECK(contains(test.daemon->check().out, "] mirrors: repeats the issuer"));
+  test.daemon->rewriteConfig({{"keeper.mirrors", "https://b.example,HTTPS://C.example:443"}});
+  test.daemon->start();
+  CHECK(contains(test.daemon->ctl({"config", "show"}).out, "mirrors = https://b.example, https://c.example\n"));
+}
+
 TEST_CASE("a plugin that looks at its section reads, and reaches nobody") {
   Keeping test;
   test.daemon->rewriteConfig({{"keeper.issuer", "https://reach.example"}});

@@ -56,6 +56,10 @@ public:
     fs::create_directories(dir_ / "plugins");
   }
   Examination examine(const fs::path &file) const { return test_examine({file.string(), "--load"}); }
+  /// The first of them, beside the second.
+  Examination examine(const fs::path &file, const fs::path &beside) const {
+    return test_examine({file.string(), beside.string(), "--load"});
+  }
   /// Without running anything of the file.
   Examination look(const fs::path &file) const { return test_examine({file.string()}); }
   Finished text(const std::vector<std::string> &targets) const { return run(command(targets)); }
@@ -158,6 +162,11 @@ TEST_CASE("doctor: what two plugins provide, and what a plugin must not call a k
   CHECK(has(words.texts.at("commands"), "\"status\" is not there"));
   CHECK(has(bench.examine(sick("commands")).texts.at("descriptor"),
             "the command \"sick list\" has a path with {NOBODY}"));
+  CHECK(has(bench.examine(sick("paths")).texts.at("descriptor"),
+            "the command \"sick cure\" calls /containers/{ID}, which is not below /sick-paths"));
+  const Examination lent = bench.examine(sick("lent"), buildDir() / "plugins/orchestrator.so");
+  CHECK(lent.results.at("needs") == "good");
+  CHECK(has(lent.texts.at("commands"), "\"sick cure\" calls /containers/{ID}, which is the plugin orchestrator's"));
   const Finished both = bench.text({"--load", sick("provides").string(), sick("twice").string()});
   CHECK(has(both.out, "example.thing/1 one, as sick-twice does"));
 }

@@ -4,6 +4,8 @@
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
+#include <matrixos/abi/runtime.h>
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -65,25 +67,9 @@ private:
   }
 };
 
-const std::vector<std::string> kFunctions{"capabilities",
-                                          "pull",
-                                          "create",
-                                          "start",
-                                          "stop",
-                                          "remove",
-                                          "inspect",
-                                          "list",
-                                          "logs",
-                                          "stats",
-                                          "pause",
-                                          "unpause",
-                                          "events",
-                                          "volume_ensure",
-                                          "volume_trash",
-                                          "volume_snapshot",
-                                          "endpoints",
-                                          "start_described",
-                                          "volume_remove_if_empty"};
+#define NAME(n, Table, name, letters, flags, minor, types) #name,
+const std::vector<std::string> kFunctions{MOS_FUNCTIONS_OF_RUNTIME_1(NAME)};
+#undef NAME
 
 } // namespace
 

@@ -50,6 +50,7 @@ public:
     if (how == "segv") std::raise(SIGSEGV);
     if (how == "abort") std::abort();
     if (how == "exit") std::exit(3); // NOLINT(concurrency-mt-unsafe): on purpose
+    if (how == "quit") std::exit(1); // NOLINT(concurrency-mt-unsafe)
   }
 
   void fill();

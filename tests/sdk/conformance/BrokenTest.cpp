@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <thread>
@@ -86,8 +87,15 @@ struct Judged {
   std::string out;
 };
 
+/// What a sanitizer is told by its variable, and that signals end the process as they do without one.
+std::string withSignals(const std::string &name) {
+  const char *set = std::getenv(name.c_str());
+  return name + "=" + (set != nullptr ? std::string(set) + ":" : "") + "handle_segv=0:handle_abort=0";
+}
+
 Finished runKit(const std::string &fault, const std::filesystem::path &report, const std::string &pattern = "*") {
-  return run({(buildDir() / "bin/matrixos-runtime-conformance").string(),
+  return run({"/usr/bin/env", withSignals("ASAN_OPTIONS"), withSignals("TSAN_OPTIONS"),
+              (buildDir() / "bin/matrixos-runtime-conformance").string(),
               (buildDir() / "test-plugins/runtime-broken.so").string(), "--set", "runtime-broken.fault=" + fault,
               "--set", "conformance.promptness=2s", "--json", report.string(), "--case", pattern},
              "", std::chrono::seconds{240});
@@ -147,6 +155,7 @@ TEST_CASE("of a runtime that ends its process the case and the call are told, an
        "lifecycle.by-ref,list.complete",
        {"lifecycle.by-ref", "list.complete"}},
       {"segv-in-plugin-stop", "stop() of the plugin", "signal 11", "lifecycle.by-ref", {"host.process"}},
+      {"quit-in-plugin-stop", "stop() of the plugin", "exit status 1", "lifecycle.by-ref", {"host.process"}},
   };
   const TempDir dir;
   for (const Death &death : deaths) {

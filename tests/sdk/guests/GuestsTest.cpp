@@ -209,6 +209,37 @@ TEST_CASE("a provider of identities knows people that the platform does not") {
   CHECK(guests.daemon.stop() == 0);
 }
 
+TEST_CASE("who is known sees what is his, and sends in his own name") {
+  auto values = platform(freePort());
+  values["api.auth"] = "secret";
+  Guests guests("runtime-simulated, orchestrator, social, badge", values);
+  REQUIRE(provision(guests.daemon, "alice").status == 201);
+  REQUIRE(provision(guests.daemon, "bobby").status == 201);
+  const auto handles = [&](const std::string &badge) {
+    const Response answer =
+        request(guests.daemon.apiSocket(), "GET", "/containers", {{"Authorization", "Bearer badge-" + badge}});
+    REQUIRE(answer.status == 200);
+    const auto list = json::parse(answer.body).extract<json::Array::Ptr>();
+    std::string all;
+    for (unsigned i = 0; i < list->size(); ++i)
+      all += json::getString(*list->getObject(i), "handle") + " ";
+    return all;
+  };
+  CHECK(handles("user_alice") == "alice ");
+  CHECK(handles("user_bobby") == "bobby ");
+  CHECK(handles("guest") == "alice ");
+  CHECK(handles("nobody").empty());
+  const auto send = [&](const std::string &badge, const std::string &from) {
+    return request(guests.daemon.apiSocket(), "POST", "/social/send/alice",
+                   {{"Authorization", "Bearer badge-" + badge}}, R"({"text":"hi","from":{"handle":")" + from + R"("}})")
+        .status;
+  };
+  CHECK(send("user_bobby", "alice") == 403);
+  CHECK(send("guest", "alice") == 403); // to use is not to be
+  CHECK(send("user_bobby", "nobody") == 403);
+  CHECK(send("user_bobby", "bobby") == 502); // nobody listens there
+}
+
 TEST_CASE("a plugin stands in front of the lifecycle") {
   const Instance instance;
   Guests guests("runtime-simulated, orchestrator, lifecycle, proxy, chaperone",

@@ -34,7 +34,8 @@ private:
     const std::string_view name = badge.substr(kScheme.size());
     thread_local std::string id;
     id = "user:" + std::string(name);
-    return Principal::user(id, name == request.handle() ? MOS_ROLE_OWNER : MOS_ROLE_NONE);
+    const std::string_view shares = name == "guest" ? R"({"alice":"use"})" : "";
+    return Principal::user(id, name == request.handle() ? MOS_ROLE_OWNER : MOS_ROLE_NONE, shares);
   }
   void findOut(const matrixos::Call &, const matrixos::IdentityRequest &, matrixos::Completion &done) override {
     done.succeed(Principal::user("user:later", MOS_ROLE_NONE).json());

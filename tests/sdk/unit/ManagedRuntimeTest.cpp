@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -32,7 +33,7 @@ struct Engine {
   std::string failLaunch;      ///< message of the next launch's failure
   bool failAfterToken = false; ///< ... which comes after the token was kept
   bool dieAtOnce = false;
-  bool away = false;
+  std::atomic<bool> away{false};
   std::set<std::string> discarded;
 
   void kill(const std::string &token) {

@@ -106,12 +106,12 @@ TEST_CASE("every permission, socket, peer and credential") {
 TEST_CASE("the principal says who asks") {
   const Authenticator closed = make();
   const std::string right = std::string("bearer  ") + kSecret;
-  CHECK(closed.check("admin", from(ApiSocket::Api, 0, {right})).principal == "admin");
-  CHECK(closed.check("admin", from(ApiSocket::Admin, 0)).principal == "uid:0");
-  CHECK(closed.check("admin", from(ApiSocket::Admin, 500)).principal == "uid:500");
-  CHECK(closed.check("public", from(ApiSocket::Api, 0)).principal.empty());
-  CHECK(closed.check("public", from(ApiSocket::Api, 0, {right})).principal == "admin");
-  CHECK(make(true).check("admin", from(ApiSocket::Api, 0)).principal == "anonymous");
+  CHECK(closed.check("admin", from(ApiSocket::Api, 0, {right})).who.id == "admin");
+  CHECK(closed.check("admin", from(ApiSocket::Admin, 0)).who.id == "uid:0");
+  CHECK(closed.check("admin", from(ApiSocket::Admin, 500)).who.id == "uid:500");
+  CHECK(closed.check("public", from(ApiSocket::Api, 0)).who.id.empty());
+  CHECK(closed.check("public", from(ApiSocket::Api, 0, {right})).who.id == "admin");
+  CHECK(make(true).check("admin", from(ApiSocket::Api, 0)).who.id == "anonymous");
 }
 
 TEST_CASE("a token that was replaced is dead, one that was taken away leaves nothing") {
@@ -119,9 +119,9 @@ TEST_CASE("a token that was replaced is dead, one that was taken away leaves not
   const auto status = [&](const char *field) {
     return authenticator.check("metrics", from(ApiSocket::Api, 0, {field})).status;
   };
-  CHECK(authenticator.check("metrics", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).principal ==
+  CHECK(authenticator.check("metrics", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).who.id ==
         "metrics");
-  CHECK(authenticator.check("public", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).principal.empty());
+  CHECK(authenticator.check("public", from(ApiSocket::Api, 0, {"Bearer only-for-reading-metrics"})).who.id.empty());
   CHECK(authenticator.replaceMetricsToken("another"));
   CHECK_FALSE(authenticator.replaceMetricsToken("another"));
   CHECK(status("Bearer only-for-reading-metrics") == 401);
@@ -174,7 +174,7 @@ TEST_CASE("permissions are words that are known") {
 
 TEST_CASE("who may do what") {
   const auto status = [](const char *permission, Identity who) {
-    return Authenticator::judge(permission, who, Decision{401, "", "who?", "AUTHENTICATION_REQUIRED"}).status;
+    return Authenticator::judge(permission, who, Decision{401, {}, "who?", "AUTHENTICATION_REQUIRED"}).status;
   };
   const auto user = [](Identity::Role role) {
     Identity who;
@@ -198,6 +198,11 @@ TEST_CASE("who may do what") {
   CHECK(status("signed-in", user(Role::None)) == 0);
   CHECK(status("signed-in", operates("")) == 0);
   CHECK(status("signed-in", instance) == 403);
+  // Where a scope is named, an operator needs it.
+  CHECK(status("signed-in|operator:users:read", operates("")) == 403);
+  CHECK(status("signed-in|operator:users:read", operates("usage:read")) == 403);
+  CHECK(status("signed-in|operator:users:read", operates("users:read")) == 0);
+  CHECK(status("signed-in|operator:users:read", user(Role::None)) == 0);
   CHECK(status("owner", user(Role::Manage)) == 403);
   CHECK(status("owner", user(Role::Owner)) == 0);
   CHECK(status("owner:manage", user(Role::Use)) == 403);
@@ -226,7 +231,23 @@ TEST_CASE("who may do what") {
   CHECK(status("signed-in", refused) == 429);
   refused.status = 200;
   CHECK(status("signed-in", refused) == 401);
-  CHECK(Authenticator::judge("owner", user(Role::Owner), {}).principal == "user:1");
+  CHECK(Authenticator::judge("owner", user(Role::Owner), {}).who.id == "user:1");
+}
+
+TEST_CASE("handlers are told who asks") {
+  Identity who;
+  CHECK(callerJson(who) == R"({"kind":"public"})");
+  who.kind = Identity::Kind::User;
+  who.id = "user:1";
+  who.role = Identity::Role::Manage;
+  CHECK(callerJson(who) == R"({"kind":"user","id":"user:1","role":"manage"})");
+  who.shares = R"({"bob":"use"})";
+  CHECK(callerJson(who) == R"({"kind":"user","id":"user:1","role":"manage","shares":{"bob":"use"}})");
+  who.kind = Identity::Kind::Operator;
+  who.scopes = "users:read";
+  CHECK(callerJson(who) == R"({"kind":"operator","id":"user:1","scopes":"users:read"})");
+  who.kind = Identity::Kind::Instance;
+  CHECK(callerJson(who) == R"({"kind":"instance","id":"user:1"})");
 }
 
 TEST_CASE("texts are compared whole") {

@@ -44,7 +44,10 @@ TEST_CASE("a plugin's wrong declaration is refused by name") {
         start + "MOS_KEY_PUBLIC belongs to keys of type bool");
   CHECK(refusal({"k", "url", "http://a", "https", nullptr, 0, 0}).find(start + "\"http://a\" is no URL here") == 0);
   CHECK(refusal({"k", "url", nullptr, "HTTPS|a b", nullptr, 0, 0}) ==
-        start + "the range of a url lists schemes, like http|https");
+        start + "the range of a url, or of urls, lists schemes, like http|https");
+  CHECK(refusal({"k", "urls", "https://a, http://b", "https", nullptr, 0, 0}).find(start + "\"http://b\" is no URL") ==
+        0);
+  CHECK(refusal({"k", "urls", nullptr, "|", nullptr, 0, 0}).find("lists schemes") != std::string::npos);
   CHECK(refusal({"k", "domain", "a/b", nullptr, nullptr, 0, 0}).find(start + "\"a/b\" is no bare domain") == 0);
   CHECK(refusal({"k", "pattern", "a", nullptr, nullptr, 0, 0}) ==
         start + "a pattern has a regular expression as its range");

@@ -200,6 +200,28 @@ TEST_CASE("credentials in a URL are refused, and not repeated") {
   CHECK(readAs("url", "https", "http://x/hunter2", MOS_KEY_SECRET).find("hunter2") == std::string::npos);
 }
 
+TEST_CASE("urls are a list of them, each as if it stood alone") {
+  KeySpec key = keyOf(ValueType::Urls);
+  key.words = {"https"};
+  const ConfigValue value = parseValue(key, " https://A.example:443/x ,https://[::1]:8443/a%2Cb");
+  CHECK(value.items == std::vector<std::string>{"https://a.example/x", "https://[::1]:8443/a%2Cb"});
+  CHECK(value.text == "https://a.example/x, https://[::1]:8443/a%2Cb");
+  CHECK(parseValue(key, value.text).items == value.items);
+  CHECK(parseValue(key, "").items.empty());
+  CHECK(readAs("urls", "https", "https://a.example, http://b.example") ==
+        "\"http://b.example\" is no URL here: its scheme is not https; write one like https://example.org");
+  CHECK(readAs("urls", nullptr, "http://a.example,, http://b.example").find(" is not a list; write") !=
+        std::string::npos);
+  CHECK(readAs("urls", nullptr, ",http://a.example").find(" is not a list; write") != std::string::npos);
+  for (const char *text : {"https://a.example, https://alice:hunter2@b.example", "https://alice:hunter2,x@b.example",
+                           "https://alice:hunter2@b.example,,"}) {
+    CAPTURE(text);
+    const std::string refusal = readAs("urls", nullptr, text);
+    CHECK(refusal.find("the value is no") == 0);
+    CHECK(refusal.find("hunter2") == std::string::npos);
+  }
+}
+
 TEST_CASE("a domain is a bare name") {
   CHECK(readAs("domain", nullptr, "Example.org") == "Example.org");
   CHECK(readAs("domain", nullptr, "").empty());

@@ -25,8 +25,8 @@ public:
                                    const std::function<Then()> &later) override {
     ++asked;
     std::string token;
-    for (std::size_t i = 0; const auto field = question.field(i); ++i)
-      if (field->first == "Authorization") token = field->second;
+    for (const auto &[name, value] : question.fields)
+      if (name == "Authorization") token = value;
     last = std::string(question.method) + " " + std::string(question.path) + " " + std::string(question.permission) +
            " " + std::string(question.handle) + " " + std::string(question.host);
     Identity who;

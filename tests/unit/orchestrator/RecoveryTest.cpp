@@ -209,9 +209,9 @@ TEST_CASE("what the platform has to do of itself neither turns anybody away nor 
     const std::string number = std::to_string(i);
     REQUIRE(f.provision("user" + number, "user_" + number).status == 201);
   }
+  f.runtime.hold("inspect"); // before the engine's events lead to some
   for (int i = 0; i < kMany; ++i)
     f.runtime.changeState("matrixos-user" + std::to_string(i), "exited", 1);
-  f.runtime.hold("inspect");
   f.service->reconcile();
   REQUIRE(eventually([&] { return f.runtime.held("inspect") == 1 && f.service->pending() == kMany; }));
   const auto start = f.host->send("POST", "/containers/user0/start"); // oldest, and listings are newest first

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -39,6 +40,7 @@ struct Greeter {
     table.greet = [](void *self, const mos_call *call, mos_str who, std::int64_t times, mos_buf *out,
                      mos_error *error) {
       return guarded(error, [&] {
+        const Inside here(of(self));
         if (fromAbi(who) == "slow") {
           std::unique_lock lock(of(self).mutex);
           of(self).waits = true;
@@ -83,6 +85,29 @@ struct Greeter {
       return MOS_CANCELLED;
     };
   }
+  /// Calls that were given up are let out first.
+  ~Greeter() {
+    release();
+    std::unique_lock lock(mutex);
+    left.wait(lock, [&] { return inside == 0; });
+  }
+  Greeter(const Greeter &) = delete;
+  Greeter &operator=(const Greeter &) = delete;
+
+  /// A call of greet().
+  struct Inside {
+    explicit Inside(Greeter &of) : greeter(of) {
+      const std::lock_guard lock(greeter.mutex);
+      ++greeter.inside;
+    }
+    ~Inside() {
+      const std::lock_guard lock(greeter.mutex);
+      --greeter.inside;
+      greeter.left.notify_all();
+    }
+    Greeter &greeter;
+  };
+
   static Greeter &of(void *self) { return *static_cast<Greeter *>(self); }
   void release() {
     const std::lock_guard lock(mutex);
@@ -93,8 +118,9 @@ struct Greeter {
   const std::string name;
   example_greeter_v1 table{};
   std::mutex mutex;
-  std::condition_variable released;
+  std::condition_variable released, left;
   bool open = false;
+  int inside = 0;
   mos_completion pending{};
   std::map<std::uint64_t, example_listener> listeners;
   std::vector<std::string> seen;
@@ -253,6 +279,60 @@ TEST_CASE_FIXTURE(Fixture, "a forwarder takes the functions by their numbers") {
   CHECK(registry.withdraw("numbers#1", EXAMPLE_GREETER_1, "main", 10s));
 }
 
+TEST_CASE_FIXTURE(Fixture, "who calls by numbers needs no functions of a service, only what others said of it") {
+  constexpr const char *kId = "example.elsewhere/1";
+  ServiceDescription elsewhere = ServiceDescription::read(kGreeter);
+  elsewhere.id = kId;
+  const auto add = [&] { ServiceCatalogue::instance().add(elsewhere); };
+  ServiceDescription callable = elsewhere;
+  for (ServiceFunction &function : elsewhere.functions) {
+    function.entry = nullptr;
+    function.invoke = nullptr;
+  }
+  add();
+  struct Echo : mos_forwarder_v1 {
+  } echo;
+  echo.call = [](mos_forwarder_v1 *, std::uint32_t, void *const *args) -> mos_status {
+    giveBuffer(*static_cast<mos_buf **>(args[3]), std::string(fromAbi(*static_cast<mos_str *>(args[1]))));
+    return MOS_OK;
+  };
+  const plugin::ServiceConsumer user{"user#1", std::make_shared<plugin::CallGate>(),
+                                     plugin::PluginScope::tagOf("user")};
+  const auto acquire = [&] { return registry.acquire(user, kId, "main", true); };
+  const auto call = [](const void *table, Buffer &out) {
+    const mos_call *context = nullptr;
+    mos_str name = toAbi("eve");
+    std::int64_t times = 1;
+    mos_buf *to = out.out();
+    mos_error *error = nullptr;
+    void *const args[] = {&context, &name, &times, &to, &error};
+    auto *forwarder = static_cast<mos_forwarder_v1 *>(selfOf(table));
+    return forwarder->call(forwarder, 0, args);
+  };
+  const void *table = acquire();
+  const bool empty = functionOf(table, 0) == nullptr;
+  CHECK(empty);
+  Buffer none, answer, unheard, there;
+  CHECK(call(table, none) == MOS_UNAVAILABLE);
+  registry.provide("echo#1", kId, "main", &echo, EXAMPLE_GREETER_1_MINOR);
+  CHECK(call(table, answer) == MOS_OK);
+  CHECK(answer.str() == "eve");
+  CHECK(errorOf([&] { registry.acquire(user, kId, "main"); }).status() == Status::Unavailable);
+  CHECK(registry.withdraw("echo#1", kId, "main", 10s));
+  // A table of functions cannot be called by what was said elsewhere, but by a description that came with them.
+  Greeter greeter("elsewhere");
+  registry.provide("elsewhere#1", kId, "main", &greeter.table);
+  CHECK(call(table, unheard) == MOS_UNIMPLEMENTED);
+  elsewhere = callable;
+  add();
+  const void *renewed = acquire();
+  CHECK(renewed != table);
+  CHECK(greet(static_cast<const example_greeter_v1 *>(renewed), "eve") == "elsewhere greets eve 3 times for op-1");
+  registry.release("user#1", table);
+  registry.release("user#1", renewed);
+  CHECK(registry.withdraw("elsewhere#1", kId, "main", 10s));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a table that was released is refused and watches nothing, until it is acquired again") {
   Greeter greeter("released");
   provide(greeter);
@@ -313,6 +393,54 @@ TEST_CASE_FIXTURE(Fixture, "a provider that leaves is waited for, and streams of
   CHECK(registry.withdrawAll("leaving#1", 10s).empty());
   CHECK(changes == std::vector<std::string>{"leaving provides example.greeter/1 main",
                                             "leaving withdraws example.greeter/1 main"});
+}
+
+TEST_CASE("whoever was withdrawn is not called any more, however many call while it leaves") {
+  ServiceCatalogue::instance().add(ServiceDescription::read(kGreeter));
+  plugin::ServiceRegistry registry{nullptr};
+  struct Provider {
+    explicit Provider(std::atomic<int> &late) : lateCalls(late) {
+      table.struct_size = sizeof table;
+      table.self = this;
+      table.forget = [](void *self, std::uint32_t, mos_error *) -> mos_status {
+        auto &provider = *static_cast<Provider *>(self);
+        if (!provider.here) ++provider.lateCalls;
+        return MOS_OK;
+      };
+    }
+    example_greeter_v1 table{};
+    std::atomic<bool> here{true};
+    std::atomic<int> &lateCalls;
+  };
+  std::atomic<int> late{0}, served{0}, others{0};
+  std::deque<Provider> providers; // all stay, so that who is called too late can tell
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (const char *place : {"main", "main", "other"}) {
+    const auto *table = static_cast<const example_greeter_v1 *>(registry.acquire(
+        {std::string("caller-of-") + place, std::make_shared<plugin::CallGate>()}, EXAMPLE_GREETER_1, place));
+    callers.emplace_back([&, table] {
+      while (!stop) {
+        const mos_status status = table->forget(table->self, 1, nullptr);
+        ++(status == MOS_OK ? served : status == MOS_UNAVAILABLE ? others : late);
+      }
+    });
+  }
+  for (int i = 0; i < 1000 || served == 0 || others == 0; ++i) {
+    // Two places, whose providers use each other's memory again.
+    for (const char *place : {"main", "other"}) {
+      Provider &provider = providers.emplace_back(late);
+      const std::string id = "plugin#" + std::to_string(providers.size());
+      registry.provide(id, EXAMPLE_GREETER_1, place, &provider.table);
+      if (i % 16 == 0) std::this_thread::yield();
+      REQUIRE(registry.withdraw(id, EXAMPLE_GREETER_1, place, 60s));
+      provider.here = false;
+    }
+  }
+  stop = true;
+  for (std::thread &caller : callers)
+    caller.join();
+  CHECK(late == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a withdrawal says when calls are left inside") {

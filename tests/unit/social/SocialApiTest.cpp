@@ -17,6 +17,7 @@ using namespace matrixos::social;
 using namespace matrixos::test;
 using namespace std::chrono_literals;
 using matrixos::Call;
+using matrixos::Caller;
 using matrixos::Completion;
 using matrixos::Error;
 using matrixos::OrchestratorClient;
@@ -29,8 +30,8 @@ class Records final : public matrixos::Orchestrator {
 public:
   void put(const std::string &handle, const std::string &status, const std::string &endpoints = "[]") {
     order_.push_back(handle);
-    records_[handle] = R"({"id":"01J)" + handle + R"(","handle":")" + handle + R"(","rev":1,"status":")" + status +
-                       R"(","endpoints":)" + endpoints + "}";
+    records_[handle] = R"({"id":"01J)" + handle + R"(","handle":")" + handle + R"(","clerkUserId":"owner-of-)" +
+                       handle + R"(","rev":1,"status":")" + status + R"(","endpoints":)" + endpoints + "}";
   }
   int commands() const { return commands_; }
 
@@ -105,6 +106,7 @@ int statusOf(const std::function<void()> &operation) {
 }
 
 const std::string kMessage = R"({"text":"hi","from":{"handle":"bob"}})";
+const Caller kOperator = Caller::parse(R"({"kind":"operator","id":"admin","scopes":"*"})");
 
 } // namespace
 
@@ -137,12 +139,12 @@ TEST_CASE("nobody is woken, the unknown are unknown") {
   for (const char *status : {"stopped", "sleeping", "provisioning", "failed", "deleting"}) {
     bench.records.put(std::string("user-") + status, status);
     CHECK(statusOf([&] { bench.api.profile(std::string("user-") + status, false); }) == 503);
-    CHECK(statusOf([&] { bench.api.send(std::string("user-") + status, kMessage); }) == 503);
+    CHECK(statusOf([&] { bench.api.send(std::string("user-") + status, kMessage, kOperator); }) == 503);
   }
   CHECK(statusOf([&] { bench.api.profile("nobody", true); }) == 404);
   CHECK(statusOf([&] { bench.api.profile("../etc", true); }) == 404);
-  CHECK(statusOf([&] { bench.api.send("nobody", kMessage); }) == 404);
-  CHECK(statusOf([&] { bench.api.send("nobody", "{}"); }) == 400);
+  CHECK(statusOf([&] { bench.api.send("nobody", kMessage, kOperator); }) == 404);
+  CHECK(statusOf([&] { bench.api.send("nobody", "{}", kOperator); }) == 400);
   CHECK(bench.records.commands() == 0);
 }
 
@@ -208,7 +210,7 @@ TEST_CASE("an answer that cannot be passed on is a bad gateway") {
   const ScriptedHttp gateway(serve);
   bench.runs("alice", gateway);
   CHECK(statusOf([&] { bench.api.profile("alice", false); }) == 502);
-  CHECK(statusOf([&] { bench.api.send("alice", kMessage); }) == 502);
+  CHECK(statusOf([&] { bench.api.send("alice", kMessage, kOperator); }) == 502);
   CHECK(gateway.requests().size() == 2); // nothing is asked twice
   CHECK(bench.count(SocialApi::FetchResult::BadAnswer) == 2);
   CHECK(bench.api.inFlight() == 0);
@@ -256,7 +258,7 @@ TEST_CASE("who cannot be reached is a bad gateway") {
     bench.records.put("alice", "running", "[" + at(closed.port(), "gateway", "127.0.0.1:1/@127.0.0.1") + "]");
   }
   CHECK(statusOf([&] { bench.api.profile("alice", false); }) == 502);
-  CHECK(statusOf([&] { bench.api.send("alice", kMessage); }) == 502);
+  CHECK(statusOf([&] { bench.api.send("alice", kMessage, kOperator); }) == 502);
   CHECK(bench.count(SocialApi::FetchResult::Unreachable) == 2);
 }
 
@@ -265,17 +267,35 @@ TEST_CASE("the next address is asked when the best cannot be reached") {
   const LoopbackPort closed;
   const ScriptedHttp gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", R"({"got":1})"); });
   bench.records.put("alice", "running", "[" + at(closed.port()) + "," + at(gateway.port()) + "]");
-  CHECK(bench.api.send("alice", kMessage) == R"({"got":1})");
+  CHECK(bench.api.send("alice", kMessage, kOperator) == R"({"got":1})");
 }
 
 TEST_CASE("messages go to the instance") {
   Bench bench;
   const ScriptedHttp gateway([](const Peer &peer) { peer.say("HTTP/1.1 204 No Content\r\n\r\n"); });
   bench.runs("alice", gateway);
-  CHECK(bench.api.send("alice", R"({"text":"hi","extra":1,"from":{"handle":"bob"}})") == R"({"ok":true})");
+  CHECK(bench.api.send("alice", R"({"text":"hi","extra":1,"from":{"handle":"bob"}})", kOperator) == R"({"ok":true})");
   const std::string request = gateway.requests().at(0);
   CHECK(request.find("POST /api/message HTTP/1.1\r\n") == 0);
   CHECK(request.find("\r\n\r\n" + kMessage) != std::string::npos);
+}
+
+TEST_CASE("nobody sends in another's name") {
+  Bench bench;
+  const ScriptedHttp gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", "{}"); });
+  bench.runs("alice", gateway);
+  bench.records.put("bob", "stopped");
+  const auto status = [&](const char *caller) {
+    return statusOf([&] { bench.api.send("alice", kMessage, Caller::parse(caller)); });
+  };
+  CHECK(status(R"({"kind":"instance","id":"instance:bob"})") == 200);
+  CHECK(status(R"({"kind":"user","id":"user:owner-of-bob"})") == 200);
+  CHECK(gateway.requests().size() == 2);
+  for (const char *caller : {R"({"kind":"instance","id":"instance:alice"})", R"({"kind":"instance","id":"bobby"})",
+                             R"({"kind":"user","id":"user:other"})", R"({"kind":"user","id":"user:"})",
+                             R"({"kind":"user","id":"user:other","shares":{"bob":"manage"}})", R"({"kind":"public"})"})
+    CHECK(status(caller) == 403);
+  CHECK(gateway.requests().size() == 2);
 }
 
 TEST_CASE("messages go through the proxy when there is one, profiles do not") {
@@ -288,14 +308,14 @@ TEST_CASE("messages go through the proxy when there is one, profiles do not") {
   auto settings = Bench::settings();
   settings.proxyUrl = proxy.url() + "/";
   bench.api.configure(settings);
-  CHECK(bench.api.send("alice", kMessage) == R"({"queued":1})");
+  CHECK(bench.api.send("alice", kMessage, kOperator) == R"({"queued":1})");
   CHECK(proxy.requests().at(0).find("POST /send/alice HTTP/1.1\r\n") == 0);
   CHECK(gateway.requests().empty());
   CHECK(bench.api.profile("alice", false) == R"({"me":1})");
-  CHECK(statusOf([&] { bench.api.send("bob", kMessage); }) == 503);
+  CHECK(statusOf([&] { bench.api.send("bob", kMessage, kOperator); }) == 503);
   settings.proxyUrl = "https://proxy";
   CHECK_THROWS_AS(bench.api.configure(settings), Error);
-  CHECK(bench.api.send("alice", kMessage) == R"({"queued":1})");
+  CHECK(bench.api.send("alice", kMessage, kOperator) == R"({"queued":1})");
 }
 
 TEST_CASE("the exchanges at a time are bounded, in all and per instance") {

@@ -58,7 +58,7 @@ MOS_PIN_SIZE(mos_command_option, 32);
  * One command. In path, body, done, confirm and progress {NAME} stands for the argument of that name and {--name} for
  * the value of that option; in done {member} and {member.of.it} also for what the answer has there. Texts have at most
  * 512 bytes of UTF-8 without control characters. A plugin declares at most 64 commands of 8 arguments, 32 options and
- * 16 columns. Frozen.
+ * 16 columns. path and progress are the plugin's own (mos_claim), a needed plugin's, or, to GET, the daemon's. Frozen.
  */
 typedef struct mos_command {
   const char *words;     /* "hooks drop": one or two of [a-z][a-z0-9-]*; none begins another of the plugin's commands */

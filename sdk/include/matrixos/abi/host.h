@@ -353,8 +353,9 @@ typedef int32_t (*mos_outbox_deliver_fn)(void *ctx, const mos_call *call, const 
  * their order, again after pauses of 1 s to 1 h that double, each a fifth more or less. A target that is slow or away
  * holds up no other. After three days or 100 attempts an item is parked: it lets those behind it pass, and is kept
  * until it is tried again or discarded. A plugin has up to 10,000 items, parked ones included, and 64 MB. Blocks for
- * disk. Not for a plugin with isolation=process. Fails: as sql · MOS_ALREADY_EXISTS an item of that id waits
- * (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) · MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
+ * disk. A plugin with isolation=process has no tables, and puts in items alone, 4 MB of up to 256 at a time. Fails: as
+ * sql · MOS_ALREADY_EXISTS an item of that id waits (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) ·
+ * MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
  */
 typedef struct mos_host_outbox_v1 {
   uint32_t struct_size;
@@ -427,7 +428,7 @@ MOS_PIN(mos_host_events_v1, unsubscribe, 32);
  * Who else may be asked for, given somebody provides identities (identity.h). Several are separated by |: who is one of
  * them may. The platform's secret and the admin socket are an operator with all scopes.
  */
-#define MOS_PERMISSION_SIGNED_IN "signed-in" /* a user, or an operator */
+#define MOS_PERMISSION_SIGNED_IN "signed-in" /* a user, or an operator: beside operator:SCOPE one with that scope */
 #define MOS_PERMISSION_OWNER "owner"         /* of the instance that the parameter :handle names, or an operator */
 #define MOS_PERMISSION_MANAGE "owner:manage" /* the same, and whom the owner lets manage it */
 #define MOS_PERMISSION_USE "owner:use"       /* the same, and whom the owner lets use it */
@@ -473,6 +474,12 @@ typedef struct mos_http_request {
   mos_str body;
   mos_str principal;  /* who asks: "admin", "uid:0", "" for the public */
   mos_str request_id; /* the id in the logs; also answered as X-Request-Id */
+  /*
+   * Since minor 1. Who asks, as JSON: {"kind": "public" | "user" | "operator" | "instance", "id": the principal,
+   * "role": "none" | "use" | "manage" | "owner" of a user for :handle, "scopes": of an operator, "shares": {"bob":
+   * "use"}: the instances that others let a user use or manage}; all but the first where they are known.
+   */
+  mos_str caller;
 } mos_http_request;
 MOS_PIN(mos_http_request, method, 8);
 MOS_PIN(mos_http_request, path, 24);
@@ -480,6 +487,7 @@ MOS_PIN(mos_http_request, query, 40);
 MOS_PIN(mos_http_request, body, 56);
 MOS_PIN(mos_http_request, principal, 72);
 MOS_PIN(mos_http_request, request_id, 88);
+MOS_PIN(mos_http_request, caller, 104);
 
 #define MOS_FILE_IMMUTABLE UINT32_C(1) /* its path changes with its content: clients keep it for good */
 
@@ -617,8 +625,8 @@ MOS_PIN_SIZE(mos_fetch_sink, 24);
 /*
  * HTTP/1.1 as a client. Certificates are verified, names included, from TLS 1.2 on, and nothing is sent in clear
  * instead. The environment's proxies are not asked, no cookies are kept, nothing is decoded. Connections are kept for
- * the plugin's next fetch from that origin, up to 8. Not for a plugin with isolation=process, which may bring a client
- * of its own.
+ * the plugin's next fetch from that origin, up to 8. The daemon does it for a plugin with isolation=process, whose
+ * requests have bodies of up to 4 MB, and both sides up to 256 header fields.
  */
 typedef struct mos_host_fetch_v1 {
   uint32_t struct_size;

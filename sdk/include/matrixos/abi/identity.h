@@ -49,6 +49,7 @@ typedef struct mos_principal {
   mos_str id;      /* for handlers and logs: "user:2abc", "token:deploy", "instance:alice" */
   mos_str scopes;  /* of an operator, separated by blanks: "instances:read usage:read"; "*" is all */
   mos_str message; /* REFUSED: one sentence */
+  mos_str shares;  /* of a user, as JSON: {"bob": "use" | "manage"}, the instances that others share with him; or "" */
 } mos_principal;
 MOS_PIN(mos_principal, struct_size, 0);
 MOS_PIN(mos_principal, kind, 4);
@@ -57,30 +58,31 @@ MOS_PIN(mos_principal, status, 12);
 MOS_PIN(mos_principal, id, 16);
 MOS_PIN(mos_principal, scopes, 32);
 MOS_PIN(mos_principal, message, 48);
+MOS_PIN(mos_principal, shares, 64);
 
 /* A request to the API. All of it is borrowed for the call. */
 typedef struct mos_identity_request {
   uint32_t struct_size;
-  uint32_t reserved;
+  uint32_t fields_count;
   mos_str method;
-  mos_str host;       /* the Host field, with its port */
-  mos_str path;       /* decoded, without the query */
-  mos_str permission; /* that the route asks for */
-  mos_str handle;     /* the :handle of the route, or "" */
-  mos_str request_id; /* the one in the logs */
-  /* [loop] A header field, counted from 0; 0 when there are no more. */
-  int32_t (*field)(const struct mos_identity_request *request, uint32_t index, mos_pair *out);
+  mos_str host;           /* the Host field, with its port */
+  mos_str path;           /* decoded, without the query */
+  mos_str permission;     /* that the route asks for */
+  mos_str handle;         /* the :handle of the route, or "" */
+  mos_str request_id;     /* the one in the logs */
+  const mos_pair *fields; /* of the header, as they came */
   /* [loop] Says who it is; once, inside identify(). */
   void (*answer)(const struct mos_identity_request *request, const mos_principal *principal);
 } mos_identity_request;
 MOS_PIN(mos_identity_request, struct_size, 0);
+MOS_PIN(mos_identity_request, fields_count, 4);
 MOS_PIN(mos_identity_request, method, 8);
 MOS_PIN(mos_identity_request, host, 24);
 MOS_PIN(mos_identity_request, path, 40);
 MOS_PIN(mos_identity_request, permission, 56);
 MOS_PIN(mos_identity_request, handle, 72);
 MOS_PIN(mos_identity_request, request_id, 88);
-MOS_PIN(mos_identity_request, field, 104);
+MOS_PIN(mos_identity_request, fields, 104);
 MOS_PIN(mos_identity_request, answer, 112);
 
 typedef struct mos_identity_v1 {
@@ -94,8 +96,8 @@ typedef struct mos_identity_v1 {
   /*
    * [loop] After PENDING. Takes what it needs of the request and answers later through done, before the deadline of the
    * call: {"kind": "user" | "operator" | "instance" | "refused" | "unknown", "role": "none" | "use" | "manage" |
-   * "owner", "status", "id", "scopes", "message"}, all but the first optional. answer() is NULL here. NULL where
-   * identify() is never PENDING.
+   * "owner", "status", "id", "scopes", "message", "shares"}, all but the first optional. answer() is NULL here. NULL
+   * where identify() is never PENDING.
    */
   mos_status (*find_out)(void *self, const mos_call *call, const mos_identity_request *request, mos_completion done,
                          mos_error *error);

@@ -60,15 +60,16 @@ typedef struct mos_policy_request {
   uint32_t struct_size;
   uint32_t flags;
   mos_str method;
-  mos_str host;       /* the Host field, with its port */
-  mos_str handle;     /* whose instance is asked for */
-  mos_str path;       /* as the instance would get it, still percent-encoded */
-  mos_str query;      /* without the ? */
-  mos_str scheme;     /* of the client: "http" or "https" */
-  mos_str client;     /* the client's address */
-  mos_str request_id; /* the one in the logs */
-  /* [loop] A header field, counted from 0; 0 when there are no more. */
-  int32_t (*field)(const struct mos_policy_request *request, uint32_t index, mos_pair *out);
+  mos_str host;           /* the Host field, with its port */
+  mos_str handle;         /* whose instance is asked for */
+  mos_str path;           /* as the instance would get it, still percent-encoded */
+  mos_str query;          /* without the ? */
+  mos_str scheme;         /* of the client: "http" or "https" */
+  mos_str client;         /* the client's address */
+  mos_str request_id;     /* the one in the logs */
+  const mos_pair *fields; /* of the header, as they came */
+  uint32_t fields_count;
+  uint32_t reserved;
   /* [loop] Gives the verdict; once, inside check(). */
   void (*answer)(const struct mos_policy_request *request, const mos_policy_verdict *verdict);
 } mos_policy_request;
@@ -82,8 +83,9 @@ MOS_PIN(mos_policy_request, query, 72);
 MOS_PIN(mos_policy_request, scheme, 88);
 MOS_PIN(mos_policy_request, client, 104);
 MOS_PIN(mos_policy_request, request_id, 120);
-MOS_PIN(mos_policy_request, field, 136);
-MOS_PIN(mos_policy_request, answer, 144);
+MOS_PIN(mos_policy_request, fields, 136);
+MOS_PIN(mos_policy_request, fields_count, 144);
+MOS_PIN(mos_policy_request, answer, 152);
 
 typedef struct mos_policy_v1 {
   uint32_t struct_size;

@@ -83,7 +83,7 @@ public:
     check([&](mos_error *e) { return table_->get_number(table_->self, toAbi(key), &out, e); });
     return out;
   }
-  std::vector<std::string> getList(std::string_view key) const {
+  std::vector<std::string> getList(std::string_view key) const { // list, listen and urls keys
     std::vector<std::string> items;
     SinkOf sink([&](std::string_view item) {
       items.emplace_back(item);

@@ -33,6 +33,8 @@ public:
   std::string_view body() const { return fromAbi(request().body); }
   std::string_view principal() const { return fromAbi(request().principal); }
   std::string_view requestId() const { return fromAbi(request().request_id); }
+  /// Who asks, as JSON; caller.hpp reads it. Empty on a host of ABI 1.0.
+  std::string_view caller() const { return fromAbi(request().caller); }
 
   std::string_view param(std::string_view name) const {
     mos_str out{};

@@ -241,13 +241,21 @@ public:
     return !entry || entry->instance->state == State::Creating ? nullptr : entry->instance;
   }
 
+  /// Without those that are still being created.
   std::vector<InstancePtr> all() const {
+    std::vector<InstancePtr> list = everything();
+    list.erase(std::remove_if(list.begin(), list.end(),
+                              [](const InstancePtr &instance) { return instance->state == State::Creating; }),
+               list.end());
+    return list;
+  }
+
+  std::vector<InstancePtr> everything() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     std::vector<InstancePtr> list;
     list.reserve(byRef_.size());
-    for (const auto &[ref, entry] : byRef_) {
-      if (entry->instance->state != State::Creating) list.push_back(entry->instance);
-    }
+    for (const auto &[ref, entry] : byRef_)
+      list.push_back(entry->instance);
     return list;
   }
 

@@ -9,88 +9,6 @@
 namespace matrixos {
 inline namespace v1 {
 
-// ---- life
-
-inline void ManagedRuntime::open() {
-  records_ = std::make_unique<managed::RecordStore>(options_.stateDir);
-  for (const auto &[key, text] : records_->readAll())
-    recover(key, text);
-  open_ = true;
-  watcher_ = std::thread([this] { watch(); });
-}
-
-inline void ManagedRuntime::close() noexcept {
-  open_ = false;
-  deaths_.wake();
-  if (watcher_.joinable()) watcher_.join();
-  if (records_) records_->unlock();
-}
-
-/// What a record says is compared with what runs; a crash may have come at any point.
-inline void ManagedRuntime::recover(const std::string &key, const std::string &text) {
-  using managed::State;
-  Instance found;
-  try {
-    found = managed::fromRecord(key, text);
-    book_.add(std::make_shared<Instance>(found));
-  } catch (const Error &e) {
-    records_->setAside(key);
-    return warn("the record " + key + " in " + records_->folder() + " is set aside as .broken: " + e.what());
-  }
-  Turn turn = book_.take(Call(nullptr), key);
-  try {
-    if (found.state == State::Creating) {
-      discard(Call(nullptr), found);
-      records_->remove(key);
-      return turn.erase();
-    }
-    if (found.state == State::Starting && found.token.empty()) {
-      found.state = found.runs > 1 ? State::Exited : State::Created;
-      return keep(turn, std::make_shared<Instance>(found));
-    }
-    if (found.state == State::Starting) found.state = State::Running;
-    if (!found.isUp()) return;
-    turn.set(std::make_shared<Instance>(found));
-    if (isAlive(found))
-      watchDeath(found);
-    else
-      noteDeath(turn);
-  } catch (const Error &e) {
-    // The engine may be away: the record stays as it is and is looked at again.
-    warn("the instance " + found.spec.name + " could not be checked: " + e.what());
-  }
-}
-
-inline void ManagedRuntime::watch() {
-  auto next = std::chrono::steady_clock::now() + options_.checkInterval;
-  while (open_) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
-    for (const std::string &ref : deaths_.wait(std::max(left, std::chrono::milliseconds{0})))
-      checkOne(ref);
-    if (std::chrono::steady_clock::now() < next) continue;
-    next = std::chrono::steady_clock::now() + options_.checkInterval;
-    for (const managed::InstancePtr &instance : book_.all()) {
-      if (!open_) return;
-      if (!instance->isUp()) continue;
-      guarded(nullptr, [&] { tend(*instance); });
-      if (!deaths_.watches(instance->ref)) checkOne(instance->ref);
-    }
-  }
-}
-
-/// An operation that has the turn sees the death itself.
-inline void ManagedRuntime::checkOne(const std::string &ref) noexcept {
-  guarded(nullptr, [&] {
-    std::optional<Turn> turn = book_.tryTake(ref);
-    if (turn) current(*turn);
-  });
-}
-
-inline void ManagedRuntime::watchDeath(const Instance &instance) {
-  FileDescriptor fd(deathFd(instance));
-  if (fd) deaths_.add(instance.ref, std::move(fd));
-}
-
 // ---- states
 
 /// The instance as it is now: one that died unseen is noted.
@@ -151,8 +69,9 @@ inline std::string ManagedRuntime::create(const Call &call, std::string_view spe
   auto [turn, made] = book_.takeOrAdd(call, fresh);
   if (!made) return managed::dump(managed::Json{{"ref", adopt(*turn.instance(), fresh->spec)}});
   try {
+    begin(call); // only now: recover() knows of it, or has ended
     for (const InstanceSpec::Volume &volume : fresh->spec.volumes)
-      checkVolume(volume.volume);
+      checkVolume(call, volume.volume);
     keep(turn, fresh);
     prepare(call, *fresh);
     auto created = std::make_shared<Instance>(*fresh);
@@ -181,7 +100,7 @@ inline std::string ManagedRuntime::adopt(const Instance &holder, const InstanceS
 }
 
 inline void ManagedRuntime::start(const Call &call, std::string_view ref) {
-  call.throwIfDone();
+  begin(call);
   Turn turn = book_.take(call, ref);
   const InstancePtr instance = current(turn);
   if (instance->state == Instance::State::Running) return;
@@ -281,7 +200,7 @@ inline void ManagedRuntime::endHeld(const Call &call, Turn &turn, std::chrono::m
 }
 
 inline void ManagedRuntime::stop(const Call &call, std::string_view ref, std::chrono::milliseconds grace) {
-  call.throwIfDone();
+  begin(call);
   std::optional<Turn> turn = book_.takeIfAny(call, ref);
   if (!turn || !current(*turn)->isUp()) return;
   endHeld(call, *turn, grace);
@@ -289,7 +208,7 @@ inline void ManagedRuntime::stop(const Call &call, std::string_view ref, std::ch
 }
 
 inline void ManagedRuntime::remove(const Call &call, std::string_view ref, std::uint32_t flags) {
-  call.throwIfDone();
+  begin(call);
   std::optional<Turn> turn = book_.takeIfAny(call, ref);
   if (!turn) return;
   const InstancePtr instance = current(*turn);
@@ -311,7 +230,7 @@ inline void ManagedRuntime::remove(const Call &call, std::string_view ref, std::
 
 inline void ManagedRuntime::pause(const Call &call, std::string_view ref) {
   call.throwIfDone();
-  if (!engine(call).pause) throw unimplemented("pause");
+  if (!ask(call).pause) throw unimplemented("pause");
   Turn turn = book_.take(call, ref);
   Instance next = *current(turn);
   if (next.state == Instance::State::Paused) return;
@@ -324,7 +243,7 @@ inline void ManagedRuntime::pause(const Call &call, std::string_view ref) {
 
 inline void ManagedRuntime::unpause(const Call &call, std::string_view ref) {
   call.throwIfDone();
-  if (!engine(call).pause) throw unimplemented("pause");
+  if (!ask(call).pause) throw unimplemented("pause");
   Turn turn = book_.take(call, ref);
   const InstancePtr instance = current(turn);
   requireUp(*instance);
@@ -341,7 +260,7 @@ inline void ManagedRuntime::requireUp(const Instance &instance) {
 // ---- what it tells
 
 inline std::string ManagedRuntime::capabilities(const Call &call) {
-  const EngineInfo info = engine(call);
+  const EngineInfo info = ask(call);
   managed::Json answer{
       {"engine", info.engine},      {"engineVersion", info.version}, {"publishesPorts", info.publishesPorts},
       {"pause", info.pause},        {"volumes", info.volumes},       {"stats", info.stats},
@@ -365,7 +284,7 @@ inline std::string ManagedRuntime::pull(const Call &call, std::string_view reque
 
 /// Looked at anew, unless an operation is at it, which will note what it finds.
 inline ManagedRuntime::InstancePtr ManagedRuntime::look(const Call &call, std::string_view ref) {
-  call.throwIfDone();
+  begin(call);
   InstancePtr instance = book_.find(ref);
   if (!instance) throw managed::Book::notFound(ref);
   if (!instance->isUp()) return instance;
@@ -405,7 +324,7 @@ inline std::string ManagedRuntime::endpoints(const Call &call, std::string_view 
 inline void ManagedRuntime::list(const Call &call, std::string_view labelsJson, const ItemFn &item) {
   call.throwIfDone();
   const Labels filter = managed::parseLabels(labelsJson);
-  static_cast<void>(engine(call)); // while the engine is away, what is known here may be wrong
+  static_cast<void>(ask(call)); // while the engine is away, what is known here may be wrong
   std::vector<std::string> descriptions;
   for (const InstancePtr &instance : book_.all()) {
     if (managed::matches(filter, instance->spec.labels)) descriptions.push_back(managed::dump(describe(*instance)));
@@ -468,7 +387,7 @@ inline void ManagedRuntime::logs(const Call &call, std::string_view ref, std::st
 }
 
 inline std::string ManagedRuntime::stats(const Call &call, std::string_view ref) {
-  if (!engine(call).stats) throw unimplemented("stats");
+  if (!ask(call).stats) throw unimplemented("stats");
   const InstancePtr instance = look(call, ref);
   const Usage used = instance->isUp() ? usage(call, *instance) : Usage{};
   return managed::dump(managed::Json{{"cpuNanos", used.cpuNanos},
@@ -485,13 +404,13 @@ inline void ManagedRuntime::events(const Call &call, std::string_view labelsJson
 
 // ---- volumes
 
-inline void ManagedRuntime::checkVolume(const std::string &volume) {
-  if (engine(Call(nullptr)).volumes) volumes_.check(volume);
+inline void ManagedRuntime::checkVolume(const Call &call, const std::string &volume) {
+  if (ask(call).volumes) volumes_.check(volume);
 }
 
 inline std::string ManagedRuntime::volumeEnsure(const Call &call, std::string_view requestJson) {
   call.throwIfDone();
-  if (!engine(call).volumes) throw unimplemented("volumes");
+  if (!ask(call).volumes) throw unimplemented("volumes");
   managed::VolumeRequest request = managed::VolumeRequest::parse(requestJson);
   if (request.hostPath.empty()) {
     const std::string &name = request.name;
@@ -504,19 +423,19 @@ inline std::string ManagedRuntime::volumeEnsure(const Call &call, std::string_vi
 
 inline void ManagedRuntime::volumeTrash(const Call &call, std::string_view volume, std::string_view as) {
   call.throwIfDone();
-  if (!engine(call).volumes) throw unimplemented("volumes");
+  if (!ask(call).volumes) throw unimplemented("volumes");
   volumes_.trash(std::string(volume), std::string(as));
 }
 
 inline void ManagedRuntime::volumeRemoveIfEmpty(const Call &call, std::string_view volume) {
   call.throwIfDone();
-  if (!engine(call).volumes) throw unimplemented("volumes");
+  if (!ask(call).volumes) throw unimplemented("volumes");
   volumes_.removeIfEmpty(std::string(volume));
 }
 
 inline void ManagedRuntime::volumeSnapshot(const Call &call, std::string_view volume, std::string_view as) {
   call.throwIfDone();
-  if (!engine(call).volumes) throw unimplemented("volume snapshots");
+  if (!ask(call).volumes) throw unimplemented("volume snapshots");
   volumes_.snapshot(call, std::string(volume), std::string(as));
 }
 

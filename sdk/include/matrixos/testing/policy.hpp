@@ -15,6 +15,7 @@
 #include <future>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace matrixos {
 inline namespace v1 {
@@ -40,7 +41,7 @@ namespace detail {
 
 /// The question in the form of the ABI, and where the answer goes.
 struct AskedPolicy : mos_policy_request {
-  explicit AskedPolicy(const PolicyQuestion &from) : mos_policy_request{}, question(from) {
+  explicit AskedPolicy(const PolicyQuestion &from) : mos_policy_request{} {
     struct_size = sizeof(mos_policy_request);
     flags = from.flags;
     method = toAbi(from.method);
@@ -51,15 +52,13 @@ struct AskedPolicy : mos_policy_request {
     scheme = toAbi(from.scheme);
     client = toAbi(from.client);
     request_id = toAbi(from.requestId);
-    field = [](const mos_policy_request *request, std::uint32_t index, mos_pair *out) -> std::int32_t {
-      const Fields &fields = static_cast<const AskedPolicy *>(request)->question.fields;
-      if (index >= fields.size()) return 0;
-      *out = {toAbi(fields[index].first), toAbi(fields[index].second)};
-      return 1;
-    };
+    for (const auto &[name, value] : from.fields)
+      pairs.push_back({toAbi(name), toAbi(value)});
+    fields = pairs.data();
+    fields_count = static_cast<std::uint32_t>(pairs.size());
   }
 
-  const PolicyQuestion &question;
+  std::vector<mos_pair> pairs;
   mutable PolicyAnswer given;
   mutable int answers = 0;
 };

@@ -6,24 +6,26 @@
 //   …function=released            after it has given the table back
 #include "hostile/Misbehave.h"
 
+#include <matrixos/abi/runtime.h>
 #include <matrixos/json.hpp>
 #include <matrixos/lifecycle.hpp>
 #include <matrixos/plugin.hpp>
-#include <matrixos/runtime.hpp>
 
-#include <functional>
 #include <future>
 #include <map>
+#include <string_view>
+#include <vector>
 
 namespace {
+
+MOS_DESCRIBE_SERVICE(runtime, MOS_RUNTIME_1, MOS_RUNTIME_1_MINOR, MOS_FUNCTIONS_OF_RUNTIME_1)
 
 class Consumer : public matrixos::Plugin {
 public:
   explicit Consumer(const mos_host_v1 *host) : services_(host), routes_(host) {}
 
   void start() override {
-    const auto *table = services_.acquire<mos_runtime_v1>(MOS_RUNTIME_1, "hostile");
-    runtime_ = std::make_unique<matrixos::RuntimeClient>(table);
+    runtime_ = services_.acquire<mos_runtime_v1>(MOS_RUNTIME_1, "hostile");
     routes_.add("GET", "/fake-consumer/call", MOS_PERMISSION_PUBLIC, "Calls the runtime",
                 [this](matrixos::Exchange &exchange) { call(exchange); });
     routes_.publish();
@@ -50,32 +52,30 @@ private:
 
   std::string run(const std::string &function, const mos_call *call, const std::string &fault) {
     if (function == "forget" || function == "wake" || function == "released") return ofLifecycle(function, call, fault);
-    const auto ignore = [](std::string_view) { return true; };
-    const auto &r = *runtime_;
-    const std::map<std::string, std::function<std::string()>> functions{
-        {"capabilities", [&] { return r.capabilities(call); }},
-        {"pull", [&] { return r.pull(call, "{}", ignore); }},
-        {"create", [&] { return r.create(call, "{}"); }},
-        {"start", [&] { return r.start(call, "r"), ""; }},
-        {"stop", [&] { return r.stop(call, "r", {}), ""; }},
-        {"remove", [&] { return r.remove(call, "r", 0), ""; }},
-        {"inspect", [&] { return r.inspect(call, "r"); }},
-        {"list", [&] { return r.list(call, "{}", ignore), ""; }},
-        {"logs", [&] { return r.logs(call, "r", "{}", ignore), ""; }},
-        {"stats", [&] { return r.stats(call, "r"); }},
-        {"pause", [&] { return r.pause(call, "r"), ""; }},
-        {"unpause", [&] { return r.unpause(call, "r"), ""; }},
-        {"events", [&] { return r.events(call, "{}", ignore), ""; }},
-        {"volume_ensure", [&] { return r.volumeEnsure(call, "{}"); }},
-        {"volume_trash", [&] { return r.volumeTrash(call, "v", "a"), ""; }},
-        {"volume_snapshot", [&] { return r.volumeSnapshot(call, "v", "a"), ""; }},
-        {"endpoints", [&] { return r.endpoints(call, "r"); }},
-        {"start_described", [&] { return r.startDescribed(call, "r"); }},
-        {"volume_remove_if_empty", [&] { return r.volumeRemoveIfEmpty(call, "v"), ""; }},
-    };
-    const auto at = functions.find(function);
-    if (at == functions.end()) throw matrixos::Error(matrixos::Status::NotFound, "no such function");
-    return at->second();
+    for (std::uint32_t number = 0; number < runtime.functions_count; ++number)
+      if (function == runtime.functions[number].name) return ofRuntime(number, call);
+    throw matrixos::Error(matrixos::Status::NotFound, "no such function");
+  }
+
+  /// Calls it with an empty object for each text, and 0 for each number.
+  std::string ofRuntime(std::uint32_t number, const mos_call *call) const {
+    mos_str text = matrixos::toAbi("{}");
+    std::int64_t integer = 0;
+    std::uint32_t small = 0;
+    mos_sink sink{nullptr, [](void *, mos_str) -> std::int32_t { return MOS_SINK_CONTINUE; }};
+    matrixos::Buffer out;
+    mos_buf *buffer = out.out();
+    matrixos::check([&](mos_error *error) {
+      const std::map<char, void *> values{{'c', &call},  {'s', &text}, {'j', &text},  {'i', &integer},
+                                          {'u', &small}, {'k', &sink}, {'b', &buffer}};
+      std::vector<void *> args;
+      for (const char letter : std::string_view(runtime.functions[number].parameters))
+        args.push_back(values.at(letter));
+      args.push_back(&error);
+      const auto *entries = reinterpret_cast<const mos_any_function *>(&runtime_->capabilities);
+      return runtime.functions[number].invoke(entries[number], runtime_->self, args.data());
+    });
+    return out.str();
   }
 
   std::string ofLifecycle(const std::string &function, const mos_call *call, const std::string &fault) {
@@ -101,7 +101,7 @@ private:
 
   matrixos::Services services_;
   matrixos::Routes routes_;
-  std::unique_ptr<matrixos::RuntimeClient> runtime_;
+  const mos_runtime_v1 *runtime_ = nullptr;
 };
 
 constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, MOS_NEED_OPTIONAL}, {MOS_LIFECYCLE_1, 0, MOS_NEED_OPTIONAL}};

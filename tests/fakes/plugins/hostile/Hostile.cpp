@@ -119,27 +119,9 @@ private:
   mos_runtime_v1 table{};
   table.struct_size = sizeof table;
   table.minor = MOS_RUNTIME_1_MINOR;
-#define FUNCTION(name) table.name = &Call<decltype(table.name)>::run
-  FUNCTION(capabilities);
-  FUNCTION(pull);
-  FUNCTION(create);
-  FUNCTION(start);
-  FUNCTION(stop);
-  FUNCTION(remove);
-  FUNCTION(inspect);
-  FUNCTION(list);
-  FUNCTION(logs);
-  FUNCTION(stats);
-  FUNCTION(pause);
-  FUNCTION(unpause);
-  FUNCTION(events);
-  FUNCTION(volume_ensure);
-  FUNCTION(volume_trash);
-  FUNCTION(volume_snapshot);
-  FUNCTION(endpoints);
-  FUNCTION(start_described);
-  FUNCTION(volume_remove_if_empty);
-#undef FUNCTION
+#define FILL(n, Table, name, letters, flags, minor, types) table.name = &Call<decltype(table.name)>::run;
+  MOS_FUNCTIONS_OF_RUNTIME_1(FILL)
+#undef FILL
   return table;
 }
 
