@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace matrixos::common {
@@ -20,6 +21,8 @@ MOS_DESCRIBE_SERVICE(orchestrator, MOS_ORCHESTRATOR_1, MOS_ORCHESTRATOR_1_MINOR,
 MOS_DESCRIBE_SERVICE(identity, MOS_IDENTITY_1, MOS_IDENTITY_1_MINOR, MOS_FUNCTIONS_OF_IDENTITY_1)
 MOS_DESCRIBE_SERVICE(policy, MOS_POLICY_1, MOS_POLICY_1_MINOR, MOS_FUNCTIONS_OF_POLICY_1)
 MOS_DESCRIBE_SERVICE(lifecycle, MOS_LIFECYCLE_1, MOS_LIFECYCLE_1_MINOR, MOS_FUNCTIONS_OF_LIFECYCLE_1)
+
+constexpr const mos_service_v1 *kOfSdk[] = {&runtime, &orchestrator, &lifecycle, &policy, &identity};
 
 constexpr std::size_t kMostFunctions = 64;
 constexpr std::size_t kMostText = 128;
@@ -88,6 +91,13 @@ bool ServiceDescription::isIsolatable() const noexcept {
                      [](const ServiceFunction &f) { return f.has(MOS_FUNCTION_BLOCKS); });
 }
 
+const ServiceFunction *ServiceDescription::firstLocal() const noexcept {
+  const auto at = std::find_if(functions.begin(), functions.end(), [](const ServiceFunction &f) {
+    return f.parameters.find_first_of("wWpr") != std::string::npos || f.has(MOS_FUNCTION_UNWATCH);
+  });
+  return at == functions.end() ? nullptr : &*at;
+}
+
 ServiceDescription ServiceDescription::read(const mos_service_v1 &service) {
   ServiceDescription read;
   read.id = text(service.id);
@@ -124,7 +134,7 @@ std::vector<ServiceDescription> ServiceDescription::readAll(const mos_descriptor
 }
 
 ServiceCatalogue::ServiceCatalogue() {
-  for (const mos_service_v1 *service : {&runtime, &orchestrator, &lifecycle, &policy, &identity})
+  for (const mos_service_v1 *service : kOfSdk)
     add(ServiceDescription::read(*service));
 }
 
@@ -137,6 +147,10 @@ const ServiceDescription *ServiceCatalogue::find(std::string_view id) const {
   const std::lock_guard lock(mutex_);
   const auto at = best_.find(id);
   return at == best_.end() ? nullptr : at->second;
+}
+
+bool ServiceCatalogue::isOfSdk(std::string_view id) const noexcept {
+  return std::any_of(std::begin(kOfSdk), std::end(kOfSdk), [&](const mos_service_v1 *s) { return id == s->id; });
 }
 
 void ServiceCatalogue::add(ServiceDescription description) {

@@ -45,6 +45,9 @@ struct ServiceDescription {
   const ServiceFunction *find(std::string_view name) const noexcept;
   /// Can run in a process of its own: all functions block, and so may wait for it.
   bool isIsolatable() const noexcept;
+  /// The first function that cannot be called from another process, because only its types say what it is given, or
+  /// because it keeps functions of its caller; null when there is none.
+  const ServiceFunction *firstLocal() const noexcept;
   /// Was described by a plugin in this process, or by the SDK.
   bool isCallable() const noexcept { return functions.front().entry != nullptr; }
 
@@ -79,6 +82,8 @@ public:
 
   /// Null for a service that nobody described.
   const ServiceDescription *find(std::string_view id) const;
+  /// Every process knows that one.
+  bool isOfSdk(std::string_view id) const noexcept;
   /// Keeps it, unless one that says as much is there already. Throws Error(FailedPrecondition) when it says something
   /// else of a function that both know.
   void add(ServiceDescription description);

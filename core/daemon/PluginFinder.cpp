@@ -60,6 +60,7 @@ plugin::DiscoveredPlugin PluginFinder::findIsolated(const std::filesystem::path 
                   "[" + id + "] isolation=process is not possible: " + whyNot + "; take the key out",
                   "PLUGIN_ISOLATION");
     }
+    manifest.isolated = true;
     manifest.create = isolation::isolated(settings, *description->descriptor());
     found.manifest = std::move(manifest);
   } catch (const Error &e) {

@@ -61,6 +61,7 @@ struct CallTable::Call {
   std::uint32_t taken = 0;       ///< of that, what the caller has had
   mos_status status = MOS_OK;
   mos_error error{};
+  std::int64_t number = 0;
   std::string json;
 
   /// The caller waits for a last answer only.
@@ -89,7 +90,7 @@ mos_status CallTable::runCall(const CallRequest &request, const mos_call *contex
   }
   frame.texts = request.texts;
   frame.numbers = request.numbers;
-  const std::string bytes = encode(frame); // refuses what is too long
+  const std::string bytes = encode(frame, direction_.call); // refuses what is too long
 
   std::shared_ptr<FrameChannel> channel;
   {
@@ -98,7 +99,7 @@ mos_status CallTable::runCall(const CallRequest &request, const mos_call *contex
     const bool lifecycle = request.function.number < kFirstOfService;
     if (calls_.size() >= limits_.calls && !lifecycle) {
       return matrixos::fail(error, Status::ResourceExhausted,
-                            "the plugin's process has " + std::to_string(calls_.size()) +
+                            direction_.callee + (" has " + std::to_string(calls_.size())) +
                                 " calls inside, which is the most it is given; try again",
                             "PLUGIN_BUSY", 100);
     }
@@ -159,7 +160,7 @@ mos_status CallTable::wait(Call &call, const mos_call *context, mos_error *error
 void CallTable::stopWaiting(Call &call, Status why, bool held) {
   call.ending = why;
   call.patience = held ? Clock::now() : Clock::now() + limits_.grace;
-  if (!held) cancel(call, false);
+  if (!held && (why != Status::DeadlineExceeded || !direction_.keepsDeadlines)) cancel(call, false);
 }
 
 void CallTable::sleep(Call &call, bool held, Clock::time_point heldSince, const mos_call *context) {
@@ -206,7 +207,7 @@ void CallTable::handOn(Call &call, const std::deque<std::string> &items, int pro
     credit.cost = std::exchange(call.taken, 0);
     channel = channel_;
   }
-  if (channel) channel->send(encode(credit));
+  if (channel) channel->send(encode(credit, direction_.credit));
 }
 
 void CallTable::cancel(Call &call, bool stopSink) {
@@ -219,7 +220,7 @@ void CallTable::cancel(Call &call, bool stopSink) {
   CancelFrame frame;
   frame.id = call.id;
   frame.stopSink = stopSink ? 1 : 0;
-  if (channel) channel->send(encode(frame));
+  if (channel) channel->send(encode(frame, direction_.cancel));
 }
 
 mos_status CallTable::giveUp(Call &call, mos_error *error) {
@@ -242,7 +243,8 @@ mos_status CallTable::giveUp(Call &call, mos_error *error) {
   }
   if (state == Call::State::Sent) {
     return matrixos::fail(error, Status::DeadlineExceeded,
-                          "the plugin's process did not answer " + name + " within its deadline", "PLUGIN_OVERDUE");
+                          std::string(direction_.callee) + " did not answer " + name + " within its deadline",
+                          "PLUGIN_OVERDUE");
   }
   return matrixos::fail(error, Status::Unavailable,
                         name + " was not made" + (call.deaths > 0 ? " again" : "") +
@@ -259,6 +261,7 @@ mos_status CallTable::finish(Call &call, mos_error *error) {
   }
   if (call.status == MOS_OK) {
     if (call.what.out != nullptr) giveBuffer(call.what.out, std::move(call.json));
+    if (call.what.number != nullptr) *call.what.number = static_cast<std::uint64_t>(call.number);
   } else if (error != nullptr) {
     *error = call.error;
   }
@@ -277,7 +280,7 @@ void CallTable::send(Call &call, const std::shared_ptr<FrameChannel> &channel) {
   call.state = Call::State::Sent;
   call.outstanding = 0;
   call.taken = 0;
-  channel->send(encode(call.frame));
+  channel->send(encode(call.frame, direction_.call));
 }
 
 bool CallTable::mayRepeat(const Call &call) const {
@@ -353,6 +356,7 @@ void CallTable::result(const ResultFrame &frame) {
   if (at == calls_.end() || at->second->state != Call::State::Sent) return;
   Call &call = *at->second;
   call.status = frame.failure.give(&call.error);
+  call.number = frame.number;
   call.json = frame.json;
   call.state = Call::State::Done;
   ::eventfd_write(call.wake, 1);

@@ -24,13 +24,24 @@ struct CallRequest {
   std::uint16_t slot = 0; ///< for a function of a service: which of the descriptor's provides
   std::vector<std::string_view> texts{};
   std::vector<std::int64_t> numbers{};
-  const mos_sink *sink = nullptr; ///< for streams
-  mos_buf *out = nullptr;         ///< for those that give a text
+  const mos_sink *sink = nullptr;  ///< for streams
+  mos_buf *out = nullptr;          ///< for those that give a text
+  std::uint64_t *number = nullptr; ///< for those that give one
 };
 
-/// The calls into a plugin's process, across its deaths: what was in a process that died is made again in the next one
-/// if it may be (Functions.h), and what comes meanwhile waits. Callers block in run(), each on its own thread; the rest
-/// is for the one thread that looks after the process.
+/// Who makes calls to whom.
+struct CallDirection {
+  FrameType call, cancel, credit;
+  const char *callee;  ///< for messages
+  bool keepsDeadlines; ///< it gives a call up by itself, and says so better
+};
+constexpr CallDirection kIntoPlugin{FrameType::Call, FrameType::Cancel, FrameType::Credit, "the plugin's process",
+                                    false};
+constexpr CallDirection kIntoDaemon{FrameType::Use, FrameType::UseCancel, FrameType::UseCredit, "the daemon", true};
+
+/// The calls into a plugin's process, across its deaths, or out of it: what was in a process that died is made again in
+/// the next one if it may be (Functions.h), and what comes meanwhile waits. Callers block in run(), each on its own
+/// thread; the rest is for the one thread that looks after the process.
 class CallTable {
 public:
   struct Limits {
@@ -43,7 +54,8 @@ public:
   };
 
   /// `nudge`: called when the process should be looked at; any thread, at once.
-  CallTable(Limits limits, std::function<void()> nudge) : limits_(limits), nudge_(std::move(nudge)) {}
+  CallTable(Limits limits, std::function<void()> nudge, const CallDirection &direction = kIntoPlugin)
+      : limits_(limits), nudge_(std::move(nudge)), direction_(direction) {}
 
   /// Makes the call and waits for its end: answer, deadline, cancellation. Never throws.
   mos_status run(const CallRequest &request, const mos_call *context, mos_error *error) noexcept;
@@ -84,6 +96,7 @@ private:
 
   const Limits limits_;
   const std::function<void()> nudge_;
+  const CallDirection &direction_;
   std::atomic<std::uint64_t> lastId_{0};
   mutable std::mutex mutex_;
   std::shared_ptr<FrameChannel> channel_; ///< null while no process is ready

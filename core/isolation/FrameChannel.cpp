@@ -53,6 +53,14 @@ bool FrameChannel::send(std::string_view frame) {
   return !broken_ && sendNow(frame);
 }
 
+bool FrameChannel::sendPatiently(std::string_view frame, std::size_t mostQueued, std::chrono::milliseconds patience) {
+  {
+    std::unique_lock lock(mutex_);
+    room_.wait_for(lock, patience, [&] { return broken_ || queue_.size() - sent_ < mostQueued; });
+  }
+  return send(frame);
+}
+
 bool FrameChannel::sendIfRoom(std::string_view frame, std::size_t mostQueued) {
   const std::lock_guard lock(mutex_);
   if (broken_ || queue_.size() - sent_ + frame.size() > mostQueued) return false;

@@ -28,6 +28,9 @@ public:
 
   /// Sends a whole frame, see encode(). False when the other side has gone or does not read. Any thread.
   bool send(std::string_view frame);
+  /// The same, but first waits until less than `mostQueued` bytes wait, at most `patience`. Any thread but the one that
+  /// receives.
+  bool sendPatiently(std::string_view frame, std::size_t mostQueued, std::chrono::milliseconds patience);
   /// The same, but drops the frame instead of waiting or failing when `mostQueued` bytes wait already.
   bool sendIfRoom(std::string_view frame, std::size_t mostQueued);
 

@@ -53,9 +53,9 @@ FrameHeader FrameHeader::read(std::string_view bytes) {
   for (std::uint8_t &byte : rest)
     reader(byte);
   const bool known = (rest[0] >= static_cast<std::uint8_t>(FrameType::Hello) &&
-                      rest[0] <= static_cast<std::uint8_t>(FrameType::LogLevel)) ||
+                      rest[0] <= static_cast<std::uint8_t>(FrameType::Event)) ||
                      (rest[0] >= static_cast<std::uint8_t>(FrameType::Result) &&
-                      rest[0] <= static_cast<std::uint8_t>(FrameType::Phase));
+                      rest[0] <= static_cast<std::uint8_t>(FrameType::UseCredit));
   if (!known || rest[1] != 0 || rest[2] != 0 || rest[3] != 0) {
     refuseFrame("there is no frame of type " + std::to_string(rest[0]));
   }

@@ -29,6 +29,10 @@ enum class FrameType : std::uint8_t {
   Credit = 4,
   Answer = 5,
   LogLevel = 6,
+  UseResult = 7,
+  UseItem = 8,
+  UseDone = 9,
+  Event = 10,
   // From the plugin's process.
   Result = 16,
   Item = 17,
@@ -38,6 +42,9 @@ enum class FrameType : std::uint8_t {
   Samples = 21,
   Ask = 22,
   Phase = 23,
+  Use = 24,
+  UseCancel = 25,
+  UseCredit = 26,
   // In a file.
   Section = 32,
 };
@@ -134,6 +141,14 @@ struct FrameHeader {
 template <typename Frame>
 std::string encode(const Frame &frame, std::size_t room = 0) {
   FrameWriter writer(Frame::kType, room);
+  Frame::fields(frame, writer);
+  return writer.finish();
+}
+
+/// With another type than its own, where the same fields travel in the other direction.
+template <typename Frame>
+std::string encode(const Frame &frame, FrameType type) {
+  FrameWriter writer(type);
   Frame::fields(frame, writer);
   return writer.finish();
 }

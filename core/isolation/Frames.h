@@ -15,7 +15,7 @@
 namespace matrixos::isolation {
 
 /// Both programs are built and installed together; a change of any frame is a new number.
-constexpr std::uint32_t kProtocolVersion = 3;
+constexpr std::uint32_t kProtocolVersion = 4;
 constexpr std::uint32_t kHelloMagic = 0x31504f4d; // "MOP1"
 
 /// Items of one stream that may be on their way, by their cost. A larger one travels alone.
@@ -59,11 +59,13 @@ struct HelloFrame {
 };
 
 /// Calls a function of the plugin (Functions.h). Answered by one Result, after any Items.
+/// As Use: the plugin calls a service of others that it has acquired. Answered by UseResult, after any UseItems; where
+/// the function takes a completion, the last number is one that UseDone has for its id then.
 struct CallFrame {
   static constexpr FrameType kType = FrameType::Call;
   std::uint64_t id = 0; ///< counts up, never used twice on a connection
   std::uint8_t function = 0;
-  std::uint16_t slot = 0;      ///< which of the descriptor's provides
+  std::uint16_t slot = 0;      ///< which of the descriptor's provides; of a Use: which of the acquired tables
   std::int64_t deadlineNs = 0; ///< on CLOCK_MONOTONIC, which both processes share
   std::string_view operationId, traceId;
   std::vector<std::string_view> texts; ///< the function's, in their order
@@ -75,7 +77,7 @@ struct CallFrame {
   }
 };
 
-/// The caller no longer wants it. `stopSink`: its sink answered stop.
+/// The caller no longer wants it. Also as UseCancel. `stopSink`: its sink answered stop.
 struct CancelFrame {
   static constexpr FrameType kType = FrameType::Cancel;
   std::uint64_t id = 0;
@@ -83,7 +85,7 @@ struct CancelFrame {
   static void fields(auto &f, auto &a) { a(f.id), a(f.stopSink); }
 };
 
-/// Allows items of that cost more.
+/// Allows items of that cost more. Also as UseCredit.
 struct CreditFrame {
   static constexpr FrameType kType = FrameType::Credit;
   std::uint64_t id = 0;
@@ -105,14 +107,17 @@ struct FrameError {
   mos_status give(mos_error *error) const noexcept;
 };
 
+/// Also as UseResult and as UseDone.
 struct ResultFrame {
   static constexpr FrameType kType = FrameType::Result;
   std::uint64_t id = 0;
   FrameError failure;
+  std::int64_t number = 0; ///< where the function answers one
   std::string_view json;
-  static void fields(auto &f, auto &a) { a(f.id), FrameError::fields(f.failure, a), a(f.json, kMaxText); }
+  static void fields(auto &f, auto &a) { a(f.id), FrameError::fields(f.failure, a), a(f.number), a(f.json, kMaxText); }
 };
 
+/// Also as UseItem.
 struct ItemFrame {
   static constexpr FrameType kType = FrameType::Item;
   std::uint64_t id = 0;
@@ -125,6 +130,14 @@ struct ProvideFrame {
   std::uint16_t slot = 0;
   std::uint32_t minor = 0;
   static void fields(auto &f, auto &a) { a(f.slot), a(f.minor); }
+};
+
+/// Something happened that the plugin subscribed to.
+struct EventFrame {
+  static constexpr FrameType kType = FrameType::Event;
+  std::int64_t subscription = 0; ///< the number that the plugin gave it
+  std::string_view topic, json;
+  static void fields(auto &f, auto &a) { a(f.subscription), a(f.topic, kMaxWord), a(f.json, kMaxText); }
 };
 
 using Pair = std::pair<std::string_view, std::string_view>;
@@ -193,12 +206,17 @@ enum class Question : std::uint8_t {
   ConfigNumber,
   ConfigList,
   PlatformInfo,
-  Degraded, ///< first: the reason
-  Publish,  ///< first: the topic; second: the JSON
-  KvGet,    ///< first: the key
-  KvPut,    ///< first: the key; second: the value; number: the expected version
-  KvRemove, ///< first: the key; number: the expected version
-  KvList,   ///< first: the prefix; second: the key after which it goes on
+  Degraded,    ///< first: the reason
+  Publish,     ///< first: the topic; second: the JSON
+  KvGet,       ///< first: the key
+  KvPut,       ///< first: the key; second: the value; number: the expected version
+  KvRemove,    ///< first: the key; number: the expected version
+  KvList,      ///< first: the prefix; second: the key after which it goes on
+  Acquire,     ///< first: a service; second: the instance; answered with the number of a table
+  Release,     ///< number: of a table
+  Declared,    ///< first: a service
+  Subscribe,   ///< first: the prefix of topics; number: what events of it shall have
+  Unsubscribe, ///< number: the same
 };
 
 /// These wait for a disk, and are answered when that is done.

@@ -27,8 +27,9 @@ struct Function {
 inline constexpr Function kStart{0, "start() of the plugin", Repeat::Never};
 constexpr Function kStop{1, "stop() of the plugin", Repeat::Never};
 constexpr Function kReconfigure{2, "reconfigure()", Repeat::Always};
+constexpr Function kDeliver{3, "a delivery from the outbox", Repeat::Never};
 /// On the wire the functions of a service follow, in the order of its table.
-constexpr std::uint8_t kFirstOfService = 3;
+constexpr std::uint8_t kFirstOfService = 4;
 
 /// The function of a service with that number in its table.
 Function functionOf(const common::ServiceDescription &service, std::size_t number) noexcept;

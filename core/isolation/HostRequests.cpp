@@ -26,7 +26,7 @@ std::vector<mos_pair> toPairs(const std::vector<Pair> &list) {
 
 } // namespace
 
-HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
+HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin, HostCalls::CallPlugin callPlugin)
     : config_(host), platform_(host), log_(host), metrics_(host),
       logTable_(detail::hostTable<mos_host_log_v1>(host, MOS_HOST_LOG_1)),
       metricsTable_(detail::hostTable<mos_host_metrics_v1>(host, MOS_HOST_METRICS_1)),
@@ -36,7 +36,8 @@ HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
                                  {{"plugin", plugin}})),
       repeats_(metrics_.counter("matrixos_plugin_calls_repeated_total",
                                 "Calls into an isolated plugin that were made again after its process had died.",
-                                {{"plugin", plugin}})) {
+                                {{"plugin", plugin}})),
+      needed_(std::make_shared<NeededServices>(host, std::move(callPlugin))), subscriptions_(host) {
   restarts_.add(0);
   repeats_.add(0);
   const auto has = [&](const char *id) { return host->get_interface(host->self, id) != nullptr; };
@@ -44,11 +45,18 @@ HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin)
   if (has(MOS_HOST_KV_1)) keyValues_.emplace(host);
 }
 
-void HostRequests::newProcess() {
+void HostRequests::newProcess(const std::shared_ptr<FrameChannel> &channel) {
+  needed_->attach(channel);
+  subscriptions_.attach(channel);
   series_.clear();
   const std::lock_guard lock(mutex_);
   theirs_.clear();
   showDegraded();
+}
+
+void HostRequests::processEnded() {
+  needed_->detach();
+  subscriptions_.detach();
 }
 
 void HostRequests::log(const LogFrame &frame) {
@@ -162,6 +170,19 @@ void HostRequests::answerQuestion(const AskFrame &frame, AnswerFrame &answer, Te
     return check([&](mos_error *e) {
       return eventsTable_->publish(eventsTable_->self, toAbi(frame.first), toAbi(frame.second), e);
     });
+  case Question::Acquire:
+    answer.integer = needed_->acquire(frame.first, frame.second);
+    return;
+  case Question::Release:
+    return needed_->release(frame.number);
+  case Question::Declared:
+    for (std::string &instance : needed_->declared(frame.first))
+      answer.list.emplace_back(texts.list.emplace_back(std::move(instance)));
+    return;
+  case Question::Subscribe:
+    return subscriptions_.subscribe(frame.number, frame.first);
+  case Question::Unsubscribe:
+    return subscriptions_.unsubscribe(frame.number);
   default:
     refuseFrame("there is no question " + std::to_string(frame.question));
   }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "isolation/Frames.h"
+#include "isolation/NeededServices.h"
+#include "isolation/Subscriptions.h"
 
 #include <matrixos/abi/plugin.h>
 #include <matrixos/host.hpp>
@@ -9,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,10 +23,17 @@ namespace matrixos::isolation {
 /// by one thread, and none of them blocks. Throws Error("PROTOCOL") for what an honest process does not send.
 class HostRequests {
 public:
-  HostRequests(const mos_host_v1 *host, const std::string &plugin);
+  /// `callPlugin`: calls the plugin's process, see HostCalls.
+  HostRequests(const mos_host_v1 *host, const std::string &plugin, HostCalls::CallPlugin callPlugin);
 
-  /// A new process knows nothing of what the one before it said.
-  void newProcess();
+  /// A new process knows nothing of what the one before it said. It is answered by `channel`.
+  void newProcess(const std::shared_ptr<FrameChannel> &channel);
+  /// The process has gone.
+  void processEnded();
+  /// The plugin has stopped: waits for what it has under way. Any thread.
+  void end() { needed_->end(); }
+  /// Its calls into services of others.
+  NeededServices &needed() noexcept { return *needed_; }
 
   void log(const LogFrame &frame);
   void samples(const SamplesFrame &frame);
@@ -62,6 +72,9 @@ private:
   std::optional<Executor> executor_; ///< nothing where the host has none
   std::optional<KeyValueStore> keyValues_;
   Series restarts_, repeats_;
+
+  const std::shared_ptr<NeededServices> needed_;
+  Subscriptions subscriptions_;
 
   std::mutex mutex_; ///< the two texts
   std::string ours_, theirs_;

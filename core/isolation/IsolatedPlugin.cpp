@@ -6,6 +6,7 @@
 #include <matrixos/host.hpp>
 #include <matrixos/status.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -100,15 +101,30 @@ IsolatedPlugin &of(void *self) {
 } // namespace
 
 std::string whyNotIsolated(const mos_descriptor_v1 &descriptor) {
-  if (descriptor.provides_count == 0) return "it provides no service";
+  if (descriptor.provides_count == 0 && descriptor.needs_count == 0)
+    return "it neither provides a service nor needs one";
+  const auto described = [all = common::ServiceDescription::readAll(descriptor)](std::string_view id) {
+    return common::ServiceCatalogue::instance().isOfSdk(id) ||
+           std::any_of(all.begin(), all.end(), [&](const auto &service) { return service.id == id; });
+  };
   for (std::uint32_t i = 0; i < descriptor.provides_count; ++i) {
     const std::string id = descriptor.provides[i].service;
-    const auto *service = common::ServiceCatalogue::instance().find(id);
-    if (service == nullptr) return "it provides " + id + ", and does not describe it";
-    if (!service->isIsolatable()) return "it provides " + id + ", and that has functions that must not wait";
+    if (!described(id)) return "it provides " + id + ", and does not describe it";
+    if (!common::ServiceCatalogue::instance().find(id)->isIsolatable())
+      return "it provides " + id + ", and that has functions that must not wait";
   }
-  if (descriptor.needs_count != 0) {
-    return std::string("it needs ") + descriptor.needs[0].service + ", which it could not reach from there";
+  for (std::uint32_t i = 0; i < descriptor.needs_count; ++i) {
+    const std::string need = descriptor.needs[i].service, id = need.substr(0, need.find(':'));
+    if (!described(id)) {
+      return "it needs " + id +
+             ", and does not describe it: its descriptor's services have to name the description that belongs to the "
+             "service's header (MOS_DESCRIBE_SERVICE)";
+    }
+    const common::ServiceFunction *local = common::ServiceCatalogue::instance().find(id)->firstLocal();
+    if (local != nullptr) {
+      return "it needs " + id + ", whose " + local->call + " takes what cannot leave a process (parameters " +
+             local->parameters + ")";
+    }
   }
   return {};
 }

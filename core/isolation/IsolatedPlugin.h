@@ -10,7 +10,8 @@
 namespace matrixos::isolation {
 
 /// Why a plugin with such a descriptor cannot run in a process of its own; empty when it can. It provides services that
-/// are described and have no function that must not wait, and needs none. What it describes is in the ServiceCatalogue.
+/// have no function that must not wait, and needs services all of whose functions can be called from there; the SDK or
+/// it itself describes them. What it describes is in the ServiceCatalogue.
 std::string whyNotIsolated(const mos_descriptor_v1 &descriptor);
 
 using CreateFunction = std::function<mos_status(const mos_host_v1 *, mos_plugin_v1 *, mos_error *)>;

@@ -59,8 +59,10 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
 
 Supervisor::Supervisor(ProcessSettings settings, const mos_host_v1 *host,
                        std::function<void(std::uint16_t, std::uint32_t)> provided)
-    : settings_(std::move(settings)), requests_(host, settings_.id), calls_(settings_.limits, [this] { nudge(); }),
-      provided_(std::move(provided)), wake_(makeEventFd()) {}
+    : settings_(std::move(settings)), requests_(host, settings_.id,
+                                                [this](const CallRequest &request, const mos_call *call,
+                                                       mos_error *error) { return calls_.run(request, call, error); }),
+      calls_(settings_.limits, [this] { nudge(); }), provided_(std::move(provided)), wake_(makeEventFd()) {}
 
 void Supervisor::nudge() const noexcept {
   ::eventfd_write(wake_.get(), 1);
@@ -88,6 +90,8 @@ void Supervisor::start() {
   changed_.wait(lock, [this] { return started_ || gone_; });
   if (!failure_) return;
   changed_.wait(lock, [this] { return gone_; });
+  lock.unlock();
+  requests_.end();
   throw Error(*failure_);
 }
 
@@ -108,9 +112,10 @@ void Supervisor::stop() {
     ending_ = true;
     nudge();
     // A process that hangs in the kernel cannot be waited for; its thread goes on alone, without the host.
-    changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
+    alone_ = !changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
   }
   calls_.end("the plugin was stopped");
+  requests_.end();
   if (status == MOS_DEADLINE_EXCEEDED) {
     throw Error(Status::DeadlineExceeded,
                 "stop() did not return within " + duration(settings_.stopTimeout) + "; the plugin's process was killed",
@@ -128,6 +133,11 @@ void Supervisor::work() {
     } catch (const std::exception &e) {
       why = std::string("could not be started: ") + e.what();
     }
+    {
+      const std::lock_guard lock(mutex_);
+      if (alone_) return; // also the host has gone
+    }
+    requests_.processEnded();
     const std::size_t repeats = calls_.detach(why);
     {
       const std::lock_guard lock(mutex_);
@@ -193,8 +203,8 @@ void Supervisor::launch(Run &run) {
   if (::pipe2(note, O_CLOEXEC | O_NONBLOCK) != 0) common::throwErrno(errno, "making a pipe");
   run.crashNote.reset(note[0]);
   const FileDescriptor noteEnd(note[1]);
-  requests_.newProcess();
   run.channel = std::make_shared<FrameChannel>(std::move(ours), FrameChannel::WhenFull::Fail, kMostQueued);
+  requests_.newProcess(run.channel);
   run.process = std::make_unique<ChildProcess>(
       ChildProcess::spawn(settings_.program, {"--run", settings_.id, "--parent=" + std::to_string(::getpid())},
                           {theirs.get(), file_.get(), noteEnd.get()}));
@@ -259,6 +269,12 @@ void Supervisor::onFrame(Run &run, FrameType type, std::string_view payload) {
   }
   case FrameType::Item:
     return calls_.item(decode<ItemFrame>(payload));
+  case FrameType::Use:
+    return requests_.needed().call(decode<CallFrame>(payload));
+  case FrameType::UseCancel:
+    return requests_.needed().cancel(decode<CancelFrame>(payload));
+  case FrameType::UseCredit:
+    return requests_.needed().credit(decode<CreditFrame>(payload));
   case FrameType::Provide: {
     const auto frame = decode<ProvideFrame>(payload);
     if (frame.slot >= settings_.slots) refuseFrame("a service that is none of its own");

@@ -98,6 +98,7 @@ private:
   bool up_ = false;
   bool ending_ = false;            ///< no further process; the present one is to end
   bool gone_ = true;               ///< the thread has ended
+  bool alone_ = false;             ///< nobody waits for that any more
   std::unique_ptr<Error> failure_; ///< of the first start
 };
 

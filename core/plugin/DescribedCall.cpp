@@ -13,7 +13,9 @@ mos_status callDescribed(const ServiceProvider &provider, const common::ServiceF
   if (provider.forwarder != nullptr && function.minor <= provider.minor)
     return provider.forwarder->call(provider.forwarder, static_cast<std::uint32_t>(number), args);
   const auto present = provider.table == nullptr ? nullptr : common::functionOf(provider.table, number);
-  if (present != nullptr) return function.invoke(present, common::selfOf(provider.table), args);
+  // One that was described in another process alone has no invoke.
+  if (present != nullptr && function.invoke != nullptr)
+    return function.invoke(present, common::selfOf(provider.table), args);
   return fail(error, Status::Unimplemented,
               "the plugin " + std::string(provider.tag->id) + " has no " + function.call + " in its table",
               "UNIMPLEMENTED");

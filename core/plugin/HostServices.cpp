@@ -37,7 +37,7 @@ const void *acquire(HostContext &context, mos_str service, mos_str instance) {
     throw Error(Status::FailedPrecondition, "the plugin uses " + id + (which.empty() ? "" : " \"" + which + "\"") +
                                                 " without saying so in its descriptor's needs");
   }
-  return context.core().services.acquire(context.consumer(), id, which);
+  return context.core().services.acquire(context.consumer(), id, which, context.manifest().isolated);
 }
 
 } // namespace

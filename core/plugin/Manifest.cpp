@@ -83,7 +83,12 @@ std::vector<mos_config_key> Manifest::allConfigKeys() const {
     const auto *service = common::ServiceCatalogue::instance().find(p.service);
     return service != nullptr && service->isIsolatable();
   };
-  if (std::any_of(provides.begin(), provides.end(), isIsolatable)) keys.push_back(config::isolationKey());
+  const auto isReachable = [](const Need &n) {
+    const auto *service = common::ServiceCatalogue::instance().find(n.service);
+    return service != nullptr && service->firstLocal() == nullptr;
+  };
+  const bool usesOnly = provides.empty() && !needs.empty() && std::all_of(needs.begin(), needs.end(), isReachable);
+  if (usesOnly || std::any_of(provides.begin(), provides.end(), isIsolatable)) keys.push_back(config::isolationKey());
   return keys;
 }
 

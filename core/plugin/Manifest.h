@@ -46,6 +46,7 @@ struct Manifest {
   std::vector<common::CommandDescription> commands; ///< of matrixosctl
   std::vector<Claim> claims;
   bool checksConfig = false; ///< mos_descriptor_v1.check is there
+  bool isolated = false;     ///< create() stands for a plugin in another process
   /// As mos_descriptor_v1.create: the plugin's own, or one that stands for a plugin outside this process.
   std::function<mos_status(const mos_host_v1 *host, mos_plugin_v1 *plugin, mos_error *error)> create;
 

@@ -37,6 +37,8 @@ public:
   bool release();
   /// Where its calls go.
   const ServicePoint &point() const noexcept { return point_; }
+  /// What it was made from.
+  const common::ServiceDescription &service() const noexcept { return service_; }
   /// Somebody provides the service (again): what the consumer watches is watched there, too.
   void providerArrived();
   /// The consumer has stopped: its watches in the provider end.

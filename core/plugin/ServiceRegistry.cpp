@@ -198,13 +198,15 @@ std::string ServiceRegistry::onlyInstance(const std::string &service) const {
 }
 
 const void *ServiceRegistry::acquire(const ServiceConsumer &consumer, const std::string &service,
-                                     const std::string &instance) {
+                                     const std::string &instance, bool byNumber) {
   const std::lock_guard lock(mutex_);
   ServicePoint &place = point(service, instance.empty() ? onlyInstance(service) : instance);
   const common::ServiceDescription *description = common::ServiceCatalogue::instance().find(service);
-  if (description != nullptr && description->isCallable()) {
+  if (description != nullptr && (description->isCallable() || byNumber)) {
     const auto [first, last] = proxies_.equal_range(consumer.plugin);
-    auto at = std::find_if(first, last, [&](const auto &entry) { return &entry.second->point() == &place; });
+    auto at = std::find_if(first, last, [&](const auto &entry) {
+      return &entry.second->point() == &place && (!byNumber || &entry.second->service() == description);
+    });
     if (at == last)
       at = proxies_.emplace(consumer.plugin, std::make_shared<ServiceProxy>(place, consumer, *description));
     at->second->hold();

@@ -56,7 +56,10 @@ public:
 
   /// A table for `consumer`. For a described service it is a proxy, the same for each call, and need not be provided
   /// yet unless the instance is empty; else the provider's own table, leased. Throws Error(Unavailable).
-  const void *acquire(const ServiceConsumer &consumer, const std::string &service, const std::string &instance);
+  /// `byNumber`: the consumer calls the functions by their numbers, as its description says, and gets a proxy also
+  /// where nobody in this process has described the service; that has a forwarder for its self, and no functions.
+  const void *acquire(const ServiceConsumer &consumer, const std::string &service, const std::string &instance,
+                      bool byNumber = false);
   /// Once for each acquire(). Throws Error(NotFound) for what the consumer does not hold.
   void release(const std::string &consumer, const void *table);
   /// Ends what `consumer` left behind.

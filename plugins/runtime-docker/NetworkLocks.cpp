@@ -40,14 +40,6 @@ void NetworkLocks::endCreation(const std::string &name) noexcept {
   changed_.notify_all();
 }
 
-NetworkLocks::Removal NetworkLocks::tryRemove(const std::string &name) {
-  const std::lock_guard lock(mutex_);
-  State &state = states_[name];
-  if (state.users != 0 || state.removing) return Removal(nullptr, {});
-  state.removing = true;
-  return Removal(this, name);
-}
-
 NetworkLocks::Removal NetworkLocks::removeTurn(const Call &call, const std::string &name) {
   std::unique_lock lock(mutex_);
   // The other one may have looked before our container was gone; if both gave way, nobody would remove it.
@@ -55,8 +47,10 @@ NetworkLocks::Removal NetworkLocks::removeTurn(const Call &call, const std::stri
     call.throwIfDone();
     changed_.wait_for(lock, std::chrono::milliseconds{50});
   }
-  lock.unlock();
-  return tryRemove(name);
+  State &state = states_[name];
+  if (state.users != 0) return Removal(nullptr, {});
+  state.removing = true;
+  return Removal(this, name);
 }
 
 void NetworkLocks::endUse(const std::vector<std::string> &names) noexcept {

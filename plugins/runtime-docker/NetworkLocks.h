@@ -65,8 +65,7 @@ public:
   Creation createTurn(const Call &call, const std::string &name);
   /// Waits while one of the networks is being removed, as long as the call allows.
   Use use(const Call &call, std::vector<std::string> names);
-  Removal tryRemove(const std::string &name);
-  /// The same once another one's removal is over; waits for that as long as the call allows.
+  /// None while somebody uses the network. Waits for another one's removal to be over, as long as the call allows.
   Removal removeTurn(const Call &call, const std::string &name);
 
 private:

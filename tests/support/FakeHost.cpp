@@ -202,6 +202,7 @@ void FakeHost::fillServices() {
     *out = found->second;
     return MOS_OK;
   };
+  servicesTable_.release = [](void *, const void *, mos_error *) -> mos_status { return MOS_OK; };
   servicesTable_.provide = [](void *self, mos_str service, mos_str instance, const void *table,
                               mos_error *) -> mos_status {
     const std::lock_guard lock(of(self).mutex_);

@@ -94,7 +94,8 @@ std::vector<FetchRequest> MockIssuer::requests() const {
 }
 
 FetchAnswer MockIssuer::answer(const FetchRequest &request) {
-  const std::string path = request.url.substr(name_.size());
+  const bool isOurs = request.url.compare(0, name_.size(), name_) == 0;
+  const std::string path = isOurs ? request.url.substr(name_.size()) : request.url;
   {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ public:
     frame.id = ++lastQuestion_;
     askEncoded(frame.id, encode(frame), std::forward<Read>(read));
   }
+
+  /// For frames of others' making; valid as long as this object.
+  std::shared_ptr<FrameChannel> channel() { return {std::shared_ptr<void>(), &channel_}; }
 
   std::uint32_t logLevel() const noexcept { return logLevel_.load(std::memory_order_relaxed); }
 

@@ -35,8 +35,10 @@ AskFrame question(Question what, std::string_view first = {}, std::string_view s
 
 } // namespace
 
-HostTables::HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor)
-    : link_(link), descriptor_(descriptor), timers_(tasks_), samples_(link), provided_(descriptor.provides_count) {
+HostTables::HostTables(DaemonLink &link, NeededProxies &needed, EventHandlers &events,
+                       const mos_descriptor_v1 &descriptor)
+    : link_(link), needed_(needed), handlers_(events), slow_(needed), descriptor_(descriptor), timers_(tasks_),
+      samples_(link), provided_(descriptor.provides_count) {
   for (std::uint32_t i = 0; i < descriptor.provides_count; ++i)
     described_.push_back(common::ServiceCatalogue::instance().find(descriptor.provides[i].service));
   host_ = common::hostTable<mos_host_v1>(this);
@@ -59,6 +61,8 @@ const void *HostTables::getInterface(void *self, const char *id) {
   if (name == MOS_HOST_LOG_1) return &tables.log_;
   if (name == MOS_HOST_METRICS_1) return &tables.metrics_;
   if (name == MOS_HOST_KV_1) return &tables.kv_;
+  if (name == MOS_HOST_OUTBOX_1) return tables.slow_.outbox();
+  if (name == MOS_HOST_FETCH_1) return tables.slow_.fetch();
   if (name == MOS_HOST_EVENTS_1) return &tables.events_;
   if (name == MOS_HOST_TIMERS_1) return &tables.timersTable_;
   if (name == MOS_HOST_EXECUTOR_1) return &tables.executorTable_;
@@ -82,6 +86,7 @@ HostTables::ServiceUse::~ServiceUse() {
 
 void HostTables::close() {
   open_.store(false, std::memory_order_release);
+  needed_.close();
   timers_.sweep(owner_, kSweepTimeout);
   tasks_.close(owner_);
   tasks_.waitIdle(owner_, kSweepTimeout);
@@ -238,12 +243,12 @@ void HostTables::fillEvents() {
       t.link_.ask(question(Question::Publish, fromAbi(topic), fromAbi(json)), [](const AnswerFrame &) {});
     });
   };
-  events_.subscribe = [](void *, mos_str, void (*)(void *, mos_str, mos_str), void *, std::uint64_t *,
-                         mos_error *error) {
-    return fail(error, Status::Unimplemented, "a plugin with isolation=process cannot subscribe to events", "ISOLATED");
+  events_.subscribe = [](void *self, mos_str prefix, void (*event)(void *, mos_str, mos_str), void *ctx,
+                         std::uint64_t *out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) { *out = t.handlers_.subscribe(fromAbi(prefix), event, ctx); });
   };
-  events_.unsubscribe = [](void *, std::uint64_t, mos_error *error) {
-    return fail(error, Status::NotFound, "no such subscription", "STALE_HANDLE");
+  events_.unsubscribe = [](void *self, std::uint64_t handle, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) { t.handlers_.unsubscribe(handle); });
   };
 }
 
@@ -323,11 +328,21 @@ void HostTables::fillServices() {
   services_.provide_forwarder = [](void *, mos_str, mos_str, mos_forwarder_v1 *, std::uint32_t, mos_error *error) {
     return fail(error, Status::Unimplemented, "a plugin with isolation=process provides tables", "ISOLATED");
   };
-  services_.acquire = [](void *, mos_str, mos_str, const void **, mos_error *error) {
-    return fail(error, Status::FailedPrecondition, "a plugin with isolation=process cannot use services of others",
-                "ISOLATED");
+  services_.acquire = [](void *self, mos_str service, mos_str instance, const void **out, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) { *out = t.needed_.acquire(fromAbi(service), fromAbi(instance)); });
   };
-  services_.release = [](void *, const void *, mos_error *) -> mos_status { return MOS_OK; };
+  services_.release = [](void *self, const void *table, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) { t.needed_.release(table); });
+  };
+  services_.declared = [](void *self, mos_str service, mos_sink instances, mos_error *error) {
+    return hosted(self, error, [&](HostTables &t) {
+      t.link_.ask(question(Question::Declared, fromAbi(service)), [&](const AnswerFrame &answer) {
+        for (const std::string_view instance : answer.list) {
+          if (instances.item(instances.ctx, toAbi(instance)) == MOS_SINK_STOP) break;
+        }
+      });
+    });
+  };
 }
 
 } // namespace matrixos::isolation::host

@@ -4,7 +4,10 @@
 #include "common/ServiceDescription.h"
 #include "common/Timers.h"
 #include "isolation/host/DaemonLink.h"
+#include "isolation/host/EventHandlers.h"
 #include "isolation/host/MetricsBuffer.h"
+#include "isolation/host/NeededProxies.h"
+#include "isolation/host/SlowTables.h"
 
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
@@ -16,12 +19,11 @@
 
 namespace matrixos::isolation::host {
 
-/// The host as the plugin sees it in its own process. Config, platform, log, metrics, kv and publishing go to the
-/// daemon; timers and executor are of this process; a service that is provided is called by it. There is no sql and no
-/// http, nothing to subscribe to and nothing to acquire, see README.md.
+/// The host as the plugin sees it in its own process. Config, platform, log, metrics, kv, events, services, fetch and
+/// outbox go to the daemon; timers and executor are of this process. There is no sql and no http, see README.md.
 class HostTables {
 public:
-  HostTables(DaemonLink &link, const mos_descriptor_v1 &descriptor);
+  HostTables(DaemonLink &link, NeededProxies &needed, EventHandlers &events, const mos_descriptor_v1 &descriptor);
 
   const mos_host_v1 *host() const noexcept { return &host_; }
 
@@ -47,6 +49,7 @@ public:
   };
 
   MetricsBuffer &samples() noexcept { return samples_; }
+  SlowTables &slow() noexcept { return slow_; }
 
   /// After stop(): the functions answer MOS_UNAVAILABLE, timers and tasks end.
   void close();
@@ -75,6 +78,9 @@ private:
   std::size_t slotOf(mos_str service, mos_str instance) const;
 
   DaemonLink &link_;
+  NeededProxies &needed_;
+  EventHandlers &handlers_;
+  SlowTables slow_;
   const mos_descriptor_v1 &descriptor_;
   const common::Owner owner_ = common::makeOwner();
   common::Executor tasks_;

@@ -1,14 +1,11 @@
 #include "isolation/host/PluginCalls.h"
 
-#include "common/CallContext.h"
+#include "isolation/Arguments.h"
+#include "isolation/ServedCall.h"
 #include "isolation/host/CrashReporter.h"
 #include "isolation/host/PluginLibrary.h"
 
 #include <matrixos/call.hpp>
-
-#include <array>
-#include <condition_variable>
-#include <vector>
 
 namespace matrixos::isolation::host {
 
@@ -27,135 +24,45 @@ common::ExecutorOptions threadOptions() {
   return options;
 }
 
-mos_call contextOf(const CallFrame &frame) {
-  mos_call call{};
-  call.struct_size = sizeof call;
-  call.cancel_fd = -1;
-  call.deadline_ns = frame.deadlineNs;
-  call.operation_id = toAbi(frame.operationId);
-  call.trace_id = toAbi(frame.traceId);
-  return call;
-}
-
-/// What a frame brought, in the form of mos_forwarder_v1.call.
-class FrameArguments {
-public:
-  FrameArguments(const common::ServiceFunction &function, const std::vector<std::string> &texts,
-                 const std::vector<std::int64_t> &numbers, const mos_call *call, mos_sink sink, mos_buf *out,
-                 mos_error *error)
-      : error_(error) {
-    std::size_t text = 0, number = 0;
-    const std::string &letters = function.parameters;
-    for (std::size_t i = 0; i < letters.size(); ++i) {
-      args_[i] = &values_[i];
-      switch (letters[i]) {
-      case 'c':
-        values_[i].call = call;
-        break;
-      case 's':
-      case 'j':
-        values_[i].text = toAbi(texts.at(text++));
-        break;
-      case 'i':
-      case 'U':
-        values_[i].integer = numbers.at(number++);
-        break;
-      case 'u':
-        values_[i].small = static_cast<std::uint32_t>(numbers.at(number++));
-        break;
-      case 'k':
-        values_[i].sink = sink;
-        break;
-      default:
-        values_[i].buffer = out;
-      }
-    }
-    args_[letters.size()] = &error_;
-  }
-
-  void *const *args() const noexcept { return args_.data(); }
-
-private:
-  std::array<common::ServiceValue, MOS_MOST_PARAMETERS> values_{};
-  std::array<void *, MOS_MOST_PARAMETERS + 1> args_{};
-  mos_error *error_;
-};
-
 } // namespace
 
-/// A call from its frame to its answer. Its texts are copies, since the plugin may take its time.
-struct PluginCalls::Call {
-  explicit Call(const CallFrame &frame)
-      : id(frame.id), function(frame.function), slot(frame.slot), texts(frame.texts.begin(), frame.texts.end()),
-        numbers(frame.numbers), context(contextOf(frame)) {}
+/// What PluginCalls keeps of a call beside what either side does.
+struct PluginCalls::Call : ServedCall {
+  using ServedCall::ServedCall;
 
-  const std::uint64_t id;
-  const std::uint8_t function; ///< its number on the wire
-  const std::uint16_t slot;
-  const std::vector<std::string> texts;
-  const std::vector<std::int64_t> numbers;
-  common::CallContext context;
-
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::uint32_t credit = kStreamWindow;
-  std::string batch;        ///< items of a list that have not been sent; of the thread that makes the call
-  bool lists = false;       ///< its items come at once and end soon
-  bool stopped = false;     ///< nobody wants further items
-  std::size_t tooLarge = 0; ///< size of an item that cannot be sent
-
-  void stop() {
-    {
-      const std::lock_guard lock(mutex);
-      stopped = true;
-      changed.notify_all();
-    }
-    context.cancel();
-  }
-
-  void allow(std::uint32_t cost) {
-    const std::lock_guard lock(mutex);
-    credit = std::min(credit + cost, kStreamWindow);
-    changed.notify_all();
-  }
-
-  /// Whether admit() would wait.
-  bool mustWait(std::string_view item) {
-    const std::lock_guard lock(mutex);
-    return credit < itemCost(item) && credit != kStreamWindow;
-  }
-
-  /// Waits until the daemon wants the item. False when it wants none any more.
-  bool admit(std::string_view item) {
-    std::unique_lock lock(mutex);
-    if (item.size() > kMaxItem) {
-      tooLarge = item.size();
-      stopped = true;
-    }
-    const std::uint32_t cost = itemCost(item);
-    // One that is larger than the window travels alone.
-    changed.wait(lock, [&] { return stopped || credit >= cost || credit == kStreamWindow; });
-    if (stopped) return false;
-    credit -= std::min(credit, cost);
-    return true;
-  }
+  std::string batch;  ///< items of a list that have not been sent; of the thread that makes the call
+  bool lists = false; ///< its items come at once and end soon
 };
 
 PluginCalls::PluginCalls(DaemonLink &link, std::string file, std::string id)
-    : link_(link), file_(std::move(file)), id_(std::move(id)), threads_(threadOptions()) {}
+    : link_(link), file_(std::move(file)), id_(std::move(id)), needed_(link), events_(link), threads_(threadOptions()) {
+}
 
 PluginCalls::~PluginCalls() = default;
 
 void PluginCalls::onFrame(FrameType type, std::string_view payload) {
-  if (type == FrameType::Call) return onCall(payload);
-  if (type == FrameType::Cancel) {
+  switch (type) {
+  case FrameType::Call:
+    return onCall(payload);
+  case FrameType::Cancel: {
     const auto frame = decode<CancelFrame>(payload);
     if (const auto call = find(frame.id)) call->stop();
     return;
   }
-  if (type != FrameType::Credit) refuseFrame("a frame that only the plugin's process sends");
-  const auto frame = decode<CreditFrame>(payload);
-  if (const auto call = find(frame.id)) call->allow(frame.cost);
+  case FrameType::Credit: {
+    const auto frame = decode<CreditFrame>(payload);
+    if (const auto call = find(frame.id)) call->allow(frame.cost);
+    return;
+  }
+  case FrameType::UseResult:
+  case FrameType::UseItem:
+  case FrameType::UseDone:
+    return needed_.onFrame(type, payload);
+  case FrameType::Event:
+    return events_.onFrame(payload);
+  default:
+    refuseFrame("a frame that only the plugin's process sends");
+  }
 }
 
 std::shared_ptr<PluginCalls::Call> PluginCalls::find(std::uint64_t id) {
@@ -175,40 +82,29 @@ void PluginCalls::onCall(std::string_view payload) {
 }
 
 void PluginCalls::work(const std::shared_ptr<Call> &call) {
-  ResultFrame result;
-  result.id = call->id;
   std::string json;
+  std::uint64_t number = 0;
   mos_error error{};
-  mos_status status = guarded(&error, [&] { return run(*call, json, &error); });
-  if (call->tooLarge != 0) {
-    status = fail(&error, Status::ResourceExhausted,
-                  "the plugin gave an item of " + std::to_string(call->tooLarge) +
-                      " bytes, and isolation carries at most " + std::to_string(kMaxItem));
-  } else if (json.size() > kMaxText) {
-    status = fail(&error, Status::ResourceExhausted,
-                  "the plugin gave an answer of " + std::to_string(json.size()) +
-                      " bytes, and isolation carries at most " + std::to_string(kMaxText));
-    json.clear();
-  }
-  result.failure = FrameError::of(status, error);
-  if (status == MOS_OK) result.json = json;
+  const mos_status status = guarded(&error, [&] { return run(*call, json, number, &error); });
   {
     const std::lock_guard lock(mutex_);
     calls_.erase(call->id);
     left_.notify_all();
   }
-  link_.sendEncoded(call->batch + encode(result));
+  link_.sendEncoded(call->batch + call->answer(FrameType::Result, status, error, json, number));
 }
 
-mos_status PluginCalls::run(Call &call, std::string &json, mos_error *error) {
+mos_status PluginCalls::run(Call &call, std::string &json, std::uint64_t &number, mos_error *error) {
   if (call.function >= kFirstOfService) return runService(call, json, error);
-  const Function &function = call.function == kStart.number  ? kStart
-                             : call.function == kStop.number ? kStop
-                                                             : kReconfigure;
+  const Function &function = call.function == kStart.number     ? kStart
+                             : call.function == kStop.number    ? kStop
+                             : call.function == kDeliver.number ? kDeliver
+                                                                : kReconfigure;
   const CrashReporter::Scope scope(function.name);
   if (call.function == kStart.number) return start(error);
   if (plugin_.stop == nullptr) return fail(error, Status::Unavailable, "the plugin was not started", "STOPPED");
   if (call.function == kStop.number) return stop(error);
+  if (call.function == kDeliver.number) return tables_->slow().deliver(call, number, error);
   return plugin_.reconfigure == nullptr ? MOS_OK : plugin_.reconfigure(plugin_.self, error);
 }
 
@@ -227,7 +123,11 @@ mos_status PluginCalls::runService(Call &call, std::string &json, mos_error *err
   call.lists = function.has(MOS_FUNCTION_LIST);
   SinkOf sink([&](std::string_view item) { return sendItem(call, item); });
   Buffer out;
-  const FrameArguments arguments(function, call.texts, call.numbers, call.context.abi(), sink.abi(), out.out(), error);
+  Answers answers;
+  answers.sink = sink.abi();
+  answers.out = out.out();
+  answers.error = error;
+  const FrameArguments arguments(function, call.texts, call.numbers, call.context(), answers);
   const mos_status status = function.invoke(present, common::selfOf(use.table()), arguments.args());
   if (status == MOS_OK) json = out.str();
   return status;
@@ -238,7 +138,7 @@ bool PluginCalls::sendItem(Call &call, std::string_view item) {
     if (!link_.sendEncoded(call.batch)) return false; // nothing is allowed anew before it has been seen
     call.batch.clear();
   }
-  if (!call.admit(item)) return false;
+  if (call.admit(item) != ServedCall::Admission::Wanted) return false;
   ItemFrame frame;
   frame.id = call.id;
   frame.item = item;
@@ -263,7 +163,7 @@ mos_status PluginCalls::start(mos_error *error) {
   checkDescriptor(descriptor, id_);
   for (common::ServiceDescription &service : common::ServiceDescription::readAll(*descriptor))
     common::ServiceCatalogue::instance().add(std::move(service));
-  tables_ = std::make_unique<HostTables>(link_, *descriptor);
+  tables_ = std::make_unique<HostTables>(link_, needed_, events_, *descriptor);
   link_.onIdle([this] { tables_->samples().flush(); });
   plugin_ = {};
   plugin_.struct_size = sizeof plugin_;

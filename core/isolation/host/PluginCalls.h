@@ -28,7 +28,7 @@ private:
 
   void onCall(std::string_view payload);
   void work(const std::shared_ptr<Call> &call);
-  mos_status run(Call &call, std::string &json, mos_error *error);
+  mos_status run(Call &call, std::string &json, std::uint64_t &number, mos_error *error);
   mos_status runService(Call &call, std::string &json, mos_error *error);
   mos_status start(mos_error *error);
   mos_status stop(mos_error *error);
@@ -38,6 +38,8 @@ private:
 
   DaemonLink &link_;
   const std::string file_, id_;
+  NeededProxies needed_;
+  EventHandlers events_;
   std::unique_ptr<HostTables> tables_; ///< made by the start, which is over before other calls come
   mos_plugin_v1 plugin_{};
   std::mutex mutex_; ///< calls_

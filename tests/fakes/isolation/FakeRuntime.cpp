@@ -40,6 +40,12 @@ using namespace matrixos;
   std::abort();
 }
 
+#if defined(INNER)
+constexpr const char *kInstance = "inner";
+#else
+constexpr const char *kInstance = "fake";
+#endif
+
 #if defined(CRASH_ON_LOAD)
 [[maybe_unused]] const bool kLoaded = (crash(), true);
 #elif defined(HANG_ON_LOAD)
@@ -151,11 +157,11 @@ public:
     calls_.add(1);
     log_.info("fake runtime started", {{"pid", ::getpid()}, {"info", platform_.info()}});
     timers_.every(std::chrono::milliseconds{5}, [this] { calls_.add(1); });
-    services_.provide(MOS_RUNTIME_1, "fake", runtime_.table());
+    services_.provide(MOS_RUNTIME_1, kInstance, runtime_.table());
   }
   void stop() override {
     act(Call(nullptr), config_.getString("stop"));
-    services_.withdraw(MOS_RUNTIME_1, "fake");
+    services_.withdraw(MOS_RUNTIME_1, kInstance);
     timers_.cancelAll();
     log_.info("fake runtime stopped");
   }
@@ -172,7 +178,7 @@ private:
   FakeRuntime runtime_;
 };
 
-constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, "fake", MOS_RUNTIME_1_MINOR, 0}};
+constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, kInstance, MOS_RUNTIME_1_MINOR, 0}};
 constexpr mos_config_key kKeys[] = {
     {"word", "string", "", nullptr, "Why it runs degraded.", MOS_KEY_LIVE, 0},
     {"start", "string", "", nullptr, "What happens in start().", 0, 0},

@@ -19,19 +19,27 @@ void check(FrameType type, std::string_view payload) {
   case FrameType::Hello:
     return checkOne<HelloFrame>(payload);
   case FrameType::Call:
+  case FrameType::Use:
     return checkOne<CallFrame>(payload);
   case FrameType::Cancel:
+  case FrameType::UseCancel:
     return checkOne<CancelFrame>(payload);
   case FrameType::Credit:
+  case FrameType::UseCredit:
     return checkOne<CreditFrame>(payload);
   case FrameType::Answer:
     return checkOne<AnswerFrame>(payload);
   case FrameType::LogLevel:
     return checkOne<LogLevelFrame>(payload);
   case FrameType::Result:
+  case FrameType::UseResult:
+  case FrameType::UseDone:
     return checkOne<ResultFrame>(payload);
   case FrameType::Item:
+  case FrameType::UseItem:
     return checkOne<ItemFrame>(payload);
+  case FrameType::Event:
+    return checkOne<EventFrame>(payload);
   case FrameType::Provide:
     return checkOne<ProvideFrame>(payload);
   case FrameType::Log:

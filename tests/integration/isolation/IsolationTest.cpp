@@ -1,5 +1,6 @@
 // The real daemon with a runtime plugin that is isolated (isolation=process) and misbehaves.
 #include "support/DaemonProcess.h"
+#include "support/ScriptedServer.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -7,7 +8,9 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 using namespace matrixos::test;
 
@@ -173,8 +176,8 @@ TEST_CASE("nothing of an isolated plugin runs in the daemon, and a bad one is to
   SUBCASE("a plugin that is no runtime") {
     DaemonProcess daemon(values("fake-good", {{"fake-good.isolation", "process"}}));
     daemon.start();
-    CHECK(contains(daemon.api("GET", "/ready").body,
-                   "[fake-good] isolation=process is not possible: it provides no service; take the key out"));
+    CHECK(contains(daemon.api("GET", "/ready").body, "[fake-good] isolation=process is not possible: it neither "
+                                                     "provides a service nor needs one; take the key out"));
   }
   SUBCASE("a word that is neither") {
     DaemonProcess daemon(values("fake-isolated", {{"fake-isolated.isolation", "proces"}}));
@@ -206,4 +209,137 @@ TEST_CASE("an isolated plugin keeps values in the daemon's database, through its
   CHECK(daemon.stop() == 0);
   daemon.start();
   CHECK(member(inspect(daemon, "kv:" + name(41)).body, "keys") == "42");
+}
+
+TEST_CASE("an isolated plugin uses a service of the daemon, which is replaced under load, goes and comes back") {
+  DaemonProcess daemon(values("fake-desk, fake-relay, fake-caller", {{"fake-relay.isolation", "process"}}));
+  daemon.start();
+  REQUIRE(daemon.api("GET", "/ready").status == 200);
+  CHECK(contains(inspect(daemon, "echo:hello").body, R"("text":"hello")"));
+  CHECK(contains(inspect(daemon, "ask:soon").body, "soon"));
+  CHECK(inspect(daemon, "peek:abc").body == "cba");
+  CHECK(member(inspect(daemon, "count:5000,100").body, "items") == "5000");
+  CHECK(inspect(daemon, "echo:hang%20in%20100").status == 504);
+  CHECK(contains(inspect(daemon, "undeclared").body, "without saying so in its descriptor's needs"));
+  CHECK(contains(inspect(daemon, "undescribed").body, "has to describe what it uses"));
+
+  // Under load every answer is that of a provider, or says that there is none right now.
+  std::atomic<bool> go{true};
+  std::atomic<int> answered{0}, wrong{0};
+  std::vector<std::thread> load;
+  for (int i = 0; i < 4; ++i) {
+    load.emplace_back([&] {
+      while (go) {
+        const Response answer = inspect(daemon, "echo:load");
+        if (answer.status != 200 && answer.status != 503) ++wrong;
+        if (answer.status == 200) ++answered;
+      }
+    });
+  }
+  for (int round = 0; round < 3; ++round) {
+    CHECK(daemon.ctl({"plugins", "reload", "fake-desk"}).status == 0);
+    const int before = answered;
+    CHECK(eventually([&] { return answered > before + 10; }));
+  }
+  go = false;
+  for (std::thread &thread : load)
+    thread.join();
+  CHECK(wrong == 0);
+  CHECK(eventually([&] { return member(inspect(daemon, "seen").body, "came") == "3"; }));
+  CHECK(member(inspect(daemon, "seen").body, "went") == "3");
+
+  CHECK(daemon.ctl({"plugins", "disable", "fake-desk"}).status == 0);
+  const Response gone = inspect(daemon, "echo:x");
+  CHECK(gone.status == 503);
+  CHECK(contains(gone.body, "nothing provides example.desk/1"));
+  CHECK(daemon.ctl({"plugins", "enable", "fake-desk"}).status == 0);
+  CHECK(inspect(daemon, "echo:x").status == 200);
+
+  // The consumer dies in the middle of a call, and is there again.
+  const pid_t before = pluginPid(daemon);
+  inspect(daemon, "die:slow:20000");
+  CHECK(eventually([&] { return inspect(daemon, "echo:x").status == 200; }));
+  CHECK(pluginPid(daemon) != before);
+  CHECK(daemon.ctl({"plugins", "reload", "fake-relay"}).status == 0);
+  CHECK(inspect(daemon, "echo:x").status == 200);
+  CHECK(daemon.ctl({"plugins", "disable", "fake-desk"}).status == 0);
+  CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("an isolated plugin uses one that is isolated as well, and dies there") {
+  DaemonProcess daemon(values("fake-inner, fake-relay, fake-caller",
+                              {{"fake-relay.isolation", "process"}, {"fake-inner.isolation", "process"}}));
+  daemon.start();
+  REQUIRE(daemon.api("GET", "/ready").status == 200);
+  const auto innerPid = [&] { return std::stol(member(inspect(daemon, "inner:x").body, "pid")); };
+  const long inner = innerPid(), outer = pluginPid(daemon);
+  CHECK(inner != outer);
+  CHECK(inner != daemon.process().pid());
+  REQUIRE(::kill(static_cast<pid_t>(inner), SIGKILL) == 0);
+  CHECK(innerPid() != inner); // asked again in the next process
+  CHECK(inspect(daemon, "inner:crash").status == 503);
+  REQUIRE(::kill(static_cast<pid_t>(outer), SIGKILL) == 0);
+  CHECK(innerPid() > 0);
+  CHECK(pluginPid(daemon) != outer);
+  CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("an isolated plugin fetches, by the daemon's rules") {
+  DaemonProcess daemon(values("fake-relay, fake-caller, fake-good", {{"fake-relay.isolation", "process"}}));
+  daemon.start();
+  std::mutex mutex;
+  std::string asked;
+  ScriptedServer server([&](const Peer &peer) {
+    const std::string request = peer.readRequest();
+    {
+      const std::lock_guard lock(mutex);
+      asked = request;
+    }
+    peer.say("HTTP/1.1 200 OK\r\nX-Answer: seen\r\nContent-Length: 200000\r\n\r\n" + std::string(200'000, 'b'));
+  });
+  server.listen();
+  const std::string url = "http://127.0.0.1:" + std::to_string(server.port()) + "/x";
+  CHECK(contains(inspect(daemon, "fetch:" + url).body, "NOT_PUBLIC"));
+  const std::string answer = inspect(daemon, "fetch!" + url).body;
+  CHECK(contains(answer, R"({"status":200,"bytes":200000}seenbbbb)"));
+  {
+    const std::lock_guard lock(mutex);
+    CHECK(contains(asked, "X-Asked: by the relay"));
+  }
+  CHECK(contains(inspect(daemon, "fetch!nonsense").body, "BAD_URL"));
+  CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("an isolated plugin's outbox is delivered through its deaths") {
+  DaemonProcess daemon(values("fake-relay, fake-caller", {{"fake-relay.isolation", "process"}}));
+  daemon.start();
+  const auto sent = [&] { return member(inspect(daemon, "sent").body, "sent"); };
+  CHECK(inspect(daemon, "post:one").status == 200);
+  CHECK(inspect(daemon, "post:again").status == 200);
+  CHECK(inspect(daemon, "post:drop").status == 200);
+  CHECK(eventually([&] { return sent() == "2" && inspect(daemon, "list").body == "[]"; }));
+  CHECK(member(inspect(daemon, "sent").body, "attempts") == "4");
+  CHECK(inspect(daemon, "post:" + std::string(600, 'x')).status == 400); // too long an id
+  CHECK(contains(inspect(daemon, "with:table").body, "ISOLATED"));
+  for (int round = 0; round < 2; ++round) {
+    const pid_t before = pluginPid(daemon);
+    CHECK(inspect(daemon, "post:again" + std::to_string(round)).status == 200);
+    ::kill(before, SIGKILL);
+    CHECK(eventually([&] { return pluginPid(daemon) != before && inspect(daemon, "list").body == "[]"; }));
+  }
+  CHECK(daemon.ctl({"plugins", "reload", "fake-relay"}).status == 0);
+  CHECK(inspect(daemon, "post:last").status == 200);
+  CHECK(eventually([&] { return sent() == "1"; }));
+  CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("what cannot be used from another process is told before anything starts") {
+  DaemonProcess daemon(values("fake-good, fake-wakes, fake-isolated, fake-caller",
+                              {{"fake-wakes.isolation", "process"}, {"fake-caller.isolation", "process"}}));
+  daemon.start();
+  const std::string ready = daemon.api("GET", "/ready").body;
+  CAPTURE(ready);
+  CHECK(contains(ready, "it provides matrixos.lifecycle/1, and that has functions that must not wait"));
+  CHECK(contains(ready, "matrixos.host.http/1"));
+  CHECK(daemon.api("GET", "/fake-good").status == 200);
 }

@@ -1,9 +1,7 @@
 // An isolated plugin as the host sees it, with the real program and real plugins behind it.
-#include "isolation/IsolatedPlugin.h"
-
+#include "Isolated.h"
 #include "isolation/PluginDescription.h"
 #include "support/Errors.h"
-#include "support/FakeHost.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 
@@ -26,66 +24,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 namespace {
-
-std::filesystem::path buildFolder() {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
-}
-
-ProcessSettings settingsFor(const std::string &id) {
-  ProcessSettings settings;
-  settings.id = id;
-  settings.program = buildFolder() / "bin/matrixos-plugin-host";
-  settings.file = buildFolder() / "test-plugins" / (id + ".so");
-  settings.firstBackoff = milliseconds{20};
-  return settings;
-}
-
-/// A plugin in its own process, and the host that it is given.
-class Isolated {
-public:
-  explicit Isolated(const ProcessSettings &settings) {
-    static constexpr mos_provide kProvides[] = {{MOS_RUNTIME_1, "fake", 0, 0}};
-    mos_descriptor_v1 descriptor{};
-    descriptor.id = settings.id.c_str();
-    descriptor.provides = kProvides;
-    descriptor.provides_count = 1;
-    plugin_.struct_size = sizeof plugin_;
-    for (const char *key : {"start", "stop", "word"})
-      host.set(key, "");
-    const CreateFunction create = isolated(settings, descriptor);
-    check([&](mos_error *e) { return create(host.abi(), &plugin_, e); });
-  }
-  ~Isolated() {
-    if (running_) plugin_.stop(plugin_.self, nullptr);
-    plugin_.destroy(plugin_.self);
-  }
-  void start() {
-    check([&](mos_error *e) { return plugin_.start(plugin_.self, e); });
-    running_ = true;
-  }
-  void stop() {
-    running_ = false;
-    check([&](mos_error *e) { return plugin_.stop(plugin_.self, e); });
-  }
-  void reconfigure() {
-    check([&](mos_error *e) { return plugin_.reconfigure(plugin_.self, e); });
-  }
-  RuntimeClient runtime() const { return RuntimeClient(host.provided<mos_runtime_v1>(MOS_RUNTIME_1, "fake")); }
-  pid_t pid() const {
-    const CallScope call(seconds{30});
-    return static_cast<pid_t>(json::getInt(*json::parseObject(runtime().inspect(call.abi(), "x")), "pid", 0));
-  }
-
-  FakeHost host;
-
-private:
-  mos_plugin_v1 plugin_{};
-  bool running_ = false;
-};
-
-bool contains(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::size_t openFds() {
   std::size_t count = 0;

@@ -279,6 +279,60 @@ TEST_CASE_FIXTURE(Fixture, "a forwarder takes the functions by their numbers") {
   CHECK(registry.withdraw("numbers#1", EXAMPLE_GREETER_1, "main", 10s));
 }
 
+TEST_CASE_FIXTURE(Fixture, "who calls by numbers needs no functions of a service, only what others said of it") {
+  constexpr const char *kId = "example.elsewhere/1";
+  ServiceDescription elsewhere = ServiceDescription::read(kGreeter);
+  elsewhere.id = kId;
+  const auto add = [&] { ServiceCatalogue::instance().add(elsewhere); };
+  ServiceDescription callable = elsewhere;
+  for (ServiceFunction &function : elsewhere.functions) {
+    function.entry = nullptr;
+    function.invoke = nullptr;
+  }
+  add();
+  struct Echo : mos_forwarder_v1 {
+  } echo;
+  echo.call = [](mos_forwarder_v1 *, std::uint32_t, void *const *args) -> mos_status {
+    giveBuffer(*static_cast<mos_buf **>(args[3]), std::string(fromAbi(*static_cast<mos_str *>(args[1]))));
+    return MOS_OK;
+  };
+  const plugin::ServiceConsumer user{"user#1", std::make_shared<plugin::CallGate>(),
+                                     plugin::PluginScope::tagOf("user")};
+  const auto acquire = [&] { return registry.acquire(user, kId, "main", true); };
+  const auto call = [](const void *table, Buffer &out) {
+    const mos_call *context = nullptr;
+    mos_str name = toAbi("eve");
+    std::int64_t times = 1;
+    mos_buf *to = out.out();
+    mos_error *error = nullptr;
+    void *const args[] = {&context, &name, &times, &to, &error};
+    auto *forwarder = static_cast<mos_forwarder_v1 *>(selfOf(table));
+    return forwarder->call(forwarder, 0, args);
+  };
+  const void *table = acquire();
+  const bool empty = functionOf(table, 0) == nullptr;
+  CHECK(empty);
+  Buffer none, answer, unheard, there;
+  CHECK(call(table, none) == MOS_UNAVAILABLE);
+  registry.provide("echo#1", kId, "main", &echo, EXAMPLE_GREETER_1_MINOR);
+  CHECK(call(table, answer) == MOS_OK);
+  CHECK(answer.str() == "eve");
+  CHECK(errorOf([&] { registry.acquire(user, kId, "main"); }).status() == Status::Unavailable);
+  CHECK(registry.withdraw("echo#1", kId, "main", 10s));
+  // A table of functions cannot be called by what was said elsewhere, but by a description that came with them.
+  Greeter greeter("elsewhere");
+  registry.provide("elsewhere#1", kId, "main", &greeter.table);
+  CHECK(call(table, unheard) == MOS_UNIMPLEMENTED);
+  elsewhere = callable;
+  add();
+  const void *renewed = acquire();
+  CHECK(renewed != table);
+  CHECK(greet(static_cast<const example_greeter_v1 *>(renewed), "eve") == "elsewhere greets eve 3 times for op-1");
+  registry.release("user#1", table);
+  registry.release("user#1", renewed);
+  CHECK(registry.withdraw("elsewhere#1", kId, "main", 10s));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a table that was released is refused and watches nothing, until it is acquired again") {
   Greeter greeter("released");
   provide(greeter);

@@ -15,17 +15,18 @@ TEST_CASE("a network in use is not removed; one being removed is waited for") {
   {
     const auto first = locks.use(Call(nullptr), {"a", "b"});
     auto second = locks.use(Call(nullptr), {"a"});
-    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
-    CHECK(static_cast<bool>(locks.tryRemove("c")));
+    CHECK_FALSE(static_cast<bool>(locks.removeTurn(Call(nullptr), "a")));
+    CHECK(static_cast<bool>(locks.removeTurn(Call(nullptr), "c")));
     second.end();
-    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
+    CHECK_FALSE(static_cast<bool>(locks.removeTurn(Call(nullptr), "a")));
   }
   std::thread user;
   std::atomic<bool> used{false};
   {
-    const auto removal = locks.tryRemove("a");
+    const auto removal = locks.removeTurn(Call(nullptr), "a");
     REQUIRE(static_cast<bool>(removal));
-    CHECK_FALSE(static_cast<bool>(locks.tryRemove("a")));
+    const CallScope soon(std::chrono::milliseconds{5});
+    CHECK(failure([&] { locks.removeTurn(Call(soon.abi()), "a"); }).status() == Status::DeadlineExceeded);
     user = std::thread([&] {
       const auto use = locks.use(Call(nullptr), {"a"});
       used = true;
@@ -36,7 +37,22 @@ TEST_CASE("a network in use is not removed; one being removed is waited for") {
   }
   user.join();
   CHECK(used);
-  CHECK(static_cast<bool>(locks.tryRemove("a")));
+  CHECK(static_cast<bool>(locks.removeTurn(Call(nullptr), "a")));
+}
+
+TEST_CASE("of removals that come together each gets its turn") {
+  NetworkLocks locks;
+  std::atomic<int> turns{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 300; ++round)
+        turns += locks.removeTurn(Call(nullptr), "a") ? 1 : 0;
+    });
+  }
+  for (std::thread &thread : threads)
+    thread.join();
+  CHECK(turns == 4 * 300);
 }
 
 TEST_CASE("locks under load: never a user and a removal at once") {
@@ -53,7 +69,7 @@ TEST_CASE("locks under load: never a user and a removal at once") {
           ++users;
           if (removing != 0) clash = true;
           --users;
-        } else if (const auto removal = locks.tryRemove("a")) {
+        } else if (const auto removal = locks.removeTurn(Call(nullptr), "a")) {
           ++removing;
           if (users != 0) clash = true;
           --removing;

@@ -242,8 +242,11 @@ TEST_CASE_FIXTURE(Limited, "runtime-process: limits are enforced") {
       up("l2", "(i=0; while [ $i -lt 20 ]; do sleep 1000 & i=$((i+1)); done); exec sleep 1000", R"("pidsLimit":4)");
   CHECK(eventually([&] { return output(bomb).find("fork") != std::string::npos; }));
   CHECK(stats(bomb)["pids"].get<int>() <= 4);
+  // Not before it has been started: what ends at once has failed to.
   const std::string hog =
-      up("l3", "x=$(head -c 400000000 /dev/zero | tr '\\0' x); echo $x | wc -c", R"("memoryBytes":20000000)");
+      up("l3", "until [ -e go ]; do :; done; x=$(head -c 400000000 /dev/zero | tr '\\0' x); echo $x | wc -c",
+         R"("memoryBytes":20000000,"volumes":[{"volume":")" + volume("l3") + R"(","path":"/home/x"}])");
+  writeFile(dir / "users/l3/matrixos/go", "");
   CHECK(eventually([&] { return state(hog) == "exited"; }));
   CHECK(inspect(hog)["oomKilled"] == true);
   runtime->pause(call, ref);

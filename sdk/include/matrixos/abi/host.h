@@ -353,8 +353,9 @@ typedef int32_t (*mos_outbox_deliver_fn)(void *ctx, const mos_call *call, const 
  * their order, again after pauses of 1 s to 1 h that double, each a fifth more or less. A target that is slow or away
  * holds up no other. After three days or 100 attempts an item is parked: it lets those behind it pass, and is kept
  * until it is tried again or discarded. A plugin has up to 10,000 items, parked ones included, and 64 MB. Blocks for
- * disk. Not for a plugin with isolation=process. Fails: as sql · MOS_ALREADY_EXISTS an item of that id waits
- * (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) · MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
+ * disk. A plugin with isolation=process has no tables, and puts in items alone, 4 MB of up to 256 at a time. Fails: as
+ * sql · MOS_ALREADY_EXISTS an item of that id waits (OUTBOX_ID) · MOS_INVALID_ARGUMENT too long (OUTBOX_ITEM) ·
+ * MOS_RESOURCE_EXHAUSTED full (OUTBOX_FULL).
  */
 typedef struct mos_host_outbox_v1 {
   uint32_t struct_size;
@@ -624,8 +625,8 @@ MOS_PIN_SIZE(mos_fetch_sink, 24);
 /*
  * HTTP/1.1 as a client. Certificates are verified, names included, from TLS 1.2 on, and nothing is sent in clear
  * instead. The environment's proxies are not asked, no cookies are kept, nothing is decoded. Connections are kept for
- * the plugin's next fetch from that origin, up to 8. Not for a plugin with isolation=process, which may bring a client
- * of its own.
+ * the plugin's next fetch from that origin, up to 8. The daemon does it for a plugin with isolation=process, whose
+ * requests have bodies of up to 4 MB, and both sides up to 256 header fields.
  */
 typedef struct mos_host_fetch_v1 {
   uint32_t struct_size;

@@ -205,7 +205,7 @@ TEST_CASE_FIXTURE(Keys, "the issuer's own addresses may be private, others that 
     return isPrivate;
   };
   CHECK(asks({}, "https://issuer.example/elsewhere/jwks"));
-  CHECK(asks({"https://inside.example/kkkkkkkkkkkk", "", ""}, ""));
+  CHECK(asks({"https://inside.example/jwks", "", ""}, ""));
   CHECK_FALSE(asks({}, "https://issuer.example:8443/jwks"));
   CHECK_FALSE(asks({}, "https://issuer.example.evil.example/jwks"));
 }
