@@ -81,7 +81,10 @@ std::string NameOwners::whyNot(const std::string &plugin, const Claim &name) con
   const auto own = claims_.find(plugin);
   static const std::vector<Claim> kNone;
   const std::vector<Claim> &mine = own == claims_.end() ? kNone : own->second;
-  if (isClaimed(claimsOf(plugin, mine, name.kind), name)) return {};
+  const std::vector<Claim> names = claimsOf(plugin, mine, name.kind);
+  const bool covered = std::any_of(names.begin(), names.end(), [&](const Claim &claim) { return claim.covers(name); });
+  // What lies above its own is not its own.
+  if (covered && isClaimed(names, name)) return {};
   for (const auto &[id, claims] : claims_)
     if (id != plugin && isClaimed(claimsOf(id, claims, name.kind), name)) return "is the plugin " + id + "'s";
   const bool says = std::any_of(mine.begin(), mine.end(), [&](const Claim &claim) { return claim.kind == name.kind; });
