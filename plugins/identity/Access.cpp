@@ -90,7 +90,7 @@ std::string Access::instanceIdOf(std::string_view handle) const {
 
 std::vector<std::pair<std::string, std::uint32_t>> Access::ofUser(const User &user) const {
   std::vector<std::pair<std::string, std::uint32_t>> out;
-  const ReaderLocks::Reading reading(locks_);
+  const ReaderLocks::Scanning scanning(locks_);
   for (const auto &[handle, instance] : instances_) {
     const std::uint32_t role = roleIn(instance, user.id(), user.email(), user.emailVerified());
     if (role != MOS_ROLE_NONE) out.emplace_back(handle, role);

@@ -85,7 +85,7 @@ std::shared_ptr<const ApiToken> ApiTokens::find(std::string_view authorization) 
 std::vector<ApiToken> ApiTokens::list() const {
   std::vector<ApiToken> out;
   {
-    const ReaderLocks::Reading reading(locks_);
+    const ReaderLocks::Scanning scanning(locks_);
     for (const auto &[key, token] : byHash_)
       out.push_back(*token);
   }

@@ -9,7 +9,7 @@ namespace matrixos::identity {
 
 /// Guards what many threads read all the time and few change now and then: a reader takes a lock that is its thread's
 /// own as long as there are no more threads than locks, a writer takes all of them. So readers do not meet, not even in
-/// a cache line. Writers have to be brief.
+/// a cache line. Readers and writers have to be brief; whoever looks at everything scans, and holds up writers alone.
 class ReaderLocks {
 public:
   class Reading {
@@ -20,9 +20,17 @@ public:
     std::lock_guard<std::mutex> lock_;
   };
 
+  class Scanning {
+  public:
+    explicit Scanning(const ReaderLocks &locks) : lock_(locks.writers_) {}
+
+  private:
+    std::lock_guard<std::mutex> lock_;
+  };
+
   class Writing {
   public:
-    explicit Writing(const ReaderLocks &locks) : locks_(locks) {
+    explicit Writing(const ReaderLocks &locks) : scanning_(locks), locks_(locks) {
       for (Slot &slot : locks_.slots_)
         slot.mutex.lock();
     }
@@ -34,6 +42,7 @@ public:
     }
 
   private:
+    const Scanning scanning_; ///< first, so that nobody who reads waits for a scan
     const ReaderLocks &locks_;
   };
 
@@ -49,6 +58,7 @@ private:
     return own;
   }
 
+  mutable std::mutex writers_;
   mutable std::array<Slot, kSlots> slots_;
 };
 

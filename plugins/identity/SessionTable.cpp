@@ -42,7 +42,7 @@ std::optional<SessionView> SessionTable::find(const Digest &digest, std::int64_t
 
 std::vector<SessionView> SessionTable::ofUser(std::string_view userId) const {
   std::vector<SessionView> out;
-  const ReaderLocks::Reading reading(locks_);
+  const ReaderLocks::Scanning scanning(locks_);
   for (const auto &[key, session] : sessions_)
     if (session.user->id() == userId) out.push_back(viewOf(key, session));
   return out;
@@ -50,7 +50,7 @@ std::vector<SessionView> SessionTable::ofUser(std::string_view userId) const {
 
 std::vector<SessionView> SessionTable::all() const {
   std::vector<SessionView> out;
-  const ReaderLocks::Reading reading(locks_);
+  const ReaderLocks::Scanning scanning(locks_);
   out.reserve(sessions_.size());
   for (const auto &[key, session] : sessions_)
     out.push_back(viewOf(key, session));
@@ -58,7 +58,7 @@ std::vector<SessionView> SessionTable::all() const {
 }
 
 std::size_t SessionTable::size() const {
-  const ReaderLocks::Reading reading(locks_);
+  const ReaderLocks::Scanning scanning(locks_);
   return sessions_.size();
 }
 
