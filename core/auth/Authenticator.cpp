@@ -81,13 +81,20 @@ Decision Authenticator::check(std::string_view permission, const Credentials &cr
   else if (trustedPeer)
     principal = "uid:" + std::to_string(*credentials.peerUid);
 
-  if (permission == MOS_PERMISSION_PUBLIC) return allow(operatorOf(std::move(principal)));
+  Decision decision = decide(permission, credentials, proof, principal);
+  decision.isPlatform = !principal.empty();
+  return decision;
+}
+
+Decision Authenticator::decide(std::string_view permission, const Credentials &credentials, Proof proof,
+                               const std::string &principal) const {
+  if (permission == MOS_PERMISSION_PUBLIC) return allow(operatorOf(principal));
   const bool metrics = permission == kMetricsPermission;
   if (metrics && proof == Proof::Metrics) return allow(reader());
   if (!metrics && !isPermission(permission))
     return refuse(403, "this route asks for a permission that the platform does not know", "UNKNOWN_PERMISSION");
   const bool instances = permission == MOS_PERMISSION_INSTANCE;
-  if (!principal.empty() && !instances) return allow(operatorOf(std::move(principal)));
+  if (!principal.empty() && !instances) return allow(operatorOf(principal));
   Decision decision = refuseStranger(credentials, proof, instances);
   decision.isOpen = !decision.allowed() && !metrics && credentials.socket == ApiSocket::Api && proof != Proof::Right;
   return decision;

@@ -44,6 +44,8 @@ struct Decision {
   /// When refused: a sentence for people, and a stable word for programs.
   std::string message;
   std::string reason;
+  /// The platform's secret came, or a connection to the admin socket: nothing limits them.
+  bool isPlatform = false;
   /// When refused: whoever provides identities may know better.
   bool isOpen = false;
   /// When refused: a token came that is not the platform's secret.
@@ -89,6 +91,8 @@ private:
   enum class Proof { None, Wrong, Right, Metrics };
 
   Proof proofOf(const Credentials &credentials) const;
+  Decision decide(std::string_view permission, const Credentials &credentials, Proof proof,
+                  const std::string &principal) const;
   Decision refuseStranger(const Credentials &credentials, Proof proof, bool instances) const;
   bool replace(std::string &kept, const std::string &now);
   void noteWrongSecret() const;

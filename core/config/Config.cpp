@@ -146,8 +146,17 @@ std::uint64_t Config::getSize(std::string_view section, std::string_view key) co
 
 const std::vector<std::string> &Config::getList(std::string_view section, std::string_view key) const {
   const ConfigEntry &entry = get(section, key);
-  expectType(entry, section, {ValueType::List, ValueType::Listen, ValueType::Urls});
+  expectType(entry, section, {ValueType::List, ValueType::Listen, ValueType::Urls, ValueType::Rate});
   return entry.value.items;
+}
+
+Rate Config::getRate(std::string_view section, std::string_view key) const {
+  const ConfigEntry &entry = get(section, key);
+  expectType(entry, section, {ValueType::Rate});
+  const auto &items = entry.value.items;
+  if (items.empty()) return {};
+  const auto number = [](const std::string &text) { return static_cast<std::uint32_t>(std::stoul(text)); };
+  return {number(items[0]), number(items[1])};
 }
 
 const std::vector<ListenAddress> &Config::getListen(std::string_view section, std::string_view key) const {

@@ -4,6 +4,8 @@
 #include "config/Schema.h"
 #include "config/ValueParser.h"
 
+#include <matrixos/rate.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -81,7 +83,8 @@ public:
   std::chrono::milliseconds getDuration(std::string_view section, std::string_view key) const;
   /// In bytes.
   std::uint64_t getSize(std::string_view section, std::string_view key) const;
-  /// list, urls; listen as texts.
+  Rate getRate(std::string_view section, std::string_view key) const;
+  /// list, urls; listen as texts; rate as its count and milliseconds.
   const std::vector<std::string> &getList(std::string_view section, std::string_view key) const;
   const std::vector<ListenAddress> &getListen(std::string_view section, std::string_view key) const;
 

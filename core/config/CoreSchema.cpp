@@ -25,6 +25,20 @@ constexpr mos_config_key kApi[] = {
      "What plugins may serve to everybody: paths, or all below one. Other routes that want to be public ask for an "
      "operator.",
      0, 0},
+    {"limit_address", "rate", "6000/1m", nullptr,
+     "Requests of one client address, or IPv6 /64; more get 429, here and below. Never limited: the admin socket, who "
+     "has the platform's secret, /health, /ready and /metrics. All clients of a front that [proxy] trusted_peers does "
+     "not name are one address.",
+     MOS_KEY_LIVE, 0},
+    {"limit_principal", "rate", "3000/1m", nullptr, "Requests of one user, operator's token or instance.", MOS_KEY_LIVE,
+     0},
+    {"limit_writes", "rate", "600/1m", nullptr,
+     "Requests other than GET, HEAD and OPTIONS of one of them, or of one address where nobody in particular asks.",
+     MOS_KEY_LIVE, 0},
+    {"limit_sign_in", "rate", "300/1m", nullptr, "Requests of one address to public routes below /auth.", MOS_KEY_LIVE,
+     0},
+    {"limit_webhooks", "rate", "3000/1m", nullptr, "Requests of one address to public routes below /webhooks.",
+     MOS_KEY_LIVE, 0},
     {"threads", "int", "64", "64..4096", "Requests that are answered at the same time; more get 503.", 0, 0},
     {"max_connections", "int", "2048", "64..100000",
      "Open connections; beyond that the longest idle one is closed, or the new one gets 503.", 0, 0},

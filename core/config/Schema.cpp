@@ -15,7 +15,7 @@ namespace matrixos::config {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ValueType>, 14> kTypes{{
+constexpr std::array<std::pair<std::string_view, ValueType>, 15> kTypes{{
     {"string", ValueType::String},
     {"int", ValueType::Int},
     {"number", ValueType::Number},
@@ -30,6 +30,7 @@ constexpr std::array<std::pair<std::string_view, ValueType>, 14> kTypes{{
     {"urls", ValueType::Urls},
     {"domain", ValueType::Domain},
     {"pattern", ValueType::Pattern},
+    {"rate", ValueType::Rate},
 }};
 
 std::string textOf(const char *text) {

@@ -28,7 +28,8 @@ enum class ValueType {
   Url,
   Urls,
   Domain,
-  Pattern
+  Pattern,
+  Rate
 };
 
 /// One key as the core or a plugin declared it (mos_config_key), with its range read.

@@ -224,6 +224,29 @@ ConfigValue parsePattern(const KeySpec &key, std::string_view text) {
   return {std::string(text), 0, 0, {}, {}};
 }
 
+/// More would make a bucket's steps shorter than a microsecond, and the count no longer exact.
+constexpr std::int64_t kLargestCount = 1'000'000;
+constexpr std::int64_t kShortestPeriodMs = 1000;
+constexpr std::int64_t kLongestPeriodMs = 86'400'000;
+
+ConfigValue parseRate(const KeySpec &key, std::string_view text) {
+  if (text == "0") return {"0", 0, 0, {"0", "0"}, {}};
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto count = parseNumber<std::int64_t>(text.substr(0, slash));
+  const auto period = parseQuantity(text.substr(std::min(slash + 1, text.size())), kDurations);
+  if (!count || *count < 1 || *count > kLargestCount || !period || *period < kShortestPeriodMs ||
+      *period > kLongestPeriodMs) {
+    refuse(key, text, "a rate",
+           "how many, up to 1000000, in which time, 1s to 1d, like " + example(key, "600/1m") +
+               ", or 0 for any number");
+  }
+  return {std::to_string(*count) + "/" + formatDuration(*period),
+          0,
+          0,
+          {std::to_string(*count), std::to_string(*period)},
+          {}};
+}
+
 bool mayBeEmpty(const KeySpec &key) {
   switch (key.type) {
   case ValueType::String:
@@ -271,6 +294,8 @@ ConfigValue parseValue(const KeySpec &key, std::string_view text) {
     return parseDomain(key, text);
   case ValueType::Pattern:
     return parsePattern(key, text);
+  case ValueType::Rate:
+    return parseRate(key, text);
   case ValueType::String:
   case ValueType::Path:
     break;

@@ -18,7 +18,7 @@ struct ConfigValue {
   std::int64_t integer = 0;
   /// number, and int as one.
   double number = 0;
-  /// list, listen and urls.
+  /// list, listen and urls; rate as its count and milliseconds.
   std::vector<std::string> items;
   /// listen.
   std::vector<ListenAddress> addresses;

@@ -4,11 +4,15 @@
 
 #include <matrixos/access_log.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace matrixos::daemon {
@@ -32,6 +36,37 @@ public:
 private:
   std::shared_mutex mutex_;
   std::map<std::string, metrics::Handle> handles_;
+};
+
+/// Counts what the API's limits refuse; the log says of whom one was, now and then.
+class LimitObserver {
+public:
+  explicit LimitObserver(metrics::Metrics &metrics) : metrics_(metrics) {
+    for (const std::string_view limit : api::kLimitNames) {
+      counters_[limit] = metrics.series(common::kCoreOwner, metrics::Type::Counter, "matrixos_api_limited_total",
+                                        "Requests of the API that a limit refused.", {{"limit", std::string(limit)}});
+    }
+  }
+
+  /// On the API's loop.
+  void note(const api::AccessRecord &record) {
+    metrics_.add(counters_.at(record.limit), 1);
+    ++sinceLog_;
+    const auto now = std::chrono::steady_clock::now();
+    if (lastLog_ && now - *lastLog_ < kLogPause) return;
+    lastLog_ = now;
+    static const log::Log log("core.api");
+    log.warning("requests beyond a limit were refused",
+                {{"limit", record.limit}, {"of", record.limited}, {"requests", std::exchange(sinceLog_, 0)}});
+  }
+
+private:
+  static constexpr std::chrono::seconds kLogPause{10};
+
+  metrics::Metrics &metrics_;
+  std::map<std::string_view, metrics::Handle> counters_;
+  std::uint64_t sinceLog_ = 0; ///< of all limits
+  std::optional<std::chrono::steady_clock::time_point> lastLog_;
 };
 
 void logAccess(const api::AccessRecord &record) {
@@ -64,8 +99,10 @@ metrics::Handle requestsOf(metrics::Metrics &metrics, const std::string &method,
 
 std::function<void(const api::AccessRecord &)> accessObserver(metrics::Metrics &metrics) {
   auto cache = std::make_shared<SeriesCache>();
-  return [&metrics, cache](const api::AccessRecord &record) {
+  auto limits = std::make_shared<LimitObserver>(metrics);
+  return [&metrics, cache, limits](const api::AccessRecord &record) {
     logAccess(record);
+    if (!record.limit.empty()) limits->note(record);
     // A method that no route has may be anything a client made up.
     const std::string route = record.route.empty() ? "none" : record.route;
     const std::string method = record.route.empty() ? "any" : record.method;

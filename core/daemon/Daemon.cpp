@@ -91,6 +91,14 @@ std::string readMetricsToken(const config::Config &config) {
   return token;
 }
 
+/// By Limit.
+api::LimitRates limitsOf(const config::Config &config) {
+  api::LimitRates rates;
+  for (std::size_t i = 0; i < rates.size(); ++i)
+    rates[i] = config.getRate("api", "limit_" + std::string(api::kLimitNames[i]));
+  return rates;
+}
+
 int milliseconds(const config::Config &config, const char *key) {
   return static_cast<int>(config.getDuration("api", key).count());
 }
@@ -194,6 +202,7 @@ void Daemon::startApi() {
   authenticator_ = std::make_shared<auth::Authenticator>(std::move(auth));
   options.authenticator = authenticator_;
   options.identities = identities_;
+  options.limits = limitsOf(*config);
   options.workers = static_cast<int>(config->getInt("api", "threads"));
   options.backlog = options.workers;
   options.maxStreams = options.workers / 2;
@@ -247,8 +256,12 @@ void Daemon::startPlugins() {
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));
   exposeDaemon(metrics_, {[this] { return plugins_->reports(); }, [this] { return api_->listRoutes(); },
                           [this] { return directory_->freeBytes(); }, config->getString("storage", "path")});
-  reloader_ = std::make_unique<Reloader>(Reloader::Parts{
-      configs_, *plugins_, [this](const config::Config &next) { return replaceSecrets(next); }, configureLog});
+  reloader_ = std::make_unique<Reloader>(
+      Reloader::Parts{configs_, *plugins_, [this](const config::Config &next) { return replaceSecrets(next); },
+                      [this](const config::Config &next) {
+                        configureLog(next);
+                        api_->setLimits(limitsOf(next));
+                      }});
   plugins_->startAll([this] { return stopRequested(); });
   identities_->refresh(); // those that did not start are asked too, and refuse
 }

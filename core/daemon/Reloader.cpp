@@ -51,7 +51,7 @@ ReloadReport Reloader::run() {
   const config::ConfigPtr next = config::takeOver(*before, *wanted, running());
   const std::vector<std::string> secrets = parts_.replaceSecrets(*next);
   parts_.configs.replace(next, wanted);
-  parts_.configureLog(*next);
+  parts_.configureCore(*next);
 
   ReloadReport report;
   // What was refused is asked for again: perhaps the address is free by now.

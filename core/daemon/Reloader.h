@@ -28,7 +28,8 @@ public:
     plugin::PluginHost &plugins;
     /// Reads the secrets as the configuration names them; gives what is another one than before: "the metrics token".
     std::function<std::vector<std::string>(const config::Config &)> replaceSecrets;
-    std::function<void(const config::Config &)> configureLog;
+    /// Applies what the core itself reads.
+    std::function<void(const config::Config &)> configureCore;
   };
 
   explicit Reloader(Parts parts) : parts_(std::move(parts)) {}

@@ -31,7 +31,8 @@ isolation::SectionCheck::Value valueOf(std::string key, const config::ConfigEntr
   if (isIn(type, {ValueType::Int, ValueType::Bool, ValueType::Duration, ValueType::Size}))
     value.integer = entry.value.integer;
   if (isIn(type, {ValueType::Int, ValueType::Number})) value.number = entry.value.number;
-  if (isIn(type, {ValueType::List, ValueType::Listen, ValueType::Urls})) value.items = entry.value.items;
+  if (isIn(type, {ValueType::List, ValueType::Listen, ValueType::Urls, ValueType::Rate}))
+    value.items = entry.value.items;
   return value;
 }
 

@@ -51,7 +51,7 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
 } // namespace
 
 ApiServer::Core::Core(ApiServerOptions given)
-    : options(std::move(given)), headLimits(limitsOf(options)),
+    : options(std::move(given)), headLimits(limitsOf(options)), limiter(options.limits),
       streams(std::make_shared<StreamBudget>(options.maxStreams)),
       dispatcher(std::make_shared<Dispatcher>(
           Dispatcher::Options{options.workers, options.reserve, options.perOwner, options.backlog})) {
@@ -114,6 +114,10 @@ std::vector<std::string> ApiServer::addresses() const {
 
 std::uint16_t ApiServer::port(std::size_t listener) const {
   return core_->server->addresses().at(listener).port();
+}
+
+void ApiServer::setLimits(const LimitRates &limits) {
+  core_->limiter.setRates(limits);
 }
 
 void ApiServer::addRoutes(OwnerId owner, std::vector<Route> routes) {

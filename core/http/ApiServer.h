@@ -3,6 +3,7 @@
 #include "auth/Authenticator.h"
 #include "auth/Identities.h"
 #include "http/ApiExchange.h"
+#include "http/RateLimiter.h"
 #include "http/Router.h"
 
 #include <chrono>
@@ -26,6 +27,8 @@ struct AccessRecord {
   std::uint64_t bytesOut = 0;
   std::string requestId;
   std::string principal;
+  std::string_view limit; ///< that refused it, one of kLimitNames; else empty
+  std::string limited;    ///< whom that limit counts: a principal, or a client's address
 };
 
 /// Where the API listens: `unix:<path>` or `address:port`.
@@ -39,6 +42,7 @@ struct ApiServerOptions {
   std::string domain; ///< of the platform: sites stand below it
   std::shared_ptr<const auth::Authenticator> authenticator;
   std::shared_ptr<auth::Identities> identities; ///< null: nobody is known but by the secret
+  LimitRates limits{};                          ///< until setLimits(); none
   int workers = 64;                             ///< threads that run handlers
   int reserve = 0;                              ///< workers on top, which only routes of the daemon itself can hold
   int perOwner = 0; ///< requests of one owner's routes that are handled at once; 0: any. The daemon's own do not count
@@ -85,6 +89,10 @@ public:
   std::vector<std::string> addresses() const;
   /// The port of that listener; 0 for a unix socket.
   std::uint16_t port(std::size_t listener = 0) const;
+
+  /// Requests beyond these rates are answered 429 from now on, but for those with the platform's secret, on the admin
+  /// socket, and of routes that are RouteClass::Free.
+  void setLimits(const LimitRates &limits);
 
   /// See Router::add() and describe().
   void addRoutes(OwnerId owner, std::vector<Route> routes);

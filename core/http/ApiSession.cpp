@@ -1,8 +1,10 @@
 #include "http/ApiSession.h"
 
+#include "http/ClientKey.h"
 #include "http/PathCodec.h"
 #include "http/Site.h"
 
+#include <matrixos/abi/host.h>
 #include <matrixos/ulid.hpp>
 
 #include <Poco/DateTimeFormat.h>
@@ -59,6 +61,15 @@ const std::string &httpDate() {
     second = now;
   }
   return text;
+}
+
+std::string_view textOf(std::string_view principal) {
+  return principal;
+}
+
+std::string textOf(const Address::Bytes &client) {
+  const std::string_view bytes(reinterpret_cast<const char *>(client.data()), client.size());
+  return client == Address::Bytes{} ? "unknown" : Address::fromBytes(bytes, 0).ip();
 }
 
 Problem tooLarge(std::uint64_t maxBytes) {
@@ -132,22 +143,14 @@ void ApiSession::attempt(http::ClientExchange &exchange, auto &&step) {
 void ApiSession::dispatch(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   if (core_->stopping) throw ProblemException(stoppingProblem());
-  if (head.target == "*") return answerOptions(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
+  if (head.target == "*") return answerUnrouted(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
   request_ = std::make_unique<ApiRequest>();
   std::vector<std::string> segments = decodePath(head.path());
   enterSite(segments, siteOf(head.host, core_->options.domain));
   const std::size_t mark = head.target.find('?');
   if (mark != std::string_view::npos) request_->query = decodeQuery(head.target.substr(mark + 1));
   RouteMatch match = core_->router.find(head.method, segments);
-  if (!match.entry) {
-    if (match.allow.empty()) throw ProblemException(404, "there is nothing at this path", "NO_ROUTE");
-    if (head.method == "OPTIONS") return answerOptions(exchange, match.allow);
-    throw ProblemException(Problem{405,
-                                   "this path does not know the method " + std::string(head.method),
-                                   "METHOD_NOT_ALLOWED",
-                                   0,
-                                   {{"Allow", join(match.allow, ", ")}}});
-  }
+  if (!match.entry) return answerUnrouted(exchange, match.allow);
   record_.route = match.entry->route.pattern;
   if (match.entry->removed) throw ProblemException(routeRemovedProblem());
   if (isPage_) segments.erase(segments.begin());
@@ -155,6 +158,19 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   request_->params = std::move(match.values);
   request_->route = std::move(match.entry);
   authenticate(exchange);
+}
+
+/// What no route serves. `allow`: what the path knows.
+void ApiSession::answerUnrouted(http::ClientExchange &exchange, const std::vector<std::string> &allow) {
+  admit(exchange, decide(exchange, MOS_PERMISSION_PUBLIC), RouteClass::Plain);
+  const std::string_view method = exchange.request().method;
+  if (allow.empty()) throw ProblemException(404, "there is nothing at this path", "NO_ROUTE");
+  if (method == "OPTIONS") return exchange.respond({204, {}, {}, {{"Allow", join(allow, ", ")}}});
+  throw ProblemException(Problem{405,
+                                 "this path does not know the method " + std::string(method),
+                                 "METHOD_NOT_ALLOWED",
+                                 0,
+                                 {{"Allow", join(allow, ", ")}}});
 }
 
 /// On a site the API is below /api, and what else there is are its pages.
@@ -167,14 +183,56 @@ void ApiSession::enterSite(std::vector<std::string> &segments, const std::string
     segments.erase(segments.begin());
 }
 
-void ApiSession::authenticate(http::ClientExchange &exchange) {
+auth::Decision ApiSession::decide(http::ClientExchange &exchange, std::string_view permission) const {
   auth::Credentials credentials;
   credentials.socket = static_cast<auth::ApiSocket>(exchange.listenerTag());
-  if (credentials.socket == auth::ApiSocket::Admin) credentials.peerUid = exchange.peerUid();
+  if (credentials.socket == auth::ApiSocket::Admin) {
+    if (const auto peer = exchange.peerProcess()) credentials.peerUid = peer->uid;
+  }
   for (const http::Field &field : exchange.request().fields) {
     if (field.id == http::Name::Authorization) credentials.authorization.push_back(field.value);
   }
-  auth::Decision decision = core_->options.authenticator->check(request_->route->route.permission, credentials);
+  return core_->options.authenticator->check(permission, credentials);
+}
+
+/// Counts the request for its client, before anybody else has to do with it.
+void ApiSession::admit(http::ClientExchange &exchange, const auth::Decision &decision, RouteClass kind) {
+  // Who guesses at the token of the metrics is counted all the same.
+  isCounted_ = !decision.isPlatform && (kind != RouteClass::Free || decision.status == 401);
+  if (!isCounted_) return;
+  client_ = clientKey(exchange);
+  count(Limit::Address, client_);
+  if (kind == RouteClass::SignIn) count(Limit::SignIn, client_);
+  if (kind == RouteClass::Webhook) count(Limit::Webhooks, client_);
+}
+
+/// The same for who asks, once that is known.
+void ApiSession::countCaller(http::ClientExchange &exchange, const auth::Decision &decision) {
+  const std::string &who = decision.who.id;
+  // Guesses are dear: each counts twice.
+  if (decision.status == 401) core_->limiter.charge(Limit::Address, client_);
+  if (!who.empty()) count(Limit::Principal, std::string_view(who));
+  const std::string_view method = exchange.request().method;
+  const bool reads = method == "GET" || method == "HEAD" || method == "OPTIONS";
+  if (reads || request_->route->kind != RouteClass::Plain) return;
+  who.empty() ? count(Limit::Writes, client_) : count(Limit::Writes, std::string_view(who));
+}
+
+void ApiSession::count(Limit limit, const auto &who) {
+  const auto charge = core_->limiter.charge(limit, who);
+  if (!charge) return;
+  const bool allowed = charge->verdict.allowed;
+  // Those that all requests count for are told where they refuse.
+  if (!allowed || (limit != Limit::Address && limit != Limit::Principal)) charge_ = charge;
+  if (allowed) return;
+  record_.limit = charge->name();
+  record_.limited = textOf(who);
+  throw ProblemException(charge->problem());
+}
+
+void ApiSession::authenticate(http::ClientExchange &exchange) {
+  auth::Decision decision = decide(exchange, request_->route->route.permission);
+  admit(exchange, decision, request_->route->kind);
   if (decision.isOpen && core_->options.identities) return identify(exchange, std::move(decision));
   conclude(exchange, std::move(decision));
 }
@@ -215,6 +273,7 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
 
 void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
   record_.principal = decision.who.id;
+  if (isCounted_) countCaller(exchange, decision);
   if (decision.allowed()) {
     request_->caller = auth::callerJson(decision.who);
     return takeBody(exchange);
@@ -284,7 +343,8 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
     core_->dispatcher->leave();
     exchange_.reset();
   }
-  waitsForPlace_ = identifies_ = isPage_ = false;
+  waitsForPlace_ = identifies_ = isPage_ = isCounted_ = false;
+  charge_.reset();
   request_.reset();
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);
@@ -292,10 +352,6 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
   record_.bytesOut = summary.bytesOut;
   core_->report(record_);
   record_ = {};
-}
-
-void ApiSession::answerOptions(http::ClientExchange &exchange, const std::vector<std::string> &methods) {
-  exchange.respond({204, {}, {}, {{"Allow", join(methods, ", ")}}});
 }
 
 void ApiSession::answer(http::ClientExchange &exchange, const Problem &problem) {
@@ -314,6 +370,10 @@ void ApiSession::writeOwnFields(http::ClientExchange &, const http::FieldPairs &
     if (!has("Content-Security-Policy")) writer.field("Content-Security-Policy", kPagePolicy);
     if (!has("Referrer-Policy")) writer.field("Referrer-Policy", "same-origin");
     if (!has("Cross-Origin-Opener-Policy")) writer.field("Cross-Origin-Opener-Policy", "same-origin");
+  }
+  if (charge_) {
+    for (const auto &[name, value] : charge_->fields())
+      writer.field(name, value);
   }
   writer.field("X-Content-Type-Options", "nosniff");
   writer.field("X-Request-Id", record_.requestId);

@@ -5,6 +5,7 @@
 #include <http/engine/Session.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,12 +35,16 @@ private:
   void attempt(http::ClientExchange &exchange, auto &&step);
   void dispatch(http::ClientExchange &exchange);
   void enterSite(std::vector<std::string> &segments, const std::string &site);
+  auth::Decision decide(http::ClientExchange &exchange, std::string_view permission) const;
+  void admit(http::ClientExchange &exchange, const auth::Decision &decision, RouteClass kind);
+  void countCaller(http::ClientExchange &exchange, const auth::Decision &decision);
+  void count(Limit limit, const auto &who);
+  void answerUnrouted(http::ClientExchange &exchange, const std::vector<std::string> &allow);
   void authenticate(http::ClientExchange &exchange);
   void identify(http::ClientExchange &exchange, auth::Decision before);
   void conclude(http::ClientExchange &exchange, auth::Decision decision);
   void takeBody(http::ClientExchange &exchange);
   void submit(http::ClientExchange &exchange);
-  void answerOptions(http::ClientExchange &exchange, const std::vector<std::string> &methods);
   void answer(http::ClientExchange &exchange, const Problem &problem);
 
   const std::shared_ptr<ApiServer::Core> core_;
@@ -47,8 +52,11 @@ private:
   std::unique_ptr<ApiRequest> request_;   ///< until then
   std::shared_ptr<ApiExchange> exchange_; ///< once it is with the handlers
   bool waitsForPlace_ = false;
-  bool identifies_ = false; ///< a plugin finds out who it is
-  bool isPage_ = false;     ///< of a site
+  bool identifies_ = false;      ///< a plugin finds out who it is
+  bool isPage_ = false;          ///< of a site
+  bool isCounted_ = false;       ///< limits hold for who asks
+  Address::Bytes client_{};      ///< whose address counts; see clientKey()
+  std::optional<Charge> charge_; ///< what the answer says about limits
   AccessRecord record_;
 };
 

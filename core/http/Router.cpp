@@ -1,7 +1,9 @@
 #include "http/Router.h"
 
+#include "common/Owner.h"
 #include "http/Site.h"
 
+#include <matrixos/abi/host.h>
 #include <matrixos/names.hpp>
 #include <matrixos/status.hpp>
 
@@ -63,6 +65,20 @@ std::vector<std::string> checkRoute(const Route &route) {
     names.push_back(std::move(name));
   }
   return names;
+}
+
+/// Below a site as well as below none.
+RouteClass classOf(const Route &route, OwnerId owner) {
+  std::string_view path = route.pattern;
+  if (owner == common::kCoreOwner && (path == "/health" || path == "/ready" || path == "/metrics"))
+    return RouteClass::Free;
+  if (route.permission != MOS_PERMISSION_PUBLIC) return RouteClass::Plain;
+  if (path.starts_with("//")) path.remove_prefix(std::min(path.find('/', 2), path.size()));
+  const auto below = [path](std::string_view folder) {
+    return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+  };
+  if (below("/auth")) return RouteClass::SignIn;
+  return below("/webhooks") ? RouteClass::Webhook : RouteClass::Plain;
 }
 
 std::string joinRest(const std::vector<std::string> &segments, std::size_t from) {
@@ -172,6 +188,7 @@ void Router::add(OwnerId owner, std::vector<Route> routes) {
   for (Route &route : routes) {
     auto entry = std::make_shared<RouteEntry>();
     entry->names = checkRoute(route);
+    entry->kind = classOf(route, owner);
     entry->route = std::move(route);
     entry->owner = owner;
     added.push_back(std::move(entry));
@@ -199,6 +216,7 @@ std::size_t Router::remove(OwnerId owner) {
     retired->route.handle = [](const std::shared_ptr<ApiExchange> &) {};
     retired->names = entry->names;
     retired->owner = owner;
+    retired->kind = entry->kind;
     retired->removed = true;
     all.push_back(std::move(retired));
   }

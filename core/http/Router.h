@@ -35,10 +35,19 @@ struct Route {
   std::string operation{};
 };
 
+/// Which limits count requests to a route, see RateLimiter.
+enum class RouteClass : std::uint8_t {
+  Plain,
+  SignIn,  ///< public, at or below /auth
+  Webhook, ///< public, at or below /webhooks
+  Free     ///< the daemon's own /health, /ready and /metrics
+};
+
 /// A route as it stands in the table.
 struct RouteEntry {
   Route route;
   OwnerId owner = 0;
+  RouteClass kind = RouteClass::Plain;
   /// Names bound by the pattern, in order.
   std::vector<std::string> names;
   /// Set once the owner's routes are removed, for requests that had found it just before.

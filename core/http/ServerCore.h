@@ -21,6 +21,7 @@ public:
   const ApiServerOptions options;
   const http::HeadLimits headLimits; ///< what of a head the engine takes
   Router router;
+  RateLimiter limiter; ///< on the loop
   ExchangeTable exchanges;
   const std::shared_ptr<StreamBudget> streams;
   const std::shared_ptr<Dispatcher> dispatcher;

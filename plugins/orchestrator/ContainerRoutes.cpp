@@ -73,7 +73,17 @@ void ContainerRoutes::publish() {
               [this](Exchange &exchange) { list(exchange); });
   routes_.add("GET", "/containers/:handle", kMayLook, "Shows one instance",
               [this](Exchange &exchange) { exchange.json(200, orchestrator_.get(exchange.param("handle"))); });
+  routes_.add("GET", "/containers/check-handle/:handle", kMayList, "Says whether a new user can have it",
+              [this](Exchange &exchange) { checkHandle(exchange); });
   routes_.publish();
+}
+
+void ContainerRoutes::checkHandle(Exchange &exchange) {
+  const std::string_view reason = orchestrator_.whyNot(exchange.param("handle"));
+  JsonObject answer;
+  answer.add("available", reason.empty());
+  if (!reason.empty()) answer.add("reason", reason);
+  exchange.json(200, std::move(answer).str());
 }
 
 void ContainerRoutes::provision(Exchange &exchange) {

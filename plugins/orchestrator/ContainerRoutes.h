@@ -20,6 +20,7 @@ public:
 private:
   void provision(Exchange &exchange);
   void list(Exchange &exchange);
+  void checkHandle(Exchange &exchange);
 
   Routes routes_;
   InstanceOrchestrator &orchestrator_;

@@ -19,7 +19,13 @@ namespace {
 
 constexpr std::size_t kMaxUserId = 128;
 
-void checkHandle(std::string_view handle, const std::vector<std::string> &sites) {
+/// The name of a plugin's site leads there, and never to an instance.
+bool isReserved(std::string_view handle, const Platform &platform) {
+  const auto sites = json::getStrings(*json::parseObject(platform.info()), "sites");
+  return isReservedHandle(handle) || std::find(sites.begin(), sites.end(), handle) != sites.end();
+}
+
+void checkHandle(std::string_view handle, const Platform &platform) {
   if (!isHandle(handle)) {
     throw Error(
         Status::InvalidArgument,
@@ -27,8 +33,7 @@ void checkHandle(std::string_view handle, const std::vector<std::string> &sites)
         "characters at most, and not begin with xn--",
         "BAD_HANDLE");
   }
-  // The name of a plugin's site leads there, and never to an instance.
-  if (isReservedHandle(handle) || std::find(sites.begin(), sites.end(), handle) != sites.end()) {
+  if (isReserved(handle, platform)) {
     throw Error(Status::InvalidArgument, "\"handle\" may not be \"" + std::string(handle) + "\": the name is reserved",
                 "RESERVED_HANDLE");
   }
@@ -63,7 +68,7 @@ void withDone(Completion &done, auto &&command) {
 
 void InstanceOrchestrator::provisionThen(std::string_view handle, std::string_view clerkUserId,
                                          std::int64_t deadlineNanos, Done done) {
-  checkHandle(handle, json::getStrings(*json::parseObject(platform_.info()), "sites"));
+  checkHandle(handle, platform_);
   checkUser(clerkUserId);
   if (const auto view = shop_.table.view(handle)) {
     const Instance &known = *view->instance;
@@ -80,6 +85,15 @@ void InstanceOrchestrator::provisionThen(std::string_view handle, std::string_vi
   }
   shop_.queue.submit(std::make_shared<LaunchOperation>(shop_, std::string(handle), std::string(clerkUserId)),
                      std::move(done), deadlineNanos);
+}
+
+std::string_view InstanceOrchestrator::whyNot(std::string_view handle) const {
+  if (!isHandle(handle)) return "invalid";
+  if (isReserved(handle, platform_)) return "reserved";
+  // An instance whose provision has not been written yet is known to the queue alone.
+  if (shop_.table.find(handle) != nullptr || !shop_.queue.isIdle(std::string(handle))) return "taken";
+  const auto tombstone = shop_.store.findTombstone(handle);
+  return tombstone && tombstone->expiresAt > wallClockMs() ? "taken" : "";
 }
 
 void InstanceOrchestrator::startThen(std::string_view handle, std::int64_t deadlineNanos, Done done) {

@@ -24,6 +24,10 @@ public:
                 std::int64_t deadlineNanos, Done done);
   void destroyThen(std::string_view handle, std::int64_t deadlineNanos, Done done);
 
+  /// Why a new user cannot have this handle: "invalid", "reserved" for the platform, "taken", also by an instance that
+  /// was given up lately; empty: they can. Blocks for the database.
+  std::string_view whyNot(std::string_view handle) const;
+
   void provision(const Call &call, std::string_view handle, std::string_view clerkUserId, Completion &done) override;
   void start(const Call &call, std::string_view handle, Completion &done) override;
   void stop(const Call &call, std::string_view handle, std::uint64_t ifActivitySeq, std::string_view reason,

@@ -89,7 +89,9 @@ INI
 }
 
 start_daemon() { # NAME
-  "${builds[$1]}/bin/matrixosd" --config="$work/$1/bench.ini" >>"$work/$1/log" 2>&1 </dev/null &
+  # As variables: a build that knows no limits warns of them and goes on.
+  MATRIXOS_API_LIMIT_ADDRESS=0 MATRIXOS_API_LIMIT_PRINCIPAL=0 \
+    "${builds[$1]}/bin/matrixosd" --config="$work/$1/bench.ini" >>"$work/$1/log" 2>&1 </dev/null &
   daemon[$1]=$!
   await 15 "${daemon[$1]}" "${api[$1]}/containers?status=failed" ||
     { tail -n 20 "$work/$1/log" >&2; die "${builds[$1]}/bin/matrixosd does not serve"; }

@@ -116,6 +116,7 @@ TEST_CASE("the daemon lists exactly the routes that there are, and only /health 
                   "owner:use|operator:instances:read GET /containers/:handle\n"
                   "owner:manage|operator:instances:write POST /containers/:handle/start\n"
                   "owner:manage|operator:instances:write POST /containers/:handle/stop\n"
+                  "signed-in|operator:instances:read GET /containers/check-handle/:handle\n"
                   "operator:instances:write POST /containers/provision\n"
                   "operator:instances:write POST /handles/:handle/release\n"
                   "public GET /health\n"
@@ -202,6 +203,40 @@ TEST_CASE("with a secret_file, its secret counts and no other is made") {
             {.name = "wrong", .target = "/containers", .headers = {{"Authorization", "Bearer the-one"}}, .status = 401},
             {.name = "none", .target = "/containers", .status = 401}},
            daemon.apiSocket());
+}
+
+TEST_CASE("limits hold for each client address, on the socket and through the proxy") {
+  Platform platform(Values{{"api.auth", "secret"}, {"api.limit_address", "2/1d"}});
+  DaemonProcess &daemon = platform.daemon();
+  const auto row = [](const std::string &name, const std::string &address, bool refused) {
+    Row made{.name = name,
+             .target = "/nope",
+             .headers = {{"Host", "localhost"}, {"X-Forwarded-For", address}},
+             .status = 404};
+    if (refused) {
+      made.status = 429;
+      made.fields = {{"ratelimit-policy", R"("address";q=2;w=86400)"}};
+    }
+    return made;
+  };
+  // Neither there nor here is a client believed about its address.
+  const std::vector<Row> onePlace{row("first", "203.0.113.1", false), row("second", "203.0.113.2", false),
+                                  row("third", "203.0.113.3", true)};
+  checkAll(onePlace, daemon.apiSocket());
+  checkAll(onePlace, daemon.proxyPort());
+  Headers secret = platform.bearer();
+  secret.emplace_back("Host", "localhost");
+  checkAll({{.name = "the secret", .target = "/containers", .headers = secret, .answer = "[]"},
+            {.name = "health", .target = "/health", .headers = {{"Host", "localhost"}}}},
+           daemon.proxyPort());
+  // A front is, where the operator says so.
+  daemon.rewriteConfig({{"proxy.trusted_peers", "127.0.0.1"}});
+  REQUIRE(daemon.ctl({"reload"}).status == 0);
+  checkAll({row("one", "203.0.113.1", false), row("one again", "203.0.113.1", false),
+            row("another", "203.0.113.2", false), row("one too often", "198.51.100.9, 203.0.113.1", true),
+            row("an IPv6 client", "2001:db8::1", false), row("its neighbour", "2001:db8::2", false),
+            row("the same /64", "2001:db8::3", true)},
+           daemon.proxyPort());
 }
 
 TEST_CASE("auth=none opens the API to this machine") {

@@ -50,7 +50,8 @@ constexpr const char *kUnits[] = {"text",
                                   "URL",
                                   "list of URLs",
                                   "domain name",
-                                  "text"};
+                                  "text",
+                                  "rate (count/duration, or 0 for any number)"};
 
 /// "duration (ms, s, m, h, d), 1m..24h; default 30m; takes effect on reload"
 std::string factsOf(const KeySpec &key) {

@@ -44,7 +44,7 @@ public:
   const Address &peer() const noexcept override { return peer_; }
   bool isEncrypted() const noexcept override { return socket_->isEncrypted(); }
   int listenerTag() const noexcept override { return listenerTag_; }
-  std::optional<uid_t> peerUid() const noexcept override { return socket_->peerUid(); }
+  std::optional<PeerProcess> peerProcess() const noexcept override { return socket_->peerProcess(); }
   Loop &loop() noexcept override { return loop_; }
   void respond(LocalResponse response) override;
   void forward(std::shared_ptr<const Upstream> upstream, std::uint64_t maxBody, BodyObserver *observer) override;

@@ -56,6 +56,12 @@ struct Summary {
   const char *reason = ""; ///< static text on what went wrong
 };
 
+/// The process at the other end of a UNIX socket when it connected.
+struct PeerProcess {
+  uid_t uid;
+  pid_t pid;
+};
+
 /// One request, to be answered exactly once: with respond(), with forward(), or with begin(), write() … end(). Now, or
 /// after hold() or readBody(). Loop thread only.
 class ClientExchange {
@@ -67,8 +73,8 @@ public:
   virtual bool isEncrypted() const noexcept = 0;
   /// ListenerOptions::tag of the listener that the client connected to.
   virtual int listenerTag() const noexcept = 0;
-  /// The user of the process at the other end of a UNIX socket (SO_PEERCRED, unix(7)); nothing on TCP.
-  virtual std::optional<uid_t> peerUid() const noexcept = 0;
+  /// SO_PEERCRED, unix(7); nothing on TCP.
+  virtual std::optional<PeerProcess> peerProcess() const noexcept = 0;
   virtual Loop &loop() noexcept = 0;
 
   virtual void respond(LocalResponse response) = 0;

@@ -15,14 +15,14 @@ public:
   /// False, and nothing is counted, when the client has `most` already.
   bool enter(const Address &peer, std::size_t most);
   void leave(const Address &peer) noexcept;
+  using Key = Address::Bytes;
+  static Key keyOf(const Address &peer) noexcept;
   static bool sameClient(const Address &a, const Address &b) noexcept { return keyOf(a) == keyOf(b); }
 
 private:
-  using Key = Address::Bytes;
   struct Hash {
     std::size_t operator()(const Key &key) const noexcept;
   };
-  static Key keyOf(const Address &peer) noexcept;
 
   std::mutex mutex_;
   std::unordered_map<Key, std::size_t, Hash> counts_;

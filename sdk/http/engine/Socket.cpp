@@ -1,5 +1,6 @@
 #include "Socket.h"
 
+#include "ClientExchange.h"
 #include "Loop.h"
 
 #include <netinet/tcp.h>
@@ -56,7 +57,7 @@ std::shared_ptr<Socket> Socket::connect(Loop &loop, const Address &to) {
   return std::shared_ptr<Socket>(new Socket(loop, fd, false));
 }
 
-std::optional<uid_t> Socket::peerUid() const noexcept {
+std::optional<PeerProcess> Socket::peerProcess() const noexcept {
   ucred peer{};
   socklen_t size = sizeof peer;
   int family = 0;
@@ -65,7 +66,7 @@ std::optional<uid_t> Socket::peerUid() const noexcept {
       ::getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return std::nullopt;
   }
-  return peer.uid;
+  return PeerProcess{peer.uid, peer.pid};
 }
 
 void Socket::waitReadable() {

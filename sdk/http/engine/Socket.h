@@ -16,6 +16,7 @@
 namespace matrixos::http {
 
 class Loop;
+struct PeerProcess;
 
 /// Who uses a socket now.
 class SocketEvents {
@@ -77,8 +78,8 @@ public:
   const char *tlsFailure() const noexcept { return tls_->failure(); }
   void shutdownWrite() noexcept;
   bool isOpen() const noexcept { return open_; }
-  /// See ClientExchange::peerUid().
-  std::optional<uid_t> peerUid() const noexcept;
+  /// See ClientExchange::peerProcess().
+  std::optional<PeerProcess> peerProcess() const noexcept;
   bool isEncrypted() const noexcept { return tls_ != nullptr; }
   /// True unless a TLS handshake is still to be completed.
   bool established() const noexcept { return !tls_ || tls_->established(); }

@@ -123,3 +123,26 @@ TEST_CASE("the daemon's own metrics are there from the first look") {
   CHECK(test.metric(R"(matrixos_plugin_state{plugin="fake-good",state="disabled"})") == "1");
   CHECK(test.metric(R"(matrixos_plugin_state{plugin="fake-good",state="running"})") == "0");
 }
+
+TEST_CASE("limits: who comes too often is told, counted and logged, and a reload changes them") {
+  Watched test;
+  test.daemon->rewriteConfig({{"api.limit_address", "3/1d"}});
+  test.daemon->start();
+  // Nobody but the daemon's own proxy says where a client is.
+  for (const char *address : {"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"}) {
+    const Response answer = request(test.daemon->apiSocket(), "GET", "/nothing", {{"X-Forwarded-For", address}});
+    CHECK(answer.status == (address[10] == '4' ? 429 : 404));
+  }
+  CHECK(test.ask("/ready").status == 200);
+  CHECK(test.ask("/metrics", "first-token").status == 200);
+  CHECK(test.daemon->api("GET", "/status").status == 200);
+  CHECK(test.metric(R"(matrixos_api_limited_total{limit="address"})") == "1");
+  for (const char *limit : {"principal", "writes", "sign_in", "webhooks"})
+    CHECK(test.metric(R"(matrixos_api_limited_total{limit=")" + std::string(limit) + "\"}") == "0");
+  CHECK(test.daemon->log().find("requests beyond a limit were refused") != std::string::npos);
+
+  test.daemon->rewriteConfig({{"api.limit_address", "0"}});
+  CHECK(test.daemon->ctl({"reload"}).out.find("[api] limit_address: 3/1d → 0") != std::string::npos);
+  for (int i = 0; i < 5; ++i)
+    CHECK(test.ask("/nothing").status == 404);
+}

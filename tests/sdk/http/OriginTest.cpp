@@ -506,15 +506,16 @@ TEST_CASE("who may not listen on a low port is told what that takes") {
   CHECK(std::string(error.what()).find("ports below 1024 take CAP_NET_BIND_SERVICE") != std::string::npos);
 }
 
-TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
+TEST_CASE("listeners have tags and modes of their own, and unix peers a process") {
   matrixos::test::TempDir dir;
   const std::string path = (dir / "x.sock").string();
   Origin origin;
   origin.onRequest = [](ClientExchange &exchange) {
-    const auto uid = exchange.peerUid();
+    const auto peer = exchange.peerProcess();
     exchange.respond({200,
                       "text/plain",
-                      std::to_string(exchange.listenerTag()) + "," + (uid ? std::to_string(*uid) : "nobody"),
+                      std::to_string(exchange.listenerTag()) + "," +
+                          (peer ? std::to_string(peer->uid) + " " + std::to_string(peer->pid) : "nobody"),
                       {}});
   };
   ServerOptions options = oneLoop();
@@ -532,7 +533,8 @@ TEST_CASE("listeners have tags and modes of their own, and unix peers a user") {
     return answer.substr(answer.find("\r\n\r\n") + 4);
   };
   CHECK(body(running.connect().get()) == "3,nobody");
-  CHECK(body(connectTo(std::filesystem::path(path)).get()) == "4," + std::to_string(::getuid()));
+  CHECK(body(connectTo(std::filesystem::path(path)).get()) ==
+        "4," + std::to_string(::getuid()) + " " + std::to_string(::getpid()));
 }
 
 TEST_CASE("when connections run out, the one that has been idle for longest makes room, and a busy one does not") {

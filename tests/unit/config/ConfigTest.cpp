@@ -44,6 +44,8 @@ TEST_CASE("getters give typed values") {
   CHECK(config->getList("edge", "trusted") == std::vector<std::string>{"x", "y"});
   CHECK(config->getList("edge", "listen") == std::vector<std::string>{"127.0.0.1:1", "[::1]:2"});
   CHECK(config->getListen("edge", "listen").at(1).port == 2);
+  CHECK(config->getRate("edge", "visits") == matrixos::Rate{600, 60'000});
+  CHECK(config->getList("edge", "visits") == std::vector<std::string>{"600", "60000"});
   CHECK(config->isSet("engine", "token"));
   CHECK_FALSE(config->isSet("platform", "secret_file"));
   CHECK(config->isPluginEnabled("edge"));
@@ -61,6 +63,7 @@ TEST_CASE("getters refuse what is not declared, or of another type") {
   CHECK(statusOf([&] { config->getSize("engine", "idle_timeout"); }) == Status::InvalidArgument);
   CHECK(statusOf([&] { config->getList("engine", "image"); }) == Status::InvalidArgument);
   CHECK(statusOf([&] { config->getListen("edge", "trusted"); }) == Status::InvalidArgument);
+  CHECK(statusOf([&] { config->getRate("edge", "trusted"); }) == Status::InvalidArgument);
 }
 
 TEST_CASE("INI and XML that say the same are the same configuration") {

@@ -20,6 +20,7 @@ constexpr mos_config_key kEngine[] = {
 constexpr mos_config_key kEdge[] = {
     {"listen", "listen", "127.0.0.1:9000", nullptr, "Where browsers connect.", 0, 0},
     {"trusted", "list", "", nullptr, "Peers whose forwarded headers count.", MOS_KEY_LIVE, 0},
+    {"visits", "rate", "600/1m", nullptr, "Visits of one peer.", MOS_KEY_LIVE, 0},
     {"tunnel", "bool", "false", nullptr, "Opens a tunnel from the internet.", MOS_KEY_PUBLIC, 0},
 };
 

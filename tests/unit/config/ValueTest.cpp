@@ -245,6 +245,24 @@ TEST_CASE("a pattern matches the whole text, in time that the pattern cannot str
   CHECK(readAs("pattern", "a*", std::string(4097, 'a')).find("does not match") != std::string::npos);
 }
 
+TEST_CASE("a rate is a count in a duration") {
+  const ConfigValue value = parseValue(keyOf(ValueType::Rate), "0600/60s");
+  CHECK(value.text == "600/1m");
+  CHECK(value.items == std::vector<std::string>{"600", "60000"});
+  CHECK(parseValue(keyOf(ValueType::Rate), "0").items == std::vector<std::string>{"0", "0"});
+  CHECK(readAs("rate", nullptr, "1000000/1s") == "1000000/1s");
+  CHECK(readAs("rate", nullptr, "1/24h") == "1/1d");
+  CHECK(readAs("rate", nullptr, "").empty());
+  CHECK(readAs("rate", nullptr, "600") == "\"600\" is not a rate; write how many, up to 1000000, in which time, 1s to "
+                                          "1d, like 600/1m, or 0 for any number");
+  for (const char *text :
+       {"0/1m", "-1/1m", "+1/1m", "1.5/1m", "1000001/1m", "1/999ms", "1/25h", "1/0", "1/m", "1/", "/1m", "/", "00",
+        "1 / 1m", "1/1m/1m", "1/1m ", "99999999999999999999/1m", "600/1m ; many"}) {
+    CAPTURE(text);
+    CHECK(refuses(ValueType::Rate, text));
+  }
+}
+
 TEST_CASE("listen addresses are numeric, canonical and know who can reach them") {
   struct Row {
     const char *text, *canonical;

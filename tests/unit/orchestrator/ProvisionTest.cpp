@@ -404,3 +404,26 @@ TEST_CASE("a namesake of this installation gives way, a stranger's container sta
   CHECK(f.get("bobby").status == 404);
   CHECK(f.rows("containers") == 1);
 }
+
+TEST_CASE("whether a new user can have a handle, and why not") {
+  Fixture f;
+  f.host->setInfo(R"({"sites":["wiki"]})");
+  REQUIRE(f.provision("alice", "user_1").status == 201);
+  REQUIRE(f.provision("bob", "user_2").status == 201);
+  REQUIRE(f.host->request("DELETE", "/containers/bob").status == 200);
+  const auto check = [&](const std::string &handle) {
+    return f.host->request("GET", "/containers/check-handle/" + handle).body;
+  };
+  CHECK(check("carol") == R"({"available":true})");
+  CHECK(check("alice") == R"({"available":false,"reason":"taken"})");
+  CHECK(check("bob") == R"({"available":false,"reason":"taken"})"); // kept for user_2
+  CHECK(check("admin") == R"({"available":false,"reason":"reserved"})");
+  CHECK(check("wiki") == R"({"available":false,"reason":"reserved"})");
+  for (const std::string handle : {"al", "Alice", "a--b", "-ab", "xn--abc", "abcdefghijklmnopqrstuvwxyz0123456789"})
+    CHECK(check(handle) == R"({"available":false,"reason":"invalid"})");
+  f.runtime.hold("create");
+  const auto exchange = f.host->send("POST", "/containers/provision", R"({"handle":"dave","clerkUserId":"user_4"})");
+  CHECK(check("dave") == R"({"available":false,"reason":"taken"})");
+  f.runtime.release("create");
+  CHECK(f.host->answerTo(exchange).status == 201);
+}

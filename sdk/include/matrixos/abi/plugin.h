@@ -52,13 +52,15 @@ struct mos_host_config_v1; /* host.h */
 /*
  * One key of the plugin's own section, which is named like the plugin. Frozen.
  * type is one of: "string" "int" "number" "bool" "duration" "size" "list" "path" "listen" "enum", and since host minor
- * 1 "url" "urls" "domain" "pattern". duration: <number>ms|s|m|h, read as milliseconds. size: <number>[KB|MB|GB], read
- * as bytes, powers of 1024. list: words separated by commas. listen: list of <address>:<port> or unix:<path>; the host
- * knows these as the daemon's listeners. enum: range lists the words, separated by |. url: absolute, with a host,
+ * 1 "url" "urls" "domain" "pattern" "rate". duration: <number>ms|s|m|h, read as milliseconds. size: <number>[KB|MB|GB],
+ * read as bytes, powers of 1024. list: words separated by commas. listen: list of <address>:<port> or unix:<path>; the
+ * host knows these as the daemon's listeners. enum: range lists the words, separated by |. url: absolute, with a host,
  * without credentials, fragment or dot segments; read with scheme and host in lower case and without the scheme's own
  * port; range lists the schemes: "https"; NULL is "http|https". urls: list of url, a comma within one written %2C.
  * domain: a bare DNS name, as [platform] domain is. pattern: up to 4096 bytes that the regular expression in range
  * matches entirely, in the syntax of RE2 (https://github.com/google/re2/wiki/Syntax): linear time, whatever it is.
+ * rate: <count>/<duration>, up to 1000000 in 1s to 1d, or "0" for any number; get_list gives the count and the
+ * milliseconds, 0 and 0 for any number.
  * range is "min..max" for int, number, duration and size (either side may be empty), as above for enum, url,
  * urls and pattern, else NULL.
  */

@@ -4,6 +4,7 @@
 #include <matrixos/abi/host.h>
 #include <matrixos/call.hpp>
 #include <matrixos/host/table.hpp>
+#include <matrixos/rate.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -92,6 +93,11 @@ public:
     check([&](mos_error *e) { return table_->get_list(table_->self, toAbi(key), sink.abi(), e); });
     sink.rethrow();
     return items;
+  }
+  Rate getRate(std::string_view key) const {
+    const std::vector<std::string> items = getList(key);
+    if (items.size() != 2) return {};
+    return {static_cast<std::uint32_t>(std::stoul(items[0])), static_cast<std::uint32_t>(std::stoul(items[1]))};
   }
 
 private:
