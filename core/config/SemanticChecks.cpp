@@ -35,22 +35,9 @@ const ConfigEntry *apiKey(const Config &config, std::string_view key) {
 void checkOpenApi(const Config &config, std::vector<ConfigProblem> &problems) {
   const ConfigEntry *auth = apiKey(config, "auth");
   if (auth == nullptr || auth->value.text != "none") return;
-  const std::string refused = "[api] auth: \"none\" is refused, because ";
-  for (const auto &listener : config.listeners()) {
-    if (listener.address.isLocal()) continue;
-    problems.push_back(
-        {auth->origin, refused + placed(config, listener) + " is " + listener.address.toString() +
-                           ", which other machines can reach; write auth = secret, or listen on 127.0.0.1"});
-  }
-  for (const auto &[name, section] : config.sections()) {
-    if (!section.isEnabled) continue;
-    for (const auto &[key, entry] : section.entries) {
-      if (!entry.spec.isPublic() || entry.value.integer == 0) continue;
-      std::string text = refused + nameOf(name, key);
-      text.append(" (").append(entry.origin.toString()).append(") makes the API reachable from outside; ");
-      text.append("write auth = secret, or ").append(key).append(" = false");
-      problems.push_back({auth->origin, std::move(text)});
-    }
+  for (const Exposure &exposure : exposures(config)) {
+    problems.push_back({auth->origin, "[api] auth: \"none\" is refused, because " + exposure.what +
+                                          "; write auth = secret, or " + exposure.remedy});
   }
 }
 
@@ -174,6 +161,25 @@ void checkPlugins(const Config &config, std::vector<ConfigProblem> &problems) {
 }
 
 } // namespace
+
+std::vector<Exposure> exposures(const Config &config) {
+  std::vector<Exposure> found;
+  for (const auto &listener : config.listeners()) {
+    if (listener.address.isLocal()) continue;
+    found.push_back(
+        {placed(config, listener) + " is " + listener.address.toString() + ", which other machines can reach",
+         "listen on 127.0.0.1"});
+  }
+  for (const auto &[name, section] : config.sections()) {
+    if (!section.isEnabled) continue;
+    for (const auto &[key, entry] : section.entries) {
+      if (!entry.spec.isPublic() || entry.value.integer == 0) continue;
+      found.push_back({nameOf(name, key) + " (" + entry.origin.toString() + ") makes the API reachable from outside",
+                       key + " = false"});
+    }
+  }
+  return found;
+}
 
 void checkCombinations(const Config &config, std::vector<ConfigProblem> &problems) {
   checkOpenApi(config, problems);

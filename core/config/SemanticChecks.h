@@ -3,9 +3,19 @@
 #include "config/Config.h"
 #include "config/ConfigError.h"
 
+#include <string>
 #include <vector>
 
 namespace matrixos::config {
+
+/// A way in which other machines reach the daemon, and what ends it, as ends of sentences.
+struct Exposure {
+  std::string what;   ///< "[proxy] listen (x.ini:3) is 0.0.0.0:9000, which other machines can reach"
+  std::string remedy; ///< "listen on 127.0.0.1"
+};
+
+/// All of them: listeners that are not local, and keys that make the API public.
+std::vector<Exposure> exposures(const Config &config);
 
 /// What no single value can get wrong: combinations of them. The rules go by a key's type and flags and know no
 /// plugin by name.

@@ -1,6 +1,7 @@
 #include "daemon/SectionChecks.h"
 
 #include "config/CoreSchema.h"
+#include "config/SemanticChecks.h"
 #include "isolation/SectionCheck.h"
 #include "log/Log.h"
 
@@ -69,6 +70,10 @@ void SectionChecks::run(const plugin::DiscoveredPlugin &plugin) {
   addSection(check, config_, plugin.id, "");
   for (const std::string &shared : config::sharedSections())
     addSection(check, config_, shared, shared + ".");
+  std::vector<std::string> exposed;
+  for (config::Exposure &exposure : config::exposures(config_))
+    exposed.push_back(std::move(exposure.what));
+  check.add({"platform.exposures", {}, {}, {}, std::move(exposed)});
   const auto result = check.run(program_, plugin.facts.copy, serviceUser(config_), patience_);
   for (const auto &[key, text] : result.problems)
     problems_.push_back(lineOf(plugin.id, key, text));

@@ -59,6 +59,17 @@ Extent extentOf(const Claim &claim) {
   return extent;
 }
 
+bool isLeft(const Claim &claim) {
+  return claim.kind == MOS_CLAIM_PATH && claim.pattern.rfind('!', 0) == 0;
+}
+
+/// Whether the name is among those that the list leaves to others.
+bool leaves(const std::vector<Claim> &list, const Claim &name) {
+  return std::any_of(list.begin(), list.end(), [&](const Claim &claim) {
+    return isLeft(claim) && !isLeft(name) && Claim{claim.kind, claim.pattern.substr(1), {}, {}}.covers(name);
+  });
+}
+
 void checkName(const Claim &claim, std::string_view extra) {
   std::string_view stem = claim.pattern;
   if (!stem.empty() && stem.back() == '*') stem.remove_suffix(1);
@@ -84,7 +95,7 @@ void checkTopic(const Claim &claim) {
 }
 
 void checkPath(const Claim &claim) {
-  const std::string &path = claim.pattern;
+  const std::string path = isLeft(claim) ? claim.pattern.substr(1) : claim.pattern;
   if (path.rfind("//", 0) == 0) {
     if (!isHostLabel(path.substr(2)) || path == "//api") refuse(claim, "a site is //NAME, with the name of a host");
     return;
@@ -118,6 +129,7 @@ bool Claim::covers(const Claim &other) const {
 }
 
 bool Claim::overlaps(const Claim &other) const {
+  if (isLeft(*this) || isLeft(other)) return false;
   return covers(other) || other.covers(*this);
 }
 
@@ -139,6 +151,11 @@ bool isHostPath(const std::string &path) {
   return std::find(kFirst.begin(), kFirst.end(), first) != kFirst.end();
 }
 
+bool isClaimed(const std::vector<Claim> &list, const Claim &name) {
+  return !leaves(list, name) &&
+         std::any_of(list.begin(), list.end(), [&](const Claim &claim) { return claim.overlaps(name); });
+}
+
 std::map<std::string, std::string> claimConflicts(const std::vector<const Manifest *> &plugins) {
   std::map<std::string, std::string> conflicts;
   for (std::size_t i = 0; i < plugins.size(); ++i) {
@@ -146,7 +163,9 @@ std::map<std::string, std::string> claimConflicts(const std::vector<const Manife
       if (conflicts.count(plugins[before]->id) != 0) continue; // it does not run, and has nothing
       for (const Claim &mine : plugins[i]->claims) {
         const auto &others = plugins[before]->claims;
-        const auto taken = std::find_if(others.begin(), others.end(), [&](const Claim &c) { return c.overlaps(mine); });
+        const auto taken = std::find_if(others.begin(), others.end(), [&](const Claim &c) {
+          return c.overlaps(mine) && !leaves(others, mine) && !leaves(plugins[i]->claims, c);
+        });
         if (taken == others.end()) continue;
         conflicts.emplace(plugins[i]->id, "it claims the " + mine.kind + " " + mine.pattern + ", and " +
                                               plugins[before]->id + " has " + taken->pattern + "; enable one of them");

@@ -8,7 +8,7 @@ namespace matrixos::plugin {
 
 struct Manifest;
 
-/// Names that a plugin has for its own, see mos_claim.
+/// Names that a plugin has for its own, see mos_claim; or, a path after "!", what it leaves of them to others.
 struct Claim {
   std::string kind, pattern;
   std::string schema; ///< of a topic; may be empty
@@ -29,6 +29,9 @@ std::vector<Claim> claimsOf(const std::string &plugin, const std::vector<Claim> 
 
 /// A path of the API that the daemon itself serves, or one below.
 bool isHostPath(const std::string &path);
+
+/// Whether one of the claims has to do with the name, and none leaves it to others.
+bool isClaimed(const std::vector<Claim> &list, const Claim &name);
 
 /// Plugins that claim what one before them claims, with what and who.
 std::map<std::string, std::string> claimConflicts(const std::vector<const Manifest *> &plugins);

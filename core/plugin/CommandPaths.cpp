@@ -22,10 +22,22 @@ std::vector<std::pair<std::string, Claim>> callsOf(const CommandDescription &com
   return calls;
 }
 
+/// "/hooks/{ID}" as a route has it: "/hooks/:id".
+Claim asRoute(Claim path) {
+  bool inside = false;
+  for (char &c : path.pattern) {
+    if (c == '{' || c == '}') inside = c == '{';
+    if (c == '{') c = ':';
+    if (inside && c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  path.pattern.erase(std::remove(path.pattern.begin(), path.pattern.end(), '}'), path.pattern.end());
+  return path;
+}
+
 bool owns(const Manifest &plugin, const Claim &path) {
   const auto claims = claimsOf(plugin.id, plugin.claims, MOS_CLAIM_PATH);
   return !isHostPath(path.pattern) &&
-         std::any_of(claims.begin(), claims.end(), [&](const Claim &claim) { return claim.covers(path); });
+         std::any_of(claims.begin(), claims.end(), [&](const Claim &claim) { return claim.covers(asRoute(path)); });
 }
 
 /// Those that are neither the plugin's nor the platform's and only read.

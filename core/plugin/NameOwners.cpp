@@ -13,10 +13,6 @@ namespace matrixos::plugin {
 
 namespace {
 
-bool covers(const std::vector<Claim> &claims, const Claim &name) {
-  return std::any_of(claims.begin(), claims.end(), [&](const Claim &claim) { return claim.overlaps(name); });
-}
-
 bool isSite(const Claim &name) {
   return name.kind == MOS_CLAIM_PATH && name.pattern.rfind("//", 0) == 0;
 }
@@ -85,9 +81,12 @@ std::string NameOwners::whyNot(const std::string &plugin, const Claim &name) con
   const auto own = claims_.find(plugin);
   static const std::vector<Claim> kNone;
   const std::vector<Claim> &mine = own == claims_.end() ? kNone : own->second;
-  if (covers(claimsOf(plugin, mine, name.kind), name)) return {};
+  const std::vector<Claim> names = claimsOf(plugin, mine, name.kind);
+  const bool covered = std::any_of(names.begin(), names.end(), [&](const Claim &claim) { return claim.covers(name); });
+  // What lies above its own is not its own.
+  if (covered && isClaimed(names, name)) return {};
   for (const auto &[id, claims] : claims_)
-    if (id != plugin && covers(claimsOf(id, claims, name.kind), name)) return "is the plugin " + id + "'s";
+    if (id != plugin && isClaimed(claimsOf(id, claims, name.kind), name)) return "is the plugin " + id + "'s";
   const bool says = std::any_of(mine.begin(), mine.end(), [&](const Claim &claim) { return claim.kind == name.kind; });
   return says || isSite(name) ? "is not among those that the plugin claims" : "";
 }

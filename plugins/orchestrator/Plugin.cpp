@@ -48,6 +48,7 @@ constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_TABLE, "orchestrator_*", nullptr, nullptr},
     {MOS_CLAIM_TOPIC, "instance.*", nullptr, "What happens to instances."},
     {MOS_CLAIM_PATH, "/containers", nullptr, nullptr},
+    {MOS_CLAIM_PATH, "!/containers/:handle/shares", nullptr, "Of who knows people."},
     {MOS_CLAIM_PATH, "/trash", nullptr, nullptr},
     {MOS_CLAIM_PATH, "/handles", nullptr, nullptr},
 };

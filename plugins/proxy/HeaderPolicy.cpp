@@ -19,6 +19,9 @@ using http::sameText;
 using http::trim;
 
 constexpr std::string_view kPlatformCookie = "__Host-matrixos";
+/// The same on *.localhost over http, where browsers take no cookie with that prefix.
+constexpr std::array<std::string_view, 4> kLocalCookies{"matrixos", "matrixos-app", "matrixos-nonce",
+                                                        "matrixos-signin"};
 constexpr std::size_t kMaxRequestId = 64;
 
 bool isPlatformCookie(std::string_view pair) {
@@ -26,7 +29,11 @@ bool isPlatformCookie(std::string_view pair) {
   while (!pair.empty() && (pair.front() == '=' || pair.front() == ' ' || pair.front() == '\t'))
     pair.remove_prefix(1);
   // Browsers compare prefixes without regard to case, and so must we.
-  return pair.size() >= kPlatformCookie.size() && sameText(pair.substr(0, kPlatformCookie.size()), kPlatformCookie);
+  if (pair.size() >= kPlatformCookie.size() && sameText(pair.substr(0, kPlatformCookie.size()), kPlatformCookie))
+    return true;
+  const std::string_view name = trim(pair.substr(0, pair.find('=')));
+  return std::any_of(kLocalCookies.begin(), kLocalCookies.end(),
+                     [&](std::string_view ours) { return sameText(name, ours); });
 }
 
 /// Fields about the client or its user: ours are written in their place, the inbound ones never travel.
@@ -34,6 +41,12 @@ bool isClaim(Name id) {
   return http::isOneOf<Name::CfConnectingIp, Name::Forwarded, Name::Traceparent, Name::XForwardedFor,
                        Name::XForwardedHost, Name::XForwardedOther, Name::XForwardedProto, Name::XMatrixEmail,
                        Name::XMatrixRole, Name::XMatrixUser, Name::XRealIp, Name::XRequestId>(id);
+}
+
+/// "Bearer mxo_…": an API token of the platform's, which some policy may have taken for the way in.
+bool isApiToken(const http::Field &field) {
+  constexpr std::string_view kToken = "bearer mxo_";
+  return field.id == Name::Authorization && sameText(field.value.substr(0, kToken.size()), kToken);
 }
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.
@@ -259,7 +272,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
       continue;
     if (field.id == Name::Tracestate && !traced) continue;
-    if (toTenant && holds(field)) continue;
+    if (toTenant && (holds(field) || isApiToken(field))) continue;
     if (toTenant && field.id == Name::Cookie) {
       const std::string kept = withoutPlatformCookies(field.value);
       if (!kept.empty()) writer.field("Cookie", kept);

@@ -21,6 +21,13 @@ constexpr std::size_t kMostPath = 512; // of the log
 /// What a policy has that has to find out; twice that with the host's patience.
 constexpr std::chrono::milliseconds kDecideTime{10'000};
 
+/// Below /.matrixos everything is the platform's, and none of it an instance's, whoever answers there.
+bool isPlatformPath(std::string_view target) {
+  constexpr std::string_view kOurs = "/.matrixos";
+  if (target == kWaitingPath || target.substr(0, kOurs.size()) != kOurs) return false;
+  return target.size() == kOurs.size() || target[kOurs.size()] == '/' || target[kOurs.size()] == '?';
+}
+
 } // namespace
 
 ProxySession::~ProxySession() {
@@ -151,6 +158,8 @@ void ProxySession::showFrontDoor(http::ClientExchange &exchange) {
 void ProxySession::pass(http::ClientExchange &exchange) {
   if (decision_.kind == RoutingDecision::Kind::Instance && !route_)
     return fail(exchange, 404, "there is no such handle");
+  if (decision_.kind == RoutingDecision::Kind::Instance && isPlatformPath(decision_.target))
+    return fail(exchange, 404, "there is nothing at this path");
   if (decision_.kind == RoutingDecision::Kind::Instance && loop_.settings->headers.tellsSecret(exchange.request())) {
     return fail(exchange, 400, "a secret of the platform stands in this address, and instances must not see it");
   }

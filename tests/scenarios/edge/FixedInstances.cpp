@@ -19,8 +19,8 @@ namespace {
 
 constexpr mos_provide kProvides[] = {{MOS_ORCHESTRATOR_1, "", MOS_ORCHESTRATOR_1_MINOR}};
 constexpr mos_config_key kKeys[] = {
-    {"running", "list", "", nullptr, "handle:port of instances that run, on loopback."},
-    {"sleeping", "list", "", nullptr, "handle:port of instances that run once they were started."},
+    {"running", "list", "", nullptr, "handle:port[:owner] of instances that run, on loopback."},
+    {"sleeping", "list", "", nullptr, "handle:port[:owner] of instances that run once they were started."},
     {"start_takes", "duration", "0ms", "0ms..1m", "How long a start takes."},
 };
 
@@ -28,6 +28,7 @@ struct Instance {
   std::string shell; ///< ports
   std::string gateway;
   std::string status = "stopped";
+  std::string owner = "user";
   bool held = false; ///< a start waits until the instance is said to run
   std::uint64_t rev = 1;
   std::uint64_t epoch = 1;
@@ -121,8 +122,10 @@ private:
   void add(const std::string &item, const char *status) {
     const std::size_t colon = item.find(':');
     if (colon == std::string::npos) throw Error(Status::InvalidArgument, "\"" + item + "\" is no handle:port");
-    const std::string port = item.substr(colon + 1);
-    instances_[item.substr(0, colon)] = {port, port, status};
+    const std::string rest = item.substr(colon + 1);
+    const std::string port = rest.substr(0, rest.find(':'));
+    Instance &instance = instances_[item.substr(0, colon)] = {port, port, status};
+    if (port.size() < rest.size()) instance.owner = rest.substr(port.size() + 1);
   }
   /// Answers when everybody who watches has been told.
   void change(Exchange &exchange) {
@@ -192,7 +195,8 @@ private:
     const std::string &phase = instance.status;
     const std::string status = phase == "stopping" ? "stopped" : phase;
     return R"({"id":"01J00000000000000)" + std::string(handle) + R"(","handle":")" + std::string(handle) +
-           R"(","clerkUserId":"user","status":")" + status + R"(","rev":)" + std::to_string(instance.rev) +
+           R"(","clerkUserId":")" + instance.owner + R"(","status":")" + status + R"(","rev":)" +
+           std::to_string(instance.rev) +
            R"(,"createdAt":"2026-01-01T00:00:00.000Z","lastActive":"2026-01-01T00:00:00.000Z","phase":")" + phase +
            R"(","desired":")" + status + R"(","activitySeq":)" + std::to_string(instance.uses) + R"(,"endpoints":[)" +
            (status == "running" ? endpoints : "") + "]}";

@@ -85,6 +85,8 @@ TEST_CASE("claims are read, and refused where they take in what is not a plugin'
                                                                     {MOS_CLAIM_PATH, "/hooks*"},
                                                                     {MOS_CLAIM_PATH, "/plugins"},
                                                                     {MOS_CLAIM_PATH, "/config/hooks"},
+                                                                    {MOS_CLAIM_PATH, "!"},
+                                                                    {MOS_CLAIM_PATH, "!/hooks/.."},
                                                                     {MOS_CLAIM_METRIC, "matrixos_*"},
                                                                     {MOS_CLAIM_METRIC, "hooks_total"},
                                                                     {"colour", "red"},

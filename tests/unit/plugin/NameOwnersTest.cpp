@@ -1,5 +1,6 @@
 #include "plugin/NameOwners.h"
 
+#include "plugin/Manifest.h"
 #include "plugin/PluginFaults.h"
 #include "support/Errors.h"
 
@@ -64,4 +65,35 @@ TEST_CASE_FIXTURE(Fixture, "what is the host's is nobody's") {
   CHECK(why("old", "topic", "service.provided") == "the topic service.provided is the host's");
   CHECK(PluginFaults::instance().count("old", PluginFault::Trespass) == before + 2);
   CHECK(why("old", "metric", "matrixos_plugin_process_restarts_total").empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a plugin leaves to others is whose it is who claims it") {
+  owners.expect({{"orchestrator",
+                  {{MOS_CLAIM_PATH, "/containers", {}, {}}, {MOS_CLAIM_PATH, "!/containers/:handle/shares", {}, {}}}},
+                 {"identity", {{MOS_CLAIM_PATH, "/containers/:handle/shares", {}, {}}}},
+                 {"old", {}}});
+  CHECK(why("identity", "path", "/containers/:handle/shares").empty());
+  CHECK(why("identity", "path", "/containers/:handle/shares/:id").empty());
+  CHECK(why("identity", "path", "/containers/:handle") == "the path /containers/:handle is the plugin orchestrator's");
+  CHECK(why("identity", "path", "/containers/:handle/sharesx") ==
+        "the path /containers/:handle/sharesx is the plugin orchestrator's");
+  CHECK(why("orchestrator", "path", "/containers/:handle/shares") ==
+        "the path /containers/:handle/shares is the plugin identity's");
+  CHECK(why("old", "path", "/containers/:handle/shares") ==
+        "the path /containers/:handle/shares is the plugin identity's");
+}
+
+TEST_CASE("plugins conflict about what both claim, but not about what one leaves to others") {
+  Manifest orchestrator, identity;
+  orchestrator.id = "orchestrator";
+  orchestrator.claims = {{MOS_CLAIM_PATH, "/containers", {}, {}}};
+  identity.id = "identity";
+  identity.claims = {{MOS_CLAIM_PATH, "/containers/:handle/shares", {}, {}}};
+  CHECK(claimConflicts({&orchestrator, &identity}).count("identity") == 1);
+  CHECK(claimConflicts({&identity, &orchestrator}).count("orchestrator") == 1);
+  orchestrator.claims.push_back({MOS_CLAIM_PATH, "!/containers/:handle/shares", {}, {}});
+  CHECK(claimConflicts({&orchestrator, &identity}).empty());
+  CHECK(claimConflicts({&identity, &orchestrator}).empty());
+  identity.claims.push_back({MOS_CLAIM_PATH, "/containers/:handle", {}, {}});
+  CHECK(claimConflicts({&orchestrator, &identity}).count("identity") == 1);
 }

@@ -15,3 +15,11 @@ TEST_CASE("a cookie without a name is taken for what it would be read as") {
   CHECK(tenantCookie("=plain; Path=/", "api.matrix.test") == "=plain; Path=/");
   CHECK(withoutPlatformCookies("a=1; =__Host-matrixos-session=x; b=2") == "a=1; b=2");
 }
+
+TEST_CASE("the platform's cookies have other names on *.localhost, and stay there, too") {
+  CHECK(withoutPlatformCookies("matrixos-app=x; a=1; matrixos=y; matrixos-nonce=z; matrixos-signin=w; Matrixos=v") ==
+        "a=1");
+  CHECK(withoutPlatformCookies("matrixos-theme=dark; matrixosx=1") == "matrixos-theme=dark; matrixosx=1");
+  CHECK(tenantCookie("matrixos-app=stolen; Path=/", "alice.localhost").empty());
+  CHECK(tenantCookie("matrixos-theme=dark", "alice.localhost") == "matrixos-theme=dark");
+}

@@ -130,10 +130,10 @@ MOS_PIN_SIZE(mos_need, 16);
 
 /*
  * Names that are the plugin's own: no other plugin writes these tables, publishes these topics, serves these paths or
- * counts in these metrics, and of a kind that it claims it uses no others itself. A last * stands for any end. A
- * plugin that claims nothing of a kind has the names that begin with its id (_ for - in tables and metrics), and those
- * that nobody has when it comes. Of two plugins that claim one name the second does not run. A table stays its maker's
- * whatever is claimed later. Frozen.
+ * counts in these metrics, and of a kind that it claims it uses no others itself. A last * stands for any end; a path
+ * after ! is left to others. A plugin that claims nothing of a kind has the names that begin with its id (_ for - in
+ * tables and metrics), and those that nobody has when it comes. Of two plugins that claim one name the second does not
+ * run. A table stays its maker's whatever is claimed later. Frozen.
  */
 typedef struct mos_claim {
   const char *kind;
@@ -238,10 +238,10 @@ typedef struct mos_descriptor_v1 {
   uint32_t claims_count;
   uint32_t reserved_1;
   /*
-   * Looks at the plugin's section before it counts, beyond what the declared types say: for matrixosd --check, at each
-   * start, and before a reload takes effect; where it finds a problem, none of them goes on. It runs in a process of
-   * its own that reads files but changes nothing and has no network, without anything else of the plugin, and within 10
-   * s. Returns MOS_OK also with problems; a failure says that it could not look. May be NULL.
+   * Looks at the plugin's section before it counts, beyond what the declared types say: for --check, at each start and
+   * before a reload takes effect; where it finds a problem, none goes on. In a process of its own that reads files but
+   * changes nothing, without network, within 10 s. It sees the list "platform.exposures": by what other machines reach
+   * the daemon. MOS_OK also with problems; a failure says that it could not look. May be NULL.
    */
   mos_status (*check)(const struct mos_host_config_v1 *config, mos_problems problems, mos_error *error);
 } mos_descriptor_v1;

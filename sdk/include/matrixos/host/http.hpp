@@ -63,6 +63,16 @@ public:
     const std::uint64_t id = std::exchange(id_, 0);
     table_->respond(table_->self, id, status, toAbi(contentType), nullptr, 0, toAbi(body), nullptr);
   }
+  /// With header fields of its own; of some names there may be several.
+  void respond(std::uint32_t status, std::string_view contentType, std::string_view body,
+               const std::vector<std::pair<std::string, std::string>> &headers) {
+    std::vector<mos_pair> pairs;
+    for (const auto &[name, value] : headers)
+      pairs.push_back({toAbi(name), toAbi(value)});
+    const std::uint64_t id = std::exchange(id_, 0);
+    table_->respond(table_->self, id, status, toAbi(contentType), pairs.data(),
+                    static_cast<std::uint32_t>(pairs.size()), toAbi(body), nullptr);
+  }
   /// application/problem+json with the HTTP status that belongs to error.status().
   void fail(const Error &error) noexcept {
     mos_error what{};

@@ -1,0 +1,101 @@
+#include "Access.h"
+
+#include "Operators.h"
+
+#include <matrixos/json_text.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace matrixos::identity {
+
+void Access::apply(const InstanceRecord &record) {
+  const ReaderLocks::Writing writing(locks_);
+  const auto known = instances_.find(record.handle);
+  if (known != instances_.end() && known->second.rev > record.rev) return;
+  if (record.status == InstanceStatus::Deleted) {
+    if (known == instances_.end()) return;
+    handles_.erase(known->second.id);
+    instances_.erase(known);
+    return;
+  }
+  Instance &instance = known != instances_.end() ? known->second : instances_[record.handle];
+  if (instance.id != record.id) handles_.erase(instance.id);
+  instance = {record.id, record.clerkUserId, record.rev, round_};
+  handles_[record.id] = record.handle;
+}
+
+void Access::synced() {
+  const ReaderLocks::Writing writing(locks_);
+  std::erase_if(instances_, [&](const auto &entry) {
+    if (entry.second.round == round_) return false;
+    handles_.erase(entry.second.id);
+    return true;
+  });
+  ++round_;
+}
+
+void Access::setShares(const std::string &instanceId, std::vector<Share> shares) {
+  const ReaderLocks::Writing writing(locks_);
+  if (shares.empty())
+    shares_.erase(instanceId);
+  else
+    shares_[instanceId] = std::move(shares);
+}
+
+std::uint32_t Access::roleIn(const Instance &instance, std::string_view userId, std::string_view email,
+                             bool emailVerified) const {
+  if (userId.empty()) return MOS_ROLE_NONE;
+  if (instance.owner == userId) return MOS_ROLE_OWNER;
+  const auto shares = shares_.find(instance.id);
+  return shares == shares_.end() ? MOS_ROLE_NONE : roleIn(shares->second, userId, email, emailVerified);
+}
+
+std::uint32_t Access::roleIn(const std::vector<Share> &shares, std::string_view userId, std::string_view email,
+                             bool emailVerified) {
+  std::uint32_t role = MOS_ROLE_NONE;
+  for (const Share &share : shares) {
+    const bool meant = share.userId.empty() ? emailVerified && isSameEmail(share.email, email) : share.userId == userId;
+    if (meant) role = std::max(role, share.role);
+  }
+  return role;
+}
+
+std::string Access::sharedWith(const User &user) const {
+  JsonObject out;
+  bool any = false;
+  const ReaderLocks::Reading reading(locks_);
+  for (const auto &[id, shares] : shares_) {
+    const std::uint32_t role = roleIn(shares, user.id(), user.email(), user.emailVerified());
+    const auto handle = role == MOS_ROLE_NONE ? handles_.end() : handles_.find(id);
+    if (handle == handles_.end()) continue;
+    out.add(handle->second, role == MOS_ROLE_MANAGE ? "manage" : "use");
+    any = true;
+  }
+  return any ? std::move(out).str() : std::string();
+}
+
+std::uint32_t Access::roleOf(std::string_view handle, std::string_view userId, std::string_view email,
+                             bool emailVerified) const {
+  const ReaderLocks::Reading reading(locks_);
+  const auto instance = instances_.find(handle);
+  return instance == instances_.end() ? MOS_ROLE_NONE : roleIn(instance->second, userId, email, emailVerified);
+}
+
+std::string Access::instanceIdOf(std::string_view handle) const {
+  const ReaderLocks::Reading reading(locks_);
+  const auto instance = instances_.find(handle);
+  return instance == instances_.end() ? std::string() : instance->second.id;
+}
+
+std::vector<std::pair<std::string, std::uint32_t>> Access::ofUser(const User &user) const {
+  std::vector<std::pair<std::string, std::uint32_t>> out;
+  const ReaderLocks::Scanning scanning(locks_);
+  for (const auto &[handle, instance] : instances_) {
+    const std::uint32_t role = roleIn(instance, user.id(), user.email(), user.emailVerified());
+    if (role != MOS_ROLE_NONE) out.emplace_back(handle, role);
+  }
+  return out;
+}
+
+} // namespace matrixos::identity

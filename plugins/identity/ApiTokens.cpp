@@ -1,0 +1,127 @@
+#include "ApiTokens.h"
+
+#include <matrixos/names.hpp>
+#include <matrixos/status.hpp>
+#include <matrixos/ulid.hpp>
+
+#include <http/codec/Grammar.h>
+
+#include <algorithm>
+#include <array>
+
+namespace matrixos::identity {
+
+namespace {
+
+constexpr std::string_view kScheme = "Bearer ";
+constexpr std::int64_t kLongestMs = std::int64_t{366} * 24 * 3600 * 1000;
+constexpr std::array<std::string_view, 12> kScopes{"*",
+                                                   "audit:read",
+                                                   "instances:proxy",
+                                                   "instances:read",
+                                                   "instances:write",
+                                                   "platform:read",
+                                                   "platform:write",
+                                                   "tokens:write",
+                                                   "usage:read",
+                                                   "usage:write",
+                                                   "users:read",
+                                                   "users:write"};
+
+/// The token in a field's value; empty when it is none of ours.
+std::string_view tokenIn(std::string_view authorization) noexcept {
+  if (!http::sameText(authorization.substr(0, kScheme.size()), kScheme)) return {};
+  const std::string_view token = http::trim(authorization.substr(kScheme.size()));
+  return token.substr(0, ApiTokens::kPrefix.size()) == ApiTokens::kPrefix ? token : std::string_view();
+}
+
+std::string joined(const std::vector<std::string> &scopes) {
+  if (scopes.empty()) throw Error(Status::InvalidArgument, "a token has at least one scope", "BAD_SCOPE");
+  std::string out;
+  for (const std::string &scope : scopes) {
+    if (std::find(kScopes.begin(), kScopes.end(), scope) == kScopes.end())
+      throw Error(Status::InvalidArgument, shown(scope) + " is no scope", "BAD_SCOPE");
+    if (!hasScope(out, scope)) out += (out.empty() ? "" : " ") + scope;
+  }
+  return out;
+}
+
+} // namespace
+
+bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
+  while (!scopes.empty()) {
+    const std::string_view scope = scopes.substr(0, scopes.find(' '));
+    if (scope == "*" || scope == wanted) return true;
+    scopes.remove_prefix(std::min(scope.size() + 1, scopes.size()));
+  }
+  return false;
+}
+
+bool ApiTokens::isOurs(std::string_view authorization) noexcept {
+  return !tokenIn(authorization).empty();
+}
+
+void ApiTokens::load() {
+  sql_.execBatch({{"DELETE FROM identity_tokens WHERE expires_at <= ?", {now_()}}});
+  decltype(byHash_) all;
+  sql_.query("SELECT hash, id, name, scopes, created_by, created_at, expires_at FROM identity_tokens", {},
+             [&](const SqlRow &row) {
+               all[Digest::fromHex(row.text(0))] = std::make_shared<const ApiToken>(
+                   ApiToken{row.text(1), row.text(2), row.text(3), row.text(4), row.integer(5), row.integer(6)});
+             });
+  const ReaderLocks::Writing writing(locks_);
+  byHash_.swap(all);
+}
+
+std::shared_ptr<const ApiToken> ApiTokens::find(std::string_view authorization) const {
+  const std::string_view token = tokenIn(authorization);
+  if (token.empty()) return nullptr;
+  const DigestKey key = Digest::of(token);
+  const ReaderLocks::Reading reading(locks_);
+  const auto found = byHash_.find(key);
+  return found != byHash_.end() && now_() < found->second->expiresAt ? found->second : nullptr;
+}
+
+std::vector<ApiToken> ApiTokens::list() const {
+  std::vector<ApiToken> out;
+  {
+    const ReaderLocks::Scanning scanning(locks_);
+    for (const auto &[key, token] : byHash_)
+      out.push_back(*token);
+  }
+  std::sort(out.begin(), out.end(), [](const ApiToken &a, const ApiToken &b) { return a.id > b.id; });
+  return out;
+}
+
+ApiTokens::Made ApiTokens::make(const std::string &name, const std::vector<std::string> &scopes, std::int64_t ttlMs,
+                                std::string_view createdBy) {
+  if (!isEngineName(name))
+    throw Error(Status::InvalidArgument, "a name has letters, digits and . _ - alone", "BAD_NAME");
+  if (ttlMs <= 0 || ttlMs > kLongestMs)
+    throw Error(Status::InvalidArgument, "\"ttl\" is a duration of at most 366 days", "BAD_TTL");
+  if (list().size() >= kMost) throw Error(Status::ResourceExhausted, "there are too many tokens", "TOO_MANY_TOKENS");
+  Made made{{makeUlid(), name, joined(scopes), std::string(createdBy), now_(), now_() + ttlMs},
+            std::string(kPrefix) + makeId()};
+  const Digest digest = Digest::of(made.secret);
+  const ApiToken &token = made.token;
+  sql_.execBatch(
+      {{"INSERT INTO identity_tokens (id, hash, name, scopes, created_by, created_at, expires_at) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?)",
+        {token.id, digest.hex(), token.name, token.scopes, token.createdBy, token.createdAt, token.expiresAt}}});
+  const auto kept = std::make_shared<const ApiToken>(token);
+  const ReaderLocks::Writing writing(locks_);
+  byHash_[digest] = kept;
+  return made;
+}
+
+bool ApiTokens::remove(std::string_view id) {
+  {
+    // In memory first: it is worth nothing even where the database cannot say so now.
+    const ReaderLocks::Writing writing(locks_);
+    if (std::erase_if(byHash_, [&](const auto &entry) { return entry.second->id == id; }) == 0) return false;
+  }
+  sql_.execBatch({{"DELETE FROM identity_tokens WHERE id = ?", {id}}});
+  return true;
+}
+
+} // namespace matrixos::identity

@@ -1,0 +1,86 @@
+#include "Hosts.h"
+
+#include <matrixos/names.hpp>
+
+#include <http/codec/Authority.h>
+#include <http/codec/Grammar.h>
+
+#include <algorithm>
+
+namespace matrixos::identity {
+
+namespace {
+
+constexpr std::string_view kLocal = ".localhost";
+constexpr std::size_t kMostReturn = 4096;
+
+bool endsWith(std::string_view text, std::string_view end) noexcept {
+  return text.size() > end.size() && http::sameText(text.substr(text.size() - end.size()), end);
+}
+
+} // namespace
+
+std::string OurHost::origin(std::string_view other) const {
+  return (plain ? "http://" : "https://") + name(other);
+}
+
+Hosts::Hosts(std::string_view domain) : suffix_("." + std::string(domain)) {}
+
+bool Hosts::isPlain(std::string_view host, std::string_view scheme) noexcept {
+  const auto authority = http::Authority::parse(host, 0);
+  return authority && scheme != "https" && endsWith(authority->name, kLocal);
+}
+
+std::optional<OurHost> Hosts::parse(std::string_view host, std::string_view scheme) const {
+  const auto authority = http::Authority::parse(host, 0);
+  if (!authority) return {};
+  for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
+    if (!endsWith(authority->name, suffix)) continue;
+    OurHost out;
+    out.label = authority->name.substr(0, authority->name.size() - suffix.size());
+    std::transform(out.label.begin(), out.label.end(), out.label.begin(), http::lower);
+    if (!isHostLabel(out.label)) continue;
+    out.suffix = suffix;
+    out.plain = isPlain(host, scheme);
+    const unsigned usual = http::Authority::defaultPort(out.plain ? "http" : "https");
+    if (authority->port != 0 && authority->port != usual) out.port = ":" + std::to_string(authority->port);
+    return out;
+  }
+  return {};
+}
+
+bool Hosts::isPath(std::string_view text) noexcept {
+  if (text.empty() || text.front() != '/' || text.size() > kMostReturn) return false;
+  if (text.size() > 1 && text[1] == '/') return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c > ' ' && c < '\x7f' && c != '\\' && c != '"' && c != '<' && c != '>'; });
+}
+
+std::string Hosts::safeReturn(std::string_view wanted, const OurHost &at) const {
+  if (isPath(wanted)) return std::string(wanted);
+  const std::string_view scheme = at.plain ? "http://" : "https://";
+  if (wanted.substr(0, scheme.size()) != scheme) return "/";
+  const std::string_view rest = wanted.substr(scheme.size());
+  const std::size_t slash = std::min(rest.find('/'), rest.size());
+  const std::string_view host = rest.substr(0, slash);
+  const std::string_view path = slash == rest.size() ? std::string_view("/") : rest.substr(slash);
+  const auto to = parse(host, at.plain ? "http" : "https");
+  // Whole, and as we write it: who spells it in another way can write it so, too.
+  if (!to || to->suffix != at.suffix || host != at.name(to->label) || !isPath(path)) return "/";
+  return at.origin(to->label) + std::string(path);
+}
+
+std::string_view cookieName(CookieKind kind, bool plain) noexcept {
+  constexpr std::string_view kPrefix = "__Host-";
+  constexpr std::string_view kNames[] = {"__Host-matrixos", "__Host-matrixos-app", "__Host-matrixos-nonce",
+                                         "__Host-matrixos-signin"};
+  return kNames[static_cast<std::size_t>(kind)].substr(plain ? kPrefix.size() : 0);
+}
+
+std::string setCookie(CookieKind kind, bool plain, std::string_view value, std::int64_t seconds) {
+  std::string out(cookieName(kind, plain));
+  out.append("=").append(value).append("; Path=/; HttpOnly; SameSite=Lax; Max-Age=").append(std::to_string(seconds));
+  return plain ? out : out + "; Secure";
+}
+
+} // namespace matrixos::identity

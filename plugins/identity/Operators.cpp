@@ -1,0 +1,36 @@
+#include "Operators.h"
+
+#include <algorithm>
+
+namespace matrixos::identity {
+
+bool isSameEmail(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view emailDomain(std::string_view email) noexcept {
+  const std::size_t at = email.find('@');
+  if (at == std::string_view::npos || at == 0 || email.find('@', at + 1) != std::string_view::npos) return {};
+  return email.substr(at + 1);
+}
+
+std::string Operators::itemFor(const ProviderUser &user) const {
+  const auto means = [&](const std::string &item) {
+    if (item == user.id) return true;
+    if (user.emailVerified && !emailDomain(user.email).empty() && isSameEmail(item, user.email)) return true;
+    const std::size_t equals = item.find('=');
+    if (equals == std::string::npos) return false;
+    const auto [first, last] = user.claims.equal_range(item.substr(0, equals));
+    return std::any_of(first, last, [&](const auto &claim) { return claim.second == item.substr(equals + 1); });
+  };
+  const auto found = std::find_if(items_.begin(), items_.end(), means);
+  return found == items_.end() ? std::string() : *found;
+}
+
+bool Operators::has(std::string_view item) const {
+  return !item.empty() && std::find(items_.begin(), items_.end(), item) != items_.end();
+}
+
+} // namespace matrixos::identity

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "SignInProvider.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace matrixos::identity {
+
+/// [identity] operators: ids, verified emails, or "claim=value".
+class Operators {
+public:
+  Operators() = default;
+  explicit Operators(std::vector<std::string> items) : items_(std::move(items)) {}
+
+  /// The item that makes an operator of the user; empty: none does.
+  std::string itemFor(const ProviderUser &user) const;
+  /// Whether an item of an earlier sign-in still counts.
+  bool has(std::string_view item) const;
+
+private:
+  std::vector<std::string> items_;
+};
+
+/// Whether two addresses of email are one. Their local parts have a case only in theory (RFC 5321 §2.4), and no
+/// provider keeps two apart by it.
+bool isSameEmail(std::string_view a, std::string_view b) noexcept;
+/// What stands behind the @; empty for what is no address, such as one with two of them.
+std::string_view emailDomain(std::string_view email) noexcept;
+
+} // namespace matrixos::identity

@@ -1,0 +1,64 @@
+#include "SignIn.h"
+
+#include <matrixos/status.hpp>
+
+#include <http/codec/Grammar.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace matrixos::identity {
+
+namespace {
+
+Error refused(const char *message) {
+  return {Status::Unauthenticated, message, "SIGN_IN"};
+}
+
+/// As the value of a header field, which it becomes for instances: one word.
+bool isWord(std::string_view text) noexcept {
+  return !text.empty() && text.size() <= User::kMostText &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+std::string callbackOf(const OurHost &at) {
+  return at.origin(kConsole) + "/auth/callback";
+}
+
+} // namespace
+
+SignIn::Begun SignIn::begin(const OurHost &at, std::string_view browser, std::string returnTo) {
+  Begun out;
+  out.browser = isId(browser) ? std::string(browser) : makeId();
+  SignInStart start = provider_.begin(callbackOf(at));
+  out.location = std::move(start.location);
+  pending_.put(Digest::of(start.state),
+               {Digest::of(out.browser), std::move(start.secret), callbackOf(at), std::move(returnTo)},
+               sessions_.now());
+  return out;
+}
+
+SignIn::Done SignIn::finish(const OurHost &at, std::string_view browser,
+                            const std::multimap<std::string, std::string> &query) {
+  const auto state = query.find("state");
+  if (state == query.end() || query.count("state") != 1) throw refused("this is no way back from signing in");
+  const auto pending = pending_.take(Digest::of(state->second), sessions_.now());
+  // Somebody else's sign-in is not gone on with, and none twice.
+  if (!pending || Digest::of(browser) != pending->browser || pending->callback != callbackOf(at))
+    throw refused("this sign-in is used up, too old, or another browser's");
+  return {sessions_.begin(checked(provider_.finish(query, pending->secret, pending->callback))), pending->returnTo};
+}
+
+ProviderUser SignIn::checked(ProviderUser user) const {
+  if (!isWord(user.id)) throw Error(Status::Unauthenticated, "the provider names the user in a way we cannot use");
+  if (!isWord(user.email) || emailDomain(user.email).empty()) user.emailVerified = false, user.email.clear();
+  const std::string_view domain = emailDomain(user.email);
+  const bool isOneOfThem = std::any_of(emailDomains_.begin(), emailDomains_.end(), [&](const std::string &allowed) {
+    return user.emailVerified && http::sameText(allowed, domain);
+  });
+  if (!emailDomains_.empty() && !isOneOfThem)
+    throw refused("this platform is for people with a verified email address of its organisation");
+  return user;
+}
+
+} // namespace matrixos::identity

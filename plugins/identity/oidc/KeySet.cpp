@@ -1,0 +1,66 @@
+#include "KeySet.h"
+
+#include "Issuer.h"
+#include "JsonWebToken.h"
+#include "Refusal.h"
+
+#include <fstream>
+#include <utility>
+
+namespace matrixos::identity {
+
+namespace {
+
+constexpr std::chrono::minutes kLifetime{5};
+constexpr std::size_t kMaxFile = 1024 * 1024;
+
+std::string readFile(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text(kMaxFile + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.empty() || text.size() > kMaxFile)
+    throw Error(Status::Unavailable, "it is empty, too long, or cannot be read", "KEY_FILE");
+  return text;
+}
+
+} // namespace
+
+KeySet::KeySet(const Issuer &issuer, KeySource source, std::function<std::string()> published)
+    : issuer_(issuer), source_(std::move(source)), published_(std::move(published)),
+      tables_([this] { return load(); }, kLifetime, issuer.world().now) {
+  const int named = !source_.jwksUrl.empty() + !source_.jwksFile.empty() + !source_.publicKeyFile.empty();
+  if (named > 1)
+    throw Error(Status::InvalidArgument, "only one of jwks_url, jwks_file and public_key_file can be set",
+                "KEY_SOURCE");
+  if (!source_.jwksUrl.empty() && !issuer.allows(source_.jwksUrl))
+    throw Error(Status::InvalidArgument, "jwks_url has to be https; http is for this machine alone", "KEY_SOURCE");
+}
+
+std::shared_ptr<const PublicKey> KeySet::find(const JsonWebToken &token) {
+  auto table = tables_.get();
+  const PublicKey *key = table->find(token);
+  if (key == nullptr) {
+    table = tables_.newerThan(table);
+    key = table->find(token);
+  }
+  if (key == nullptr) throw refusal("UNKNOWN_KEY", "The sign-in token is signed with a key that is not the provider's");
+  return {table, key};
+}
+
+KeyTable KeySet::load() const {
+  const std::string &file = source_.jwksFile.empty() ? source_.publicKeyFile : source_.jwksFile;
+  std::string place = file;
+  try {
+    if (!source_.publicKeyFile.empty()) return KeyTable::ofPem(readFile(file));
+    if (!source_.jwksFile.empty()) return KeyTable::ofJwks(parseStrictObject(readFile(file)));
+    const bool byOperator = !source_.jwksUrl.empty();
+    place = byOperator ? source_.jwksUrl : published_();
+    return KeyTable::ofJwks(issuer_.document(place, byOperator));
+  } catch (const Error &e) {
+    if (e.reason() == "ISSUER_UNREACHABLE" || e.reason() == "BAD_ISSUER_ANSWER") throw;
+    throw issuer_.unusable("of its keys at " + place + ": " + e.what());
+  }
+}
+
+} // namespace matrixos::identity

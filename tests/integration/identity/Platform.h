@@ -1,0 +1,51 @@
+#pragma once
+
+#include "support/DaemonProcess.h"
+#include "support/ScriptedHttp.h"
+
+#include <filesystem>
+#include <string>
+
+namespace matrixos::test {
+
+/// A daemon with the identity plugin, an instance "alice" of ada's that runs, and one "sleepy" of ada's that sleeps.
+/// Instances answer with the request that they got.
+class IdentityPlatform {
+public:
+  explicit IdentityPlatform(DaemonProcess::Values values = {})
+      : instance([](const Peer &peer) { peer.answer("200 OK", "text/plain", "an instance"); }),
+        daemon(withDefaults(std::move(values), std::to_string(instance.port()))) {
+    const auto folder = daemon.dir() / "plugins";
+    std::filesystem::create_directory(folder);
+    for (const char *plugin :
+         {"plugins/proxy.so", "plugins/lifecycle.so", "plugins/identity.so", "scenario-plugins/fixed-instances.so"}) {
+      const auto file = buildDir() / plugin;
+      std::filesystem::copy_file(file, folder / file.filename());
+    }
+    daemon.rewriteConfig({{"plugins.path", folder.string()}});
+  }
+
+  /// What the instance was asked last; empty when nothing was.
+  std::string lastRequest() const {
+    const auto all = instance.requests();
+    return all.empty() ? "" : all.back();
+  }
+
+  ScriptedHttp instance;
+  DaemonProcess daemon;
+
+private:
+  static DaemonProcess::Values withDefaults(DaemonProcess::Values values, const std::string &port) {
+    values.merge(DaemonProcess::Values{{"plugins.enabled", "fixed-instances, lifecycle, proxy, identity"},
+                                       {"plugins.required", "proxy, identity"},
+                                       {"api.auth", "secret"},
+                                       {"fixed-instances.running", "alice:" + port + ":ada"},
+                                       {"fixed-instances.sleeping", "sleepy:" + port + ":ada"},
+                                       {"identity.mode", "none"},
+                                       {"identity.public_paths", "/about, /blog/*"},
+                                       {"identity.operators", "oscar"}});
+    return values;
+  }
+};
+
+} // namespace matrixos::test

@@ -1,0 +1,118 @@
+#include "RealProvider.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <support/Wait.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+#include <stdexcept>
+#include <system_error>
+
+namespace matrixos::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder of the build's with the provider in it; empty, with a message, when it cannot be had. One program at a time
+/// makes it.
+std::string installed() {
+  const fs::path from(OIDC_PROVIDER_SOURCE), to(OIDC_PROVIDER_FOLDER);
+  fs::create_directories(to);
+  const FileDescriptor lock(::open((to / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) throw std::system_error(errno, std::generic_category(), "lock");
+  for (const char *name : {"package.json", "server.mjs"})
+    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
+  const std::string wanted = readFile(from / "package-lock.json");
+  const fs::path done = to / "package-lock.json.done";
+  if (fs::exists(done) && readFile(done) == wanted) return to.string();
+  writeFile(to / "package-lock.json", wanted);
+  const Finished npm = run({"npm", "ci", "--prefix", to.string(), "--ignore-scripts", "--no-fund", "--no-audit"}, {},
+                           std::chrono::minutes{3});
+  if (npm.status != 0) {
+    MESSAGE("npm cannot install the provider: " << npm.out);
+    return {};
+  }
+  writeFile(done, wanted);
+  return to.string();
+}
+
+} // namespace
+
+std::unique_ptr<RealProvider> RealProvider::start(const std::string &kind) {
+  std::string folder;
+  if (run({"node", "--version"}).status == 0) folder = installed();
+  if (!folder.empty()) return std::unique_ptr<RealProvider>(new RealProvider(folder, kind));
+  const char *ci = std::getenv("CI");
+  CHECK_MESSAGE((ci == nullptr || std::string(ci) != "true"), "no OpenID provider, and CI=true makes that a failure");
+  MESSAGE("skipped: there is no Node.js, or npm cannot install the OpenID provider");
+  return nullptr;
+}
+
+RealProvider::RealProvider(const std::string &folder, const std::string &kind)
+    : process_({"node", folder + "/server.mjs", kind}, dir_ / "log") {
+  const std::regex line("port ([0-9]+)\n");
+  std::smatch found;
+  std::string log;
+  const bool listens = eventually([&] {
+    log = fs::exists(dir_ / "log") ? readFile(dir_ / "log") : std::string();
+    return std::regex_search(log, found, line) || !process_.running();
+  });
+  if (!listens || found.empty()) throw std::runtime_error("the OpenID provider does not start: " + log);
+  port_ = static_cast<std::uint16_t>(std::stoi(found[1]));
+}
+
+std::string SignInVisitor::target(const std::string &location) const {
+  const std::string issuer = provider_.issuer();
+  if (location.rfind(issuer + "/", 0) == 0) return location.substr(issuer.size());
+  return location.rfind('/', 0) == 0 ? location : std::string();
+}
+
+Response SignInVisitor::go(const std::string &method, const std::string &target, const std::string &body) {
+  std::string cookies;
+  for (const auto &[name, value] : cookies_)
+    cookies += (cookies.empty() ? "" : "; ") + name + "=" + value;
+  Headers headers = {{"Host", "127.0.0.1:" + std::to_string(provider_.port())}, {"Cookie", cookies}};
+  if (!body.empty()) headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+  at_ = target;
+  Response response = request(provider_.port(), method, target, headers, body);
+  const std::regex cookie("(^|, )([A-Za-z0-9_.]+)=([^;,]*)");
+  const std::string &set = response.headers["set-cookie"];
+  for (std::sregex_iterator at(set.begin(), set.end(), cookie), end; at != end; ++at)
+    cookies_[(*at)[2]] = (*at)[3];
+  return response;
+}
+
+Response SignInVisitor::follow(Response response, std::string &away) {
+  for (int hops = 0; hops < 10 && response.status / 100 == 3; ++hops) {
+    const std::string location = response.headers["location"];
+    if (target(location).empty()) {
+      away = location;
+      break;
+    }
+    response = go("GET", target(location));
+  }
+  return response;
+}
+
+std::string SignInVisitor::signIn(const std::string &location, const std::string &name) {
+  std::string away;
+  follow(go("GET", target(location)), away);
+  if (away.empty()) follow(go("POST", at_, "prompt=login&login=" + name + "&password=any"), away);
+  if (away.empty()) follow(go("POST", at_, "prompt=consent"), away);
+  return away;
+}
+
+std::string SignInVisitor::cancel(const std::string &location) {
+  std::string away;
+  follow(go("GET", target(location)), away);
+  if (away.empty()) follow(go("GET", at_ + "/abort"), away);
+  return away;
+}
+
+} // namespace matrixos::test
