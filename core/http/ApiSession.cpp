@@ -12,7 +12,6 @@
 #include <Poco/Timestamp.h>
 #include <http/codec/Grammar.h>
 #include <http/engine/Loop.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
@@ -52,15 +51,6 @@ std::string join(const std::vector<std::string> &items, std::string_view separat
     text += item;
   }
   return text;
-}
-
-/// Whose word counts is the proxy's, a process of the daemon's user: it names the client that it forwards for.
-std::string clientOf(http::ClientExchange &exchange) {
-  if (!exchange.peer().isUnix()) return exchange.peer().ip();
-  const bool isOurs = exchange.peerUid() == std::optional<uid_t>(::geteuid());
-  const std::string_view named = exchange.request().fields.value(http::Name::XForwardedFor);
-  const bool isApi = static_cast<auth::ApiSocket>(exchange.listenerTag()) == auth::ApiSocket::Api;
-  return isOurs && isApi && Address::tryIp(named) ? std::string(named) : "unix";
 }
 
 /// RFC 9110 §5.6.7, made once a second.
@@ -172,7 +162,8 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   const AuditTrail *audit = core_->options.audit.get();
   if (audit != nullptr && audit->isOn() && AuditEntry::mayMatter(head.method, *request_->route)) {
     audit_ = AuditEntry(head.method, request_->route, request_->params);
-    audit_.setAddress(clientOf(exchange));
+    const auto client = clientAddress(exchange);
+    audit_.setAddress(client ? client->ip() : "unix");
   }
   authenticate(exchange);
 }

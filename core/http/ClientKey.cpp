@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace matrixos::api {
 
@@ -22,13 +21,17 @@ Address::Bytes keyOf(const Address &address) {
 
 } // namespace
 
-Address::Bytes clientKey(http::ClientExchange &exchange) {
-  if (!exchange.peer().isUnix()) return keyOf(exchange.peer());
+std::optional<Address> clientAddress(http::ClientExchange &exchange) {
+  if (!exchange.peer().isUnix()) return exchange.peer();
   const auto peer = exchange.peerProcess();
   const http::FieldList &fields = exchange.request().fields;
   // The proxy writes one address, in place of whatever came.
   if (!peer || peer->pid != ::getpid() || fields.count(http::Name::XForwardedFor) != 1) return {};
-  const auto address = Address::tryIp(http::trim(fields.value(http::Name::XForwardedFor)));
+  return Address::tryIp(http::trim(fields.value(http::Name::XForwardedFor)));
+}
+
+Address::Bytes clientKey(http::ClientExchange &exchange) {
+  const auto address = clientAddress(exchange);
   return address ? keyOf(*address) : Address::Bytes{};
 }
 
