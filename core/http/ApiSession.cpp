@@ -162,8 +162,8 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   const AuditTrail *audit = core_->options.audit.get();
   if (audit != nullptr && audit->isOn() && AuditEntry::mayMatter(head.method, *request_->route)) {
     audit_ = AuditEntry(head.method, request_->route, request_->params);
-    const auto client = clientAddress(exchange);
-    audit_.setAddress(client ? client->ip() : "unix");
+    const auto address = clientAddress(exchange);
+    audit_.setAddress(address ? address->ip() : "unix");
   }
   authenticate(exchange);
 }
@@ -386,7 +386,9 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
   charge_.reset();
   request_.reset();
   kept_.reset();
-  if (audit_.isWanted()) core_->options.audit->note(audit_.take(summary.status, record_.requestId, {}));
+  // What a limit refused is counted, or floods would fill the log.
+  if (audit_.isWanted() && record_.limit.empty())
+    core_->options.audit->note(audit_.take(summary.status, record_.requestId, {}));
   audit_ = {};
   record_.status = summary.status;
   record_.duration = std::chrono::microseconds(summary.tookMicros);

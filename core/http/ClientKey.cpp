@@ -1,5 +1,7 @@
 #include "http/ClientKey.h"
 
+#include "auth/Authenticator.h"
+
 #include <http/codec/Grammar.h>
 #include <http/engine/ClientExchange.h>
 #include <http/engine/PeerShares.h>
@@ -23,10 +25,11 @@ Address::Bytes keyOf(const Address &address) {
 
 std::optional<Address> clientAddress(http::ClientExchange &exchange) {
   if (!exchange.peer().isUnix()) return exchange.peer();
+  if (static_cast<auth::ApiSocket>(exchange.listenerTag()) != auth::ApiSocket::Api) return std::nullopt;
   const auto peer = exchange.peerProcess();
   const http::FieldList &fields = exchange.request().fields;
   // The proxy writes one address, in place of whatever came.
-  if (!peer || peer->pid != ::getpid() || fields.count(http::Name::XForwardedFor) != 1) return {};
+  if (!peer || peer->pid != ::getpid() || fields.count(http::Name::XForwardedFor) != 1) return std::nullopt;
   return Address::tryIp(http::trim(fields.value(http::Name::XForwardedFor)));
 }
 

@@ -10,11 +10,12 @@ class ClientExchange;
 
 namespace matrixos::api {
 
-/// Where a request comes from; nothing where nobody says it. Clients cannot choose it: on TCP it is the peer, and of
-/// those on a UNIX socket the daemon's own proxy alone is believed.
+/// The address that a request comes from; nothing where nobody says it. Clients cannot choose it: on TCP it is the
+/// peer, and of those on a UNIX socket the daemon's own proxy alone is believed.
 std::optional<Address> clientAddress(http::ClientExchange &exchange);
 
-/// The same for limits: an IPv4 address, an IPv6 /64, or this machine, whichever of its addresses it is; else all zero.
+/// Whom limits count it for: an IPv4 address, an IPv6 /64, or this machine, whichever of its addresses it is; all zero
+/// where nobody says it.
 Address::Bytes clientKey(http::ClientExchange &exchange);
 
 } // namespace matrixos::api
