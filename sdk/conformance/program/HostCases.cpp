@@ -97,8 +97,8 @@ void descriptor(CaseSession &t, const Bench &bench) {
   for (std::uint32_t i = 0; i < d.provides_count; ++i)
     provides = provides || std::string(d.provides[i].service) == MOS_RUNTIME_1;
   t.expect(provides, MOS_RUNTIME_1 " among what it provides", "it is not");
-  static const std::set<std::string> kTypes{"string", "int",    "number", "bool", "duration", "size",   "list",    "path",
-                                            "listen", "enum",   "url",    "urls", "domain",   "pattern", "rate"};
+  static const std::set<std::string> kTypes{"string", "int",  "number", "bool", "duration", "size",    "list", "path",
+                                            "listen", "enum", "url",    "urls", "domain",   "pattern", "rate"};
   for (std::uint32_t i = 0; i < d.config_keys_count; ++i) {
     const mos_config_key &key = d.config_keys[i];
     t.expect(kTypes.count(key.type) == 1, std::string("a known type of the key ") + key.key, key.type);

@@ -4,9 +4,10 @@
 #include "support/Errors.h"
 #include "support/Wait.h"
 
-#include <doctest/doctest.h>
 #include <matrixos/abi/lifecycle.h>
 #include <matrixos/abi/orchestrator.h>
+
+#include <doctest/doctest.h>
 #include <signal.h>
 
 #include <atomic>
