@@ -47,6 +47,8 @@ public:
   /// The plugin is degraded, and /ready, the list of plugins and the log say by what; the daemon is ready all the same.
   void checkNamed(const std::string &plugin, const std::string &what) const {
     CAPTURE(what);
+    // A completion that has blocked is reported once it returns, when its caller may have gone on already.
+    REQUIRE(eventually([&] { return has(api("GET", "/ready").body, what); }));
     const Response ready = api("GET", "/ready");
     CHECK(ready.status == 200);
     const auto standing = parseObject(ready.body)->getObject("plugins")->getObject(plugin);
