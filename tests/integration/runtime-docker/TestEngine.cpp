@@ -94,7 +94,7 @@ void TestEngine::startPodman() {
   if (::geteuid() != 0) skip("Podman's service is tested as root only");
   const std::string base = directory();
   const std::string socket = base + "/podman.sock";
-  // Its own storage, networks and events, and limits that a machine with a low file limit can grant.
+  // Its own storage and networks, and limits that a machine with a low file limit can grant.
   std::ofstream(base + "/containers.conf")
       << "[containers]\ndefault_ulimits=[\"nofile=1024:1024\",\"nproc=4096:4096\"]\n";
   ::setenv("CONTAINERS_CONF", (base + "/containers.conf").c_str(), 1);

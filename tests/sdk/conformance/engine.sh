@@ -33,7 +33,7 @@ if [ "$engine" = podman ]; then
   # Limits that a machine with a low file limit can grant.
   printf '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=4096:4096"]\n' >"$work/containers.conf"
   export CONTAINERS_CONF=$work/containers.conf
-  cli=(podman --root "$work/root" --runroot "$work/run" --tmpdir "$work/tmp" --network-config-dir "$work/net" --cgroup-manager cgroupfs)
+  cli=(podman --root "$work/root" --runroot "$work/run" --network-config-dir "$work/net" --cgroup-manager cgroupfs)
   "${cli[@]}" system service --time=0 "unix:$socket" &
   service=$!
 fi
