@@ -2,10 +2,11 @@
 
 #include "auth/Permission.h"
 
+#include <matrixos/abi/base.h>
+
 #include <functional>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace matrixos::auth {
@@ -13,7 +14,7 @@ namespace matrixos::auth {
 /// A request whose sender has to be found out. Borrowed for the call.
 struct IdentityQuestion {
   std::string_view method, host, path, permission, handle, requestId;
-  std::vector<std::pair<std::string_view, std::string_view>> fields; ///< of the header
+  std::vector<mos_pair> fields; ///< of the header
 };
 
 /// Whoever knows users, operators and instances by their credentials.

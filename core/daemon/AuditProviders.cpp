@@ -21,13 +21,22 @@ const log::Log kLog("core.audit");
 /// With the two seconds of grace that the host gives any provider: five.
 constexpr std::chrono::milliseconds kRecordTime{3000};
 
-/// Calls `then` when the last of those goes that hold it.
-struct WhenAllAreDone {
-  explicit WhenAllAreDone(std::function<void()> what) : then(std::move(what)) {}
+/// Calls `then` when the last of those goes that hold it, with the first problem of one of them, or "".
+class WhenAllAreDone {
+public:
+  explicit WhenAllAreDone(std::function<void(const std::string &problem)> then) : then_(std::move(then)) {}
   WhenAllAreDone(const WhenAllAreDone &) = delete;
   WhenAllAreDone &operator=(const WhenAllAreDone &) = delete;
-  ~WhenAllAreDone() { then(); }
-  std::function<void()> then;
+  ~WhenAllAreDone() { then_(problem_); }
+  void failed(const Error &error) {
+    const std::lock_guard lock(mutex_);
+    if (problem_.empty()) problem_ = error.what();
+  }
+
+private:
+  const std::function<void(const std::string &)> then_;
+  std::mutex mutex_;
+  std::string problem_;
 };
 
 } // namespace
@@ -52,10 +61,18 @@ std::string AuditProviders::statusOf(std::string_view handle) noexcept {
 
 void AuditProviders::record(const std::string &event, std::function<void()> then) noexcept {
   guarded(nullptr, [&] {
-    const auto all = std::make_shared<WhenAllAreDone>(std::move(then));
+    const auto all = std::make_shared<WhenAllAreDone>([this, then = std::move(then)](const std::string &problem) {
+      told(problem);
+      then();
+    });
     const CallScope call(kRecordTime);
-    for (const mos_audit_v1 *table : *logs_.get())
-      AuditClient(table).record(call.abi(), event, [this, all](const Outcome &outcome) { told(outcome.error); });
+    for (const mos_audit_v1 *table : *logs_.get()) {
+      AuditClient(table).record(call.abi(), event, [this, all](const Outcome &outcome) {
+        if (outcome.error == nullptr) return;
+        metrics_.add(late_, 1);
+        all->failed(*outcome.error);
+      });
+    }
   });
 }
 
@@ -64,15 +81,15 @@ void AuditProviders::note(const std::string &event) noexcept {
     try {
       AuditClient(table).note(event);
     } catch (const Error &e) {
-      told(&e);
+      metrics_.add(late_, 1);
+      told(e.what());
     }
   }
 }
 
 /// Operators are told once that a log keeps nothing, and once that it does again.
-void AuditProviders::told(const Error *error) {
-  if (error != nullptr) metrics_.add(late_, 1);
-  std::string now = error == nullptr ? "" : std::string("the audit log does not keep what people do: ") + error->what();
+void AuditProviders::told(const std::string &problem) {
+  std::string now = problem.empty() ? "" : "the audit log does not keep what people do: " + problem;
   {
     const std::lock_guard lock(mutex_);
     if (now.empty() == problem_.empty()) return;
@@ -88,7 +105,7 @@ void AuditProviders::refresh(std::string_view service) {
   if (service == MOS_AUDIT_1) {
     logs_.refresh();
     on_ = !logs_.get()->empty();
-    if (!on_) told(nullptr);
+    if (!on_) told("");
   } else if (service == MOS_ORCHESTRATOR_1) {
     guarded(nullptr, [&] { orchestrators_.refresh(); }); // it may not be provided yet
   }

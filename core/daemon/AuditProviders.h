@@ -34,7 +34,7 @@ public:
   std::string problem() const;
 
 private:
-  void told(const Error *error);
+  void told(const std::string &problem);
 
   ProviderTables<mos_audit_v1> logs_;
   ProviderTables<mos_orchestrator_v1> orchestrators_;

@@ -18,6 +18,7 @@ using auth::Identity;
 /// The host's grace comes on top.
 constexpr std::chrono::milliseconds kFindOutTime{10000};
 constexpr std::size_t kMostText = 4096;
+/// Others fill that list; where it is longer, lists show the user's own instances alone.
 constexpr std::size_t kMostShares = std::size_t{64} * 1024;
 
 Identity unavailable() {
@@ -50,18 +51,12 @@ std::optional<Identity::Kind> kindOf(std::uint32_t kind) {
   }
 }
 
-/// {"bob": "use"}, or nothing.
-bool areShares(const std::string &shares) {
-  if (shares.empty()) return true;
-  if (shares.size() > kMostShares) return false;
-  try {
-    const json::Object::Ptr object = json::parseObject(shares);
-    for (const auto &[handle, role] : *object)
-      if (!isHandle(handle) || (role != "use" && role != "manage")) return false;
-    return true;
-  } catch (const Error &) {
-    return false;
+/// {"bob": "use"}. Throws Error or Poco::Exception for what is none.
+void takeShares(Identity &who, std::string text, const json::Object &object) {
+  for (const auto &[handle, role] : object) {
+    if (!isHandle(handle) || (role != "use" && role != "manage")) throw Error(Status::Internal, "a share that is none");
   }
+  who.shares = std::move(text);
 }
 
 bool isSane(const Identity &who) {
@@ -70,7 +65,7 @@ bool isSane(const Identity &who) {
     return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
   };
   return named && who.id.size() + who.scopes.size() + who.message.size() <= kMostText && plain(who.id) &&
-         plain(who.scopes) && plain(who.message) && areShares(who.shares);
+         plain(who.scopes) && plain(who.message);
 }
 
 Identity parseIdentity(std::string_view text) {
@@ -89,7 +84,10 @@ Identity parseIdentity(std::string_view text) {
   who.id = json::findString(*object, "id").value_or("");
   who.scopes = json::findString(*object, "scopes").value_or("");
   who.message = json::findString(*object, "message").value_or("");
-  if (const json::Object::Ptr shares = json::findObject(*object, "shares")) who.shares = json::dump(shares);
+  if (const json::Object::Ptr shares = json::findObject(*object, "shares")) {
+    std::string dumped = json::dump(shares);
+    if (dumped.size() <= kMostShares) takeShares(who, std::move(dumped), *shares);
+  }
   return who;
 }
 
@@ -97,8 +95,6 @@ Identity parseIdentity(std::string_view text) {
 class Asked {
 public:
   explicit Asked(const auth::IdentityQuestion &question) {
-    for (const auto &[name, value] : question.fields)
-      fields_.push_back({toAbi(name), toAbi(value)});
     request_.of = this;
     request_.struct_size = sizeof(mos_identity_request);
     request_.method = toAbi(question.method);
@@ -107,8 +103,8 @@ public:
     request_.permission = toAbi(question.permission);
     request_.handle = toAbi(question.handle);
     request_.request_id = toAbi(question.requestId);
-    request_.fields = fields_.data();
-    request_.fields_count = static_cast<std::uint32_t>(fields_.size());
+    request_.fields = question.fields.data();
+    request_.fields_count = static_cast<std::uint32_t>(question.fields.size());
   }
 
   /// Nothing when the provider has to find out.
@@ -158,11 +154,13 @@ private:
             static_cast<int>(given.status),         std::string(fromAbi(given.id)),
             std::string(fromAbi(given.scopes)),     {},
             std::string(fromAbi(given.message))};
-    if (MOS_HAS(&given, mos_principal, shares.ptr)) who_.shares = std::string(fromAbi(given.shares));
+    if (MOS_HAS(&given, mos_principal, shares.ptr) && given.shares.len <= kMostShares && given.shares.len != 0) {
+      const std::string shares(fromAbi(given.shares));
+      takeShares(who_, shares, *json::parseObject(shares));
+    }
     sane_ = isSane(who_);
   }
 
-  std::vector<mos_pair> fields_;
   Request request_{};
   int answers_ = 0;
   bool sane_ = false, pending_ = false;

@@ -145,6 +145,7 @@ void ApiSession::attempt(http::ClientExchange &exchange, auto &&step) {
 void ApiSession::dispatch(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   if (core_->stopping) throw ProblemException(stoppingProblem());
+  from_ = clientAddress(exchange);
   if (head.target == "*") return answerUnrouted(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
   request_ = std::make_unique<ApiRequest>();
   std::vector<std::string> segments = decodePath(head.path());
@@ -162,15 +163,14 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   const AuditTrail *audit = core_->options.audit.get();
   if (audit != nullptr && audit->isOn() && AuditEntry::mayMatter(head.method, *request_->route)) {
     audit_ = AuditEntry(head.method, request_->route, request_->params);
-    const auto address = clientAddress(exchange);
-    audit_.setAddress(address ? address->ip() : "unix");
+    audit_.setAddress(from_ ? from_->ip() : "unix");
   }
   authenticate(exchange);
 }
 
 /// What no route serves. `allow`: what the path knows.
 void ApiSession::answerUnrouted(http::ClientExchange &exchange, const std::vector<std::string> &allow) {
-  admit(exchange, decide(exchange, MOS_PERMISSION_PUBLIC), RouteClass::Plain);
+  admit(decide(exchange, MOS_PERMISSION_PUBLIC), RouteClass::Plain);
   const std::string_view method = exchange.request().method;
   if (allow.empty()) throw ProblemException(404, "there is nothing at this path", "NO_ROUTE");
   if (method == "OPTIONS") return exchange.respond({204, {}, {}, {{"Allow", join(allow, ", ")}}});
@@ -204,11 +204,11 @@ auth::Decision ApiSession::decide(http::ClientExchange &exchange, std::string_vi
 }
 
 /// Counts the request for its client, before anybody else has to do with it.
-void ApiSession::admit(http::ClientExchange &exchange, const auth::Decision &decision, RouteClass kind) {
+void ApiSession::admit(const auth::Decision &decision, RouteClass kind) {
   // Who guesses at the token of the metrics is counted all the same.
   isCounted_ = !decision.isPlatform && (kind != RouteClass::Free || decision.status == 401);
   if (!isCounted_) return;
-  client_ = clientKey(exchange);
+  client_ = clientKey(from_);
   count(Limit::Address, client_);
   if (kind == RouteClass::SignIn) count(Limit::SignIn, client_);
   if (kind == RouteClass::Webhook) count(Limit::Webhooks, client_);
@@ -220,9 +220,7 @@ void ApiSession::countCaller(http::ClientExchange &exchange, const auth::Decisio
   // Guesses are dear: each counts twice.
   if (decision.status == 401) core_->limiter.charge(Limit::Address, client_);
   if (!who.empty()) count(Limit::Principal, std::string_view(who));
-  const std::string_view method = exchange.request().method;
-  const bool reads = method == "GET" || method == "HEAD" || method == "OPTIONS";
-  if (reads || request_->route->kind != RouteClass::Plain) return;
+  if (http::isSafe(exchange.request().method) || request_->route->kind != RouteClass::Plain) return;
   who.empty() ? count(Limit::Writes, client_) : count(Limit::Writes, std::string_view(who));
 }
 
@@ -240,7 +238,7 @@ void ApiSession::count(Limit limit, const auto &who) {
 
 void ApiSession::authenticate(http::ClientExchange &exchange) {
   auth::Decision decision = decide(exchange, request_->route->route.permission);
-  admit(exchange, decision, request_->route->kind);
+  admit(decision, request_->route->kind);
   if (decision.isOpen && core_->options.identities) return identify(exchange, std::move(decision));
   conclude(exchange, std::move(decision));
 }
@@ -259,7 +257,7 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
   if (handle != entry.names.end())
     question.handle = request_->params[static_cast<std::size_t>(handle - entry.names.begin())];
   for (const http::Field &field : head.fields)
-    question.fields.emplace_back(field.name, field.value);
+    question.fields.push_back({toAbi(field.name), toAbi(field.value)});
   const auto judge = [permission = entry.route.permission, before](const auth::Identity &who) {
     return auth::Authenticator::judge(permission, who, before);
   };
@@ -284,7 +282,7 @@ void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decisio
   audit_.setWho(decision.who);
   if (isCounted_) countCaller(exchange, decision);
   if (decision.allowed()) {
-    request_->caller = auth::callerJson(decision.who);
+    if (request_->route->owner != common::kCoreOwner) request_->caller = auth::callerJson(decision.who);
     return takeBody(exchange);
   }
   core_->options.authenticator->noteRefused(decision);

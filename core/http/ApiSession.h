@@ -38,7 +38,7 @@ private:
   void dispatch(http::ClientExchange &exchange);
   void enterSite(std::vector<std::string> &segments, const std::string &site);
   auth::Decision decide(http::ClientExchange &exchange, std::string_view permission) const;
-  void admit(http::ClientExchange &exchange, const auth::Decision &decision, RouteClass kind);
+  void admit(const auth::Decision &decision, RouteClass kind);
   void countCaller(http::ClientExchange &exchange, const auth::Decision &decision);
   void count(Limit limit, const auto &who);
   void answerUnrouted(http::ClientExchange &exchange, const std::vector<std::string> &allow);
@@ -59,6 +59,7 @@ private:
   bool identifies_ = false;      ///< a plugin finds out who it is
   bool isPage_ = false;          ///< of a site
   bool isCounted_ = false;       ///< limits hold for who asks
+  std::optional<Address> from_;  ///< see clientAddress()
   Address::Bytes client_{};      ///< whose address counts; see clientKey()
   std::optional<Charge> charge_; ///< what the answer says about limits
   AuditEntry audit_;

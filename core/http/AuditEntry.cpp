@@ -6,6 +6,8 @@
 #include <matrixos/json_text.hpp>
 #include <matrixos/text/utf8.hpp>
 
+#include <http/codec/Head.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -21,10 +23,6 @@ constexpr std::size_t kMostBody = std::size_t{16} * 1024;
 // With all of them, each character escaped, an event stays below MOS_AUDIT_EVENT_SIZE.
 constexpr std::size_t kMostParams = 8;
 constexpr std::size_t kMostText = 256;
-
-bool isSafe(std::string_view method) noexcept {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
 
 /// An event that is no UTF-8, or too long once it is JSON, would be refused: nobody gets around the log by that.
 std::string cut(std::string_view text) {
@@ -58,14 +56,14 @@ const char *wordOf(auth::Identity::Kind kind) noexcept {
 
 AuditEntry::AuditEntry(std::string_view method, std::shared_ptr<const RouteEntry> route,
                        std::vector<std::string> params)
-    : what_(isSafe(method) ? What::Nothing : What::Change), method_(method), route_(std::move(route)),
+    : what_(http::isSafe(method) ? What::Nothing : What::Change), method_(method), route_(std::move(route)),
       params_(std::move(params)), kind_("public") {
   for (std::size_t i = 0; i < route_->names.size() && i < params_.size(); ++i)
     if (route_->names[i] == "handle" && isHandle(params_[i])) handle_ = params_[i];
 }
 
 bool AuditEntry::mayMatter(std::string_view method, const RouteEntry &route) noexcept {
-  return !isSafe(method) || !route.names.empty();
+  return !http::isSafe(method) || std::find(route.names.begin(), route.names.end(), "handle") != route.names.end();
 }
 
 void AuditEntry::setWho(const auth::Identity &who) {

@@ -33,9 +33,8 @@ std::optional<Address> clientAddress(http::ClientExchange &exchange) {
   return Address::tryIp(http::trim(fields.value(http::Name::XForwardedFor)));
 }
 
-Address::Bytes clientKey(http::ClientExchange &exchange) {
-  const auto address = clientAddress(exchange);
-  return address ? keyOf(*address) : Address::Bytes{};
+Address::Bytes clientKey(const std::optional<Address> &from) {
+  return from ? keyOf(*from) : Address::Bytes{};
 }
 
 } // namespace matrixos::api

@@ -16,6 +16,6 @@ std::optional<Address> clientAddress(http::ClientExchange &exchange);
 
 /// Whom limits count it for: an IPv4 address, an IPv6 /64, or this machine, whichever of its addresses it is; all zero
 /// where nobody says it.
-Address::Bytes clientKey(http::ClientExchange &exchange);
+Address::Bytes clientKey(const std::optional<Address> &from);
 
 } // namespace matrixos::api

@@ -10,14 +10,6 @@
 
 namespace matrixos::proxy {
 
-namespace {
-
-bool onlyReads(std::string_view method) noexcept {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
-
-} // namespace
-
 AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(list)) {
   for (const std::string &origin : list_) {
     if (!http::Origin::parse(origin)) {
@@ -29,7 +21,7 @@ AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(
 }
 
 bool AllowedOrigins::admits(const http::RequestHead &head, std::string_view scheme, bool toApi) const noexcept {
-  if (toApi ? onlyReads(head.method) : !head.upgradeWebSocket) return true;
+  if (toApi ? http::isSafe(head.method) : !head.upgradeWebSocket) return true;
   const std::size_t origins = head.fields.count(http::Name::Origin);
   if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), scheme, head.host);
   // Old browsers leave the origin out of what a form sends, but tell the relation of the two sites.

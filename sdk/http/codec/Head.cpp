@@ -43,8 +43,12 @@ void ResponseHead::clear() noexcept {
   fields.clear();
 }
 
+bool isSafe(std::string_view method) noexcept {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
 bool isIdempotent(std::string_view method) noexcept {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+  return isSafe(method) || method == "PUT" || method == "DELETE";
 }
 
 namespace {

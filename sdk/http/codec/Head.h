@@ -89,6 +89,9 @@ struct ResponseHead {
   void clear() noexcept;
 };
 
+/// True for the methods that only read (RFC 9110 §9.2.1), of those that are served.
+bool isSafe(std::string_view method) noexcept;
+
 /// True for the methods that may be sent twice with the effect of once (RFC 9110 §9.2.2).
 bool isIdempotent(std::string_view method) noexcept;
 

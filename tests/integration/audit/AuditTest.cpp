@@ -312,8 +312,10 @@ TEST_CASE("a log that says nothing holds an answer for a while, not for ever") {
   CHECK(audited.daemon().api("POST", "/containers/provision", Audited::provisionBody("alice")).status == 201);
   has(audited.daemon().api("GET", "/ready").body, R"("audit":"the audit log does not keep what people do: )");
   has(audited.daemon().api("GET", "/metrics").body, "matrixos_audit_late_total 1");
-  // The other one has it.
+  // The other one has it, and that is no news.
   has(audited.told(), "POST /containers/provision alice 201 ->running");
+  CHECK(audited.daemon().api("POST", "/containers/alice/stop").status == 200);
+  CHECK(audited.daemon().log().find("keeps what people do again") == std::string::npos);
 }
 
 TEST_CASE("a log that was switched off holds nothing up, and shows that it was") {

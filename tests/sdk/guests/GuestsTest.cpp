@@ -229,6 +229,7 @@ TEST_CASE("who is known sees what is his, and sends in his own name") {
   CHECK(handles("user_bobby") == "bobby ");
   CHECK(handles("guest") == "alice ");
   CHECK(handles("nobody").empty());
+  CHECK(handles("popular").empty()); // others cannot lock anybody out by sharing with him
   const auto send = [&](const std::string &badge, const std::string &from) {
     return request(guests.daemon.apiSocket(), "POST", "/social/send/alice",
                    {{"Authorization", "Bearer badge-" + badge}}, R"({"text":"hi","from":{"handle":")" + from + R"("}})")

@@ -34,11 +34,21 @@ private:
     const std::string_view name = badge.substr(kScheme.size());
     thread_local std::string id;
     id = "user:" + std::string(name);
-    const std::string_view shares = name == "guest" ? R"({"alice":"use"})" : "";
+    thread_local std::string shares;
+    shares = name == "guest" ? R"({"alice":"use"})" : "";
+    if (name == "popular") shares = manyShares();
     return Principal::user(id, name == request.handle() ? MOS_ROLE_OWNER : MOS_ROLE_NONE, shares);
   }
   void findOut(const matrixos::Call &, const matrixos::IdentityRequest &, matrixos::Completion &done) override {
     done.succeed(Principal::user("user:later", MOS_ROLE_NONE).json());
+  }
+
+  /// What others share with one whom everybody knows.
+  static std::string manyShares() {
+    std::string shares;
+    for (int i = 10'000; i < 15'000; ++i)
+      shares += (shares.empty() ? "{" : ",") + ("\"user-" + std::to_string(i) + "\":\"use\"");
+    return shares + "}";
   }
 
   matrixos::Services services_;

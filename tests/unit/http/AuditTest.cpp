@@ -22,8 +22,8 @@ class Known final : public auth::Identities {
 public:
   std::optional<Identity> identify(const auth::IdentityQuestion &question, const std::function<Then()> &) override {
     std::string token;
-    for (const auto &[name, value] : question.fields)
-      if (name == "Authorization") token = value;
+    for (const mos_pair &field : question.fields)
+      if (fromAbi(field.key) == "Authorization") token = fromAbi(field.value);
     if (token != "Bearer alice" && token != "Bearer op") return Identity{};
     Identity who;
     who.kind = token == "Bearer op" ? Identity::Kind::Operator : Identity::Kind::User;

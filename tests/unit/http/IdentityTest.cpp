@@ -25,8 +25,8 @@ public:
                                    const std::function<Then()> &later) override {
     ++asked;
     std::string token;
-    for (const auto &[name, value] : question.fields)
-      if (name == "Authorization") token = value;
+    for (const mos_pair &field : question.fields)
+      if (fromAbi(field.key) == "Authorization") token = fromAbi(field.value);
     last = std::string(question.method) + " " + std::string(question.path) + " " + std::string(question.permission) +
            " " + std::string(question.handle) + " " + std::string(question.host);
     Identity who;

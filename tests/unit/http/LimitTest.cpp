@@ -23,8 +23,9 @@ public:
   std::optional<auth::Identity> identify(const auth::IdentityQuestion &question,
                                          const std::function<Then()> &) override {
     auth::Identity who;
-    for (const auto &[name, value] : question.fields) {
-      if (name != "Authorization") continue;
+    for (const mos_pair &field : question.fields) {
+      if (fromAbi(field.key) != "Authorization") continue;
+      const std::string_view value = fromAbi(field.value);
       who.id = "user:" + std::string(value.substr(7));
       who.kind = value == "Bearer wrong" ? auth::Identity::Kind::Refused : auth::Identity::Kind::User;
     }
