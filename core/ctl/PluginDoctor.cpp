@@ -7,7 +7,6 @@
 #include "ctl/DaemonClient.h"
 #include "ctl/PluginProbe.h"
 #include "ctl/Settings.h"
-#include "plugin/CommandPaths.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/Quarantine.h"
 #include "plugin/StartOrder.h"
@@ -304,7 +303,7 @@ private:
       }
     }
     std::vector<std::string> unreadable;
-    const auto conflicts = plugin::commandConflicts(manifestsBeside(patient, unreadable));
+    const auto conflicts = plugin::StartOrder::of(manifestsBeside(patient, unreadable)).commandFailures;
     if (const auto found = conflicts.find(patient.id()); found != conflicts.end()) {
       return patient.add("commands", found->second,
                          "ask its vendor: commands call paths of their plugin, or of plugins that it needs");
@@ -338,7 +337,7 @@ private:
     const auto all = manifestsBeside(patient, unreadable);
     const plugin::StartOrder order = plugin::StartOrder::of(all);
     const auto failure = order.failures.find(patient.id());
-    if (failure == order.failures.end() || plugin::commandConflicts(all).count(patient.id()) != 0)
+    if (failure == order.failures.end() || order.commandFailures.count(patient.id()) != 0)
       patient.add("needs", patient.manifest()->needs.empty() ? "nothing" : "enabled plugins provide all of it");
     else if (unreadable.empty())
       patient.add("needs", failure->second, "enable a plugin that provides it ([plugins] enabled)");

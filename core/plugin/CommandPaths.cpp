@@ -55,19 +55,15 @@ std::string sentence(const CommandDescription &command, const std::string &path,
 }
 
 bool needs(const Manifest &plugin, const Manifest &other) {
-  return std::any_of(plugin.needs.begin(), plugin.needs.end(), [&](const Manifest::Need &need) {
-    return std::any_of(other.provides.begin(), other.provides.end(),
-                       [&](const auto &provide) { return need.isMetBy(provide.service, provide.instance); });
-  });
+  return std::any_of(plugin.needs.begin(), plugin.needs.end(),
+                     [&](const Manifest::Need &need) { return other.meets(need); });
 }
 
 /// It can do without a plugin that is not among these.
 bool mayMiss(const Manifest &plugin, const std::vector<const Manifest *> &plugins) {
   return std::any_of(plugin.needs.begin(), plugin.needs.end(), [&](const Manifest::Need &need) {
-    Manifest one;
-    one.needs = {need};
     return need.optional &&
-           std::none_of(plugins.begin(), plugins.end(), [&](const Manifest *other) { return needs(one, *other); });
+           std::none_of(plugins.begin(), plugins.end(), [&](const Manifest *other) { return other->meets(need); });
   });
 }
 

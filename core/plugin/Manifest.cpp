@@ -102,6 +102,11 @@ bool Manifest::needsService(const std::string &service, const std::string &insta
   return std::any_of(needs.begin(), needs.end(), [&](const Need &need) { return need.isMetBy(service, instance); });
 }
 
+bool Manifest::meets(const Need &need) const {
+  return std::any_of(provides.begin(), provides.end(),
+                     [&](const Provide &provide) { return need.isMetBy(provide.service, provide.instance); });
+}
+
 std::vector<std::string> Manifest::claimed(const std::string &kind) const {
   std::vector<std::string> patterns;
   for (const Claim &claim : claims) {

@@ -58,6 +58,8 @@ struct Manifest {
   const Provide *findProvide(const std::string &service, const std::string &declared) const;
   /// It says that it uses that service, and may have that instance; any when `instance` is empty.
   bool needsService(const std::string &service, const std::string &instance) const;
+  /// It provides what the need asks for.
+  bool meets(const Need &need) const;
   /// The patterns of this kind that it claims.
   std::vector<std::string> claimed(const std::string &kind) const;
 

@@ -196,9 +196,7 @@ Status PluginHost::causeOf(const Slot &slot, std::size_t depth) const {
     if (need.optional || core_.services.isProvided(need) || depth > slots_.size()) continue;
     for (const auto &other : slots_) {
       if (!other->enabled || !other->instance) continue;
-      const auto &provides = other->instance->manifest().provides;
-      const auto same = [&](const auto &provide) { return need.isMetBy(provide.service, provide.instance); };
-      if (std::any_of(provides.begin(), provides.end(), same)) return causeOf(*other, depth + 1);
+      if (other->instance->manifest().meets(need)) return causeOf(*other, depth + 1);
     }
   }
   return Status::FailedPrecondition;

@@ -42,7 +42,8 @@ public:
     std::vector<const Manifest *> owners; // the others have nothing
     std::copy_if(plugins_.begin(), plugins_.end(), std::back_inserter(owners),
                  [&](const Manifest *plugin) { return result_.failures.count(plugin->id) == 0; });
-    result_.failures.merge(commandConflicts(owners));
+    result_.commandFailures = commandConflicts(owners);
+    result_.failures.insert(result_.commandFailures.begin(), result_.commandFailures.end());
     for (const Manifest *plugin : plugins_)
       visit(plugin->id);
     return std::move(result_);
