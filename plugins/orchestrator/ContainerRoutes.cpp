@@ -3,7 +3,6 @@
 #include "Permissions.h"
 
 #include <matrixos/caller.hpp>
-#include <matrixos/instance_record.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/json_text.hpp>
 
@@ -27,12 +26,6 @@ void answerLater(Exchange &exchange, std::function<void(Exchange &, const Result
   } catch (const Error &e) {
     held->fail(e);
   }
-}
-
-/// Whether a list shows it to somebody who is no operator.
-bool isOf(const Caller &caller, std::string_view item) {
-  const auto record = InstanceRecord::parse(item);
-  return caller.maySee("instances:read", record.handle, record.clerkUserId);
 }
 
 void answerOk(Exchange &exchange, const Result &result) {
@@ -101,10 +94,9 @@ void ContainerRoutes::list(Exchange &exchange) {
   }
   const Caller caller = Caller::of(exchange);
   JsonArray items;
-  orchestrator_.list(status, [&](std::string_view item) {
-    if (caller.kind == Caller::Kind::Operator || isOf(caller, item)) items.add(item);
-    return true;
-  });
+  for (const InstanceView &view : orchestrator_.views(status)) {
+    if (caller.maySee("instances:read", view.instance->handle, view.instance->clerkUserId)) items.add(view.json());
+  }
   exchange.json(200, std::move(items).str());
 }
 

@@ -21,8 +21,9 @@ constexpr std::size_t kMaxUserId = 128;
 
 /// The name of a plugin's site leads there, and never to an instance.
 bool isReserved(std::string_view handle, const Platform &platform) {
+  if (isReservedHandle(handle)) return true;
   const auto sites = json::getStrings(*json::parseObject(platform.info()), "sites");
-  return isReservedHandle(handle) || std::find(sites.begin(), sites.end(), handle) != sites.end();
+  return std::find(sites.begin(), sites.end(), handle) != sites.end();
 }
 
 void checkHandle(std::string_view handle, const Platform &platform) {
@@ -151,12 +152,16 @@ std::string InstanceOrchestrator::get(std::string_view handle) {
   return view->json();
 }
 
-void InstanceOrchestrator::list(std::string_view status, const std::function<bool(std::string_view)> &item) {
+std::vector<InstanceView> InstanceOrchestrator::views(std::string_view status) const {
   if (!status.empty() && indexOf(instanceStatusOf(status)) >= kStatusCount) {
     throw Error(Status::InvalidArgument,
                 "\"status\" has to be provisioning, running, stopped, sleeping, failed or deleting", "BAD_STATUS");
   }
-  for (const InstanceView &view : shop_.table.list(status)) {
+  return shop_.table.list(status);
+}
+
+void InstanceOrchestrator::list(std::string_view status, const std::function<bool(std::string_view)> &item) {
+  for (const InstanceView &view : views(status)) {
     if (!item(view.json())) return;
   }
 }

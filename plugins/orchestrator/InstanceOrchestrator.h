@@ -1,6 +1,7 @@
 /// The service matrixos.orchestrator/1.
 #pragma once
 
+#include "Instance.h"
 #include "Operation.h"
 
 #include <matrixos/host/platform.hpp>
@@ -35,6 +36,8 @@ public:
   void destroy(const Call &call, std::string_view handle, Completion &done) override;
   std::string get(std::string_view handle) override;
   void list(std::string_view status, const std::function<bool(std::string_view)> &item) override;
+  /// The same as values. Throws Error(InvalidArgument) for a status that there is not.
+  std::vector<InstanceView> views(std::string_view status) const;
   std::uint64_t watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher) override;
   void unwatch(std::uint64_t watch) override;
   void recordActivity(const mos_activity *items, std::uint32_t count) override;

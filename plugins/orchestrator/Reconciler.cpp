@@ -34,8 +34,23 @@ bool isRetryDue(const Instance &record, const Settings &settings) {
 } // namespace
 
 void Reconciler::pass() noexcept {
-  const std::unique_lock alone(running_, std::try_to_lock);
-  if (!alone || closed_) return;
+  if (const std::unique_lock alone(running_, std::try_to_lock); alone) passAlone();
+  if (isAsked_) passAfresh(); // while this one ran
+}
+
+void Reconciler::passAfresh() noexcept {
+  isAsked_ = true;
+  // Who finds the lock taken leaves it to its holder, who looks again once it is free.
+  while (isAsked_) {
+    const std::unique_lock alone(running_, std::try_to_lock);
+    if (!alone) return;
+    isAsked_ = false;
+    passAlone();
+  }
+}
+
+void Reconciler::passAlone() noexcept {
+  if (closed_) return;
   const auto since = std::chrono::steady_clock::now();
   mos_error failure{};
   const bool ok = guarded(&failure, [&] { compare(); }) == MOS_OK;

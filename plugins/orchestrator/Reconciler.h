@@ -4,6 +4,7 @@
 #include "Engine.h"
 #include "Operation.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -26,6 +27,8 @@ public:
 
   /// Blocks on the engine; a pass that finds another one running returns at once. Never throws.
   void pass() noexcept;
+  /// The same, but what is so now is looked at: after one that is running, which may have looked before, comes another.
+  void passAfresh() noexcept;
   /// Waits for a running pass; later ones do nothing. Engine::cancelAll() comes first.
   void close() noexcept;
 
@@ -47,6 +50,7 @@ private:
     bool second = false; ///< its instance has a container of its own beside it
   };
 
+  void passAlone() noexcept;
   void compare();
   void listed(Description container, const std::string &installId, Listing &listing);
   void check(const Instance &record, const Containers &containers, const std::string &installId);
@@ -58,6 +62,7 @@ private:
 
   Workshop &shop_;
   std::mutex running_;
+  std::atomic<bool> isAsked_{false};      ///< for a pass that has not begun
   bool closed_ = false;                   ///< guarded by running_
   std::map<std::string, Orphan> orphans_; ///< by ref; of the pass alone
 };

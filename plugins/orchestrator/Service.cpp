@@ -44,7 +44,7 @@ void Service::requestReconcile() {
   strand_.postAt(Strand::Clock::now() + kAfterConnect, [this] {
     try {
       executor_.submit([weak = std::weak_ptr(reconciler_)] {
-        if (const auto reconciler = weak.lock()) reconciler->pass();
+        if (const auto reconciler = weak.lock()) reconciler->passAfresh();
       });
     } catch (const Error &) { // the periodic pass comes anyway
     }

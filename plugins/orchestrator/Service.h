@@ -44,7 +44,7 @@ public:
   InstanceOrchestrator &orchestrator() noexcept { return orchestrator_; }
   const InstanceStore &store() const noexcept { return store_; }
   /// One comparison of records and engine, now, on this thread.
-  void reconcile() noexcept { reconciler_->pass(); }
+  void reconcile() noexcept { reconciler_->passAfresh(); }
   /// Removes what has been in the trash for too long, now, on this thread.
   void expireTrash() noexcept { trash_.expire(); }
   /// Operations that wait or run.

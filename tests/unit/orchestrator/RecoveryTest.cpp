@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace matrixos;
@@ -197,6 +198,19 @@ TEST_CASE("a restart finds running instances again, with their endpoints") {
   // What lives in memory alone does not get in the way of the next write.
   CHECK(f.host->request("POST", "/containers/alice/stop").status == 200);
   checkWhole((f.host->request("POST", "/containers/alice/start"), f));
+}
+
+TEST_CASE("a pass that is asked for while one runs comes after it") {
+  Fixture f;
+  REQUIRE(f.reconcile());
+  f.runtime.hold("list");
+  const int before = f.runtime.calls("list");
+  std::thread first([&] { f.service->reconcile(); });
+  REQUIRE(eventually([&] { return f.runtime.held("list") == 1; }));
+  f.service->reconcile(); // not for this thread, which does not wait
+  f.runtime.release("list");
+  first.join();
+  CHECK(f.runtime.calls("list") >= before + 2);
 }
 
 TEST_CASE("what the platform has to do of itself neither turns anybody away nor goes first") {
