@@ -2,6 +2,8 @@
 
 #include "RequestOrigin.h"
 
+#include <http/codec/Bearer.h>
+
 #include <optional>
 #include <string>
 
@@ -39,7 +41,7 @@ ApiIdentity::ApiIdentity(const Hosts &hosts, const Sessions &sessions, const Acc
 void ApiIdentity::identify(const mos_identity_request *raw) const {
   const IdentityRequest request(raw);
   const std::string_view authorization = request.header("authorization");
-  if (ApiTokens::isOurs(authorization)) return askToken(raw, authorization);
+  if (!http::apiToken(authorization).empty()) return askToken(raw, authorization);
   const std::string_view scheme = request.header("x-forwarded-proto") == "https" ? "https" : "http";
   const auto at = hosts_.parse(request.host(), scheme);
   if (!at || at->label != kConsole) return say(raw, Principal::unknown());

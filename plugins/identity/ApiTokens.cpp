@@ -4,7 +4,7 @@
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
 
-#include <http/codec/Grammar.h>
+#include <http/codec/Bearer.h>
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,6 @@ namespace matrixos::identity {
 
 namespace {
 
-constexpr std::string_view kScheme = "Bearer ";
 constexpr std::int64_t kLongestMs = std::int64_t{366} * 24 * 3600 * 1000;
 constexpr std::array<std::string_view, 12> kScopes{"*",
                                                    "audit:read",
@@ -27,13 +26,6 @@ constexpr std::array<std::string_view, 12> kScopes{"*",
                                                    "usage:write",
                                                    "users:read",
                                                    "users:write"};
-
-/// The token in a field's value; empty when it is none of ours.
-std::string_view tokenIn(std::string_view authorization) noexcept {
-  if (!http::sameText(authorization.substr(0, kScheme.size()), kScheme)) return {};
-  const std::string_view token = http::trim(authorization.substr(kScheme.size()));
-  return token.substr(0, ApiTokens::kPrefix.size()) == ApiTokens::kPrefix ? token : std::string_view();
-}
 
 std::string joined(const std::vector<std::string> &scopes) {
   if (scopes.empty()) throw Error(Status::InvalidArgument, "a token has at least one scope", "BAD_SCOPE");
@@ -57,10 +49,6 @@ bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
   return false;
 }
 
-bool ApiTokens::isOurs(std::string_view authorization) noexcept {
-  return !tokenIn(authorization).empty();
-}
-
 void ApiTokens::load() {
   sql_.execBatch({{"DELETE FROM identity_tokens WHERE expires_at <= ?", {now_()}}});
   decltype(byHash_) all;
@@ -74,7 +62,7 @@ void ApiTokens::load() {
 }
 
 std::shared_ptr<const ApiToken> ApiTokens::find(std::string_view authorization) const {
-  const std::string_view token = tokenIn(authorization);
+  const std::string_view token = http::apiToken(authorization);
   if (token.empty()) return nullptr;
   const DigestKey key = Digest::of(token);
   const ReaderLocks::Reading reading(locks_);
@@ -101,7 +89,7 @@ ApiTokens::Made ApiTokens::make(const std::string &name, const std::vector<std::
     throw Error(Status::InvalidArgument, "\"ttl\" is a duration of at most 366 days", "BAD_TTL");
   if (list().size() >= kMost) throw Error(Status::ResourceExhausted, "there are too many tokens", "TOO_MANY_TOKENS");
   Made made{{makeUlid(), name, joined(scopes), std::string(createdBy), now_(), now_() + ttlMs},
-            std::string(kPrefix) + makeId()};
+            std::string(http::kApiTokenPrefix) + makeId()};
   const Digest digest = Digest::of(made.secret);
   const ApiToken &token = made.token;
   sql_.execBatch(

@@ -34,15 +34,12 @@ bool hasScope(std::string_view scopes, std::string_view wanted) noexcept;
 /// blocks for disk.
 class ApiTokens {
 public:
-  static constexpr std::string_view kPrefix = "mxo_";
   static constexpr std::size_t kMost = 1000;
 
   ApiTokens(const Sql &sql, std::function<std::int64_t()> now) : sql_(sql), now_(std::move(now)) {}
 
   /// Reads what there is; once, before anybody asks.
   void load();
-  /// Whether an Authorization field's value is a token of ours, good or not.
-  static bool isOurs(std::string_view authorization) noexcept;
   /// Of an Authorization field's value; null when it is none, unknown or expired.
   std::shared_ptr<const ApiToken> find(std::string_view authorization) const;
   std::vector<ApiToken> list() const;

@@ -3,6 +3,7 @@
 #include "RequestOrigin.h"
 
 #include <http/client/PercentEncoding.h>
+#include <http/codec/Bearer.h>
 
 #include <array>
 #include <cstring>
@@ -114,7 +115,7 @@ void EdgePolicy::check(Raw raw) const {
     return deny(raw, 403, "no page may take over the platform's own paths");
   if (ours && path != kCodePath && path != kWaitingPath) return deny(raw, 404, "there is nothing at this path");
   const std::string_view authorization = request.header("authorization");
-  if (ApiTokens::isOurs(authorization)) return askToken(raw, authorization);
+  if (!http::apiToken(authorization).empty()) return askToken(raw, authorization);
   // A path on the platform's own host, where no cookie is an instance's.
   if (request.isByPath()) return deny(raw, 401, "this way needs a token; browsers use the instance's own host");
   Visitor visitor;

@@ -3,6 +3,7 @@
 #include <matrixos/status.hpp>
 
 #include <http/codec/Authority.h>
+#include <http/codec/Bearer.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -43,10 +44,9 @@ bool isClaim(Name id) {
                        Name::XMatrixRole, Name::XMatrixUser, Name::XRealIp, Name::XRequestId>(id);
 }
 
-/// "Bearer mxo_…": an API token of the platform's, which some policy may have taken for the way in.
+/// An API token of the platform's, which some policy may have taken for the way in.
 bool isApiToken(const http::Field &field) {
-  constexpr std::string_view kToken = "bearer mxo_";
-  return field.id == Name::Authorization && sameText(field.value.substr(0, kToken.size()), kToken);
+  return field.id == Name::Authorization && !http::apiToken(field.value).empty();
 }
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.

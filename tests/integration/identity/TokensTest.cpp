@@ -82,6 +82,11 @@ TEST_CASE("a program reaches instances with instances:proxy, and no instance see
     CHECK(heard.find("mxo_") == std::string::npos);
     CHECK(heard.find("X-Matrix-Role: operator") != std::string::npos);
   }
+  for (const std::string scheme : {"Bearer  ", "Bearer \t", "Bearer\t", "bearer   ", "BEARER "}) {
+    const Headers fields{{"Host", "alice.localhost"}, {"Authorization", scheme + token}};
+    CHECK_MESSAGE(request(shared().daemon.proxyPort(), "GET", "/x", fields).status == 200, scheme);
+    CHECK_MESSAGE(shared().lastRequest().find("mxo_") == std::string::npos, scheme);
+  }
   const std::string other = member(make(R"(["instances:read"])").body, "token");
   CHECK(with(other, "GET", "/x", "alice.localhost").status == 403);
   CHECK(with(other, "GET", "/about", "alice.localhost").status == 403); // nobody's token goes to an instance

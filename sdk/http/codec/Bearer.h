@@ -1,0 +1,30 @@
+/// http/codec/Bearer.h: what an Authorization field holds, read in one way by those who take it and those who hide it.
+#pragma once
+
+#include "Grammar.h"
+
+#include <string_view>
+
+namespace matrixos::http {
+
+/// Begins every API token of the platform's.
+inline constexpr std::string_view kApiTokenPrefix = "mxo_";
+
+/// The token in "Bearer <token>" (RFC 6750 §2.1), the scheme in any case, with any spaces and tabs around the token;
+/// empty for any other value.
+inline std::string_view bearerToken(std::string_view authorization) noexcept {
+  constexpr std::string_view kScheme = "bearer";
+  const std::string_view value = trim(authorization);
+  if (!sameAsLower(value.substr(0, kScheme.size()), kScheme)) return {};
+  const std::string_view rest = value.substr(kScheme.size());
+  const std::string_view token = trim(rest);
+  return token.size() < rest.size() ? token : std::string_view();
+}
+
+/// The same for an API token of the platform's, good or not; empty for what is none.
+inline std::string_view apiToken(std::string_view authorization) noexcept {
+  const std::string_view token = bearerToken(authorization);
+  return token.substr(0, kApiTokenPrefix.size()) == kApiTokenPrefix ? token : std::string_view();
+}
+
+} // namespace matrixos::http
