@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kWriteUsesEveryMs = 60'000;
 constexpr std::size_t kBatch = 500;
+/// Cookies of instances' hosts that outlive a restart; who lacks one gets another.
+constexpr std::size_t kMostLoaded = 4 * Sessions::kMost;
 
 /// Calls write(begin, end) for pieces of a list that one transaction holds.
 template <typename List, typename Write>
@@ -34,9 +36,13 @@ void Sessions::load(Settings settings) {
                const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5));
                table_.add({Digest::fromHex(row.text(0)), judged(user), row.integer(6), row.integer(7), row.integer(8)});
              });
-  sql_.query("SELECT session, hash, handle FROM identity_grants", {}, [&](const SqlRow &row) {
-    table_.grant(Digest::fromHex(row.text(0)), Digest::fromHex(row.text(1)), row.text(2));
-  });
+  // The last ones of all, in their order: of one session's the table keeps those that come last.
+  sql_.query(
+      "SELECT session, hash, handle FROM (SELECT rowid AS at, session, hash, handle FROM identity_grants ORDER BY "
+      "at DESC LIMIT ?) ORDER BY at",
+      {static_cast<std::int64_t>(kMostLoaded)}, [&](const SqlRow &row) {
+        table_.grant(Digest::fromHex(row.text(0)), Digest::fromHex(row.text(1)), row.text(2));
+      });
 }
 
 /// The same user, an operator only as far as the item still stands.
@@ -129,8 +135,8 @@ void Sessions::writeGrants() {
     std::vector<SqlStatement> batch;
     for (std::size_t i = first; i < last; ++i) {
       // Its session may have ended meanwhile.
-      batch.push_back({"INSERT INTO identity_grants (hash, session, handle) SELECT ?, hash, ? FROM identity_sessions "
-                       "WHERE hash = ?",
+      batch.push_back({"INSERT OR REPLACE INTO identity_grants (hash, session, handle) SELECT ?, hash, ? FROM "
+                       "identity_sessions WHERE hash = ?",
                        {grants[i].cookie, grants[i].handle, grants[i].session}});
     }
     sql_.execBatch(batch);

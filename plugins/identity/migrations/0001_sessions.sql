@@ -11,10 +11,10 @@ CREATE TABLE identity_sessions (
   expires_at INTEGER NOT NULL,
   used_at INTEGER NOT NULL
 );
--- Their cookies of instances' hosts.
+-- Their cookies of instances' hosts, of each host the last one.
 CREATE TABLE identity_grants (
   hash TEXT PRIMARY KEY,
   session TEXT NOT NULL REFERENCES identity_sessions (hash) ON DELETE CASCADE,
-  handle TEXT NOT NULL
+  handle TEXT NOT NULL,
+  UNIQUE (session, handle)
 );
-CREATE INDEX identity_grants_session ON identity_grants (session);
