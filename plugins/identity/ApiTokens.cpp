@@ -75,10 +75,19 @@ std::vector<ApiToken> ApiTokens::list() const {
   {
     const ReaderLocks::Scanning scanning(locks_);
     for (const auto &[key, token] : byHash_)
-      out.push_back(*token);
+      if (now_() < token->expiresAt) out.push_back(*token);
   }
   std::sort(out.begin(), out.end(), [](const ApiToken &a, const ApiToken &b) { return a.id > b.id; });
   return out;
+}
+
+/// Tokens that have expired take up none.
+void ApiTokens::requireRoom() {
+  const std::int64_t now = now_();
+  sql_.execBatch({{"DELETE FROM identity_tokens WHERE expires_at <= ?", {now}}});
+  const ReaderLocks::Writing writing(locks_);
+  std::erase_if(byHash_, [&](const auto &entry) { return entry.second->expiresAt <= now; });
+  if (byHash_.size() >= kMost) throw Error(Status::ResourceExhausted, "there are too many tokens", "TOO_MANY_TOKENS");
 }
 
 ApiTokens::Made ApiTokens::make(const std::string &name, const std::vector<std::string> &scopes, std::int64_t ttlMs,
@@ -87,7 +96,7 @@ ApiTokens::Made ApiTokens::make(const std::string &name, const std::vector<std::
     throw Error(Status::InvalidArgument, "a name has letters, digits and . _ - alone", "BAD_NAME");
   if (ttlMs <= 0 || ttlMs > kLongestMs)
     throw Error(Status::InvalidArgument, "\"ttl\" is a duration of at most 366 days", "BAD_TTL");
-  if (list().size() >= kMost) throw Error(Status::ResourceExhausted, "there are too many tokens", "TOO_MANY_TOKENS");
+  requireRoom();
   Made made{{makeUlid(), name, joined(scopes), std::string(createdBy), now_(), now_() + ttlMs},
             std::string(http::kApiTokenPrefix) + makeId()};
   const Digest digest = Digest::of(made.secret);

@@ -55,6 +55,8 @@ public:
   bool remove(std::string_view id);
 
 private:
+  void requireRoom();
+
   const Sql &sql_;
   const std::function<std::int64_t()> now_;
   ReaderLocks locks_;
