@@ -4,10 +4,27 @@
 
 #include <matrixos/json_text.hpp>
 
+#include <http/codec/Grammar.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace matrixos::identity {
+
+namespace {
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), http::lower);
+  return out;
+}
+
+/// What a share is found by.
+std::string subjectIn(const Share &share) {
+  return share.userId.empty() ? lowered(share.email) : share.userId;
+}
+
+} // namespace
 
 void Access::apply(const InstanceRecord &record) {
   const ReaderLocks::Writing writing(locks_);
@@ -37,10 +54,25 @@ void Access::synced() {
 
 void Access::setShares(const std::string &instanceId, std::vector<Share> shares) {
   const ReaderLocks::Writing writing(locks_);
-  if (shares.empty())
-    shares_.erase(instanceId);
-  else
-    shares_[instanceId] = std::move(shares);
+  if (const auto before = shares_.find(instanceId); before != shares_.end()) {
+    for (const Share &share : before->second)
+      unindex(share);
+    shares_.erase(before);
+  }
+  if (shares.empty()) return;
+  for (const Share &share : shares) {
+    std::uint32_t &role = subjectsOf(share)[subjectIn(share)][instanceId];
+    role = std::max(role, share.role);
+  }
+  shares_.emplace(instanceId, std::move(shares));
+}
+
+void Access::unindex(const Share &share) {
+  BySubject &all = subjectsOf(share);
+  const auto subject = all.find(subjectIn(share));
+  if (subject == all.end()) return; // there was another one with the same
+  subject->second.erase(share.instanceId);
+  if (subject->second.empty()) all.erase(subject);
 }
 
 std::uint32_t Access::roleIn(const Instance &instance, std::string_view userId, std::string_view email,
@@ -63,11 +95,22 @@ std::uint32_t Access::roleIn(const std::vector<Share> &shares, std::string_view 
 
 std::string Access::sharedWith(const User &user) const {
   JsonObject out;
-  bool any = false;
+  const std::string email = user.emailVerified() ? lowered(user.email()) : std::string();
   const ReaderLocks::Reading reading(locks_);
-  for (const auto &[id, shares] : shares_) {
-    const std::uint32_t role = roleIn(shares, user.id(), user.email(), user.emailVerified());
-    const auto handle = role == MOS_ROLE_NONE ? handles_.end() : handles_.find(id);
+  std::map<std::string_view, std::uint32_t> roles; // by id of the instance
+  const auto collect = [&](const BySubject &all, std::string_view subject) {
+    const auto found = all.find(subject);
+    if (found == all.end()) return;
+    for (const auto &[id, role] : found->second) {
+      std::uint32_t &known = roles[id];
+      known = std::max(known, role);
+    }
+  };
+  collect(byUser_, user.id());
+  collect(byEmail_, email);
+  bool any = false;
+  for (const auto &[id, role] : roles) {
+    const auto handle = handles_.find(id);
     if (handle == handles_.end()) continue;
     out.add(handle->second, role == MOS_ROLE_MANAGE ? "manage" : "use");
     any = true;

@@ -58,6 +58,11 @@ private:
 
   using Shares = std::map<std::string, std::vector<Share>, std::less<>>;
 
+  /// Roles by the id of the instance, by a user's id or an address in lower case.
+  using BySubject = std::map<std::string, std::map<std::string, std::uint32_t>, std::less<>>;
+
+  BySubject &subjectsOf(const Share &share) noexcept { return share.userId.empty() ? byEmail_ : byUser_; }
+  void unindex(const Share &share);
   std::uint32_t roleIn(const Instance &instance, std::string_view userId, std::string_view email,
                        bool emailVerified) const;
 
@@ -65,6 +70,7 @@ private:
   std::map<std::string, Instance, std::less<>> instances_;
   std::map<std::string, std::string, std::less<>> handles_; ///< by id
   Shares shares_;
+  BySubject byUser_, byEmail_; ///< the same, for whoever looks for what is shared with one
   std::uint64_t round_ = 1;
 };
 

@@ -42,6 +42,26 @@ TEST_CASE("an instance is its owner's, and those' whom it is shared with") {
   CHECK(access.roleOf("alice", user("user_b")) == MOS_ROLE_NONE);
 }
 
+TEST_CASE("what is shared with somebody is found by his id and his address, the stronger role of both") {
+  Access access;
+  for (const auto &[id, handle] : {std::pair{"I1", "alice"}, {"I2", "bob"}, {"I3", "carol"}})
+    access.apply(record(id, handle, "user_o", 1));
+  access.setShares("I1",
+                   {{"S1", "I1", "user_b", "", MOS_ROLE_USE, 0}, {"S2", "I1", "", "B@x.com", MOS_ROLE_MANAGE, 0}});
+  access.setShares("I2", {{"S3", "I2", "", "b@X.com", MOS_ROLE_USE, 0}});
+  access.setShares("I3", {{"S4", "I3", "b@x.com", "", MOS_ROLE_USE, 0}}); // an id that looks like an address
+  access.setShares("I9", {{"S9", "I9", "user_b", "", MOS_ROLE_USE, 0}});  // of an instance that nobody has
+  CHECK(access.sharedWith(user("user_b", "b@x.com", true)) == R"({"alice":"manage","bob":"use"})");
+  CHECK(access.sharedWith(user("user_b", "b@x.com", false)) == R"({"alice":"use"})");
+  CHECK(access.sharedWith(user("b@x.com")) == R"({"carol":"use"})");
+  CHECK(access.sharedWith(user("")).empty());
+  access.setShares("I1", {{"S1", "I1", "user_b", "", MOS_ROLE_USE, 0}});
+  CHECK(access.sharedWith(user("user_b", "b@x.com", true)) == R"({"alice":"use","bob":"use"})");
+  access.setShares("I1", {});
+  access.setShares("I2", {});
+  CHECK(access.sharedWith(user("user_b", "b@x.com", true)).empty());
+}
+
 TEST_CASE("shares are the instance's, not the name's: who gets the name later inherits nothing") {
   Access access;
   access.apply(record("I1", "alice", "user_a", 1));
