@@ -22,15 +22,19 @@ public:
 
   /// After a load that failed while there is an old value, and between two loads for newerThan().
   static constexpr std::chrono::seconds kPause{60};
+  /// After a load that failed while there is none.
+  static constexpr std::chrono::seconds kFirstPause{5};
 
   /// `load` blocks, and throws when it cannot.
   Cached(std::function<T()> load, std::chrono::seconds lifetime, Clock now)
       : load_(std::move(load)), lifetime_(lifetime), now_(std::move(now)) {}
 
-  /// The value. Throws what `load` threw when there is none.
+  /// The value. Throws what `load` threw when there is none, at once where that was just now: whoever asks must not
+  /// hold up a thread each time.
   Value get() {
     std::unique_lock lock(mutex_);
     if (value_ && (loading_ || now_() - loadedAt_ < lifetime_ || isRecent(failedAt_))) return value_;
+    if (!value_ && !loading_ && isRecent(failedAt_, kFirstPause)) std::rethrow_exception(failure_);
     return load(lock);
   }
 
@@ -45,7 +49,9 @@ public:
 private:
   using Moment = std::chrono::steady_clock::time_point;
 
-  bool isRecent(const std::optional<Moment> &moment) const { return moment && now_() - *moment < kPause; }
+  bool isRecent(const std::optional<Moment> &moment, std::chrono::seconds pause = kPause) const {
+    return moment && now_() - *moment < pause;
+  }
 
   Value load(std::unique_lock<std::mutex> &lock) {
     if (loading_) {

@@ -101,10 +101,19 @@ TEST_CASE_FIXTURE(Keys, "a known key stays while the issuer is down, lies or has
   CHECK(tryOut(next) == "");
 }
 
-TEST_CASE_FIXTURE(Keys, "without any keys nobody signs in, and the next one asks again") {
-  down = true;
+TEST_CASE_FIXTURE(Keys, "without any keys nobody signs in, and who comes five seconds later asks again") {
+  int asked = 0;
+  issuer.before = [&](const FetchRequest &, const std::string &) -> FetchAnswer {
+    ++asked;
+    throw Error(Status::Unavailable, "no route", "UNREACHABLE");
+  };
+  for (int i = 0; i < 50; ++i)
+    CHECK(tryOut(issuer.key) == "ISSUER_UNREACHABLE");
+  CHECK(asked == 1);
+  issuer.before = nullptr;
+  passed = seconds{4};
   CHECK(tryOut(issuer.key) == "ISSUER_UNREACHABLE");
-  down = false;
+  passed = seconds{5};
   CHECK(tryOut(issuer.key) == "");
 }
 
@@ -163,6 +172,7 @@ TEST_CASE_FIXTURE(Keys, "keys may stand in a file, which may change") {
   SUBCASE("a set") {
     KeySet files(named, {"", path, ""}, [] { return std::string(); });
     CHECK(tryOut(files, issuer.key) == "BAD_ISSUER_ANSWER");
+    passed = seconds{5};
     writeFile(path, issuer.keys.dump());
     CHECK(tryOut(files, issuer.key) == "");
     writeFile(path, R"({"keys":[)" + next.jwk() + "]}");
