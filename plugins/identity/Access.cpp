@@ -67,6 +67,12 @@ void Access::setShares(const std::string &instanceId, std::vector<Share> shares)
   shares_.emplace(instanceId, std::move(shares));
 }
 
+std::vector<Share> Access::sharesOf(std::string_view instanceId) const {
+  const ReaderLocks::Scanning scanning(locks_);
+  const auto found = shares_.find(instanceId);
+  return found == shares_.end() ? std::vector<Share>() : found->second;
+}
+
 void Access::unindex(const Share &share) {
   BySubject &all = subjectsOf(share);
   const auto subject = all.find(subjectIn(share));

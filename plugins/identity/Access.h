@@ -34,6 +34,7 @@ public:
   void synced();
   /// All shares of an instance, in place of those before.
   void setShares(const std::string &instanceId, std::vector<Share> shares);
+  std::vector<Share> sharesOf(std::string_view instanceId) const;
 
   /// MOS_ROLE_…; none for a handle that nobody has.
   std::uint32_t roleOf(std::string_view handle, std::string_view userId, std::string_view email,

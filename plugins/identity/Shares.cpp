@@ -6,6 +6,8 @@
 #include <matrixos/ulid.hpp>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace matrixos::identity {
 
@@ -23,16 +25,14 @@ bool isForTheSame(const Share &a, const Share &b) {
 } // namespace
 
 void Shares::load() {
-  std::map<std::string, std::vector<Share>, std::less<>> all;
+  std::map<std::string, std::vector<Share>> all;
   sql_.query("SELECT id, instance_id, user_id, email, role, created_at FROM identity_shares ORDER BY id", {},
              [&](const SqlRow &row) {
                all[row.text(1)].push_back({row.text(0), row.text(1), row.text(2), row.text(3),
                                            static_cast<std::uint32_t>(row.integer(4)), row.integer(5)});
              });
-  for (const auto &[instance, shares] : all)
-    access_.setShares(instance, shares);
-  const std::lock_guard lock(mutex_);
-  byInstance_.swap(all);
+  for (auto &[instance, shares] : all)
+    access_.setShares(instance, std::move(shares));
 }
 
 std::string Shares::instanceOf(std::string_view handle) const {
@@ -42,10 +42,7 @@ std::string Shares::instanceOf(std::string_view handle) const {
 }
 
 std::vector<Share> Shares::of(std::string_view handle) const {
-  const std::string instance = instanceOf(handle);
-  const std::lock_guard lock(mutex_);
-  const auto found = byInstance_.find(instance);
-  return found == byInstance_.end() ? std::vector<Share>() : found->second;
+  return access_.sharesOf(instanceOf(handle));
 }
 
 Share Shares::add(std::string_view handle, Share what, std::string_view createdBy) {
@@ -53,57 +50,51 @@ Share Shares::add(std::string_view handle, Share what, std::string_view createdB
     throw Error(Status::InvalidArgument, "share with one \"user\" or one \"email\"", "BAD_FIELD");
   if (!isSubject(what.userId + what.email) || (!what.email.empty() && emailDomain(what.email).empty()))
     throw Error(Status::InvalidArgument, "nobody can be called so", "BAD_FIELD");
+  const std::lock_guard lock(changing_);
   what.instanceId = instanceOf(handle);
   what.id = makeUlid();
   what.createdAt = now_();
-  if (const auto before = sameAs(what)) {
+  std::vector<Share> shares = access_.sharesOf(what.instanceId);
+  const auto before =
+      std::find_if(shares.begin(), shares.end(), [&](const Share &share) { return isForTheSame(share, what); });
+  if (before != shares.end()) {
     what.id = before->id;
     what.createdAt = before->createdAt;
+    shares.erase(before);
     sql_.execBatch({{"UPDATE identity_shares SET role = ? WHERE id = ?", {std::int64_t{what.role}, what.id}, 1}});
   } else {
+    if (shares.size() >= kMostOfInstance)
+      throw Error(Status::ResourceExhausted, "this instance is shared with too many people", "TOO_MANY_SHARES");
     sql_.execBatch(
         {{"INSERT INTO identity_shares (id, instance_id, user_id, email, role, created_by, created_at) "
           "VALUES (?, ?, ?, ?, ?, ?, ?)",
           {what.id, what.instanceId, what.userId, what.email, std::int64_t{what.role}, createdBy, what.createdAt}}});
   }
-  const std::lock_guard lock(mutex_);
-  std::vector<Share> &shares = byInstance_[what.instanceId];
-  std::erase_if(shares, [&](const Share &share) { return share.id == what.id; });
   shares.push_back(what);
-  access_.setShares(what.instanceId, shares);
+  keep(handle, what.instanceId, std::move(shares));
   return what;
 }
 
-/// The share of the same instance with the same person. Throws Error(ResourceExhausted) where no other fits.
-std::optional<Share> Shares::sameAs(const Share &what) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = byInstance_.find(what.instanceId);
-  if (found == byInstance_.end()) return {};
-  for (const Share &share : found->second)
-    if (isForTheSame(share, what)) return share;
-  if (found->second.size() >= kMostOfInstance)
-    throw Error(Status::ResourceExhausted, "this instance is shared with too many people", "TOO_MANY_SHARES");
-  return {};
+/// In memory. The instance may have gone meanwhile, and been forgotten; who is told of that later forgets it again.
+void Shares::keep(std::string_view handle, const std::string &instanceId, std::vector<Share> shares) {
+  access_.setShares(instanceId, std::move(shares));
+  if (access_.instanceIdOf(handle) != instanceId) forget(instanceId);
 }
 
 bool Shares::remove(std::string_view handle, std::string_view id) {
+  const std::lock_guard lock(changing_);
   const std::string instance = instanceOf(handle);
-  {
-    // In memory first: nobody comes in by it even where the database cannot say so now.
-    const std::lock_guard lock(mutex_);
-    const auto found = byInstance_.find(instance);
-    if (found == byInstance_.end()) return false;
-    if (std::erase_if(found->second, [&](const Share &share) { return share.id == id; }) == 0) return false;
-    access_.setShares(instance, found->second);
-  }
+  std::vector<Share> shares = access_.sharesOf(instance);
+  if (std::erase_if(shares, [&](const Share &share) { return share.id == id; }) == 0) return false;
+  // In memory first: nobody comes in by it even where the database cannot say so now.
+  keep(handle, instance, std::move(shares));
   sql_.execBatch({{"DELETE FROM identity_shares WHERE id = ?", {id}}});
   return true;
 }
 
 void Shares::forget(const std::string &instanceId) {
-  const std::lock_guard lock(mutex_);
-  if (byInstance_.erase(instanceId) == 0) return;
   access_.setShares(instanceId, {});
+  const std::lock_guard lock(mutex_);
   gone_.push_back(instanceId);
 }
 

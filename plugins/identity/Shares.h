@@ -5,16 +5,14 @@
 #include <matrixos/host.hpp>
 
 #include <functional>
-#include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace matrixos::identity {
 
-/// What owners share, in the database and in Access. Blocks for disk, but for forget().
+/// What owners share: decided by Access, which the database fills again. Blocks for disk, but for forget().
 class Shares {
 public:
   static constexpr std::size_t kMostOfInstance = 100;
@@ -38,13 +36,13 @@ public:
 
 private:
   std::string instanceOf(std::string_view handle) const;
-  std::optional<Share> sameAs(const Share &what) const;
+  void keep(std::string_view handle, const std::string &instanceId, std::vector<Share> shares);
 
   const Sql &sql_;
   Access &access_;
   const std::function<std::int64_t()> now_;
-  mutable std::mutex mutex_; ///< of what follows
-  std::map<std::string, std::vector<Share>, std::less<>> byInstance_;
+  std::mutex changing_; ///< held by who changes shares, over the database and Access
+  std::mutex mutex_;    ///< of what follows
   std::vector<std::string> gone_;
 };
 
