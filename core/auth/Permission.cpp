@@ -1,11 +1,10 @@
 #include "auth/Permission.h"
 
 #include <matrixos/abi/host.h>
+#include <matrixos/identity.hpp>
 #include <matrixos/json_text.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 
 namespace matrixos::auth {
 
@@ -33,15 +32,6 @@ bool isAlternative(std::string_view word) noexcept {
   if (word.substr(0, kScoped.size()) == kScoped) return isScope(word.substr(kScoped.size()));
   return word == MOS_PERMISSION_SIGNED_IN || word == MOS_PERMISSION_OWNER || word == MOS_PERMISSION_MANAGE ||
          word == MOS_PERMISSION_USE || word == MOS_PERMISSION_INSTANCE || word == MOS_PERMISSION_OPERATOR;
-}
-
-bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
-  while (!scopes.empty()) {
-    const std::size_t blank = std::min(scopes.find(' '), scopes.size());
-    if (scopes.substr(0, blank) == "*" || scopes.substr(0, blank) == wanted) return true;
-    scopes.remove_prefix(std::min(blank + 1, scopes.size()));
-  }
-  return false;
 }
 
 /// A route without a scope of its own asks for all of them, or for any operator where users may ask.
@@ -75,12 +65,11 @@ bool isPublicRoute(std::string_view pattern, const std::vector<std::string> &rou
 }
 
 std::string callerJson(const Identity &identity) {
-  constexpr std::array<const char *, 4> kRoles{"none", "use", "manage", "owner"};
   JsonObject caller;
   switch (identity.kind) {
   case Identity::Kind::User:
     caller.add("kind", "user").add("id", identity.id);
-    caller.add("role", kRoles[static_cast<std::size_t>(identity.role)]);
+    caller.add("role", roleWord(static_cast<std::uint32_t>(identity.role)));
     if (!identity.shares.empty()) caller.addRaw("shares", identity.shares);
     break;
   case Identity::Kind::Operator:

@@ -2,6 +2,7 @@
 
 #include <matrixos/call.hpp>
 #include <matrixos/handle.hpp>
+#include <matrixos/identity.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
@@ -70,16 +71,13 @@ bool isSane(const Identity &who) {
 
 Identity parseIdentity(std::string_view text) {
   constexpr std::array<std::string_view, 5> kKinds{"unknown", "user", "operator", "instance", "refused"};
-  constexpr std::array<std::string_view, 4> kRoles{"none", "use", "manage", "owner"};
-  const auto numberOf = [](const auto &words, const std::string &word) {
-    return static_cast<std::uint32_t>(std::find(words.begin(), words.end(), word) - words.begin());
-  };
   const json::Object::Ptr object = json::parseObject(text);
-  const auto kind = kindOf(numberOf(kKinds, json::getString(*object, "kind")));
+  const auto word = std::find(kKinds.begin(), kKinds.end(), json::getString(*object, "kind"));
+  const auto kind = kindOf(static_cast<std::uint32_t>(word - kKinds.begin()));
   if (!kind) throw Error(Status::Internal, "a principal of no known kind");
   Identity who;
   who.kind = *kind;
-  who.role = roleOf(numberOf(kRoles, json::findString(*object, "role").value_or("none")));
+  who.role = roleOf(roleNamed(json::findString(*object, "role").value_or("none")));
   who.status = static_cast<int>(json::getInt(*object, "status", 401));
   who.id = json::findString(*object, "id").value_or("");
   who.scopes = json::findString(*object, "scopes").value_or("");

@@ -2,6 +2,7 @@
 
 #include "Operators.h"
 
+#include <matrixos/identity.hpp>
 #include <matrixos/json_text.hpp>
 
 #include <http/codec/Grammar.h>
@@ -118,7 +119,7 @@ std::string Access::sharedWith(const User &user) const {
   for (const auto &[id, role] : roles) {
     const auto handle = handles_.find(id);
     if (handle == handles_.end()) continue;
-    out.add(handle->second, role == MOS_ROLE_MANAGE ? "manage" : "use");
+    out.add(handle->second, roleWord(role));
     any = true;
   }
   return any ? std::move(out).str() : std::string();

@@ -1,5 +1,6 @@
 #include "ApiTokens.h"
 
+#include <matrixos/identity.hpp>
 #include <matrixos/names.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
@@ -39,15 +40,6 @@ std::string joined(const std::vector<std::string> &scopes) {
 }
 
 } // namespace
-
-bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
-  while (!scopes.empty()) {
-    const std::string_view scope = scopes.substr(0, scopes.find(' '));
-    if (scope == "*" || scope == wanted) return true;
-    scopes.remove_prefix(std::min(scope.size() + 1, scopes.size()));
-  }
-  return false;
-}
 
 void ApiTokens::load() {
   sql_.execBatch({{"DELETE FROM identity_tokens WHERE expires_at <= ?", {now_()}}});

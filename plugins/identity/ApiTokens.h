@@ -27,9 +27,6 @@ struct ApiToken {
   std::string principal() const { return "token:" + id; }
 };
 
-/// Whether a list of scopes, separated by blanks, has that one or "*".
-bool hasScope(std::string_view scopes, std::string_view wanted) noexcept;
-
 /// All API tokens, in memory as in the database. find() allocates nothing and waits for no other look-up; the rest
 /// blocks for disk.
 class ApiTokens {

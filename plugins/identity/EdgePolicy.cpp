@@ -2,6 +2,8 @@
 
 #include "RequestOrigin.h"
 
+#include <matrixos/identity.hpp>
+
 #include <http/client/PercentEncoding.h>
 #include <http/codec/Bearer.h>
 

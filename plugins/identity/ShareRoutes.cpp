@@ -1,5 +1,6 @@
 #include "ShareRoutes.h"
 
+#include <matrixos/identity.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/json_text.hpp>
 #include <matrixos/text/time.hpp>
@@ -15,15 +16,14 @@ std::string toJson(const Share &share) {
     out.add("email", share.email);
   else
     out.add("user", share.userId);
-  out.add("role", share.role == MOS_ROLE_MANAGE ? "manage" : "use").add("createdAt", formatTime(share.createdAt));
+  out.add("role", roleWord(share.role)).add("createdAt", formatTime(share.createdAt));
   return std::move(out).str();
 }
 
 std::uint32_t roleOf(const json::Object &body) {
-  const std::string word = json::findString(body, "role").value_or("use");
-  if (word == "use") return MOS_ROLE_USE;
-  if (word == "manage") return MOS_ROLE_MANAGE;
-  throw json::badField("role", "\"use\" or \"manage\"");
+  const std::uint32_t role = roleNamed(json::findString(body, "role").value_or("use"));
+  if (role != MOS_ROLE_USE && role != MOS_ROLE_MANAGE) throw json::badField("role", "\"use\" or \"manage\"");
+  return role;
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "SessionRoutes.h"
 
 #include <matrixos/handle.hpp>
+#include <matrixos/identity.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/json_text.hpp>
 
@@ -13,7 +14,6 @@
 #include <http/pages/Page.h>
 
 #include <algorithm>
-#include <array>
 
 namespace matrixos::identity {
 
@@ -21,7 +21,6 @@ namespace {
 
 constexpr const char *kHtml = "text/html; charset=utf-8";
 constexpr std::size_t kMostQuery = 8192;
-constexpr std::array<std::string_view, 4> kRoles{"none", "use", "manage", "owner"};
 
 /// What cookieCounts() asks of a request.
 struct Asking {
@@ -285,7 +284,7 @@ void SignInRoutes::me(Exchange &exchange) const {
   JsonArray instances;
   for (const auto &[handle, role] : access_.ofUser(user)) {
     JsonObject instance;
-    instance.add("handle", handle).add("role", kRoles[role % kRoles.size()]);
+    instance.add("handle", handle).add("role", roleWord(role));
     instances.add(std::move(instance).str());
   }
   JsonObject out;

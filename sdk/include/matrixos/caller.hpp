@@ -5,6 +5,7 @@
 #pragma once
 
 #include <matrixos/host/http.hpp>
+#include <matrixos/identity.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/status.hpp>
 
@@ -55,15 +56,7 @@ struct Caller {
     return colon == std::string_view::npos ? all : all.substr(colon + 1);
   }
   /// Whether an operator has the scope.
-  bool hasScope(std::string_view scope) const noexcept {
-    for (std::string_view rest = scopes; !rest.empty();) {
-      const std::size_t blank = rest.find(' ');
-      const std::string_view word = rest.substr(0, blank);
-      if (word == "*" || word == scope) return true;
-      rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
-    }
-    return false;
-  }
+  bool hasScope(std::string_view scope) const noexcept { return v1::hasScope(scopes, scope); }
   /// Whether a user owns the instance.
   bool owns(std::string_view owner) const noexcept { return kind == Kind::User && !owner.empty() && owner == name(); }
   /// Whether a list may show the instance of that handle and owner: an operator sees all with the scope, a user his own

@@ -8,11 +8,38 @@
 #include <matrixos/status.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace matrixos {
 inline namespace v1 {
+
+/// What roles are called in JSON, by MOS_ROLE_….
+inline constexpr std::array<std::string_view, 4> kRoleWords{"none", "use", "manage", "owner"};
+
+/// "none" for a number that is no role.
+constexpr std::string_view roleWord(std::uint32_t role) noexcept {
+  return kRoleWords[role < kRoleWords.size() ? role : MOS_ROLE_NONE];
+}
+/// MOS_ROLE_NONE for a word that is no role.
+constexpr std::uint32_t roleNamed(std::string_view word) noexcept {
+  for (std::uint32_t role = 0; role < kRoleWords.size(); ++role)
+    if (kRoleWords[role] == word) return role;
+  return MOS_ROLE_NONE;
+}
+
+/// Whether a list of scopes, separated by blanks, has that one or "*".
+constexpr bool hasScope(std::string_view scopes, std::string_view wanted) noexcept {
+  while (!scopes.empty()) {
+    const std::size_t blank = scopes.find(' ');
+    const std::string_view scope = scopes.substr(0, blank);
+    if (scope == "*" || scope == wanted) return true;
+    scopes.remove_prefix(blank == std::string_view::npos ? scopes.size() : blank + 1);
+  }
+  return false;
+}
 
 /// Who sends a request. Texts are borrowed.
 struct Principal {
@@ -40,9 +67,8 @@ struct Principal {
   /// What findOut() answers with; not for pending.
   std::string json() const {
     constexpr std::array<const char *, 5> kKinds{"unknown", "user", "operator", "instance", "refused"};
-    constexpr std::array<const char *, 4> kRoles{"none", "use", "manage", "owner"};
     JsonObject out;
-    out.add("kind", kKinds[kind % kKinds.size()]).add("role", kRoles[role % kRoles.size()]);
+    out.add("kind", kKinds[kind % kKinds.size()]).add("role", roleWord(role));
     out.add("status", static_cast<int>(status)).add("id", id).add("scopes", scopes);
     if (!shares.empty()) out.addRaw("shares", shares);
     return std::move(out.add("message", message)).str();
