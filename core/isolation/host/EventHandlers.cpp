@@ -66,6 +66,16 @@ void EventHandlers::unsubscribe(std::uint64_t number) {
   link_.ask(question(Question::Unsubscribe, number), [](const AnswerFrame &) {});
 }
 
+bool EventHandlers::close(std::chrono::nanoseconds patience) {
+  {
+    const std::lock_guard lock(mutex_);
+    all_.clear();
+  }
+  // Also what onFrame() has found before is refused from here on.
+  thread_.close(common::kCoreOwner);
+  return thread_.waitIdle(common::kCoreOwner, patience);
+}
+
 std::shared_ptr<EventHandlers::Subscription> EventHandlers::find(std::uint64_t number) {
   const std::lock_guard lock(mutex_);
   const auto at = all_.find(number);

@@ -5,6 +5,7 @@
 
 #include <matrixos/abi/base.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -24,6 +25,8 @@ public:
   std::uint64_t subscribe(std::string_view prefix, Handler handler, void *ctx);
   /// After it returns the handler neither runs nor will, unless called from inside it. Throws Error(NotFound).
   void unsubscribe(std::uint64_t number);
+  /// The plugin has stopped: no handler begins any more. False when one still ran after `patience`.
+  bool close(std::chrono::nanoseconds patience);
 
   /// On the receiving thread. Throws Error("PROTOCOL").
   void onFrame(std::string_view payload);

@@ -84,13 +84,15 @@ HostTables::ServiceUse::~ServiceUse() {
   tables_.left_.notify_all();
 }
 
-void HostTables::close() {
+bool HostTables::close() {
   open_.store(false, std::memory_order_release);
-  needed_.close();
-  timers_.sweep(owner_, kSweepTimeout);
+  bool ended = needed_.close(kSweepTimeout); // first: a task may wait for a completion
+  ended &= timers_.sweep(owner_, kSweepTimeout);
   tasks_.close(owner_);
-  tasks_.waitIdle(owner_, kSweepTimeout);
+  ended &= tasks_.waitIdle(owner_, kSweepTimeout);
+  ended &= handlers_.close(kSweepTimeout);
   samples_.flush();
+  return ended;
 }
 
 void HostTables::fillConfig() {

@@ -51,8 +51,9 @@ public:
   MetricsBuffer &samples() noexcept { return samples_; }
   SlowTables &slow() noexcept { return slow_; }
 
-  /// After stop(): the functions answer MOS_UNAVAILABLE, timers and tasks end.
-  void close();
+  /// After stop(): the functions answer MOS_UNAVAILABLE; timers, tasks, event handlers and completions end. False when
+  /// some of it still runs.
+  bool close();
 
 private:
   static HostTables &of(void *self) noexcept { return *static_cast<HostTables *>(self); }

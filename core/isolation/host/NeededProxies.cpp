@@ -29,6 +29,10 @@ common::ExecutorOptions threadOptions() {
   return options;
 }
 
+mos_status refuseStopped(mos_error *error) {
+  return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+}
+
 } // namespace
 
 NeededProxies::NeededProxies(DaemonLink &link)
@@ -93,6 +97,7 @@ mos_status NeededProxies::call(const Table &table, std::uint32_t number, void *c
   const common::ServiceFunction &function = table.service->functions[number];
   auto *error = common::argumentAt<mos_error *>(args, function.parameters.size());
   return guarded(error, [&] {
+    if (!open_) return refuseStopped(error);
     if (table.holds == 0) {
       return fail(error, Status::FailedPrecondition,
                   function.call + " of " + table.service->id + " was called after its table was released",
@@ -106,7 +111,7 @@ mos_status NeededProxies::call(const Table &table, std::uint32_t number, void *c
 
 mos_status NeededProxies::callHost(HostFunction function, const char *name, CallRequest request, const mos_call *call,
                                    mos_error *error) noexcept {
-  if (!open_) return fail(error, Status::Unavailable, "the plugin was stopped", "STOPPED");
+  if (!open_) return refuseStopped(error);
   // A sink that has had enough of an answer is content.
   request.function = {static_cast<std::uint8_t>(function), name, Repeat::Never, true};
   request.slot = kHostSlot;
@@ -118,17 +123,35 @@ mos_status NeededProxies::callAsync(CallRequest &request, const mos_completion &
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (!open_) return refuseStopped(error); // close() has seen to those that it found
     number = ++lastCompletion_;
     completions_.emplace(number, done);
   }
   request.numbers.push_back(static_cast<std::int64_t>(number));
   const mos_status status = calls_.run(request, call, error);
   // One that was answered and refused as well has been answered: the plugin must not hear of it twice.
-  return status != MOS_OK && !take(number) ? MOS_OK : status;
+  if (status == MOS_OK) return status;
+  const std::lock_guard lock(mutex_);
+  return take(number) ? status : MOS_OK;
 }
 
+bool NeededProxies::close(std::chrono::nanoseconds patience) {
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+    mos_error error{};
+    refuseStopped(&error);
+    for (const auto &[number, done] : completions_)
+      complete(done, error.status, error, {});
+    completions_.clear();
+  }
+  const bool idle = threads_.waitIdle(common::kCoreOwner, patience);
+  threads_.close(common::kCoreOwner);
+  return idle;
+}
+
+/// Under mutex_.
 std::optional<mos_completion> NeededProxies::take(std::uint64_t number) {
-  const std::lock_guard lock(mutex_);
   const auto at = completions_.find(number);
   if (at == completions_.end()) return std::nullopt;
   const mos_completion done = at->second;
@@ -140,11 +163,17 @@ void NeededProxies::onFrame(FrameType type, std::string_view payload) {
   if (type == FrameType::UseResult) return calls_.result(decode<ResultFrame>(payload));
   if (type == FrameType::UseItem) return calls_.item(decode<ItemFrame>(payload));
   const auto frame = decode<ResultFrame>(payload);
-  const auto done = take(frame.id);
-  if (!done) return; // its call was given up
   mos_error error{};
   const mos_status status = frame.failure.give(&error);
-  threads_.submit(common::kCoreOwner, [done = *done, status, error, json = std::string(frame.json)] {
+  const std::lock_guard lock(mutex_);
+  const auto done = take(frame.id);
+  if (done) complete(*done, status, error, frame.json); // else its call was given up
+}
+
+/// Under mutex_, so that close() waits for it.
+void NeededProxies::complete(const mos_completion &done, mos_status status, const mos_error &error,
+                             std::string_view json) {
+  threads_.submit(common::kCoreOwner, [done, status, error, json = std::string(json)] {
     const CrashReporter::Scope scope("a completion");
     done.done(done.ctx, status, toAbi(json), status == MOS_OK ? nullptr : &error);
   });

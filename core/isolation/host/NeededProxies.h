@@ -7,6 +7,7 @@
 #include "isolation/host/DaemonLink.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -31,8 +32,9 @@ public:
   /// Asks the host for what takes time; `request` without slot. MOS_UNAVAILABLE after close().
   mos_status callHost(HostFunction function, const char *name, CallRequest request, const mos_call *call,
                       mos_error *error) noexcept;
-  /// The plugin has stopped.
-  void close() noexcept { open_ = false; }
+  /// The plugin has stopped: calls are refused, and completions that have not come come now, with MOS_UNAVAILABLE; none
+  /// begins later. False when one still ran after `patience`.
+  bool close(std::chrono::nanoseconds patience);
 
   /// UseResult, UseItem, UseDone; on the receiving thread. Throws Error("PROTOCOL").
   void onFrame(FrameType type, std::string_view payload);
@@ -49,6 +51,7 @@ private:
   mos_status call(const Table &table, std::uint32_t number, void *const *args) noexcept;
   mos_status callAsync(CallRequest &request, const mos_completion &done, const mos_call *call, mos_error *error);
   std::optional<mos_completion> take(std::uint64_t number);
+  void complete(const mos_completion &done, mos_status status, const mos_error &error, std::string_view json);
   Table &tableOf(std::uint16_t number, const common::ServiceDescription &service);
 
   DaemonLink &link_;
@@ -56,7 +59,7 @@ private:
   std::atomic<bool> open_{true};
   std::mutex acquiring_; ///< tables_, and held while the daemon is asked for them
   std::deque<Table> tables_;
-  std::mutex mutex_; ///< completions_
+  std::mutex mutex_; ///< completions_, and held while one that was taken joins the queue: so close() misses none
   std::uint64_t lastCompletion_ = 0;
   std::map<std::uint64_t, mos_completion> completions_;
   common::Executor threads_; ///< on which completions are called

@@ -179,12 +179,11 @@ mos_status PluginCalls::start(mos_error *error) {
 
 mos_status PluginCalls::stop(mos_error *error) {
   const mos_status status = plugin_.stop(plugin_.self, error);
-  tables_->close();
-  bool alone = false;
+  bool alone = tables_->close();
   {
     // What is still inside it would miss what destroy() frees; this process ends soon anyway.
     std::unique_lock lock(mutex_);
-    alone = left_.wait_for(lock, kStopPatience, [this] { return calls_.size() == 1; });
+    alone &= left_.wait_for(lock, kStopPatience, [this] { return calls_.size() == 1; });
   }
   if (alone && plugin_.destroy != nullptr) plugin_.destroy(plugin_.self);
   return status;
