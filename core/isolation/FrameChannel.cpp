@@ -44,6 +44,10 @@ bool FrameChannel::sendNow(std::string_view bytes) {
 
 bool FrameChannel::send(std::string_view frame) {
   std::unique_lock lock(mutex_);
+  return sendLocked(lock, frame);
+}
+
+bool FrameChannel::sendLocked(std::unique_lock<std::mutex> &lock, std::string_view frame) {
   const auto full = [&] { return !broken_ && !queue_.empty() && queue_.size() - sent_ + frame.size() > mostQueued_; };
   if (full() && whenFull_ == WhenFull::Wait) room_.wait(lock, [&] { return !full(); });
   if (full()) { // whoever loses one frame has lost the stream
@@ -54,11 +58,9 @@ bool FrameChannel::send(std::string_view frame) {
 }
 
 bool FrameChannel::sendPatiently(std::string_view frame, std::size_t mostQueued, std::chrono::milliseconds patience) {
-  {
-    std::unique_lock lock(mutex_);
-    room_.wait_for(lock, patience, [&] { return broken_ || queue_.size() - sent_ < mostQueued; });
-  }
-  return send(frame);
+  std::unique_lock lock(mutex_);
+  room_.wait_for(lock, patience, [&] { return broken_ || queue_.size() - sent_ < mostQueued; });
+  return sendLocked(lock, frame); // under the same lock: all who waited would find the same room
 }
 
 bool FrameChannel::sendIfRoom(std::string_view frame, std::size_t mostQueued) {

@@ -52,6 +52,7 @@ public:
   bool stalled(std::chrono::nanoseconds limit) const;
 
 private:
+  bool sendLocked(std::unique_lock<std::mutex> &lock, std::string_view frame);
   /// Sends what the socket takes; what is left joins the queue. Under mutex_.
   bool sendNow(std::string_view bytes);
 

@@ -22,7 +22,7 @@ common::ExecutorOptions threadOptions(std::size_t threads) {
   return options;
 }
 
-/// Answers that wait for the process to read; further calls wait with theirs.
+/// Answers and items that wait for the process to read; further calls wait with theirs.
 constexpr std::size_t kMostAnswers = 8U << 20U;
 
 std::size_t sizeOf(const CallFrame &frame) {
@@ -295,7 +295,7 @@ bool NeededServices::giveItem(Call &call, std::string_view item) const {
   ItemFrame frame;
   frame.id = call.id;
   frame.item = item;
-  return call.channel->send(encode(frame, FrameType::UseItem));
+  return call.channel->sendPatiently(encode(frame, FrameType::UseItem), kMostAnswers, limits_.stall);
 }
 
 /// For a function that must not wait for who takes its items.
