@@ -78,11 +78,6 @@ HostCalls::HostCalls(const mos_host_v1 *host, CallPlugin callPlugin)
     : callPlugin_(std::move(callPlugin)), fetch_(tableOf<mos_host_fetch_v1>(host, MOS_HOST_FETCH_1)),
       outbox_(tableOf<mos_host_outbox_v1>(host, MOS_HOST_OUTBOX_1)) {}
 
-void HostCalls::newProcess() {
-  const std::lock_guard lock(mutex_);
-  delivering_ = false;
-}
-
 mos_status HostCalls::run(const ServedCall &call, const Answers &answers) {
   const auto function = static_cast<HostFunction>(call.function);
   mos_error *error = answers.error;
@@ -108,12 +103,9 @@ mos_status HostCalls::run(const ServedCall &call, const Answers &answers) {
                         error);
   }
   case HostFunction::OutboxBegin:
-    return begin(error);
-  case HostFunction::OutboxEnd: {
-    const std::lock_guard lock(mutex_);
-    begun_ = delivering_ = false;
-    return outbox_->end(outbox_->self, error);
-  }
+    return begin(call, error);
+  case HostFunction::OutboxEnd:
+    return end(call, error);
   case HostFunction::OutboxList:
     checkCounts(call, 0, 1);
     return outbox_->list(outbox_->self, call.numbers[0] != 0 ? 1 : 0, answers.sink, error);
@@ -150,15 +142,24 @@ mos_status HostCalls::fetch(const ServedCall &call, const Answers &answers) cons
   return status;
 }
 
-mos_status HostCalls::begin(mos_error *error) {
-  const std::lock_guard lock(mutex_);
+mos_status HostCalls::begin(const ServedCall &call, mos_error *error) {
+  const std::lock_guard lock(turn_);
   if (delivering_) return fail(error, Status::FailedPrecondition, "the plugin delivers already", "OUTBOX_BEGUN");
   if (!begun_) {
     const mos_status status = outbox_->begin(outbox_->self, &HostCalls::deliver, this, error);
     if (status != MOS_OK) return status;
   }
   begun_ = delivering_ = true;
+  // Of a process that has gone: the next one, which has its turn after this, begins anew.
+  if (Call(call.context()).cancelled()) delivering_ = false;
   return MOS_OK;
+}
+
+mos_status HostCalls::end(const ServedCall &call, mos_error *error) {
+  const std::lock_guard lock(turn_);
+  if (Call(call.context()).cancelled()) return fail(error, Status::Cancelled, "the process has gone");
+  begun_ = delivering_ = false;
+  return outbox_->end(outbox_->self, error);
 }
 
 std::int32_t HostCalls::deliver(void *self, const mos_call *call, const mos_outbox_delivery *delivery,

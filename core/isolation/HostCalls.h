@@ -6,6 +6,7 @@
 #include <matrixos/abi/host.h>
 #include <matrixos/abi/plugin.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -69,20 +70,22 @@ public:
   static bool gathers(const ServedCall &call) noexcept {
     return call.function == static_cast<std::uint8_t>(HostFunction::OutboxList);
   }
-  /// Another process begins anew to deliver what the host may go on with.
-  void newProcess();
+  /// Another process begins anew to deliver what the host may go on with. The calls of the one before it have been
+  /// cancelled. At once.
+  void newProcess() noexcept { delivering_ = false; }
 
 private:
   mos_status fetch(const ServedCall &call, const Answers &answers) const;
-  mos_status begin(mos_error *error);
+  mos_status begin(const ServedCall &call, mos_error *error);
+  mos_status end(const ServedCall &call, mos_error *error);
   static std::int32_t deliver(void *self, const mos_call *call, const mos_outbox_delivery *delivery, mos_error *error);
 
   const CallPlugin callPlugin_;
   const mos_host_fetch_v1 *const fetch_;   ///< null where the host has none
   const mos_host_outbox_v1 *const outbox_; ///< the same
-  std::mutex mutex_;
-  bool begun_ = false;      ///< the host delivers
-  bool delivering_ = false; ///< the process wants it
+  std::mutex turn_;                        ///< one begin or end at a time, while the host is asked
+  bool begun_ = false;                     ///< the host delivers; under turn_
+  std::atomic<bool> delivering_{false};    ///< the process wants it
 };
 
 } // namespace matrixos::isolation
