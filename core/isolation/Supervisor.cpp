@@ -27,6 +27,7 @@ constexpr std::size_t kMostQueued = 32U << 20U;
 /// For a process whose connection has ended to follow it.
 constexpr std::chrono::milliseconds kFarewell{1000};
 constexpr std::chrono::milliseconds kTick{1000};
+constexpr std::chrono::milliseconds kLookAgain{50};
 
 FileDescriptor makeEventFd() {
   FileDescriptor fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -107,12 +108,17 @@ void Supervisor::stop() {
     const common::CallContext context(settings_.stopTimeout);
     status = calls_.run({kStop}, context.abi(), &error);
   }
+  bool gone = false;
   {
     std::unique_lock lock(mutex_);
     ending_ = true;
     nudge();
+    gone = changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
+  }
+  if (!gone) {
     // A process that hangs in the kernel cannot be waited for; its thread goes on alone, without the host.
-    alone_ = !changed_.wait_for(lock, 3 * kFarewell, [this] { return gone_; });
+    const std::lock_guard host(host_);
+    alone_ = true;
   }
   calls_.end("the plugin was stopped");
   requests_.end();
@@ -124,7 +130,14 @@ void Supervisor::stop() {
   if (status != MOS_OK && status != MOS_UNAVAILABLE) throw toError(status, error);
 }
 
+void Supervisor::wait(pollfd *entries, std::size_t count, std::chrono::milliseconds timeout) {
+  host_.unlock();
+  ::poll(entries, count, static_cast<int>(timeout.count()));
+  host_.lock();
+}
+
 void Supervisor::work() {
+  const std::lock_guard host(host_);
   for (int deaths = 0; !ending();) {
     bool wasHealthy = false;
     std::string why;
@@ -133,10 +146,7 @@ void Supervisor::work() {
     } catch (const std::exception &e) {
       why = std::string("could not be started: ") + e.what();
     }
-    {
-      const std::lock_guard lock(mutex_);
-      if (alone_) return; // also the host has gone
-    }
+    if (alone_) return;
     requests_.processEnded();
     const std::size_t repeats = calls_.detach(why);
     {
@@ -176,7 +186,7 @@ bool Supervisor::pauseBefore(int restart, const std::string &why) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
     if (left.count() <= 0) return true;
     pollfd entry{wake_.get(), POLLIN, 0};
-    ::poll(&entry, 1, static_cast<int>(left.count()));
+    wait(&entry, 1, left);
     std::uint64_t ignored = 0;
     ::eventfd_read(wake_.get(), &ignored);
   }
@@ -226,7 +236,8 @@ void Supervisor::turn(Run &run) {
   std::array<pollfd, 4> entries{pollfd{run.process->fd(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},
                                 pollfd{run.channel->wakeFd(), POLLIN, 0}, pollfd{-1, 0, 0}};
   if (run.open) entries[3] = {run.channel->fd(), run.channel->events(), 0};
-  ::poll(entries.data(), entries.size(), static_cast<int>(run.open ? kTick.count() : 50));
+  wait(entries.data(), entries.size(), run.open ? kTick : kLookAgain);
+  if (alone_) run.open = false; // what it says is for a host that has gone
   if (entries[1].revents != 0) {
     std::uint64_t ignored = 0;
     ::eventfd_read(wake_.get(), &ignored);
@@ -340,8 +351,8 @@ void Supervisor::check(Run &run) {
   if (calls_.hung()) {
     return kill(run, "was killed, since it hung: " + calls_.givenUp() + " did not return by their deadlines");
   }
-  const std::uint32_t level = requests_.logLevel();
-  if (run.open && level != run.logLevel) {
+  if (!run.open) return;
+  if (const std::uint32_t level = requests_.logLevel(); level != run.logLevel) {
     LogLevelFrame frame;
     frame.level = run.logLevel = level;
     run.channel->send(encode(frame));

@@ -4,8 +4,11 @@
 #include "isolation/ChildProcess.h"
 #include "isolation/HostRequests.h"
 
+#include <poll.h>
+
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -68,6 +71,8 @@ private:
   };
 
   void work();
+  /// poll(2), during which the thread does not use the host.
+  void wait(pollfd *entries, std::size_t count, std::chrono::milliseconds timeout);
   /// Gives what became of it, as in "died with SIGSEGV in start()".
   std::string runOnce(bool &wasHealthy);
   void launch(Run &run);
@@ -92,13 +97,15 @@ private:
   /// Held, so that every process gets the same code, whatever becomes of the file's name.
   FileDescriptor file_;
 
+  std::mutex host_;    ///< held by the thread except in wait(); whoever holds it can take the host away
+  bool alone_ = false; ///< the host has gone, nobody waits for the thread any more; under host_
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool started_ = false; ///< the first start has an outcome
   bool up_ = false;
   bool ending_ = false;            ///< no further process; the present one is to end
   bool gone_ = true;               ///< the thread has ended
-  bool alone_ = false;             ///< nobody waits for that any more
   std::unique_ptr<Error> failure_; ///< of the first start
 };
 
