@@ -26,12 +26,12 @@ constexpr std::chrono::seconds kRetry{1};
 
 } // namespace
 
-Writer::Writer(const mos_host_v1 *host, const Store &store, HeadFile head)
+Writer::Writer(const mos_host_v1 *host, const Store &store, HeadFile head, Clock clock)
     : log_(host), platform_(host),
       records_(Metrics(host).counter("matrixos_audit_records_total", "Records in the audit log.")),
       leftOut_(Metrics(host).counter("matrixos_audit_left_out_total",
                                      "Events of strangers that were counted in place of being recorded.")),
-      store_(store), head_(std::move(head)) {}
+      store_(store), head_(std::move(head)), clock_(std::move(clock)) {}
 
 Writer::~Writer() {
   stop();
@@ -81,6 +81,7 @@ void Writer::run() {
       more = step();
     } catch (const std::exception &e) {
       log_.error("the audit log failed", {{"error", e.what()}});
+      more = waitAfterFailure();
     }
   }
 }
@@ -89,26 +90,27 @@ bool Writer::step() {
   Batch batch;
   {
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, kLookAfter, [&] { return stopping_ || !queue_.empty(); });
+    wake_.wait_for(lock, kLookAfter, [&] { return stopping_ || !queue_.empty() || !unwritten_.empty(); });
     batch = takeBatch();
-    if (batch.empty() && stopping_) return false;
+    if (batch.empty() && unwritten_.empty() && stopping_) return false;
   }
-  if (!batch.empty() && !writeBatch(std::move(batch))) return waitAfterFailure();
-  if (std::chrono::steady_clock::now() - lookedAfter_ >= kLookAfter) lookAfter();
+  if (!writeBatch(std::move(batch))) return waitAfterFailure();
+  if (clock_() - lookedAfter_ >= kLookAfter) lookAfter();
   return true;
 }
 
 bool Writer::waitAfterFailure() {
   std::unique_lock lock(mutex_);
   if (!wake_.wait_for(lock, kRetry, [&] { return stopping_; })) return true;
-  log_.error("the audit log stops, and could not write what people did", {{"events", queue_.size()}});
+  log_.error("the audit log stops, and could not write what people did",
+             {{"events", unwritten_.size() + queue_.size()}});
   queue_.clear();
   return false;
 }
 
 Writer::Batch Writer::takeBatch() {
   Batch batch;
-  while (!queue_.empty() && batch.size() < kMostInBatch) {
+  while (!queue_.empty() && unwritten_.size() + batch.size() < kMostInBatch) {
     queued_ -= queue_.front().event.size();
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -117,31 +119,29 @@ Writer::Batch Writer::takeBatch() {
   return batch;
 }
 
-/// The events that are to be recorded; the others are answered.
-std::vector<Record> Writer::readBatch(Batch &batch) {
-  std::vector<Record> records;
+/// Each event once: what is thinned out, and what takes a stranger's place, is decided here. Malformed ones are
+/// answered.
+void Writer::readBatch(Batch &batch) {
   for (Waiting &waiting : batch) {
     try {
       Record record = readEvent(waiting.event, waiting.atMs);
-      if (thinning_.isKept(record, std::chrono::steady_clock::now())) records.push_back(std::move(record));
+      if (thinning_.isKept(record, clock_())) unwritten_.push_back(std::move(record));
     } catch (const Error &e) {
       log_.warning("an event for the audit log is malformed", {{"error", e.what()}});
-      waiting.event.clear();
       if (auto done = std::exchange(waiting.done, std::nullopt)) done->fail(e);
     }
   }
-  return records;
 }
 
 /// Who waits is told at once when it cannot be written.
 bool Writer::writeBatch(Batch batch) {
-  std::vector<Record> records = readBatch(batch);
+  readBatch(batch);
   try {
-    if (!records.empty()) write(std::move(records));
+    if (!unwritten_.empty()) write(unwritten_);
+    unwritten_.clear();
   } catch (const Error &e) {
     for (Waiting &waiting : batch)
-      if (auto done = std::exchange(waiting.done, std::nullopt)) done->fail(e);
-    putBack(std::move(batch));
+      if (waiting.done) waiting.done->fail(e);
     return false;
   }
   for (Waiting &waiting : batch)
@@ -149,24 +149,15 @@ bool Writer::writeBatch(Batch batch) {
   return true;
 }
 
-void Writer::putBack(Batch batch) {
-  const std::lock_guard lock(mutex_);
-  for (auto waiting = batch.rbegin(); waiting != batch.rend(); ++waiting) {
-    if (waiting->event.empty()) continue; // malformed
-    queued_ += waiting->event.size();
-    queue_.push_front(std::move(*waiting));
-  }
-}
-
 /// Throws Error when it is not durable.
-void Writer::write(std::vector<Record> records, std::int64_t cut) {
+void Writer::write(const std::vector<Record> &records, std::int64_t cut) {
   try {
     if (!settled_) settle();
     std::vector<Row> rows;
     Link before = last_;
     std::int64_t seq = highest_;
-    for (Record &record : records) {
-      rows.push_back(chain(before, ++seq, std::move(record)));
+    for (const Record &record : records) {
+      rows.push_back(chain(before, ++seq, record));
       before = rows.back().link;
     }
     writeOnce(rows, cut);
@@ -241,15 +232,14 @@ void Writer::noteBreak(const std::string &why, const Link &expected, std::int64_
 
 /// What has to be done now and then.
 void Writer::lookAfter() {
-  lookedAfter_ = std::chrono::steady_clock::now();
+  lookedAfter_ = clock_();
+  if (const std::uint64_t count = thinning_.takeLeftOut(lookedAfter_); count != 0) {
+    leftOut_.add(static_cast<double>(count));
+    unwritten_.push_back(ownEvent(kLeftOut, {{"count", std::to_string(count)}}, wallClockMs()));
+  }
   try {
-    if (const std::uint64_t count = thinning_.takeLeftOut(std::chrono::steady_clock::now()); count != 0) {
-      leftOut_.add(static_cast<double>(count));
-      write({ownEvent(kLeftOut, {{"count", std::to_string(count)}}, wallClockMs())});
-    }
     cutOld();
   } catch (const Error &) { // refused() has said it
-    return;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -29,7 +30,10 @@ public:
     Thinning::Settings thinning;
   };
 
-  Writer(const mos_host_v1 *host, const Store &store, HeadFile head);
+  /// `clock` says when a minute is over; of the thread alone.
+  using Clock = std::function<Thinning::Time()>;
+
+  Writer(const mos_host_v1 *host, const Store &store, HeadFile head, Clock clock = std::chrono::steady_clock::now);
   ~Writer();
   Writer(const Writer &) = delete;
   Writer &operator=(const Writer &) = delete;
@@ -59,14 +63,13 @@ private:
   void run();
   /// False: it is over.
   bool step();
-  /// What waits, the oldest first; empty when it is time to look after something else. Under the lock.
+  /// What waits, the oldest first, as much as fits beside what is unwritten. Under the lock.
   Batch takeBatch();
-  /// False when it cannot be written at the moment: it waits again.
+  /// False when it cannot be written at the moment: the records stay unwritten.
   bool writeBatch(Batch batch);
-  void putBack(Batch batch);
-  std::vector<Record> readBatch(Batch &batch);
+  void readBatch(Batch &batch);
   bool waitAfterFailure();
-  void write(std::vector<Record> records, std::int64_t cut = 0);
+  void write(const std::vector<Record> &records, std::int64_t cut = 0);
   void writeOnce(const std::vector<Row> &rows, std::int64_t cut);
   void settle();
   void noteBreak(const std::string &why, const Link &expected, std::int64_t tail);
@@ -80,6 +83,7 @@ private:
   const Series records_, leftOut_;
   const Store &store_;
   const HeadFile head_;
+  const Clock clock_;
   std::thread thread_;
   std::mutex cuts_;
 
@@ -90,7 +94,8 @@ private:
   bool refuses_ = false;
   bool keepsAll_ = false; ///< nothing is cut, since something is wrong there
   Thinning thinning_;
-  std::chrono::steady_clock::time_point lookedAfter_{};
+  std::vector<Record> unwritten_; ///< to be written next; a failure leaves them here
+  Thinning::Time lookedAfter_{};
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -38,9 +38,11 @@ public:
     host = std::make_unique<test::TestHost>(file_);
     store = std::make_unique<Store>(host->abi());
     store->migrate();
-    writer = std::make_unique<Writer>(host->abi(), *store, HeadFile(head()));
+    writer = std::make_unique<Writer>(host->abi(), *store, HeadFile(head()), [this] { return Thinning::Time(now); });
   }
-  void start(std::chrono::milliseconds keep = kLong) { writer->start({keep, {}}); }
+  void start(std::chrono::milliseconds keep = kLong, const Thinning::Settings &thinning = {}) {
+    writer->start({keep, thinning});
+  }
   void close() {
     writer.reset();
     store.reset();
@@ -50,13 +52,13 @@ public:
   const fs::path &file() const { return file_; }
 
   /// How it went, once it is durable.
-  std::future<Status> send(const std::string &action) const {
+  std::future<Status> send(const std::string &action, const std::string &principal = "uid:0") const {
     auto promise = std::make_shared<std::promise<Status>>();
     auto result = promise->get_future();
     withCompletion([promise](const Outcome &outcome) { promise->set_value(outcome.status); },
                    [&](mos_completion done, mos_error *error) {
                      return Completion::command(done, error, [&](Completion &later) {
-                       writer->take(R"({"action":")" + action + R"(","principal":"uid:0"})", &later);
+                       writer->take(R"({"action":")" + action + R"(","principal":")" + principal + R"("})", &later);
                      });
                    });
     return result;
@@ -95,6 +97,7 @@ public:
     }
   }
 
+  std::atomic<std::chrono::steady_clock::duration> now{std::chrono::hours{1}}; ///< the writer's clock
   std::unique_ptr<test::TestHost> host;
   std::unique_ptr<Store> store;
   std::unique_ptr<Writer> writer;
@@ -307,6 +310,62 @@ TEST_CASE("a full disk is told to who waits and to operators, and what happened 
   log.fill(1);
   CHECK(log.verify() == "");
   CHECK(log.store->tail()->seq == 4);
+}
+
+TEST_CASE("what was kept once is kept through a full disk, and written once") {
+  Chronicle log;
+  std::atomic<int> refused{0};
+  std::atomic<bool> full{true};
+  log.host->onBatch([&](const std::string &) {
+    if (!full) return;
+    ++refused;
+    throw Error(Status::ResourceExhausted, "the disk is full", "DISK_FULL");
+  });
+  log.start(kLong, {1, std::chrono::hours{1}});
+  CHECK(log.send("GET /containers/:handle").get() == Status::ResourceExhausted);
+  CHECK(log.send("POST /webhooks/clerk", "").get() == Status::ResourceExhausted);
+  // One more stranger than there is place for; how many they were is told a minute later.
+  CHECK(log.send("POST /webhooks/clerk", "").get() == Status::ResourceExhausted);
+  const int before = refused;
+  CHECK(eventually([&] { return refused > before + 1; }));
+  full = false;
+  CHECK(eventually([&] { return log.host->degraded().empty(); }));
+  const auto actions = [&] {
+    std::vector<std::string> all;
+    for (const Row &row : log.store->after(0, 100))
+      all.push_back(row.record.action);
+    return all;
+  };
+  std::vector<std::string> written{"GET /containers/:handle", "POST /webhooks/clerk"};
+  CHECK(actions() == written);
+
+  log.now = log.now.load() + std::chrono::minutes{2};
+  CHECK(log.send("later").get() == Status::Ok);
+  REQUIRE(eventually([&] { return log.store->latest(kLeftOut).has_value(); }));
+  CHECK(givenText(log.store->latest(kLeftOut)->record, "count") == "1");
+  CHECK(log.host->metric("matrixos_audit_left_out_total") == 1);
+  written.insert(written.end(), {"later", kLeftOut});
+  CHECK(actions() == written);
+  CHECK(log.verify() == "");
+}
+
+TEST_CASE("a count of strangers that cannot be written is written later") {
+  Chronicle log;
+  std::atomic<bool> full{false};
+  std::atomic<int> refused{0};
+  int batches = 0;
+  log.host->onBatch([&](const std::string &) {
+    // The batch after the one of "later" is the count's.
+    if (full && ++batches > 1 && ++refused < 3) throw Error(Status::ResourceExhausted, "the disk is full", "DISK_FULL");
+  });
+  log.start(kLong, {0, std::chrono::hours{1}});
+  CHECK(log.send("POST /webhooks/clerk", "").get() == Status::Ok);
+  log.now = log.now.load() + std::chrono::minutes{2};
+  full = true;
+  CHECK(log.send("later").get() == Status::Ok);
+  REQUIRE(eventually([&] { return log.store->latest(kLeftOut).has_value(); }));
+  CHECK(givenText(log.store->latest(kLeftOut)->record, "count") == "1");
+  CHECK(log.store->tail()->seq == 2);
 }
 
 TEST_CASE("a step of which nobody knows whether it was taken is taken once") {
