@@ -210,12 +210,13 @@ void Provisioner::fail(Signup signup, State from, State to, const Error &error) 
   const std::int64_t pause = pauseAfter(signup.attempts, settings()).count();
   signup.nextTryAt = now() + std::max<std::int64_t>(pause, static_cast<std::int64_t>(error.retryAfterMs()));
   if (!store_.update(signup, from)) return;
-  failed_.add();
   log_.warning("what a sign-up asks for has failed", {{"id", signup.id},
                                                       {"userId", signup.person.userId},
                                                       {"state", wordOf(to)},
                                                       {"attempts", signup.attempts},
                                                       {"error", error.what()}});
+  if (to == State::Deleting) return; // the user still has an instance
+  failed_.add();
   announce("signup.failed", signup);
 }
 

@@ -249,6 +249,33 @@ TEST_CASE("of a deleted user all goes after the time of grace, and nothing comes
   CHECK(desk.platform.rows("containers") == 0);
 }
 
+TEST_CASE("a deletion that fails is tried again, and is no failed provision") {
+  Desk desk;
+  desk.settings.deleteGrace = std::chrono::milliseconds{0};
+  desk.configure();
+  desk.signUp("user_1", "ada");
+  REQUIRE(desk.reaches("user_1", State::Done));
+  desk.platform.runtime.failAlways("remove", engineFault());
+  CHECK(desk.leave("user_1") == Effect::Applied);
+  const auto passesUntil = [&](const auto &condition) {
+    return eventually([&] {
+      desk.now += kMinute;
+      desk.provisioner->pass();
+      return condition(desk.find("user_1"));
+    });
+  };
+  REQUIRE(passesUntil([](const Signup &signup) { return signup.attempts > 1; }));
+  CHECK(desk.find("user_1").state == State::Deleting);
+  CHECK(desk.find("user_1").lastError.find("engine") != std::string::npos);
+  desk.platform.runtime.failAlways("remove", std::nullopt);
+  REQUIRE(passesUntil([](const Signup &signup) { return signup.state == State::Deleted; }));
+  CHECK(desk.host->metric("matrixos_signup_provisions_total{result=\"failed\"}") == 0);
+  CHECK(desk.host->metric("matrixos_signup_deletions_total") == 1);
+  const std::vector<std::string> told{"signup.provisioned", "signup.deleted"};
+  CHECK(eventually([&] { return desk.host->topics().size() >= told.size(); }));
+  CHECK(desk.host->topics() == told);
+}
+
 TEST_CASE("a user who goes while the instance is being made: it goes, too") {
   Desk desk;
   desk.settings.deleteGrace = std::chrono::milliseconds{0};
