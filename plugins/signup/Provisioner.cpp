@@ -64,6 +64,7 @@ void Provisioner::begin() {
 }
 
 void Provisioner::kick() {
+  isDirty_ = true;
   const std::lock_guard lock(mutex_);
   if (isScheduled_ || isEnded_) return;
   try {
@@ -110,8 +111,7 @@ void Provisioner::pass() {
   std::vector<Report> reports = takeReports();
   std::size_t finished = 0;
   try {
-    const bool isDue = !reports.empty() || !store_.dueDeletions(now(), 1).empty() || !provisionsDue(1).empty();
-    if (isDue) {
+    if (!reports.empty() || !deletionsDue().empty() || !provisionsDue(1).empty()) {
       const auto table = orchestrators_();
       const OrchestratorClient orchestrator(table.get());
       const Instances instances(orchestrator);
@@ -144,14 +144,24 @@ void Provisioner::keepReports(std::vector<Report> reports) {
   reports_.insert(reports_.begin(), std::make_move_iterator(reports.begin()), std::make_move_iterator(reports.end()));
 }
 
+/// But those that the orchestrator works on, which stay due until it reports; none while it has enough to do.
+std::vector<Signup> Provisioner::deletionsDue() const {
+  if (inFlight_.size() >= 2 * kMostInFlight) return {};
+  std::vector<Signup> due = store_.dueDeletions(now(), static_cast<std::int64_t>(inFlight_.size() + kMostInFlight));
+  std::erase_if(due, [this](const Signup &signup) { return inFlight_.count(signup.person.userId) != 0; });
+  return due;
+}
+
+/// None while the orchestrator has enough to do: the next report begins the next pass.
 std::vector<Signup> Provisioner::provisionsDue(std::int64_t limit) const {
+  if (inFlight_.size() >= kMostInFlight) return {};
   // Whoever waits for room is due all the time; looking again at once does not make any.
   if (fullUntil_ > now() && fullUntil_ <= now() + kFullMs) return {};
   return store_.dueProvisions(now(), now() + settings().retryMax.count(), limit);
 }
 
 void Provisioner::countStates() {
-  if (!std::exchange(isDirty_, false)) return;
+  if (!isDirty_.exchange(false)) return;
   const std::vector<std::int64_t> counts = store_.counts();
   for (std::size_t i = 0; i < kStates; ++i)
     users_[i].set(static_cast<double>(counts[i]));
@@ -240,7 +250,7 @@ bool Provisioner::hasRoom(const Instances &instances, const Settings &settings) 
 void Provisioner::provisionDue(const OrchestratorClient &orchestrator, const Instances &instances) {
   const Settings settings = this->settings();
   for (Signup &signup : provisionsDue(kMostInFlight)) {
-    if (inFlight_.size() >= kMostInFlight) return; // the next report begins the next pass
+    if (inFlight_.size() >= kMostInFlight) return;
     const bool hasOne = instances.of(signup.person.userId) != nullptr;
     if (!hasOne && !hasRoom(instances, settings)) {
       fullUntil_ = now() + kFullMs;
@@ -286,9 +296,9 @@ bool Provisioner::takeHandle(const Instances &instances, Signup &signup) {
 }
 
 void Provisioner::destroyDue(const OrchestratorClient &orchestrator, const Instances &instances) {
-  for (const Signup &signup : store_.dueDeletions(now(), kMostInFlight)) {
+  for (const Signup &signup : deletionsDue()) {
     if (inFlight_.size() >= 2 * kMostInFlight) return;
-    if (inFlight_.count(signup.person.userId) == 0) destroy(orchestrator, instances, signup);
+    destroy(orchestrator, instances, signup);
   }
 }
 

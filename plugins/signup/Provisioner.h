@@ -6,6 +6,7 @@
 
 #include <matrixos/host.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -77,6 +78,7 @@ private:
   std::vector<Report> takeReports();
   void keepReports(std::vector<Report> reports);
   void tellDegraded(const std::string &why);
+  std::vector<Signup> deletionsDue() const;
   std::vector<Signup> provisionsDue(std::int64_t limit) const;
   void finish(const Report &report, const Instances &instances);
   void finishProvision(const Report &report, const Instances &instances);
@@ -106,8 +108,9 @@ private:
   std::mutex passMutex_; ///< one pass at a time; guards what only passes use
   std::int64_t fullUntil_ = 0;
   std::string degraded_;                                  ///< what operators were told
-  bool isDirty_ = true;                                   ///< the counts have changed
   std::unordered_map<std::string, std::string> inFlight_; ///< handles by user, of what the orchestrator works on
+
+  std::atomic<bool> isDirty_{true}; ///< the counts have changed
 
   mutable std::mutex mutex_; ///< never held across a call
   Settings settings_;

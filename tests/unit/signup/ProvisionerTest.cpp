@@ -33,6 +33,7 @@ struct Desk {
     provisioner = std::make_shared<Provisioner>(
         host->abi(),
         [this] {
+          ++asked;
           if (isAway) throw Error(Status::Unavailable, "nobody provides it", "NO_SERVICE");
           return std::shared_ptr<const mos_orchestrator_v1>(std::shared_ptr<void>(),
                                                             platform.service->orchestrator().table());
@@ -82,6 +83,7 @@ struct Desk {
   Settings settings;
   std::atomic<std::int64_t> now{1'700'000'000'000};
   std::atomic<bool> isAway{false};
+  std::atomic<int> asked{0}; ///< how often for the orchestrator
   int deliveries = 0;
   std::unique_ptr<TestHost> host;
   std::shared_ptr<Provisioner> provisioner;
@@ -290,6 +292,44 @@ TEST_CASE("a user who goes while the instance is being made: it goes, too") {
   desk.platform.runtime.release("create");
   REQUIRE(desk.reaches("user_1", State::Deleted));
   CHECK(desk.platform.rows("containers") == 0);
+}
+
+TEST_CASE("while a deletion runs the instances are not listed again and again") {
+  Desk desk;
+  desk.settings.deleteGrace = std::chrono::milliseconds{0};
+  desk.configure();
+  for (const char *user : {"user_1", "user_2"})
+    desk.signUp(user, user);
+  REQUIRE(desk.reaches("user_1", State::Done));
+  REQUIRE(desk.reaches("user_2", State::Done));
+  desk.platform.runtime.hold("remove");
+  CHECK(desk.leave("user_1") == Effect::Applied);
+  desk.provisioner->pass();
+  REQUIRE(eventually([&] { return desk.platform.runtime.held("remove") == 1; }));
+  const int asked = desk.asked;
+  for (int i = 0; i < 5; ++i)
+    desk.provisioner->pass();
+  CHECK(desk.asked == asked);
+  // It holds up nobody else's.
+  CHECK(desk.leave("user_2") == Effect::Applied);
+  desk.provisioner->pass();
+  CHECK(desk.asked == asked + 1);
+  REQUIRE(eventually([&] { return desk.platform.runtime.held("remove") == 2; }));
+  desk.platform.runtime.release("remove");
+  CHECK(desk.reaches("user_1", State::Deleted));
+  CHECK(desk.reaches("user_2", State::Deleted));
+}
+
+TEST_CASE("whoever is deleted is counted so at once, long before the instance goes") {
+  Desk desk;
+  desk.signUp("user_1", "ada");
+  REQUIRE(desk.reaches("user_1", State::Done));
+  desk.provisioner->pass();
+  CHECK(desk.host->metric("matrixos_signup_users{state=\"done\"}") == 1);
+  CHECK(desk.leave("user_1") == Effect::Applied);
+  desk.provisioner->kick(); // as the webhook does
+  CHECK(eventually([&] { return desk.host->metric("matrixos_signup_users{state=\"deleting\"}") == 1; }));
+  CHECK(desk.host->metric("matrixos_signup_users{state=\"done\"}") == 0);
 }
 
 TEST_CASE("above max_instances they wait, the first come first") {
