@@ -167,4 +167,13 @@ void ServiceCatalogue::add(ServiceDescription description) {
   best_[kept.id] = &kept;
 }
 
+std::vector<std::uint64_t> proxyTable(const ServiceDescription &service, mos_forwarder_v1 *forwarder) {
+  const std::size_t size = kTableHead + service.functions.size() * sizeof(void *);
+  std::vector<std::uint64_t> table{size | std::uint64_t{service.minor} << 32U, // little endian: struct_size, then minor
+                                   reinterpret_cast<std::uint64_t>(forwarder)};
+  for (const ServiceFunction &function : service.functions)
+    table.push_back(reinterpret_cast<std::uint64_t>(function.entry));
+  return table;
+}
+
 } // namespace matrixos::common

@@ -99,6 +99,9 @@ private:
 /// struct_size, minor and self.
 constexpr std::size_t kTableHead = 16;
 
+/// A table of the service, as its user gets it, whose functions all call the forwarder; that has to outlive it.
+std::vector<std::uint64_t> proxyTable(const ServiceDescription &service, mos_forwarder_v1 *forwarder);
+
 /// The function of a table with that number; null when the table ends before it, or leaves it empty.
 inline mos_any_function functionOf(const void *table, std::size_t number) noexcept {
   std::uint32_t size = 0;

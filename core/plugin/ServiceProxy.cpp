@@ -77,16 +77,13 @@ struct ServiceProxy::Watch {
 };
 
 ServiceProxy::ServiceProxy(ServicePoint &point, ServiceConsumer consumer, const common::ServiceDescription &service)
-    : point_(point), consumer_(std::move(consumer)), service_(service) {
+    : point_(point), consumer_(std::move(consumer)), service_(service),
+      table_(common::proxyTable(service, &forwarder_)) {
   forwarder_.proxy = this;
   forwarder_.call = [](mos_forwarder_v1 *self, std::uint32_t number, void *const *args) {
     return static_cast<Forwarder *>(self)->proxy->call(number, args);
   };
-  const std::size_t size = common::kTableHead + service_.functions.size() * sizeof(void *);
-  table_.push_back(size | std::uint64_t{service_.minor} << 32U); // little endian: struct_size, then minor
-  table_.push_back(reinterpret_cast<std::uint64_t>(static_cast<mos_forwarder_v1 *>(&forwarder_)));
   for (const common::ServiceFunction &function : service_.functions) {
-    table_.push_back(reinterpret_cast<std::uint64_t>(function.entry));
     const bool blocks = function.has(MOS_FUNCTION_BLOCKS);
     const bool direct = !blocks && !function.has(MOS_FUNCTION_WATCH | MOS_FUNCTION_UNWATCH);
     const bool plain = direct && function.parameters.find_first_of("db") == std::string::npos;

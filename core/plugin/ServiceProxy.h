@@ -81,7 +81,7 @@ private:
   const ServiceConsumer consumer_;
   const common::ServiceDescription &service_;
   Forwarder forwarder_{};
-  std::vector<std::uint64_t> table_;
+  const std::vector<std::uint64_t> table_;
   std::vector<Function> functions_; ///< by their numbers
   std::atomic<int> holds_{0};
 

@@ -85,11 +85,7 @@ NeededProxies::Table &NeededProxies::tableOf(std::uint16_t number, const common:
   made.proxies = this;
   made.service = &service;
   made.number = number;
-  const std::size_t size = common::kTableHead + service.functions.size() * sizeof(void *);
-  made.table.push_back(size | std::uint64_t{service.minor} << 32U); // little endian: struct_size, then minor
-  made.table.push_back(reinterpret_cast<std::uint64_t>(static_cast<mos_forwarder_v1 *>(&made)));
-  for (const common::ServiceFunction &function : service.functions)
-    made.table.push_back(reinterpret_cast<std::uint64_t>(function.entry));
+  made.table = common::proxyTable(service, &made);
   return made;
 }
 
