@@ -34,6 +34,16 @@ const char *wordOf(Effect effect) {
   return effect == Effect::Applied ? "applied" : effect == Effect::Repeated ? "repeated" : "ignored";
 }
 
+bool hasInstance(const OrchestratorClient &orchestrator, const std::string &handle) {
+  try {
+    orchestrator.get(handle);
+    return true;
+  } catch (const Error &error) {
+    if (error.status() != Status::NotFound) throw;
+    return false;
+  }
+}
+
 } // namespace
 
 Webhooks::Webhooks(const mos_host_v1 *host, std::shared_ptr<Provisioner> provisioner,
@@ -133,7 +143,7 @@ void Webhooks::inngest(Exchange &exchange) {
   if (known && (known->state == State::Deleting || known->state == State::Deleted))
     throw Error(Status::FailedPrecondition, "the user was deleted", "USER_DELETED");
   const auto table = orchestrators_();
-  const bool isNew = !Instances(OrchestratorClient(table.get())).has(handle);
+  const bool isNew = !hasInstance(OrchestratorClient(table.get()), handle);
   const auto held = std::make_shared<Exchange>(std::move(exchange));
   // The table is kept until the answer is there.
   OrchestratorClient(table.get()).provision(nullptr, handle, user, [held, table, isNew](const Outcome &outcome) {

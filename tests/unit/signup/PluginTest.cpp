@@ -46,10 +46,16 @@ public:
   }
   void list(std::string_view, const std::function<bool(std::string_view)> &item) override {
     const std::lock_guard lock(mutex_);
+    ++lists;
     for (const auto &[handle, user] : owners_)
       if (!item(jsonOf(handle, user))) return;
   }
-  std::string get(std::string_view) override { throw Error(Status::NotFound, "not asked for"); }
+  std::string get(std::string_view handle) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = owners_.find(std::string(handle));
+    if (found == owners_.end()) throw Error(Status::NotFound, "there is none", "NO_INSTANCE");
+    return jsonOf(found->first, found->second);
+  }
   void start(const Call &, std::string_view, Completion &) override {}
   void stop(const Call &, std::string_view, std::uint64_t, std::string_view, Completion &) override {}
   std::uint64_t watch(std::uint64_t, const mos_instance_watcher &) override { return 1; }
@@ -60,7 +66,7 @@ public:
     const std::lock_guard lock(mutex_);
     return owners_.size();
   }
-  int calls = 0;
+  int calls = 0, lists = 0;
 
 private:
   static std::string jsonOf(const std::string &handle, const std::string &user) {
@@ -163,6 +169,8 @@ TEST_CASE("operators see who signed up, and others do not") {
   CHECK(host.request("POST", "/signups/user_1/retry", "", {}, Who::Anyone).status == 401);
   CHECK(host.get("/signups").body == "[]");
   CHECK(platform.deliver("msg_1", userEvent("user.created", "user_1", "ada", "ada@example.org")).status == 200);
+  const std::int64_t first = wallClockMs(); // the newest first; within a millisecond either may be
+  REQUIRE(eventually([&] { return wallClockMs() > first; }));
   CHECK(platform.deliver("msg_2", userEvent("user.created", "user_2", "ada", "ada2@example.org")).status == 200);
   REQUIRE(platform.reaches("user_1", "done"));
   REQUIRE(platform.reaches("user_2", "done"));
@@ -249,6 +257,7 @@ TEST_CASE("Inngest's signature provisions; whoever was deleted gets nothing by i
   CHECK(platform.instances.calls == 0);
   CHECK(call(body, inngestField("abcdef", now, body)).status == 201);
   CHECK(call(body, inngestField("abcdef", now, body)).status == 200);
+  CHECK(platform.instances.lists == 0);
   CHECK(call("{}", inngestField("abcdef", now, "{}")).status == 400);
   CHECK(platform.deliver("msg_1", userEvent("user.deleted", "user_1")).status == 200);
   CHECK(call(body, inngestField("abcdef", now, body)).has("USER_DELETED"));
