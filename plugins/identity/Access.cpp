@@ -1,7 +1,5 @@
 #include "Access.h"
 
-#include "Operators.h"
-
 #include <matrixos/identity.hpp>
 #include <matrixos/json_text.hpp>
 
@@ -20,7 +18,7 @@ std::string lowered(std::string_view text) {
   return out;
 }
 
-/// What a share is found by.
+/// What a share is found by. Addresses have a case only in theory (RFC 5321 §2.4): no provider keeps two apart by it.
 std::string subjectIn(const Share &share) {
   return share.userId.empty() ? lowered(share.email) : share.userId;
 }
@@ -94,7 +92,8 @@ std::uint32_t Access::roleIn(const std::vector<Share> &shares, std::string_view 
                              bool emailVerified) {
   std::uint32_t role = MOS_ROLE_NONE;
   for (const Share &share : shares) {
-    const bool meant = share.userId.empty() ? emailVerified && isSameEmail(share.email, email) : share.userId == userId;
+    const bool meant =
+        share.userId.empty() ? emailVerified && http::sameText(share.email, email) : share.userId == userId;
     if (meant) role = std::max(role, share.role);
   }
   return role;

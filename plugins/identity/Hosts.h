@@ -1,5 +1,7 @@
 #pragma once
 
+#include <http/codec/Grammar.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,12 +60,8 @@ template <typename Each>
 bool anyCookie(std::string_view cookies, std::string_view name, Each &&each) {
   while (!cookies.empty()) {
     const std::size_t end = cookies.find(';');
-    std::string_view pair = cookies.substr(0, end);
+    const std::string_view pair = http::trim(cookies.substr(0, end));
     cookies.remove_prefix(end == std::string_view::npos ? cookies.size() : end + 1);
-    while (!pair.empty() && (pair.front() == ' ' || pair.front() == '\t'))
-      pair.remove_prefix(1);
-    while (!pair.empty() && (pair.back() == ' ' || pair.back() == '\t'))
-      pair.remove_suffix(1);
     if (pair.size() <= name.size() || pair[name.size()] != '=' || pair.substr(0, name.size()) != name) continue;
     if (each(pair.substr(name.size() + 1))) return true;
   }

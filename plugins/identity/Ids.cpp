@@ -2,24 +2,18 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "Ids.h"
 
-#include <matrixos/status.hpp>
+#include "oidc/Encoding.h"
+
 #include <matrixos/text/base64.hpp>
 #include <matrixos/text/hex.hpp>
 
 #include <openssl/sha.h>
-#include <sys/random.h>
 
 #include <algorithm>
 
 namespace matrixos::identity {
 
 namespace {
-
-std::string toText(std::string_view bytes) {
-  std::string text = base64Encode(bytes, Base64::Url);
-  text.resize(text.find_last_not_of('=') + 1);
-  return text;
-}
 
 std::string_view viewOf(const std::array<unsigned char, 32> &bytes) noexcept {
   return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
@@ -28,10 +22,7 @@ std::string_view viewOf(const std::array<unsigned char, 32> &bytes) noexcept {
 } // namespace
 
 std::string makeId() {
-  std::array<unsigned char, 32> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw Error(Status::Internal, "getrandom gave no bytes");
-  return toText(viewOf(bytes));
+  return randomText();
 }
 
 bool isId(std::string_view text) noexcept {
@@ -64,7 +55,7 @@ std::string Digest::hex() const {
 }
 
 std::string Digest::text() const {
-  return toText(viewOf(bytes));
+  return base64Url(viewOf(bytes));
 }
 
 } // namespace matrixos::identity

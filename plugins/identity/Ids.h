@@ -11,7 +11,7 @@ namespace matrixos::identity {
 /// Characters of an id: 256 random bits in base64url without padding.
 constexpr std::size_t kIdLength = 43;
 
-/// A new id for a cookie, a code, a token. Throws Error(Internal) when the kernel gives no randomness.
+/// A new id for a cookie, a code, a token. Throws Error(Unavailable) when the system has no randomness.
 std::string makeId();
 /// Whether it has the form of one.
 bool isId(std::string_view text) noexcept;

@@ -1,14 +1,10 @@
 #include "Operators.h"
 
+#include <http/codec/Grammar.h>
+
 #include <algorithm>
 
 namespace matrixos::identity {
-
-bool isSameEmail(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view emailDomain(std::string_view email) noexcept {
   const std::size_t at = email.find('@');
@@ -19,7 +15,7 @@ std::string_view emailDomain(std::string_view email) noexcept {
 std::string Operators::itemFor(const ProviderUser &user) const {
   const auto means = [&](const std::string &item) {
     if (item == user.id) return true;
-    if (user.emailVerified && !emailDomain(user.email).empty() && isSameEmail(item, user.email)) return true;
+    if (user.emailVerified && !emailDomain(user.email).empty() && http::sameText(item, user.email)) return true;
     const std::size_t equals = item.find('=');
     if (equals == std::string::npos) return false;
     const auto [first, last] = user.claims.equal_range(item.substr(0, equals));

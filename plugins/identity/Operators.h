@@ -8,7 +8,7 @@
 
 namespace matrixos::identity {
 
-/// [identity] operators: ids, verified emails, or "claim=value".
+/// [identity] operators: ids, verified emails in any case, or "claim=value".
 class Operators {
 public:
   Operators() = default;
@@ -23,9 +23,6 @@ private:
   std::vector<std::string> items_;
 };
 
-/// Whether two addresses of email are one. Their local parts have a case only in theory (RFC 5321 §2.4), and no
-/// provider keeps two apart by it.
-bool isSameEmail(std::string_view a, std::string_view b) noexcept;
 /// What stands behind the @; empty for what is no address, such as one with two of them.
 std::string_view emailDomain(std::string_view email) noexcept;
 

@@ -5,6 +5,8 @@
 #include <matrixos/status.hpp>
 #include <matrixos/ulid.hpp>
 
+#include <http/codec/Grammar.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -13,13 +15,8 @@ namespace matrixos::identity {
 
 namespace {
 
-bool isSubject(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= User::kMostText &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
 bool isForTheSame(const Share &a, const Share &b) {
-  return a.userId == b.userId && isSameEmail(a.email, b.email);
+  return a.userId == b.userId && http::sameText(a.email, b.email);
 }
 
 } // namespace
@@ -48,7 +45,7 @@ std::vector<Share> Shares::of(std::string_view handle) const {
 Share Shares::add(std::string_view handle, Share what, std::string_view createdBy) {
   if (what.userId.empty() == what.email.empty())
     throw Error(Status::InvalidArgument, "share with one \"user\" or one \"email\"", "BAD_FIELD");
-  if (!isSubject(what.userId + what.email) || (!what.email.empty() && emailDomain(what.email).empty()))
+  if (!User::isWord(what.userId + what.email) || (!what.email.empty() && emailDomain(what.email).empty()))
     throw Error(Status::InvalidArgument, "nobody can be called so", "BAD_FIELD");
   const std::lock_guard lock(changing_);
   what.instanceId = instanceOf(handle);

@@ -15,12 +15,6 @@ Error refused(const char *message) {
   return {Status::Unauthenticated, message, "SIGN_IN"};
 }
 
-/// As the value of a header field, which it becomes for instances: one word.
-bool isWord(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= User::kMostText &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
 std::string callbackOf(const OurHost &at) {
   return at.origin(kConsole) + "/auth/callback";
 }
@@ -50,8 +44,9 @@ SignIn::Done SignIn::finish(const OurHost &at, std::string_view browser,
 }
 
 ProviderUser SignIn::checked(ProviderUser user) const {
-  if (!isWord(user.id)) throw Error(Status::Unauthenticated, "the provider names the user in a way we cannot use");
-  if (!isWord(user.email) || emailDomain(user.email).empty()) user.emailVerified = false, user.email.clear();
+  if (!User::isWord(user.id))
+    throw Error(Status::Unauthenticated, "the provider names the user in a way we cannot use");
+  if (!User::isWord(user.email) || emailDomain(user.email).empty()) user.emailVerified = false, user.email.clear();
   const std::string_view domain = emailDomain(user.email);
   const bool isOneOfThem = std::any_of(emailDomains_.begin(), emailDomains_.end(), [&](const std::string &allowed) {
     return user.emailVerified && http::sameText(allowed, domain);

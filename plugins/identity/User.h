@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +11,12 @@ namespace matrixos::identity {
 class User {
 public:
   static constexpr std::size_t kMostText = 255; ///< bytes of each text; longer ones are cut, but for the id
+
+  /// Whether a text may be an id or an address: one word, since it becomes the value of a header field for instances.
+  static bool isWord(std::string_view text) noexcept {
+    return !text.empty() && text.size() <= kMostText &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  }
 
   /// `operatorBy`: the item of [identity] operators that makes an operator of him; empty: none.
   User(std::string_view id, std::string_view email, bool emailVerified, std::string_view name,

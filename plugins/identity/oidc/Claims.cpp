@@ -35,26 +35,24 @@ bool isTrue(const Json &object, const char *name) {
 
 /// A text for people; an odd one is no reason to turn somebody away.
 std::string label(const Json &object, const char *name) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_string() || hasControls(found->get_ref<const std::string &>())) return {};
-  return found->get<std::string>();
+  const std::string *text = textIn(object, name);
+  return text != nullptr && !hasControls(*text) ? *text : std::string();
 }
 
 } // namespace
 
 std::optional<std::string> Claims::text(const char *name) const {
-  const auto found = object_.find(name);
-  if (found == object_.end()) return std::nullopt;
-  if (!found->is_string()) throw badClaim(name);
-  return found->get<std::string>();
+  if (!has(name)) return std::nullopt;
+  const std::string *text = textIn(object_, name);
+  if (text == nullptr) throw badClaim(name);
+  return *text;
 }
 
 std::string Claims::subject() const {
-  const auto found = object_.find("sub");
-  if (found == object_.end() || !found->is_string() || found->get_ref<const std::string &>().empty() ||
-      found->get_ref<const std::string &>().size() > kMaxSubject || hasControls(found->get_ref<const std::string &>()))
+  const std::string *text = textIn(object_, "sub");
+  if (text == nullptr || text->empty() || text->size() > kMaxSubject || hasControls(*text))
     throw refusal("NO_SUBJECT", "The provider does not say who you are");
-  return found->get<std::string>();
+  return *text;
 }
 
 std::vector<std::string> Claims::texts(const char *name) const {

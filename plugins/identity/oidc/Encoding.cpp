@@ -4,7 +4,6 @@
 #include <matrixos/text/base64.hpp>
 
 #include <http/client/PercentEncoding.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -48,10 +47,6 @@ std::string randomText() {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
     throw Error(Status::Unavailable, "The system has no randomness for a sign-in", "NO_RANDOMNESS");
   return base64Url({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
-}
-
-bool sameText(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 std::string formEncode(const std::vector<std::pair<std::string, std::string>> &fields) {

@@ -19,8 +19,6 @@ std::string sha256(std::string_view bytes);
 std::string sha512(std::string_view bytes);
 /// A text of 256 random bits, base64url. Throws Error(Unavailable) when the system has no randomness.
 std::string randomText();
-/// Compares in a time that tells nothing but the lengths.
-bool sameText(std::string_view a, std::string_view b) noexcept;
 
 /// application/x-www-form-urlencoded, which is also a query.
 std::string formEncode(const std::vector<std::pair<std::string, std::string>> &fields);

@@ -6,8 +6,11 @@
 #include "KeySet.h"
 #include "Refusal.h"
 
+#include <matrixos/host/config.hpp>
+
+#include <http/codec/Grammar.h>
+
 #include <algorithm>
-#include <cctype>
 
 namespace matrixos::identity {
 
@@ -17,10 +20,8 @@ constexpr std::chrono::seconds kSkew{60};
 
 /// Other tokens of the same issuer say what they are: "at+jwt", "logout+jwt" (RFC 8725 §3.11).
 void checkType(const JsonWebToken &token) {
-  std::string type = token.headerText("typ").value_or("JWT");
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  if (type != "JWT") throw refusal("WRONG_TYPE", "The provider sent another kind of token than one for signing in");
+  if (!http::sameText(token.headerText("typ").value_or("JWT"), "JWT"))
+    throw refusal("WRONG_TYPE", "The provider sent another kind of token than one for signing in");
 }
 
 void checkAudience(const Claims &claims, const std::string &clientId) {
@@ -37,7 +38,7 @@ void checkAccessToken(const Claims &claims, const std::string &accessToken, Publ
   const auto expected = claims.text("at_hash");
   if (!expected) return;
   const std::string hash = algorithm == PublicKey::Algorithm::EdDsa ? sha512(accessToken) : sha256(accessToken);
-  if (!sameText(*expected, base64Url(std::string_view(hash).substr(0, hash.size() / 2))))
+  if (!Secret(*expected).equals(base64Url(std::string_view(hash).substr(0, hash.size() / 2))))
     throw refusal("WRONG_ACCESS_TOKEN", "The sign-in token belongs to another access token");
 }
 
@@ -52,7 +53,7 @@ Claims checkIdToken(const std::string &text, const IdTokenRules &rules, const Is
   checkAudience(claims, rules.clientId);
   claims.checkTimes(issuer.world().wallMs(), kSkew);
   if (!claims.has("iat")) throw refusal("BAD_CLAIM", "The sign-in token does not say when it was made");
-  if (!sameText(claims.text("nonce").value_or(""), rules.nonce))
+  if (!Secret(rules.nonce).equals(claims.text("nonce").value_or("")))
     throw refusal("WRONG_NONCE", "The sign-in token belongs to another sign-in; sign in again");
   checkAccessToken(claims, rules.accessToken, key->algorithm());
   claims.subject();

@@ -14,10 +14,6 @@ namespace {
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::uint64_t kMaxDocument = 1024 * 1024;
 
-bool endsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 bool isIpv4Loopback(std::string_view host) {
   // A name can begin so, too: 127.example.org.
   return host.substr(0, 4) == "127." && host.find_first_not_of("0123456789.") == std::string_view::npos;
@@ -40,7 +36,7 @@ bool isPlainLoopback(std::string_view url) {
   if (origin.compare(0, kScheme.size(), kScheme) != 0) return false;
   std::string_view host = std::string_view(origin).substr(kScheme.size());
   host = host.substr(0, host.front() == '[' ? host.find(']') + 1 : host.find(':'));
-  return host == "[::1]" || host == "localhost" || endsWith(host, ".localhost") || isIpv4Loopback(host);
+  return host == "[::1]" || host == "localhost" || host.ends_with(".localhost") || isIpv4Loopback(host);
 }
 
 Issuer::Issuer(std::string name, World world) : name_(std::move(name)), world_(std::move(world)) {

@@ -47,10 +47,10 @@ JsonWebToken JsonWebToken::parse(std::string_view text) {
 }
 
 std::optional<std::string> JsonWebToken::headerText(const char *name) const {
-  const auto found = header_.find(name);
-  if (found == header_.end()) return std::nullopt;
-  if (!found->is_string()) throw malformed();
-  return found->get<std::string>();
+  if (!header_.contains(name)) return std::nullopt;
+  const std::string *text = textIn(header_, name);
+  if (text == nullptr) throw malformed();
+  return *text;
 }
 
 Json JsonWebToken::claims(const PublicKey &key) const {

@@ -6,15 +6,11 @@ namespace matrixos::identity {
 
 namespace {
 
-std::string text(const Json &document, const char *name) {
-  const auto found = document.find(name);
-  return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::string endpoint(const Issuer &issuer, const Json &document, const char *name) {
-  std::string url = text(document, name);
-  if (!issuer.allows(url)) throw issuer.unusable(std::string(name) + " of its discovery document is no https URL");
-  return url;
+  const std::string *url = textIn(document, name);
+  if (url == nullptr || !issuer.allows(*url))
+    throw issuer.unusable(std::string(name) + " of its discovery document is no https URL");
+  return *url;
 }
 
 bool lists(const Json &list, const char *value) {
@@ -27,7 +23,8 @@ Metadata Metadata::load(const Issuer &issuer) {
   std::string url = issuer.name();
   url.erase(url.find_last_not_of('/') + 1);
   const Json document = issuer.document(url + "/.well-known/openid-configuration");
-  if (text(document, "issuer") != issuer.name())
+  const std::string *name = textIn(document, "issuer");
+  if (name == nullptr || *name != issuer.name())
     throw issuer.unusable("its discovery document is of another issuer than the configured " + issuer.name());
   Metadata metadata;
   metadata.authorizationEndpoint = endpoint(issuer, document, "authorization_endpoint");

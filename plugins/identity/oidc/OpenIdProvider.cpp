@@ -4,9 +4,11 @@
 #include "IdToken.h"
 #include "Refusal.h"
 
+#include <matrixos/host/config.hpp>
 #include <matrixos/text/base64.hpp>
 
 #include <http/client/PercentEncoding.h>
+#include <http/codec/Grammar.h>
 
 #include <algorithm>
 #include <cctype>
@@ -60,16 +62,8 @@ std::string errorWord(const std::string &code) {
 }
 
 std::string textOf(const Json &object, const char *name, std::size_t longest) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_string()) return {};
-  std::string text = found->get<std::string>();
-  return text.size() <= longest ? text : std::string();
-}
-
-bool isBearer(std::string type) {
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return type == "bearer";
+  const std::string *text = textIn(object, name);
+  return text != nullptr && text->size() <= longest ? *text : std::string();
 }
 
 /// Nothing when it is no object.
@@ -113,7 +107,7 @@ ProviderUser OpenIdProvider::finish(const Query &query, const std::string &secre
   const Json tokens = exchange(codeOf(query, pending, *metadata), pending, callback, *metadata);
   const std::string accessToken = textOf(tokens, "access_token", kMaxAccessToken);
   const std::string idToken = textOf(tokens, "id_token", std::string::npos);
-  if (accessToken.empty() || idToken.empty() || !isBearer(textOf(tokens, "token_type", kMaxCode)))
+  if (accessToken.empty() || idToken.empty() || !http::sameText(textOf(tokens, "token_type", kMaxCode), "bearer"))
     throw issuer_.unusable("its token endpoint gives no bearer token with an ID token");
   return complete(checkIdToken(idToken, {settings_.clientId, pending.nonce, accessToken}, issuer_, keys_), accessToken,
                   *metadata)
@@ -131,7 +125,8 @@ OpenIdProvider::Pending OpenIdProvider::pendingOf(const std::string &secret) {
 }
 
 std::string OpenIdProvider::codeOf(const Query &query, const Pending &pending, const Metadata &metadata) const {
-  if (!sameText(single(query, "state").value_or(""), pending.state)) throw badCallback("belongs to another sign-in");
+  if (!Secret(pending.state).equals(single(query, "state").value_or("")))
+    throw badCallback("belongs to another sign-in");
   // Before anything else is believed, errors too (RFC 9207 §2.4).
   const auto issuer = single(query, "iss");
   if (issuer ? *issuer != issuer_.name() : metadata.sendsIssuer)

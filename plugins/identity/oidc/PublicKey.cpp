@@ -56,9 +56,8 @@ struct ForgetErrors {
 };
 
 std::optional<std::string_view> member(const Json &jwk, const char *name) {
-  const auto found = jwk.find(name);
-  if (found == jwk.end() || !found->is_string()) return std::nullopt;
-  return std::string_view(found->get_ref<const std::string &>());
+  const std::string *text = textIn(jwk, name);
+  return text == nullptr ? std::nullopt : std::optional<std::string_view>(*text);
 }
 
 std::string decoded(const Json &jwk, const char *name) {

@@ -40,4 +40,9 @@ Json parseStrictObject(std::string_view text) {
   throw malformed("it is no object");
 }
 
+const std::string *textIn(const Json &object, const char *name) {
+  const auto found = object.find(name);
+  return found == object.end() ? nullptr : found->get_ptr<const std::string *>();
+}
+
 } // namespace matrixos::identity
