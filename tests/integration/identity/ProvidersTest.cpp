@@ -1,7 +1,7 @@
 // Signing in at an OpenID Connect provider, and with Clerk's tokens, through the daemon.
 #include "Browser.h"
 #include "Platform.h"
-#include "support/MockIssuer.h"
+#include "support/ServedIssuer.h"
 
 #include <matrixos/text/base64.hpp>
 #include <matrixos/text/time.hpp>
@@ -10,40 +10,6 @@
 
 using namespace matrixos;
 using namespace matrixos::test;
-
-namespace {
-
-/// A request as an issuer in the same process takes it.
-FetchRequest parse(const std::string &origin, const std::string &request) {
-  const std::size_t blank = request.find(' '), body = request.find("\r\n\r\n");
-  FetchRequest out;
-  out.method = request.substr(0, blank);
-  out.url = origin + request.substr(blank + 1, request.find(' ', blank + 1) - blank - 1);
-  out.body = request.substr(body + 4);
-  for (std::size_t at = request.find("\r\n") + 2; at < body;) {
-    const std::size_t end = request.find("\r\n", at), colon = request.find(": ", at);
-    out.headers.emplace_back(request.substr(at, colon - at), request.substr(colon + 2, end - colon - 2));
-    at = end + 2;
-  }
-  return out;
-}
-
-/// An issuer on a loopback port.
-struct ServedIssuer {
-  ServedIssuer() : issuer("http://127.0.0.1:" + std::to_string(server.port())) {
-    issuer.now = wallClockMs() / 1000;
-    server.listen();
-  }
-  void serve(const Peer &peer) {
-    const FetchAnswer said = issuer.answer(parse(issuer.name(), peer.readRequest()));
-    peer.answer(std::to_string(said.status) + " OK", "application/json", said.body);
-  }
-
-  ScriptedServer server{[this](const Peer &peer) { serve(peer); }};
-  MockIssuer issuer;
-};
-
-} // namespace
 
 TEST_CASE("people sign in at an OpenID Connect provider, and the provider's word makes operators") {
   ServedIssuer served;

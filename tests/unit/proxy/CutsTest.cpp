@@ -15,37 +15,37 @@ std::string head(const std::string &line, const std::string &fields = {}) {
 const std::vector<Dialogue> &dialogues() {
   static const std::string kOk = "HTTP/1.1 200 OK\r\n";
   static const std::vector<Dialogue> all{
-      {"a GET", {head("GET /0")}, {kOk + "Content-Length: 11\r\n\r\nhello world"}},
+      {"a GET", {head("GET /0?000000")}, {kOk + "Content-Length: 11\r\n\r\nhello world"}},
       {"a POST with a length",
-       {head("POST /0", "Content-Length: 13\r\n") + "thirteenbytes"},
+       {head("POST /0?000000", "Content-Length: 13\r\n") + "thirteenbytes"},
        {kOk + "Content-Length: 2\r\n\r\nok"},
        false},
       {"an upload in chunks with trailers",
-       {head("PUT /0", "Transfer-Encoding: chunked\r\n") +
+       {head("PUT /0?000000", "Transfer-Encoding: chunked\r\n") +
         "5\r\nhello\r\nb;x=y\r\n, and again\r\n0\r\nX-Sum: 7\r\n\r\n"},
        {kOk + "Content-Length: 2\r\n\r\nok"},
        false},
       {"an answer in chunks",
-       {head("GET /0", "TE: trailers\r\n")},
+       {head("GET /0?000000", "TE: trailers\r\n")},
        {kOk + "Transfer-Encoding: chunked\r\n\r\n6;a=b\r\nchunks\r\nB\r\n, and more.\r\n0\r\nX-Sum: 1\r\n\r\n"}},
       {"interim answers",
-       {head("GET /0")},
+       {head("GET /0?000000")},
        {"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + kOk +
         "Content-Length: 5\r\n\r\nfinal"}},
-      {"an answer until the end", {head("GET /0")}, {kOk + "\r\nall there is"}, true, false, true},
+      {"an answer until the end", {head("GET /0?000000")}, {kOk + "\r\nall there is"}, true, false, true},
       {"an answer until the end, to an old client",
-       {"GET /0 HTTP/1.0\r\nHost: alice.localhost\r\n\r\n"},
+       {"GET /0?000000 HTTP/1.0\r\nHost: alice.localhost\r\n\r\n"},
        {kOk + "\r\nall there is"},
        true,
        false,
        true,
        true},
       {"two requests in a row",
-       {head("GET /0"), head("GET /1")},
+       {head("GET /0?000000"), head("GET /1?000000")},
        {kOk + "Content-Length: 5\r\n\r\nfirst", kOk + "Content-Length: 6\r\n\r\nsecond"}},
       {"a WebSocket",
-       {head("GET /0", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") +
+       {head("GET /0?000000", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") +
         std::string("\x81\x85mask\x05\x04\x1f\x07\x02\x89\x80mask", 17)},
        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" +

@@ -11,7 +11,8 @@
 
 namespace kit {
 
-/// What a client sends at once, and what the instance answers to each of the requests in it.
+/// What a client sends at once, and what the instance answers to each of the requests in it. The target of a request is
+/// its index and room for the number of the play, such as "/0?000000".
 struct Dialogue {
   std::string name;
   std::vector<std::string> requests;
@@ -73,6 +74,7 @@ private:
   bool step();
   bool until(const std::function<bool()> &holds);
   void acceptLines();
+  std::string playDigits() const;
   void hear(Line &line);
   void answer(Line &line, std::size_t index);
   void finishLines();
