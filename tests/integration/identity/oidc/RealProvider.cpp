@@ -1,5 +1,6 @@
 #include "RealProvider.h"
 
+#include <Poco/RegularExpression.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <support/Wait.h>
@@ -9,7 +10,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <regex>
 #include <stdexcept>
 #include <system_error>
 
@@ -56,12 +56,12 @@ std::unique_ptr<RealProvider> RealProvider::start(const std::string &kind) {
 
 RealProvider::RealProvider(const std::string &folder, const std::string &kind)
     : process_({"node", folder + "/server.mjs", kind}, dir_ / "log") {
-  const std::regex line("port ([0-9]+)\n");
-  std::smatch found;
+  const Poco::RegularExpression line("port ([0-9]+)\n");
+  std::vector<std::string> found;
   std::string log;
   const bool listens = eventually([&] {
     log = fs::exists(dir_ / "log") ? readFile(dir_ / "log") : std::string();
-    return std::regex_search(log, found, line) || !process_.running();
+    return line.split(log, found) > 0 || !process_.running();
   });
   if (!listens || found.empty()) throw std::runtime_error("the OpenID provider does not start: " + log);
   port_ = static_cast<std::uint16_t>(std::stoi(found[1]));
@@ -81,10 +81,11 @@ Response SignInVisitor::go(const std::string &method, const std::string &target,
   if (!body.empty()) headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
   at_ = target;
   Response response = request(provider_.port(), method, target, headers, body);
-  const std::regex cookie("(^|, )([A-Za-z0-9_.]+)=([^;,]*)");
+  const Poco::RegularExpression cookie("(^|, )([A-Za-z0-9_.]+)=([^;,]*)");
   const std::string &set = response.headers["set-cookie"];
-  for (std::sregex_iterator at(set.begin(), set.end(), cookie), end; at != end; ++at)
-    cookies_[(*at)[2]] = (*at)[3];
+  Poco::RegularExpression::MatchVec found;
+  for (std::size_t at = 0; cookie.match(set, at, found) > 0; at = found[0].offset + found[0].length)
+    cookies_[set.substr(found[2].offset, found[2].length)] = set.substr(found[3].offset, found[3].length);
   return response;
 }
 
