@@ -50,6 +50,7 @@ void checkCommands(std::string_view json) {
   std::vector<mos_command> abi;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     check(commands[i]);
+    commands[i].foreign = false; // found out, not declared: the ABI has no such field
     abi.push_back(commands[i].abi(options[i]));
   }
   mos_descriptor_v1 descriptor{};
