@@ -74,13 +74,7 @@ void writeDurably(const std::filesystem::path &path, const std::string &text) {
   const FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!file) failWith(Status::Unavailable, "cannot create " + path.string(), errno);
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t put = ::write(file.get(), text.data() + done, text.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
-    done += static_cast<std::size_t>(put);
-  }
+  if (const int code = writeAll(file.get(), text)) failWith(Status::Unavailable, "cannot write " + path.string(), code);
   if (::fsync(file.get()) != 0) failWith(Status::Unavailable, "cannot write " + path.string(), errno);
 }
 

@@ -33,17 +33,6 @@ std::filesystem::path folderOf(const std::filesystem::path &path) {
   return folder.empty() ? std::filesystem::path(".") : folder;
 }
 
-void writeAll(int fd, std::string_view bytes, const std::string &what) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      throwErrno(errno, what);
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 } // namespace
 
 void syncDirectory(const std::filesystem::path &directory) {
@@ -60,7 +49,7 @@ void writeFileAtomically(const std::filesystem::path &path, std::string_view byt
   try {
     // The umask may have taken bits away that the caller asked for.
     if (::fchmod(fd.get(), mode) != 0) throwErrno(errno, what);
-    writeAll(fd.get(), bytes, what);
+    if (const int code = writeAll(fd.get(), bytes)) throwErrno(code, what);
     if (::fsync(fd.get()) != 0) throwErrno(errno, what);
     fd.reset();
     if (::rename(temporary.c_str(), path.c_str()) != 0) throwErrno(errno, what);

@@ -142,6 +142,10 @@ struct EventFrame {
 
 using Pair = std::pair<std::string_view, std::string_view>;
 
+/// Borrowing what they borrow. Of what comes in, all over kMaxEntries is left out.
+std::vector<mos_pair> toPairs(const std::vector<Pair> &list);
+std::vector<Pair> fromPairs(const mos_pair *pairs, std::uint32_t count);
+
 /// A field of a log line, as mos_field.
 struct LogField {
   std::string_view key, text;
@@ -241,6 +245,8 @@ struct AskFrame {
     a(f.id), a(f.question), a(f.first, kMaxWord), a(f.second, kMaxItem), a(f.number);
   }
 };
+
+AskFrame question(Question what, std::string_view first = {}, std::string_view second = {}, std::int64_t number = 0);
 
 struct AnswerFrame {
   static constexpr FrameType kType = FrameType::Answer;

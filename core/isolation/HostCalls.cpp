@@ -120,9 +120,7 @@ mos_status HostCalls::run(const ServedCall &call, const Answers &answers) {
 mos_status HostCalls::fetch(const ServedCall &call, const Answers &answers) const {
   checkCounts(call, 5, 5);
   const auto head = decode<HeadFields>(call.texts[4]);
-  std::vector<mos_pair> headers;
-  for (const auto &[name, value] : head.headers)
-    headers.push_back({toAbi(name), toAbi(value)});
+  const std::vector<mos_pair> headers = toPairs(head.headers);
   mos_fetch_request request{};
   request.struct_size = sizeof request;
   request.url = toAbi(call.texts[0]);

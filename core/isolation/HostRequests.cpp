@@ -16,14 +16,6 @@ constexpr std::size_t kFullPage = 1U << 20U;
 /// A process that talks more fills disks rather than helps.
 constexpr std::uint32_t kMostLogLines = 1000;
 
-std::vector<mos_pair> toPairs(const std::vector<Pair> &list) {
-  std::vector<mos_pair> pairs;
-  pairs.reserve(list.size());
-  for (const auto &[key, value] : list)
-    pairs.push_back({toAbi(key), toAbi(value)});
-  return pairs;
-}
-
 } // namespace
 
 HostRequests::HostRequests(const mos_host_v1 *host, const std::string &plugin, HostCalls::CallPlugin callPlugin)

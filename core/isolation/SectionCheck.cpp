@@ -23,12 +23,7 @@ constexpr std::size_t kMostText = 256U << 10U;
 FileDescriptor inMemory(const std::string &bytes) {
   FileDescriptor file(::memfd_create("section", MFD_CLOEXEC));
   if (!file) common::throwErrno(errno, "handing a section to a plugin");
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t put = ::write(file.get(), bytes.data() + done, bytes.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) common::throwErrno(errno, "handing a section to a plugin");
-    done += static_cast<std::size_t>(put);
-  }
+  if (const int code = writeAll(file.get(), bytes)) common::throwErrno(code, "handing a section to a plugin");
   ::lseek(file.get(), 0, SEEK_SET);
   return file;
 }

@@ -14,21 +14,16 @@ std::uint32_t CallGate::chooseSlot() noexcept {
   return slot;
 }
 
-CallGate::Lease::Lease(CallGate &gate) noexcept {
-  ++gate.slots_[0].inside;
-  if (gate.open_)
-    gate_ = &gate;
-  else
-    gate.dismiss(gate.slots_[0]);
-}
+CallGate::Lease::Lease(CallGate &gate) noexcept : gate_(&gate), slot_(gate.admit()) {}
 
 CallGate::Lease &CallGate::Lease::operator=(Lease &&other) noexcept {
   std::swap(gate_, other.gate_);
+  std::swap(slot_, other.slot_);
   return *this;
 }
 
 CallGate::Lease::~Lease() {
-  if (gate_ != nullptr) gate_->dismiss(gate_->slots_[0]);
+  if (slot_ != nullptr) gate_->dismiss(*slot_);
 }
 
 std::uint64_t CallGate::count(const Here &here, const CallGate &gate) {

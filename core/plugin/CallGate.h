@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 namespace matrixos::plugin {
 
@@ -56,13 +57,14 @@ public:
   public:
     Lease() = default;
     explicit Lease(CallGate &gate) noexcept;
-    Lease(Lease &&other) noexcept : gate_(other.gate_) { other.gate_ = nullptr; }
+    Lease(Lease &&other) noexcept : gate_(other.gate_), slot_(std::exchange(other.slot_, nullptr)) {}
     Lease &operator=(Lease &&other) noexcept;
     ~Lease();
-    explicit operator bool() const noexcept { return gate_ != nullptr; }
+    explicit operator bool() const noexcept { return slot_ != nullptr; }
 
   private:
     CallGate *gate_ = nullptr;
+    Slot *slot_ = nullptr; ///< null: in no gate
   };
 
   /// What one thread is inside of. Only the thread itself changes it.

@@ -18,9 +18,10 @@ namespace matrixos::audit {
 
 namespace {
 
-std::string linkJson(const Link &link) {
+JsonObject linkJson(const Link &link) {
   JsonObject object;
-  return std::move(object.add("seq", link.seq).add("hash", link.hash)).str();
+  object.add("seq", link.seq).add("hash", link.hash);
+  return object;
 }
 
 Link linkOf(const json::Object &object) {
@@ -57,15 +58,14 @@ std::optional<HeadFile::Content> HeadFile::read() const {
 }
 
 void HeadFile::write(const Content &content) const {
-  std::string text = linkJson(content.last);
-  if (content.next) text.replace(text.size() - 1, 1, ",\"next\":" + linkJson(*content.next) + "}");
-  text += '\n';
+  JsonObject object = linkJson(content.last);
+  if (content.next) object.addRaw("next", linkJson(*content.next).str());
+  const std::string text = std::move(object).str() + '\n';
   const std::filesystem::path folder = file_.parent_path(), fresh = file_.string() + ".new";
   {
     const FileDescriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) fail("cannot write", errno);
-    const ssize_t size = ::write(file.get(), text.data(), text.size());
-    if (size != static_cast<ssize_t>(text.size())) fail("cannot write", size < 0 ? errno : ENOSPC);
+    if (const int code = writeAll(file.get(), text)) fail("cannot write", code);
     if (::fsync(file.get()) != 0) fail("cannot write", errno);
   }
   if (std::rename(fresh.c_str(), file_.c_str()) != 0) fail("cannot write", errno);

@@ -19,14 +19,6 @@ common::ExecutorOptions threadOptions() {
   return options;
 }
 
-AskFrame question(Question what, std::uint64_t number, std::string_view prefix = {}) {
-  AskFrame frame;
-  frame.question = static_cast<std::uint8_t>(what);
-  frame.first = prefix;
-  frame.number = static_cast<std::int64_t>(number);
-  return frame;
-}
-
 } // namespace
 
 EventHandlers::EventHandlers(DaemonLink &link) : link_(link), thread_(threadOptions()) {}
@@ -43,7 +35,7 @@ std::uint64_t EventHandlers::subscribe(std::string_view prefix, Handler handler,
     all_.emplace(number, std::move(made));
   }
   try {
-    link_.ask(question(Question::Subscribe, number, prefix), [](const AnswerFrame &) {});
+    link_.ask(question(Question::Subscribe, prefix, {}, static_cast<std::int64_t>(number)), [](const AnswerFrame &) {});
   } catch (...) {
     const std::lock_guard lock(mutex_);
     all_.erase(number);
@@ -63,7 +55,7 @@ void EventHandlers::unsubscribe(std::uint64_t number) {
     const std::lock_guard lock(subscription->running);
     subscription->ended = true;
   }
-  link_.ask(question(Question::Unsubscribe, number), [](const AnswerFrame &) {});
+  link_.ask(question(Question::Unsubscribe, {}, {}, static_cast<std::int64_t>(number)), [](const AnswerFrame &) {});
 }
 
 bool EventHandlers::close(std::chrono::nanoseconds patience) {

@@ -17,22 +17,6 @@ constexpr std::size_t kMaxLogText = 64U * 1024U;
 constexpr std::chrono::seconds kSweepTimeout{2};
 constexpr std::chrono::seconds kWithdrawTimeout{5};
 
-std::vector<Pair> toPairs(const mos_pair *pairs, std::uint32_t count) {
-  std::vector<Pair> list;
-  for (std::uint32_t i = 0; i < std::min<std::size_t>(count, kMaxEntries); ++i)
-    list.emplace_back(fromAbi(pairs[i].key), fromAbi(pairs[i].value));
-  return list;
-}
-
-AskFrame question(Question what, std::string_view first = {}, std::string_view second = {}, std::int64_t number = 0) {
-  AskFrame frame;
-  frame.question = static_cast<std::uint8_t>(what);
-  frame.first = first;
-  frame.second = second;
-  frame.number = number;
-  return frame;
-}
-
 } // namespace
 
 HostTables::HostTables(DaemonLink &link, NeededProxies &needed, EventHandlers &events,
@@ -188,7 +172,7 @@ void HostTables::fillMetrics() {
       frame.type = type;
       frame.name = fromAbi(name);
       frame.help = fromAbi(help);
-      frame.labels = toPairs(labels, labelCount);
+      frame.labels = fromPairs(labels, labelCount);
       frame.buckets.assign(buckets, buckets + bucketCount);
       *out = t.samples_.series(frame);
     });

@@ -50,13 +50,10 @@ const void *NeededProxies::acquire(std::string_view service, std::string_view in
                     std::string(service) + " (MOS_DESCRIBE_SERVICE) in the descriptor's services",
                 "ISOLATED");
   }
-  AskFrame ask;
-  ask.question = static_cast<std::uint8_t>(Question::Acquire);
-  ask.first = service;
-  ask.second = instance;
   const std::lock_guard lock(acquiring_);
   std::uint16_t number = 0;
-  link_.ask(ask, [&](const AnswerFrame &answer) { number = static_cast<std::uint16_t>(answer.integer); });
+  link_.ask(question(Question::Acquire, service, instance),
+            [&](const AnswerFrame &answer) { number = static_cast<std::uint16_t>(answer.integer); });
   Table &table = tableOf(number, *described);
   ++table.holds;
   return table.table.data();
@@ -68,10 +65,7 @@ void NeededProxies::release(const void *table) {
   if (at == tables_.end() || at->holds == 0)
     throw Error(Status::NotFound, "the plugin does not hold that table", "STALE_HANDLE");
   --at->holds;
-  AskFrame ask;
-  ask.question = static_cast<std::uint8_t>(Question::Release);
-  ask.number = at->number;
-  link_.ask(ask, [](const AnswerFrame &) {});
+  link_.ask(question(Question::Release, {}, {}, at->number), [](const AnswerFrame &) {});
 }
 
 NeededProxies::Table &NeededProxies::tableOf(std::uint16_t number, const common::ServiceDescription &service) {

@@ -66,9 +66,7 @@ mos_status SlowTables::fetchIt(const mos_call *call, const mos_fetch_request &re
     const std::string_view bytes = item.substr(1);
     if (item.front() == 'b') return sink.body(sink.ctx, toAbi(bytes)) == MOS_SINK_CONTINUE;
     const auto answer = decode<HeadFields>(bytes);
-    std::vector<mos_pair> pairs;
-    for (const auto &[name, value] : answer.headers)
-      pairs.push_back({toAbi(name), toAbi(value)});
+    const std::vector<mos_pair> pairs = toPairs(answer.headers);
     return sink.head(sink.ctx, answer.status, pairs.data(), static_cast<std::uint32_t>(pairs.size())) ==
            MOS_SINK_CONTINUE;
   });

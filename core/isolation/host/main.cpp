@@ -74,15 +74,6 @@ void limitDescribing() {
 #endif
 }
 
-void writeAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-}
-
 void replaceAll(std::string &text, const std::string &from, const std::string &to) {
   for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
@@ -115,8 +106,8 @@ int examine(const std::string &file, int fd, bool needed, const std::function<vo
     answer = json::dump(object);
     code = EX_DATAERR;
   }
-  writeAll(fd, answer + "\n");
-  ::_exit(code); // not through the plugin's destructors
+  static_cast<void>(writeAll(fd, answer + "\n")); // whoever asked may have gone
+  ::_exit(code);                                  // not through the plugin's destructors
 }
 
 int describe(const std::string &file, int fd, bool asNobody) {

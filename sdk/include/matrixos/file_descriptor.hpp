@@ -1,8 +1,10 @@
-/// matrixos/file_descriptor.hpp: an owned file descriptor.
+/// matrixos/file_descriptor.hpp: an owned file descriptor, and writing to one.
 #pragma once
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <string_view>
 #include <utility>
 
 namespace matrixos {
@@ -35,6 +37,17 @@ public:
 private:
   int fd_ = -1;
 };
+
+/// Writes all of the bytes to a descriptor that blocks. 0, or what stopped it: ENOSPC where a write took nothing.
+inline int writeAll(int fd, std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? errno : ENOSPC;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return 0;
+}
 
 } // namespace v1
 } // namespace matrixos

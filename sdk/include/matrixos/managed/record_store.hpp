@@ -55,13 +55,7 @@ public:
     FileDescriptor file(
         ::openat(fd_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) throw failed("cannot take a record", errno);
-    std::size_t done = 0;
-    while (done < text.size()) {
-      const ssize_t count = ::write(file.get(), text.data() + done, text.size() - done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) throw failed("cannot take a record", errno);
-      done += static_cast<std::size_t>(count);
-    }
+    if (const int code = writeAll(file.get(), text)) throw failed("cannot take a record", code);
     if (::fsync(file.get()) != 0) throw failed("cannot sync a record", errno);
     if (::renameat(fd_.get(), temporary.c_str(), fd_.get(), (key + ".json").c_str()) != 0) {
       throw failed("cannot keep a record", errno);
