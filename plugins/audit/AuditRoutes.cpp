@@ -6,7 +6,6 @@
 #include <matrixos/status.hpp>
 #include <matrixos/text/time.hpp>
 
-#include <charconv>
 #include <limits>
 #include <optional>
 
@@ -18,20 +17,6 @@ constexpr const char *kMayRead = "operator:audit:read";
 constexpr int kMostListed = 1000;
 constexpr int kPage = 500;
 
-std::int64_t numberOf(std::string_view name, std::string_view text, std::int64_t most) {
-  std::int64_t number = 0;
-  const char *end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, number);
-  if (read.ec == std::errc() && read.ptr == end && number >= 1 && number <= most) return number;
-  throw Error(Status::InvalidArgument,
-              "\"" + std::string(name) + "\" has to be a number from 1 to " + std::to_string(most), "BAD_PARAMETER");
-}
-
-std::int64_t number(const Exchange &exchange, std::string_view name, std::int64_t most, std::int64_t otherwise) {
-  const auto text = exchange.queryParam(name);
-  return text ? numberOf(name, *text, most) : otherwise;
-}
-
 /// A time, or how long ago: "90m", "24h", "7d".
 std::string sinceOf(std::string_view text) {
   if (text.empty()) return {};
@@ -41,7 +26,7 @@ std::string sinceOf(std::string_view text) {
     throw Error(Status::InvalidArgument, "\"since\" has to be a time, like 2026-11-23T15:04:05Z, or like 24h or 7d",
                 "BAD_PARAMETER");
   constexpr std::int64_t kUnits[] = {1000, 60'000, 3'600'000, 86'400'000};
-  const std::int64_t count = numberOf("since", text.substr(0, text.size() - 1), 100'000);
+  const std::int64_t count = parameterNumber("since", text.substr(0, text.size() - 1), 100'000);
   return formatTime(wallClockMs() - count * kUnits[unit]);
 }
 
@@ -71,8 +56,8 @@ void AuditRoutes::list(Exchange &exchange) const {
   filter.handle = text(exchange, "handle");
   filter.action = text(exchange, "action");
   filter.since = sinceOf(text(exchange, "since"));
-  filter.before = number(exchange, "before", std::numeric_limits<std::int64_t>::max(), 0);
-  filter.limit = static_cast<int>(number(exchange, "limit", kMostListed, filter.limit));
+  filter.before = exchange.queryNumber("before", std::numeric_limits<std::int64_t>::max(), 0);
+  filter.limit = static_cast<int>(exchange.queryNumber("limit", kMostListed, filter.limit));
   const std::vector<Row> rows = store_.list(filter);
   JsonArray records;
   for (const Row &row : rows)
@@ -86,7 +71,7 @@ void AuditRoutes::list(Exchange &exchange) const {
 void AuditRoutes::verify(Exchange &exchange) const {
   const auto held = writer_.holdCuts();
   Verification verification(store_, writer_.head());
-  const auto fault = verification.run(number(exchange, "from", std::numeric_limits<std::int64_t>::max(), 0));
+  const auto fault = verification.run(exchange.queryNumber("from", std::numeric_limits<std::int64_t>::max(), 0));
   if (fault)
     throw Error(Status::Aborted,
                 "the audit log is not as it was written: row " + std::to_string(fault->seq) + " " + fault->what,
@@ -102,12 +87,12 @@ void AuditRoutes::exportAll(Exchange &exchange) const {
   exchange.begin(200, "application/x-ndjson");
   // In pages: a client that is slow holds no query.
   for (bool more = true; more;) {
-    const std::vector<Row> page = store_.after(reached, kPage);
+    const std::vector<Row> page = store_.after(reached, kPage, since);
     more = page.size() == static_cast<std::size_t>(kPage);
     std::string lines;
     for (const Row &row : page) {
       reached = row.link.seq;
-      if (row.record.at >= since) lines += exportedJson(row) + "\n";
+      lines += exportedJson(row) + "\n";
     }
     exchange.write(lines);
   }

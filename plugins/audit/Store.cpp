@@ -48,8 +48,8 @@ std::vector<Row> Store::all(const char *action) const {
   return rows("WHERE action = ? ORDER BY seq", {action});
 }
 
-std::vector<Row> Store::after(std::int64_t seq, int limit) const {
-  return rows("WHERE seq > ? ORDER BY seq LIMIT ?", {seq, limit});
+std::vector<Row> Store::after(std::int64_t seq, int limit, const std::string &since) const {
+  return rows("WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", {seq, since, limit});
 }
 
 std::vector<Row> Store::list(const Filter &filter) const {
@@ -77,11 +77,10 @@ std::vector<Row> Store::list(const Filter &filter) const {
 
 std::int64_t Store::lastBefore(const std::string &at, std::int64_t limit) const {
   const auto lowest = first(after(std::numeric_limits<std::int64_t>::min(), 1));
-  const auto kept = linkOf(first(rows("WHERE at >= ? ORDER BY seq LIMIT 1", {at})));
-  const auto highest = tail();
-  if (!lowest || !highest) return 0;
-  const std::int64_t last = std::min(kept ? kept->seq - 1 : highest->seq, lowest->link.seq + limit - 1);
-  return last >= lowest->link.seq ? last : 0;
+  if (!lowest || lowest->record.at >= at) return 0;
+  const std::int64_t end = lowest->link.seq + limit;
+  const auto kept = linkOf(first(rows("WHERE seq < ? AND at >= ? ORDER BY seq LIMIT 1", {end, at})));
+  return kept ? kept->seq - 1 : std::min(tail()->seq, end - 1);
 }
 
 void Store::append(const std::vector<Row> &rows, std::int64_t cut) const {

@@ -36,8 +36,8 @@ public:
   /// The newest row with this action.
   std::optional<Row> latest(const char *action) const;
   std::vector<Row> all(const char *action) const;
-  /// Up to `limit` rows with higher numbers, in their order.
-  std::vector<Row> after(std::int64_t seq, int limit) const;
+  /// Up to `limit` rows with higher numbers that are not older than `since`, in their order.
+  std::vector<Row> after(std::int64_t seq, int limit, const std::string &since = {}) const;
   /// Newest first.
   std::vector<Row> list(const Filter &filter) const;
   /// The number of the last row before the first that is not older than `at`, at most `limit` above the lowest; 0:

@@ -2,7 +2,6 @@
 
 #include <matrixos/json_text.hpp>
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,16 +11,6 @@ namespace matrixos::signup {
 namespace {
 
 constexpr std::int64_t kUsualLimit = 1000, kMostLimit = 10'000;
-
-std::int64_t limitOf(const Exchange &exchange) {
-  const auto text = exchange.queryParam("limit");
-  if (!text) return kUsualLimit;
-  std::int64_t limit = 0;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  if (failure != std::errc{} || end != text->data() + text->size() || limit < 1 || limit > kMostLimit)
-    throw Error(Status::InvalidArgument, "\"limit\" has to be a whole number from 1 to 10000", "BAD_LIMIT");
-  return limit;
-}
 
 std::optional<State> stateParam(const Exchange &exchange) {
   const auto text = exchange.queryParam("state");
@@ -47,7 +36,8 @@ void SignupRoutes::publish() {
 
 void SignupRoutes::list(Exchange &exchange) const {
   JsonArray items;
-  provisioner_->store().list(stateParam(exchange), exchange.queryParam("before").value_or(""), limitOf(exchange),
+  provisioner_->store().list(stateParam(exchange), exchange.queryParam("before").value_or(""),
+                             exchange.queryNumber("limit", kMostLimit, kUsualLimit),
                              [&](const Signup &signup) { items.add(signup.json()); });
   exchange.json(200, std::move(items).str());
 }

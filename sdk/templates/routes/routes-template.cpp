@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,16 +25,6 @@ std::string textOf(std::string_view body) {
   if (!json.is_object() || text == json.end() || !text->is_string() || text->get_ref<const std::string &>().empty())
     throw Error(Status::InvalidArgument, "the body has to be {\"text\": …}", "NO_TEXT");
   return *text;
-}
-
-std::int64_t numberOf(std::string_view text) {
-  std::int64_t number = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9' || number > 1'000'000'000)
-      throw Error(Status::InvalidArgument, "\"" + std::string(text) + "\" is no number", "NO_NUMBER");
-    number = number * 10 + (c - '0');
-  }
-  return number;
 }
 
 class TemplatePlugin final : public matrixos::Plugin {
@@ -59,7 +50,7 @@ public:
 
 private:
   void list(Exchange &exchange) {
-    const std::int64_t limit = exchange.queryParam("limit") ? numberOf(*exchange.queryParam("limit")) : most_;
+    const std::int64_t limit = exchange.queryNumber("limit", 1'000'000, most_);
     matrixos::JsonArray entries;
     sql_.query("SELECT id, text, created_at FROM routes_template ORDER BY id LIMIT ?", {limit},
                [&](const matrixos::SqlRow &row) {
@@ -84,8 +75,9 @@ private:
   }
 
   void remove(Exchange &exchange) {
-    const auto changed =
-        sql_.execBatch({{"DELETE FROM routes_template WHERE id = ?", {numberOf(exchange.param("id"))}}});
+    const auto changed = sql_.execBatch(
+        {{"DELETE FROM routes_template WHERE id = ?",
+          {matrixos::parameterNumber("id", exchange.param("id"), std::numeric_limits<std::int64_t>::max())}}});
     if (changed[0] == 0) throw Error(Status::NotFound, "there is no such entry", "NO_ENTRY");
     exchange.respond(204, "", "");
   }

@@ -5,6 +5,7 @@
 #include <matrixos/host/table.hpp>
 #include <matrixos/status.hpp>
 
+#include <charconv>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -16,6 +17,16 @@
 
 namespace matrixos {
 inline namespace v1 {
+
+/// A parameter of a path or a query that is a number from 1 to `most`. Throws Error(InvalidArgument, "BAD_PARAMETER").
+inline std::int64_t parameterNumber(std::string_view name, std::string_view text, std::int64_t most) {
+  std::int64_t number = 0;
+  const char *end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec == std::errc() && read.ptr == end && number >= 1 && number <= most) return number;
+  throw Error(Status::InvalidArgument,
+              "\"" + std::string(name) + "\" has to be a number from 1 to " + std::to_string(most), "BAD_PARAMETER");
+}
 
 /// One request to the plugin's routes and the duty to answer it. Movable to another thread. Destroyed without an
 /// answer it answers 500.
@@ -45,6 +56,11 @@ public:
     mos_str out{};
     if (table_->query_param(table_->self, id_, toAbi(name), &out, nullptr) != MOS_OK) return std::nullopt;
     return fromAbi(out);
+  }
+  /// The same of the query; `otherwise` when there is none of that name.
+  std::int64_t queryNumber(std::string_view name, std::int64_t most, std::int64_t otherwise) const {
+    const auto text = queryParam(name);
+    return text ? parameterNumber(name, *text, most) : otherwise;
   }
   std::optional<std::string_view> header(std::string_view name) const {
     mos_str out{};
