@@ -35,20 +35,22 @@ std::string written(const std::string &text) {
 
 std::string shown(const ConfigEntry *entry) {
   if (entry == nullptr) return kAbsent;
-  return entry->spec.isSecret() && !entry->value.text.empty() ? kSecret : entry->value.text;
+  if (entry->spec.isSecret()) return entry->value.text.empty() ? "" : kSecret;
+  return entry->credential.empty() ? entry->value.text : entry->credential;
 }
 
 void dumpEntry(std::string &out, const std::string &key, const ConfigEntry &entry, Config::Detail detail) {
   if (detail == Config::Detail::ValuesAndOrigins) {
     out += "; " + entry.origin.toString();
-    if (!entry.secretFile.empty()) out += ", read from " + entry.secretFile;
+    if (!entry.secretFile.empty())
+      out += ", read from " + (entry.credential.empty() ? entry.secretFile : entry.credential);
     out += "\n";
   }
   if (entry.spec.isSecret() && !entry.value.text.empty()) {
     out += "; " + key + " = " + kSecret + "\n";
     return;
   }
-  const std::string value = written(entry.value.text);
+  const std::string value = written(entry.credential.empty() ? entry.value.text : entry.credential);
   out += key + (value.empty() ? " =" : " = " + value) + "\n";
 }
 

@@ -24,6 +24,10 @@ struct ConfigEntry {
   Origin origin;
   /// The file that a secret was read from, through its `_file` twin; empty otherwise.
   std::string secretFile;
+  /// "credential:NAME" where the file is a systemd credential; empty otherwise.
+  std::string credential;
+  /// The credential is not here to be looked at, and the value means nothing; see LoadOptions::onlyLooks.
+  bool unseen = false;
 };
 
 /// A section's effective values by key.

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxFileBytes = 1024UL * 1024;
 constexpr std::string_view kVariablePrefix = "MATRIXOS_";
+constexpr std::string_view kCredentials = "CREDENTIALS_DIRECTORY=";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool looksLikeXml(const fs::path &file, std::string_view text) {
@@ -66,6 +67,8 @@ void readDropIns(const fs::path &folder, RawConfig &into) {
 }
 
 void readVariable(std::string_view assignment, RawConfig &into) {
+  if (assignment.starts_with(kCredentials))
+    into.credentials = Credentials(fs::path(assignment.substr(kCredentials.size())));
   if (!assignment.starts_with(kVariablePrefix)) return;
   const std::size_t equals = assignment.find('=');
   if (equals == std::string_view::npos) return;
@@ -106,6 +109,7 @@ void readAssignment(const std::string &assignment, RawConfig &into) {
 RawConfig load(const LoadOptions &options) {
   RawConfig raw;
   raw.file = options.file;
+  raw.onlyLooks = options.onlyLooks;
   raw.workingDirectory = options.workingDirectory.empty() ? fs::current_path() : fs::absolute(options.workingDirectory);
   if (!options.file.empty()) {
     readFile(options.file, raw);

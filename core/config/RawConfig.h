@@ -1,6 +1,7 @@
 #pragma once
 
 #include "config/ConfigError.h"
+#include "config/Credentials.h"
 
 #include <filesystem>
 #include <map>
@@ -32,6 +33,10 @@ struct RawConfig {
   std::filesystem::path file;
   /// Relative paths of the environment and the command line start here. Absolute.
   std::filesystem::path workingDirectory;
+  /// What systemd gave this process.
+  Credentials credentials;
+  /// See LoadOptions.
+  bool onlyLooks = false;
   /// Every file that was read, in order.
   std::vector<std::string> files;
   std::vector<RawSection> sections;

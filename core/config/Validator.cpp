@@ -66,7 +66,8 @@ public:
     for (const auto &[name, section] : sections_) {
       if (!section.isEnabled) continue;
       for (const auto &[key, entry] : section.entries) {
-        if (!entry.spec.isRequired() || !entry.value.text.empty() || unreadable_.count({name, key}) != 0) continue;
+        if (!entry.spec.isRequired() || !entry.value.text.empty() || entry.unseen) continue;
+        if (unreadable_.count({name, key}) != 0) continue;
         std::string text = "has to be set";
         if (entry.spec.isSecret()) text.append(", or ").append(key).append(kTwinSuffix);
         if (!entry.spec.help.empty()) text.append(": ").append(entry.spec.help);
@@ -136,9 +137,10 @@ private:
 
   /// A value that cannot be read counts as a problem, and as its default, so that the rest can be checked.
   ConfigEntry readEntry(const std::string &section, const KeySpec &key, const Written &written) {
-    ConfigEntry entry{key, {}, written.origin, {}};
+    ConfigEntry entry{key, {}, written.origin, {}, {}};
     try {
       entry.value = parse(key, written);
+      if (key.type == ValueType::Path) entry.value.text = fileOf(entry.value.text, section, key.name, entry);
     } catch (const Error &e) {
       addProblem(written.origin, section, key.name, e.what());
       unreadable_.insert({section, key.name});
@@ -169,17 +171,40 @@ private:
                      "); keep one of them");
     }
     Written content{{}, file.origin};
-    const std::string path = resolvePath(expand(file.text), file.origin);
+    ConfigEntry source{twin, {}, file.origin, {}, {}};
     try {
-      content.text = readSecretFile(path, secretsOwner());
+      source.secretFile = fileOf(resolvePath(expand(file.text), file.origin), section, twin.name, source);
+      if (!source.unseen) content.text = secretIn(source.secretFile);
     } catch (const Error &e) {
-      addProblem(file.origin, section, twin.name, quote(path) + " " + e.what());
+      addProblem(file.origin, section, twin.name, e.what());
       unreadable_.insert({section, key.name});
     }
     ConfigEntry entry = readEntry(section, key, content);
     common::wipe(content.text);
-    entry.secretFile = path;
+    entry.secretFile = source.secretFile;
+    entry.credential = source.credential;
+    entry.unseen = source.unseen;
     return entry;
+  }
+
+  std::string secretIn(const std::string &path) const {
+    try {
+      return readSecretFile(path, secretsOwner());
+    } catch (const Error &e) {
+      throw Error(e.status(), quote(path) + " " + e.what());
+    }
+  }
+
+  /// The file that a path stands for, which may be a credential's; notes in `entry` what it is.
+  std::string fileOf(const std::string &path, const std::string &section, const std::string &key, ConfigEntry &entry) {
+    if (!Credentials::isNamedBy(path)) return path;
+    entry.credential = path;
+    entry.unseen = raw_.onlyLooks && !raw_.credentials.areGiven();
+    if (!entry.unseen) return raw_.credentials.fileOf(path);
+    Credentials::checkName(path);
+    warnings_.push_back("[" + section + "] " + key + ": " + quote(path) +
+                        " is not looked at: the daemon's unit gives it to the daemon alone");
+    return path;
   }
 
   /// Who may own secrets beside root: the user that the daemon runs as, or will, where root looks on.
@@ -226,7 +251,7 @@ private:
   /// Relative paths of a file start at that file, all others where the daemon was started.
   std::string resolvePath(const std::string &text, const Origin &origin) const {
     const std::filesystem::path path(text);
-    if (text.empty() || path.is_absolute()) return text;
+    if (text.empty() || path.is_absolute() || Credentials::isNamedBy(text)) return text;
     std::filesystem::path base = raw_.workingDirectory;
     if (origin.source == Origin::Source::File) base /= std::filesystem::path(origin.name).parent_path();
     return (base / path).lexically_normal().string();

@@ -25,6 +25,7 @@ Settings Settings::read(const std::string &file) {
   options.file = file;
   if (file.empty() && fs::exists(kDefaultConfig)) options.file = kDefaultConfig;
   options.environment = config::processEnvironment();
+  options.onlyLooks = true;
   settings.raw = config::load(options);
   if (!options.file.empty() && settings.raw.files.empty()) {
     settings.unreadable = settings.raw.problems.empty() ? options.file.string() + " cannot be read"

@@ -51,11 +51,17 @@ plugin::DiscoveredPlugin renamed(plugin::DiscoveredPlugin plugin, const config::
   return plugin;
 }
 
+/// A check is made from a shell, which has no credentials of the unit's.
+config::LoadOptions forPurpose(config::LoadOptions options, ConfigService::Purpose purpose) {
+  options.onlyLooks = purpose == ConfigService::Purpose::Check;
+  return options;
+}
+
 } // namespace
 
 ConfigService::ConfigService(config::LoadOptions options, const std::filesystem::path &binaryDir, Purpose purpose)
-    : options_(std::move(options)), purpose_(purpose), defaultPlugins_(config::defaultPluginsPath(binaryDir)),
-      pluginHost_(binaryDir / "matrixos-plugin-host") {}
+    : options_(forPurpose(std::move(options), purpose)), purpose_(purpose),
+      defaultPlugins_(config::defaultPluginsPath(binaryDir)), pluginHost_(binaryDir / "matrixos-plugin-host") {}
 
 struct ConfigService::Preview {
   config::ConfigPtr config;

@@ -28,7 +28,7 @@ public:
 
   /// Of the operator's; none is named where it is generated, or there is none.
   void metricsToken() {
-    const std::string &path = config_.getString("metrics", "token_file");
+    const std::string path = fileOf("metrics", "token_file");
     if (!path.empty()) attempt("metrics", "token_file", [&] { auth::loadOwnSecret(path); });
   }
 
@@ -37,7 +37,7 @@ public:
     for (const auto &[name, section] : config_.sections()) {
       if (!section.isEnabled) continue;
       for (const auto &[key, entry] : section.entries) {
-        if (entry.secretFile.empty()) continue;
+        if (entry.secretFile.empty() || entry.unseen) continue;
         attempt(name.c_str(), key.c_str(), [&] {
           try {
             config::readSecretFile(entry.secretFile, ::geteuid());
@@ -51,7 +51,7 @@ public:
 
   void dataDirectory(const ServiceUser &user) {
     const std::filesystem::path dataDir = config_.getString("platform", "data_dir");
-    if (const std::string file = config_.getString("platform", "secret_file"); !file.empty())
+    if (const std::string file = fileOf("platform", "secret_file"); !file.empty())
       attempt("platform", "secret_file", [&] { auth::resolveSecret(file, dataDir); });
     // Who is neither root nor its user cannot know.
     struct stat info {};
@@ -85,7 +85,7 @@ public:
       if (!section.isEnabled || listen == nullptr || listen->value.addresses.empty()) continue;
       const config::ConfigEntry *certificate = flagged(section, MOS_KEY_TLS_CERTIFICATE);
       const config::ConfigEntry *key = flagged(section, MOS_KEY_TLS_KEY);
-      if (certificate == nullptr || key == nullptr) continue;
+      if (certificate == nullptr || key == nullptr || certificate->unseen || key->unseen) continue;
       attempt(name.c_str(), listen->spec.name.c_str(), [&] {
         for (const config::ConfigEntry *file : {certificate, key}) {
           if (file->value.text.empty())
@@ -128,6 +128,12 @@ public:
   std::vector<std::string> takeProblems() { return std::move(problems_); }
 
 private:
+  /// The file that the key names; empty when it names none, or one that is not here to be looked at.
+  std::string fileOf(const char *section, const char *key) const {
+    const config::ConfigEntry *entry = config_.find(section, key);
+    return entry->unseen ? std::string() : entry->value.text;
+  }
+
   static const config::ConfigEntry *flagged(const config::Section &section, std::uint32_t flag) {
     for (const auto &[key, entry] : section.entries) {
       if ((entry.spec.flags & flag) != 0) return &entry;

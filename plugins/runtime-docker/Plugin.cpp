@@ -22,7 +22,7 @@ const mos_config_key kConfigKeys[] = {
     {"pull_silence", "duration", "5m", "1s..1h", "How long a pull may show no progress before it is given up.", 0, 0},
     {"max_reply", "size", "32MB", "1MB..1GB", "Longest answer of the engine that is read.", 0, 0},
     {"probe_interval", "duration", "10s", "1s..10m", "How often the engine is asked whether it is there.", 0, 0},
-    {"auth_file", "string", "", nullptr, "Logins for registries, in the format of Docker's config.json.", 0, 0},
+    {"auth_file", "path", "", nullptr, "Logins for registries, in the format of Docker's config.json.", 0, 0},
     {"cap_drop", "list", "ALL", nullptr, "Capabilities that instances lose.", 0, 0},
     {"cap_add", "list", "CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID", nullptr,
      "Capabilities that instances keep: what an image needs to hand its home to its own user and become it.", 0, 0},

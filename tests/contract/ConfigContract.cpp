@@ -172,21 +172,21 @@ TEST_CASE("units mean what they say") {
 TEST_CASE("file, drop-ins, environment, command line: the later wins") {
   const TempDir dir;
   writeFile(dir / "x.ini", "[platform]\ndomain = file.example\n[lifecycle]\nidle_timeout = 1m\ncheck_interval = 1m\n"
-                           "max_waiters = 1\nready_timeout = 1s\n[runtime-docker]\nauth_file = file\n");
+                           "max_waiters = 1\nready_timeout = 1s\n[runtime-docker]\nauth_file = /a/file\n");
   writeFile(dir / "conf.d/10-a.ini", "[lifecycle]\nidle_timeout = 2m\ncheck_interval = 2m\nmax_waiters = 2\n");
   writeFile(dir / "conf.d/20-b.xml", "<matrixos><lifecycle><idle_timeout>3m</idle_timeout>"
                                      "<check_interval>3m</check_interval></lifecycle></matrixos>");
   writeFile(dir / "conf.d/30-c.ini.dpkg-old", "[lifecycle]\nidle_timeout = 9m\n");
   const auto values = effective(dir, dir / "x.ini",
                                 {"MATRIXOS_LIFECYCLE_IDLE_TIMEOUT=4m", "MATRIXOS_LIFECYCLE_CHECK_INTERVAL=4m",
-                                 "MATRIXOS_RUNTIME_DOCKER_AUTH_FILE=variable"},
+                                 "MATRIXOS_RUNTIME_DOCKER_AUTH_FILE=/a/variable"},
                                 {"lifecycle.idle_timeout=5m"});
   CHECK(values.at("platform.domain") == "file.example");
   CHECK(values.at("lifecycle.ready_timeout") == "1s");
   CHECK(values.at("lifecycle.max_waiters") == "2");
   CHECK(values.at("lifecycle.check_interval") == "4m");
   CHECK(values.at("lifecycle.idle_timeout") == "5m");
-  CHECK(values.at("runtime-docker.auth_file") == "variable");
+  CHECK(values.at("runtime-docker.auth_file") == "/a/variable");
 }
 
 TEST_CASE("a mistake is one exact sentence, and 78") {

@@ -19,7 +19,7 @@ constexpr std::string_view kPreface =
     "matrixosctl config check\n"
     "Durations are written with ms, s, m, h or d, sizes with KB, MB or GB (powers of 1024), lists with commas. "
     "Relative "
-    "paths start at the file they stand in.";
+    "paths start at the file they stand in; credential:NAME is the file of a systemd credential of the daemon's unit.";
 
 /// Lines no longer than the width, broken at blanks.
 std::vector<std::string> wrap(std::string_view text) {

@@ -204,3 +204,60 @@ TEST_CASE("a reload reads the secret again, and the one before is dead at once")
   for (const char *secret : {"the-second-secret", "the-third-secret"})
     CHECK(test.daemon->log().find(secret) == std::string::npos);
 }
+
+TEST_CASE(
+    "the platform's secret and the metrics' token may be systemd credentials, which a shell's --check cannot see") {
+  Private test;
+  const fs::path folder = test.daemon->dir() / "credentials";
+  fs::create_directory(folder);
+  const auto give = [&](const char *name, const std::string &text) {
+    fs::remove(folder / name);
+    writeFile(folder / name, text);
+    fs::permissions(folder / name, fs::perms::owner_read);
+  };
+  give("admin", "the-given-secret");
+  const auto with = [&](std::vector<std::string> command) {
+    command.insert(command.begin(), {"/usr/bin/env", "CREDENTIALS_DIRECTORY=" + folder.string()});
+    return command;
+  };
+  const auto checkWithThem = [&] {
+    return run(
+        with({(buildDir() / "bin/matrixosd").string(), "--check", "--config=" + test.daemon->configFile().string()}));
+  };
+  test.daemon->rewriteConfig(
+      {{"platform.secret_file", "credential:admin"}, {"metrics.token_file", "credential:metrics"}});
+
+  const Finished fromShell = test.daemon->check();
+  CHECK(fromShell.status == 0);
+  CHECK(fromShell.out.find("[platform] secret_file: \"credential:admin\" is not looked at") != std::string::npos);
+  test.daemon->launch();
+  CHECK(test.daemon->process().wait(std::chrono::seconds{60}) == 78);
+  CHECK(test.daemon->log().find("there is no credential \"admin\", since $CREDENTIALS_DIRECTORY is not set") !=
+        std::string::npos);
+
+  const std::string missing = "there is no credential \"metrics\" in " + folder.string();
+  CHECK(checkWithThem().out.find(missing) != std::string::npos);
+  give("metrics", "the-given-token");
+  CHECK(checkWithThem().status == 0);
+  test.daemon->launch(with({}));
+  REQUIRE(test.daemon->waitUntilServing());
+  CHECK(test.statusWith("the-given-secret") == 200);
+  const auto scrape = [&](const std::string &word) {
+    return request(test.daemon->apiSocket(), "GET", "/metrics", {{"Authorization", "Bearer " + word}}).status;
+  };
+  CHECK(scrape("the-given-token") == 200);
+  CHECK(test.daemon->ctl({"config", "show"}).out.find("secret_file = credential:admin\n") != std::string::npos);
+
+  // What newer versions of systemd renew at a reload counts; matrixosctl, which asks for it, needs none of it.
+  give("admin", "the-renewed-secret");
+  CHECK(test.daemon->ctl({"reload"}).out.find("the platform secret was replaced") != std::string::npos);
+  CHECK(test.statusWith("the-renewed-secret") == 200);
+  CHECK(test.statusWith("the-given-secret") == 401);
+  fs::remove(folder / "metrics");
+  const Finished refused = test.daemon->ctl({"reload"});
+  CHECK(refused.status != 0);
+  CHECK(refused.out.find(missing) != std::string::npos);
+  CHECK(scrape("the-given-token") == 200);
+  for (const char *secret : {"the-given-secret", "the-renewed-secret", "the-given-token"})
+    CHECK(test.daemon->log().find(secret) == std::string::npos);
+}
