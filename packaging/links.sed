@@ -1,7 +1,6 @@
 # Links of the tree's documents as they are where the package puts those: /usr/share/doc/matrixos.
-s,](plugins/\([a-z-]*\)/README.md),](plugins/\1.md),g
-s,](packaging/walkthrough.md),](walkthrough.md),g
-s,](packaging/clerk.md),](clerk.md),g
+s,](\(\.\./\)\{0\,1\}plugins/\([a-z-]*\)/README.md),](plugins/\2.md),g
+s,](packaging/\([a-z]*\).md),](\1.md),g
 s,](etc/matrixosd.ini),](/etc/matrixos/matrixosd.ini),g
 s,](etc/matrixosd.xml),](examples/matrixosd.xml),g
 s,](etc/examples/,](examples/,g
