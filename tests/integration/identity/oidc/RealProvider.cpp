@@ -6,12 +6,16 @@
 #include <support/Wait.h>
 #include <sys/file.h>
 
+#include <cctype>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace matrixos::test {
 
@@ -42,20 +46,65 @@ std::string installed() {
   return to.string();
 }
 
+std::unique_ptr<RealProvider> none(const char *why) {
+  const char *ci = std::getenv("CI");
+  CHECK_MESSAGE((ci == nullptr || std::string(ci) != "true"), "no OpenID provider, and CI=true makes that a failure");
+  MESSAGE("skipped: " << why);
+  return nullptr;
+}
+
+std::vector<std::string> with(std::vector<std::string> command, const std::string &last) {
+  command.push_back(last);
+  return command;
+}
+
+std::string encoded(const std::string &text) {
+  std::string out;
+  for (const char c : text) {
+    char hex[4];
+    std::snprintf(hex, sizeof hex, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? std::string(1, c) : std::string(hex);
+  }
+  return out;
+}
+
+/// The value of an attribute of a tag; empty when it has none.
+std::string attribute(const std::string &tag, const std::string &name) {
+  std::vector<std::string> found;
+  return Poco::RegularExpression(" " + name + "=\"([^\"]*)\"").split(tag, found) > 1 ? found[1] : std::string();
+}
+
+/// The fields of a page's forms, as who has that name and that password fills them.
+std::string filledIn(const std::string &page, const std::string &name) {
+  const Poco::RegularExpression input("<input[^>]*>");
+  std::string form;
+  Poco::RegularExpression::Match at{0, 0};
+  while (input.match(page, at.offset + at.length, at) > 0) {
+    const std::string tag = page.substr(at.offset, at.length), field = attribute(tag, "name");
+    if (field.empty()) continue;
+    form.append(form.empty() ? "" : "&").append(field).append("=");
+    form.append(encoded(attribute(tag, "type") == "hidden" ? attribute(tag, "value") : name));
+  }
+  return form;
+}
+
 } // namespace
 
 std::unique_ptr<RealProvider> RealProvider::start(const std::string &kind) {
   std::string folder;
   if (run({"node", "--version"}).status == 0) folder = installed();
-  if (!folder.empty()) return std::unique_ptr<RealProvider>(new RealProvider(folder, kind));
-  const char *ci = std::getenv("CI");
-  CHECK_MESSAGE((ci == nullptr || std::string(ci) != "true"), "no OpenID provider, and CI=true makes that a failure");
-  MESSAGE("skipped: there is no Node.js, or npm cannot install the OpenID provider");
-  return nullptr;
+  if (folder.empty()) return none("there is no Node.js, or npm cannot install the OpenID provider");
+  return std::unique_ptr<RealProvider>(new RealProvider({"node", folder + "/server.mjs", kind}));
 }
 
-RealProvider::RealProvider(const std::string &folder, const std::string &kind)
-    : process_({"node", folder + "/server.mjs", kind}, dir_ / "log") {
+std::unique_ptr<RealProvider> RealProvider::startLemonLdap(const std::string &callback) {
+  if (run({"perl", "-MLemonldap::NG::Portal::Issuer::OpenIDConnect", "-e", "1"}).status != 0)
+    return none("LemonLDAP::NG is not installed");
+  return std::unique_ptr<RealProvider>(new RealProvider({"perl", LEMONLDAP_PORTAL, callback}));
+}
+
+RealProvider::RealProvider(std::vector<std::string> command)
+    : process_(with(std::move(command), dir_.path().string()), dir_ / "log") {
   const Poco::RegularExpression line("port ([0-9]+)\n");
   std::vector<std::string> found;
   std::string log;
@@ -76,7 +125,7 @@ std::string SignInVisitor::target(const std::string &location) const {
 Response SignInVisitor::go(const std::string &method, const std::string &target, const std::string &body) {
   std::string cookies;
   for (const auto &[name, value] : cookies_)
-    cookies += (cookies.empty() ? "" : "; ") + name + "=" + value;
+    cookies.append(cookies.empty() ? "" : "; ").append(name).append("=").append(value);
   Headers headers = {{"Host", "127.0.0.1:" + std::to_string(provider_.port())}, {"Cookie", cookies}};
   if (!body.empty()) headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
   at_ = target;
@@ -103,9 +152,10 @@ Response SignInVisitor::follow(Response response, std::string &away) {
 
 std::string SignInVisitor::signIn(const std::string &location, const std::string &name) {
   std::string away;
-  follow(go("GET", target(location)), away);
-  if (away.empty()) follow(go("POST", at_, "prompt=login&login=" + name + "&password=any"), away);
-  if (away.empty()) follow(go("POST", at_, "prompt=consent"), away);
+  Response page = follow(go("GET", target(location)), away);
+  // One form to sign in with, and where the provider asks for it another to agree.
+  for (int forms = 0; forms < 2 && away.empty(); ++forms)
+    page = follow(go("POST", at_, filledIn(page.body, name)), away);
   return away;
 }
 

@@ -8,21 +8,26 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace matrixos::test {
 
-/// npm's oidc-provider, certified by the OpenID Foundation, as a process of the test's own.
+/// An OpenID provider that others have made, as a process of the test's own.
 class RealProvider {
 public:
-  /// Null, with a message, where Node.js or its packages are not to be had; that fails the test where CI=true. Waits
-  /// until it listens. `kind`: "usual" or "other", as provider/server.mjs knows them.
+  /// npm's oidc-provider, certified by the OpenID Foundation. Null, with a message, where Node.js or its packages are
+  /// not to be had; that fails the test where CI=true. Waits until it listens. `kind`: "usual" or "other", as
+  /// provider/server.mjs knows them.
   static std::unique_ptr<RealProvider> start(const std::string &kind = "usual");
+  /// LemonLDAP::NG, with lemonldap/portal.pl; null, and what follows, where Debian's package is not installed.
+  static std::unique_ptr<RealProvider> startLemonLdap(const std::string &callback);
 
   std::uint16_t port() const noexcept { return port_; }
   std::string issuer() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
 private:
-  RealProvider(const std::string &folder, const std::string &kind);
+  /// The command gets a folder for what it keeps, and prints "port N".
+  explicit RealProvider(std::vector<std::string> command);
 
   TempDir dir_;
   Process process_;
@@ -34,8 +39,8 @@ class SignInVisitor {
 public:
   explicit SignInVisitor(const RealProvider &provider) : provider_(provider) {}
 
-  /// Goes where our platform sends the browser, signs in under that name and agrees to everything, until the provider
-  /// sends the browser somewhere else: there. Empty when it does not.
+  /// Goes where our platform sends the browser, signs in under that name, which is the password as well, and agrees to
+  /// everything, until the provider sends the browser somewhere else: there. Empty when it does not.
   std::string signIn(const std::string &location, const std::string &name);
   /// Goes there and turns away at the first question.
   std::string cancel(const std::string &location);
