@@ -139,11 +139,14 @@ std::string Access::instanceIdOf(std::string_view handle) const {
 
 std::vector<std::pair<std::string, std::uint32_t>> Access::ofUser(const User &user) const {
   std::vector<std::pair<std::string, std::uint32_t>> out;
-  const ReaderLocks::Scanning scanning(locks_);
-  for (const auto &[handle, instance] : instances_) {
-    const std::uint32_t role = roleIn(instance, user.id(), user.email(), user.emailVerified());
-    if (role != MOS_ROLE_NONE) out.emplace_back(handle, role);
+  {
+    const ReaderLocks::Scanning scanning(locks_);
+    for (const auto &[handle, instance] : instances_) {
+      const std::uint32_t role = roleIn(instance, user.id(), user.email(), user.emailVerified());
+      if (role != MOS_ROLE_NONE) out.emplace_back(handle, role);
+    }
   }
+  std::sort(out.begin(), out.end());
   return out;
 }
 

@@ -6,11 +6,13 @@
 #include <matrixos/abi/identity.h>
 #include <matrixos/instance_record.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -46,7 +48,7 @@ public:
   std::string instanceIdOf(std::string_view handle) const;
   /// Instances that others share with the user, as JSON: {"bob": "use" | "manage"}; empty where there are none.
   std::string sharedWith(const User &user) const;
-  /// Handles in which the user has a role, with that.
+  /// Handles in which the user has a role, with that, in their order.
   std::vector<std::pair<std::string, std::uint32_t>> ofUser(const User &user) const;
 
 private:
@@ -57,7 +59,14 @@ private:
   static std::uint32_t roleIn(const std::vector<Share> &shares, std::string_view userId, std::string_view email,
                               bool emailVerified);
 
-  using Shares = std::map<std::string, std::vector<Share>, std::less<>>;
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
+  /// What each request is looked up in.
+  template <typename Value>
+  using ByText = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+  using Shares = ByText<std::vector<Share>>;
 
   /// Roles by the id of the instance, by a user's id or an address in lower case.
   using BySubject = std::map<std::string, std::map<std::string, std::uint32_t>, std::less<>>;
@@ -68,7 +77,7 @@ private:
                        bool emailVerified) const;
 
   ReaderLocks locks_;
-  std::map<std::string, Instance, std::less<>> instances_;
+  ByText<Instance> instances_;                              ///< by handle
   std::map<std::string, std::string, std::less<>> handles_; ///< by id
   Shares shares_;
   BySubject byUser_, byEmail_; ///< the same, for whoever looks for what is shared with one

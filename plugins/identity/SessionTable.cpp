@@ -17,11 +17,21 @@ SessionTable::SessionTable(std::size_t mostSessions) {
   grants_.reserve(mostSessions);
 }
 
-SessionView SessionTable::viewOf(const DigestKey &key, const Session &session) {
+SessionTable::Session::Session(const SessionView &view)
+    : user(*view.user), createdAt(view.createdAt), expiresAt(view.expiresAt), usedAt(view.usedAt) {
+  std::copy(view.digest.bytes.end() - tail.size(), view.digest.bytes.end(), tail.begin());
+}
+
+Digest SessionTable::digestOf(const DigestKey &key, const Session &session) noexcept {
   Digest digest;
   std::copy(key.bytes.begin(), key.bytes.end(), digest.bytes.begin());
   std::copy(session.tail.begin(), session.tail.end(), digest.bytes.begin() + key.bytes.size());
-  return {digest, session.user, session.createdAt, session.expiresAt, session.usedAt.load(std::memory_order_relaxed)};
+  return digest;
+}
+
+SessionView SessionTable::viewOf(const DigestKey &key, const Session &session) {
+  return {digestOf(key, session), std::make_shared<const User>(session.user), session.createdAt, session.expiresAt,
+          session.usedAt.load(std::memory_order_relaxed)};
 }
 
 bool SessionTable::isGood(const SessionView &session, std::int64_t now) const noexcept {
@@ -44,7 +54,7 @@ std::vector<SessionView> SessionTable::ofUser(std::string_view userId) const {
   std::vector<SessionView> out;
   const ReaderLocks::Scanning scanning(locks_);
   for (const auto &[key, session] : sessions_)
-    if (session.user->id() == userId) out.push_back(viewOf(key, session));
+    if (session.user.id() == userId) out.push_back(viewOf(key, session));
   return out;
 }
 
@@ -64,44 +74,45 @@ std::size_t SessionTable::size() const {
 
 void SessionTable::add(const SessionView &view) {
   const ReaderLocks::Writing writing(locks_);
-  const auto at = sessions_.try_emplace(view.digest).first;
-  Session &session = at->second;
-  session.user = view.user;
-  std::copy_n(view.digest.bytes.begin() + at->first.bytes.size(), session.tail.size(), session.tail.begin());
-  session.createdAt = view.createdAt;
-  session.expiresAt = view.expiresAt;
-  session.usedAt.store(view.usedAt, std::memory_order_relaxed);
+  sessions_.try_emplace(view.digest, view);
 }
 
 bool SessionTable::grant(const Digest &digest, const Digest &cookie, std::string_view handle) {
   const ReaderLocks::Writing writing(locks_);
-  const auto session = sessions_.find(digest);
-  if (session == sessions_.end()) return false;
-  std::vector<DigestKey> &grants = session->second.grants;
-  if (grants.size() >= kMostGrants) {
-    for (const DigestKey &key : grants)
-      grants_.erase(key);
-    grants.clear();
-  }
-  grants.emplace_back(cookie);
-  grants_.insert_or_assign(cookie, Grant{digest, std::string(handle)});
+  const auto found = sessions_.find(digest);
+  if (found == sessions_.end()) return false;
+  Session &session = found->second;
+  if (session.grantsCount >= kMostGrants) endGrants(session);
+  const auto [grant, isNew] = grants_.try_emplace(cookie, Grant{&session, session.grants, std::string(handle)});
+  if (!isNew) return false;
+  session.grants = &*grant;
+  ++session.grantsCount;
   return true;
+}
+
+/// Under the lock of writers.
+void SessionTable::endGrants(Session &session) {
+  while (session.grants != nullptr) {
+    const DigestKey key = session.grants->first;
+    session.grants = session.grants->second.next;
+    grants_.erase(key);
+  }
+  session.grantsCount = 0;
 }
 
 bool SessionTable::remove(const Digest &digest) {
   const ReaderLocks::Writing writing(locks_);
   const auto session = sessions_.find(digest);
   if (session == sessions_.end()) return false;
-  for (const DigestKey &key : session->second.grants)
-    grants_.erase(key);
+  endGrants(session->second);
   sessions_.erase(session);
   return true;
 }
 
-void SessionTable::replaceUser(const Digest &digest, std::shared_ptr<const User> user) {
+void SessionTable::replaceUser(const Digest &digest, User user) {
   const ReaderLocks::Writing writing(locks_);
   const auto session = sessions_.find(digest);
-  if (session != sessions_.end()) session->second.user.swap(user);
+  if (session != sessions_.end()) session->second.user = std::move(user);
 }
 
 } // namespace matrixos::identity

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace matrixos::identity {
@@ -27,8 +28,7 @@ struct SessionView {
 };
 
 /// All sessions, in memory, by the digests of their cookies: that of the console's host, and one for each instance's
-/// host, a grant, which is good there alone and ends with its session. Any thread; look-ups allocate nothing and wait
-/// for no other look-up.
+/// host, a grant, which is good there alone and ends with its session. Any thread; look-ups wait for no other look-up.
 class SessionTable {
 public:
   /// `mostSessions`: makes room for so many at once, since growing would hold up whoever looks.
@@ -38,7 +38,7 @@ public:
   void setIdleTtl(std::int64_t ms) noexcept { idleTtlMs_.store(ms, std::memory_order_relaxed); }
 
   /// Calls seen(user) while the session of a grant's cookie is good for the handle at that time, and notes its use.
-  /// seen() runs under a lock: it copies what it needs, and nothing else.
+  /// seen() runs under a lock: it copies what it needs, and nothing else. Allocates nothing.
   template <typename Seen>
   bool visit(std::string_view cookie, std::string_view handle, std::int64_t now, Seen &&seen) const {
     if (!isId(cookie)) return false;
@@ -46,10 +46,10 @@ public:
     const ReaderLocks::Reading reading(locks_);
     const auto grant = grants_.find(key);
     if (grant == grants_.end() || grant->second.handle != handle) return false;
-    const auto session = sessions_.find(grant->second.session);
-    if (session == sessions_.end() || !isGood(session->second, now)) return false;
-    touch(session->second, now);
-    seen(*session->second.user);
+    const Session &session = *grant->second.session;
+    if (!isGood(session, now)) return false;
+    touch(session, now);
+    seen(session.user);
     return true;
   }
   /// The session of the console's cookie, if it is good; notes its use.
@@ -58,32 +58,48 @@ public:
   std::vector<SessionView> ofUser(std::string_view userId) const;
   std::size_t size() const;
 
-  /// A cookie of an instance's host. False when the session is no more.
+  /// A cookie of an instance's host. False when the session is no more, or the cookie somebody's already.
   bool grant(const Digest &session, const Digest &cookie, std::string_view handle);
 
   void add(const SessionView &session);
   /// Ends it with all its grants; from then on nobody finds it.
   bool remove(const Digest &digest);
   /// Another user for a session: his roles changed.
-  void replaceUser(const Digest &digest, std::shared_ptr<const User> user);
+  void replaceUser(const Digest &digest, User user);
 
   /// All there are, for what runs now and then.
   std::vector<SessionView> all() const;
   bool isGood(const SessionView &session, std::int64_t now) const noexcept;
+  /// Calls each(digest, good, usedAt) for all there are: whether it is good at that time, and when it was used last.
+  /// Sessions neither begin nor end meanwhile.
+  template <typename Each>
+  void eachUse(std::int64_t now, Each &&each) const {
+    const ReaderLocks::Scanning scanning(locks_);
+    for (const auto &[key, session] : sessions_)
+      each(digestOf(key, session), isGood(session, now), session.usedAt.load(std::memory_order_relaxed));
+  }
 
 private:
+  // There are very many of both; what they take is in the README.
+  struct Session;
+  struct Grant {
+    const Session *session;
+    std::pair<const DigestKey, Grant> *next; ///< of the same session
+    std::string handle;
+  };
   struct Session {
-    std::shared_ptr<const User> user;
+    explicit Session(const SessionView &view);
+
+    User user;
     std::array<unsigned char, 16> tail; ///< of the digest; the key is its head
     std::int64_t createdAt, expiresAt;
     mutable std::atomic<std::int64_t> usedAt;
-    std::vector<DigestKey> grants;
-  };
-  struct Grant {
-    DigestKey session;
-    std::string handle;
+    std::pair<const DigestKey, Grant> *grants = nullptr; ///< the last one
+    std::uint32_t grantsCount = 0;
   };
 
+  static Digest digestOf(const DigestKey &key, const Session &session) noexcept;
+  void endGrants(Session &session);
   static SessionView viewOf(const DigestKey &key, const Session &session);
   bool isGood(std::int64_t expiresAt, std::int64_t usedAt, std::int64_t now) const noexcept {
     const std::int64_t idle = idleTtlMs_.load(std::memory_order_relaxed);

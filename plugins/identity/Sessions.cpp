@@ -34,7 +34,8 @@ void Sessions::load(Settings settings) {
              "identity_sessions ORDER BY created_at DESC LIMIT ?",
              {static_cast<std::int64_t>(kMost)}, [&](const SqlRow &row) {
                const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5));
-               table_.add({Digest::fromHex(row.text(0)), judged(user), row.integer(6), row.integer(7), row.integer(8)});
+               table_.add({Digest::fromHex(row.text(0)), std::make_shared<const User>(judged(user)), row.integer(6),
+                           row.integer(7), row.integer(8)});
              });
   // The last ones of all, in their order: of one session's the table keeps those that come last.
   sql_.query(
@@ -46,10 +47,9 @@ void Sessions::load(Settings settings) {
 }
 
 /// The same user, an operator only as far as the item still stands.
-std::shared_ptr<const User> Sessions::judged(const User &user) const {
+User Sessions::judged(const User &user) const {
   const bool counts = settings_.operators.has(user.operatorBy());
-  return std::make_shared<const User>(user.id(), user.email(), user.emailVerified(), user.name(),
-                                      counts ? user.operatorBy() : std::string_view());
+  return {user.id(), user.email(), user.emailVerified(), user.name(), counts ? user.operatorBy() : std::string_view()};
 }
 
 void Sessions::configure(Settings settings) {
@@ -90,7 +90,7 @@ std::string Sessions::begin(const ProviderUser &from) {
                     user.operatorBy(), session.createdAt, session.expiresAt, session.usedAt}}});
   // Who is an operator may have changed meanwhile.
   const std::lock_guard lock(settingsMutex_);
-  session.user = judged(user);
+  session.user = std::make_shared<const User>(judged(user));
   table_.add(session);
   return cookie;
 }
@@ -146,12 +146,13 @@ void Sessions::writeGrants() {
 void Sessions::writeUses() {
   std::vector<Digest> over;
   std::vector<std::pair<std::string, std::int64_t>> uses;
-  for (const SessionView &session : table_.all()) {
-    if (!table_.isGood(session, now()))
-      over.push_back(session.digest);
-    else if (session.usedAt + 2 * kWriteUsesEveryMs > now())
-      uses.emplace_back(session.digest.hex(), session.usedAt);
-  }
+  const std::int64_t at = now();
+  table_.eachUse(at, [&](const Digest &session, bool good, std::int64_t usedAt) {
+    if (!good)
+      over.push_back(session);
+    else if (usedAt + 2 * kWriteUsesEveryMs > at)
+      uses.emplace_back(session.hex(), usedAt);
+  });
   forget(over);
   inBatches(uses, [&](std::size_t first, std::size_t last) {
     std::vector<SqlStatement> batch;

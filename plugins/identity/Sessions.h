@@ -57,7 +57,7 @@ private:
 
   void makeRoom(std::string_view userId);
   /// Under the lock of the settings.
-  std::shared_ptr<const User> judged(const User &user) const;
+  User judged(const User &user) const;
   void writeGrants();
   void writeUses();
   void forget(const std::vector<Digest> &sessions);

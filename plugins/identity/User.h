@@ -1,13 +1,15 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
-#include <string>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <numeric>
 #include <string_view>
 
 namespace matrixos::identity {
 
-/// Who is signed in. Immutable and in one piece: there is one for each session.
+/// Who is signed in.
 class User {
 public:
   static constexpr std::size_t kMostText = 255; ///< bytes of each text; longer ones are cut, but for the id
@@ -20,32 +22,44 @@ public:
 
   /// `operatorBy`: the item of [identity] operators that makes an operator of him; empty: none.
   User(std::string_view id, std::string_view email, bool emailVerified, std::string_view name,
-       std::string_view operatorBy)
-      : emailVerified_(emailVerified) {
-    const std::string_view texts[] = {id, email, name, operatorBy};
-    std::size_t all = 0;
+       std::string_view operatorBy) {
+    const std::array<std::string_view, kTexts> texts{id.substr(0, kMostText), email.substr(0, kMostText),
+                                                     name.substr(0, kMostText), operatorBy.substr(0, kMostText)};
+    std::size_t size = kHead;
     for (const std::string_view text : texts)
-      all += text.substr(0, kMostText).size();
-    packed_.reserve(all);
-    for (std::size_t i = 0; i < 4; ++i)
-      ends_[i] = static_cast<std::uint16_t>(packed_.append(texts[i].substr(0, kMostText)).size());
+      size += text.size();
+    packed_ = std::make_unique_for_overwrite<unsigned char[]>(size);
+    packed_[kTexts] = emailVerified ? 1 : 0;
+    unsigned char *end = packed_.get() + kHead;
+    for (std::size_t i = 0; i < kTexts; ++i) {
+      packed_[i] = static_cast<unsigned char>(texts[i].size());
+      end = std::copy(texts[i].begin(), texts[i].end(), end);
+    }
   }
+  User(const User &other) : User(other.id(), other.email(), other.emailVerified(), other.name(), other.operatorBy()) {}
+  User(User &&) noexcept = default;
+  User &operator=(User other) noexcept {
+    packed_.swap(other.packed_);
+    return *this;
+  }
+  ~User() = default;
 
   std::string_view id() const noexcept { return part(0); }
   std::string_view email() const noexcept { return part(1); }
-  bool emailVerified() const noexcept { return emailVerified_; }
+  bool emailVerified() const noexcept { return packed_[kTexts] != 0; }
   std::string_view name() const noexcept { return part(2); }
   std::string_view operatorBy() const noexcept { return part(3); }
 
 private:
+  static constexpr std::size_t kTexts = 4;
+  static constexpr std::size_t kHead = kTexts + 1; ///< their lengths, a byte each, and a flag
+
   std::string_view part(std::size_t at) const noexcept {
-    const std::size_t begin = at == 0 ? 0 : ends_[at - 1];
-    return std::string_view(packed_).substr(begin, ends_[at] - begin);
+    const std::size_t begin = std::accumulate(packed_.get(), packed_.get() + at, kHead);
+    return {reinterpret_cast<const char *>(packed_.get()) + begin, packed_[at]};
   }
 
-  std::string packed_;
-  std::uint16_t ends_[4]{};
-  bool emailVerified_;
+  std::unique_ptr<unsigned char[]> packed_; ///< all of it in one piece: there is one for each session
 };
 
 } // namespace matrixos::identity

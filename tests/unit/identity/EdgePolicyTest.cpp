@@ -1,10 +1,15 @@
+#include "Doorway.h"
+
 #include <matrixos/testing/policy.hpp>
 
 #include <doctest/doctest.h>
-#include <identity/EdgePolicy.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace {
 
@@ -29,40 +34,14 @@ thread_local std::size_t allocations = 0;
 
 using namespace matrixos;
 using namespace matrixos::identity;
+using matrixos::test::BareQuestion;
 using matrixos::testing::checkPolicy;
 using matrixos::testing::PolicyQuestion;
 
 namespace {
 
-/// A database that takes everything and keeps nothing.
-const mos_host_v1 *forgetfulHost() {
-  static const mos_host_sql_v1 sql = [] {
-    mos_host_sql_v1 table{};
-    table.struct_size = sizeof table;
-    table.query = [](void *, mos_str, const mos_sql_value *, std::uint32_t, mos_sql_rows, mos_error *) -> mos_status {
-      return MOS_OK;
-    };
-    table.exec_batch = [](void *, const mos_sql_statement *, std::uint32_t, std::int64_t *, mos_error *) -> mos_status {
-      return MOS_OK;
-    };
-    return table;
-  }();
-  static const mos_host_v1 host{sizeof(mos_host_v1), 0, nullptr,
-                                [](void *, const char *) -> const void * { return &sql; }};
-  return &host;
-}
-
-struct Fixture {
-  Fixture() {
-    InstanceRecord record;
-    record.id = "I1";
-    record.handle = "alice";
-    record.clerkUserId = "user_a";
-    record.rev = 1;
-    record.status = InstanceStatus::Running;
-    access.apply(record);
-    sessions.load({100'000, 0, {}});
-  }
+struct Fixture : test::Doorway {
+  Fixture() { own("alice", "user_a"); }
   /// A cookie of alice's host.
   std::string grant(const char *user, const char *email = "a@b.c") {
     session = Digest::of(sessions.begin({user, email, true, "A", "", {}}));
@@ -77,21 +56,7 @@ struct Fixture {
     return out;
   }
 
-  std::int64_t now = 1000;
-  Sql sql{forgetfulHost()};
-  Hosts hosts{"matrix.test"};
-  Sessions sessions{sql, [this] { return now; }};
-  Access access;
-  Codes codes;
-  ApiTokens tokens{sql, [this] { return now; }};
-  EdgePolicy policy{hosts, sessions, access, codes, tokens, PublicPaths({"/about"})};
   Digest session;
-};
-
-/// A question that costs nothing to ask.
-struct Bare : mos_policy_request {
-  mos_pair cookie;
-  std::uint32_t verdict = 0;
 };
 
 } // namespace
@@ -155,25 +120,48 @@ TEST_CASE_FIXTURE(Fixture, "pages of others cannot use the cookie, whichever way
     CHECK_MESSAGE(status({{"origin", origin}}) == 403, origin);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a look at a session allocates nothing") {
-  const std::string value = "a=1; __Host-matrixos-app=" + grant("user_a");
-  Bare request{};
-  request.struct_size = sizeof(mos_policy_request);
-  request.method = toAbi("GET");
-  request.host = toAbi("alice.matrix.test");
-  request.handle = toAbi("alice");
-  request.path = toAbi("/");
-  request.scheme = toAbi("https");
-  request.cookie = {toAbi("cookie"), toAbi(value)};
-  request.fields = &request.cookie;
-  request.fields_count = 1;
-  request.answer = [](const mos_policy_request *self, const mos_policy_verdict *verdict) {
-    const_cast<Bare *>(static_cast<const Bare *>(self))->verdict = verdict->verdict;
+TEST_CASE_FIXTURE(Fixture, "a look at a session allocates nothing, whatever comes of it") {
+  own("bob", "user_b");
+  Share share{"S1", "Ibob", "user_a", {}, MOS_ROLE_USE, 1};
+  access.setShares("Ibob", {share});
+  const std::string hers = grant("user_a");
+  const std::string shared = sessions.grant(session, "bob");
+  BareQuestion owner("alice", hers), guest("bob", shared), stranger("alice", grant("user_c")),
+      nobody("alice", makeId());
+  const auto ask = [&] {
+    return owner.ask(policy) == MOS_VERDICT_ALLOW && guest.ask(policy) == MOS_VERDICT_ALLOW &&
+           stranger.ask(policy) == MOS_VERDICT_DENY && nobody.ask(policy) == MOS_VERDICT_DENY;
   };
-  policy.table()->check(policy.table()->self, &request, nullptr);
-  CHECK(request.verdict == MOS_VERDICT_ALLOW);
+  CHECK(ask());
   const std::size_t before = allocations;
+  bool same = true;
   for (int i = 0; i < 1000; ++i)
-    policy.table()->check(policy.table()->self, &request, nullptr);
+    same = ask() && same;
+  CHECK(same);
   CHECK(allocations == before);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a session that ends is over for all who ask at the same time") {
+  for (int round = 0; round < 20; ++round) {
+    const std::string cookie = grant("user_a");
+    std::atomic<int> asking{0}, wrong{0};
+    std::vector<std::thread> loops;
+    for (int i = 0; i < 4; ++i) {
+      loops.emplace_back([&] {
+        BareQuestion question("alice", cookie);
+        if (question.ask(policy) != MOS_VERDICT_ALLOW) ++wrong;
+        ++asking;
+        while (question.ask(policy) == MOS_VERDICT_ALLOW) {
+        }
+        if (question.ask(policy) != MOS_VERDICT_DENY) ++wrong; // and stays so
+      });
+    }
+    while (asking < 4)
+      std::this_thread::yield();
+    sessions.end(session);
+    if (BareQuestion("alice", cookie).ask(policy) != MOS_VERDICT_DENY) ++wrong;
+    for (std::thread &loop : loops)
+      loop.join();
+    CHECK(wrong == 0);
+  }
 }
