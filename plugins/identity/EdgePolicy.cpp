@@ -114,12 +114,14 @@ void EdgePolicy::check(Raw raw) const {
   const std::string_view path = request.path();
   const bool ours = isOurs(path);
   if (ours && !request.header("service-worker").empty())
-    return deny(raw, 403, "no page may take over the platform's own paths");
-  if (ours && path != kCodePath && path != kWaitingPath) return deny(raw, 404, "there is nothing at this path");
+    return deny(raw, Refusal::Path, 403, "no page may take over the platform's own paths");
+  if (ours && path != kCodePath && path != kWaitingPath)
+    return deny(raw, Refusal::Path, 404, "there is nothing at this path");
   const std::string_view authorization = request.header("authorization");
   if (!http::apiToken(authorization).empty()) return askToken(raw, authorization);
   // A path on the platform's own host, where no cookie is an instance's.
-  if (request.isByPath()) return deny(raw, 401, "this way needs a token; browsers use the instance's own host");
+  if (request.isByPath())
+    return deny(raw, Refusal::Token, 401, "this way needs a token; browsers use the instance's own host");
   Visitor visitor;
   const bool signedIn = isSignedIn(request, visitor);
   if (path == kCodePath) return redeem(raw, visitor);
@@ -127,11 +129,12 @@ void EdgePolicy::check(Raw raw) const {
   if (signedIn && visitor.role != MOS_ROLE_NONE) return admit(raw, visitor, "shared");
   if (signedIn && visitor.isOperator) return admit(raw, visitor, "operator");
   if (!ours && publicPaths_.contains(path)) return admit(raw, visitor, "public");
-  if (visitor.foreign) return deny(raw, 403, "a page of another site may not use who is signed in here");
-  if (signedIn) return deny(raw, 403, "this instance is not yours, and nobody shares it with you");
+  if (visitor.foreign)
+    return deny(raw, Refusal::OtherSite, 403, "a page of another site may not use who is signed in here");
+  if (signedIn) return deny(raw, Refusal::NotShared, 403, "this instance is not yours, and nobody shares it with you");
   const std::string_view target = request.header("sec-fetch-dest");
   if (request.isNavigation() && (target.empty() || target == "document")) return sendToSignIn(raw);
-  deny(raw, 401, "sign in to see this");
+  deny(raw, Refusal::NoSession, 401, "sign in to see this");
 }
 
 bool EdgePolicy::isSignedIn(const PolicyRequest &request, Visitor &visitor) const {
@@ -163,8 +166,9 @@ void EdgePolicy::admit(Raw raw, const Visitor &visitor, std::string_view role) c
 /// A program with a token, which the proxy keeps from the instance.
 void EdgePolicy::askToken(Raw raw, std::string_view authorization) const {
   const auto token = tokens_.find(authorization);
-  if (!token) return deny(raw, 401, "this token is unknown or has expired");
-  if (!hasScope(token->scopes, "instances:proxy")) return deny(raw, 403, "this takes a token with instances:proxy");
+  if (!token) return deny(raw, Refusal::Token, 401, "this token is unknown or has expired");
+  if (!hasScope(token->scopes, "instances:proxy"))
+    return deny(raw, Refusal::Token, 403, "this takes a token with instances:proxy");
   const std::string principal = token->principal();
   mos_policy_verdict verdict{};
   verdict.verdict = MOS_VERDICT_ALLOW;
@@ -175,7 +179,8 @@ void EdgePolicy::askToken(Raw raw, std::string_view authorization) const {
 /// The way back from signing in: a code becomes a cookie.
 void EdgePolicy::redeem(Raw raw, const Visitor &visitor) const {
   const PolicyRequest request(raw);
-  if (request.method() != "GET") return deny(raw, 405, "this path is for browsers that come back from signing in");
+  if (request.method() != "GET")
+    return deny(raw, Refusal::Path, 405, "this path is for browsers that come back from signing in");
   const std::string_view text = codeIn(request.query());
   const std::int64_t now = sessions_.now();
   const auto code = isId(text) ? codes_.take(Digest::of(text), now) : std::nullopt;
@@ -189,7 +194,8 @@ void EdgePolicy::redeem(Raw raw, const Visitor &visitor) const {
   verdict.status = 303;
   if (cookie.empty()) {
     if (visitor.principal.empty())
-      return deny(raw, 403, "this link of a sign-in is used up or another browser's; open the page again");
+      return deny(raw, Refusal::Code, 403,
+                  "this link of a sign-in is used up or another browser's; open the page again");
     verdict.location = toAbi("/"); // another tab was quicker
     return say(raw, verdict, {{"Referrer-Policy", "no-referrer"}});
   }
@@ -202,7 +208,8 @@ void EdgePolicy::redeem(Raw raw, const Visitor &visitor) const {
 void EdgePolicy::sendToSignIn(Raw raw) const {
   const PolicyRequest request(raw);
   const auto host = hosts_.parse(request.host(), request.scheme());
-  if (!host) return deny(raw, 401, "sign in to see this");
+  if (!host) return deny(raw, Refusal::NoSession, 401, "sign in to see this");
+  ++countOf(Refusal::NoSession);
   std::string nonce;
   // One for all tabs that open at the same time.
   anyCookieOf(request, CookieKind::Nonce, [&](std::string_view value) {
@@ -222,7 +229,8 @@ void EdgePolicy::sendToSignIn(Raw raw) const {
   say(raw, verdict, {{"Set-Cookie", setCookie(CookieKind::Nonce, host->plain, nonce, kNonceSeconds)}});
 }
 
-void EdgePolicy::deny(Raw raw, unsigned status, std::string_view message) {
+void EdgePolicy::deny(Raw raw, Refusal why, unsigned status, std::string_view message) const {
+  ++countOf(why);
   mos_policy_verdict verdict{};
   verdict.verdict = MOS_VERDICT_DENY;
   verdict.status = status;

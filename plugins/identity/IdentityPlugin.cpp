@@ -2,6 +2,7 @@
 #include "ApiIdentity.h"
 #include "Codes.h"
 #include "EdgePolicy.h"
+#include "Figures.h"
 #include "Migrations.h"
 #include "Provider.h"
 #include "SessionRoutes.h"
@@ -116,7 +117,7 @@ class IdentityPlugin final : public Plugin {
 public:
   explicit IdentityPlugin(const mos_host_v1 *host)
       : config_(host), log_(host), sql_(host), fetch_(host), services_(host), routes_(host), timers_(host),
-        hosts_(config_.getString("platform.domain")) {}
+        figures_(host), hosts_(config_.getString("platform.domain")) {}
   ~IdentityPlugin() override { stopWatching(); }
 
   static void check(const Config &config, Problems &problems) {
@@ -181,6 +182,7 @@ private:
   }
 
   void flush() {
+    if (policy_) figures_.report(sessions_, *signIn_, *policy_);
     sessions_.flush();
     shares_.flush();
   }
@@ -213,6 +215,7 @@ private:
   const Services services_;
   Routes routes_;
   Timers timers_;
+  Figures figures_;
   const Hosts hosts_;
   Sessions sessions_{sql_, wallClockMs};
   SessionRoutes sessionRoutes_{sessions_};

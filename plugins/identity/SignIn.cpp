@@ -21,6 +21,23 @@ std::string callbackOf(const OurHost &at) {
 
 } // namespace
 
+/// Notes how it ends.
+template <typename Finish>
+auto SignIn::counted(Finish &&finish) {
+  const auto count = [this](End end) { ++ended_[static_cast<std::size_t>(end)]; };
+  try {
+    auto done = finish();
+    count(End::Done);
+    return done;
+  } catch (const Error &e) {
+    count(e.status() == Status::Unauthenticated ? End::Refused : End::Failed);
+    throw;
+  } catch (...) {
+    count(End::Failed);
+    throw;
+  }
+}
+
 SignIn::Begun SignIn::begin(const OurHost &at, std::string_view browser, std::string returnTo) {
   Begun out;
   out.browser = isId(browser) ? std::string(browser) : makeId();
@@ -34,6 +51,15 @@ SignIn::Begun SignIn::begin(const OurHost &at, std::string_view browser, std::st
 
 SignIn::Done SignIn::finish(const OurHost &at, std::string_view browser,
                             const std::multimap<std::string, std::string> &query) {
+  return counted([&] { return comeBack(at, browser, query); });
+}
+
+std::string SignIn::redeem(const std::string &token) {
+  return counted([&] { return sessions_.begin(checked(provider_.redeem(token))); });
+}
+
+SignIn::Done SignIn::comeBack(const OurHost &at, std::string_view browser,
+                              const std::multimap<std::string, std::string> &query) {
   const auto state = query.find("state");
   if (state == query.end() || query.count("state") != 1) throw refused("this is no way back from signing in");
   const auto pending = pending_.take(Digest::of(state->second), sessions_.now());

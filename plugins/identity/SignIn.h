@@ -5,6 +5,9 @@
 #include "Sessions.h"
 #include "SignInProvider.h"
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -33,7 +36,12 @@ public:
   /// Throws Error(Unauthenticated) with a sentence for people.
   Done finish(const OurHost &at, std::string_view browser, const std::multimap<std::string, std::string> &query);
   /// Clerk's token; the session's cookie.
-  std::string redeem(const std::string &token) { return sessions_.begin(checked(provider_.redeem(token))); }
+  std::string redeem(const std::string &token);
+
+  /// How a sign-in ended: refused, for what the browser or the provider said; failed, for anything else.
+  enum class End { Done, Refused, Failed };
+  static constexpr std::array<std::string_view, 3> kEndNames{"ok", "refused", "failed"};
+  std::uint64_t ended(End end) const noexcept { return ended_[static_cast<std::size_t>(end)]; }
 
 private:
   struct Pending {
@@ -41,12 +49,16 @@ private:
     std::string secret, callback, returnTo;
   };
 
+  Done comeBack(const OurHost &at, std::string_view browser, const std::multimap<std::string, std::string> &query);
   ProviderUser checked(ProviderUser user) const;
+  template <typename Finish>
+  auto counted(Finish &&finish);
 
   SignInProvider &provider_;
   Sessions &sessions_;
   const std::vector<std::string> emailDomains_;
   OneTime<Pending> pending_{600'000, 10'000};
+  std::array<std::atomic<std::uint64_t>, kEndNames.size()> ended_{};
 };
 
 } // namespace matrixos::identity
