@@ -128,7 +128,8 @@ Decision Authenticator::judge(std::string_view permission, const Identity &ident
   case Identity::Kind::Refused: {
     const bool known = identity.status == 403 || identity.status == 429 || identity.status == 503;
     return refuse(known ? identity.status : 401,
-                  identity.message.empty() ? "these credentials are no good" : identity.message, "CREDENTIALS_REFUSED");
+                  identity.message.empty() ? "these credentials are no good" : identity.message,
+                  identity.status == 503 ? "IDENTITY_UNAVAILABLE" : "CREDENTIALS_REFUSED");
   }
   case Identity::Kind::User:
   case Identity::Kind::Operator:

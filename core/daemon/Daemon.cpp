@@ -254,6 +254,7 @@ void Daemon::startPlugins() {
   options.patience = config->getDuration("plugins", "retry_for");
   options.onWaiting = [](const std::string &missing) { ServiceManager::waiting(missing); };
   options.quarantine = configs_.crashes().quarantine();
+  options.policies.emplace(fs::path(config->getString("platform", "data_dir")) / "policies");
   options.discover = [this](const std::string &id, bool anew) { return configs_.find(id, anew); };
   options.prepare = [this](const plugin::DiscoveredPlugin &candidate) { return configureFor(candidate); };
   plugins_ = std::make_unique<plugin::PluginHost>(*core_, options, std::move(loaded_.plugins));

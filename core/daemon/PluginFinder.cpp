@@ -54,6 +54,7 @@ plugin::DiscoveredPlugin PluginFinder::findIsolated(const std::filesystem::path 
     const auto description =
         isolation::PluginDescription::ask(program_, settings.file, found.path.string(), settings.startTimeout);
     plugin::Manifest manifest = plugin::Manifest::read(description->descriptor(), id);
+    found.policy = plugin::KnownPolicies::isOne(manifest);
     const std::string whyNot = isolation::whyNotIsolated(*description->descriptor());
     if (!whyNot.empty()) {
       throw Error(Status::FailedPrecondition,

@@ -287,6 +287,7 @@ void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decisio
   }
   core_->options.authenticator->noteRefused(decision);
   Problem problem{decision.status, decision.message, decision.reason};
+  if (decision.status == 503) problem.retryAfterMs = 1000;
   if (decision.status == 401) problem.fields.emplace_back("WWW-Authenticate", "Bearer");
   throw ProblemException(std::move(problem));
 }

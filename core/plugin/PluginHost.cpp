@@ -7,6 +7,7 @@
 #include "plugin/HostContext.h"
 #include "plugin/StartOrder.h"
 
+#include <matrixos/abi/policy.h>
 #include <matrixos/status.hpp>
 
 #include <algorithm>
@@ -54,6 +55,7 @@ DiscoveredPlugin discoverPlugin(const std::filesystem::path &folder, const std::
     const PluginFile file = anew ? files.loadAnew(folder, id) : files.load(folder, id);
     plugin.path = file.path();
     plugin.manifest = Manifest::read(file.descriptor(), id);
+    plugin.policy = KnownPolicies::isOne(*plugin.manifest);
     plugin.facts = file.facts();
   } catch (const Error &e) {
     plugin.error = e.what();
@@ -88,7 +90,12 @@ void PluginHost::expect() {
   std::map<std::string, std::vector<Claim>> claims;
   std::unique_lock lock(mutex_);
   for (const auto &slot : slots_) {
-    if (!slot->found.manifest) continue;
+    if (!slot->found.manifest) {
+      const std::string &id = slot->found.id;
+      const bool policy = slot->found.policy || (options_.policies && options_.policies->has(id));
+      if (policy) all.push_back({{MOS_POLICY_1, id, id}, slot->enabled});
+      continue;
+    }
     if (slot->enabled) claims[slot->found.id] = slot->found.manifest->claims;
     for (const Manifest::Provide &provide : slot->found.manifest->provides)
       all.push_back({{provide.service, provide.instance, slot->found.id}, slot->enabled});
@@ -109,6 +116,7 @@ void PluginHost::switchTo(Slot &slot, bool enabled) {
 
 std::unique_ptr<PluginInstance> PluginHost::place(Slot &slot, DiscoveredPlugin found) {
   std::unique_ptr<PluginInstance> instance;
+  if (options_.policies && (found.manifest || found.policy)) options_.policies->note(found.id, found.policy);
   if (found.manifest) instance = std::make_unique<PluginInstance>(*found.manifest, found.path, core_);
   {
     const std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plugin/KnownPolicies.h"
 #include "plugin/PluginFiles.h"
 #include "plugin/PluginInstance.h"
 
@@ -21,6 +22,7 @@ struct DiscoveredPlugin {
   std::optional<Manifest> manifest;
   std::string error;
   bool quarantined = false; ///< it was not loaded, for the reason in `error`
+  bool policy = false;      ///< it provides matrixos.policy/1; may be known where it is not loaded
   bool starved = false;     ///< `error` is a want of space, memory or descriptors: it is worth another try
   FileFacts facts;          ///< empty when there is an error
 };
@@ -66,6 +68,8 @@ public:
     std::function<void(const std::string &missing)> onWaiting;
     /// Lifted for a plugin that the operator enables; may be null.
     const Quarantine *quarantine = nullptr;
+    /// Asked about plugins that cannot be looked at; nothing by default: none of them is a policy.
+    std::optional<KnownPolicies> policies;
     /// Finds a plugin at run time; `anew`: also a file that has not changed counts as a new generation. By default
     /// discoverPlugin() with PluginFiles::temporary().
     std::function<DiscoveredPlugin(const std::string &id, bool anew)> discover;

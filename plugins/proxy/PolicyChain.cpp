@@ -7,7 +7,7 @@
 namespace matrixos::proxy {
 
 Verdict &PolicyChain::check(std::size_t link, PolicyQuestion &question) const {
-  return question.ask(*links_[link].table, *links_[link].failures);
+  return question.ask(*links_[link].table, links_[link].failures->count);
 }
 
 void PolicyChain::decide(std::size_t link, PolicyQuestion &question, std::chrono::milliseconds patience,
@@ -22,7 +22,7 @@ void PolicyChain::decide(std::size_t link, PolicyQuestion &question, std::chrono
       said.kind = 0;
     }
     if (said.complete()) return then(std::move(said));
-    ++*failures;
+    ++failures->count;
     then(Verdict::failed());
   };
   withCompletion(finish, [&](mos_completion done, mos_error *error) {

@@ -20,11 +20,15 @@ namespace matrixos::proxy {
 /// and one that does not answer denies. Called on the threads of the loops.
 class PolicyChain {
 public:
+  /// Requests for which a policy gave no verdict that can be followed.
+  struct Failures {
+    std::atomic<std::uint64_t> count{0};
+    std::uint64_t told = 0; ///< of them, to the operator; for who tells
+  };
   struct Link {
     std::string id;
     const mos_policy_v1 *table; ///< never null
-    /// Requests for which it gave no verdict that can be followed.
-    std::shared_ptr<std::atomic<std::uint64_t>> failures = std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::shared_ptr<Failures> failures = std::make_shared<Failures>();
   };
   using Then = std::function<void(Verdict)>;
 

@@ -18,6 +18,8 @@ constexpr std::chrono::milliseconds kReportEvery{400};
 
 /// The files of the certificate are looked at every two seconds.
 constexpr int kReportsPerCertificate = 5;
+/// After ten seconds without such a request the policies decide again.
+constexpr int kReportsUntilDecided = 25;
 
 constexpr mos_need kNeeds[] = {
     {MOS_ORCHESTRATOR_1, 0, 0},
@@ -255,24 +257,31 @@ void ProxyPlugin::followPlugins() {
   const auto same = [](const PolicyChain::Link &link, const std::string &id) { return link.id == id; };
   if (std::equal(before.begin(), before.end(), ids.begin(), ids.end(), same) && sites == proxy_->sites()) return;
   proxy_->use(chainOf(ids), std::move(sites));
-  undecided_ = 0;
 }
 
-/// Notices policies that give no verdict.
+/// Notices policies that give no verdict, and is degraded as long as requests are refused for that.
 void ProxyPlugin::watchPolicies() {
   const std::lock_guard lock(changing_);
   if (ending_) return;
-  std::uint64_t failures = 0;
+  std::uint64_t requests = 0;
   std::string who;
   for (const PolicyChain::Link &link : proxy_->policies().links()) {
-    if (*link.failures == 0) continue;
-    failures += *link.failures;
+    const std::uint64_t now = link.failures->count;
+    if (now == link.failures->told) continue;
+    requests += now - std::exchange(link.failures->told, now);
     who += (who.empty() ? "" : ", ") + link.id;
   }
-  if (failures == undecided_) return;
-  undecided_ = failures;
+  const bool quiet = requests == 0 && (undecided_.empty() || ++decidedReports_ < kReportsUntilDecided);
+  if (quiet) return;
+  decidedReports_ = 0;
+  if (who == undecided_) return;
+  undecided_ = who;
+  platform_.setDegraded(who.empty() ? ""
+                                    : who + " gives no verdict: what it should decide on is refused with 503; see how "
+                                            "it stands with matrixosctl plugins list");
+  if (who.empty()) return log_.info("no request is refused any more for want of a policy's verdict");
   log_.error("a policy gives no verdict: the requests it should decide on are refused with 503",
-             {{"policies", who}, {"requests", failures}});
+             {{"policies", who}, {"requests", requests}});
 }
 
 /// The one in use, unless other files are named now.

@@ -66,7 +66,8 @@ private:
   std::unique_ptr<Proxy> proxy_;
   std::mutex changing_; ///< one change of what the proxy runs with at a time
   bool ending_ = false;
-  std::uint64_t undecided_ = 0; // requests for which policies gave no verdict, as it was reported last
+  std::string undecided_;  // the policies that lately gave no verdict
+  int decidedReports_ = 0; // since one did not
 };
 
 } // namespace matrixos::proxy

@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kMostPath = 512; // of the log
 /// What a policy has that has to find out; twice that with the host's patience.
 constexpr std::chrono::milliseconds kDecideTime{10'000};
+constexpr std::int64_t kAskAgainMs = 5000; // where nothing was decided
 
 /// Below /.matrixos everything is the platform's, and none of it an instance's, whoever answers there.
 bool isPlatformPath(std::string_view target) {
@@ -126,8 +127,10 @@ bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
                                     [](const auto &field) { return http::sameText(field.first, "cache-control"); });
     if (!cached) response.fields.emplace_back("Cache-Control", "no-store");
   } else {
+    const std::int64_t retryMs = verdict.reason.empty() ? 0 : kAskAgainMs;
     response =
-        errorResponse(http::wantsPage(exchange.request()), {verdict.status, verdict.message, {}, 0}, client_.requestId);
+        errorResponse(http::wantsPage(exchange.request()),
+                      {verdict.status, verdict.message, std::string(verdict.reason), retryMs}, client_.requestId);
   }
   std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(response.fields));
   exchange.respond(std::move(response));

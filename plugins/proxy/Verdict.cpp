@@ -56,7 +56,14 @@ bool isAddress(std::string_view location) {
 } // namespace
 
 Verdict Verdict::failed() {
-  return {MOS_VERDICT_DENY, 503, "who may do this cannot be found out right now; try again", {}, {}, {}};
+  return {MOS_VERDICT_DENY,
+          503,
+          "who may do this cannot be found out right now, since what decides about it does not run or gives no answer; "
+          "try again",
+          {},
+          {},
+          {},
+          "POLICY_UNAVAILABLE"};
 }
 
 void Verdict::clear() noexcept {
@@ -66,6 +73,7 @@ void Verdict::clear() noexcept {
   location.clear();
   principal.clear();
   fields.clear();
+  reason = {};
 }
 
 bool Verdict::complete() {

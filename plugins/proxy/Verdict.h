@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Verdict {
   int status = 0;         ///< of the answer, where it is not allowed
   std::string message, location, principal;
   std::vector<std::pair<std::string, std::string>> fields;
+  std::string_view reason{}; ///< a stable word, where it is the proxy's own; a constant
 
   /// In place of one that is missing or cannot be followed.
   static Verdict failed();

@@ -73,7 +73,7 @@ TEST_CASE("nobody else reaches it, and nobody wakes it in vain") {
   int status = 0;
   CHECK(webSocketEcho(shared().daemon.proxyPort(), "sleepy.localhost", "/ws", "hello", status).empty());
   CHECK(status == 401);
-  CHECK(shared().daemon.log().find("handle=sleepy") == std::string::npos);
+  CHECK(shared().daemon.log().find(" start handle=sleepy\n") == std::string::npos);
 }
 
 TEST_CASE("a cookie of one host is worth nothing on another") {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace matrixos::test {
 
@@ -12,7 +13,8 @@ namespace matrixos::test {
 /// Instances answer with the request that they got.
 class IdentityPlatform {
 public:
-  explicit IdentityPlatform(DaemonProcess::Values values = {})
+  /// `guests`: plugins of tests that lie beside it.
+  explicit IdentityPlatform(DaemonProcess::Values values = {}, const std::vector<std::string> &guests = {})
       : instance([](const Peer &peer) { peer.answer("200 OK", "text/plain", "an instance"); }),
         daemon(withDefaults(std::move(values), std::to_string(instance.port()))) {
     const auto folder = daemon.dir() / "plugins";
@@ -22,6 +24,8 @@ public:
       const auto file = buildDir() / plugin;
       std::filesystem::copy_file(file, folder / file.filename());
     }
+    for (const std::string &guest : guests)
+      std::filesystem::copy_file(buildDir() / "test-plugins" / (guest + ".so"), folder / (guest + ".so"));
     daemon.rewriteConfig({{"plugins.path", folder.string()}});
   }
 
