@@ -25,7 +25,7 @@ if ! [[ $millis =~ ^[0-9]{3,5}$ ]]; then die "MILLISECONDS has to be 100 to 9999
 begin edge-load
 contenders=()
 for name in "${wanted[@]}"; do
-  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} other ours_log ours_policy ours_policies nginx_log ${kinds[*]}"
+  [ -n "${title[$name]:-}" ] || die "there is no '$name'; choose from: ${all[*]} other ours_log ours_policy ours_policies ours_identity nginx_log ${kinds[*]}"
   if [ "$name" = chp ] && [ ! -d "$build/chp/node_modules" ]; then
     echo "configurable-http-proxy is left out: npm did not install it." >&2
     continue
@@ -43,12 +43,12 @@ failed=0
 # once KIND NAME: one line of figures: CPU us per request, requests/s, p50, p99.
 once() {
   local before after requests took p50 p99 errors
-  load "$1" "${port[$2]}" bench.localhost $connections 150 >/dev/null # warm
+  load "$1" "${port[$2]}" bench.localhost $connections 150 "${cookie[$2]:-}" >/dev/null # warm
   before=$(cpu_ns "${pid[$2]}")
-  read -r requests took p50 p99 errors < <(load "$1" "${port[$2]}" bench.localhost $connections "$millis")
+  read -r requests took p50 p99 errors < <(load "$1" "${port[$2]}" bench.localhost $connections "$millis" "${cookie[$2]:-}")
   after=$(cpu_ns "${pid[$2]}")
   if [ "$errors" != 0 ] || [ "$requests" = 0 ]; then echo "${title[$2]}, $1: $errors failures beside $requests answers" >&2; fi
-  if [ "$requests" = 0 ] || { [ "$2" = ours ] && [ "$errors" != 0 ]; }; then failed=1; fi
+  if [ "$requests" = 0 ] || { [[ $2 == ours* ]] && [ "$errors" != 0 ]; }; then failed=1; fi
   awk -v n="$((requests > 0 ? requests : 1))" -v cpu=$((after - before)) -v took="$took" \
     -v p50="$p50" -v p99="$p99" \
     'BEGIN { printf "%.2f %.0f %.3f %.3f\n", cpu / 1000 / n, n * 1e6 / took, p50 / 1000, p99 / 1000 }'
@@ -86,7 +86,7 @@ measure_websockets() {
     before=$(resident "${pid[$name]}")
     rm -f "$work/opened"
     # They are held until the other end of this pipe closes.
-    load websockets "${port[$name]}" bench.localhost $websockets 0 <"$work/hold" >"$work/opened" &
+    load websockets "${port[$name]}" bench.localhost $websockets 0 "${cookie[$name]:-}" <"$work/hold" >"$work/opened" &
     local holder=$! hold
     exec {hold}>"$work/hold"
     while [ ! -s "$work/opened" ] 2>/dev/null && [ -d "/proc/$holder" ]; do sleep 0.05; done

@@ -1,6 +1,7 @@
-// The load: load KIND PORT HOST CONNECTIONS MILLISECONDS. KIND is small, down, up, chunked or connect: each connection
-// asks again as soon as it is answered. Prints: answers, microseconds, p50 and p99 in microseconds, failures.
-// websockets opens that many, sends one frame over each, prints "open COUNT" and holds them until its input ends.
+// The load: load KIND PORT HOST CONNECTIONS MILLISECONDS [COOKIE]. KIND is small, down, up, chunked or connect: each
+// connection asks again as soon as it is answered. Prints: answers, microseconds, p50 and p99 in microseconds,
+// failures. websockets opens that many, sends one frame over each, prints "open COUNT" and holds them until its input
+// ends.
 #include "AnswerReader.h"
 #include "Net.h"
 
@@ -26,9 +27,11 @@ struct Conn {
 
 class Load {
 public:
-  Load(const std::string &kind, std::uint16_t port, const std::string &host) : port_(port), again_(kind != "connect") {
+  /// `more`: fields of each request.
+  Load(const std::string &kind, std::uint16_t port, const std::string &host, const std::string &more)
+      : port_(port), again_(kind != "connect") {
     request_ = (kind == "up" ? "POST /up" : "GET /" + (again_ ? kind : "small")) + " HTTP/1.1\r\nHost: " + host +
-               "\r\nUser-Agent: bench\r\nAccept: */*\r\n";
+               "\r\nUser-Agent: bench\r\nAccept: */*\r\n" + more;
     if (!again_) request_ += "Connection: close\r\n";
     if (kind == "up") request_ += "Content-Type: application/octet-stream\r\nContent-Length: 1048576\r\n";
     request_ += "\r\n";
@@ -123,10 +126,10 @@ private:
 };
 
 /// A blocking connection of its own; false when the handshake or the echo did not come.
-bool openWebSocket(int fd, const std::string &host) {
+bool openWebSocket(int fd, const std::string &host, const std::string &more) {
   const std::string hello = "GET /ws HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + std::string(kWebSocketKey) +
-                            "\r\n\r\n";
+                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + std::string(kWebSocketKey) + "\r\n" +
+                            more + "\r\n";
   constexpr std::string_view kFrame{"\x81\x82\0\0\0\0hi", 8};
   constexpr std::string_view kEcho{"\x81\x02hi", 4};
   std::string got;
@@ -147,7 +150,7 @@ bool openWebSocket(int fd, const std::string &host) {
   return await([&] { return got.size() >= kEcho.size(); }) && got == kEcho;
 }
 
-int holdWebSockets(std::uint16_t port, const std::string &host, std::size_t count) {
+int holdWebSockets(std::uint16_t port, const std::string &host, std::size_t count, const std::string &more) {
   std::size_t open = 0;
   const timeval patience{10, 0};
   for (std::size_t i = 0; i < count; ++i) {
@@ -155,7 +158,7 @@ int holdWebSockets(std::uint16_t port, const std::string &host, std::size_t coun
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const sockaddr_in address = loopback(port);
     if (::connect(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) break;
-    if (!openWebSocket(fd, host)) break;
+    if (!openWebSocket(fd, host, more)) break;
     ++open;
   }
   std::printf("open %zu\n", open);
@@ -168,11 +171,13 @@ int holdWebSockets(std::uint16_t port, const std::string &host, std::size_t coun
 } // namespace
 
 int main(int argc, char **argv) try {
-  if (argc != 6) return std::fputs("load KIND PORT HOST CONNECTIONS MILLISECONDS\n", stderr), 2;
+  if (argc != 6 && argc != 7) return std::fputs("load KIND PORT HOST CONNECTIONS MILLISECONDS [COOKIE]\n", stderr), 2;
   const std::string kind = argv[1];
   const std::size_t connections = std::strtoul(argv[4], nullptr, 10);
-  if (kind == "websockets") return holdWebSockets(parsePort(argv[2]), argv[3], connections);
-  Load(kind, parsePort(argv[2]), argv[3])
+  const std::string cookie = argc == 7 ? argv[6] : "";
+  const std::string more = cookie.empty() ? cookie : "Cookie: " + cookie + "\r\n";
+  if (kind == "websockets") return holdWebSockets(parsePort(argv[2]), argv[3], connections, more);
+  Load(kind, parsePort(argv[2]), argv[3], more)
       .run(connections, std::chrono::milliseconds(std::strtol(argv[5], nullptr, 10)));
   return 0;
 } catch (const std::exception &e) {

@@ -48,16 +48,20 @@ start_ours_log() { daemon ours_log true; }
 # With plugins that decide on each request from memory.
 start_ours_policy() { daemon ours_policy false bench-policy-1; }
 start_ours_policies() { daemon ours_policies false bench-policy-1 bench-policy-2 bench-policy-3; }
+# With the platform's own, and somebody who is signed in.
+start_ours_identity() { daemon ours_identity false identity; }
 # Another build of ours, to compare with: OTHER_BUILD is its folder, made like this one.
 start_other() {
   build=${OTHER_BUILD:?names the folder of the other build} daemon other false
 }
 
 daemon() { # NAME ACCESS_LOG [POLICY…]
-  local policy enabled='fixed-instances, lifecycle, proxy'
+  local policy file enabled='fixed-instances, lifecycle, proxy'
   mkdir -p "$work/$1-plugins"
   for policy in "${@:3}"; do
-    cp "$build/bench-plugins/$policy.so" "$work/$1-plugins/"
+    file=$build/bench-plugins/$policy.so
+    [ "$policy" != identity ] || file=$build/plugins/identity.so
+    cp "$file" "$work/$1-plugins/"
     enabled+=", $policy"
   done
   cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
@@ -78,8 +82,9 @@ instance_websockets = $websockets
 max_connections = $descriptors
 trusted_peers = 127.0.0.1
 [fixed-instances]
-running = bench:${port[upstream]}
+running = bench:${port[upstream]}:bench
 INI
+  case " ${*:3} " in *" identity "*) printf '[identity]\nmode = none\n' >>"$work/$1.ini" ;; esac
   on_core 0 "$build/bin/matrixosd" --config="$work/$1.ini"
 }
 
@@ -181,7 +186,21 @@ start_chp() {
 
 declare -A title=([relay]='blind relay' [ours]='matrixosd' [nginx]=nginx [haproxy]=HAProxy [caddy]=Caddy
   [chp]='configurable-http-proxy' [other]='the other build' [ours_log]='matrixosd, access log'
-  [ours_policy]='matrixosd, a policy' [ours_policies]='matrixosd, three policies' [nginx_log]='nginx, access log')
+  [ours_policy]='matrixosd, a policy' [ours_policies]='matrixosd, three policies'
+  [ours_identity]='matrixosd, identity' [nginx_log]='nginx, access log')
+
+declare -A cookie=()
+# Signs in as the instance's owner, as a browser would, and keeps the cookie for the load.
+signed_in() { # NAME
+  local at=localhost:${port[$1]} jar=$work/$1.jar page state
+  local browse=(curl -sS -L -m 10 -b "$jar" -c "$jar" -H 'Accept: text/html' -H 'Sec-Fetch-Mode: navigate')
+  page=$("${browse[@]}" "http://bench.$at/small") || return 1
+  state=$(sed -n 's/.*name="state" value="\([^"]*\)".*/\1/p' <<<"$page" | head -n 1)
+  [ -n "$state" ] || return 1
+  "${browse[@]}" -o /dev/null "http://console.$at/auth/callback?state=$state&name=bench" || return 1
+  cookie[$1]=$(awk '$6 == "matrixos-app" { print $6 "=" $7 }' "$jar")
+  [ -n "${cookie[$1]}" ]
+}
 
 # start NAME: leaves it serving, or leaves it out and says why.
 start() {
@@ -190,7 +209,9 @@ start() {
   (start_"$name") >"$work/$name.log" 2>&1 </dev/null &
   pid[$name]=$!
   for ((try = 0; try < 200; ++try)); do
-    if curl -fsS -m 2 -o /dev/null -H 'Host: bench.localhost' "http://127.0.0.1:${port[$name]}/small" 2>/dev/null; then
+    if [ "$name" = ours_identity ] && signed_in "$name" 2>/dev/null; then return 0; fi
+    if [ "$name" != ours_identity ] &&
+      curl -fsS -m 2 -o /dev/null -H 'Host: bench.localhost' "http://127.0.0.1:${port[$name]}/small" 2>/dev/null; then
       return 0
     fi
     [ -d "/proc/${pid[$name]}" ] || break
