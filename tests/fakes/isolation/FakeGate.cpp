@@ -4,6 +4,7 @@
 //   crash        asks it for what it crashes at
 //   never        never answers
 //   nonsense     answers what nobody understands
+//   block        never returns, which no policy may do
 //   die          brings the daemon down
 //   anything     yes at once
 #include <matrixos/abi/runtime.h>
@@ -18,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -68,6 +70,8 @@ public:
 private:
   PolicyVerdict check(const PolicyRequest &request) override {
     if (wordOf(request) == "die") ::raise(SIGSEGV);
+    while (wordOf(request) == "block")
+      std::this_thread::sleep_for(std::chrono::hours{1});
     return Keeper::takesTime(wordOf(request)) ? PolicyVerdict::pending() : PolicyVerdict::allow("user:gate");
   }
   void decide(const Call &, const PolicyRequest &request, Completion &done) override {

@@ -229,6 +229,28 @@ TEST_CASE("a policy that never answers, and one that nobody understands, deny") 
   CHECK(platform.daemon.stop() == 0);
 }
 
+TEST_CASE("a policy that holds up the thread it is asked on is named, and the other loops go on") {
+  Gated platform(DaemonProcess::Values{{"proxy.loops", "3"}}, "fake-gate");
+  RawConnection waits(platform.daemon.proxyPort()), other(platform.daemon.proxyPort()),
+      third(platform.daemon.proxyPort());
+  const auto ask = [](RawConnection &connection, const std::string &word) {
+    connection.send("GET /data HTTP/1.1\r\nHost: alice.localhost\r\nX-Gate: " + word + "\r\n\r\n");
+  };
+  // One connection for each loop; which of them the first one has is not known.
+  for (RawConnection *connection : {&waits, &other, &third}) {
+    ask(*connection, "yes");
+    REQUIRE(connection->receiveResponse().status == 200);
+  }
+  ask(waits, "block");
+  checkTold(platform.daemon, "fake-gate", "its check() blocks, and must not");
+  for (RawConnection *connection : {&other, &third}) {
+    ask(*connection, "yes");
+    CHECK(connection->receiveResponse().status == 200);
+  }
+  CHECK(platform.daemon.ctl({"plugins", "list"}).status == 0);
+  platform.daemon.kill();
+}
+
 TEST_CASE("who asks the API is not found out: 503 that says so, and the admin socket serves") {
   Gated platform;
   const DaemonProcess &daemon = platform.daemon;
