@@ -2,6 +2,8 @@
 
 #include <matrixos/abi/host.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace matrixos::auth {
@@ -124,12 +126,16 @@ Decision Authenticator::refuseStranger(const Credentials &credentials, Proof pro
 Decision Authenticator::judge(std::string_view permission, const Identity &identity, Decision before) {
   switch (identity.kind) {
   case Identity::Kind::Unknown:
+  case Identity::Kind::Signed: // by a provider that has the body, and so says nothing
     return before;
   case Identity::Kind::Refused: {
-    const bool known = identity.status == 403 || identity.status == 429 || identity.status == 503;
+    constexpr std::array kStatuses{403, 409, 429, 503};
+    const bool known = std::find(kStatuses.begin(), kStatuses.end(), identity.status) != kStatuses.end();
     return refuse(known ? identity.status : 401,
                   identity.message.empty() ? "these credentials are no good" : identity.message,
-                  identity.status == 503 ? "IDENTITY_UNAVAILABLE" : "CREDENTIALS_REFUSED");
+                  !identity.reason.empty() ? identity.reason
+                  : identity.status == 503 ? "IDENTITY_UNAVAILABLE"
+                                           : "CREDENTIALS_REFUSED");
   }
   case Identity::Kind::User:
   case Identity::Kind::Operator:

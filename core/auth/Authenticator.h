@@ -36,7 +36,7 @@ struct Credentials {
 
 /// Whether a request may go on.
 struct Decision {
-  /// 0: allowed. Else the HTTP status to answer, 401 or 403.
+  /// 0: allowed. Else the HTTP status to answer: 401, 403, 409, 429 or 503.
   int status = 0;
   /// Who asks; by id: "admin" (the secret), "uid:0" (admin socket), "anonymous" (auth=none), "metrics" (the token), ""
   /// (the public), or whom a provider of identities knows.

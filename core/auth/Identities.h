@@ -14,7 +14,9 @@ namespace matrixos::auth {
 /// A request whose sender has to be found out. Borrowed for the call.
 struct IdentityQuestion {
   std::string_view method, host, path, permission, handle, requestId;
-  std::vector<mos_pair> fields; ///< of the header
+  std::vector<mos_pair> fields;         ///< of the header
+  std::optional<std::string_view> body; ///< once somebody has said that it is signed
+  std::string_view signedBy{};          ///< then: who said so, Identity::id; nobody else is asked
 };
 
 /// Whoever knows users, operators and instances by their credentials.

@@ -80,6 +80,7 @@ std::string callerJson(const Identity &identity) {
     break;
   case Identity::Kind::Unknown:
   case Identity::Kind::Refused:
+  case Identity::Kind::Signed:
     caller.add("kind", "public");
     break;
   }
@@ -98,6 +99,7 @@ bool permits(std::string_view permission, const Identity &identity) noexcept {
       return word == MOS_PERMISSION_INSTANCE;
     case Identity::Kind::Unknown:
     case Identity::Kind::Refused:
+    case Identity::Kind::Signed:
       break;
     }
     return false;

@@ -9,7 +9,8 @@ namespace matrixos::auth {
 
 /// Who sends a request, by the word of a plugin that provides identities (abi/identity.h).
 struct Identity {
-  enum class Kind { Unknown, User, Operator, Instance, Refused };
+  /// Signed: whoever said so, `id`, has to see the body.
+  enum class Kind { Unknown, User, Operator, Instance, Refused, Signed };
   /// Each can do what those before it can.
   enum class Role : std::uint8_t { None, Use, Manage, Owner };
 
@@ -20,6 +21,7 @@ struct Identity {
   std::string scopes;     ///< of an operator, separated by blanks
   std::string shares;     ///< of a user: {"bob": "use"}, or empty
   std::string message;    ///< of a refusal
+  std::string reason{};   ///< the same, a word; or empty
 };
 
 /// "public", "admin", "signed-in", "owner[:manage|:use]", "instance", "operator[:scope]", or several of the last five

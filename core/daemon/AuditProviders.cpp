@@ -49,7 +49,7 @@ AuditProviders::AuditProviders(plugin::ServiceRegistry &services, metrics::Metri
 std::string AuditProviders::statusOf(std::string_view handle) noexcept {
   std::string status;
   guarded(nullptr, [&] {
-    for (const mos_orchestrator_v1 *table : *orchestrators_.get()) {
+    for (const auto &[instance, table] : *orchestrators_.get()) {
       const std::string record = OrchestratorClient(table).get(handle);
       const auto word = findMember(record, "status");
       if (word && word->size() > 2) status = word->substr(1, word->size() - 2);
@@ -66,7 +66,7 @@ void AuditProviders::record(const std::string &event, std::function<void()> then
       then();
     });
     const CallScope call(kRecordTime);
-    for (const mos_audit_v1 *table : *logs_.get()) {
+    for (const auto &[instance, table] : *logs_.get()) {
       AuditClient(table).record(call.abi(), event, [this, all](const Outcome &outcome) {
         if (outcome.error == nullptr) return;
         metrics_.add(late_, 1);
@@ -77,7 +77,7 @@ void AuditProviders::record(const std::string &event, std::function<void()> then
 }
 
 void AuditProviders::note(const std::string &event) noexcept {
-  for (const mos_audit_v1 *table : *logs_.get()) {
+  for (const auto &[instance, table] : *logs_.get()) {
     try {
       AuditClient(table).note(event);
     } catch (const Error &e) {

@@ -19,6 +19,7 @@ using auth::Identity;
 /// The host's grace comes on top.
 constexpr std::chrono::milliseconds kFindOutTime{10000};
 constexpr std::size_t kMostText = 4096;
+constexpr std::size_t kMostReason = 64;
 /// Others fill that list; where it is longer, lists show the user's own instances alone.
 constexpr std::size_t kMostShares = std::size_t{64} * 1024;
 
@@ -47,6 +48,8 @@ std::optional<Identity::Kind> kindOf(std::uint32_t kind) {
     return Identity::Kind::Instance;
   case MOS_PRINCIPAL_REFUSED:
     return Identity::Kind::Refused;
+  case MOS_PRINCIPAL_SIGNED:
+    return Identity::Kind::Signed;
   default:
     return {};
   }
@@ -60,13 +63,21 @@ void takeShares(Identity &who, std::string text, const json::Object &object) {
   who.shares = std::move(text);
 }
 
+bool isWord(const std::string &reason) {
+  return reason.size() <= kMostReason && std::all_of(reason.begin(), reason.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+         });
+}
+
 bool isSane(const Identity &who) {
-  const bool named = who.kind == Identity::Kind::Unknown || who.kind == Identity::Kind::Refused || !who.id.empty();
+  const bool named = (who.kind != Identity::Kind::User && who.kind != Identity::Kind::Operator &&
+                      who.kind != Identity::Kind::Instance) ||
+                     !who.id.empty();
   const auto plain = [](const std::string &text) {
     return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
   };
   return named && who.id.size() + who.scopes.size() + who.message.size() <= kMostText && plain(who.id) &&
-         plain(who.scopes) && plain(who.message);
+         plain(who.scopes) && plain(who.message) && isWord(who.reason);
 }
 
 Identity parseIdentity(std::string_view text) {
@@ -82,6 +93,7 @@ Identity parseIdentity(std::string_view text) {
   who.id = json::findString(*object, "id").value_or("");
   who.scopes = json::findString(*object, "scopes").value_or("");
   who.message = json::findString(*object, "message").value_or("");
+  who.reason = json::findString(*object, "reason").value_or("");
   if (const json::Object::Ptr shares = json::findObject(*object, "shares")) {
     std::string dumped = json::dump(shares);
     if (dumped.size() <= kMostShares) takeShares(who, std::move(dumped), *shares);
@@ -103,6 +115,8 @@ public:
     request_.request_id = toAbi(question.requestId);
     request_.fields = question.fields.data();
     request_.fields_count = static_cast<std::uint32_t>(question.fields.size());
+    request_.has_body = question.body ? 1 : 0;
+    request_.body = toAbi(question.body.value_or(""));
   }
 
   /// Nothing when the provider has to find out.
@@ -156,6 +170,7 @@ private:
       const std::string shares(fromAbi(given.shares));
       takeShares(who_, shares, *json::parseObject(shares));
     }
+    if (MOS_HAS(&given, mos_principal, reason.ptr)) who_.reason = fromAbi(given.reason);
     sane_ = isSane(who_);
   }
 
@@ -177,12 +192,14 @@ std::optional<Identity> IdentityProviders::identify(const auth::IdentityQuestion
                                                     const std::function<Then()> &later) {
   const auto tables = tables_.get();
   Asked asked(question);
-  for (const mos_identity_v1 *table : *tables) {
+  for (const auto &[instance, table] : *tables) {
+    if (question.body && instance != question.signedBy) continue;
     auto who = asked.ask(*table);
     if (!who) {
       asked.findOut(*table, later());
       return {};
     }
+    if (who->kind == Identity::Kind::Signed) who->id = instance;
     if (who->kind != Identity::Kind::Unknown) return who;
   }
   return Identity{};

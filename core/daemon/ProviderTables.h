@@ -16,7 +16,8 @@ namespace matrixos::daemon {
 template <typename Table>
 class ProviderTables {
 public:
-  using List = std::vector<const Table *>;
+  /// By the instance of the service.
+  using List = std::vector<std::pair<std::string, const Table *>>;
 
   /// `consumer`: "core#1", which no other consumer has.
   ProviderTables(plugin::ServiceRegistry &services, std::string service, std::string consumer)
@@ -32,7 +33,9 @@ public:
   void refresh() {
     auto list = std::make_shared<List>();
     for (const auto &[entry, enabled] : services_.expected(service_))
-      if (enabled) list->push_back(static_cast<const Table *>(services_.acquire(consumer_, service_, entry.instance)));
+      if (enabled)
+        list->emplace_back(entry.instance,
+                           static_cast<const Table *>(services_.acquire(consumer_, service_, entry.instance)));
     replace(std::move(list));
   }
   /// Before the services go: nobody is called any more. Waits for completions that are inside, at most `patience`.
@@ -52,7 +55,7 @@ private:
       const std::lock_guard lock(mutex_);
       list_.swap(list);
     }
-    for (const Table *before : *list)
+    for (const auto &[instance, before] : *list)
       services_.release(consumer_.plugin, before);
   }
 

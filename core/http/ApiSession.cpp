@@ -243,7 +243,7 @@ void ApiSession::authenticate(http::ClientExchange &exchange) {
   conclude(exchange, std::move(decision));
 }
 
-/// Asks who provides identities, and goes on when the answer is there.
+/// Asks who provides identities, and goes on when the answer is there; with the body, once that was taken.
 void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before) {
   const http::RequestHead &head = exchange.request();
   const RouteEntry &entry = *request_->route;
@@ -253,28 +253,37 @@ void ApiSession::identify(http::ClientExchange &exchange, auth::Decision before)
   question.path = request_->path;
   question.permission = entry.route.permission;
   question.requestId = record_.requestId;
+  if (signed_) {
+    question.body = request_->body;
+    question.signedBy = signed_->by;
+  }
   const auto handle = std::find(entry.names.begin(), entry.names.end(), "handle");
   if (handle != entry.names.end())
     question.handle = request_->params[static_cast<std::size_t>(handle - entry.names.begin())];
   for (const http::Field &field : head.fields)
     question.fields.push_back({toAbi(field.name), toAbi(field.value)});
-  const auto judge = [permission = entry.route.permission, before](const auth::Identity &who) {
-    return auth::Authenticator::judge(permission, who, before);
-  };
   const auto later = [&]() -> auth::Identities::Then {
     identifies_ = true;
     const std::uint64_t ticket = exchange.hold(kIdentifyTime);
-    return [weak = exchange.loop().weak_from_this(), ticket, session = this, judge](auth::Identity who) {
+    return [weak = exchange.loop().weak_from_this(), ticket, session = this, before](auth::Identity who) {
       // The session lives as long as the held exchange does.
       const auto loop = weak.lock();
       if (!loop) return;
-      loop->resume(ticket, [session, judge, who = std::move(who)](http::ClientExchange &held) {
+      loop->resume(ticket, [session, before, who = std::move(who)](http::ClientExchange &held) {
         session->identifies_ = false;
-        session->attempt(held, [&] { session->conclude(held, judge(who)); });
+        session->attempt(held, [&] { session->judge(held, who, before); });
       });
     };
   };
-  if (const auto who = core_->options.identities->identify(question, later)) conclude(exchange, judge(*who));
+  if (const auto who = core_->options.identities->identify(question, later)) judge(exchange, *who, before);
+}
+
+void ApiSession::judge(http::ClientExchange &exchange, const auth::Identity &who, const auth::Decision &before) {
+  if (who.kind == auth::Identity::Kind::Signed && !signed_) {
+    signed_ = Signed{who.id, before};
+    return takeBody(exchange);
+  }
+  conclude(exchange, auth::Authenticator::judge(request_->route->route.permission, who, before));
 }
 
 void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decision) {
@@ -283,7 +292,7 @@ void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decisio
   if (isCounted_) countCaller(exchange, decision);
   if (decision.allowed()) {
     if (request_->route->owner != common::kCoreOwner) request_->caller = auth::callerJson(decision.who);
-    return takeBody(exchange);
+    return signed_ ? submit(exchange) : takeBody(exchange);
   }
   core_->options.authenticator->noteRefused(decision);
   Problem problem{decision.status, decision.message, decision.reason};
@@ -296,14 +305,18 @@ void ApiSession::takeBody(http::ClientExchange &exchange) {
   const http::BodyFraming body = exchange.request().body;
   const std::uint64_t most = request_->route->route.maxBody;
   if (body.length > most) throw ProblemException(tooLarge(most));
-  if (body.kind == http::BodyKind::None) return submit(exchange);
+  if (body.kind == http::BodyKind::None) return bodyTaken(exchange);
   request_->body.reserve(body.length);
   exchange.readBody(most);
 }
 
 void ApiSession::onBody(http::ClientExchange &exchange, std::string_view piece, bool last) {
   request_->body += piece;
-  if (last) submit(exchange);
+  if (last) attempt(exchange, [&] { bodyTaken(exchange); });
+}
+
+void ApiSession::bodyTaken(http::ClientExchange &exchange) {
+  signed_ ? identify(exchange, signed_->before) : submit(exchange);
 }
 
 void ApiSession::submit(http::ClientExchange &exchange) {
@@ -383,6 +396,7 @@ void ApiSession::onFinished(http::ClientExchange &, const http::Summary &summary
   }
   waitsForPlace_ = identifies_ = isPage_ = isCounted_ = false;
   charge_.reset();
+  signed_.reset();
   request_.reset();
   kept_.reset();
   // What a limit refused is counted, or floods would fill the log.

@@ -34,6 +34,12 @@ public:
   void onRefused(int status, const char *reason) override;
 
 private:
+  /// Somebody has to see the body before it is known who asks.
+  struct Signed {
+    std::string by;        ///< IdentityQuestion::signedBy
+    auth::Decision before; ///< without it
+  };
+
   void attempt(http::ClientExchange &exchange, auto &&step);
   void dispatch(http::ClientExchange &exchange);
   void enterSite(std::vector<std::string> &segments, const std::string &site);
@@ -44,8 +50,10 @@ private:
   void answerUnrouted(http::ClientExchange &exchange, const std::vector<std::string> &allow);
   void authenticate(http::ClientExchange &exchange);
   void identify(http::ClientExchange &exchange, auth::Decision before);
+  void judge(http::ClientExchange &exchange, const auth::Identity &who, const auth::Decision &before);
   void conclude(http::ClientExchange &exchange, auth::Decision decision);
   void takeBody(http::ClientExchange &exchange);
+  void bodyTaken(http::ClientExchange &exchange);
   void submit(http::ClientExchange &exchange);
   void deliver(http::ClientExchange &exchange, http::LocalResponse answer);
   void sendKept(http::ClientExchange &exchange);
@@ -62,6 +70,7 @@ private:
   std::optional<Address> from_;  ///< see clientAddress()
   Address::Bytes client_{};      ///< whose address counts; see clientKey()
   std::optional<Charge> charge_; ///< what the answer says about limits
+  std::optional<Signed> signed_;
   AuditEntry audit_;
   /// An answer that waits for the audit log, with its content type.
   std::optional<std::pair<http::LocalResponse, std::string>> kept_;

@@ -47,6 +47,7 @@ const char *wordOf(auth::Identity::Kind kind) noexcept {
     return "instance";
   case auth::Identity::Kind::Unknown:
   case auth::Identity::Kind::Refused:
+  case auth::Identity::Kind::Signed:
     break;
   }
   return "public";

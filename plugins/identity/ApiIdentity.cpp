@@ -12,8 +12,7 @@ namespace matrixos::identity {
 namespace {
 
 void say(const mos_identity_request *raw, const Principal &who) {
-  const mos_principal given{sizeof given,  who.kind,          who.role,           who.status,
-                            toAbi(who.id), toAbi(who.scopes), toAbi(who.message), toAbi(who.shares)};
+  const mos_principal given = who.abi();
   raw->answer(raw, &given);
 }
 

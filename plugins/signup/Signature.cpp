@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxId = 256;
 constexpr std::size_t kMaxSignatures = 16;
+constexpr std::size_t kHexDigest = 64; // of SHA-256
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r");
@@ -116,19 +117,25 @@ Verdict checkWebhook(const std::vector<Secret> &keys, const WebhookFields &field
   return isGood ? Verdict::Good : Verdict::Bad;
 }
 
-Verdict checkInngest(const std::vector<Secret> &keys, std::string_view field, std::string_view body,
-                     std::int64_t nowSeconds) {
+Verdict peekInngest(std::string_view field, std::int64_t nowSeconds) {
   if (field.empty()) return Verdict::Missing;
   const std::size_t ampersand = field.find('&');
-  if (field.substr(0, 2) != "t=" || ampersand == std::string_view::npos || field.substr(ampersand, 3) != "&s=")
+  if (field.substr(0, 2) != "t=" || ampersand == std::string_view::npos || field.substr(ampersand, 3) != "&s=" ||
+      field.size() != ampersand + 3 + kHexDigest)
     return Verdict::Bad;
-  const std::string_view time = field.substr(2, ampersand - 2);
-  const auto then = secondsOf(time);
+  const auto then = secondsOf(field.substr(2, ampersand - 2));
   if (!then) return Verdict::Bad;
-  if (!isFresh(*then, nowSeconds)) return Verdict::Stale;
+  return isFresh(*then, nowSeconds) ? Verdict::Good : Verdict::Stale;
+}
+
+Verdict checkInngest(const std::vector<Secret> &keys, std::string_view field, std::string_view body,
+                     std::int64_t nowSeconds) {
+  const Verdict seen = peekInngest(field, nowSeconds);
+  if (seen != Verdict::Good) return seen;
+  const std::size_t ampersand = field.find('&');
   bool isGood = false;
   for (const Secret &key : keys) {
-    const Secret wanted(toHex(hmacSha256(key, {body, time})));
+    const Secret wanted(toHex(hmacSha256(key, {body, field.substr(2, ampersand - 2)})));
     if (wanted.equals(field.substr(ampersand + 3))) isGood = true;
   }
   return isGood ? Verdict::Good : Verdict::Bad;

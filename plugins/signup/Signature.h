@@ -36,5 +36,7 @@ Verdict checkWebhook(const std::vector<Secret> &keys, const WebhookFields &field
 /// The same for Inngest's "t=<seconds>&s=<hex>", over the body and the time.
 Verdict checkInngest(const std::vector<Secret> &keys, std::string_view field, std::string_view body,
                      std::int64_t nowSeconds);
+/// As far as it can be judged without the body: Good where checkInngest() may say so.
+Verdict peekInngest(std::string_view field, std::int64_t nowSeconds);
 
 } // namespace matrixos::signup

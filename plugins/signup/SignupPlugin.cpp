@@ -1,5 +1,6 @@
 /// The plugin's frame.
 #include "Commands.h"
+#include "Inngest.h"
 #include "SignupRoutes.h"
 #include "UserEvent.h"
 #include "Webhooks.h"
@@ -44,12 +45,12 @@ constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_TOPIC, "signup.deleted", kEventSchema, "A deleted user's instance is gone."},
     {MOS_CLAIM_PATH, "/signups", nullptr, nullptr},
     {MOS_CLAIM_PATH, "/webhooks/clerk", nullptr, nullptr},
-    {MOS_CLAIM_PATH, "/webhooks/inngest", nullptr, nullptr},
 };
 MOS_DESCRIBE_SERVICE(kSignup, MOS_SIGNUP_1, MOS_SIGNUP_1_MINOR, MOS_FUNCTIONS_OF_SIGNUP_1)
 constexpr const mos_service_v1 *kServices[] = {&kSignup};
 
-constexpr mos_provide kProvides[] = {{MOS_SIGNUP_1, "", MOS_SIGNUP_1_MINOR, 0}};
+constexpr mos_provide kProvides[] = {{MOS_SIGNUP_1, "", MOS_SIGNUP_1_MINOR, 0},
+                                     {MOS_IDENTITY_1, "signup", MOS_IDENTITY_1_MINOR, 0}};
 // Optional: what is delivered while there is no orchestrator is kept for when there is.
 constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, MOS_NEED_OPTIONAL}};
 
@@ -62,7 +63,8 @@ public:
   explicit SignupPlugin(const mos_host_v1 *host)
       : config_(host), services_(host),
         provisioner_(std::make_shared<Provisioner>(host, orchestrators(), [] { return wallClockMs(); })),
-        webhooks_(host, provisioner_, orchestrators()), routes_(host, provisioner_), timers_(host) {
+        refusals_(host), webhooks_(host, provisioner_, refusals_), inngest_(host, provisioner_, refusals_),
+        routes_(host, provisioner_), timers_(host) {
     table_.struct_size = sizeof table_;
     table_.minor = MOS_SIGNUP_1_MINOR;
     table_.self = this;
@@ -80,6 +82,7 @@ public:
     webhooks_.publish();
     routes_.publish();
     services_.provide(MOS_SIGNUP_1, "", &table_);
+    services_.provide(MOS_IDENTITY_1, "signup", inngest_.table());
     timers_.every(kPassEvery, [this] { provisioner_->pass(); });
     timers_.every(config_.getDuration("reconcile_interval"), [this] {
       try {
@@ -96,8 +99,8 @@ public:
   }
 
   void reconfigure() override {
-    webhooks_.setKeys(webhookKeys(config_.secret("secret").reveal()),
-                      inngestKeys(config_.secret("inngest_key").reveal()));
+    webhooks_.setKeys(webhookKeys(config_.secret("secret").reveal()));
+    inngest_.setKeys(inngestKeys(config_.secret("inngest_key").reveal()));
     Settings settings;
     settings.handleFrom = config_.getString("handle_from");
     settings.deleteGrace = config_.getDuration("delete_grace");
@@ -136,7 +139,7 @@ private:
     signup.receivedAt = provisioner_->now();
     provisioner_->store().upsert(nullptr, signup, 0);
     const auto found = provisioner_->store().find(userId);
-    if (!found || found->state == State::Deleting || found->state == State::Deleted)
+    if (!found || found->isBuried())
       throw Error(Status::FailedPrecondition, "the provider of identities has deleted this user", "USER_DELETED");
     provisioner_->kick();
     return found->json();
@@ -145,7 +148,9 @@ private:
   const Config config_;
   const Services services_;
   const std::shared_ptr<Provisioner> provisioner_;
+  Refusals refusals_;
   Webhooks webhooks_;
+  Inngest inngest_;
   SignupRoutes routes_;
   mos_signup_v1 table_{};
   Timers timers_; // last: they use all of it

@@ -35,6 +35,8 @@ struct Signup {
   std::int64_t nextTryAt = 0; ///< 0: nothing is going to happen by itself
   std::int64_t receivedAt = 0;
 
+  /// The provider of identities has deleted the user.
+  bool isBuried() const noexcept { return state == State::Deleting || state == State::Deleted; }
   std::string json() const;
 };
 

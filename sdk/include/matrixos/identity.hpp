@@ -48,6 +48,7 @@ struct Principal {
   unsigned status = 0;
   std::string_view id, scopes, message;
   std::string_view shares{}; ///< of a user, as JSON: {"bob": "use"}, the instances that others share; may be empty
+  std::string_view reason{}; ///< of a refusal: a word for programs, "BAD_SIGNATURE"; may be empty
 
   static Principal unknown() { return {}; }
   /// `role`: what the user may do with the request's handle.
@@ -58,19 +59,27 @@ struct Principal {
     return {MOS_PRINCIPAL_OPERATOR, 0, 0, id, scopes, {}};
   }
   static Principal instance(std::string_view id) { return {MOS_PRINCIPAL_INSTANCE, 0, 0, id, {}, {}}; }
-  static Principal refused(unsigned status, std::string_view message) {
-    return {MOS_PRINCIPAL_REFUSED, 0, status, {}, {}, message};
+  static Principal refused(unsigned status, std::string_view message, std::string_view reason = {}) {
+    return {MOS_PRINCIPAL_REFUSED, 0, status, {}, {}, message, {}, reason};
   }
   /// The host calls findOut().
   static Principal pending() { return {MOS_PRINCIPAL_PENDING, 0, 0, {}, {}, {}}; }
+  /// A signature over the body vouches for it: the host calls identify() again with that. Not where it has been.
+  static Principal signedBody() { return {MOS_PRINCIPAL_SIGNED, 0, 0, {}, {}, {}}; }
 
-  /// What findOut() answers with; not for pending.
+  /// What identify() of the table answers with. Borrows the texts.
+  mos_principal abi() const noexcept {
+    return {sizeof(mos_principal), kind,           role,          status,       toAbi(id),
+            toAbi(scopes),         toAbi(message), toAbi(shares), toAbi(reason)};
+  }
+  /// What findOut() answers with; neither for pending() nor for signedBody().
   std::string json() const {
     constexpr std::array<const char *, 5> kKinds{"unknown", "user", "operator", "instance", "refused"};
     JsonObject out;
     out.add("kind", kKinds[kind % kKinds.size()]).add("role", roleWord(role));
     out.add("status", static_cast<int>(status)).add("id", id).add("scopes", scopes);
     if (!shares.empty()) out.addRaw("shares", shares);
+    if (!reason.empty()) out.add("reason", reason);
     return std::move(out.add("message", message)).str();
   }
 };
@@ -88,6 +97,10 @@ public:
   std::string_view requestId() const noexcept { return fromAbi(r_->request_id); }
   /// The value of the first field of that name, in any case; empty when there is none.
   std::string_view header(std::string_view name) const { return detail::headerOf(r_, name); }
+  /// Whether the body is there: after Principal::signedBody().
+  bool hasBody() const noexcept { return MOS_HAS(r_, mos_identity_request, has_body); }
+  /// As it came; empty unless it is there.
+  std::string_view body() const noexcept { return hasBody() ? fromAbi(r_->body) : std::string_view(); }
 
 private:
   const mos_identity_request *r_;
@@ -103,9 +116,7 @@ public:
     table_.self = this;
     table_.identify = [](void *self, const mos_identity_request *request, mos_error *error) {
       return guarded(error, [&] {
-        const Principal who = of(self).identify(IdentityRequest(request));
-        const mos_principal given{sizeof given,  who.kind,          who.role,           who.status,
-                                  toAbi(who.id), toAbi(who.scopes), toAbi(who.message), toAbi(who.shares)};
+        const mos_principal given = of(self).identify(IdentityRequest(request)).abi();
         request->answer(request, &given);
       });
     };

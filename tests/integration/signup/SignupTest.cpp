@@ -168,6 +168,76 @@ TEST_CASE("matrixosctl shows who signed up, and tries again") {
     CHECK(request(daemon.proxyPort(), "GET", path, {{"Host", "localhost"}}).status == 401);
 }
 
+namespace {
+
+/// What Inngest's SDKs sign in their tests.
+constexpr char kInngestKey[] = "f00f3005a3666b359a79c2bc3380ce2715e62727ac461ae1a2618f8766029c9f";
+const std::string kVectorBody = R"({"ctx":{"fn_id":"local-testing-local-cron","run_id":"01GQ3HTEZ01M7R8Z9PR1DMHDN1",)"
+                                R"("step_id":"step"},"event":{"data":{},"id":"","name":"demo/event.sent",)"
+                                R"("ts":1674082830001,"v":"1"},"events":[{"data":{},"id":"",)"
+                                R"("name":"demo/event.sent","ts":1674082830001,"v":"1"}],"steps":{},"use_api":false})";
+constexpr char kVectorField[] = "t=1687306735&s=a060f245a5d0c3c779ef65fd15b2ac06e4ab98dd8cc9860aa0722c8481ae02ab";
+
+std::string flipped(std::string text, std::size_t bit) {
+  text[bit / 8] = static_cast<char>(static_cast<unsigned char>(text[bit / 8]) ^ (1U << bit % 8));
+  return text;
+}
+
+} // namespace
+
+TEST_CASE("Inngest provisions by its signature, and no bit of what it signs may differ") {
+  TempDir dir;
+  writeFile(dir / "inngest", "signkey-test-" + std::string(kInngestKey) + "\n");
+  fs::permissions(dir / "inngest", fs::perms::owner_read | fs::perms::owner_write);
+  // More wrong ones than an address may send otherwise.
+  Clinic clinic(
+      {{"signup.inngest_key_file", (dir / "inngest").string()}, {"api.limit_address", "0"}, {"api.limit_writes", "0"}});
+  const DaemonProcess &daemon = clinic.platform.daemon;
+  const auto call = [&](const std::string &body, const std::string &field) {
+    Headers headers{{"Host", "localhost"}};
+    if (!field.empty()) headers.emplace_back("X-Inngest-Signature", field);
+    return request(daemon.apiSocket(), "POST", "/containers/provision", headers, body);
+  };
+  const auto signedNow = [&](const std::string &body) { return inngestField(kInngestKey, wallClockMs() / 1000, body); };
+  const std::string body = R"({"handle":"ada","clerkUserId":"user_1"})";
+  CHECK(call(body, "").status == 401);
+  CHECK(call(kVectorBody, kVectorField).body.find("STALE_SIGNATURE") != std::string::npos);
+  CHECK(call(kVectorBody, signedNow(kVectorBody)).status == 400); // let in, and no order
+  std::size_t flips = 0;
+  for (std::size_t bit = 0; bit < 8 * body.size(); ++bit, ++flips) {
+    CAPTURE(bit);
+    CHECK(call(flipped(body, bit), signedNow(body)).body.find("BAD_SIGNATURE") != std::string::npos);
+  }
+  for (std::size_t bit = 0; bit < 8 * signedNow(body).size(); ++bit, ++flips) {
+    const std::string field = flipped(signedNow(body), bit);
+    CAPTURE(field);
+    const int status = call(body, field).status;
+    // A line break in it makes another field, and a control byte no request at all.
+    CHECK((status == 401 || status == 400));
+  }
+  MESSAGE(flips << " bits flipped");
+  CHECK(clinic.owners().empty());
+
+  const Response made = call(body, signedNow(body));
+  CHECK(made.status == 201);
+  CHECK(call(body, signedNow(body)).status == 200);
+  CHECK(clinic.owners() == std::multiset<std::string>{"user_1"});
+  // As a tunnel brings it.
+  Headers headers{{"Host", "localhost"}, {"X-Inngest-Signature", signedNow(body)}};
+  CHECK(request(daemon.proxyPort(), "POST", "/containers/provision", headers, body).status == 200);
+  for (const char *path : {"/containers/ada/stop", "/reload", "/signups/user_1/retry"}) {
+    headers.back().second = signedNow("{}");
+    CHECK(request(daemon.apiSocket(), "POST", path, headers, "{}").status == 401);
+  }
+  REQUIRE(clinic.deliver({"msg_1", userEvent("user.deleted", "user_2")}).status == 200);
+  const std::string gone = R"({"handle":"bob","clerkUserId":"user_2"})";
+  const Response refused = call(gone, signedNow(gone));
+  CHECK(refused.status == 409);
+  CHECK(refused.body.find("USER_DELETED") != std::string::npos);
+  CHECK(clinic.owners().size() == 1);
+  CHECK(daemon.log().find(std::string(kInngestKey).substr(0, 20)) == std::string::npos);
+}
+
 TEST_CASE("the secret is replaced by a reload, and is nowhere to be read") {
   Clinic clinic;
   const DaemonProcess &daemon = clinic.platform.daemon;

@@ -17,15 +17,25 @@ using auth::Identity;
 
 namespace {
 
-/// "Bearer alice" is the user who owns the instance of that name, "Bearer op" an operator.
+/// "Bearer alice" is the user who owns the instance of that name, "Bearer op" an operator, and "Bearer seal …" one
+/// if that is the body.
 class Known final : public auth::Identities {
 public:
   std::optional<Identity> identify(const auth::IdentityQuestion &question, const std::function<Then()> &) override {
     std::string token;
     for (const mos_pair &field : question.fields)
       if (fromAbi(field.key) == "Authorization") token = fromAbi(field.value);
-    if (token != "Bearer alice" && token != "Bearer op") return Identity{};
     Identity who;
+    if (token.substr(0, 12) == "Bearer seal ") {
+      who.kind = !question.body                       ? Identity::Kind::Signed
+                 : *question.body == token.substr(12) ? Identity::Kind::Operator
+                                                      : Identity::Kind::Refused;
+      who.id = who.kind == Identity::Kind::Refused ? "" : "sealer";
+      who.reason = "BROKEN_SEAL";
+      who.scopes = "*";
+      return who;
+    }
+    if (token != "Bearer alice" && token != "Bearer op") return Identity{};
     who.kind = token == "Bearer op" ? Identity::Kind::Operator : Identity::Kind::User;
     who.id = token == "Bearer op" ? "token:deploy" : "user:alice";
     who.scopes = "*";
@@ -185,6 +195,20 @@ TEST_CASE_FIXTURE(Fixture, "who is refused is told, and waits for nobody") {
   CHECK(member(trail->noted()[1], "kind") == "public");
   CHECK(member(trail->noted()[1], "reason") == "WRONG_SECRET");
   CHECK(trail->recorded().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "who signs the body is told once that is known, and so is who signs badly") {
+  const std::string body = R"({"handle":"carol"})";
+  CHECK(send("POST", "/boxes", "seal " + body, body).status == 200);
+  const std::string event = trail->recorded().at(0);
+  CHECK(member(event, "principal") == "sealer");
+  CHECK(member(event, "kind") == "operator");
+  CHECK(member(event, "given") == R"({"handle":"carol"})");
+  CHECK(send("POST", "/boxes", "seal wax", body).status == 401);
+  REQUIRE(eventually([&] { return trail->noted().size() == 1; }));
+  CHECK(member(trail->noted()[0], "reason") == "BROKEN_SEAL");
+  CHECK(member(trail->noted()[0], "kind") == "public");
+  CHECK(trail->recorded().size() == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what operators read about an instance is told; what its owner reads is not") {

@@ -10,8 +10,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <future>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 using namespace matrixos;
@@ -242,25 +246,106 @@ TEST_CASE("the service signs up whom others let in, and nobody who was deleted")
   host.stop();
 }
 
-TEST_CASE("Inngest's signature provisions; whoever was deleted gets nothing by it") {
+namespace {
+
+/// The plugin as a provider of identities, asked as the API does.
+class Guard {
+public:
+  explicit Guard(Host &host) : table_(host.lease<mos_identity_v1>(MOS_IDENTITY_1, "signup")) {}
+
+  /// "signed", "unknown", or the reason of a refusal; with a body also what find_out() says.
+  std::string ask(const std::string &field, std::optional<std::string> body = {},
+                  const char *path = "/containers/provision", const char *method = "POST") const {
+    const std::array<mos_pair, 1> fields{{{toAbi("X-Inngest-Signature"), toAbi(field)}}};
+    Request request{};
+    request.struct_size = sizeof(mos_identity_request);
+    request.method = toAbi(method);
+    request.path = toAbi(path);
+    request.fields = fields.data();
+    request.fields_count = 1;
+    request.has_body = body ? 1 : 0;
+    request.body = toAbi(body ? std::string_view(*body) : std::string_view());
+    request.answer = [](const mos_identity_request *self, const mos_principal *given) {
+      const std::string reason(fromAbi(given->reason));
+      *static_cast<const Request *>(self)->said = given->kind == MOS_PRINCIPAL_UNKNOWN   ? "unknown"
+                                                  : given->kind == MOS_PRINCIPAL_SIGNED  ? "signed"
+                                                  : given->kind == MOS_PRINCIPAL_PENDING ? "pending"
+                                                  : given->status == 401                 ? reason
+                                                                                         : "odd";
+    };
+    std::string said;
+    request.said = &said;
+    CHECK(table_->identify(table_->self, &request, nullptr) == MOS_OK);
+    return said == "pending" ? findOut(request) : said;
+  }
+
+private:
+  struct Request : mos_identity_request {
+    std::string *said;
+  };
+
+  std::string findOut(Request &request) const {
+    request.answer = nullptr;
+    const CallScope call(std::chrono::seconds{10});
+    std::promise<std::string> promise;
+    const auto then = [&](const Outcome &outcome) {
+      promise.set_value(outcome.error != nullptr ? outcome.error->what() : std::string(outcome.json));
+    };
+    withCompletion(then, [&](mos_completion done, mos_error *error) {
+      return table_->find_out(table_->self, call.abi(), &request, done, error);
+    });
+    return promise.get_future().get();
+  }
+
+  const std::shared_ptr<const mos_identity_v1> table_;
+};
+
+} // namespace
+
+TEST_CASE("Inngest's signature lets in to provision; whoever was deleted gets nothing by it") {
   Platform platform;
   Host &host = platform.host;
   host.start();
-  const auto call = [&](const std::string &body, const std::string &field) {
-    return host.request("POST", "/webhooks/inngest/provision", body, {{"x-inngest-signature", field}}, Who::Anyone);
-  };
-  const std::int64_t now = wallClockMs() / 1000;
-  const std::string body = R"({"handle":"ada","clerkUserId":"user_1"})";
-  CHECK(call(body, "").status == 401);
-  CHECK(call(body, inngestField("abcdef", now - 400, body)).status == 401);
-  CHECK(call(body, inngestField("abcdee", now, body)).status == 401);
-  CHECK(platform.instances.calls == 0);
-  CHECK(call(body, inngestField("abcdef", now, body)).status == 201);
-  CHECK(call(body, inngestField("abcdef", now, body)).status == 200);
-  CHECK(platform.instances.lists == 0);
-  CHECK(call("{}", inngestField("abcdef", now, "{}")).status == 400);
-  CHECK(platform.deliver("msg_1", userEvent("user.deleted", "user_1")).status == 200);
-  CHECK(call(body, inngestField("abcdef", now, body)).has("USER_DELETED"));
+  {
+    const Guard guard(host);
+    const std::int64_t now = wallClockMs() / 1000;
+    const std::string body = R"({"handle":"ada","clerkUserId":"user_1"})";
+    const std::string good = inngestField("abcdef", now, body);
+    // Without the body, all that can be judged without it.
+    CHECK(guard.ask("") == "unknown");
+    CHECK(guard.ask(good) == "signed");
+    CHECK(guard.ask("t=1") == "BAD_SIGNATURE");
+    CHECK(guard.ask(good.substr(0, good.size() - 1)) == "BAD_SIGNATURE");
+    CHECK(guard.ask(inngestField("abcdef", now - 400, body)) == "STALE_SIGNATURE");
+    CHECK(guard.ask(inngestField("abcdef", now + 400, body)) == "STALE_SIGNATURE");
+    // It opens nothing else.
+    for (const char *path : {"/containers/ada/start", "/signups/user_1/retry", "/containers/provision/more", "/"})
+      CHECK(guard.ask(good, body, path) == "unknown");
+    CHECK(guard.ask(good, body, "/containers/provision", "GET") == "unknown");
+
+    const std::string caller = guard.ask(good, body);
+    CHECK(caller.find(R"({"kind":"operator")") == 0);
+    CHECK(caller.find(R"("id":"inngest","scopes":"instances:write")") != std::string::npos);
+    CHECK(guard.ask(good, body + " ") == "BAD_SIGNATURE");
+    CHECK(guard.ask(good, "") == "BAD_SIGNATURE");
+    CHECK(guard.ask(inngestField("abcdee", now, body), body) == "BAD_SIGNATURE");
+    CHECK(guard.ask(inngestField("abcdef", now - 400, body), body) == "STALE_SIGNATURE");
+    CHECK(host.metric(R"(matrixos_signup_deliveries_total{result="refused"})") == 8);
+    // What it makes of such a body is the route's business.
+    for (const std::string &odd : {std::string(), std::string("{"), std::string(R"({"clerkUserId":7})")})
+      CHECK(guard.ask(inngestField("abcdef", now, odd), odd).find(R"({"kind":"operator")") == 0);
+
+    CHECK(platform.deliver("msg_1", userEvent("user.deleted", "user_1")).status == 200);
+    CHECK(guard.ask(good) == "signed");
+    const std::string deleted = guard.ask(good, body);
+    CHECK(deleted.find(R"({"kind":"refused")") == 0);
+    CHECK(deleted.find(R"("status":409)") != std::string::npos);
+    CHECK(deleted.find(R"("reason":"USER_DELETED")") != std::string::npos);
+    host.set("inngest_key", "");
+    host.reconfigure();
+    CHECK(guard.ask(good) == "unknown");
+    CHECK(guard.ask(good, body) == "unknown");
+  }
   host.stop();
 }
 

@@ -135,6 +135,9 @@ TEST_CASE("what is missing or odd is refused") {
                                                            "t=1687306735&s=", kInngestField + "&x=1"})
     CHECK(checkInngest(inngest, field, kInngestBody, kInngestNow) == Verdict::Bad);
   CHECK(checkInngest({}, kInngestField, kInngestBody, kInngestNow) == Verdict::Bad);
+  CHECK(peekInngest(kInngestField, kInngestNow) == Verdict::Good);
+  CHECK(peekInngest(kInngestField, kInngestNow + 301) == Verdict::Stale);
+  CHECK(peekInngest(kInngestField + "0", kInngestNow) == Verdict::Bad);
 }
 
 TEST_CASE("a key that is empty or malformed is no key") {

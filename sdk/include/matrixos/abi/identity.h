@@ -3,7 +3,8 @@
  *
  * The API asks its providers, in the order of [plugins] enabled, who sends a request whose route is not public and that
  * came neither through the admin socket nor with the platform's secret. The first that knows the credentials says who
- * it is; the API then compares that with the route's permission (host.h):
+ * it is; the API then compares that with the route's permission (host.h). What vouches for a request may be a signature
+ * over its body: a provider that sees one says SIGNED, and is asked again once the body is there.
  *
  *   signed-in            a user or an operator
  *   owner[:manage|:use]  a user with that role or a higher one for the :handle of the route, or an operator
@@ -30,9 +31,14 @@ MOS_BEGIN_C
 #define MOS_PRINCIPAL_INSTANCE UINT32_C(3)
 #define MOS_PRINCIPAL_REFUSED                                                                                          \
   UINT32_C(4) /* credentials of the provider's, and they are no good: nobody else is asked */
-#define MOS_PRINCIPAL_PENDING                                                                                          \
-  UINT32_C(5) /* these are its own, and take time: find_out() is called, and nobody else                               \
-               */
+/* These are its own, and take time: find_out() is called, and nobody else. */
+#define MOS_PRINCIPAL_PENDING UINT32_C(5)
+/*
+ * A signature over the body vouches for the request: the body is read, at most what the route takes, and the same
+ * provider is asked again, and nobody else. Of identify() alone; with the body there it is UNKNOWN. Look at all that
+ * can be judged without the body first: whoever has this said makes the API wait for a body.
+ */
+#define MOS_PRINCIPAL_SIGNED UINT32_C(6)
 
 /* What a user may do with an instance. */
 #define MOS_ROLE_NONE UINT32_C(0)
@@ -45,11 +51,12 @@ typedef struct mos_principal {
   uint32_t struct_size;
   uint32_t kind;
   uint32_t role;   /* of a user, for the handle of the request */
-  uint32_t status; /* REFUSED: 403 or 429, else 401 */
+  uint32_t status; /* REFUSED: 403, 409 or 429, else 401 */
   mos_str id;      /* for handlers and logs: "user:2abc", "token:deploy", "instance:alice" */
   mos_str scopes;  /* of an operator, separated by blanks: "instances:read usage:read"; "*" is all */
   mos_str message; /* REFUSED: one sentence */
   mos_str shares;  /* of a user, as JSON: {"bob": "use" | "manage"}, the instances that others share with him; or "" */
+  mos_str reason;  /* REFUSED: a word for programs, "BAD_SIGNATURE"; or "" */
 } mos_principal;
 MOS_PIN(mos_principal, struct_size, 0);
 MOS_PIN(mos_principal, kind, 4);
@@ -59,6 +66,7 @@ MOS_PIN(mos_principal, id, 16);
 MOS_PIN(mos_principal, scopes, 32);
 MOS_PIN(mos_principal, message, 48);
 MOS_PIN(mos_principal, shares, 64);
+MOS_PIN(mos_principal, reason, 80);
 
 /* A request to the API. All of it is borrowed for the call. */
 typedef struct mos_identity_request {
@@ -73,6 +81,9 @@ typedef struct mos_identity_request {
   const mos_pair *fields; /* of the header, as they came */
   /* [loop] Says who it is; once, inside identify(). */
   void (*answer)(const struct mos_identity_request *request, const mos_principal *principal);
+  uint32_t has_body; /* 1 after SIGNED */
+  uint32_t reserved;
+  mos_str body; /* then, as it came, without its framing; may be empty */
 } mos_identity_request;
 MOS_PIN(mos_identity_request, struct_size, 0);
 MOS_PIN(mos_identity_request, fields_count, 4);
@@ -84,6 +95,8 @@ MOS_PIN(mos_identity_request, handle, 72);
 MOS_PIN(mos_identity_request, request_id, 88);
 MOS_PIN(mos_identity_request, fields, 104);
 MOS_PIN(mos_identity_request, answer, 112);
+MOS_PIN(mos_identity_request, has_body, 120);
+MOS_PIN(mos_identity_request, body, 128);
 
 typedef struct mos_identity_v1 {
   uint32_t struct_size;
@@ -96,8 +109,8 @@ typedef struct mos_identity_v1 {
   /*
    * [loop] After PENDING. Takes what it needs of the request and answers later through done, before the deadline of the
    * call: {"kind": "user" | "operator" | "instance" | "refused" | "unknown", "role": "none" | "use" | "manage" |
-   * "owner", "status", "id", "scopes", "message", "shares"}, all but the first optional. answer() is NULL here. NULL
-   * where identify() is never PENDING.
+   * "owner", "status", "id", "scopes", "message", "shares", "reason"}, all but the first optional. answer() is NULL
+   * here. NULL where identify() is never PENDING.
    */
   mos_status (*find_out)(void *self, const mos_call *call, const mos_identity_request *request, mos_completion done,
                          mos_error *error);
