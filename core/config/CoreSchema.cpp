@@ -7,6 +7,10 @@ namespace {
 constexpr mos_config_key kPlatform[] = {
     {"domain", "domain", "matrix-os.com", nullptr,
      "Domain that the instances live under: alice is reached as alice.<domain>.", 0, 0},
+    {"console_host", "domain", "", nullptr,
+     "Host that people sign in on, and of the console: one label before the domain, or a name that does not end in it. "
+     "Empty: console.<domain>.",
+     0, 0},
     {"data_dir", "path", "/var/lib/matrixos", nullptr,
      "Directory of everything the daemon keeps; one daemon at a time. Other values may refer to it as <data_dir>.", 0,
      0},

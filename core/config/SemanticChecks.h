@@ -25,6 +25,7 @@ std::vector<Exposure> exposures(const Config &config);
 ///    server behind it is not built to face strangers;
 ///  - no two listeners on one address, and no two keys that are ports equal;
 ///  - images are named as some engine could mean it;
+///  - platform.console_host is one label before the domain, or a name that does not end in it, and is nobody else's;
 ///  - plugins.enabled names each plugin once, and every plugin of plugins.required.
 void checkCombinations(const Config &config, std::vector<ConfigProblem> &problems);
 

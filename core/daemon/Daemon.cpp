@@ -18,6 +18,7 @@
 #include <matrixos/text/time.hpp>
 #include <matrixos/ulid.hpp>
 
+#include <http/codec/DomainNames.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -195,6 +196,7 @@ void Daemon::startApi() {
 
   api::ApiServerOptions options;
   options.domain = config->getString("platform", "domain");
+  options.consoleHost = config->getString("platform", "console_host");
   for (const auto &address : config->getListen("api", "admin")) {
     options.listen.push_back({address.toString(), auth::ApiSocket::Admin});
   }
@@ -421,12 +423,14 @@ std::function<void(bool)> Daemon::configureFor(const plugin::DiscoveredPlugin &c
 
 std::string Daemon::platformInfo() const {
   const config::ConfigPtr config = this->config();
+  const http::DomainNames names(config->getString("platform", "domain"), config->getString("platform", "console_host"));
   json::Object::Ptr info = json::object({{"installId", installId_},
                                          {"bootId", bootId_},
                                          {"node", hostName()},
                                          {"version", std::string(kVersion)},
                                          {"dataDir", config->getString("platform", "data_dir")},
-                                         {"domain", config->getString("platform", "domain")}});
+                                         {"domain", config->getString("platform", "domain")},
+                                         {"consoleHost", names.console()}});
   std::string socket, address;
   for (const auto &listen : config->getListen("api", "listen")) {
     if (listen.kind == config::ListenAddress::Kind::Unix && socket.empty()) socket = listen.path;

@@ -51,8 +51,8 @@ http::ServerOptions engineOptions(const ApiServerOptions &options) {
 } // namespace
 
 ApiServer::Core::Core(ApiServerOptions given)
-    : options(std::move(given)), headLimits(limitsOf(options)), limiter(options.limits),
-      streams(std::make_shared<StreamBudget>(options.maxStreams)),
+    : options(std::move(given)), headLimits(limitsOf(options)), names(options.domain, options.consoleHost),
+      limiter(options.limits), streams(std::make_shared<StreamBudget>(options.maxStreams)),
       dispatcher(std::make_shared<Dispatcher>(
           Dispatcher::Options{options.workers, options.reserve, options.perOwner, options.backlog})) {
   if (!options.authenticator) throw Error(Status::InvalidArgument, "the API needs an authenticator");

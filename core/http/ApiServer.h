@@ -40,7 +40,8 @@ struct ApiListener {
 
 struct ApiServerOptions {
   std::vector<ApiListener> listen;
-  std::string domain; ///< of the platform: sites stand below it
+  std::string domain;      ///< of the platform: sites stand below it
+  std::string consoleHost; ///< of the site "console"; empty: console.<domain>
   std::shared_ptr<const auth::Authenticator> authenticator;
   std::shared_ptr<auth::Identities> identities; ///< null: nobody is known but by the secret
   LimitRates limits{};                          ///< until setLimits(); none

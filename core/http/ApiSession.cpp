@@ -149,7 +149,7 @@ void ApiSession::dispatch(http::ClientExchange &exchange) {
   if (head.target == "*") return answerUnrouted(exchange, {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
   request_ = std::make_unique<ApiRequest>();
   std::vector<std::string> segments = decodePath(head.path());
-  enterSite(segments, siteOf(head.host, core_->options.domain));
+  enterSite(segments, siteOf(head.host, core_->names));
   const std::size_t mark = head.target.find('?');
   if (mark != std::string_view::npos) request_->query = decodeQuery(head.target.substr(mark + 1));
   RouteMatch match = core_->router.find(head.method, segments);

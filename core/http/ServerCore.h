@@ -3,6 +3,7 @@
 #include "http/ApiServer.h"
 #include "http/Dispatcher.h"
 #include "http/ExchangeTable.h"
+#include "http/Site.h"
 
 #include <http/engine/Server.h>
 
@@ -20,6 +21,7 @@ public:
 
   const ApiServerOptions options;
   const http::HeadLimits headLimits; ///< what of a head the engine takes
+  const http::DomainNames names;     ///< sites by hosts
   Router router;
   RateLimiter limiter; ///< on the loop
   ExchangeTable exchanges;

@@ -1,13 +1,15 @@
 #pragma once
 
+#include <http/codec/DomainNames.h>
+
 #include <string>
 #include <string_view>
 
 namespace matrixos::api {
 
-/// The site that a Host value names: "console" for console.<domain> and console.localhost, whatever the case and port;
-/// "" for the platform's own hosts and for foreign ones.
-std::string siteOf(std::string_view host, std::string_view domain);
+/// The site that a Host value names: "wiki" for wiki.<domain> and wiki.localhost, "console" for the console's host,
+/// whatever the case and port; "" for the platform's own hosts and for foreign ones.
+std::string siteOf(std::string_view host, const http::DomainNames &names);
 
 /// What stands for a site in front of a path's segments: none that a client can send, since those have no control
 /// bytes.

@@ -7,6 +7,7 @@
 
 #include <matrixos/json.hpp>
 
+#include <http/codec/DomainNames.h>
 #include <unistd.h>
 
 #include <utility>
@@ -93,12 +94,15 @@ config::ConfigPtr Platform::config() const {
 }
 
 std::string Platform::info() const {
+  const http::DomainNames hosts(config()->getString("platform", "domain"),
+                                config()->getString("platform", "console_host"));
   json::Object::Ptr facts = json::object({{"installId", options.installId},
                                           {"bootId", bootId_},
                                           {"node", std::string("localhost")},
                                           {"version", std::string("test")},
                                           {"dataDir", options.folder.string()},
                                           {"domain", config()->getString("platform", "domain")},
+                                          {"consoleHost", hosts.console()},
                                           {"apiSocket", apiSocket().string()},
                                           {"apiAddress", "unix:" + apiSocket().string()}});
   facts->set("listeners", json::Array());

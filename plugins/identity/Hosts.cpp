@@ -1,7 +1,5 @@
 #include "Hosts.h"
 
-#include <matrixos/names.hpp>
-
 #include <http/codec/Authority.h>
 #include <http/codec/Grammar.h>
 
@@ -24,8 +22,6 @@ std::string OurHost::origin(std::string_view other) const {
   return (plain ? "http://" : "https://") + name(other);
 }
 
-Hosts::Hosts(std::string_view domain) : suffix_("." + std::string(domain)) {}
-
 bool Hosts::isPlain(std::string_view host, std::string_view scheme) noexcept {
   const auto authority = http::Authority::parse(host, 0);
   return authority && scheme != "https" && endsWith(authority->name, kLocal);
@@ -34,19 +30,16 @@ bool Hosts::isPlain(std::string_view host, std::string_view scheme) noexcept {
 std::optional<OurHost> Hosts::parse(std::string_view host, std::string_view scheme) const {
   const auto authority = http::Authority::parse(host, 0);
   if (!authority) return {};
-  for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
-    if (!endsWith(authority->name, suffix)) continue;
-    OurHost out;
-    out.label = authority->name.substr(0, authority->name.size() - suffix.size());
-    std::transform(out.label.begin(), out.label.end(), out.label.begin(), http::lower);
-    if (!isHostLabel(out.label)) continue;
-    out.suffix = suffix;
-    out.plain = isPlain(host, scheme);
-    const unsigned usual = http::Authority::defaultPort(out.plain ? "http" : "https");
-    if (authority->port != 0 && authority->port != usual) out.port = ":" + std::to_string(authority->port);
-    return out;
-  }
-  return {};
+  auto name = names_.find(authority->name);
+  if (!name) return {};
+  OurHost out;
+  out.label = std::move(name->label);
+  out.suffix = name->suffix;
+  out.console = names_.consoleFor(name->suffix);
+  out.plain = isPlain(host, scheme);
+  const unsigned usual = http::Authority::defaultPort(out.plain ? "http" : "https");
+  if (authority->port != 0 && authority->port != usual) out.port = ":" + std::to_string(authority->port);
+  return out;
 }
 
 bool Hosts::isPath(std::string_view text) noexcept {

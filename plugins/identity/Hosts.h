@@ -1,5 +1,6 @@
 #pragma once
 
+#include <http/codec/DomainNames.h>
 #include <http/codec/Grammar.h>
 
 #include <optional>
@@ -8,7 +9,7 @@
 
 namespace matrixos::identity {
 
-constexpr std::string_view kConsole = "console"; ///< the site whose host people sign in on
+constexpr std::string_view kConsole = http::kConsoleLabel; ///< the site whose host people sign in on
 
 /// The cookies of ours; the names of all of them begin alike, so that the proxy knows them.
 enum class CookieKind {
@@ -20,21 +21,27 @@ enum class CookieKind {
 
 /// A host of ours, as a request named it.
 struct OurHost {
-  std::string label;  ///< "alice", "console"
-  std::string suffix; ///< ".example.com", ".localhost"
-  std::string port;   ///< ":9000", or empty
-  bool plain = false; ///< on *.localhost over http, where browsers take no Secure cookie
+  std::string label;     ///< "alice", "console"
+  std::string suffix;    ///< ".example.com", ".localhost"
+  std::string port;      ///< ":9000", or empty
+  bool plain = false;    ///< on *.localhost over http, where browsers take no Secure cookie
+  std::string console{}; ///< the console's host, without the port
 
   /// "https://alice.example.com": of another label on the same domain.
   std::string origin(std::string_view other) const;
-  std::string name(std::string_view other) const { return std::string(other) + suffix + port; }
+  std::string name(std::string_view other) const {
+    return (other == kConsole ? console : std::string(other) + suffix) + port;
+  }
 };
 
-/// Which hosts are ours: one label below the platform's domain, or below localhost.
+/// Which hosts are ours: one label below the platform's domain, or below localhost, and the console's.
 class Hosts {
 public:
-  explicit Hosts(std::string_view domain);
+  /// `consoleHost`: empty for console.<domain>.
+  explicit Hosts(std::string_view domain, std::string_view consoleHost = {}) : names_(domain, consoleHost) {}
 
+  /// The console's host below the domain's name, or beside it.
+  const std::string &console() const noexcept { return names_.console(); }
   /// `scheme`: of the client, as far as is known. Nothing for a host that is none of ours.
   std::optional<OurHost> parse(std::string_view host, std::string_view scheme) const;
   /// Whether browsers hold no Secure cookie for it; allocates nothing.
@@ -47,7 +54,7 @@ public:
   static bool isPath(std::string_view text) noexcept;
 
 private:
-  std::string suffix_;
+  http::DomainNames names_;
 };
 
 /// "__Host-matrixos-app", on plain hosts "matrixos-app".

@@ -117,7 +117,7 @@ class IdentityPlugin final : public Plugin {
 public:
   explicit IdentityPlugin(const mos_host_v1 *host)
       : config_(host), log_(host), sql_(host), fetch_(host), services_(host), routes_(host), timers_(host),
-        figures_(host), hosts_(config_.getString("platform.domain")) {}
+        figures_(host), hosts_(config_.getString("platform.domain"), config_.getString("platform.console_host")) {}
   ~IdentityPlugin() override { stopWatching(); }
 
   static void check(const Config &config, Problems &problems) {

@@ -38,8 +38,8 @@ std::unique_ptr<SignInProvider> makeProvider(const Config &config, World world) 
   ClerkTokens::Settings settings{required(config, "clerk_publishable_key"), config.getString("issuer"), keysOf(config),
                                  config.getList("authorized_parties")};
   if (settings.authorizedParties.empty()) {
-    const Hosts hosts(config.getString("platform.domain"));
-    const auto console = hosts.parse(std::string(kConsole) + "." + config.getString("platform.domain"), "https");
+    const Hosts hosts(config.getString("platform.domain"), config.getString("platform.console_host"));
+    const auto console = hosts.parse(hosts.console(), "https");
     if (console) settings.authorizedParties.push_back(console->origin(kConsole));
   }
   return std::make_unique<ClerkTokens>(std::move(settings), std::move(world));

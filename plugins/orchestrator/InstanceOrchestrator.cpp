@@ -11,6 +11,8 @@
 #include <matrixos/handle.hpp>
 #include <matrixos/json.hpp>
 
+#include <Poco/String.h>
+
 #include <algorithm>
 
 namespace matrixos::orchestrator {
@@ -19,11 +21,14 @@ namespace {
 
 constexpr std::size_t kMaxUserId = 128;
 
-/// The name of a plugin's site leads there, and never to an instance.
+/// The name of a plugin's site leads there, and never to an instance; nor does that of the console.
 bool isReserved(std::string_view handle, const Platform &platform) {
   if (isReservedHandle(handle)) return true;
-  const auto sites = json::getStrings(*json::parseObject(platform.info()), "sites");
-  return std::find(sites.begin(), sites.end(), handle) != sites.end();
+  const json::Object::Ptr info = json::parseObject(platform.info());
+  const auto sites = json::getStrings(*info, "sites");
+  if (std::find(sites.begin(), sites.end(), handle) != sites.end()) return true;
+  const std::string host = std::string(handle) + "." + json::findString(*info, "domain").value_or("");
+  return Poco::icompare(host, json::findString(*info, "consoleHost").value_or("")) == 0;
 }
 
 void checkHandle(std::string_view handle, const Platform &platform) {

@@ -31,7 +31,8 @@ struct RoutingDecision {
 /// is routed is what the upstream sees.
 class HostRouter {
 public:
-  explicit HostRouter(std::string_view domain) : hosts_(domain) {}
+  /// As HostTable's.
+  explicit HostRouter(std::string_view domain, std::string_view consoleHost = {}) : hosts_(domain, consoleHost) {}
   RoutingDecision route(const http::RequestHead &head, const std::vector<std::string> &sites) const;
   const HostTable &hosts() const noexcept { return hosts_; }
   /// Where the same can be asked for on the instance's own host, as a whole URL; for a decision that is `byPath`.

@@ -23,32 +23,30 @@ bool isLocal(std::string_view lowerName) {
   return lowerName == "localhost" || lowerName == "127.0.0.1" || lowerName == "[::1]";
 }
 
-bool endsWith(std::string_view text, std::string_view end) {
-  return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 } // namespace
 
-HostTable::HostTable(std::string_view domain) : suffix_("." + toLower(domain)), apiHost_("api" + suffix_) {}
+HostTable::HostTable(std::string_view domain, std::string_view consoleHost)
+    : names_(domain, consoleHost), apiHost_("api." + toLower(domain)) {}
 
 HostMatch HostTable::match(std::string_view host, const std::vector<std::string> &sites) const {
   const auto authority = http::Authority::parse(host, 0);
   const std::string name = toLower(authority ? authority->name : std::string_view{});
   if (name == apiHost_ || isLocal(name)) return {HostMatch::Kind::Platform, {}};
-  if (name == std::string_view(suffix_).substr(1)) return {HostMatch::Kind::Domain, {}};
-  for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
-    if (!endsWith(name, suffix)) continue;
-    std::string handle = name.substr(0, name.size() - suffix.size());
-    if (std::find(sites.begin(), sites.end(), handle) != sites.end()) return {HostMatch::Kind::Site, {}};
-    if (isHandle(handle)) return {HostMatch::Kind::Instance, std::move(handle)};
-  }
-  return {};
+  if (name == names_.domain()) return {HostMatch::Kind::Domain, {}};
+  auto ours = names_.find(name);
+  if (!ours) return {};
+  if (std::find(sites.begin(), sites.end(), ours->label) != sites.end()) return {HostMatch::Kind::Site, {}};
+  if (!isHandle(ours->label)) return {};
+  return {HostMatch::Kind::Instance, std::move(ours->label)};
 }
 
 std::string HostTable::instanceHost(std::string_view platformHost, std::string_view handle) const {
   const auto asked = http::Authority::parse(platformHost, 0);
   std::string out(handle);
-  out += asked && isLocal(toLower(asked->name)) ? kLocal : std::string_view(suffix_);
+  if (asked && isLocal(toLower(asked->name)))
+    out += kLocal;
+  else
+    out.append(".").append(names_.domain());
   if (asked && asked->port != 0) out.append(":").append(std::to_string(asked->port));
   return out;
 }

@@ -1,6 +1,8 @@
 /// HostTable.h: which Host names are ours, and whose.
 #pragma once
 
+#include <http/codec/DomainNames.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +22,8 @@ struct HostMatch {
 /// misdirected, perhaps by a rebound DNS name. Case, port and one dot at the end do not matter.
 class HostTable {
 public:
-  explicit HostTable(std::string_view domain);
+  /// `consoleHost`: of the site "console"; empty: console.<domain>.
+  explicit HostTable(std::string_view domain, std::string_view consoleHost = {});
 
   /// `host` is a syntactically valid Host value; `sites`: names of plugins' sites.
   HostMatch match(std::string_view host, const std::vector<std::string> &sites) const;
@@ -29,8 +32,8 @@ public:
   std::string instanceHost(std::string_view platformHost, std::string_view handle) const;
 
 private:
-  std::string suffix_;  // ".matrix-os.com"
-  std::string apiHost_; // "api.matrix-os.com"
+  const http::DomainNames names_;
+  const std::string apiHost_; // "api.matrix-os.com"
 };
 
 } // namespace matrixos::proxy

@@ -34,7 +34,7 @@ Settings::Settings(const ProxyOptions &chosen, std::uint64_t number)
       origins(chosen.allowedOrigins), generation(number) {}
 
 Shared::Shared(const ProxyOptions &chosen, RouteTable &table, Waker *wakes)
-    : router(chosen.domain), routes(table), waker(wakes),
+    : router(chosen.domain, chosen.consoleHost), routes(table), waker(wakes),
       gate(std::make_shared<WakeGate>(chosen.waitersPerInstance, chosen.waiters)), api(apiUpstream(chosen.apiSocket)) {}
 
 LoopState::LoopState(const RouteTable &table, std::shared_ptr<const Settings> chosen, BusyCount &count)

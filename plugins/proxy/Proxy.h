@@ -31,8 +31,9 @@ enum class PathMode {
 struct ProxyOptions {
   http::ServerOptions server;
   std::string domain;
-  std::string apiSocket; ///< path; empty: the API is not reachable through the proxy
-  std::string secret;    ///< the platform's bearer token
+  std::string consoleHost; ///< of the site "console"; empty: console.<domain>
+  std::string apiSocket;   ///< path; empty: the API is not reachable through the proxy
+  std::string secret;      ///< the platform's bearer token
   std::string metricsToken;
   std::vector<std::string> sites; ///< hosts of plugins' own: "console"
   std::vector<std::string> trustedPeers;

@@ -169,6 +169,7 @@ ProxyOptions ProxyPlugin::readOptions() const {
   const json::Object::Ptr info = json::parseObject(platform_.info());
   ProxyOptions out;
   out.domain = json::getString(*info, "domain");
+  out.consoleHost = json::findString(*info, "consoleHost").value_or("");
   out.apiSocket = json::findString(*info, "apiSocket").value_or("");
   const std::string secretFile = config_.getString("platform.secret_file");
   out.secret = readSecret(secretFile.empty() ? json::getString(*info, "dataDir") + "/admin.secret" : secretFile);

@@ -62,7 +62,7 @@ Response Browser::signInAs(const std::string &name, const std::string &url) {
   const Response page = open(url);
   if (page.status != 200 || visited.back().find("/auth/development?") == std::string::npos) return page;
   const std::string state = parameterOf(visited.back(), "state");
-  return open(this->url("console", "/auth/callback?state=" + state + "&name=" + name));
+  return open(this->url(console_, "/auth/callback?state=" + state + "&name=" + name));
 }
 
 Response Browser::fetch(const std::string &method, const std::string &label, const std::string &target,

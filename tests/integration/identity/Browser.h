@@ -5,13 +5,15 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 
 namespace matrixos::test {
 
 /// A browser as far as signing in goes: cookies by host, redirects, Fetch-Metadata. All its hosts are on one proxy.
 class Browser {
 public:
-  explicit Browser(std::uint16_t port) : port_(port) {}
+  /// `console`: where people sign in.
+  explicit Browser(std::uint16_t port, std::string console = "console") : port_(port), console_(std::move(console)) {}
 
   /// "alice.localhost:9000", as a browser writes it.
   std::string host(const std::string &label) const { return label + ".localhost:" + std::to_string(port_); }
@@ -38,6 +40,7 @@ private:
                 const std::string &body = {});
 
   std::uint16_t port_;
+  std::string console_;
 };
 
 /// The value of a parameter in a URL, as it stands there.

@@ -231,6 +231,16 @@ TEST_CASE("who may do what") {
   CHECK(status("signed-in", refused) == 429);
   refused.status = 200;
   CHECK(status("signed-in", refused) == 401);
+  refused.status = 409;
+  CHECK(status("signed-in", refused) == 409);
+  CHECK(Authenticator::judge("signed-in", refused, {}).reason == "CREDENTIALS_REFUSED");
+  refused.reason = "USER_DELETED";
+  CHECK(Authenticator::judge("signed-in", refused, {}).reason == "USER_DELETED");
+  // Whoever has seen the body and says that it has to be seen knows nobody.
+  Identity seal;
+  seal.kind = Identity::Kind::Signed;
+  seal.id = "sealer";
+  CHECK(status("signed-in", seal) == 401);
   CHECK(Authenticator::judge("owner", user(Role::Owner), {}).who.id == "user:1");
 }
 

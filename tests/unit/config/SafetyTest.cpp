@@ -94,3 +94,25 @@ TEST_CASE("the API has at least 64 threads") {
   CHECK(problemsOf("[api]\nthreads = 63\n") ==
         Problems{R"(x.ini:2: [api] threads: "63" is out of range; it has to be from 64 to 4096)"});
 }
+
+TEST_CASE("the console has a host of its own: one label before the domain, or beside it") {
+  const auto problem = [](const std::string &host, const std::string &domain = "apps.example.org") {
+    const Problems all = problemsOf("[platform]\ndomain = " + domain + "\nconsole_host = " + host + "\n");
+    return all.empty() ? std::string() : all.front();
+  };
+  for (const char *fine : {"", "console.apps.example.org", "Start.Apps.Example.org", "start.example.org", "example.org",
+                           "start.example.com", "myapps.example.org"})
+    CHECK_MESSAGE(problem(fine).empty(), problem(fine));
+  CHECK(problem("start.localhost", "localhost").empty());
+  CHECK(
+      problem("a.b.apps.example.org") ==
+      R"(x.ini:3: [platform] console_host: "a.b.apps.example.org" is more than one label before the domain; write one like console.apps.example.org)");
+  CHECK(problem("Apps.Example.org").find("is a host of the platform already") != std::string::npos);
+  CHECK(problem("api.apps.example.org").find("is a host of the platform already") != std::string::npos);
+  CHECK(problem("console.localhost").find("is this machine's own") != std::string::npos);
+  CHECK(problem("localhost").find("is this machine's own") != std::string::npos);
+  CHECK(problem("192.0.2.7").find("is an address") != std::string::npos);
+  CHECK(problem("console").find("has no domain") != std::string::npos);
+  CHECK(problem("https://start.example.org").find("it names a scheme") != std::string::npos);
+  CHECK(problem("start.example.org:8443").find("it names a port") != std::string::npos);
+}

@@ -16,6 +16,7 @@ using namespace matrixos::api;
 namespace {
 
 constexpr const char *kDomain = "matrix.test";
+const matrixos::http::DomainNames kNames(kDomain);
 
 /// A plugin with a site, through the table.
 struct Wiki {
@@ -61,10 +62,26 @@ mos_http_file file(const char *path, const char *body, const char *gzip = "", st
 
 TEST_CASE("a host below the domain, or below localhost, names a site") {
   for (const char *host : {"wiki.matrix.test", "WIKI.Matrix.Test:8443", "wiki.localhost", "wiki.localhost:9000"})
-    CHECK_MESSAGE(siteOf(host, kDomain) == "wiki", host);
+    CHECK_MESSAGE(siteOf(host, kNames) == "wiki", host);
   for (const char *host : {"matrix.test", "api.matrix.test", "localhost", "127.0.0.1", "[::1]:80", "a.b.matrix.test",
                            "wiki.matrix.test.evil", "-wiki.matrix.test", "wiki-matrix.test", "wiki.test", ""})
-    CHECK_MESSAGE(siteOf(host, kDomain).empty(), host);
+    CHECK_MESSAGE(siteOf(host, kNames).empty(), host);
+}
+
+TEST_CASE("the console stands on its own host, wherever that is, and on this machine's") {
+  CHECK(siteOf("console.matrix.test", kNames) == "console");
+  for (const char *at : {"start.matrix.test", "Start.Example.org"}) {
+    const matrixos::http::DomainNames names(kDomain, at);
+    for (const char *host : {at, "console.localhost:9000"})
+      CHECK_MESSAGE(siteOf(host, names) == "console", host);
+    for (const char *host : {"console.matrix.test", "console.example.org", "example.org", "x.start.example.org"})
+      CHECK_MESSAGE(siteOf(host, names).empty(), host);
+    CHECK(siteOf("wiki.matrix.test", names) == "wiki");
+  }
+  // Where the domain is this machine's, there is one name of it.
+  const matrixos::http::DomainNames local("localhost", "start.localhost");
+  CHECK(siteOf("start.localhost", local) == "console");
+  CHECK(siteOf("console.localhost", local).empty());
 }
 
 TEST_CASE_FIXTURE(Wiki, "a site has pages of its own, and the API below /api") {

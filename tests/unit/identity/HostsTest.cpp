@@ -28,6 +28,24 @@ TEST_CASE("our hosts are one label below the domain, or below localhost") {
     CHECK_MESSAGE(!kHosts.parse(host, "https"), host);
 }
 
+TEST_CASE("the console may be beside the domain, and stays what people are sent to") {
+  for (const std::string at : {"start.matrix.test", "start.example.org"}) {
+    const Hosts hosts("matrix.test", at);
+    const OurHost alice = hosts.parse("alice.matrix.test:8443", "https").value();
+    CHECK(alice.origin(kConsole) == "https://" + at + ":8443");
+    const OurHost console = hosts.parse(at, "https").value();
+    CHECK(console.label == kConsole);
+    CHECK(console.origin(kConsole) == "https://" + at);
+    CHECK(console.origin("alice") == "https://alice.matrix.test");
+    for (const std::string &fine : {"https://" + at + "/auth", std::string("https://alice.matrix.test/")})
+      CHECK(hosts.safeReturn(fine, console) == fine);
+    for (const char *evil : {"https://console.matrix.test/", "https://example.org/", "https://alice.example.org/"})
+      CHECK_MESSAGE(hosts.safeReturn(evil, console) == "/", evil);
+    CHECK_FALSE(hosts.parse("console.matrix.test", "https"));
+    CHECK(hosts.parse("alice.localhost:9000", "http").value().origin(kConsole) == "http://console.localhost:9000");
+  }
+}
+
 TEST_CASE("cookies have the prefix that ties them to one host, but where browsers do not take it") {
   CHECK(cookieName(CookieKind::App, false) == "__Host-matrixos-app");
   CHECK(cookieName(CookieKind::Session, true) == "matrixos");

@@ -407,7 +407,7 @@ TEST_CASE("a namesake of this installation gives way, a stranger's container sta
 
 TEST_CASE("whether a new user can have a handle, and why not") {
   Fixture f;
-  f.host->setInfo(R"({"sites":["wiki"]})");
+  f.host->setInfo(R"({"sites":["wiki"],"domain":"Matrix.Test","consoleHost":"start.matrix.test"})");
   REQUIRE(f.provision("alice", "user_1").status == 201);
   REQUIRE(f.provision("bob", "user_2").status == 201);
   REQUIRE(f.host->request("DELETE", "/containers/bob").status == 200);
@@ -419,6 +419,7 @@ TEST_CASE("whether a new user can have a handle, and why not") {
   CHECK(check("bob") == R"({"available":false,"reason":"taken"})"); // kept for user_2
   CHECK(check("admin") == R"({"available":false,"reason":"reserved"})");
   CHECK(check("wiki") == R"({"available":false,"reason":"reserved"})");
+  CHECK(check("start") == R"({"available":false,"reason":"reserved"})");
   for (const std::string handle : {"al", "Alice", "a--b", "-ab", "xn--abc", "abcdefghijklmnopqrstuvwxyz0123456789"})
     CHECK(check(handle) == R"({"available":false,"reason":"invalid"})");
   f.runtime.hold("create");

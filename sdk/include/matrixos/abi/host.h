@@ -56,7 +56,7 @@ typedef struct mos_host_platform_v1 {
    * JSON object: {"installId": ULID kept in the data directory, "bootId": ULID new at each start,
    * "node": name of this machine, "version", "dataDir", "domain", "apiSocket": path or "",
    * "listeners": ["127.0.0.1:9000", …] of the daemon and all its plugins,
-   * "sites": hosts of enabled plugins' own, ["wiki"]}.
+   * "sites": hosts of enabled plugins' own, ["wiki"], "consoleHost": where the site "console" stands}.
    */
   mos_status (*info)(void *self, mos_buf *out_json, mos_error *error);
   /* Tells operators (in /ready) why the plugin runs in a reduced way; an empty text clears it. */
