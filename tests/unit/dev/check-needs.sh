@@ -21,8 +21,8 @@ haproxy	/usr/sbin/haproxy\b|\bhaproxy -
 iproute2	\bip link\b|"ip", "link"
 jq	\bjq\b
 nginx	/usr/sbin/nginx\b|\bnginx -
-nodejs	\bnode "|\{"node",
-npm	\bnpm install\b|\{"npm",
+nodejs	\bnode "|\{"node",|\b(nodePackages|RealProvider::start)\(
+npm	\bnpm install\b|\{"npm",|\b(nodePackages|RealProvider::start)\(
 openssl	"openssl"|\bopenssl (req|s_client)\b
 podman	\{ *"podman"|cli=\(podman\b
 procps	"pgrep"|\b(pgrep|pkill|ps) -

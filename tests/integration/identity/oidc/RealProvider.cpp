@@ -1,57 +1,19 @@
 #include "RealProvider.h"
 
 #include <Poco/RegularExpression.h>
-#include <doctest/doctest.h>
-#include <fcntl.h>
+#include <support/NodePackages.h>
 #include <support/Wait.h>
-#include <sys/file.h>
 
 #include <cctype>
-#include <cerrno>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
 namespace matrixos::test {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-/// A folder of the build's with the provider in it; empty, with a message, when it cannot be had. One program at a time
-/// makes it.
-std::string installed() {
-  const fs::path from(OIDC_PROVIDER_SOURCE), to(OIDC_PROVIDER_FOLDER);
-  fs::create_directories(to);
-  const FileDescriptor lock(::open((to / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) throw std::system_error(errno, std::generic_category(), "lock");
-  for (const char *name : {"package.json", "server.mjs"})
-    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
-  const std::string wanted = readFile(from / "package-lock.json");
-  const fs::path done = to / "package-lock.json.done";
-  if (fs::exists(done) && readFile(done) == wanted) return to.string();
-  writeFile(to / "package-lock.json", wanted);
-  const Finished npm = run({"npm", "ci", "--prefix", to.string(), "--ignore-scripts", "--no-fund", "--no-audit"}, {},
-                           std::chrono::minutes{3});
-  if (npm.status != 0) {
-    MESSAGE("npm cannot install the provider: " << npm.out);
-    return {};
-  }
-  writeFile(done, wanted);
-  return to.string();
-}
-
-std::unique_ptr<RealProvider> none(const char *why) {
-  const char *ci = std::getenv("CI");
-  CHECK_MESSAGE((ci == nullptr || std::string(ci) != "true"), "no OpenID provider, and CI=true makes that a failure");
-  MESSAGE("skipped: " << why);
-  return nullptr;
-}
 
 std::vector<std::string> with(std::vector<std::string> command, const std::string &last) {
   command.push_back(last);
@@ -90,26 +52,27 @@ std::string filledIn(const std::string &page, const std::string &name) {
 
 } // namespace
 
-std::unique_ptr<RealProvider> RealProvider::start(const std::string &kind) {
-  std::string folder;
-  if (run({"node", "--version"}).status == 0) folder = installed();
-  if (folder.empty()) return none("there is no Node.js, or npm cannot install the OpenID provider");
-  return std::unique_ptr<RealProvider>(new RealProvider({"node", folder + "/server.mjs", kind}));
+std::unique_ptr<RealProvider> RealProvider::start(const std::string &kind, const std::vector<std::string> &callbacks) {
+  const auto folder = nodePackages(OIDC_PROVIDER_SOURCE, "oidc-provider");
+  if (!folder) return nullptr;
+  std::vector<std::string> command{"node", (*folder / "server.mjs").string(), kind};
+  command.insert(command.end(), callbacks.begin(), callbacks.end());
+  return std::unique_ptr<RealProvider>(new RealProvider(command));
 }
 
 std::unique_ptr<RealProvider> RealProvider::startLemonLdap(const std::string &callback) {
-  if (run({"perl", "-MLemonldap::NG::Portal::Issuer::OpenIDConnect", "-e", "1"}).status != 0)
-    return none("LemonLDAP::NG is not installed");
-  return std::unique_ptr<RealProvider>(new RealProvider({"perl", LEMONLDAP_PORTAL, callback}));
+  const bool found = run({"perl", "-MLemonldap::NG::Portal::Issuer::OpenIDConnect", "-e", "1"}).status == 0;
+  if (!isHere(found, "LemonLDAP::NG")) return nullptr;
+  return std::unique_ptr<RealProvider>(new RealProvider({"perl", LEMONLDAP_PORTAL, callback}, true));
 }
 
-RealProvider::RealProvider(std::vector<std::string> command)
-    : process_(with(std::move(command), dir_.path().string()), dir_ / "log") {
+RealProvider::RealProvider(const std::vector<std::string> &command, bool keepsFiles)
+    : process_(keepsFiles ? with(command, dir_.path().string()) : command, dir_ / "log") {
   const Poco::RegularExpression line("port ([0-9]+)\n");
   std::vector<std::string> found;
   std::string log;
   const bool listens = eventually([&] {
-    log = fs::exists(dir_ / "log") ? readFile(dir_ / "log") : std::string();
+    log = std::filesystem::exists(dir_ / "log") ? readFile(dir_ / "log") : std::string();
     return line.split(log, found) > 0 || !process_.running();
   });
   if (!listens || found.empty()) throw std::runtime_error("the OpenID provider does not start: " + log);

@@ -17,8 +17,10 @@ class RealProvider {
 public:
   /// npm's oidc-provider, certified by the OpenID Foundation. Null, with a message, where Node.js or its packages are
   /// not to be had; that fails the test where CI=true. Waits until it listens. `kind`: "usual" or "other", as
-  /// provider/server.mjs knows them.
-  static std::unique_ptr<RealProvider> start(const std::string &kind = "usual");
+  /// provider/server.mjs knows them. `callbacks`: where it may send browsers back to.
+  static std::unique_ptr<RealProvider> start(const std::string &kind = "usual",
+                                             const std::vector<std::string> &callbacks = {
+                                                 "http://console.localhost/auth/callback"});
   /// LemonLDAP::NG, with lemonldap/portal.pl; null, and what follows, where Debian's package is not installed.
   static std::unique_ptr<RealProvider> startLemonLdap(const std::string &callback);
 
@@ -26,8 +28,8 @@ public:
   std::string issuer() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
 private:
-  /// The command gets a folder for what it keeps, and prints "port N".
-  explicit RealProvider(std::vector<std::string> command);
+  /// The command prints "port N". One that keeps files has their folder as its last argument.
+  explicit RealProvider(const std::vector<std::string> &command, bool keepsFiles = false);
 
   TempDir dir_;
   Process process_;

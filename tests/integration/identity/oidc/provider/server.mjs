@@ -1,4 +1,4 @@
-// node server.mjs usual|other: a certified OpenID provider on a free port of 127.0.0.1, which it prints. Whoever types a
+// node server.mjs usual|other CALLBACK…: a certified OpenID provider on a free port of 127.0.0.1, which it prints. Whoever types a
 // name is signed in. Has a client and a key for each algorithm, "RS256" with the secret "secret of RS256", and so on;
 // "public" has no secret. Usual: claims are at the userinfo endpoint alone, clients show their secret in the header.
 // Other: claims stand in the ID token, secrets in the form.
@@ -6,7 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const callback = 'http://console.localhost/auth/callback';
+const [kind, ...callbacks] = process.argv.slice(2);
 const kinds = {
   RS256: ['rsa', { modulusLength: 2048 }],
   PS256: ['rsa', { modulusLength: 2048 }],
@@ -16,10 +16,10 @@ const kinds = {
 const keys = Object.entries(kinds).map(([alg, [type, options]]) => ({
   ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: `key-${alg}`, use: 'sig', alg,
 }));
-const usual = process.argv[2] === 'usual';
+const usual = kind === 'usual';
 const method = usual ? 'client_secret_basic' : 'client_secret_post';
 const client = (id, alg, more = {}) => ({
-  client_id: id, client_secret: `secret of ${id}`, redirect_uris: [callback], id_token_signed_response_alg: alg,
+  client_id: id, client_secret: `secret of ${id}`, redirect_uris: callbacks, id_token_signed_response_alg: alg,
   token_endpoint_auth_method: method, ...more,
 });
 
