@@ -10,6 +10,22 @@
 
 namespace matrixos::proxy {
 
+KeptRequest::KeptRequest(const mos_policy_request &request)
+    : request_(request), fields_(request.fields, request.fields + request.fields_count) {
+  std::vector<mos_str *> texts{&request_.method, &request_.host,   &request_.handle, &request_.path,
+                               &request_.query,  &request_.scheme, &request_.client, &request_.request_id};
+  for (mos_pair &field : fields_)
+    texts.insert(texts.end(), {&field.key, &field.value});
+  for (const mos_str *text : texts)
+    texts_ += fromAbi(*text);
+  const char *at = texts_.data();
+  for (mos_str *text : texts) {
+    text->ptr = at;
+    at += text->len;
+  }
+  request_.fields = fields_.data();
+}
+
 PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecision &decision,
                                const ClientFacts &client, std::vector<mos_pair> &memory) {
   memory.clear();
@@ -31,6 +47,11 @@ PolicyQuestion::PolicyQuestion(const http::RequestHead &head, const RoutingDecis
   request_.request_id = toAbi(client.requestId);
   request_.fields = memory.data();
   request_.fields_count = static_cast<std::uint32_t>(memory.size());
+}
+
+PolicyQuestion::PolicyQuestion(const KeptRequest &kept) noexcept {
+  static_cast<mos_policy_request &>(request_) = kept.get();
+  request_.of = this;
 }
 
 Verdict &PolicyQuestion::ask(const mos_policy_v1 &policy, std::atomic<std::uint64_t> &failures) {

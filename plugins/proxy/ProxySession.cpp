@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace matrixos::proxy {
@@ -135,6 +136,27 @@ bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
   std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(response.fields));
   exchange.respond(std::move(response));
   return false;
+}
+
+/// Who signs out, or is shut out, leaves what he has open, too.
+bool ProxySession::mayGoOn(http::ClientExchange &exchange) {
+  if (decision_.kind != RoutingDecision::Kind::Instance || policies_->links().empty()) return true;
+  std::optional<PolicyQuestion> question;
+  if (kept_)
+    question.emplace(*kept_);
+  else
+    question.emplace(exchange.request(), decision_, client_, loop_.policyFields);
+  question->stands();
+  std::string principal;
+  bool pending = false;
+  for (std::size_t link = 0; link < policies_->links().size(); ++link) {
+    const Verdict &verdict = policies_->check(link, *question);
+    pending = pending || verdict.kind == MOS_VERDICT_PENDING;
+    if (!verdict.isAllowed() && verdict.kind != MOS_VERDICT_PENDING) return false;
+    if (principal.empty()) principal = verdict.principal;
+  }
+  // The instance goes by who it was told is there.
+  return pending || principal == principal_;
 }
 
 void ProxySession::sendHome(http::ClientExchange &exchange) {
@@ -322,6 +344,13 @@ void ProxySession::tellToComeAgain(http::ClientExchange &exchange, std::string s
 
 // ----------------------------------------------------------------------------------------------- use, log, metrics
 
+void ProxySession::onUpgraded(http::ClientExchange &exchange) {
+  if (loop_.telemetry.logs()) noteRequest(exchange.request());
+  if (decision_.kind != RoutingDecision::Kind::Instance || policies_->links().empty()) return;
+  PolicyQuestion question(exchange.request(), decision_, client_, loop_.policyFields);
+  kept_ = std::make_unique<KeptRequest>(*question.forDecide());
+}
+
 void ProxySession::onResponseBytes(http::ClientExchange &, std::size_t) {
   if (!route_) return;
   eventStream_ ? loop_.telemetry.used(route_->activity, 1) : loop_.telemetry.moved(route_->activity);
@@ -364,6 +393,7 @@ void ProxySession::onFinished(http::ClientExchange &exchange, const http::Summar
   }
   place_.leave();
   setBusy(false);
+  kept_.reset();
   route_.reset();
 }
 

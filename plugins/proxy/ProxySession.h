@@ -27,9 +27,8 @@ public:
   void onHoldTimeout(http::ClientExchange &exchange) override;
   void onDrain(http::ClientExchange &exchange) override;
   void onGone(http::ClientExchange &) override { stopWaiting(); }
-  void onUpgraded(http::ClientExchange &exchange) override {
-    if (loop_.telemetry.logs()) noteRequest(exchange.request());
-  }
+  void onUpgraded(http::ClientExchange &exchange) override;
+  bool mayGoOn(http::ClientExchange &exchange) override;
   void onResponseBytes(http::ClientExchange &exchange, std::size_t bytes) override;
   void onRequestPayload(std::string_view) override { loop_.telemetry.moved(route_->activity); }
   void onFrames(http::ClientExchange &exchange, std::uint64_t frames) override;
@@ -87,6 +86,7 @@ private:
   ClientFacts client_;
   std::shared_ptr<const InstanceRoute> route_;
   std::shared_ptr<const PolicyChain> policies_; // those that are asked about the request
+  std::unique_ptr<KeptRequest> kept_;           // what they were asked, of a WebSocket
   std::string principal_;
   HeaderPolicy::AddedFields added_;
   InstancePlace place_;

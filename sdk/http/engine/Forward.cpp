@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::uint8_t kMostInterims = 16;
 
-/// How often a stream looks whether its address was retired. Nobody keeps a list of streams for that: it would cost
-/// every request, and this costs a timer per second and stream.
-constexpr std::int64_t kLookEveryMs = 1'000;
+/// How often a stream looks whether its address was retired, or its client shut out, to have seen it within a second.
+/// Nobody keeps a list of streams for that: it would cost every request, and this costs a timer per look and stream.
+constexpr std::int64_t kLookEveryMs = 800;
 
 } // namespace
 
@@ -383,6 +383,12 @@ std::int64_t Forward::deadline() const {
   std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
   if (phase_ == Phase::Body) at = std::min(at, readerDeadline());
   return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
+}
+
+void Forward::look() {
+  const bool sent = phase_ == Phase::AwaitHead || phase_ == Phase::Body || tunnel();
+  if (sent && !client_.session().mayGoOn(client_)) return client_.abort("it is not allowed any more");
+  if (tunnel() && retirement() != nullptr && retirement()->isSet()) tunnel_->close();
 }
 
 void Forward::onRetired() {

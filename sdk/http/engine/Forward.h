@@ -38,10 +38,8 @@ public:
   void closeTunnel() {
     if (tunnel()) tunnel_->close();
   }
-  /// Now and then: the address may have been retired.
-  void look() {
-    if (tunnel() && retirement() != nullptr && retirement()->isSet()) tunnel_->close();
-  }
+  /// Now and then: the address may have been retired, or the client shut out.
+  void look();
   /// Lets go of the upstream.
   void cancel() noexcept;
 

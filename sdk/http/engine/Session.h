@@ -33,6 +33,9 @@ public:
   /// the request no longer belongs to this upstream, because its address has passed to somebody else since it was
   /// looked up. For that, publish a change before the address passes on. onForwardFailed with Moved follows.
   virtual bool isCurrent(ClientExchange &, const Upstream &) { return true; }
+  /// Asked about once a second while a request that was sent, its answer or its WebSocket goes on: false breaks it off.
+  /// Of a WebSocket request() is empty.
+  virtual bool mayGoOn(ClientExchange &) { return true; }
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.
   virtual void writeRequest(ClientExchange &exchange, HeadWriter &writer);

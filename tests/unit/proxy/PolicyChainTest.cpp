@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -52,6 +53,31 @@ private:
   std::mutex mutex_;
   std::list<std::thread> threads_;
 };
+
+/// All that a policy sees of a request.
+std::string textOf(const PolicyRequest &r) {
+  std::string out;
+  for (const std::string_view part :
+       {r.method(), r.scheme(), r.host(), r.handle(), r.path(), r.query(), r.client(), r.requestId()})
+    out.append(part).append("|");
+  r.eachField([&](std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append("|");
+    return true;
+  });
+  return out + (r.isWebSocket() ? "WebSocket" : "");
+}
+
+/// Begins what does not end by itself: a WebSocket, an answer whose rest does not come, one that does not begin.
+void goOn(Conn &conn) {
+  const std::string head = conn.readHead();
+  if (head.find(" /ws") != std::string::npos)
+    conn.send("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+              "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  else if (head.find(" /answer") != std::string::npos)
+    conn.send("HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n");
+  for (std::string byte = conn.readExactly(1); !byte.empty(); byte = conn.readExactly(1))
+    conn.send(byte);
+}
 
 std::function<void(matrixos::proxy::ProxyOptions &)> with(std::initializer_list<const matrixos::Policy *> policies) {
   std::vector<matrixos::proxy::PolicyChain::Link> links;
@@ -149,6 +175,69 @@ TEST_CASE("a policy may take its time") {
     CHECK(conn.get("/nonsense", "alice.localhost").status == 503);
     CHECK(conn.get("/", "nobody.localhost").status == 404);
   }
+}
+
+TEST_CASE("what goes on is asked about again, and ends when it is not allowed any more, or to somebody else alone") {
+  struct Seen {
+    std::string asked, again;
+    int times = 0;
+    PolicyVerdict now = PolicyVerdict::allow("user:a");
+  };
+  std::mutex mutex;
+  std::map<std::string, Seen> all; // by the query
+  Scripted policy;
+  policy.says = [&](const PolicyRequest &r) {
+    const std::lock_guard lock(mutex);
+    Seen &seen = all[std::string(r.query())];
+    if (!r.isStanding()) return seen.asked = textOf(r), PolicyVerdict::allow("user:a", {{"X-Matrix-User", "a"}});
+    return seen.again = textOf(r), ++seen.times, seen.now;
+  };
+  const auto say = [&](const std::string &query, const PolicyVerdict &verdict) {
+    const std::lock_guard lock(mutex);
+    all[query].now = verdict;
+    all[query].times = 0;
+  };
+  const auto askedAgain = [&](const std::string &query) {
+    return eventually([&] {
+      const std::lock_guard lock(mutex);
+      return all[query].times >= 2;
+    });
+  };
+  Upstream shell(goOn);
+  ProxyFixture f(with({&policy}));
+  f.instance("alice", "running", shell.port(), shell.port());
+  const std::string shake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  const std::string text("\x81\x85mask\x05\x04\x1f\x07\x02", 11);
+  const PolicyVerdict ends[] = {PolicyVerdict::deny(401, "gone"), PolicyVerdict::redirect("/in"),
+                                PolicyVerdict::allow(), PolicyVerdict::allow("user:b")};
+  std::map<std::string, Conn> conns;
+  for (const std::string path : {"/ws", "/answer", "/silence"}) {
+    for (std::size_t end = 0; end < std::size(ends); ++end) {
+      Conn &conn = conns.emplace(path + std::to_string(end), f.connect()).first->second;
+      conn.send("GET " + path + "?" + path + std::to_string(end) +
+                " HTTP/1.1\r\nHost: alice.localhost\r\nCookie: a=1\r\n" + (path == "/ws" ? shake : "") + "\r\n");
+      if (path != "/silence") CHECK(conn.readHead().find("HTTP/1.1 ") == 0);
+    }
+  }
+  for (auto &[query, conn] : conns) {
+    CHECK(askedAgain(query));
+    const std::lock_guard lock(mutex);
+    CHECK(all[query].asked == all[query].again);
+  }
+  for (auto &[query, conn] : conns)
+    say(query, PolicyVerdict::pending()); // leaves it as it is
+  for (auto &[query, conn] : conns) {
+    CHECK(askedAgain(query));
+    if (query.find("/ws") != 0) continue;
+    conn.send(text);
+    CHECK(conn.readExactly(text.size()) == text);
+  }
+  for (auto &[query, conn] : conns)
+    say(query, ends[query.back() - '0']);
+  for (auto &[query, conn] : conns)
+    CHECK_MESSAGE(conn.ends(), query);
+  CHECK(eventually([&] { return f.proxy->connections() == 0; }));
 }
 
 TEST_CASE("what a policy cannot say, and what cannot be followed, denies") {
