@@ -132,8 +132,7 @@ void EdgePolicy::check(Raw raw) const {
   if (visitor.foreign)
     return deny(raw, Refusal::OtherSite, 403, "a page of another site may not use who is signed in here");
   if (signedIn) return deny(raw, Refusal::NotShared, 403, "this instance is not yours, and nobody shares it with you");
-  const std::string_view target = request.header("sec-fetch-dest");
-  if (request.isNavigation() && (target.empty() || target == "document")) return sendToSignIn(raw);
+  if (opensPage(request, request.isNavigation())) return sendToSignIn(raw);
   deny(raw, Refusal::NoSession, 401, "sign in to see this");
 }
 

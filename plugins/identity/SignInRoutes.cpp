@@ -54,9 +54,9 @@ std::string policyFor(const std::string &forms) {
 
 void show(Exchange &exchange, std::uint32_t status, std::string_view title, const std::string &main,
           const std::string &policy = policyFor("'self'")) {
-  exchange.respond(
-      status, kHtml, http::htmlPage(title, main),
-      {{"Content-Security-Policy", policy}, {"Cache-Control", "no-store"}, {"Referrer-Policy", "no-referrer"}});
+  // The referrer stays on this host, as the daemon says by itself: without any, browsers hide where a form comes from.
+  exchange.respond(status, kHtml, http::htmlPage(title, main),
+                   {{"Content-Security-Policy", policy}, {"Cache-Control", "no-store"}});
 }
 
 std::string link(const std::string &target, std::string_view text) {

@@ -45,6 +45,7 @@ TEST_CASE("who is signed in, with what is his") {
   CHECK(page.body.find(ada.url("alice", "/")) != std::string::npos);
   CHECK(page.headers.at("content-security-policy").find("default-src 'none'") == 0);
   CHECK(page.body.find("<script") == std::string::npos);
+  CHECK(page.headers.at("referrer-policy") == "same-origin"); // with less, browsers say "Origin: null" of its form
 }
 
 TEST_CASE("signing out in one tab ends everything, on all hosts") {

@@ -95,6 +95,9 @@ TEST_CASE_FIXTURE(Fixture, "whoever opens a page is sent to sign in, with one no
   PolicyQuestion frame = question("", MOS_REQUEST_NAVIGATION);
   frame.fields = {{"sec-fetch-dest", "iframe"}};
   CHECK(checkPolicy(*policy.table(), frame).status == 401);
+  PolicyQuestion passedOn = question("", MOS_REQUEST_NAVIGATION); // by a service worker of the instance's
+  passedOn.fields = {{"sec-fetch-mode", "navigate"}, {"sec-fetch-dest", "empty"}, {"sec-fetch-site", "none"}};
+  CHECK(checkPolicy(*policy.table(), passedOn).verdict == MOS_VERDICT_REDIRECT);
   PolicyQuestion longer = question("", MOS_REQUEST_NAVIGATION);
   longer.path = "/" + std::string(8000, 'x');
   CHECK(checkPolicy(*policy.table(), longer).location.find("&return=%2F") == first.location.find("&return=%2F"));
@@ -112,6 +115,8 @@ TEST_CASE_FIXTURE(Fixture, "pages of others cannot use the cookie, whichever way
   CHECK(status({{"origin", "https://alice.matrix.test"}}) == 200);
   CHECK(status({{"origin", "https://alice.matrix.test"}}, MOS_REQUEST_WEBSOCKET) == 200);
   CHECK(status({{"sec-fetch-site", "cross-site"}, {"sec-fetch-dest", "document"}}, MOS_REQUEST_NAVIGATION) == 200);
+  CHECK(status({{"sec-fetch-site", "same-site"}, {"sec-fetch-dest", "empty"}}, MOS_REQUEST_NAVIGATION) == 200);
+  CHECK(status({{"sec-fetch-site", "same-site"}, {"sec-fetch-dest", "empty"}}) == 403);
   CHECK(status({{"sec-fetch-site", "same-site"}}) == 403);
   CHECK(status({{"sec-fetch-site", "cross-site"}}) == 403);
   CHECK(status({{"sec-fetch-site", "cross-site"}, {"sec-fetch-dest", "iframe"}}, MOS_REQUEST_NAVIGATION) == 403);
