@@ -2,6 +2,7 @@
 
 #include "support/ScriptedServer.h"
 
+#include <cstddef>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -25,6 +26,15 @@ public:
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
+  }
+  std::size_t count() const {
+    const std::lock_guard lock(mutex_);
+    return requests_.size();
+  }
+  /// Empty when there was none.
+  std::string last() const {
+    const std::lock_guard lock(mutex_);
+    return requests_.empty() ? std::string() : requests_.back();
   }
 
 private:

@@ -8,6 +8,7 @@
 #include <support/TempDir.h>
 
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -140,6 +141,36 @@ TEST_CASE_FIXTURE(Clerk, "each of Clerk's rules has a token that breaks it alone
     CAPTURE(one.value.dump());
     CHECK(refusal() == one.refused);
   }
+  MESSAGE("rows 45 and 46: " << std::size(cases) << " variants");
+}
+
+TEST_CASE_FIXTURE(Clerk, "row 47: that a token was good says nothing of another one, nor of itself later") {
+  const std::string good = token();
+  int variants = 0;
+  ClerkTokens kept(settings, world()); // it has seen the good one just before
+  const auto refused = [&](const std::string &other) {
+    ++variants;
+    kept.redeem(good);
+    return errorOf([&] { kept.redeem(other); }).status() == Status::Unauthenticated;
+  };
+  // Equal up to each of its characters.
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    std::string other = good;
+    other[at] = other[at] == 'A' ? 'B' : 'A';
+    CHECK_MESSAGE(refused(other), at);
+  }
+  for (std::size_t length = 0; length < good.size(); length += 7)
+    CHECK(refused(good.substr(0, length)));
+  // The same claims by a stranger, other claims with the same signature.
+  const std::size_t payload = good.find('.') + 1, signature = good.rfind('.') + 1;
+  const SigningKey stranger(SigningKey::Kind::Rsa, "ins_1");
+  CHECK(refused(stranger.token(header.dump(), claims.dump())));
+  claims["sub"] = "user_2";
+  CHECK(refused(good.substr(0, payload) + base64Url(claims.dump()) + good.substr(signature - 1)));
+  CHECK(refused(good.substr(0, signature) + stranger.token("x").substr(stranger.token("x").rfind('.') + 1)));
+  issuer.now += 60; // and the same token, when it has expired
+  CHECK(errorOf([&] { kept.redeem(good); }).reason() == "TOKEN_EXPIRED");
+  MESSAGE("row 47: " << variants + 1 << " variants");
 }
 
 TEST_CASE_FIXTURE(Clerk, "the key of another application with the same name is none") {

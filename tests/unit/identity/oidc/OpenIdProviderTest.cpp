@@ -5,6 +5,7 @@
 #include <identity/oidc/OpenIdProvider.h>
 
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -202,6 +203,7 @@ TEST_CASE_FIXTURE(Flow, "each rule for tokens has one that breaks it alone") {
   issuer.claims["aud"] = {us, "other"};
   issuer.claims["azp"] = us;
   CHECK(refusal() == "");
+  MESSAGE("row 46: " << std::size(cases) + 1 << " variants");
 }
 
 TEST_CASE_FIXTURE(Flow, "another token than one for signing in is refused, however well it is signed") {
@@ -458,6 +460,7 @@ TEST_CASE_FIXTURE(Flow, "an address is one, and verified when the provider says 
     CHECK(user.email == one.taken);
     CHECK(user.emailVerified == one.isVerified);
   }
+  MESSAGE("row 48: " << std::size(cases) << " variants");
 }
 
 TEST_CASE_FIXTURE(Flow, "settings that cannot work are none, and tokens are not taken") {
