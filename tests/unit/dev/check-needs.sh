@@ -11,7 +11,7 @@ tools='abigail-tools	\babi(dw|diff)\b
 apache2-utils	\bhtpasswd\b
 bubblewrap	\bbwrap\b
 caddy	\bcaddy run\b
-chromium	\bchromium\b
+chromium	\bchromium\b|\bchromiumScript\(
 clang	\bclang\b
 curl	\bcurl\b
 debootstrap	\bdebootstrap --
@@ -21,8 +21,8 @@ haproxy	/usr/sbin/haproxy\b|\bhaproxy -
 iproute2	\bip link\b|"ip", "link"
 jq	\bjq\b
 nginx	/usr/sbin/nginx\b|\bnginx -
-nodejs	\bnode "|\{"node",|\b(nodePackages|RealProvider::start)\(
-npm	\bnpm install\b|\{"npm",|\b(nodePackages|RealProvider::start)\(
+nodejs	\bnode "|\{"node",|\b(chromiumScript|nodePackages|RealProvider::start)\(
+npm	\bnpm install\b|\{"npm",|\b(chromiumScript|nodePackages|RealProvider::start)\(
 openssl	"openssl"|\bopenssl (req|s_client)\b
 podman	\{ *"podman"|cli=\(podman\b
 procps	"pgrep"|\b(pgrep|pkill|ps) -
@@ -66,7 +66,7 @@ while read -r list; do
   # shellcheck disable=SC2016 # CMake's
   if grep -qF 'needs-${package}' "$list"; then declared+=$'\ndocker.io\npodman'; fi
   compare "$folder" "$declared" "$(used "${files[@]}")"
-done < <(find tests -name CMakeLists.txt ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' ! -path 'tests/fakes/*' ! -path 'tests/unit/dev/*')
+done < <(find tests -name CMakeLists.txt ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' ! -path 'tests/fakes/*' ! -path 'tests/browser/*' ! -path 'tests/unit/dev/*')
 
 # foreign FILE…: the packages of commands that are not on every Debian, whether the table knows them or not.
 foreign() {
