@@ -50,6 +50,7 @@ struct ApiRequest {
   std::string body;
   std::string principal;
   std::string caller; ///< the same, and what is known of it, as JSON: auth::callerJson()
+  std::string client; ///< its address; empty where nobody says it
   std::string requestId;
 };
 

@@ -291,7 +291,10 @@ void ApiSession::conclude(http::ClientExchange &exchange, auth::Decision decisio
   audit_.setWho(decision.who);
   if (isCounted_) countCaller(exchange, decision);
   if (decision.allowed()) {
-    if (request_->route->owner != common::kCoreOwner) request_->caller = auth::callerJson(decision.who);
+    if (request_->route->owner != common::kCoreOwner) {
+      request_->caller = auth::callerJson(decision.who);
+      if (from_) request_->client = from_->ip();
+    }
     return signed_ ? submit(exchange) : takeBody(exchange);
   }
   core_->options.authenticator->noteRefused(decision);

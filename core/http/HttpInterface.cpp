@@ -197,6 +197,7 @@ struct HttpInterface::Calls {
       full.principal = toAbi(data.principal);
       full.request_id = toAbi(data.requestId);
       full.caller = toAbi(data.caller);
+      full.client = toAbi(data.client);
       // An older plugin's struct is shorter, a newer one's tail stays as it was.
       std::memcpy(out, &full, std::min<std::size_t>(out->struct_size, sizeof(full)));
     });

@@ -76,6 +76,7 @@ TEST_CASE("the ABI table carries a whole exchange") {
   CHECK(fromAbi(request.body) == "body");
   CHECK(fromAbi(request.principal).empty());
   CHECK(fromAbi(request.request_id) == "id1");
+  CHECK(fromAbi(request.client) == "127.0.0.1");
   mos_http_request older{};
   older.struct_size = offsetof(mos_http_request, path);
   REQUIRE(http.request(http.self, id, &older, nullptr) == MOS_OK);

@@ -480,6 +480,7 @@ typedef struct mos_http_request {
    * "use"}: the instances that others let a user use or manage}; all but the first where they are known.
    */
   mos_str caller;
+  mos_str client; /* the address it comes from, "203.0.113.7", which clients cannot choose; "" where nobody says it */
 } mos_http_request;
 MOS_PIN(mos_http_request, method, 8);
 MOS_PIN(mos_http_request, path, 24);
@@ -488,6 +489,7 @@ MOS_PIN(mos_http_request, body, 56);
 MOS_PIN(mos_http_request, principal, 72);
 MOS_PIN(mos_http_request, request_id, 88);
 MOS_PIN(mos_http_request, caller, 104);
+MOS_PIN(mos_http_request, client, 120);
 
 #define MOS_FILE_IMMUTABLE UINT32_C(1) /* its path changes with its content: clients keep it for good */
 

@@ -46,6 +46,10 @@ public:
   std::string_view requestId() const { return fromAbi(request().request_id); }
   /// Who asks, as JSON; caller.hpp reads it. Empty on a host of ABI 1.0.
   std::string_view caller() const { return fromAbi(request().caller); }
+  /// The address it comes from, "203.0.113.7", which clients cannot choose; empty where nobody says it.
+  std::string_view client() const { return fromAbi(request().client); }
+  /// As it came, without the "?".
+  std::string_view query() const { return fromAbi(request().query); }
 
   std::string_view param(std::string_view name) const {
     mos_str out{};
