@@ -147,7 +147,7 @@ ConfigService::Loaded ConfigService::load(const std::vector<plugin::DiscoveredPl
 }
 
 void ConfigService::checkSections(Loaded &loaded) const {
-  SectionChecks checks(pluginHost_, *loaded.config);
+  SectionChecks checks(pluginHost_, *loaded.config, loaded.plugins);
   std::vector<std::string> failures;
   for (plugin::DiscoveredPlugin &plugin : loaded.plugins) {
     try {
@@ -161,6 +161,7 @@ void ConfigService::checkSections(Loaded &loaded) const {
       plugin.error = e.what();
     }
   }
+  loaded.warnings = checks.takeWarnings();
   std::vector<std::string> problems = checks.takeProblems();
   problems.insert(problems.end(), failures.begin(), failures.end());
   if (!problems.empty()) throw config::ConfigError(std::move(problems));

@@ -25,6 +25,7 @@ public:
   struct Loaded {
     config::ConfigPtr config;
     std::vector<plugin::DiscoveredPlugin> plugins; ///< those that are enabled, in the order of the configuration
+    std::vector<std::string> warnings{};           ///< of what plugins think of their sections
   };
 
   /// Whether plugins are only asked for their keys, or shall run: then their copies lie in [plugins] copies.

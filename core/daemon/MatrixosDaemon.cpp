@@ -165,8 +165,10 @@ int MatrixosDaemon::check() {
   const ConfigService::Loaded loaded = configs.load();
   if (auto problems = checkStart(*loaded.config, loaded.plugins); !problems.empty())
     throw config::ConfigError(std::move(problems));
-  for (const std::string &warning : loaded.config->warnings())
-    log::tell(log::Level::Warning, "warning: " + warning);
+  for (const auto &warnings : {loaded.config->warnings(), loaded.warnings}) {
+    for (const std::string &warning : warnings)
+      log::tell(log::Level::Warning, "warning: " + warning);
+  }
   std::cout << "configuration OK";
   for (const std::string &file : loaded.config->files())
     std::cout << ' ' << file;

@@ -19,6 +19,7 @@ namespace matrixos::daemon {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{10'000};
+constexpr std::string_view kWarning = "warning: "; // abi/plugin.h, mos_problems
 
 bool isIn(config::ValueType type, std::initializer_list<config::ValueType> types) {
   return std::find(types.begin(), types.end(), type) != types.end();
@@ -60,9 +61,16 @@ std::string plain(std::string text) {
 
 } // namespace
 
-SectionChecks::SectionChecks(std::filesystem::path program, const config::Config &config)
+SectionChecks::SectionChecks(std::filesystem::path program, const config::Config &config,
+                             const std::vector<plugin::DiscoveredPlugin> &plugins)
     : program_(std::move(program)), config_(config),
-      patience_(std::min(kPatience, config.getDuration("plugins", "start_timeout"))) {}
+      patience_(std::min(kPatience, config.getDuration("plugins", "start_timeout"))) {
+  for (const plugin::DiscoveredPlugin &plugin : plugins) {
+    if (!plugin.manifest || !config.isPluginEnabled(plugin.id)) continue;
+    for (const auto &provide : plugin.manifest->provides)
+      services_.push_back(provide.service);
+  }
+}
 
 void SectionChecks::run(const plugin::DiscoveredPlugin &plugin) {
   if (!plugin.manifest || !plugin.manifest->checksConfig || !config_.isPluginEnabled(plugin.id)) return;
@@ -74,9 +82,12 @@ void SectionChecks::run(const plugin::DiscoveredPlugin &plugin) {
   for (config::Exposure &exposure : config::exposures(config_))
     exposed.push_back(std::move(exposure.what));
   check.add({"platform.exposures", {}, {}, {}, std::move(exposed)});
+  check.add({"platform.services", {}, {}, {}, services_});
   const auto result = check.run(program_, plugin.facts.copy, serviceUser(config_), patience_);
-  for (const auto &[key, text] : result.problems)
-    problems_.push_back(lineOf(plugin.id, key, text));
+  for (const auto &[key, text] : result.problems) {
+    const bool warns = text.rfind(kWarning, 0) == 0;
+    (warns ? warnings_ : problems_).push_back(lineOf(plugin.id, key, warns ? text.substr(kWarning.size()) : text));
+  }
   if (!result.failure.empty()) {
     throw Error(Status::FailedPrecondition,
                 "the plugin " + plugin.id + " could not check its section: " + plain(result.failure), "PLUGIN_CHECK");

@@ -13,8 +13,9 @@ namespace matrixos::daemon {
 /// Has the plugins look at their sections (mos_descriptor_v1.check), each in a confined process of its own.
 class SectionChecks {
 public:
-  /// `program`: matrixos-plugin-host.
-  SectionChecks(std::filesystem::path program, const config::Config &config);
+  /// `program`: matrixos-plugin-host. `plugins`: all that are enabled.
+  SectionChecks(std::filesystem::path program, const config::Config &config,
+                const std::vector<plugin::DiscoveredPlugin> &plugins);
 
   /// One plugin's, if it is enabled and looks. Throws Error(FailedPrecondition) when it crashed, hung or failed: the
   /// configuration may be fine, the plugin is not.
@@ -23,6 +24,8 @@ public:
   /// What the plugins found wrong, one line each as for declared types: `x.ini:3: [identity] issuer: …`. No secret of
   /// the section stands in one.
   std::vector<std::string> takeProblems() { return std::move(problems_); }
+  /// What they only warn of, the same way.
+  std::vector<std::string> takeWarnings() { return std::move(warnings_); }
 
 private:
   std::string lineOf(const std::string &section, const std::string &key, const std::string &text) const;
@@ -30,7 +33,8 @@ private:
   const std::filesystem::path program_;
   const config::Config &config_;
   const std::chrono::milliseconds patience_;
-  std::vector<std::string> problems_;
+  std::vector<std::string> services_; ///< that enabled plugins have in their descriptors
+  std::vector<std::string> problems_, warnings_;
 };
 
 } // namespace matrixos::daemon

@@ -60,6 +60,8 @@ public:
 
   /// `key` may be empty; `text` ends the sentence that begins with it: "has no query; write one like …".
   void add(std::string_view key, std::string_view text) { to_.problem(to_.ctx, toAbi(key), toAbi(text)); }
+  /// The same for what stops nothing: --check tells it.
+  void warn(std::string_view key, std::string_view text) { add(key, "warning: " + std::string(text)); }
 
 private:
   mos_problems to_;

@@ -83,7 +83,8 @@ MOS_PIN_SIZE(mos_config_key, 48);
 
 /*
  * Takes what is wrong with the section: the key, or an empty one where it is no single key, and the end of a sentence
- * that says what is wrong and what to write instead: "is no issuer of tokens: it has a query; take that out". Frozen.
+ * that says what is wrong and what to write instead: "is no issuer of tokens: it has a query; take that out". One that
+ * begins with "warning: " stops nothing. Frozen.
  */
 typedef struct mos_problems {
   void *ctx;
@@ -240,8 +241,9 @@ typedef struct mos_descriptor_v1 {
   /*
    * Looks at the plugin's section before it counts, beyond what the declared types say: for --check, at each start and
    * before a reload takes effect; where it finds a problem, none goes on. In a process of its own that reads files but
-   * changes nothing, without network, within 10 s. It sees the list "platform.exposures": by what other machines reach
-   * the daemon. MOS_OK also with problems; a failure says that it could not look. May be NULL.
+   * changes nothing, without network, within 10 s. It sees the lists "platform.exposures": by what other machines
+   * reach the daemon, and "platform.services": what enabled plugins provide. MOS_OK also with problems; a failure says
+   * that it could not look. May be NULL.
    */
   mos_status (*check)(const struct mos_host_config_v1 *config, mos_problems problems, mos_error *error);
 } mos_descriptor_v1;
