@@ -16,8 +16,8 @@ std::string CommandOwners::claim(const std::string &plugin, const CommandDescrip
 }
 
 const std::vector<std::string> &CommandOwners::builtInWords() {
-  static const std::vector<std::string> words{"status", "plugins", "config",     "reload",
-                                              "routes", "metrics", "completion", "help"};
+  static const std::vector<std::string> words{"status", "plugins", "config", "reload",     "routes", "metrics",
+                                              "login",  "logout",  "whoami", "completion", "help"};
   return words;
 }
 

@@ -203,6 +203,7 @@ const std::vector<OptionSpec> &globalOptions() {
   static const std::vector<OptionSpec> options{
       {"config", "FILE", "the daemon's configuration, to find its admin socket (default /etc/matrixos/matrixosd.ini)"},
       {"api", "URL", "talk to unix:/path/of.sock or http://host:port instead"},
+      {"url", "URL", "the same, of a platform that you have signed in to with login: https://api.example.com"},
       {"secret-file", "FILE", "file with the API's secret, for --api with something else than the admin socket"},
       {"json", "", "print JSON instead of tables and sentences, errors (on standard error) too"},
       {"help", "", "explain the command and exit; -h"},

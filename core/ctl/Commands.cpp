@@ -58,7 +58,7 @@ bool Commands::addNext() {
     add(*plugin);
     return true;
   }
-  if (askedDaemon_ || typed(words_, "--api").empty()) return false;
+  if (askedDaemon_ || (typed(words_, "--api").empty() && typed(words_, "--url").empty())) return false;
   askedDaemon_ = true;
   addOfDaemon();
   return true;
@@ -74,7 +74,7 @@ void Commands::add(const DeclaringPlugin &plugin) {
 void Commands::addOfDaemon() {
   try {
     Invocation only;
-    for (const char *option : {"api", "secret-file"}) {
+    for (const char *option : {"api", "url", "secret-file"}) {
       if (const std::string value = typed(words_, "--" + std::string(option)); !value.empty())
         only.options[option] = value;
     }

@@ -1,6 +1,7 @@
 #include "ctl/DaemonClient.h"
 
 #include "auth/Secret.h"
+#include "ctl/Credentials.h"
 #include "ctl/Settings.h"
 
 #include <sysexits.h>
@@ -18,12 +19,9 @@ std::string adminSocket(const std::string &file) {
   return socket;
 }
 
-http::BaseUrl givenUrl(const std::string &text) {
-  try {
-    return http::BaseUrl::parse(text);
-  } catch (const Error &error) {
-    throw UsageError("--api takes unix:/path/of.sock or http://host:port, not \"" + text + "\": " + error.what());
-  }
+http::BaseUrl urlOf(const Invocation &invocation) {
+  if (auto given = DaemonClient::givenUrl(invocation)) return *std::move(given);
+  return http::BaseUrl::parse(adminSocket(invocation.get("config")));
 }
 
 [[noreturn]] void unreachable(const Error &error, const std::string &endpoint) {
@@ -40,10 +38,28 @@ http::BaseUrl givenUrl(const std::string &text) {
 
 } // namespace
 
-DaemonClient::DaemonClient(const Invocation &invocation)
-    : url_(invocation.has("api") ? givenUrl(invocation.get("api"))
-                                 : http::BaseUrl::parse(adminSocket(invocation.get("config")))) {
-  if (invocation.has("secret-file")) secret_ = auth::loadSecret(invocation.get("secret-file"));
+DaemonClient::DaemonClient(const Invocation &invocation) : url_(urlOf(invocation)) {
+  if (invocation.has("secret-file")) {
+    secret_ = auth::loadSecret(invocation.get("secret-file"));
+  } else if (givenUrl(invocation) && url_.socketPath().empty()) {
+    secret_ = Credentials().tokenFor(url_.text());
+    isSignIn_ = !secret_.empty();
+  }
+}
+
+std::optional<http::BaseUrl> DaemonClient::givenUrl(const Invocation &invocation) {
+  if (invocation.has("api") && invocation.has("url"))
+    throw UsageError("--api and --url say the same: give one of them");
+  const std::string option = invocation.has("url") ? "url" : "api";
+  if (!invocation.has(option)) return std::nullopt;
+  const std::string text = invocation.get(option);
+  try {
+    return http::BaseUrl::parse(text);
+  } catch (const Error &error) {
+    const char *what =
+        option == "api" ? " takes unix:/path/of.sock or http://host:port, not \"" : " takes https://host, not \"";
+    throw UsageError("--" + option + what + text + "\": " + error.what());
+  }
 }
 
 std::string DaemonClient::call(const std::string &method, const std::string &path, const std::string &body,
@@ -58,32 +74,44 @@ void DaemonClient::stream(const std::string &method, const std::string &path, co
 
 std::string DaemonClient::exchange(const std::string &method, const std::string &path, const std::string &body,
                                    std::chrono::milliseconds patience, const LineFn &line) const {
+  http::ClientResponse response = send(method, path, body, body.empty() ? "" : "application/json", patience, line);
+  if (!response.isSuccess()) refused(response);
+  return std::move(response.body);
+}
+
+http::ClientResponse DaemonClient::send(const std::string &method, const std::string &path, const std::string &body,
+                                        const std::string &contentType, std::chrono::milliseconds patience,
+                                        const LineFn &line) const {
   http::ClientRequest request;
   request.method = method;
   request.target = path;
   request.body = body;
   request.timeout = patience;
   request.maxBody = kMaxAnswer;
-  if (!body.empty()) request.fields.push_back({"Content-Type", "application/json"});
+  if (!contentType.empty()) request.fields.push_back({"Content-Type", contentType});
   if (!secret_.empty()) request.fields.push_back({"Authorization", "Bearer " + secret_});
-  http::ClientResponse response;
   try {
     const Call call(nullptr);
-    response = line ? client_.streamLines(call, url_, request, line) : client_.send(call, url_, request);
+    return line ? client_.streamLines(call, url_, request, line) : client_.send(call, url_, request);
   } catch (const Error &error) {
     unreachable(error, url_.text());
   }
-  if (response.isSuccess()) return response.body;
-  std::string sentence = "HTTP status " + std::to_string(response.status), reason;
+}
+
+void DaemonClient::refused(const http::ClientResponse &answer) const {
+  std::string sentence = "HTTP status " + std::to_string(answer.status), reason;
   try {
-    const json::Object::Ptr problem = json::parseObject(response.body);
+    const json::Object::Ptr problem = json::parseObject(answer.body);
     sentence = json::getString(*problem, "error");
     reason = json::findString(*problem, "reason").value_or("");
   } catch (const Error &) {
     // Not one of our answers: the status is all there is to say.
   }
-  if (response.status == 401) sentence += "; give the secret with --secret-file=FILE";
-  throw Failure(response.status == 401 || response.status == 403 ? EX_NOPERM : 1, sentence, reason);
+  if (answer.status == 401 && isSignIn_)
+    sentence += "; sign in again: matrixosctl login --url " + url_.text();
+  else if (answer.status == 401)
+    sentence += "; give the secret with --secret-file=FILE, or sign in with matrixosctl login";
+  throw Failure(answer.status == 401 || answer.status == 403 ? EX_NOPERM : 1, sentence, reason);
 }
 
 } // namespace matrixos::ctl

@@ -8,6 +8,7 @@
 #include <http/client/PercentEncoding.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,7 +31,13 @@ private:
 /// The running daemon, found through --api, the configuration or the default socket.
 class DaemonClient {
 public:
+  /// With the secret of --secret-file, or else the user's sign-in at the address that was given.
   explicit DaemonClient(const Invocation &invocation);
+  /// `token`: a secret of any kind; may be empty.
+  explicit DaemonClient(http::BaseUrl url, std::string token = {}) : url_(std::move(url)), secret_(std::move(token)) {}
+
+  /// What --api or --url says; nothing when neither was given. Throws UsageError.
+  static std::optional<http::BaseUrl> givenUrl(const Invocation &invocation);
 
   /// The body of a 2xx answer. Throws Failure with the daemon's own sentence for others, and with what to do when no
   /// daemon answers. `patience`: for the whole exchange; 0 waits for ever.
@@ -40,6 +47,12 @@ public:
   using LineFn = std::function<bool(std::string_view line)>;
   /// The same for an answer that comes as it likes; takes as long as it takes.
   void stream(const std::string &method, const std::string &path, const std::string &body, const LineFn &line) const;
+  /// Any answer, whatever its status. Throws Failure when there is none.
+  http::ClientResponse send(const std::string &method, const std::string &path, const std::string &body,
+                            const std::string &contentType, std::chrono::milliseconds patience,
+                            const LineFn &line = {}) const;
+  /// Throws the Failure that an answer other than 2xx means.
+  [[noreturn]] void refused(const http::ClientResponse &answer) const;
   json::Value get(const std::string &path) const { return json::parse(call("GET", path)); }
 
   const std::string &endpoint() const noexcept { return url_.text(); }
@@ -50,6 +63,7 @@ private:
 
   const http::BaseUrl url_;
   std::string secret_;
+  bool isSignIn_ = false; ///< the secret is a token of "login"
   mutable http::HttpClient client_;
 };
 

@@ -2,18 +2,15 @@
 
 #include "common/AtomicFile.h"
 #include "common/Ownership.h"
+#include "ctl/UserFolders.h"
 #include "ctl/Version.h"
 
 #include <matrixos/file_descriptor.hpp>
 #include <matrixos/text/time.hpp>
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <array>
-#include <cstdlib>
 
 namespace matrixos::ctl {
 
@@ -26,19 +23,9 @@ constexpr std::int64_t kFailureMs = 60'000;
 constexpr const char *kFolder = "the cache folder";
 constexpr std::size_t kMostEntries = 512, kMostBytes = std::size_t{8} << 20U;
 
-/// Not $HOME, which sudo may keep: root's cache has no business in a home of somebody else.
-fs::path home() {
-  std::array<char, 4096> buffer{};
-  passwd entry{};
-  passwd *found = nullptr;
-  if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
-  return entry.pw_dir;
-}
-
 fs::path cacheFile() {
-  const char *given = std::getenv("XDG_CACHE_HOME");
-  const fs::path base = given != nullptr ? fs::path(given) : home() / ".cache";
-  return base.is_absolute() ? base / "matrixos/commands.json" : fs::path();
+  const fs::path base = userFolder("XDG_CACHE_HOME", ".cache");
+  return base.empty() ? base : base / "matrixos/commands.json";
 }
 
 std::string identityOf(const struct stat &info) {

@@ -76,6 +76,7 @@ std::string manPage(const std::vector<CommandSpec> &commands, const std::string 
   return text + ".SH FILES\n" +
          entry("/etc/matrixos/matrixosd.ini", "the configuration, where no other is given with --config") +
          entry("/var/lib/matrixos/run/admin.sock", "the daemon's admin socket, unless it is configured elsewhere") +
+         entry("~/.config/matrixos/credentials", "where login has signed in, for the user alone") +
          ".SH SEE ALSO\n.BR matrixosd (8),\n.BR matrixosd.ini (5)\n";
 }
 

@@ -9,6 +9,7 @@
 #include "ctl/NewPlugin.h"
 #include "ctl/Output.h"
 #include "ctl/PluginCommands.h"
+#include "ctl/SignInCommands.h"
 #include "ctl/Table.h"
 #include "ctl/Version.h"
 
@@ -205,6 +206,9 @@ std::vector<CommandSpec> ownCommands(Commands &all) {
       {{"reload"}, {}, {}, "Makes the daemon read its configuration again", reload},
       {{"routes"}, {}, {}, "The API's routes", routes},
       {{"metrics"}, {}, {}, "Prometheus metrics", metrics},
+      {{"login"}, {}, {}, "Signs in at the platform of --url, with a browser, for all later commands with it", login},
+      {{"logout"}, {}, {}, "Ends the sign-in at --url, or the one that there is", logout},
+      {{"whoami"}, {}, {}, "Who you are there, and what is yours", whoami},
       {{"completion"},
        {"SHELL"},
        {},
