@@ -35,9 +35,9 @@ bool isAboutHandle(const Error &error) {
 
 } // namespace
 
-Provisioner::Provisioner(const mos_host_v1 *host, Orchestrators orchestrators, Clock clock)
+Provisioner::Provisioner(const mos_host_v1 *host, Orchestrators orchestrators, Clock clock, Audit audit)
     : store_(Sql(host)), executor_(host), log_(host), events_(host), platform_(host),
-      orchestrators_(std::move(orchestrators)), clock_(std::move(clock)),
+      orchestrators_(std::move(orchestrators)), clock_(std::move(clock)), audit_(std::move(audit)),
       provisioned_(Metrics(host).counter("matrixos_signup_provisions_total", "Instances for who signed up, by result.",
                                          {{"result", "ok"}})),
       failed_(Metrics(host).counter("matrixos_signup_provisions_total", "Instances for who signed up, by result.",
@@ -210,6 +210,8 @@ void Provisioner::settle(Signup signup, State from, const std::string &handle) {
   if (signup.handle != signup.wantedHandle)
     log_.info("a user got another handle than they wanted",
               {{"userId", signup.person.userId}, {"wantedHandle", signup.wantedHandle}, {"handle", signup.handle}});
+  if (from == State::Provisioning)
+    note("instance provisioned", "user:" + signup.person.userId, signup.handle, signup.person.userId);
   announce("signup.provisioned", signup);
 }
 
@@ -236,6 +238,7 @@ void Provisioner::buried(Signup signup) {
   signup.nextTryAt = 0;
   if (!store_.update(signup, State::Deleting)) return;
   destroyed_.add();
+  note("user removed", kDeleter, signup.handle, signup.person.userId);
   announce("signup.deleted", signup);
 }
 
@@ -379,6 +382,16 @@ Signup Provisioner::retry(std::string_view id) {
   if (!store_.update(signup, from)) throw Error(Status::Aborted, "the sign-up has changed meanwhile", "CHANGED");
   kick();
   return signup;
+}
+
+void Provisioner::note(const char *action, std::string_view principal, std::string_view handle,
+                       std::string_view userId) const {
+  JsonObject target;
+  target.add("user", userId);
+  JsonObject event;
+  event.add("action", action).add("source", "signup").add("principal", principal);
+  if (!handle.empty()) event.add("handle", handle);
+  audit_(std::move(event.addRaw("target", std::move(target).str())).str());
 }
 
 void Provisioner::announce(const char *topic, const Signup &signup) const {

@@ -19,6 +19,9 @@
 
 namespace matrixos::signup {
 
+/// Who deletes users, as the audit logs name it.
+constexpr std::string_view kDeleter = "provider:clerk";
+
 /// What an operator may set.
 struct Settings {
   std::string handleFrom = "username";
@@ -40,13 +43,18 @@ public:
   using Orchestrators = std::function<std::shared_ptr<const mos_orchestrator_v1>()>;
   /// Milliseconds since 1970.
   using Clock = std::function<std::int64_t()>;
+  /// Takes an event for the audit logs (abi/audit.h).
+  using Audit = std::function<void(std::string_view)>;
 
-  Provisioner(const mos_host_v1 *host, Orchestrators orchestrators, Clock clock);
+  Provisioner(
+      const mos_host_v1 *host, Orchestrators orchestrators, Clock clock, Audit audit = [](std::string_view) {});
 
   void configure(Settings settings);
   Settings settings() const;
   std::int64_t now() const { return clock_(); }
   const Store &store() const noexcept { return store_; }
+  /// For the audit logs. `principal`: who did it; `handle` may be empty.
+  void note(const char *action, std::string_view principal, std::string_view handle, std::string_view userId) const;
 
   /// Brings the tables up to date and takes up what was under way. On the lifecycle thread, before all else.
   void begin();
@@ -102,6 +110,7 @@ private:
   const Platform platform_;
   const Orchestrators orchestrators_;
   const Clock clock_;
+  const Audit audit_;
   std::vector<Series> users_; ///< in the order of State
   const Series provisioned_, failed_, destroyed_;
 

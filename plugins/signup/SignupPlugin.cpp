@@ -5,6 +5,7 @@
 #include "UserEvent.h"
 #include "Webhooks.h"
 
+#include <matrixos/audit.hpp>
 #include <matrixos/plugin.hpp>
 #include <matrixos/signup.hpp>
 #include <matrixos/text/time.hpp>
@@ -52,7 +53,7 @@ constexpr const mos_service_v1 *kServices[] = {&kSignup};
 constexpr mos_provide kProvides[] = {{MOS_SIGNUP_1, "", MOS_SIGNUP_1_MINOR, 0},
                                      {MOS_IDENTITY_1, "signup", MOS_IDENTITY_1_MINOR, 0}};
 // Optional: what is delivered while there is no orchestrator is kept for when there is.
-constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, MOS_NEED_OPTIONAL}};
+constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, MOS_NEED_OPTIONAL}, {MOS_AUDIT_1, 0, MOS_NEED_OPTIONAL}};
 
 constexpr std::chrono::seconds kPassEvery{1};
 
@@ -61,8 +62,8 @@ constexpr std::chrono::seconds kPassEvery{1};
 class SignupPlugin final : public Plugin {
 public:
   explicit SignupPlugin(const mos_host_v1 *host)
-      : config_(host), services_(host),
-        provisioner_(std::make_shared<Provisioner>(host, orchestrators(), [] { return wallClockMs(); })),
+      : config_(host), services_(host), provisioner_(std::make_shared<Provisioner>(
+                                            host, orchestrators(), [] { return wallClockMs(); }, audit(host))),
         refusals_(host), webhooks_(host, provisioner_, refusals_), inngest_(host, provisioner_, refusals_),
         routes_(host, provisioner_), timers_(host) {
     table_.struct_size = sizeof table_;
@@ -128,6 +129,12 @@ public:
 private:
   Provisioner::Orchestrators orchestrators() const {
     return [services = services_] { return services.lease<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1); };
+  }
+
+  static Provisioner::Audit audit(const mos_host_v1 *host) {
+    return [logs = AuditLogs(host), log = Log(host)](std::string_view event) {
+      if (!logs.note(event)) log.warning("what happened is not in the audit log", {{"event", event}});
+    };
   }
 
   std::string enqueue(std::string_view userId, std::string_view email, std::string_view username) const {

@@ -86,8 +86,11 @@ Effect Webhooks::apply(Exchange &exchange, std::string_view deliveryId) const {
   case UserEvent::Kind::Upsert:
     signup.wantedHandle = wantedHandle(settings.handleFrom, event.person);
     return provisioner_->store().upsert(&delivery, signup, event.updatedAt);
-  case UserEvent::Kind::Deleted:
-    return provisioner_->store().bury(delivery, signup, now + settings.deleteGrace.count());
+  case UserEvent::Kind::Deleted: {
+    const Effect effect = provisioner_->store().bury(delivery, signup, now + settings.deleteGrace.count());
+    if (effect == Effect::Applied) provisioner_->note("user deleted", kDeleter, {}, event.person.userId);
+    return effect;
+  }
   case UserEvent::Kind::Other:
     break;
   }

@@ -1,7 +1,7 @@
 /// matrixos/audit.hpp: "matrixos.audit/1" from both sides. Contract and events: abi/audit.h.
 ///
 ///     // Optional need: {MOS_AUDIT_1, 0, MOS_NEED_OPTIONAL}
-///     const matrixos::AuditClient audit(services.acquire<mos_audit_v1>(MOS_AUDIT_1, "audit"));
+///     const matrixos::AuditLogs audit(host);
 ///     matrixos::JsonObject event;
 ///     event.add("action", "sign-in").add("source", "badge").add("principal", "user:2abc");
 ///     audit.note(std::move(event).str());
@@ -9,10 +9,16 @@
 
 #include <matrixos/abi/audit.h>
 #include <matrixos/call.hpp>
+#include <matrixos/host/services.hpp>
 #include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
 
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -71,6 +77,68 @@ public:
 
 private:
   const mos_audit_v1 *t_;
+};
+
+/// All audit logs that are enabled, which may be none. Copyable; any thread that may block.
+class AuditLogs {
+public:
+  explicit AuditLogs(const mos_host_v1 *host) : services_(host) {}
+
+  /// For what nobody waits for. False when a log has not taken it.
+  bool note(std::string_view event) const {
+    return each([&](const std::shared_ptr<const mos_audit_v1> &table) { AuditClient(table.get()).note(event); });
+  }
+  /// For what somebody is about to be shown: waits until all have it. False when one has not, or not in time.
+  bool record(std::string_view event, std::chrono::milliseconds patience = std::chrono::seconds{5}) const {
+    const CallScope call(patience);
+    const auto waiting = std::make_shared<Waiting>();
+    const bool asked = each([&](const std::shared_ptr<const mos_audit_v1> &table) {
+      waiting->begin();
+      // Held until it has answered.
+      AuditClient(table.get()).record(call.abi(), event, [waiting, table](const Outcome &outcome) {
+        waiting->end(outcome.status == Status::Ok);
+      });
+    });
+    return waiting->wait(patience) && asked;
+  }
+
+private:
+  struct Waiting {
+    void begin() {
+      const std::lock_guard lock(mutex);
+      ++open;
+    }
+    void end(bool kept) {
+      const std::lock_guard lock(mutex);
+      --open;
+      allKept = allKept && kept;
+      changed.notify_all();
+    }
+    bool wait(std::chrono::milliseconds patience) {
+      std::unique_lock lock(mutex);
+      return changed.wait_for(lock, patience, [this] { return open == 0; }) && allKept;
+    }
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t open = 0;
+    bool allKept = true;
+  };
+
+  template <typename Tell>
+  bool each(Tell &&tell) const {
+    bool all = true;
+    for (const std::string &log : services_.declared(MOS_AUDIT_1)) {
+      try {
+        tell(services_.lease<mos_audit_v1>(MOS_AUDIT_1, log));
+      } catch (const Error &) {
+        all = false;
+      }
+    }
+    return all;
+  }
+
+  Services services_;
 };
 
 } // namespace v1

@@ -279,3 +279,21 @@ TEST_CASE("a configuration with which anybody could sign is refused") {
   CHECK(daemon.ctl({"reload"}).status != 0);
   CHECK(clinic.deliver({"msg_1", userEvent("user.created", "user_1", "ada")}).status == 200); // the old one stays
 }
+
+TEST_CASE("the audit log tells who got an instance, who was deleted, and by whom") {
+  Clinic clinic({{"plugins.enabled", "runtime-simulated, orchestrator, lifecycle, social, proxy, signup, audit"},
+                 {"signup.delete_grace", "0s"}});
+  const DaemonProcess &daemon = clinic.platform.daemon;
+  const auto told = [&](const std::string &action) { return daemon.api("GET", "/audit?action=" + action).body; };
+  const auto tells = [&](const std::string &action, const std::string &what) {
+    return eventually([&] { return told(action).find(what) != std::string::npos; });
+  };
+  CHECK(clinic.deliver({"msg_1", userEvent("user.created", "user_1", "ada")}).status == 200);
+  CHECK(tells("instance%20provisioned", R"("principal":"user:user_1","handle":"ada")"));
+  CHECK(clinic.deliver({"msg_2", userEvent("user.deleted", "user_1", "ada")}).status == 200);
+  CHECK(clinic.deliver({"msg_2", userEvent("user.deleted", "user_1", "ada")}).status == 200); // repeated
+  CHECK(tells("user%20deleted", R"("principal":"provider:clerk")"));
+  CHECK(tells("user%20removed", R"("handle":"ada")"));
+  const std::string all = told("user%20deleted");
+  CHECK(all.find("user_1") == all.rfind("user_1"));
+}
