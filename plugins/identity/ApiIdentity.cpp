@@ -4,7 +4,6 @@
 
 #include <http/codec/Bearer.h>
 
-#include <optional>
 #include <string>
 
 namespace matrixos::identity {
@@ -41,14 +40,15 @@ void ApiIdentity::identify(const mos_identity_request *raw) const {
   const IdentityRequest request(raw);
   const std::string_view authorization = request.header("authorization");
   if (!http::apiToken(authorization).empty()) return askToken(raw, authorization);
+  if (!http::userToken(authorization).empty()) {
+    const auto session = sessions_.ofToken(authorization);
+    if (!session) return say(raw, Principal::refused(401, "this sign-in of a program has ended"));
+    return sayUser(raw, request, *session->user);
+  }
   const std::string_view scheme = request.header("x-forwarded-proto") == "https" ? "https" : "http";
   const auto at = hosts_.parse(request.host(), scheme);
   if (!at || at->label != kConsole) return say(raw, Principal::unknown());
-  std::optional<SessionView> session;
-  anyCookie(request.header("cookie"), cookieName(CookieKind::Session, at->plain), [&](std::string_view cookie) {
-    session = sessions_.table().find(cookie, sessions_.now());
-    return session.has_value();
-  });
+  const auto session = sessions_.ofCookies(request.header("cookie"), at->plain);
   if (!session) return say(raw, Principal::unknown());
   const bool navigates = request.method() == "GET" && request.header("sec-fetch-mode") == "navigate";
   if (!cookieCounts(request, at->plain ? "http" : "https", navigates))

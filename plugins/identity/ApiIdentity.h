@@ -11,7 +11,7 @@
 
 namespace matrixos::identity {
 
-/// "matrixos.identity/1": who asks the API. A token counts on every host, a cookie on the console's alone.
+/// "matrixos.identity/1": who asks the API. Tokens count on every host, a cookie on the console's alone.
 class ApiIdentity {
 public:
   ApiIdentity(const Hosts &hosts, const Sessions &sessions, const Access &access, const ApiTokens &tokens);

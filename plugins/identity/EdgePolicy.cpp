@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 namespace matrixos::identity {
@@ -19,6 +18,7 @@ namespace {
 constexpr std::string_view kOurs = "/.matrixos";
 constexpr std::string_view kCodePath = "/.matrixos/auth";
 constexpr std::string_view kWaitingPath = "/.matrixos/waiting"; // the proxy's own
+constexpr std::string_view kNotYours = "this instance is not yours, and nobody shares it with you";
 constexpr std::int64_t kNonceSeconds = 600;
 /// It is percent-encoded twice on the way, and still has to fit into an address.
 constexpr std::size_t kMostBack = 1200;
@@ -47,7 +47,7 @@ std::string_view codeIn(std::string_view query) noexcept {
 /// Calls each(value) for a cookie of ours, in whichever field, until it answers true.
 template <typename Each>
 bool anyCookieOf(const PolicyRequest &request, CookieKind kind, Each &&each) {
-  const std::string_view name = cookieName(kind, Hosts::isPlain(request.host(), request.scheme()));
+  const std::string_view name = http::nameOf(kind, Hosts::isPlain(request.host(), request.scheme()));
   bool found = false;
   request.eachField([&](std::string_view field, std::string_view value) {
     found = detail::isSameField(field, "cookie") && anyCookie(value, name, each);
@@ -79,6 +79,11 @@ struct EdgePolicy::Visitor {
     email = put(user.email());
     emailVerified = user.emailVerified();
     isOperator = !user.operatorBy().empty();
+  }
+  /// What the instance is told; empty: it is not theirs.
+  std::string_view roleHere() const noexcept {
+    if (role != MOS_ROLE_NONE) return role == MOS_ROLE_OWNER ? "owner" : "shared";
+    return isOperator ? "operator" : "";
   }
   void forget() noexcept {
     principal = email = {};
@@ -119,19 +124,18 @@ void EdgePolicy::check(Raw raw) const {
     return deny(raw, Refusal::Path, 404, "there is nothing at this path");
   const std::string_view authorization = request.header("authorization");
   if (!http::apiToken(authorization).empty()) return askToken(raw, authorization);
+  if (!http::userToken(authorization).empty()) return askProgram(raw, authorization);
   // A path on the platform's own host, where no cookie is an instance's.
   if (request.isByPath())
     return deny(raw, Refusal::Token, 401, "this way needs a token; browsers use the instance's own host");
   Visitor visitor;
   const bool signedIn = isSignedIn(request, visitor);
   if (path == kCodePath) return redeem(raw, visitor);
-  if (signedIn && visitor.role == MOS_ROLE_OWNER) return admit(raw, visitor, "owner");
-  if (signedIn && visitor.role != MOS_ROLE_NONE) return admit(raw, visitor, "shared");
-  if (signedIn && visitor.isOperator) return admit(raw, visitor, "operator");
+  if (const std::string_view role = visitor.roleHere(); signedIn && !role.empty()) return admit(raw, visitor, role);
   if (!ours && publicPaths_.contains(path)) return admit(raw, visitor, "public");
   if (visitor.foreign)
     return deny(raw, Refusal::OtherSite, 403, "a page of another site may not use who is signed in here");
-  if (signedIn) return deny(raw, Refusal::NotShared, 403, "this instance is not yours, and nobody shares it with you");
+  if (signedIn) return deny(raw, Refusal::NotShared, 403, kNotYours);
   if (opensPage(request, request.isNavigation())) return sendToSignIn(raw);
   deny(raw, Refusal::NoSession, 401, "sign in to see this");
 }
@@ -173,6 +177,17 @@ void EdgePolicy::askToken(Raw raw, std::string_view authorization) const {
   verdict.verdict = MOS_VERDICT_ALLOW;
   verdict.principal = toAbi(principal);
   say(raw, verdict, {{"X-Matrix-User", principal}, {"X-Matrix-Role", "operator"}});
+}
+
+/// A program that a user let in: it reaches what the user reaches.
+void EdgePolicy::askProgram(Raw raw, std::string_view authorization) const {
+  const auto session = sessions_.ofToken(authorization);
+  if (!session) return deny(raw, Refusal::Token, 401, "this sign-in of a program has ended");
+  Visitor visitor;
+  visitor.take(*session->user);
+  visitor.role = access_.roleOf(PolicyRequest(raw).handle(), *session->user);
+  const std::string_view role = visitor.roleHere();
+  role.empty() ? deny(raw, Refusal::NotShared, 403, kNotYours) : admit(raw, visitor, role);
 }
 
 /// The way back from signing in: a code becomes a cookie.

@@ -43,6 +43,7 @@ private:
   bool isSignedIn(const PolicyRequest &request, Visitor &visitor) const;
   void admit(Raw raw, const Visitor &visitor, std::string_view role) const;
   void askToken(Raw raw, std::string_view authorization) const;
+  void askProgram(Raw raw, std::string_view authorization) const;
   void redeem(Raw raw, const Visitor &visitor) const;
   void sendToSignIn(Raw raw) const;
   void deny(Raw raw, Refusal why, unsigned status, std::string_view message) const;

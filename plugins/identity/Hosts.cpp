@@ -4,12 +4,14 @@
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
+#include <array>
 
 namespace matrixos::identity {
 
 namespace {
 
 constexpr std::string_view kLocal = ".localhost";
+constexpr std::array<std::string_view, 3> kHere{"localhost", "127.0.0.1", "[::1]"};
 constexpr std::size_t kMostReturn = 4096;
 
 bool endsWith(std::string_view text, std::string_view end) noexcept {
@@ -42,6 +44,21 @@ std::optional<OurHost> Hosts::parse(std::string_view host, std::string_view sche
   return out;
 }
 
+std::optional<OurHost> Hosts::consoleBy(std::string_view host, std::string_view scheme) const {
+  auto at = parse(host, scheme);
+  if (!at) {
+    const auto authority = http::Authority::parse(host, 0);
+    if (!authority) return {};
+    const bool here = std::any_of(kHere.begin(), kHere.end(),
+                                  [&](std::string_view name) { return http::sameText(authority->name, name); });
+    if (!here && !http::sameText(authority->name, names_.domain())) return {};
+    const std::string port = authority->port != 0 ? ":" + std::to_string(authority->port) : "";
+    at = parse((here ? std::string(kConsole).append(kLocal) : names_.console()) + port, scheme);
+  }
+  if (at) at->label = kConsole;
+  return at;
+}
+
 bool Hosts::isPath(std::string_view text) noexcept {
   if (text.empty() || text.front() != '/' || text.size() > kMostReturn) return false;
   if (text.size() > 1 && text[1] == '/') return false;
@@ -63,15 +80,8 @@ std::string Hosts::safeReturn(std::string_view wanted, const OurHost &at) const 
   return at.origin(to->label) + std::string(path);
 }
 
-std::string_view cookieName(CookieKind kind, bool plain) noexcept {
-  constexpr std::string_view kPrefix = "__Host-";
-  constexpr std::string_view kNames[] = {"__Host-matrixos", "__Host-matrixos-app", "__Host-matrixos-nonce",
-                                         "__Host-matrixos-signin"};
-  return kNames[static_cast<std::size_t>(kind)].substr(plain ? kPrefix.size() : 0);
-}
-
 std::string setCookie(CookieKind kind, bool plain, std::string_view value, std::int64_t seconds) {
-  std::string out(cookieName(kind, plain));
+  std::string out(http::nameOf(kind, plain));
   out.append("=").append(value).append("; Path=/; HttpOnly; SameSite=Lax; Max-Age=").append(std::to_string(seconds));
   return plain ? out : out + "; Secure";
 }

@@ -2,6 +2,7 @@
 
 #include <http/codec/DomainNames.h>
 #include <http/codec/Grammar.h>
+#include <http/codec/PlatformCookie.h>
 
 #include <optional>
 #include <string>
@@ -11,13 +12,7 @@ namespace matrixos::identity {
 
 constexpr std::string_view kConsole = http::kConsoleLabel; ///< the site whose host people sign in on
 
-/// The cookies of ours; the names of all of them begin alike, so that the proxy knows them.
-enum class CookieKind {
-  Session, ///< of the console's host
-  App,     ///< of an instance's host
-  Nonce,   ///< of an instance's host, set before its visitor is sent to sign in
-  SignIn   ///< of the console's host, set before its visitor is sent to the provider
-};
+using CookieKind = http::PlatformCookie;
 
 /// A host of ours, as a request named it.
 struct OurHost {
@@ -44,6 +39,9 @@ public:
   const std::string &console() const noexcept { return names_.console(); }
   /// `scheme`: of the client, as far as is known. Nothing for a host that is none of ours.
   std::optional<OurHost> parse(std::string_view host, std::string_view scheme) const;
+  /// The console's host as browsers reach it by the way a request came, also where that is one of the API's hosts: the
+  /// bare domain, this machine by its name or address.
+  std::optional<OurHost> consoleBy(std::string_view host, std::string_view scheme) const;
   /// Whether browsers hold no Secure cookie for it; allocates nothing.
   static bool isPlain(std::string_view host, std::string_view scheme) noexcept;
 
@@ -57,8 +55,6 @@ private:
   http::DomainNames names_;
 };
 
-/// "__Host-matrixos-app", on plain hosts "matrixos-app".
-std::string_view cookieName(CookieKind kind, bool plain) noexcept;
 /// A Set-Cookie value. `seconds`: how long it is kept; 0 takes it away.
 std::string setCookie(CookieKind kind, bool plain, std::string_view value, std::int64_t seconds);
 

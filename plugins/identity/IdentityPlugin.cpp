@@ -1,9 +1,14 @@
 #include "Access.h"
 #include "ApiIdentity.h"
 #include "Codes.h"
+#include "ConsoleHost.h"
+#include "DeviceFlow.h"
+#include "DeviceRoutes.h"
+#include "Diary.h"
 #include "EdgePolicy.h"
 #include "Figures.h"
 #include "Migrations.h"
+#include "Newcomers.h"
 #include "Provider.h"
 #include "SessionRoutes.h"
 #include "ShareRoutes.h"
@@ -14,18 +19,22 @@
 
 #include <matrixos/orchestrator.hpp>
 #include <matrixos/plugin.hpp>
+#include <matrixos/signup.hpp>
 #include <matrixos/text/time.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace matrixos::identity {
 
 namespace {
 
 constexpr std::chrono::milliseconds kFlushEvery{1000};
+constexpr const char *kNobodySignsUp = "gives nobody an instance: no enabled plugin signs people up";
 
 constexpr mos_config_key kKeys[] = {
     {"mode", "enum", "clerk", "clerk|oidc|none",
@@ -53,6 +62,10 @@ constexpr mos_config_key kKeys[] = {
      MOS_KEY_LIVE, 0},
     {"email_domains", "list", "", nullptr,
      "Domains of which people need a verified email address to sign in; empty: everybody may.", 0, 0},
+    {"allow_sign_up", "bool", "false", nullptr,
+     "Whoever signs in for the first time gets an instance, by the plugin that signs people up; with clerk its webhook "
+     "says who does.",
+     MOS_KEY_LIVE, 0},
     {"session_ttl", "duration", "12h", "1m..8760h",
      "How long a sign-in lasts; those that there are keep what they were told.", MOS_KEY_LIVE, 0},
     {"idle_ttl", "duration", "2h", "0ms..8760h", "How long a sign-in may be unused; 0ms: any time.", MOS_KEY_LIVE, 0},
@@ -61,7 +74,8 @@ constexpr mos_config_key kKeys[] = {
 };
 constexpr mos_provide kProvides[] = {{MOS_POLICY_1, "identity", MOS_POLICY_1_MINOR, 0},
                                      {MOS_IDENTITY_1, "identity", MOS_IDENTITY_1_MINOR, 0}};
-constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 0, 0}};
+constexpr mos_need kNeeds[] = {
+    {MOS_ORCHESTRATOR_1, 0, 0}, {MOS_SIGNUP_1, 0, MOS_NEED_OPTIONAL}, {MOS_AUDIT_1, 0, MOS_NEED_OPTIONAL}};
 constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_PATH, "//console", nullptr, "The host that people sign in on."},
     {MOS_CLAIM_PATH, "/auth", nullptr, nullptr},
@@ -80,7 +94,7 @@ constexpr mos_command_option kShareOptions[] = {
 constexpr mos_command_option kSessionOptions[] = {{"user", "USER", "of that one alone", MOS_OPTION_QUERY, 0}};
 constexpr mos_command kCommands[] = {
     Command("sessions list", "Who is signed in", "GET", "/auth/sessions")
-        .columns("ID=id USER=userId EMAIL=email SINCE=createdAt:ago USED=usedAt:ago")
+        .columns("ID=id USER=userId EMAIL=email KIND=kind SINCE=createdAt:ago USED=usedAt:ago")
         .options(kSessionOptions),
     Command("sessions end", "Ends a session", "DELETE", "/auth/sessions/{ID}")
         .arguments("ID")
@@ -117,7 +131,9 @@ class IdentityPlugin final : public Plugin {
 public:
   explicit IdentityPlugin(const mos_host_v1 *host)
       : config_(host), log_(host), sql_(host), fetch_(host), services_(host), routes_(host), timers_(host),
-        figures_(host), hosts_(config_.getString("platform.domain"), config_.getString("platform.console_host")) {}
+        figures_(host), diary_(host),
+        hosts_(config_.getString("platform.domain"), config_.getString("platform.console_host")),
+        newcomers_(host, access_, [this] { return signsUp(config_); }) {}
   ~IdentityPlugin() override { stopWatching(); }
 
   static void check(const Config &config, Problems &problems) {
@@ -130,6 +146,9 @@ public:
     } catch (const Error &error) {
       problems.add("", error.what());
     }
+    const std::vector<std::string> services = config.getList("platform.services");
+    if (signsUp(config) && std::find(services.begin(), services.end(), MOS_SIGNUP_1) == services.end())
+      problems.warn("allow_sign_up", kNobodySignsUp);
     for (const std::string &path : config.getList("public_paths")) {
       const std::string why = PublicPaths::whyNot(path);
       if (!why.empty()) problems.add("public_paths", "\"" + path + "\" " + why);
@@ -141,14 +160,15 @@ public:
     sessions_.load(settings());
     tokens_.load();
     shares_.load();
-    const bool anybody = config_.getString("mode") == "none";
+    const std::string mode = config_.getString("mode");
     provider_ = makeProvider(config_, world());
     signIn_.emplace(*provider_, sessions_, config_.getList("email_domains"));
-    pages_.emplace(hosts_, sessions_, access_, codes_, *signIn_, anybody, clerkFrontend(config_));
+    pages_.emplace(console_, sessions_, access_, codes_, *signIn_, newcomers_, diary_, mode, clerkFrontend(config_));
     policy_.emplace(hosts_, sessions_, access_, codes_, tokens_, PublicPaths(config_.getList("public_paths")));
     identity_.emplace(hosts_, sessions_, access_, tokens_);
     watchInstances();
     pages_->addTo(routes_);
+    deviceRoutes_.addTo(routes_);
     sessionRoutes_.addTo(routes_);
     tokenRoutes_.addTo(routes_);
     shareRoutes_.addTo(routes_);
@@ -156,7 +176,9 @@ public:
     timers_.every(kFlushEvery, [this] { flush(); });
     services_.provide(MOS_POLICY_1, "identity", policy_->table());
     services_.provide(MOS_IDENTITY_1, "identity", identity_->table());
-    if (anybody) log_.warning("everybody who reaches this machine may sign in as anybody", {{"key", "identity.mode"}});
+    if (mode == "none")
+      log_.warning("everybody who reaches this machine may sign in as anybody", {{"key", "identity.mode"}});
+    checkSignUp();
   }
 
   void stop() override {
@@ -167,9 +189,21 @@ public:
     flush();
   }
 
-  void reconfigure() override { sessions_.configure(settings()); }
+  void reconfigure() override {
+    sessions_.configure(settings());
+    checkSignUp();
+  }
 
 private:
+  /// Clerk's webhook says who is new there.
+  static bool signsUp(const Config &config) {
+    return config.getBool("allow_sign_up") && config.getString("mode") != "clerk";
+  }
+  void checkSignUp() const {
+    if (signsUp(config_) && services_.declared(MOS_SIGNUP_1).empty())
+      log_.warning(std::string("allow_sign_up ") + kNobodySignsUp, {{"key", "identity.allow_sign_up"}});
+  }
+
   Sessions::Settings settings() const {
     return {config_.getInt("session_ttl"), config_.getInt("idle_ttl"), Operators(config_.getList("operators"))};
   }
@@ -216,12 +250,17 @@ private:
   Routes routes_;
   Timers timers_;
   Figures figures_;
+  const Diary diary_;
   const Hosts hosts_;
   Sessions sessions_{sql_, wallClockMs};
-  SessionRoutes sessionRoutes_{sessions_};
+  const ConsoleHost console_{hosts_, sessions_};
+  DeviceFlow devices_{wallClockMs};
+  DeviceRoutes deviceRoutes_{console_, sessions_, devices_, diary_};
   ApiTokens tokens_{sql_, wallClockMs};
   TokenRoutes tokenRoutes_{tokens_};
   Access access_;
+  const Newcomers newcomers_;
+  SessionRoutes sessionRoutes_{console_, sessions_, access_};
   Shares shares_{sql_, access_, wallClockMs};
   ShareRoutes shareRoutes_{shares_};
   Codes codes_;

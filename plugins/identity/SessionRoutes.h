@@ -1,29 +1,34 @@
 #pragma once
 
-#include "Sessions.h"
+#include "Access.h"
+#include "ConsoleHost.h"
 
 #include <matrixos/host.hpp>
 
+#include <optional>
+
 namespace matrixos::identity {
 
-/// Everybody's sessions, for operators: GET and DELETE /auth/sessions.
+/// Sessions on the API: users see and end their own, operators everybody's. Who asks, and the end of a program's own.
 class SessionRoutes {
 public:
   static constexpr std::size_t kMostListed = 1000;
 
-  explicit SessionRoutes(Sessions &sessions) : sessions_(sessions) {}
+  SessionRoutes(const ConsoleHost &console, Sessions &sessions, const Access &access)
+      : console_(console), sessions_(sessions), access_(access) {}
 
   void addTo(Routes &routes);
 
-  /// One as JSON: {"id", "createdAt", "expiresAt", "usedAt"}, and with `user` "userId" and "email".
-  static std::string toJson(const SessionView &session, bool user);
-
 private:
+  std::optional<SessionView> sessionOf(const Exchange &exchange) const;
+  void me(Exchange &exchange) const;
+  void logout(Exchange &exchange) const;
   void list(Exchange &exchange) const;
-  void endOne(Exchange &exchange) const;
   void endAll(Exchange &exchange) const;
 
+  const ConsoleHost &console_;
   Sessions &sessions_;
+  const Access &access_;
 };
 
 } // namespace matrixos::identity

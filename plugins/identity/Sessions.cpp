@@ -1,6 +1,10 @@
 #include "Sessions.h"
 
+#include "Hosts.h"
+
 #include <matrixos/status.hpp>
+
+#include <http/codec/Bearer.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,13 +34,14 @@ void Sessions::load(Settings settings) {
   settings_ = std::move(settings);
   table_.setIdleTtl(settings_.idleTtlMs);
   sql_.execBatch({{"DELETE FROM identity_sessions WHERE expires_at <= ?", {now()}}});
-  sql_.query("SELECT hash, user_id, email, email_verified, name, operator_by, created_at, expires_at, used_at FROM "
-             "identity_sessions ORDER BY created_at DESC LIMIT ?",
-             {static_cast<std::int64_t>(kMost)}, [&](const SqlRow &row) {
-               const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5));
-               table_.add({Digest::fromHex(row.text(0)), std::make_shared<const User>(judged(user)), row.integer(6),
-                           row.integer(7), row.integer(8)});
-             });
+  sql_.query(
+      "SELECT hash, user_id, email, email_verified, name, operator_by, created_at, expires_at, used_at, is_program "
+      "FROM identity_sessions ORDER BY created_at DESC LIMIT ?",
+      {static_cast<std::int64_t>(kMost)}, [&](const SqlRow &row) {
+        const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5), row.integer(9) != 0);
+        table_.add({Digest::fromHex(row.text(0)), std::make_shared<const User>(judged(user)), row.integer(6),
+                    row.integer(7), row.integer(8)});
+      });
   // The last ones of all, in their order: of one session's the table keeps those that come last.
   sql_.query(
       "SELECT session, hash, handle FROM (SELECT rowid AS at, session, hash, handle FROM identity_grants ORDER BY "
@@ -49,7 +54,9 @@ void Sessions::load(Settings settings) {
 /// The same user, an operator only as far as the item still stands.
 User Sessions::judged(const User &user) const {
   const bool counts = settings_.operators.has(user.operatorBy());
-  return {user.id(), user.email(), user.emailVerified(), user.name(), counts ? user.operatorBy() : std::string_view()};
+  return {
+      user.id(),       user.email(), user.emailVerified(), user.name(), counts ? user.operatorBy() : std::string_view(),
+      user.byProgram()};
 }
 
 void Sessions::configure(Settings settings) {
@@ -73,9 +80,23 @@ void Sessions::makeRoom(std::string_view userId) {
     throw Error(Status::ResourceExhausted, "too many people are signed in; try again later", "TOO_MANY_SESSIONS");
 }
 
+std::optional<SessionView> Sessions::ofCookies(std::string_view cookies, bool plain) const {
+  std::optional<SessionView> session;
+  anyCookie(cookies, http::nameOf(CookieKind::Session, plain), [&](std::string_view cookie) {
+    session = table_.find(cookie, now());
+    return session.has_value();
+  });
+  return session;
+}
+
+std::optional<SessionView> Sessions::ofToken(std::string_view authorization) const {
+  const std::string_view token = http::userToken(authorization);
+  return token.empty() ? std::nullopt : table_.find(Digest::of(token), now());
+}
+
 std::string Sessions::begin(const ProviderUser &from) {
   makeRoom(from.id);
-  const std::string cookie = makeId();
+  std::string cookie = makeId();
   SessionView session{Digest::of(cookie), nullptr, now(), 0, now()};
   {
     const std::lock_guard lock(settingsMutex_);
@@ -83,16 +104,33 @@ std::string Sessions::begin(const ProviderUser &from) {
                                                 settings_.operators.itemFor(from));
     session.expiresAt = session.createdAt + settings_.ttlMs;
   }
+  keep(std::move(session));
+  return cookie;
+}
+
+std::string Sessions::beginProgram(const Digest &by) {
+  const auto signIn = table_.find(by, now());
+  if (!signIn) return {};
+  makeRoom(signIn->user->id());
+  std::string token = std::string(http::kUserTokenPrefix) + makeId();
+  const User &user = *signIn->user;
+  auto program =
+      std::make_shared<const User>(user.id(), user.email(), user.emailVerified(), user.name(), user.operatorBy(), true);
+  keep({Digest::of(token), std::move(program), now(), signIn->expiresAt, now()});
+  return token;
+}
+
+void Sessions::keep(SessionView session) {
   const User &user = *session.user;
-  sql_.execBatch({{"INSERT INTO identity_sessions (hash, user_id, email, email_verified, name, operator_by, "
-                   "created_at, expires_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   {session.digest.hex(), user.id(), user.email(), user.emailVerified() ? 1 : 0, user.name(),
-                    user.operatorBy(), session.createdAt, session.expiresAt, session.usedAt}}});
+  sql_.execBatch(
+      {{"INSERT INTO identity_sessions (hash, user_id, email, email_verified, name, operator_by, "
+        "created_at, expires_at, used_at, is_program) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        {session.digest.hex(), user.id(), user.email(), user.emailVerified() ? 1 : 0, user.name(), user.operatorBy(),
+         session.createdAt, session.expiresAt, session.usedAt, user.byProgram() ? 1 : 0}}});
   // Who is an operator may have changed meanwhile.
   const std::lock_guard lock(settingsMutex_);
   session.user = std::make_shared<const User>(judged(user));
   table_.add(session);
-  return cookie;
 }
 
 bool Sessions::end(const Digest &session) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +37,16 @@ public:
   const SessionTable &table() const noexcept { return table_; }
   std::int64_t now() const { return now_(); }
 
+  /// The session of one of the cookies in a Cookie field of the console's host. `plain`: as OurHost has it.
+  std::optional<SessionView> ofCookies(std::string_view cookies, bool plain) const;
+  /// The one of the token in an Authorization field.
+  std::optional<SessionView> ofToken(std::string_view authorization) const;
+
   /// Begins a session and gives its cookie. Throws Error: ResourceExhausted, or of the database; then there is none.
   std::string begin(const ProviderUser &user);
+  /// Begins one for a program that somebody let in, which ends when the sign-in `by` would, at the latest, and gives
+  /// its token; empty when `by` has ended. Throws as begin() does.
+  std::string beginProgram(const Digest &by);
   /// False when there is no such session. When the database fails it has ended all the same, until a restart.
   bool end(const Digest &session);
   /// Ends all of a user's sessions; how many there were.
@@ -56,6 +65,7 @@ private:
   };
 
   void makeRoom(std::string_view userId);
+  void keep(SessionView session);
   /// Under the lock of the settings.
   User judged(const User &user) const;
   void writeGrants();

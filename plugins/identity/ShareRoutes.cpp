@@ -21,7 +21,8 @@ std::string toJson(const Share &share) {
 }
 
 std::uint32_t roleOf(const json::Object &body) {
-  const std::uint32_t role = roleNamed(json::findString(body, "role").value_or("use"));
+  const auto word = json::findString(body, "role");
+  const std::uint32_t role = word ? roleNamed(*word) : MOS_ROLE_USE;
   if (role != MOS_ROLE_USE && role != MOS_ROLE_MANAGE) throw json::badField("role", "\"use\" or \"manage\"");
   return role;
 }

@@ -61,12 +61,16 @@ std::string SignIn::redeem(const std::string &token) {
 SignIn::Done SignIn::comeBack(const OurHost &at, std::string_view browser,
                               const std::multimap<std::string, std::string> &query) {
   const auto state = query.find("state");
-  if (state == query.end() || query.count("state") != 1) throw refused("this is no way back from signing in");
+  // RFC 6749 §3.1: none comes twice.
+  const bool isDoubled =
+      std::any_of(query.begin(), query.end(), [&](const auto &parameter) { return query.count(parameter.first) > 1; });
+  if (state == query.end() || isDoubled) throw refused("this is no way back from signing in");
   const auto pending = pending_.take(Digest::of(state->second), sessions_.now());
   // Somebody else's sign-in is not gone on with, and none twice.
   if (!pending || Digest::of(browser) != pending->browser || pending->callback != callbackOf(at))
     throw refused("this sign-in is used up, too old, or another browser's");
-  return {sessions_.begin(checked(provider_.finish(query, pending->secret, pending->callback))), pending->returnTo};
+  const ProviderUser user = checked(provider_.finish(query, pending->secret, pending->callback));
+  return {sessions_.begin(user), pending->returnTo, user.username};
 }
 
 ProviderUser SignIn::checked(ProviderUser user) const {
@@ -78,7 +82,7 @@ ProviderUser SignIn::checked(ProviderUser user) const {
     return user.emailVerified && http::sameText(allowed, domain);
   });
   if (!emailDomains_.empty() && !isOneOfThem)
-    throw refused("this platform is for people with a verified email address of its organisation");
+    throw UserRefused("this platform is for people with a verified email address of its organisation", user.id);
   return user;
 }
 

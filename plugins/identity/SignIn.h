@@ -5,6 +5,8 @@
 #include "Sessions.h"
 #include "SignInProvider.h"
 
+#include <matrixos/status.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -14,6 +16,18 @@
 #include <vector>
 
 namespace matrixos::identity {
+
+/// A sign-in of somebody whom the provider has named.
+class UserRefused : public Error {
+public:
+  UserRefused(const char *message, std::string userId)
+      : Error(Status::Unauthenticated, message, "SIGN_IN"), userId_(std::move(userId)) {}
+
+  const std::string &userId() const noexcept { return userId_; }
+
+private:
+  std::string userId_;
+};
 
 /// One sign-in from the first click to the session, bound to the browser that began it. Any thread; it blocks as its
 /// provider does.
@@ -29,11 +43,12 @@ public:
   };
   struct Done {
     std::string cookie, returnTo;
+    std::string username; ///< at the provider; may be empty
   };
 
   /// `browser`: the value of its cookie of an earlier one; another one is made where that is none.
   Begun begin(const OurHost &at, std::string_view browser, std::string returnTo);
-  /// Throws Error(Unauthenticated) with a sentence for people.
+  /// Throws Error(Unauthenticated), or UserRefused, with a sentence for people.
   Done finish(const OurHost &at, std::string_view browser, const std::multimap<std::string, std::string> &query);
   /// Clerk's token; the session's cookie.
   std::string redeem(const std::string &token);

@@ -5,6 +5,7 @@
 #include <http/codec/Authority.h>
 #include <http/codec/Bearer.h>
 #include <http/codec/Grammar.h>
+#include <http/codec/PlatformCookie.h>
 
 #include <algorithm>
 #include <array>
@@ -19,22 +20,13 @@ using http::Name;
 using http::sameText;
 using http::trim;
 
-constexpr std::string_view kPlatformCookie = "__Host-matrixos";
-/// The same on *.localhost over http, where browsers take no cookie with that prefix.
-constexpr std::array<std::string_view, 4> kLocalCookies{"matrixos", "matrixos-app", "matrixos-nonce",
-                                                        "matrixos-signin"};
 constexpr std::size_t kMaxRequestId = 64;
 
 bool isPlatformCookie(std::string_view pair) {
   // One without a name is sent back as its value alone, which is then read as if it had one.
   while (!pair.empty() && (pair.front() == '=' || pair.front() == ' ' || pair.front() == '\t'))
     pair.remove_prefix(1);
-  // Browsers compare prefixes without regard to case, and so must we.
-  if (pair.size() >= kPlatformCookie.size() && sameText(pair.substr(0, kPlatformCookie.size()), kPlatformCookie))
-    return true;
-  const std::string_view name = trim(pair.substr(0, pair.find('=')));
-  return std::any_of(kLocalCookies.begin(), kLocalCookies.end(),
-                     [&](std::string_view ours) { return sameText(name, ours); });
+  return http::isPlatformCookie(trim(pair.substr(0, pair.find('='))));
 }
 
 /// Fields about the client or its user: ours are written in their place, the inbound ones never travel.
@@ -44,9 +36,9 @@ bool isClaim(Name id) {
                        Name::XMatrixRole, Name::XMatrixUser, Name::XRealIp, Name::XRequestId>(id);
 }
 
-/// An API token of the platform's, which some policy may have taken for the way in.
-bool isApiToken(const http::Field &field) {
-  return field.id == Name::Authorization && !http::apiToken(field.value).empty();
+/// A token of the platform's, which some policy may have taken for the way in.
+bool isPlatformToken(const http::Field &field) {
+  return field.id == Name::Authorization && http::hasPlatformToken(field.value);
 }
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.
@@ -272,7 +264,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
     if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
       continue;
     if (field.id == Name::Tracestate && !traced) continue;
-    if (toTenant && (holds(field) || isApiToken(field))) continue;
+    if (toTenant && (holds(field) || isPlatformToken(field))) continue;
     if (toTenant && field.id == Name::Cookie) {
       const std::string kept = withoutPlatformCookies(field.value);
       if (!kept.empty()) writer.field("Cookie", kept);

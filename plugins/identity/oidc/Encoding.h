@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,5 +23,7 @@ std::string randomText();
 
 /// application/x-www-form-urlencoded, which is also a query.
 std::string formEncode(const std::vector<std::pair<std::string, std::string>> &fields);
+/// What formEncode() takes, in its order; nothing for what is no such text.
+std::optional<std::multimap<std::string, std::string>> formDecode(std::string_view text);
 
 } // namespace matrixos::identity

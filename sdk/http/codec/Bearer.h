@@ -9,6 +9,8 @@ namespace matrixos::http {
 
 /// Begins every API token of the platform's.
 inline constexpr std::string_view kApiTokenPrefix = "mxo_";
+/// Begins every token that stands for somebody who is signed in.
+inline constexpr std::string_view kUserTokenPrefix = "mxu_";
 
 /// The token in "Bearer <token>" (RFC 6750 §2.1), the scheme in any case, with any spaces and tabs around the token;
 /// empty for any other value.
@@ -21,10 +23,21 @@ inline std::string_view bearerToken(std::string_view authorization) noexcept {
   return token.size() < rest.size() ? token : std::string_view();
 }
 
-/// The same for an API token of the platform's, good or not; empty for what is none.
-inline std::string_view apiToken(std::string_view authorization) noexcept {
+/// The same for a token of the platform's that begins so, good or not; empty for what is none.
+inline std::string_view tokenWith(std::string_view prefix, std::string_view authorization) noexcept {
   const std::string_view token = bearerToken(authorization);
-  return token.substr(0, kApiTokenPrefix.size()) == kApiTokenPrefix ? token : std::string_view();
+  return token.substr(0, prefix.size()) == prefix ? token : std::string_view();
+}
+inline std::string_view apiToken(std::string_view authorization) noexcept {
+  return tokenWith(kApiTokenPrefix, authorization);
+}
+inline std::string_view userToken(std::string_view authorization) noexcept {
+  return tokenWith(kUserTokenPrefix, authorization);
+}
+
+/// Whether it holds a token of the platform's, of either kind, good or not: no instance may see it.
+inline bool hasPlatformToken(std::string_view authorization) noexcept {
+  return !apiToken(authorization).empty() || !userToken(authorization).empty();
 }
 
 } // namespace matrixos::http

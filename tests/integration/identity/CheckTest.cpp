@@ -41,3 +41,16 @@ TEST_CASE("a mode without what it needs is refused") {
   CHECK(says({{"identity.mode", "clerk"}, {"identity.clerk_publishable_key", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"}}) ==
         "fine");
 }
+
+TEST_CASE("allow_sign_up without a plugin that signs people up is warned of") {
+  IdentityPlatform platform(DaemonProcess::Values{{"identity.allow_sign_up", "true"}});
+  const Finished alone = platform.daemon.check();
+  CHECK_MESSAGE(alone.status == 0, alone.out);
+  CHECK_MESSAGE(alone.out.find("[identity] allow_sign_up: gives nobody an instance") != std::string::npos, alone.out);
+  CHECK(alone.out.find("warning: ") != std::string::npos);
+  std::filesystem::copy_file(buildDir() / "plugins/signup.so", platform.daemon.dir() / "plugins/signup.so");
+  platform.daemon.rewriteConfig({{"plugins.enabled", "fixed-instances, lifecycle, proxy, signup, identity"}});
+  const Finished both = platform.daemon.check();
+  CHECK_MESSAGE(both.status == 0, both.out);
+  CHECK_MESSAGE(both.out.find("warning: ") == std::string::npos, both.out);
+}

@@ -10,17 +10,8 @@ using namespace matrixos::test;
 
 namespace {
 
-IdentityPlatform &shared() {
-  static IdentityPlatform platform;
-  if (!platform.daemon.running()) platform.daemon.start();
-  return platform;
-}
-
-Browser newBrowser() {
-  return Browser(shared().daemon.proxyPort());
-}
-
-Browser signedIn(const std::string &name, const std::string &label = "alice") {
+/// On an instance's host.
+Browser visiting(const std::string &name, const std::string &label = "alice") {
   Browser browser = newBrowser();
   browser.signInAs(name, browser.url(label, "/"));
   return browser;
@@ -77,7 +68,7 @@ TEST_CASE("nobody else reaches it, and nobody wakes it in vain") {
 }
 
 TEST_CASE("a cookie of one host is worth nothing on another") {
-  Browser ada = signedIn("ada");
+  Browser ada = visiting("ada");
   const std::string cookie = ada.cookie("alice", "matrixos-app");
   REQUIRE(cookie.size() == 43);
   Browser other = newBrowser();
@@ -93,7 +84,7 @@ TEST_CASE("a cookie of one host is worth nothing on another") {
 }
 
 TEST_CASE("a page of another tenant's cannot use who is signed in") {
-  Browser ada = signedIn("ada");
+  Browser ada = visiting("ada");
   CHECK(ada.fetch("GET", "alice", "/data", "sleepy").status == 403);
   CHECK(ada.fetch("POST", "alice", "/data", "sleepy", {{"Content-Type", "text/plain"}}, "x").status == 403);
   CHECK(ada.fetch("POST", "alice", "/data", "alice", {}, "x").status == 200);
@@ -128,7 +119,7 @@ TEST_CASE("names that clients give themselves never reach the instance") {
 }
 
 TEST_CASE("/.matrixos/ is the platform's: no instance sees it, and no service worker has it") {
-  Browser ada = signedIn("ada");
+  Browser ada = visiting("ada");
   const std::size_t before = shared().instance.requests().size();
   for (const char *path : {"/.matrixos", "/.matrixos/", "/.matrixos/x", "/.matrixos/auth/x", "/.matrixos/sw.js",
                            "/.matrixos?x", "/.matrixos/waiting?x", "/.matrixos/waiting?", "/.matrixos/waiting/"})
@@ -139,7 +130,7 @@ TEST_CASE("/.matrixos/ is the platform's: no instance sees it, and no service wo
 }
 
 TEST_CASE("a code is good once, for its host, in its browser") {
-  Browser ada = signedIn("ada", "sleepy");
+  Browser ada = visiting("ada", "sleepy");
   // To the code, and not on.
   const auto codeFor = [&](Browser &browser, const std::string &label) {
     return browser.open(browser.url(label, "/"), 1).headers.at("location");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "Browser.h"
 #include "support/DaemonProcess.h"
 #include "support/ScriptedHttp.h"
 
@@ -56,5 +57,28 @@ private:
     return values;
   }
 };
+
+/// One that runs, for tests that leave it as it was.
+inline IdentityPlatform &shared() {
+  static IdentityPlatform platform;
+  if (!platform.daemon.running()) platform.daemon.start();
+  return platform;
+}
+
+inline Browser newBrowser() {
+  return Browser(shared().daemon.proxyPort());
+}
+
+/// The only object in a list.
+inline std::string objectIn(const std::string &list) {
+  return list.size() > 2 ? list.substr(1, list.size() - 2) : "{}";
+}
+
+/// On the console's host.
+inline Browser signedIn(const std::string &name) {
+  Browser browser = newBrowser();
+  browser.signInAs(name, browser.url("console", "/auth/login?return=/auth"));
+  return browser;
+}
 
 } // namespace matrixos::test

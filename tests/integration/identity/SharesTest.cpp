@@ -8,19 +8,7 @@ using namespace matrixos::test;
 
 namespace {
 
-IdentityPlatform &shared() {
-  static IdentityPlatform platform;
-  if (!platform.daemon.running()) platform.daemon.start();
-  return platform;
-}
-
 constexpr const char *kShares = "/api/containers/alice/shares";
-
-Browser signedIn(const std::string &name) {
-  Browser browser(shared().daemon.proxyPort());
-  browser.signInAs(name, browser.url("console", "/auth/login?return=/auth"));
-  return browser;
-}
 
 Response share(Browser &browser, const std::string &body) {
   return browser.fetch("POST", "console", kShares, "console", {{"X-Matrixos", "1"}}, body);

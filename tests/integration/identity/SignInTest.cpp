@@ -8,26 +8,6 @@
 
 using namespace matrixos::test;
 
-namespace {
-
-IdentityPlatform &shared() {
-  static IdentityPlatform platform;
-  if (!platform.daemon.running()) platform.daemon.start();
-  return platform;
-}
-
-Browser newBrowser() {
-  return Browser(shared().daemon.proxyPort());
-}
-
-Browser signedIn(const std::string &name) {
-  Browser browser = newBrowser();
-  browser.signInAs(name, browser.url("console", "/auth/login?return=/auth"));
-  return browser;
-}
-
-} // namespace
-
 TEST_CASE("who is signed in, with what is his") {
   Browser ada = signedIn("ada");
   CHECK(ada.visited.back() == ada.url("console", "/auth"));
@@ -95,7 +75,13 @@ TEST_CASE("a state is good once, and in the browser that began alone") {
   CHECK(eve.open(eve.url("console", next)).status == 200);
   CHECK(eve.open(eve.url("console", next), 0).status == 401);
   CHECK(victim.open(victim.url("console", "/auth/callback?name=eve")).status == 401);
-  CHECK(victim.open(victim.url("console", "/auth/callback?name=eve&state=x&state=" + state)).status == 401);
+  for (const char *doubled : {"/auth/callback?name=eve&state=x&state=", "/auth/callback?name=eve&name=ada&state="}) {
+    Browser other = newBrowser();
+    other.open(other.url("console", "/auth/login?return=/auth"));
+    const std::string own = parameterOf(other.visited.back(), "state");
+    REQUIRE(own.size() == 43);
+    CHECK_MESSAGE(other.open(other.url("console", doubled + own)).status == 401, doubled);
+  }
 }
 
 TEST_CASE("nobody is led to a host that is none of ours") {
@@ -187,7 +173,12 @@ TEST_CASE("operators see who is signed in, and sign people out") {
   Browser gina = signedIn("gina");
   const Finished list = shared().daemon.ctl({"sessions", "list", "--user", "gina"});
   CHECK_MESSAGE(list.out.find("gina@localhost") != std::string::npos, list.out);
-  CHECK(gina.fetch("GET", "console", "/api/auth/sessions", "console").status == 403);
+  signedIn("hugo");
+  const Response own = gina.fetch("GET", "console", "/api/auth/sessions?user=hugo", "console");
+  CHECK(std::count(own.body.begin(), own.body.end(), '{') == 1); // her own, whomever she names
+  const std::string his = member(objectIn(shared().daemon.api("GET", "/auth/sessions?user=hugo").body), "id");
+  const Headers script{{"X-Matrixos", "1"}};
+  CHECK(gina.fetch("DELETE", "console", "/api/auth/sessions/" + his, "console", script).status == 404);
   const Finished ended = shared().daemon.ctl({"sessions", "end-all", "gina"});
   CHECK_MESSAGE(ended.out.find("1 sessions of gina have ended") != std::string::npos, ended.out);
   CHECK(gina.fetch("GET", "console", "/auth/me", "console").status == 401);

@@ -8,12 +8,6 @@ using namespace matrixos::test;
 
 namespace {
 
-IdentityPlatform &shared() {
-  static IdentityPlatform platform;
-  if (!platform.daemon.running()) platform.daemon.start();
-  return platform;
-}
-
 Response make(const std::string &scopes, const std::string &ttl = "1h", const std::string &name = "deploy") {
   return shared().daemon.api("POST", "/tokens",
                              R"({"name":")" + name + R"(","scopes":)" + scopes + R"(,"ttl":")" + ttl + "\"}");

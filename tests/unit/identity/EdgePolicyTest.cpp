@@ -170,3 +170,29 @@ TEST_CASE_FIXTURE(Fixture, "a session that ends is over for all who ask at the s
     CHECK(wrong == 0);
   }
 }
+
+TEST_CASE_FIXTURE(Fixture, "a program reaches what its user reaches, by whichever way, until it is signed out") {
+  const auto ask = [&](const std::string &token, std::uint32_t flags = 0) {
+    PolicyQuestion asked = question("", flags);
+    asked.fields = {{"authorization", "Bearer " + token}};
+    return checkPolicy(*policy.table(), asked);
+  };
+  grant("user_a");
+  const std::string own = sessions.beginProgram(session);
+  for (const std::uint32_t flags : {0U, MOS_REQUEST_BY_PATH, MOS_REQUEST_WEBSOCKET}) {
+    const auto answer = ask(own, flags);
+    CHECK(answer.verdict == MOS_VERDICT_ALLOW);
+    CHECK(answer.principal == "user:user_a");
+    CHECK(answer.fields ==
+          testing::Fields{{"X-Matrix-User", "user_a"}, {"X-Matrix-Email", "a@b.c"}, {"X-Matrix-Role", "owner"}});
+  }
+  grant("user_b");
+  CHECK(ask(sessions.beginProgram(session)).status == 403);
+  CHECK(ask(own + "x").status == 401);
+  CHECK(ask("mxu_").status == 401);
+  PolicyQuestion asCookie = question(own);
+  CHECK(checkPolicy(*policy.table(), asCookie).status == 401);
+  sessions.endAll("user_a");
+  CHECK(ask(own).status == 401);
+  CHECK(ask(own, MOS_REQUEST_NAVIGATION).status == 401);
+}

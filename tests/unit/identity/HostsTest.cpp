@@ -47,8 +47,8 @@ TEST_CASE("the console may be beside the domain, and stays what people are sent 
 }
 
 TEST_CASE("cookies have the prefix that ties them to one host, but where browsers do not take it") {
-  CHECK(cookieName(CookieKind::App, false) == "__Host-matrixos-app");
-  CHECK(cookieName(CookieKind::Session, true) == "matrixos");
+  CHECK(matrixos::http::nameOf(CookieKind::App, false) == "__Host-matrixos-app");
+  CHECK(matrixos::http::nameOf(CookieKind::Session, true) == "matrixos");
   CHECK(setCookie(CookieKind::Session, false, "x", 60) ==
         "__Host-matrixos=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
   CHECK(setCookie(CookieKind::App, true, "", 0) == "matrixos-app=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
@@ -109,4 +109,21 @@ TEST_CASE("people are sent back to paths and hosts of ours alone") {
     const std::string to = kHosts.safeReturn(evil, at);
     CHECK_MESSAGE((to == "/" || to == std::string("/%09")), evil);
   }
+}
+
+TEST_CASE("the console's host by the way that a program came") {
+  const Hosts hosts("matrix.test");
+  const auto origin = [&](std::string_view host, std::string_view scheme = "https") {
+    const auto at = hosts.consoleBy(host, scheme);
+    return at ? at->origin(kConsole) : std::string();
+  };
+  CHECK(origin("api.matrix.test") == "https://console.matrix.test");
+  CHECK(origin("matrix.test:8443") == "https://console.matrix.test:8443");
+  CHECK(origin("Matrix.Test.") == "https://console.matrix.test");
+  CHECK(origin("console.matrix.test") == "https://console.matrix.test");
+  CHECK(origin("localhost:9000", "http") == "http://console.localhost:9000");
+  CHECK(origin("127.0.0.1:9000", "http") == "http://console.localhost:9000");
+  CHECK(origin("[::1]:9000", "http") == "http://console.localhost:9000");
+  for (const char *foreign : {"evil.test", "evilmatrix.test", "a.b.matrix.test", "10.0.0.1", ""})
+    CHECK_MESSAGE(origin(foreign).empty(), foreign);
 }

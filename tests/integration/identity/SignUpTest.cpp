@@ -1,0 +1,120 @@
+// Who signs in for the first time, on the simulated engine, and what the audit log tells of it.
+#include "Home.h"
+#include "integration/runtime-simulated/SimulatedPlatform.h"
+
+#include <doctest/doctest.h>
+
+using namespace matrixos;
+using namespace matrixos::test;
+
+namespace {
+
+DaemonProcess::Values values(DaemonProcess::Values more = {}) {
+  more.merge(DaemonProcess::Values{
+      {"plugins.enabled", "runtime-simulated, orchestrator, lifecycle, social, proxy, signup, identity, audit"},
+      {"api.auth", "secret"},
+      {"identity.mode", "none"},
+      {"identity.operators", "oscar"},
+      {"identity.allow_sign_up", "true"}});
+  return more;
+}
+
+Browser signIn(const DaemonProcess &daemon, const std::string &name) {
+  Browser browser(daemon.proxyPort());
+  browser.signInAs(name, browser.url("console", "/auth/login?return=/auth"));
+  return browser;
+}
+
+bool owns(Browser &browser, const std::string &handle) {
+  return browser.fetch("GET", "console", "/auth/me", "console")
+             .body.find(R"({"handle":")" + handle + R"(","role":"owner"})") != std::string::npos;
+}
+
+/// Records of one action, the newest first, as JSON.
+std::vector<std::string> told(const DaemonProcess &daemon, const std::string &action) {
+  std::vector<std::string> out;
+  const auto answer = json::parseObject(daemon.api("GET", "/audit?limit=1000&action=" + action).body);
+  const auto records = json::findArray(*answer, "records");
+  for (unsigned i = 0; records && i < records->size(); ++i)
+    out.push_back(json::dump(*records->getObject(i)));
+  return out;
+}
+
+bool has(const std::string &text, const std::string &part) {
+  CAPTURE(text);
+  CAPTURE(part);
+  const bool found = text.find(part) != std::string::npos;
+  CHECK(found);
+  return found;
+}
+
+} // namespace
+
+TEST_CASE("the first sign-in of somebody new gets an instance of their own, and matrixosctl shows it to them alone") {
+  SimulatedPlatform platform(values());
+  Browser ada = signIn(platform.daemon, "ada"), eve = signIn(platform.daemon, "eve");
+  CHECK(eventually([&] { return owns(ada, "ada") && owns(eve, "eve"); }));
+  CHECK(ada.open(ada.url("console", "/auth")).body.find(">ada</a>") != std::string::npos);
+  signIn(platform.daemon, "ada"); // once more gives no other
+  const Home home(platform.daemon);
+  const Finished in = home.login([&](const std::string &page) { letIn(ada, page); });
+  CHECK_MESSAGE(in.status == 0, in.out);
+  const Finished own = home.ctl({"containers", "list", "--quiet", "--url", home.url()});
+  CHECK_MESSAGE(own.out == "ada\n", own.out);
+  const std::string all = home.ctl({"containers", "list", "--quiet"}).out; // an operator's way
+  has(all, "ada\n");
+  has(all, "eve\n");
+  CHECK(platform.daemon.ctl({"signups", "list", "--quiet"}).status == 0);
+}
+
+TEST_CASE("without allow_sign_up whoever is new gets in all the same, and reads that there is nothing") {
+  SimulatedPlatform platform(values({{"identity.allow_sign_up", "false"}}));
+  Browser ada = signIn(platform.daemon, "ada");
+  has(ada.open(ada.url("console", "/auth")).body, "You have no instance, and nobody shares one with you.");
+  CHECK(platform.daemon.api("GET", "/signups").body == "[]");
+  platform.daemon.rewriteConfig({{"identity.allow_sign_up", "true"}});
+  CHECK(platform.daemon.api("POST", "/reload").status == 200);
+  has(ada.open(ada.url("console", "/auth")).body, "Your instance is on its way.");
+  CHECK(eventually([&] { return owns(ada, "ada"); }));
+}
+
+TEST_CASE("sign-ups that nobody takes keep nobody out, and are made up for") {
+  SimulatedPlatform platform(values());
+  CHECK(platform.daemon.api("POST", "/plugins/signup/disable").status == 200);
+  Browser ada = signIn(platform.daemon, "ada");
+  has(ada.open(ada.url("console", "/auth")).body, "You have no instance");
+  has(platform.daemon.log(), "somebody new was not signed up");
+  CHECK(platform.daemon.api("POST", "/plugins/signup/enable").status == 200);
+  ada.open(ada.url("console", "/auth"));
+  CHECK(eventually([&] { return owns(ada, "ada"); }));
+}
+
+TEST_CASE("sign-ins, refused ones, programs and sign-outs are in the audit log, and so is the instance") {
+  SimulatedPlatform platform(values());
+  Browser ada = signIn(platform.daemon, "ada"), oscar = signIn(platform.daemon, "oscar");
+  CHECK(ada.open(ada.url("console", "/auth/callback?state=x&name=ada"), 0).status == 401);
+  const auto ins = told(platform.daemon, "sign-in"); // what was shown is there
+  REQUIRE(ins.size() == 3);
+  has(ins[0], R"("reason":"SIGN_IN")");
+  has(ins[0], "another browser's");
+  CHECK(ins[0].find("principal") == std::string::npos);
+  has(ins[1], R"("principal":"user:oscar")");
+  has(ins[1], R"("kind":"operator")");
+  has(ins[2], R"("principal":"user:ada")");
+  has(ins[2], R"("kind":"user")");
+  has(ins[2], R"("address":"127.0.0.1")");
+  has(ins[2], R"("way":"none")");
+  has(ins[2], R"("source":"identity")");
+  const Home home(platform.daemon);
+  CHECK(home.login([&](const std::string &page) { letIn(ada, page); }).status == 0);
+  const auto programs = told(platform.daemon, "sign-in");
+  REQUIRE(programs.size() == 4);
+  has(programs[0], R"("way":"program")");
+  has(told(platform.daemon, "POST%20//console/auth/device/approve").at(0), R"("principal":"user:ada")");
+  CHECK(ada.fetch("POST", "console", "/auth/logout", "console").status == 200);
+  CHECK(eventually([&] { return told(platform.daemon, "sign-out").size() == 1; }));
+  has(told(platform.daemon, "sign-out")[0], R"("principal":"user:ada")");
+  CHECK(eventually([&] { return told(platform.daemon, "instance%20provisioned").size() == 2; }));
+  has(told(platform.daemon, "instance%20provisioned")[0], R"("source":"signup")");
+  CHECK(platform.daemon.ctl({"audit", "verify"}).status == 0);
+}
