@@ -66,10 +66,13 @@ std::string clientOf(const Form &form) {
   return client;
 }
 
+Error takesTab() {
+  return {Status::PermissionDenied, "letting a program in takes a tab of its own", "NO_DOCUMENT"};
+}
+
 void requireNoFrame(const Exchange &exchange) {
   const std::string_view target = exchange.header("sec-fetch-dest").value_or("");
-  if (!target.empty() && target != "document" && target != "empty")
-    throw Error(Status::PermissionDenied, "letting a program in takes a tab of its own", "FRAMED");
+  if (!target.empty() && target != "document" && target != "empty") throw takesTab();
 }
 
 std::string entryForm() {
@@ -181,7 +184,8 @@ void DeviceRoutes::give(Exchange &exchange, const DeviceFlow::Polled &polled) co
 
 void DeviceRoutes::ask(Exchange &exchange) const {
   const OurHost at = console_.of(exchange);
-  requireNoFrame(exchange);
+  // Pages of others cannot spend the user's guesses, but by a tab that shows it.
+  if (!isDocument(exchange)) throw takesTab();
   const std::string code(exchange.queryParam("user_code").value_or(""));
   const auto session = console_.sessionOf(exchange, at);
   if (!session) {

@@ -212,6 +212,8 @@ TEST_CASE("guesses at codes end, for one user") {
   for (int i = 0; i < 10; ++i)
     CHECK(mallory.open(mallory.url("console", "/auth/device?user_code=BBBB-BBB" + std::string(1, "BCDFGHJKLM"[i])))
               .status == 404);
+  for (int i = 0; i < 12; ++i) // which a tenant's page cannot spend
+    CHECK(ada.fetch("GET", "console", "/auth/device?user_code=BBBB-BBBB", "alice").status == 403);
   const Response enough = mallory.open(mallory.url("console", "/auth/device?user_code=" + program.userCode));
   CHECK(enough.status == 429);
   CHECK(enough.headers.count("retry-after") == 1);
