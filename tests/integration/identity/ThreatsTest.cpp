@@ -16,18 +16,18 @@ using namespace matrixos::test;
 
 namespace {
 
-IdentityPlatform &shared() {
+IdentityPlatform &unlimited() {
   static IdentityPlatform platform(IdentityPlatform::unlimited());
   if (!platform.daemon.running()) platform.daemon.start();
   return platform;
 }
 
 std::uint16_t port() {
-  return shared().daemon.proxyPort();
+  return unlimited().daemon.proxyPort();
 }
 
 Browser signedIn(const std::string &name, const std::string &label) {
-  shared();
+  unlimited();
   Browser browser(port());
   browser.signInAs(name, browser.url(label, label == "console" ? "/auth/login?return=/auth" : "/"));
   return browser;
@@ -78,20 +78,20 @@ TEST_CASE("row 39: names that a client gives itself reach no instance, however t
       forged.insert(forged.end(), {{names[i], "root"}, {names[i], "toor"}});
     Browser stranger(port());
     CHECK(stranger.fetch("GET", "alice", "/about", "", forged).status == 200);
-    CHECK_MESSAGE(shared().lastRequest().find("root") == std::string::npos, shared().lastRequest());
-    CHECK(shared().lastRequest().find("toor") == std::string::npos);
-    CHECK(folded(shared().lastRequest(), "x_matrix_user").empty());
+    CHECK_MESSAGE(unlimited().lastRequest().find("root") == std::string::npos, unlimited().lastRequest());
+    CHECK(unlimited().lastRequest().find("toor") == std::string::npos);
+    CHECK(folded(unlimited().lastRequest(), "x_matrix_user").empty());
     CHECK(ada.fetch("GET", "alice", "/", "alice", forged).status == 200);
-    CHECK(shared().lastRequest().find("root") == std::string::npos);
-    CHECK(folded(shared().lastRequest(), "x_matrix_user") == std::vector<std::string>{"X-Matrix-User: ada"});
-    CHECK(folded(shared().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: owner"});
+    CHECK(unlimited().lastRequest().find("root") == std::string::npos);
+    CHECK(folded(unlimited().lastRequest(), "x_matrix_user") == std::vector<std::string>{"X-Matrix-User: ada"});
+    CHECK(folded(unlimited().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: owner"});
   }
   // Nor are those of the platform taken away by what a client nominates, or put behind a body.
   for (const char *nominated :
        {"X-Matrix-User", "x-matrix-role, X-Matrix-User", "close, X-Matrix-Role", "X_Matrix_User"}) {
     CHECK(ada.fetch("GET", "alice", "/", "alice", {{"Connection", nominated}}).status == 200);
-    CHECK(folded(shared().lastRequest(), "x_matrix_user") == std::vector<std::string>{"X-Matrix-User: ada"});
-    CHECK(folded(shared().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: owner"});
+    CHECK(folded(unlimited().lastRequest(), "x_matrix_user") == std::vector<std::string>{"X-Matrix-User: ada"});
+    CHECK(folded(unlimited().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: owner"});
   }
   MESSAGE("row 39: " << 4 * names.size() + 4 << " variants");
 }
@@ -176,9 +176,9 @@ std::set<std::string> spellings(const std::string &path) {
 
 /// The target of the request that the instance got, when it got one after that many.
 std::string heardSince(std::size_t before) {
-  if (shared().instance.count() == before) return {};
-  REQUIRE(shared().instance.count() == before + 1);
-  const std::string request = shared().lastRequest(), line = request.substr(0, request.find("\r\n"));
+  if (unlimited().instance.count() == before) return {};
+  REQUIRE(unlimited().instance.count() == before + 1);
+  const std::string request = unlimited().lastRequest(), line = request.substr(0, request.find("\r\n"));
   return line.substr(4, line.rfind(' ') - 4);
 }
 
@@ -194,7 +194,7 @@ TEST_CASE(
     variants[isPublicToAll(path)] += all.size();
     for (const std::string &target : all) {
       CAPTURE(target);
-      std::size_t before = shared().instance.count();
+      std::size_t before = unlimited().instance.count();
       const int open = stranger.fetch("GET", "alice", target, "").status;
       const std::string heard = heardSince(before);
       CHECK(heard == (open == 200 ? target : ""));
@@ -202,10 +202,10 @@ TEST_CASE(
       if (open == 200) {
         ++passed;
         CHECK(isPublicToAll(target));
-        CHECK(folded(shared().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: public"});
+        CHECK(folded(unlimited().lastRequest(), "x_matrix_role") == std::vector<std::string>{"X-Matrix-Role: public"});
       }
       // Whoever may see everything gets what he asks for, byte by byte, or nothing.
-      before = shared().instance.count();
+      before = unlimited().instance.count();
       const int own = ada.fetch("GET", "alice", target, "alice").status;
       CHECK((own == 200) == (open != 400));
       CHECK(heardSince(before) == (own == 200 ? target : ""));
@@ -295,7 +295,7 @@ TEST_CASE("row 49: a session ends everywhere, however it ends") {
   const auto ends = [&](const char *how, auto &&end) {
     CAPTURE(how);
     Browser first = signedIn("sam", "alice"), second(port());
-    shared().daemon.ctl({"shares", "add", "alice", "--user", "sam"});
+    unlimited().daemon.ctl({"shares", "add", "alice", "--user", "sam"});
     first.open(first.url("alice", "/"));
     REQUIRE(first.fetch("GET", "alice", "/", "alice").status == 200);
     second = first; // another tab, or a thief's copy of its cookies
@@ -315,7 +315,7 @@ TEST_CASE("row 49: a session ends everywhere, however it ends") {
     const auto me = parseObject(b.fetch("GET", "console", "/auth/me", "console").body);
     b.fetch("DELETE", "console", "/auth/sessions/" + me->getObject("session")->getValue<std::string>("id"), "console");
   });
-  ends("an operator ends all of a user's", [](Browser &) { shared().daemon.ctl({"sessions", "end-all", "sam"}); });
+  ends("an operator ends all of a user's", [](Browser &) { unlimited().daemon.ctl({"sessions", "end-all", "sam"}); });
   ends("another sign-in in the same browser", [](Browser &b) {
     Browser second(port());
     second.open(second.url("console", "/auth/login?return=/auth"));
