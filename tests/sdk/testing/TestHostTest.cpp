@@ -45,6 +45,26 @@ struct Door final : Identity {
   }
 };
 
+/// Knows whose seal, in the field X-Seal, is the body.
+struct Sealer final : Identity {
+  Principal identify(const IdentityRequest &request) override {
+    const std::string_view seal = request.header("x-seal");
+    if (request.hasBody()) ++bodies;
+    if (seal.empty()) return Principal::unknown();
+    if (!request.hasBody() || seal == "twice") return Principal::signedBody();
+    if (seal == "stranger") return Principal::unknown();
+    if (seal == "gone") return Principal::refused(409, "that seal is gone", "SEAL_GONE");
+    if (seal == "odd") return Principal::refused(409, "that seal is gone", "seal \"gone\"");
+    if (seal == "later" || seal == "never") return Principal::pending();
+    return seal == request.body() ? Principal::user("user:sealed", MOS_ROLE_NONE) : Principal::refused(401, "broken");
+  }
+  void findOut(const Call &, const IdentityRequest &request, Completion &done) override {
+    const bool whole = request.header("x-seal") == "later" && request.body() == "wax";
+    done.succeed(whole ? Principal::user("user:later", MOS_ROLE_NONE).json() : R"({"kind":"signed"})");
+  }
+  int bodies = 0;
+};
+
 /// Has to find out who sends a card.
 struct SlowDoor final : Policy {
   PolicyVerdict check(const PolicyRequest &request) override {
@@ -145,6 +165,35 @@ TEST_CASE("who asks is found out by providers of identities") {
   CHECK(host.get("/tested/me").status == 200);
   CHECK(host.get("/tested/me").field("content-type") == "application/json; charset=utf-8");
   CHECK(host.get("/nowhere").status == 404);
+  host.stop();
+}
+
+TEST_CASE("who sees that the body is signed is asked again with it, and nobody else") {
+  Host host(TESTED);
+  Sealer another, sealer;
+  host.provide(MOS_IDENTITY_1, another.table(), "another").provide(MOS_IDENTITY_1, sealer.table(), "sealer");
+  const Door door;
+  host.provide(MOS_IDENTITY_1, door.table(), "door").start();
+  const auto post = [&](const std::string &seal, const std::string &body) {
+    return host.request("POST", "/tested/me", body, {{"X-Seal", seal}, {"X-User", "ada"}}, Who::Anyone);
+  };
+  CHECK(post("wax", "wax").body == R"({"who":"user:sealed"})");
+  CHECK(another.bodies + sealer.bodies == 1);
+  CHECK(post("later", "wax").body == R"({"who":"user:later"})");
+  CHECK(post("wax", "").status == 401);
+  CHECK(post("wax", "wex").status == 401);
+  // Not even the next one, who would know her.
+  CHECK(post("stranger", "wax").has("AUTHENTICATION_REQUIRED"));
+  CHECK(post("twice", "wax").has("AUTHENTICATION_REQUIRED"));
+  const Answer gone = post("gone", "wax");
+  CHECK(gone.status == 409);
+  CHECK(gone.has(R"("reason":"SEAL_GONE")"));
+  // What makes no sense lets nobody in.
+  CHECK(post("odd", "wax").status == 503);
+  CHECK(post("never", "wax").status == 503);
+  CHECK(another.bodies + sealer.bodies == 9);
+  CHECK((another.bodies == 0 || sealer.bodies == 0));
+  CHECK(post("", "wax").body == R"({"who":"user:ada"})");
   host.stop();
 }
 

@@ -81,6 +81,8 @@ private:
     });
     routes_.add("GET", "/tested/me", MOS_PERMISSION_SIGNED_IN, "Who asks",
                 [](Exchange &e) { e.json(200, R"({"who":")" + std::string(e.principal()) + "\"}"); });
+    routes_.add("POST", "/tested/me", MOS_PERMISSION_SIGNED_IN, "Who sends that",
+                [](Exchange &e) { e.json(200, R"({"who":")" + std::string(e.principal()) + "\"}"); });
     routes_.add("POST", "/tested/send/:id", MOS_PERMISSION_ADMIN, "Sends", [this](Exchange &e) {
       outbox_.put({{"somewhere", e.param("id"), e.body()}});
       e.json(202, "{}");
