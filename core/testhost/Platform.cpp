@@ -7,7 +7,6 @@
 
 #include <matrixos/json.hpp>
 
-#include <http/codec/DomainNames.h>
 #include <unistd.h>
 
 #include <utility>
@@ -94,15 +93,15 @@ config::ConfigPtr Platform::config() const {
 }
 
 std::string Platform::info() const {
-  const http::DomainNames hosts(config()->getString("platform", "domain"),
-                                config()->getString("platform", "console_host"));
+  const std::string domain = config()->getString("platform", "domain");
+  const std::string console = config()->getString("platform", "console_host");
   json::Object::Ptr facts = json::object({{"installId", options.installId},
                                           {"bootId", bootId_},
                                           {"node", std::string("localhost")},
                                           {"version", std::string("test")},
                                           {"dataDir", options.folder.string()},
-                                          {"domain", config()->getString("platform", "domain")},
-                                          {"consoleHost", hosts.console()},
+                                          {"domain", domain},
+                                          {"consoleHost", console.empty() ? "console." + domain : console},
                                           {"apiSocket", apiSocket().string()},
                                           {"apiAddress", "unix:" + apiSocket().string()}});
   facts->set("listeners", json::Array());
