@@ -77,17 +77,15 @@ void PolicyQuestion::answer(const mos_policy_request *request, const mos_policy_
 
 void PolicyQuestion::read(const mos_policy_verdict &given) {
   if (given.struct_size < offsetof(mos_policy_verdict, fields) + sizeof given.fields) return;
-  verdict_.kind = given.verdict;
   verdict_.status = static_cast<int>(given.status);
   if (given.message.len != 0) verdict_.message = fromAbi(given.message);
   if (given.location.len != 0) verdict_.location = fromAbi(given.location);
   if (given.principal.len != 0) verdict_.principal = fromAbi(given.principal);
-  if (given.fields_count > Verdict::kMostFields) {
-    verdict_.kind = 0; // and how many there really are is anybody's guess
-    return;
-  }
+  if (given.fields_count > Verdict::kMostFields) return; // how many there really are is anybody's guess
+  verdict_.fields.reserve(given.fields_count);
   for (std::uint32_t i = 0; i < given.fields_count; ++i)
     verdict_.fields.emplace_back(fromAbi(given.fields[i].key), fromAbi(given.fields[i].value));
+  verdict_.kind = given.verdict; // last: without memory for all of it there is none
 }
 
 } // namespace matrixos::proxy

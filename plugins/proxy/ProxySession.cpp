@@ -115,6 +115,7 @@ void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link, Po
 bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
   if (principal_.empty()) principal_ = std::move(verdict.principal);
   if (verdict.isAllowed()) {
+    if (added_.empty()) return added_.swap(verdict.fields), true;
     std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(added_));
     return true;
   }
