@@ -13,11 +13,12 @@ await play(async ({ browser, way, alice, bob }) => {
     const found = (await context.cookies(way.url(label, '/'))).find(({ name }) => name === `${way.prefix}matrixos${end}`);
     return found?.value;
   };
+  const panels = new WeakMap(); // a tab of each person's for this
   const me = async (context) => {
-    const page = await context.newPage();
+    if (!panels.has(context)) panels.set(context, await context.newPage());
+    const page = panels.get(context);
     await page.goto(way.url('console', '/auth/me'));
     const said = JSON.parse(await page.textContent('body'));
-    await page.close();
     return { user: said.user?.id, session: said.session?.id };
   };
   // All that an attack could have changed, in the browser and on the server.
@@ -117,6 +118,13 @@ await play(async ({ browser, way, alice, bob }) => {
     }
     await unchanged('forms');
     assert.deepEqual(alice.heard, []);
+    // They are no blanks: what everybody may see hears each of them, but WebSockets, and not from whom.
+    for (const [name, attack] of Object.entries(quiet)) {
+      alice.heard.length = 0;
+      await evil.evaluate(`(${attack})(${JSON.stringify(way.url('alice', '/about'))})`);
+      assert.equal(alice.heard.length > 0, name !== 'WebSocket', name);
+      assert.ok(alice.heard.every(({ headers }) => headers['x-matrix-role'] === 'public' && !headers['x-matrix-user']), name);
+    }
     t.diagnostic(`row 6: ${targets.length * Object.keys(quiet).length + posts.length} variants`);
     await context.close();
   });
