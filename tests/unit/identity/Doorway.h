@@ -61,7 +61,8 @@ private:
                                                                   text(""),
                                                                   number(i),
                                                                   number(std::int64_t{1} << 60),
-                                                                  number(i)};
+                                                                  number(i),
+                                                                  number(0)};
       rows.row(rows.ctx, row.data(), static_cast<std::uint32_t>(row.size()));
     }
   }
