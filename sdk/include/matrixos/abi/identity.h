@@ -11,6 +11,8 @@
  *   instance             an instance
  *   operator[:scope]     an operator with that scope or "*"
  *
+ * That is found out once: an answer that goes on, a stream, is not broken off when somebody may no longer have it.
+ *
  * A plugin that provides it names the instance of the service like itself.
  */
 #ifndef MATRIXOS_ABI_IDENTITY_H
