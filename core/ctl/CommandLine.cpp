@@ -1,5 +1,7 @@
 #include "ctl/CommandLine.h"
 
+#include <matrixos/text/utf8.hpp>
+
 #include <algorithm>
 #include <set>
 
@@ -23,9 +25,10 @@ std::size_t distance(const std::string &a, const std::string &b) {
   return row[b.size()];
 }
 
-std::string suggestion(const std::string &word, const std::set<std::string> &known) {
+/// `prefix`: stands before each of them.
+std::string suggestion(const std::string &word, const std::set<std::string> &known, const std::string &prefix = {}) {
   std::string best;
-  std::size_t least = word.size() / 3 + 2;
+  std::size_t least = word.size() / 4 + 2;
   for (const std::string &candidate : known) {
     const std::size_t d = distance(word, candidate);
     if (d < least) {
@@ -33,7 +36,7 @@ std::string suggestion(const std::string &word, const std::set<std::string> &kno
       best = candidate;
     }
   }
-  return best.empty() ? "" : "; did you mean \"" + best + "\"?";
+  return best.empty() ? "" : "; did you mean \"" + prefix + best + "\"?";
 }
 
 bool startsWith(const CommandSpec &command, const std::vector<std::string> &words) {
@@ -57,11 +60,12 @@ const CommandSpec &findCommand(const std::vector<CommandSpec> &commands, std::ve
     firsts.insert(command.words[0]);
     if (command.words.size() > 1 && command.words[0] == words[0]) seconds.insert(command.words[1]);
   }
-  if (seconds.empty()) throw UsageError("unknown command \"" + words[0] + "\"" + suggestion(words[0], firsts));
-  if (words.size() < 2) {
-    throw UsageError("\"" + words[0] + "\" needs one of: " + joined({seconds.begin(), seconds.end()}));
-  }
-  throw UsageError("unknown command \"" + words[0] + " " + words[1] + "\"" + suggestion(words[1], seconds));
+  if (seconds.empty()) throw UnknownWord("unknown command \"" + words[0] + "\"" + suggestion(words[0], firsts));
+  const std::vector<std::string> choices(seconds.begin(), seconds.end());
+  if (words.size() < 2) throw UsageError("\"" + words[0] + "\" is followed by " + listed(choices, "or"));
+  const std::string nearest = suggestion(words[1], seconds);
+  throw UnknownWord("unknown command \"" + words[0] + " " + words[1] + "\"" +
+                    (nearest.empty() ? "; there are: " + listed(choices) : nearest));
 }
 
 const OptionSpec *findOption(const std::vector<OptionSpec> &options, const std::string &name) {
@@ -113,12 +117,12 @@ std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, c
     if (option == nullptr) {
       std::set<std::string> known;
       for (const OptionSpec &global : globalOptions())
-        known.insert("--" + global.name);
+        known.insert(global.name);
       for (const CommandSpec &command : commands) {
         for (const OptionSpec &own : command.options)
-          known.insert("--" + own.name);
+          known.insert(own.name);
       }
-      throw UsageError("unknown option --" + name + suggestion("--" + name, known));
+      throw UnknownWord("unknown option --" + name + suggestion(name, known, "--"));
     }
     if (option->argument.empty()) {
       if (equals != std::string::npos) throw UsageError("--" + name + " takes no value");
@@ -161,10 +165,14 @@ void checkArguments(const CommandSpec &command, const Invocation &invocation) {
   }
 }
 
+/// With blanks behind it, to that many characters.
+std::string padded(const std::string &text, std::size_t width) {
+  return text + std::string(width - std::min(width, countCharacters(text)), ' ');
+}
+
 std::string optionLine(const OptionSpec &option) {
-  std::string text = "  --" + option.name + (option.argument.empty() ? "" : "=" + option.argument);
-  text.resize(std::max<std::size_t>(text.size() + 2, 26), ' ');
-  return text + option.help + "\n";
+  const std::string text = "  --" + option.name + (option.argument.empty() ? "" : "=" + option.argument);
+  return padded(text + "  ", 26) + option.help + "\n";
 }
 
 } // namespace
@@ -176,6 +184,15 @@ std::string joined(const std::vector<std::string> &words) {
   return text;
 }
 
+std::string listed(const std::vector<std::string> &words, const std::string &last) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool isLast = i + 1 == words.size() && !last.empty();
+    text += (i == 0 ? "" : isLast ? " " + last + " " : ", ") + words[i];
+  }
+  return text;
+}
+
 std::string synopsis(const CommandSpec &command) {
   std::string text = joined(command.words);
   for (const std::string &argument : command.arguments)
@@ -184,6 +201,8 @@ std::string synopsis(const CommandSpec &command) {
     std::string word = "--" + option.name + (option.argument.empty() ? "" : " " + option.argument);
     text += option.required ? " " + word : " [" + word + "]";
   }
+  if (!command.needs.empty())
+    text += " --" + command.needs + " " + findOption(globalOptions(), command.needs)->argument;
   return text;
 }
 
@@ -192,6 +211,7 @@ const std::vector<std::pair<int, std::string>> &exitCodes() {
                                                               {1, "refused by the daemon"},
                                                               {64, "wrong arguments"},
                                                               {69, "no daemon answers"},
+                                                              {70, "a fault of matrixosctl's own"},
                                                               {73, "cannot make a file"},
                                                               {74, "cannot write the output"},
                                                               {77, "not allowed"},
@@ -202,9 +222,10 @@ const std::vector<std::pair<int, std::string>> &exitCodes() {
 const std::vector<OptionSpec> &globalOptions() {
   static const std::vector<OptionSpec> options{
       {"config", "FILE", "the daemon's configuration, to find its admin socket (default /etc/matrixos/matrixosd.ini)"},
-      {"api", "URL", "talk to unix:/path/of.sock or http://host:port instead"},
-      {"url", "URL", "the same, of a platform that you have signed in to with login: https://api.example.com"},
-      {"secret-file", "FILE", "file with the API's secret, for --api with something else than the admin socket"},
+      {"api", "URL", "talk to unix:/path/of.sock or http://host:port in place of the admin socket"},
+      {"url", "URL", "talk to a platform elsewhere, such as https://api.example.com; sign in there once with login"},
+      {"secret-file", "FILE",
+       "file with an API token or the platform's secret, for --url, and for --api with another socket"},
       {"json", "", "print JSON instead of tables and sentences, errors (on standard error) too"},
       {"help", "", "explain the command and exit; -h"},
       {"version", "", "print the version and exit; -V"}};
@@ -239,16 +260,15 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
   std::string text = "usage: matrixosctl [options] COMMAND\n\nControls a running matrixosd.\n\n";
   std::size_t width = 0;
   for (const CommandSpec &command : commands) {
-    if (fits(command)) width = std::max(width, synopsis(command).size());
+    if (fits(command)) width = std::max(width, countCharacters(synopsis(command)));
   }
   width = std::min<std::size_t>(width, 46);
   for (const CommandSpec &command : commands) {
     if (!fits(command)) continue;
     std::string line = "  " + synopsis(command);
-    if (line.size() > width + 2) line += "\n" + std::string(width + 2, ' ');
-    line.resize(std::max(line.size(), width + 2), ' ');
-    text += line + "  " + command.help + "\n";
-    if (prefix.size() != command.words.size()) continue;
+    if (countCharacters(line) > width + 2) line += "\n" + std::string(width + 2, ' ');
+    text += padded(line, width + 2) + "  " + command.help + "\n";
+    if (prefix.empty()) continue;
     for (const OptionSpec &option : command.options)
       text += "  " + optionLine(option);
   }

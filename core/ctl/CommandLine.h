@@ -17,6 +17,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
+/// Words that nobody here knows.
+class UnknownWord : public UsageError {
+public:
+  using UsageError::UsageError;
+};
+
 /// An option of a command, as "--user=ID" or "--user ID"; a flag takes no value.
 struct OptionSpec {
   std::string name;     ///< without the dashes
@@ -36,6 +42,7 @@ struct CommandSpec {
   std::function<int(const Invocation &)> action{}; ///< carries it out; the exit code. Throws Failure and UsageError
   std::string owner{};                             ///< the plugin that declares it; empty for matrixosctl's own
   std::string lists{}; ///< the argument of other commands that what it prints with --quiet can be; may be empty
+  std::string needs{}; ///< the option of every command that it does nothing without; may be empty
 };
 
 /// Options that every command takes.
@@ -59,6 +66,9 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
 
 /// The words with blanks between them.
 std::string joined(const std::vector<std::string> &words);
+
+/// "a, b, c"; with `last`, "a, b or c".
+std::string listed(const std::vector<std::string> &words, const std::string &last = {});
 
 /// "containers provision HANDLE --user ID"
 std::string synopsis(const CommandSpec &command);

@@ -32,13 +32,27 @@ Invocation Commands::understand() {
   for (;;) {
     try {
       return parse(list_, words_);
-    } catch (const UsageError &) {
+    } catch (const UnknownWord &unknown) {
       if (addNext()) continue;
-      // Without any plugin here, only the daemon could have known the command.
-      if (daemonFailure_ && place_ == kDeclaredFrom) std::rethrow_exception(daemonFailure_);
+      blameDaemon(unknown);
       throw;
+    } catch (const UsageError &) {
+      if (!addNext()) throw;
     }
   }
+}
+
+void Commands::blameDaemon(const UnknownWord &unknown) const {
+  const std::string sentence = unknown.what();
+  if (!refusal_.empty())
+    throw UsageError(sentence + (sentence.back() == '?' ? " The" : "; the") + " platform at " + elsewhere() +
+                     " does not tell you which commands its plugins have: " + refusal_);
+  if (daemonFailure_ && place_ == kDeclaredFrom) std::rethrow_exception(daemonFailure_);
+}
+
+std::string Commands::elsewhere() const {
+  const std::string url = typed(words_, "--url");
+  return url.empty() ? typed(words_, "--api") : url;
 }
 
 const std::vector<CommandSpec> &Commands::all() {
@@ -54,11 +68,13 @@ const std::vector<CommandSpec> &Commands::all() {
 
 bool Commands::addNext() {
   if (!declarations_) declarations_ = std::make_unique<Declarations>(Settings::read(typed(words_, "--config")));
-  if (const auto plugin = declarations_->next()) {
+  const bool isElsewhere = !elsewhere().empty();
+  if (auto plugin = declarations_->next()) {
+    if (isElsewhere) plugin->enabled = true; // the daemon there says so if it is not
     add(*plugin);
     return true;
   }
-  if (askedDaemon_ || (typed(words_, "--api").empty() && typed(words_, "--url").empty())) return false;
+  if (askedDaemon_ || !isElsewhere) return false;
   askedDaemon_ = true;
   addOfDaemon();
   return true;
@@ -83,6 +99,9 @@ void Commands::addOfDaemon() {
       if (const auto commands = json::findArray(*plugin, "commands"))
         add({json::getString(*plugin, "id"), true, common::CommandDescription::readAll(*commands)});
     }
+  } catch (const Failure &failure) {
+    daemonFailure_ = std::current_exception();
+    if (failure.reason() == "FORBIDDEN") refusal_ = failure.what();
   } catch (const std::exception &) {
     daemonFailure_ = std::current_exception();
   }

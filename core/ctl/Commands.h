@@ -30,6 +30,10 @@ private:
   bool addNext();
   void add(const DeclaringPlugin &plugin);
   void addOfDaemon();
+  /// The word may be one that only the daemon could have known: throws with its reason why it did not say so.
+  void blameDaemon(const UnknownWord &unknown) const;
+  /// What --url or --api says; empty for the daemon that the configuration is of.
+  std::string elsewhere() const;
 
   const std::vector<std::string> words_;
   std::vector<CommandSpec> list_;
@@ -37,6 +41,7 @@ private:
   std::unique_ptr<Declarations> declarations_;
   bool askedDaemon_ = false;
   std::exception_ptr daemonFailure_;
+  std::string refusal_; ///< the daemon's, to say which commands there are; may be empty
   common::CommandOwners owners_;
 };
 

@@ -24,24 +24,33 @@ http::BaseUrl urlOf(const Invocation &invocation) {
   return http::BaseUrl::parse(adminSocket(invocation.get("config")));
 }
 
-[[noreturn]] void unreachable(const Error &error, const std::string &endpoint) {
-  if (error.status() == Status::PermissionDenied) {
-    throw Failure(EX_NOPERM, "you may not open " + endpoint + ": run matrixosctl as root or as the daemon's user");
+/// A file that is not as it should be is for its owner to put right, like a configuration.
+std::string secretIn(const std::string &file) {
+  try {
+    return auth::loadSecret(file);
+  } catch (const Error &error) {
+    throw Failure(EX_CONFIG, error.what());
   }
-  if (error.status() == Status::Unavailable) {
-    throw Failure(EX_UNAVAILABLE, "no daemon answers at " + endpoint +
-                                      "; is it running (systemctl status matrixosd), and is this its configuration "
-                                      "(--config=FILE)?");
+}
+
+/// For whoever left out --url: `lead` and where they are signed in; empty for nowhere.
+std::string signIns(const char *lead) {
+  try {
+    const std::vector<std::string> urls = Credentials().urls();
+    if (urls.empty()) return {};
+    return lead + (" signed in at " + listed(urls)) + ": add --url " + (urls.size() == 1 ? urls.front() : "URL");
+  } catch (const Failure &) {
+    return {}; // the command did not ask for that file
   }
-  throw Failure(EX_UNAVAILABLE, std::string("the daemon at ") + endpoint + " gave no proper answer: " + error.what());
 }
 
 } // namespace
 
-DaemonClient::DaemonClient(const Invocation &invocation) : url_(urlOf(invocation)) {
+DaemonClient::DaemonClient(const Invocation &invocation)
+    : url_(urlOf(invocation)), isGiven_(givenUrl(invocation).has_value()), secretFile_(invocation.get("secret-file")) {
   if (invocation.has("secret-file")) {
-    secret_ = auth::loadSecret(invocation.get("secret-file"));
-  } else if (givenUrl(invocation) && url_.socketPath().empty()) {
+    secret_ = secretIn(secretFile_);
+  } else if (isGiven_ && url_.socketPath().empty()) {
     secret_ = Credentials().tokenFor(url_.text());
     isSignIn_ = !secret_.empty();
   }
@@ -94,8 +103,25 @@ http::ClientResponse DaemonClient::send(const std::string &method, const std::st
     const Call call(nullptr);
     return line ? client_.streamLines(call, url_, request, line) : client_.send(call, url_, request);
   } catch (const Error &error) {
-    unreachable(error, url_.text());
+    unreachable(error);
   }
+}
+
+void DaemonClient::unreachable(const Error &error) const {
+  if (error.status() == Status::PermissionDenied) {
+    throw Failure(EX_NOPERM, "you may not open " + endpoint() + ": run matrixosctl as root or as the daemon's user" +
+                                 (isGiven_ ? "" : signIns("; you are")));
+  }
+  if (error.status() != Status::Unavailable)
+    throw Failure(EX_UNAVAILABLE, "the daemon at " + endpoint() + " gave no proper answer: " + error.what());
+  if (isGiven_) {
+    throw Failure(EX_UNAVAILABLE, "cannot reach " + endpoint() + ": " + error.what() + "; check the address" +
+                                      (url_.isTls() ? ", and that this machine trusts the certificate" : ""));
+  }
+  throw Failure(EX_UNAVAILABLE, "no daemon answers at " + endpoint() +
+                                    "; is it running (systemctl status matrixosd), and is this its configuration "
+                                    "(--config=FILE)?" +
+                                    signIns(" You are"));
 }
 
 void DaemonClient::refused(const http::ClientResponse &answer) const {
@@ -107,11 +133,20 @@ void DaemonClient::refused(const http::ClientResponse &answer) const {
   } catch (const Error &) {
     // Not one of our answers: the status is all there is to say.
   }
-  if (answer.status == 401 && isSignIn_)
-    sentence += "; sign in again: matrixosctl login --url " + url_.text();
+  // How programs prove who they are, as the daemon says it, is of no use to whoever runs this one.
+  if (answer.status == 401 && secretFile_.empty())
+    sentence = howToSignIn();
   else if (answer.status == 401)
-    sentence += "; give the secret with --secret-file=FILE, or sign in with matrixosctl login";
+    sentence =
+        "the secret or token in " + secretFile_ + " is wrong" + (reason == "WRONG_SECRET" ? "" : ": " + sentence);
   throw Failure(answer.status == 401 || answer.status == 403 ? EX_NOPERM : 1, sentence, reason);
+}
+
+std::string DaemonClient::howToSignIn() const {
+  const std::string file = "--secret-file=FILE with an API token or the platform's secret";
+  if (!url_.socketPath().empty()) return endpoint() + " asks who you are: give " + file;
+  return "you are not signed in at " + endpoint() + (isSignIn_ ? " any more" : "") + ": matrixosctl login --url " +
+         endpoint() + ", or " + file;
 }
 
 } // namespace matrixos::ctl

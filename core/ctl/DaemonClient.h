@@ -60,8 +60,13 @@ public:
 private:
   std::string exchange(const std::string &method, const std::string &path, const std::string &body,
                        std::chrono::milliseconds patience, const LineFn &line) const;
+  [[noreturn]] void unreachable(const Error &error) const;
+  /// What to do about a 401 without a secret.
+  std::string howToSignIn() const;
 
   const http::BaseUrl url_;
+  const bool isGiven_ = true;    ///< by --api or --url, not found through the configuration
+  const std::string secretFile_; ///< as it was typed; may be empty
   std::string secret_;
   bool isSignIn_ = false; ///< the secret is a token of "login"
   mutable http::HttpClient client_;

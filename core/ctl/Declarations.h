@@ -14,7 +14,7 @@ namespace matrixos::ctl {
 /// The commands that one plugin declares.
 struct DeclaringPlugin {
   std::string id;
-  bool enabled = false; ///< in the configuration
+  bool enabled = false; ///< in the configuration, as far as that says anything about the daemon
   std::vector<common::CommandDescription> commands;
 };
 

@@ -62,12 +62,26 @@ public:
     const DaemonClient client(invocation_);
     if (!plugin.enabled) requireEnabled(client, plugin.id);
     if (command_.foreign) requireRunning(client, plugin.id);
+    try {
+      carryOut(client, target, body);
+    } catch (const Failure &failure) {
+      if (failure.reason() != "NO_ROUTE") throw;
+      throw Failure(failure.exitCode(),
+                    "the platform at " + client.endpoint() + " has no command \"" + command_.words + "\": its plugin " +
+                        plugin.id + " does not run",
+                    failure.reason());
+    }
+    return 0;
+  }
+
+private:
+  void carryOut(const DaemonClient &client, const std::string &target, const std::string &body) const {
     if (command_.has(MOS_COMMAND_STREAM)) {
       client.stream(command_.method, target, body, [&](std::string_view line) {
         showLine(line);
         return std::cout.flush().good();
       });
-      return 0;
+      return;
     }
     std::unique_ptr<Progress> progress;
     if (!command_.progress.empty())
@@ -82,10 +96,8 @@ public:
     } catch (const Error &e) {
       throw Failure(EX_UNAVAILABLE, improper(client) + e.what());
     }
-    return 0;
   }
 
-private:
   static std::string improper(const DaemonClient &client) {
     return "the answer of the daemon at " + client.endpoint() + " is not what the command's plugin declares: ";
   }

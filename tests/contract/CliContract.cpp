@@ -294,7 +294,12 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"help"}, .parts = {"usage: matrixosctl", "containers provision", "Exit codes:"}},
        {.words = {"help", "containers", "destroy"},
         .parts = {"  containers destroy HANDLE", "--yes", "its data goes to the trash (trash restore brings it back)"}},
-       {.words = {"help", "trash"}, .parts = {"trash list [--quiet]", "trash restore ID", "trash purge ID [--yes]"}},
+       {.words = {"help", "trash"},
+        .parts = {"trash list [--quiet]", "trash restore ID", "trash purge ID [--yes]",
+                  "    --yes                   do not ask\n"}},
+       {.words = {"help", "plugins"},
+        .parts = {"  plugins list [--quiet]                      All plugins",
+                  "  plugins doctor [ID|FILE…] [--load]          Examines"}},
        {.words = {"help", "contaners"},
         .status = 64,
         .output = usage("unknown command \"contaners\"; did you mean \"containers\"?")},
@@ -315,7 +320,19 @@ TEST_CASE("matrixosctl: without a daemon") {
        {.words = {"relaod"}, .status = 64, .output = usage("unknown command \"relaod\"; did you mean \"reload\"?")},
        {.words = {"containers"},
         .status = 64,
-        .output = usage("\"containers\" needs one of: destroy list provision show start stop")},
+        .output = usage("\"containers\" is followed by destroy, list, provision, show, start or stop")},
+       {.words = {"trash", "frobnicate"},
+        .status = 64,
+        .output = usage("unknown command \"trash frobnicate\"; there are: list, purge, restore")},
+       {.words = {"--fo", "status"}, .status = 64, .output = usage("unknown option --fo")},
+       {.words = {"--foo", "status"}, .status = 64, .output = usage("unknown option --foo")},
+       {.words = {"--api=unix:" + nowhere, "--secret-file=/nope", "status"},
+        .status = 78,
+        .output = "matrixosctl: cannot open the secret file /nope: No such file or directory\n"},
+       {.words = {"help", "login"},
+        .parts = {"  login --url URL  Signs you in at --url through a browser; ",
+                  "The sign-in is kept in ~/.config/matrixos/credentials\n", "70 a fault of matrixosctl's own"}},
+       {.words = {"login"}, .status = 64, .output = usage("\"login\" needs --url URL: https://api.example.com")},
        {.words = {"status", "extra"},
         .status = 64,
         .output = usage("unexpected argument \"extra\": matrixosctl status")},
@@ -333,11 +350,11 @@ TEST_CASE("matrixosctl: without a daemon") {
         .output = usage("\"containers provision\" needs --user ID: the owner's Clerk user id")},
        {.words = {"--api=unix:" + nowhere, "status"},
         .status = 69,
-        .output = "matrixosctl: no daemon answers at unix:" + nowhere +
-                  "; is it running (systemctl status matrixosd), and is this its configuration (--config=FILE)?\n"},
+        .output = "matrixosctl: cannot reach unix:" + nowhere +
+                  ": it cannot be connected to: No such file or directory; check the address\n"},
        {.words = {"--json", "--api=unix:" + nowhere, "status"},
         .status = 69,
-        .parts = {R"({"error":"no daemon answers at unix:)", R"("exitCode":69})"}},
+        .parts = {R"({"error":"cannot reach unix:)", R"("exitCode":69})"}},
        {.words = {"--api=localhost:9000", "status"}, .status = 64, .parts = {"--api takes unix:/path/of.sock or http"}},
        {.words = {"--api=unix:" + nowhere, "containers", "destroy", "alice"},
         .status = 64,
@@ -547,10 +564,19 @@ TEST_CASE("matrixosctl: the socket of the API asks for the secret") {
   const std::string secretFile = "--secret-file=" + (daemon.dir() / "data/admin.secret").string();
   const std::string socket = "--api=unix:" + daemon.apiSocket().string();
   const std::string web = "--api=http://127.0.0.1:" + std::to_string(daemon.proxyPort());
+  const std::string wrong = (daemon.dir() / "wrong").string(), wrongFile = "--secret-file=" + wrong;
+  writeFile(wrong, "wrong\n");
+  std::filesystem::permissions(wrong, std::filesystem::perms(0600));
   checkAll("matrixosctl", {{.words = {socket, "containers", "list"},
                             .status = 77,
-                            .parts = {"authentication is required", "--secret-file=FILE"}},
+                            .parts = {"asks who you are: give --secret-file=FILE with an API token or the platform's "
+                                      "secret\n"}},
                            {.words = {socket, secretFile, "containers", "list", "--json"}, .output = "[]\n"},
-                           {.words = {web, "containers", "list"}, .status = 77},
+                           {.words = {web, "containers", "list"},
+                            .status = 77,
+                            .parts = {": matrixosctl login --url http://127.0.0.1:", ", or --secret-file=FILE with"}},
+                           {.words = {web, wrongFile, "containers", "list"},
+                            .status = 77,
+                            .output = "matrixosctl: the secret or token in " + wrong + " is wrong\n"},
                            {.words = {web, secretFile, "containers", "list", "--json"}, .output = "[]\n"}});
 }

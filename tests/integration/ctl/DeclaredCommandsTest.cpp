@@ -103,7 +103,7 @@ TEST_CASE("declared commands do what they declare") {
             64,
             "matrixosctl: unexpected argument \"b\": matrixosctl hooks show ID" + usage},
            {{"hooks", "shw", "a"}, 64, "matrixosctl: unknown command \"hooks shw\"; did you mean \"show\"?" + usage},
-           {{"hooks"}, 64, "matrixosctl: \"hooks\" needs one of: add deliver drop list log send show" + usage},
+           {{"hooks"}, 64, "matrixosctl: \"hooks\" is followed by add, deliver, drop, list, log, send or show" + usage},
            {{"hoks"}, 64, "matrixosctl: unknown command \"hoks\"; did you mean \"hooks\"?" + usage},
            {{"hooks", "drop", "h1", "--yes"}, 0, "h1 is forgotten\n"},
            {{"hooks", "drop", "h1", "--yes", "--json"}, 0, "null\n"},
@@ -210,7 +210,7 @@ TEST_CASE("commands of plugins elsewhere are those that the daemon there says") 
   // Where nobody knows any command, the reason is told instead.
   const Finished unreachable = run({program(), ctl[1], "--api=unix:/nowhere.sock", "hooks", "list"});
   CHECK(unreachable.status == 69);
-  CHECK(has(unreachable.out, "no daemon answers at unix:/nowhere.sock"));
+  CHECK(has(unreachable.out, "cannot reach unix:/nowhere.sock"));
 }
 
 TEST_CASE("a command of a plugin that is not enabled says which one to enable, unless it was enabled at run time") {
@@ -221,6 +221,12 @@ TEST_CASE("a command of a plugin that is not enabled says which one to enable, u
   CHECK(refused.out ==
         "matrixosctl: \"hooks show\" is a command of the plugin hooks, which is not enabled: matrixosctl "
         "plugins enable hooks starts it, [plugins] enabled keeps it so\n");
+  // Of a daemon that was named, the configuration here says nothing.
+  const std::string api = "unix:" + daemon.adminSocket().string();
+  const Finished missing = daemon.ctl({"hooks", "show", "h1", "--api", api});
+  CHECK(missing.status == 1);
+  CHECK(missing.out ==
+        "matrixosctl: the platform at " + api + " has no command \"hooks show\": its plugin hooks does not run\n");
   CHECK(daemon.ctl({"plugins", "enable", "hooks"}).status == 0);
   CHECK(daemon.ctl({"hooks", "show", "h1"}).status == 0);
 }

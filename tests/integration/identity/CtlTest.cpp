@@ -1,6 +1,7 @@
 // matrixosctl as a user's own: login, logout, whoami.
 #include "Home.h"
 #include "Platform.h"
+#include "integration/runtime-simulated/SimulatedPlatform.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -73,6 +74,84 @@ TEST_CASE("a sign-in anew ends the one before, and one that has ended says what 
   CHECK(home.ctl({"logout", "--url", home.url()}).status == 0); // it had ended already
 }
 
+TEST_CASE("what a platform elsewhere has is not judged by the configuration here") {
+  SimulatedPlatform platform(
+      {{"plugins.enabled", "runtime-simulated, orchestrator, lifecycle, social, proxy, signup, identity"},
+       {"api.auth", "secret"},
+       {"identity.mode", "none"},
+       {"identity.allow_sign_up", "true"}});
+  const TempDir dir;
+  writeFile(dir / "none.ini", "[plugins]\npath = " + (buildDir() / "plugins").string() + "\nenabled =\n");
+  const Home home(platform.daemon, dir / "none.ini");
+  Browser bob(platform.daemon.proxyPort());
+  bob.signInAs("bob", bob.url("console", "/auth/login?return=/auth"));
+  CHECK(eventually([&] {
+    return bob.fetch("GET", "console", "/auth/me", "console").body.find(R"("handle":"bob")") != std::string::npos;
+  }));
+  const Finished in = home.login([&](const std::string &page) { letIn(bob, page); });
+  CHECK_MESSAGE(in.status == 0, in.out);
+  const auto remote = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--url", home.url()});
+    return home.ctl(words);
+  };
+  const Finished shares = remote({"shares", "list", "bob"});
+  CHECK_MESSAGE(shares.out == "ID  USER  EMAIL  ROLE  SINCE\n", shares.out);
+  CHECK(remote({"containers", "list", "--quiet"}).out == "bob\n");
+  CHECK(remote({"sessions", "list"}).out.find("program") != std::string::npos);
+  CHECK(remote({"tokens", "list"}).status == 77);
+  const Finished missing = remote({"audit", "list"});
+  CHECK(missing.status == 1);
+  CHECK_MESSAGE(missing.out == "matrixosctl: the platform at " + home.url() +
+                                   " has no command \"audit list\": its plugin audit does not run\n",
+                missing.out);
+  CHECK(remote({"help", "shares"}).out.find("is not enabled") == std::string::npos);
+  CHECK(home.ctl({"help", "shares"}).out.find("(identity is not enabled)") != std::string::npos);
+
+  const std::filesystem::path token = dir / "token";
+  writeFile(token,
+            member(platform.daemon.api("POST", "/tokens", R"({"name":"x","scopes":"instances:read","ttl":"1h"})").body,
+                   "token"));
+  fs::permissions(token, fs::perms(0600));
+  CHECK(remote({"containers", "list", "--quiet", "--secret-file", token.string()}).out == "bob\n");
+  writeFile(token, "mxo_wrong");
+  const Finished wrong = remote({"shares", "list", "bob", "--secret-file", token.string()});
+  CHECK(wrong.status == 77);
+  CHECK_MESSAGE(wrong.out.find("matrixosctl: the secret or token in " + token.string() + " is wrong") == 0, wrong.out);
+
+  // A machine without plugins learns from the daemon what there is, if that tells.
+  writeFile(dir / "empty.ini", "[plugins]\npath = none\n");
+  const Home bare(platform.daemon, dir / "empty.ini");
+  CHECK(bare.login([&](const std::string &page) { letIn(bob, page); }).status == 0);
+  const Finished unknown = bare.ctl({"shares", "list", "bob", "--url", bare.url()});
+  CHECK(unknown.status == 64);
+  CHECK_MESSAGE(unknown.out.find("matrixosctl: unknown command \"shares\"; the platform at " + bare.url() +
+                                 " does not tell you which commands its plugins have: you may not do this") == 0,
+                unknown.out);
+}
+
+TEST_CASE("whoever forgets --url reads where they are signed in, and an address that is wrong is named as such") {
+  const Home home(shared().daemon);
+  Browser ada = signedIn("ada");
+  CHECK(home.login([&](const std::string &page) { letIn(ada, page); }).status == 0);
+  const TempDir dir;
+  writeFile(dir / "x.ini", "[platform]\ndata_dir = data\n");
+  const Finished local = home.ctl({"status", "--config", (dir / "x.ini").string()});
+  CHECK(local.status == 69);
+  CHECK_MESSAGE(local.out.find("(--config=FILE)? You are signed in at " + home.url() + ": add --url " + home.url() +
+                               "\n") != std::string::npos,
+                local.out);
+  std::string tls = home.url();
+  tls.insert(4, "s");
+  for (const std::string &url : {tls, std::string("https://127.0.0.1:1")}) {
+    const Finished away = home.ctl({"whoami", "--url", url});
+    CHECK(away.status == 69);
+    CHECK_MESSAGE(away.out.find("matrixosctl: cannot reach " + url + ": ") == 0, away.out);
+    CHECK_MESSAGE(away.out.find("; check the address, and that this machine trusts the certificate\n") !=
+                      std::string::npos,
+                  away.out);
+  }
+}
+
 TEST_CASE("who is not let in, and what is not asked for") {
   const Home home(shared().daemon);
   Browser ada = signedIn("ada");
@@ -95,7 +174,8 @@ TEST_CASE("a file of credentials that others can read is not used, and a damaged
   fs::permissions(home.credentials(), fs::perms(0644));
   CHECK(home.ctl({"whoami", "--url", home.url()}).status == 77);
   fs::permissions(home.credentials(), fs::perms(0600));
-  CHECK(home.ctl({"whoami", "--url", home.url()}).out.find("sign in again") != std::string::npos);
+  CHECK(home.ctl({"whoami", "--url", home.url()}).out.find("you are not signed in at " + home.url() + " any more: ") !=
+        std::string::npos);
   writeFile(home.credentials(), "{");
   CHECK(home.ctl({"whoami", "--url", home.url()}).status == 78);
   CHECK(home.ctl({"status"}).status == 0); // the admin socket needs none

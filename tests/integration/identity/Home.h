@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace matrixos::test {
@@ -17,7 +18,11 @@ namespace matrixos::test {
 /// A user of this machine, with a home of their own.
 class Home {
 public:
-  explicit Home(DaemonProcess &daemon) : daemon_(daemon) { std::filesystem::create_directory(folder_ / "home"); }
+  /// `config`: what matrixosctl is told is the daemon's; else that is.
+  explicit Home(DaemonProcess &daemon, std::filesystem::path config = {})
+      : daemon_(daemon), config_(config.empty() ? daemon.configFile() : std::move(config)) {
+    std::filesystem::create_directory(folder_ / "home");
+  }
 
   std::string url() const { return "http://localhost:" + std::to_string(daemon_.proxyPort()); }
   std::filesystem::path credentials() const { return folder_ / "home/.config/matrixos/credentials"; }
@@ -42,7 +47,7 @@ private:
                                  "XDG_CONFIG_HOME",
                                  "HOME=" + (folder_ / "home").string(),
                                  (buildDir() / "bin/matrixosctl").string(),
-                                 "--config=" + daemon_.configFile().string()};
+                                 "--config=" + config_.string()};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return all;
   }
@@ -57,6 +62,7 @@ private:
   }
 
   DaemonProcess &daemon_;
+  const std::filesystem::path config_;
   TempDir folder_;
 };
 
