@@ -66,6 +66,15 @@ const std::vector<CommandSpec> &Commands::all() {
   return list_;
 }
 
+std::string Commands::help(const std::vector<std::string> &words) {
+  try {
+    return helpFor(all(), words);
+  } catch (const UnknownWord &unknown) {
+    blameDaemon(unknown);
+    throw;
+  }
+}
+
 bool Commands::addNext() {
   if (!declarations_) declarations_ = std::make_unique<Declarations>(Settings::read(typed(words_, "--config")));
   const bool isElsewhere = !elsewhere().empty();

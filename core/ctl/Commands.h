@@ -24,6 +24,8 @@ public:
   Invocation understand();
   /// All of them, also when no daemon answers and no configuration can be read.
   const std::vector<CommandSpec> &all();
+  /// helpFor() of all of them. Throws UsageError.
+  std::string help(const std::vector<std::string> &words);
 
 private:
   /// Adds the commands of the next plugin; false when there is none left.

@@ -50,7 +50,7 @@ DaemonClient::DaemonClient(const Invocation &invocation)
     : url_(urlOf(invocation)), isGiven_(givenUrl(invocation).has_value()), secretFile_(invocation.get("secret-file")) {
   if (invocation.has("secret-file")) {
     secret_ = secretIn(secretFile_);
-  } else if (isGiven_ && url_.socketPath().empty()) {
+  } else if (isGiven_ && !isSocket()) {
     secret_ = Credentials().tokenFor(url_.text());
     isSignIn_ = !secret_.empty();
   }
@@ -144,7 +144,7 @@ void DaemonClient::refused(const http::ClientResponse &answer) const {
 
 std::string DaemonClient::howToSignIn() const {
   const std::string file = "--secret-file=FILE with an API token or the platform's secret";
-  if (!url_.socketPath().empty()) return endpoint() + " asks who you are: give " + file;
+  if (isSocket()) return endpoint() + " asks who you are: give " + file;
   return "you are not signed in at " + endpoint() + (isSignIn_ ? " any more" : "") + ": matrixosctl login --url " +
          endpoint() + ", or " + file;
 }

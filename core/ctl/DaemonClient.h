@@ -56,6 +56,7 @@ public:
   json::Value get(const std::string &path) const { return json::parse(call("GET", path)); }
 
   const std::string &endpoint() const noexcept { return url_.text(); }
+  bool isSocket() const noexcept { return !url_.socketPath().empty(); }
 
 private:
   std::string exchange(const std::string &method, const std::string &path, const std::string &body,

@@ -68,7 +68,7 @@ public:
       if (failure.reason() != "NO_ROUTE") throw;
       throw Failure(failure.exitCode(),
                     "the platform at " + client.endpoint() + " has no command \"" + command_.words + "\": its plugin " +
-                        plugin.id + " does not run",
+                        plugin.id + " does not run" + (client.isSocket() ? "" : ", or this is not the API's address"),
                     failure.reason());
     }
     return 0;

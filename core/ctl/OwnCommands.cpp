@@ -236,7 +236,7 @@ std::vector<CommandSpec> ownCommands(Commands &all) {
        "Explains the program, a group of commands or one of them",
        [&all](const Invocation &invocation) {
          refuseJson(invocation, "a text");
-         std::cout << (invocation.has("man") ? manPage(all.all(), kVersion) : helpFor(all.all(), invocation.arguments));
+         std::cout << (invocation.has("man") ? manPage(all.all(), kVersion) : all.help(invocation.arguments));
          return 0;
        }},
   };

@@ -163,9 +163,16 @@ int login(const Invocation &invocation) {
     throw;
   }
   if (!before.empty()) end(url, before);
-  const std::string body = DaemonClient(url, token).call("GET", "/auth/me");
-  if (printedJson(invocation, body)) return 0;
-  const json::Object::Ptr me = json::parseObject(body);
+  const DaemonClient own(url, token);
+  const http::ClientResponse answer = own.send("GET", "/auth/me", "", "", kPatience);
+  if (answer.status == 401) { // the console's host takes cookies alone
+    credentials.remove(url.text());
+    throw Failure(EX_NOPERM, url.text() + " does not take the token that it gave; give the API's address, such as "
+                                          "https://api.example.com, not the console's");
+  }
+  if (!answer.isSuccess()) own.refused(answer);
+  if (printedJson(invocation, answer.body)) return 0;
+  const json::Object::Ptr me = json::parseObject(answer.body);
   std::cout << "signed in at " << url.text() << " as " << printable(nameOf(*me)) << " until "
             << printable(memberText(*me, "session.expiresAt")) << '\n';
   return 0;

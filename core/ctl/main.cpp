@@ -19,7 +19,7 @@ using namespace matrixos::ctl;
 int run(const std::vector<std::string> &words) {
   Commands commands(words);
   if (words.empty()) {
-    std::cout << helpFor(commands.all(), {});
+    std::cout << commands.help({});
     return EX_USAGE;
   }
   const Invocation invocation = commands.understand();
@@ -29,7 +29,7 @@ int run(const std::vector<std::string> &words) {
     return EX_OK;
   }
   if (invocation.has("help")) {
-    std::cout << helpFor(commands.all(), invocation.arguments);
+    std::cout << commands.help(invocation.arguments);
     return EX_OK;
   }
   return invocation.command->action(invocation);

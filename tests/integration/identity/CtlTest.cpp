@@ -101,9 +101,11 @@ TEST_CASE("what a platform elsewhere has is not judged by the configuration here
   CHECK(remote({"tokens", "list"}).status == 77);
   const Finished missing = remote({"audit", "list"});
   CHECK(missing.status == 1);
-  CHECK_MESSAGE(missing.out == "matrixosctl: the platform at " + home.url() +
-                                   " has no command \"audit list\": its plugin audit does not run\n",
-                missing.out);
+  CHECK_MESSAGE(
+      missing.out ==
+          "matrixosctl: the platform at " + home.url() +
+              " has no command \"audit list\": its plugin audit does not run, or this is not the API's address\n",
+      missing.out);
   CHECK(remote({"help", "shares"}).out.find("is not enabled") == std::string::npos);
   CHECK(home.ctl({"help", "shares"}).out.find("(identity is not enabled)") != std::string::npos);
 
@@ -122,11 +124,21 @@ TEST_CASE("what a platform elsewhere has is not judged by the configuration here
   writeFile(dir / "empty.ini", "[plugins]\npath = none\n");
   const Home bare(platform.daemon, dir / "empty.ini");
   CHECK(bare.login([&](const std::string &page) { letIn(bob, page); }).status == 0);
-  const Finished unknown = bare.ctl({"shares", "list", "bob", "--url", bare.url()});
-  CHECK(unknown.status == 64);
-  CHECK_MESSAGE(unknown.out.find("matrixosctl: unknown command \"shares\"; the platform at " + bare.url() +
-                                 " does not tell you which commands its plugins have: you may not do this") == 0,
-                unknown.out);
+  for (const char *form : {"shares", "help", "--help"}) {
+    const Finished unknown = bare.ctl({form, "shares", "--url", bare.url()});
+    CHECK(unknown.status == 64);
+    CHECK_MESSAGE(unknown.out.find("matrixosctl: unknown command \"shares\"; the platform at " + bare.url() +
+                                   " does not tell you which commands its plugins have: you may not do this") == 0,
+                  unknown.out);
+  }
+  // The console's address is not the API's.
+  std::string console = home.url();
+  console.insert(7, "console.");
+  const Finished there = home.login([&](const std::string &page) { letIn(bob, page); }, {"--url", console});
+  CHECK(there.status == 77);
+  CHECK_MESSAGE(there.out.find("give the API's address, such as https://api.example.com") != std::string::npos,
+                there.out);
+  CHECK(readFile(home.credentials()).find("console") == std::string::npos);
 }
 
 TEST_CASE("whoever forgets --url reads where they are signed in, and an address that is wrong is named as such") {
