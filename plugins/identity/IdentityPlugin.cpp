@@ -10,6 +10,7 @@
 #include "Migrations.h"
 #include "Newcomers.h"
 #include "Provider.h"
+#include "SectionCheck.h"
 #include "SessionRoutes.h"
 #include "ShareRoutes.h"
 #include "Shares.h"
@@ -137,22 +138,10 @@ public:
   ~IdentityPlugin() override { stopWatching(); }
 
   static void check(const Config &config, Problems &problems) {
-    if (config.getString("mode") == "none") {
-      for (const std::string &exposure : config.getList("platform.exposures"))
-        problems.add("mode", "\"none\" is refused, because " + exposure + "; then people need a provider to sign in");
-    }
-    try {
-      makeProvider(config, {});
-    } catch (const Error &error) {
-      problems.add("", error.what());
-    }
+    checkSection(config, problems);
     const std::vector<std::string> services = config.getList("platform.services");
     if (signsUp(config) && std::find(services.begin(), services.end(), MOS_SIGNUP_1) == services.end())
       problems.warn("allow_sign_up", kNobodySignsUp);
-    for (const std::string &path : config.getList("public_paths")) {
-      const std::string why = PublicPaths::whyNot(path);
-      if (!why.empty()) problems.add("public_paths", "\"" + path + "\" " + why);
-    }
   }
 
   void start() override {

@@ -29,4 +29,10 @@ bool Operators::has(std::string_view item) const {
   return !item.empty() && std::find(items_.begin(), items_.end(), item) != items_.end();
 }
 
+std::string Operators::whyNot(std::string_view item) {
+  const std::size_t equals = item.find('=');
+  if (equals == 0) return "has no claim before =";
+  return equals == item.size() - 1 ? "has no value behind =" : "";
+}
+
 } // namespace matrixos::identity

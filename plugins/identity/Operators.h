@@ -19,6 +19,10 @@ public:
   /// Whether an item of an earlier sign-in still counts.
   bool has(std::string_view item) const;
 
+  /// The end of a sentence that says why an item, which is not empty, names nobody; empty for one that may. An id that
+  /// ends with its only "=" is written as a claim: "sub=YQ=".
+  static std::string whyNot(std::string_view item);
+
 private:
   std::vector<std::string> items_;
 };

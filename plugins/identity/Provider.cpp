@@ -2,10 +2,9 @@
 
 #include "DevelopmentProvider.h"
 #include "Hosts.h"
+#include "oidc/BadSetting.h"
 #include "oidc/ClerkTokens.h"
 #include "oidc/OpenIdProvider.h"
-
-#include <matrixos/status.hpp>
 
 #include <utility>
 
@@ -13,30 +12,32 @@ namespace matrixos::identity {
 
 namespace {
 
-KeySource keysOf(const Config &config) {
-  return {config.getString("jwks_url"), config.getString("jwks_file"), config.getString("public_key_file")};
-}
-
-std::string required(const Config &config, const char *key) {
+std::string required(const Config &config, const char *key, const char *whereFrom) {
   std::string value = config.getString(key);
-  if (value.empty())
-    throw Error(Status::InvalidArgument, std::string(key) + " is missing, which this mode needs", "MISSING");
+  if (value.empty()) throw BadSetting(key, std::string("is missing; ") + whereFrom, "MISSING");
   return value;
 }
 
 } // namespace
 
+KeySource keysOf(const Config &config) {
+  return {config.getString("jwks_url"), config.getString("jwks_file"), config.getString("public_key_file")};
+}
+
 std::unique_ptr<SignInProvider> makeProvider(const Config &config, World world) {
   const std::string mode = config.getString("mode");
   if (mode == "none") return std::make_unique<DevelopmentProvider>();
   if (mode == "oidc") {
-    OpenIdProvider::Settings settings{required(config, "issuer"), required(config, "client_id"),
-                                      std::string(config.secret("client_secret").reveal()), config.getList("scopes"),
-                                      keysOf(config)};
+    OpenIdProvider::Settings settings{
+        required(config, "issuer",
+                 "mode = oidc needs your provider's address, as \"issuer\" in its discovery document says it"),
+        config.getString("client_id"), std::string(config.secret("client_secret").reveal()), config.getList("scopes"),
+        keysOf(config)};
     return std::make_unique<OpenIdProvider>(std::move(settings), std::move(world));
   }
-  ClerkTokens::Settings settings{required(config, "clerk_publishable_key"), config.getString("issuer"), keysOf(config),
-                                 config.getList("authorized_parties")};
+  ClerkTokens::Settings settings{
+      required(config, "clerk_publishable_key", "copy it from API keys in Clerk's dashboard"),
+      config.getString("issuer"), keysOf(config), config.getList("authorized_parties")};
   if (settings.authorizedParties.empty()) {
     const Hosts hosts(config.getString("platform.domain"), config.getString("platform.console_host"));
     const auto console = hosts.parse(hosts.console(), "https");

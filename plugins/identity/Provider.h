@@ -1,6 +1,7 @@
 #pragma once
 
 #include "SignInProvider.h"
+#include "oidc/KeySet.h"
 #include "oidc/World.h"
 
 #include <matrixos/host.hpp>
@@ -10,8 +11,10 @@
 
 namespace matrixos::identity {
 
-/// How people sign in, as [identity] says it. Asks nobody yet. Throws Error(InvalidArgument) for a section that cannot
-/// work, which says why.
+/// Where the provider's keys are, as [identity] says it.
+KeySource keysOf(const Config &config);
+
+/// How people sign in, as [identity] says it. Asks nobody yet. Throws BadSetting for a section that cannot work.
 std::unique_ptr<SignInProvider> makeProvider(const Config &config, World world);
 
 /// What the page of mode=clerk needs; empty in the other modes.

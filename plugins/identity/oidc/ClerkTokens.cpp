@@ -1,5 +1,6 @@
 #include "ClerkTokens.h"
 
+#include "BadSetting.h"
 #include "Claims.h"
 #include "JsonWebToken.h"
 #include "Refusal.h"
@@ -23,14 +24,6 @@ Error noSuchWay() {
 
 std::string issuerOf(const ClerkTokens::Settings &settings) {
   return settings.issuer.empty() ? "https://" + ClerkTokens::frontendApi(settings.publishableKey) : settings.issuer;
-}
-
-bool isHost(std::string_view text) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  };
-  return !text.empty() && text.size() <= 253 && text.front() != '.' && text.back() != '.' &&
-         std::all_of(text.begin(), text.end(), plain) && text.find("..") == std::string_view::npos;
 }
 
 void checkHeader(const JsonWebToken &token) {
@@ -71,8 +64,7 @@ ClerkTokens::ClerkTokens(Settings settings, World world)
     : settings_(std::move(settings)), issuer_(issuerOf(settings_), std::move(world)),
       keys_(issuer_, settings_.keys, [this] { return issuer_.name() + "/.well-known/jwks.json"; }) {
   if (settings_.authorizedParties.empty())
-    throw Error(Status::InvalidArgument, "authorized_parties is empty: name the origins of your own pages",
-                "NO_PARTIES");
+    throw BadSetting("authorized_parties", "is empty; name the origins of your own pages", "NO_PARTIES");
 }
 
 SignInStart ClerkTokens::begin(const std::string &) {
@@ -110,12 +102,12 @@ std::string ClerkTokens::frontendApi(std::string_view publishableKey) {
     auto host = base64Decode(publishableKey.substr(kPrefix));
     if (host && !host->empty() && host->back() == '$') {
       host->pop_back();
-      if (isHost(*host)) return *std::move(host);
+      if (isHostName(*host)) return *std::move(host);
     }
   }
-  throw Error(Status::InvalidArgument,
-              "clerk_publishable_key is no publishable key: it begins with pk_live_ or pk_test_",
-              "BAD_PUBLISHABLE_KEY");
+  throw BadSetting("clerk_publishable_key",
+                   "cannot be read: copy it whole from API keys in Clerk's dashboard, pk_live_… or pk_test_…",
+                   "BAD_PUBLISHABLE_KEY");
 }
 
 } // namespace matrixos::identity

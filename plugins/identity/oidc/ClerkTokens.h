@@ -24,7 +24,7 @@ public:
     std::vector<std::string> authorizedParties;
   };
 
-  /// Throws Error(InvalidArgument) for settings that cannot work.
+  /// Throws BadSetting for settings that cannot work.
   ClerkTokens(Settings settings, World world);
 
   /// Throws Error(Unimplemented), and so does finish(): Clerk's own page does it.
@@ -35,7 +35,7 @@ public:
   ProviderUser redeem(const std::string &token) override;
 
   /// The host of the frontend API in a publishable key, `pk_live_` or `pk_test_` and base64 of the host and a "$":
-  /// "clerk.example.org". Throws Error(InvalidArgument, "BAD_PUBLISHABLE_KEY").
+  /// "clerk.example.org". Throws BadSetting, "BAD_PUBLISHABLE_KEY".
   static std::string frontendApi(std::string_view publishableKey);
 
 private:

@@ -1,9 +1,10 @@
 #include "Issuer.h"
 
-#include <matrixos/status.hpp>
+#include "BadSetting.h"
 
 #include <http/client/Url.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -19,7 +20,8 @@ bool isIpv4Loopback(std::string_view host) {
   return host.substr(0, 4) == "127." && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-/// Scheme, host and port; empty when it is no URL.
+} // namespace
+
 std::string originOf(std::string_view url) {
   try {
     return http::Url::parse(url).origin;
@@ -28,7 +30,13 @@ std::string originOf(std::string_view url) {
   }
 }
 
-} // namespace
+bool isHostName(std::string_view text) noexcept {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  return !text.empty() && text.size() <= 253 && text.front() != '.' && text.back() != '.' &&
+         std::all_of(text.begin(), text.end(), plain) && text.find("..") == std::string_view::npos;
+}
 
 bool isPlainLoopback(std::string_view url) {
   const std::string origin = originOf(url);
@@ -44,9 +52,8 @@ Issuer::Issuer(std::string name, World world) : name_(std::move(name)), world_(s
   isPlain_ = isPlainLoopback(name_);
   const bool isSafe = isPlain_ || origin_.compare(0, 8, "https://") == 0;
   if (!isSafe || name_.find_first_of("?#") != std::string::npos)
-    throw Error(Status::InvalidArgument,
-                "an issuer has to be an https URL without query and fragment; http is for this machine alone",
-                "BAD_ISSUER");
+    throw BadSetting("issuer", "has to be an https URL without query and fragment; http is for this machine alone",
+                     "BAD_ISSUER");
 }
 
 bool Issuer::allows(std::string_view url) const {

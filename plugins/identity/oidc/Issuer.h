@@ -15,7 +15,7 @@ namespace matrixos::identity {
 class Issuer {
 public:
   /// `name`: an https URL without query, fragment and credentials, or http on loopback; compared byte by byte with what
-  /// others say. Throws Error(InvalidArgument, "BAD_ISSUER").
+  /// others say. Throws BadSetting, "BAD_ISSUER".
   Issuer(std::string name, World world);
 
   const std::string &name() const noexcept { return name_; }
@@ -40,6 +40,11 @@ private:
   bool isPlain_ = false;
 };
 
+/// Scheme, host and, unless the scheme implies it, port of an http or https URL, as browsers write it; empty for what
+/// is none.
+std::string originOf(std::string_view url);
+/// Whether it is letters, digits and hyphens with single dots between, at most 253 bytes.
+bool isHostName(std::string_view text) noexcept;
 /// Whether a URL is http on this machine: 127.0.0.0/8, ::1, localhost and names below it.
 bool isPlainLoopback(std::string_view url);
 

@@ -1,5 +1,6 @@
 #include "KeySet.h"
 
+#include "BadSetting.h"
 #include "Issuer.h"
 #include "JsonWebToken.h"
 #include "Refusal.h"
@@ -26,15 +27,21 @@ std::string readFile(const std::string &path) {
 
 } // namespace
 
+std::optional<KeyTable> keysInFile(const KeySource &source) {
+  if (!source.publicKeyFile.empty()) return KeyTable::ofPem(readFile(source.publicKeyFile));
+  if (!source.jwksFile.empty()) return KeyTable::ofJwks(parseStrictObject(readFile(source.jwksFile)));
+  return std::nullopt;
+}
+
 KeySet::KeySet(const Issuer &issuer, KeySource source, std::function<std::string()> published)
     : issuer_(issuer), source_(std::move(source)), published_(std::move(published)),
       tables_([this] { return load(); }, kLifetime, issuer.world().now) {
   const int named = !source_.jwksUrl.empty() + !source_.jwksFile.empty() + !source_.publicKeyFile.empty();
   if (named > 1)
-    throw Error(Status::InvalidArgument, "only one of jwks_url, jwks_file and public_key_file can be set",
-                "KEY_SOURCE");
+    throw BadSetting(source_.jwksUrl.empty() ? "jwks_file" : "jwks_url",
+                     "is not alone; set only one of jwks_url, jwks_file and public_key_file", "KEY_SOURCE");
   if (!source_.jwksUrl.empty() && !issuer.allows(source_.jwksUrl))
-    throw Error(Status::InvalidArgument, "jwks_url has to be https; http is for this machine alone", "KEY_SOURCE");
+    throw BadSetting("jwks_url", "has to be https; http is for this machine alone", "KEY_SOURCE");
 }
 
 std::shared_ptr<const PublicKey> KeySet::find(const JsonWebToken &token) {
@@ -49,11 +56,9 @@ std::shared_ptr<const PublicKey> KeySet::find(const JsonWebToken &token) {
 }
 
 KeyTable KeySet::load() const {
-  const std::string &file = source_.jwksFile.empty() ? source_.publicKeyFile : source_.jwksFile;
-  std::string place = file;
+  std::string place = source_.jwksFile.empty() ? source_.publicKeyFile : source_.jwksFile;
   try {
-    if (!source_.publicKeyFile.empty()) return KeyTable::ofPem(readFile(file));
-    if (!source_.jwksFile.empty()) return KeyTable::ofJwks(parseStrictObject(readFile(file)));
+    if (auto keys = keysInFile(source_)) return *std::move(keys);
     const bool byOperator = !source_.jwksUrl.empty();
     place = byOperator ? source_.jwksUrl : published_();
     return KeyTable::ofJwks(issuer_.document(place, byOperator));

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace matrixos::identity {
@@ -18,11 +19,15 @@ struct KeySource {
   std::string publicKeyFile; ///< PEM
 };
 
+/// The keys in the file that an operator named; nothing where none is named. Blocks. Throws Error: Unavailable
+/// "KEY_FILE" for one that cannot be read now, another status for one that holds no keys.
+std::optional<KeyTable> keysInFile(const KeySource &source);
+
 /// The keys of one issuer and of nobody else: kept for five minutes, or as long as they cannot be had anew; loaded
 /// earlier, at most once a minute, for a token whose key is not among them. Any thread.
 class KeySet {
 public:
-  /// Throws Error(InvalidArgument, "KEY_SOURCE") when more than one source is named. `published` says where the
+  /// Throws BadSetting, "KEY_SOURCE", when more than one source is named. `published` says where the
   /// issuer's own set is, when the operator named none. `issuer` outlives the set.
   KeySet(const Issuer &issuer, KeySource source, std::function<std::string()> published);
 

@@ -1,5 +1,6 @@
 #include "OpenIdProvider.h"
 
+#include "BadSetting.h"
 #include "Encoding.h"
 #include "IdToken.h"
 #include "Refusal.h"
@@ -82,7 +83,7 @@ OpenIdProvider::OpenIdProvider(Settings settings, World world)
       metadata_([this] { return Metadata::load(issuer_); }, kMetadataLifetime, issuer_.world().now),
       keys_(issuer_, settings_.keys, [this] { return metadata_.get()->jwksUri; }) {
   if (settings_.clientId.empty())
-    throw Error(Status::InvalidArgument, "client_id is missing: the provider gave it to you", "NO_CLIENT");
+    throw BadSetting("client_id", "is missing; your provider shows it for the client that you made", "NO_CLIENT");
 }
 
 SignInStart OpenIdProvider::begin(const std::string &callback) {

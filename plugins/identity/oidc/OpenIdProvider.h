@@ -28,7 +28,7 @@ public:
     KeySource keys;
   };
 
-  /// Asks nobody yet. Throws Error(InvalidArgument) for settings that cannot work.
+  /// Asks nobody yet. Throws BadSetting for settings that cannot work.
   OpenIdProvider(Settings settings, World world);
 
   SignInStart begin(const std::string &callback) override;

@@ -20,6 +20,13 @@ TEST_CASE("operators are named by id, verified email or claim") {
   CHECK(!operators.has("user_2"));
 }
 
+TEST_CASE("an item that names nobody is seen") {
+  for (const char *item : {"groups=", "=", "=admins"})
+    CHECK_MESSAGE(!Operators::whyNot(item).empty(), item);
+  for (const char *item : {"user_1", "a@b.com", "groups=admins", "sub=YQ=", "YQ=="})
+    CHECK_MESSAGE(Operators::whyNot(item).empty(), item);
+}
+
 TEST_CASE("an address has one @") {
   CHECK(emailDomain("a@ok.com") == "ok.com");
   for (const char *none : {"", "@ok.com", "a", "a@evil@ok.com"})
