@@ -199,12 +199,11 @@ void DeviceRoutes::ask(Exchange &exchange) const {
   const auto asking = flow_.find(code, user.id());
   if (!asking) return showUnknown(exchange);
   const std::string from = asking->address.empty() ? "this machine" : asking->address;
-  const std::string ago = std::to_string((sessions_.now() - asking->at) / 1000) + " seconds ago";
   show(exchange, 200, "Let a program in",
        message("Let a program in?",
-               "A program at " + from + " asks, since " + formatTime(asking->at) + ", " + ago + ", to do as " +
+               "A program at " + from + " asked at " + formatTime(asking->at) + " to act as " +
                    std::string(user.email().empty() ? user.id() : user.email()) +
-                   " whatever you may do. Go on only if you began this yourself and it shows this code:",
+                   ", with all your rights. Allow it only if you started it yourself and it shows this code:",
                "<p><strong>" + asking->userCode + "</strong></p><form method=\"post\" action=\"" + std::string(kPage) +
                    "/approve\"><input type=\"hidden\" name=\"user_code\" value=\"" + asking->userCode +
                    "\"><footer><button>Let it in</button> <button name=\"decision\" value=\"deny\">Refuse"
@@ -222,7 +221,9 @@ void DeviceRoutes::decide(Exchange &exchange) const {
     return showUnknown(exchange);
   if (!allow) return show(exchange, 200, "Refused", message("Refused", "The program is not let in."));
   show(exchange, 200, "Let in",
-       message("The program is in", "Go back to it; this page can be closed. Your sessions show it, and end it.",
+       message("The program is in",
+               "You can close this page and go back to the program. It has access until it signs out, or until " +
+                   formatTime(session.expiresAt) + ". Signing out in this browser does not end that.",
                link("/auth", "Who is signed in")));
 }
 

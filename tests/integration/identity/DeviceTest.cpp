@@ -78,9 +78,11 @@ TEST_CASE("a program asks, a person signs in, sees who asks, and lets it in") {
     CHECK(ada.visited.back().find("/auth/device?user_code=") != std::string::npos); // back from signing in
     CHECK(page.body.find(program.userCode) != std::string::npos);
     CHECK(page.body.find("127.0.0.1") != std::string::npos);
-    CHECK(page.body.find("ada@localhost") != std::string::npos);
+    CHECK(page.body.find(" to act as ada@localhost, with all your rights.") != std::string::npos);
     CHECK(page.headers.at("content-security-policy").find("frame-ancestors 'none'") != std::string::npos);
-    CHECK(program.answerBy(ada).status == 200);
+    const Response in = program.answerBy(ada);
+    CHECK(in.status == 200);
+    CHECK(in.body.find("It has access until it signs out, or until 20") != std::string::npos);
     CHECK(program.answerBy(ada).status == 404); // it has its answer
   }
 }
@@ -141,6 +143,16 @@ TEST_CASE("it is listed and ended like a session, by itself, by its user, and by
   CHECK(with(third, "DELETE", "/auth/sessions").status == 200);
   CHECK(with(third, "GET", "/auth/me").status == 401);
   CHECK(dora.fetch("GET", "console", "/auth/me", "console").status == 401);
+}
+
+TEST_CASE("signing out in the browser that let it in does not end it, as the page says") {
+  const Program program;
+  Browser dina = signedIn("dina");
+  CHECK(program.answerBy(dina).body.find("Signing out in this browser does not end that.") != std::string::npos);
+  const std::string token = member(program.poll().body, "access_token");
+  CHECK(with(token, "GET", "/auth/me").status == 200);
+  CHECK(dina.fetch("POST", "console", "/auth/logout", "console").status == 200);
+  CHECK(with(token, "GET", "/auth/me").status == 200);
 }
 
 TEST_CASE("no other page, no frame and nobody else lets a program in") {
