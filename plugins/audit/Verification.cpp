@@ -1,7 +1,5 @@
 #include "Verification.h"
 
-#include <matrixos/status.hpp>
-
 #include <charconv>
 #include <limits>
 
@@ -53,11 +51,23 @@ std::optional<Verification::Fault> Verification::walk(std::int64_t from, std::in
   }
 }
 
+/// With what may be asked for.
+Error Verification::noRow(std::int64_t seq) const {
+  const std::string said = "there is no " + name(seq);
+  const std::vector<Row> first = store_.after(std::numeric_limits<std::int64_t>::min(), 1);
+  const auto last = store_.tail();
+  if (first.empty() || !last) return {Status::NotFound, said + ": the log is empty", "NO_RECORD"};
+  return {Status::NotFound,
+          said + "; \"from\" (--from) takes " + std::to_string(first.front().link.seq + 1) + " to " +
+              std::to_string(last->seq + 1),
+          "NO_RECORD"};
+}
+
 /// What the first row follows.
 Link Verification::beginning(std::int64_t from) const {
   if (from > 0) {
     if (const auto before = store_.find(from - 1)) return *before;
-    if (from > 1) throw Error(Status::NotFound, "there is no " + name(from - 1) + " to begin behind", "NO_RECORD");
+    if (from > 1) throw noRow(from - 1);
   }
   const auto cut = store_.latest(kCut);
   return cut ? givenLink(cut->record) : Link{};

@@ -3,6 +3,8 @@
 #include "HeadFile.h"
 #include "Store.h"
 
+#include <matrixos/status.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +39,7 @@ private:
   };
 
   Link beginning(std::int64_t from) const;
+  Error noRow(std::int64_t seq) const;
   void readBreaks();
   std::optional<Fault> walk(std::int64_t from, std::int64_t end);
   std::optional<Fault> check(const Row &row) const;

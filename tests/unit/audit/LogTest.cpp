@@ -2,6 +2,7 @@
 #include "audit/Store.h"
 #include "audit/Verification.h"
 #include "audit/Writer.h"
+#include "support/Errors.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
 #include "unit/orchestrator/TestHost.h"
@@ -398,6 +399,12 @@ TEST_CASE("what is old goes, and the chain begins with what is left") {
   CHECK(log.store->after(0, 10).size() == 1);
   log.fill(3);
   CHECK(log.verify() == "");
+  for (const std::int64_t from : {1, 7, 10})
+    CHECK(log.verify(from) == "");
+  CHECK(std::string(test::errorOf([&] { log.verify(6); }).what()) ==
+        "there is no row 5; \"from\" (--from) takes 7 to 10");
+  CHECK(std::string(test::errorOf([&] { log.verify(11); }).what()) ==
+        "there is no row 10; \"from\" (--from) takes 7 to 10");
   SUBCASE("what was cut cannot be said to have been more") {
     log.tamper("DELETE FROM audit_log WHERE seq <= 7");
     CHECK(front(log.verify(), "1: is missing") == "1: is missing");
