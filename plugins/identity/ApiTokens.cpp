@@ -28,12 +28,19 @@ constexpr std::array<std::string_view, 12> kScopes{"*",
                                                    "users:read",
                                                    "users:write"};
 
+std::string allScopes() {
+  std::string out;
+  for (const std::string_view scope : kScopes)
+    out.append(out.empty() ? "" : ", ").append(scope);
+  return out;
+}
+
 std::string joined(const std::vector<std::string> &scopes) {
   if (scopes.empty()) throw Error(Status::InvalidArgument, "a token has at least one scope", "BAD_SCOPE");
   std::string out;
   for (const std::string &scope : scopes) {
     if (std::find(kScopes.begin(), kScopes.end(), scope) == kScopes.end())
-      throw Error(Status::InvalidArgument, shown(scope) + " is no scope", "BAD_SCOPE");
+      throw Error(Status::InvalidArgument, shown(scope) + " is no scope; there are: " + allScopes(), "BAD_SCOPE");
     if (!hasScope(out, scope)) out += (out.empty() ? "" : " ") + scope;
   }
   return out;

@@ -102,7 +102,7 @@ constexpr mos_command kCommands[] = {
         .done("the session {ID} has ended"),
     Command("sessions end-all", "Signs a user out everywhere", "DELETE", "/auth/sessions?user={USER}")
         .arguments("USER")
-        .done("{ended} sessions of {USER} have ended"),
+        .done("{USER} is signed out; sessions ended: {ended}"),
     Command("tokens list", "API tokens, without what opens anything", "GET", "/tokens")
         .columns("ID=id NAME=name SCOPES=scopes BY=createdBy CREATED=createdAt:ago EXPIRES=expiresAt"),
     Command("tokens create", "Makes an API token, which is shown once", "POST", "/tokens")

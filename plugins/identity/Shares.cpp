@@ -44,9 +44,10 @@ std::vector<Share> Shares::of(std::string_view handle) const {
 
 Share Shares::add(std::string_view handle, Share what, std::string_view createdBy) {
   if (what.userId.empty() == what.email.empty())
-    throw Error(Status::InvalidArgument, "share with one \"user\" or one \"email\"", "BAD_FIELD");
+    throw Error(Status::InvalidArgument,
+                "give either a user or an email address: \"user\" or \"email\" (--user, --email)", "BAD_FIELD");
   if (!User::isWord(what.userId + what.email) || (!what.email.empty() && emailDomain(what.email).empty()))
-    throw Error(Status::InvalidArgument, "nobody can be called so", "BAD_FIELD");
+    throw Error(Status::InvalidArgument, "that is no user id or email address", "BAD_FIELD");
   const std::lock_guard lock(changing_);
   what.instanceId = instanceOf(handle);
   what.id = makeUlid();

@@ -25,5 +25,7 @@ TEST_CASE_FIXTURE(IdentityStage, "a token that has expired is no more, and makes
   CHECK(tokens.find(more)->name == "more");
   CHECK(tokens.find(lasting)->name == "lasting");
   CHECK(tokens.list().size() == 2);
+  CHECK(std::string(errorOf([&] { tokens.make("odd", {"foo"}, 1000, "operator"); }).what())
+            .find("is no scope; there are: *, audit:read, instances:proxy,") != std::string::npos);
   CHECK(count("identity_tokens") == 2);
 }

@@ -77,6 +77,20 @@ TEST_CASE_FIXTURE(Shared, "a share changes, ends and comes back from the databas
   CHECK(errorOf([&] { shares.of("nobody"); }).reason() == "NO_INSTANCE");
 }
 
+TEST_CASE_FIXTURE(Shared, "what names nobody, or two, is told how it goes") {
+  const auto said = [&](const std::string &user, const std::string &email) {
+    Share what;
+    what.userId = user;
+    what.email = email;
+    return std::string(errorOf([&] { shares.add("alice", what, "ada"); }).what());
+  };
+  const std::string either = "give either a user or an email address: \"user\" or \"email\" (--user, --email)";
+  CHECK(said("", "") == either);
+  CHECK(said("user_b", "b@example.com") == either);
+  CHECK(said("", "bob") == "that is no user id or email address");
+  CHECK(said("a b", "") == "that is no user id or email address");
+}
+
 TEST_CASE_FIXTURE(Shared, "what is shared while the instance goes ends with it") {
   give("user_b");
   host.onBatch([this](const std::string &) {
