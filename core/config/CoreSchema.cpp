@@ -26,8 +26,8 @@ constexpr mos_config_key kApi[] = {
     {"auth", "enum", "secret", "secret|none",
      "Whether the API asks for the secret. \"none\" is refused while other machines can connect.", 0, 0},
     {"public_routes", "list", "/health, /ready, /openapi.json, /auth/*, /webhooks/*, //console/*", nullptr,
-     "What plugins may serve to everybody: paths, or all below one. Other routes that want to be public ask for an "
-     "operator.",
+     "Paths that plugins may serve without asking who calls: /health alone, /auth/* for all below it, //console/* for "
+     "all on the host that people sign in on. Elsewhere, routes that want to be public ask for an operator.",
      0, 0},
     {"limit_address", "rate", "6000/1m", nullptr,
      "Requests of one client address, or IPv6 /64; more get 429, here and below. Never limited: the admin socket, who "
@@ -37,7 +37,8 @@ constexpr mos_config_key kApi[] = {
     {"limit_principal", "rate", "3000/1m", nullptr, "Requests of one user, operator's token or instance.", MOS_KEY_LIVE,
      0},
     {"limit_writes", "rate", "600/1m", nullptr,
-     "Requests other than GET, HEAD and OPTIONS of one of them, or of one address where nobody in particular asks.",
+     "Requests that change something (other than GET, HEAD and OPTIONS): of one user, operator's token or instance, or "
+     "of one address if nobody is signed in.",
      MOS_KEY_LIVE, 0},
     {"limit_sign_in", "rate", "300/1m", nullptr, "Requests of one address to public routes below /auth.", MOS_KEY_LIVE,
      0},
@@ -51,7 +52,8 @@ constexpr mos_config_key kApi[] = {
     {"header_timeout", "duration", "10s", "100ms..10m",
      "Time for a whole request head to arrive; slower clients get 408.", 0, 0},
     {"body_timeout", "duration", "10s", "100ms..10m",
-     "Longest pause between two pieces of a request body; a whole body may take six times that.", 0, 0},
+     "Longest pause between two pieces of a request body. Once it has passed, the body has to bring 1 KB per second.",
+     0, 0},
     {"idle_timeout", "duration", "15s", "100ms..10m", "How long a connection is kept open for the next request.", 0, 0},
     {"answer_timeout", "duration", "10m", "1s..24h", "Time a handler has for its answer; then the client gets 504.", 0,
      0},
@@ -96,7 +98,8 @@ constexpr mos_config_key kLog[] = {
 
 constexpr mos_config_key kMetrics[] = {
     {"token_file", "path", "", nullptr,
-     "File with a token that may read GET /metrics and nothing else, for who scrapes. Others than the daemon's user "
+     "File with a token that may read GET /metrics and nothing else, for the program that scrapes them. Others than "
+     "the daemon's user "
      "and "
      "group must not be able to read it. Empty: the API's secret alone opens it.",
      MOS_KEY_LIVE, 0},

@@ -39,7 +39,8 @@ constexpr const char *kNobodySignsUp = "gives nobody an instance: no enabled plu
 
 constexpr mos_config_key kKeys[] = {
     {"mode", "enum", "clerk", "clerk|oidc|none",
-     "How people sign in: at Clerk, at any OpenID Connect provider, or not at all: with none everybody is who he says, "
+     "How people sign in: at Clerk, at any OpenID Connect provider, or not at all: with none everybody is "
+     "whoever they say they are, "
      "which is refused while other machines can connect.",
      0, 0},
     {"issuer", "url", "", "https|http",
@@ -67,8 +68,8 @@ constexpr mos_config_key kKeys[] = {
      "Whoever signs in for the first time gets an instance, by the plugin that signs people up; with clerk its webhook "
      "says who does.",
      MOS_KEY_LIVE, 0},
-    {"session_ttl", "duration", "12h", "1m..8760h",
-     "How long a sign-in lasts; those that there are keep what they were told.", MOS_KEY_LIVE, 0},
+    {"session_ttl", "duration", "12h", "1m..8760h", "How long a sign-in lasts. A change counts for new sign-ins.",
+     MOS_KEY_LIVE, 0},
     {"idle_ttl", "duration", "2h", "0ms..8760h", "How long a sign-in may be unused; 0ms: any time.", MOS_KEY_LIVE, 0},
     {"public_paths", "list", "", nullptr,
      "Paths of all instances that everybody may see: /about, or /blog/* for what is below.", 0, 0},
@@ -85,7 +86,7 @@ constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_TABLE, "identity_*", nullptr, "Who is signed in."}};
 
 constexpr mos_command_option kTokenOptions[] = {
-    {"scopes", "SCOPES", "what it may do, with commas between: instances:read,usage:read; * is all",
+    {"scopes", "SCOPES", "what it may do, separated by commas: instances:read,users:read; * is everything",
      MOS_OPTION_BODY | MOS_OPTION_REQUIRED, 0},
     {"ttl", "DURATION", "how long it is good, such as 90d; at most 366d", MOS_OPTION_BODY | MOS_OPTION_REQUIRED, 0}};
 constexpr mos_command_option kShareOptions[] = {
@@ -115,7 +116,7 @@ constexpr mos_command kCommands[] = {
     Command("shares list", "Whom an instance is shared with", "GET", "/containers/{HANDLE}/shares")
         .arguments("HANDLE")
         .columns("ID=id USER=user EMAIL=email ROLE=role SINCE=createdAt:ago"),
-    Command("shares add", "Shares an instance with a user, or with who has that email", "POST",
+    Command("shares add", "Shares an instance with a user, or with whoever has that email address", "POST",
             "/containers/{HANDLE}/shares")
         .arguments("HANDLE")
         .body("{}")

@@ -27,7 +27,7 @@ const mos_config_key kConfigKeys[] = {
     {"cap_add", "list", "CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID", nullptr,
      "Capabilities that instances keep: what an image needs to hand its home to its own user and become it.", 0, 0},
     {"no_new_privileges", "bool", "true", nullptr, "Whether set-user-id programs inside gain nothing.", 0, 0},
-    {"read_only_root", "bool", "false", nullptr, "Whether an instance may write to its volumes alone.", 0, 0},
+    {"read_only_root", "bool", "false", nullptr, "Whether an instance may write only to its volumes.", 0, 0},
     {"pids_limit", "int", "256", "0..4194304", "Processes per instance where its spec says nothing; 0: no limit.", 0,
      0},
     {"log_max_size", "size", "10MB", "0..10GB", "Size at which an instance's log is rotated; 0: the engine's way.", 0,
