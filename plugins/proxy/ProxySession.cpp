@@ -22,6 +22,8 @@ constexpr std::size_t kMostPath = 512; // of the log
 /// What a policy has that has to find out; twice that with the host's patience.
 constexpr std::chrono::milliseconds kDecideTime{10'000};
 constexpr std::int64_t kAskAgainMs = 5000; // where nothing was decided
+/// So long goes on what nobody decides about: a policy that restarts costs nobody his connection.
+constexpr std::int64_t kUndecidedMs = 5000;
 
 /// Below /.matrixos everything is the platform's, and none of it an instance's, whoever answers there.
 bool isPlatformPath(std::string_view target) {
@@ -43,9 +45,11 @@ void ProxySession::onRequest(http::ClientExchange &exchange) {
   const http::RequestHead &head = exchange.request();
   hungUp_ = eventStream_ = false;
   asked_ = 0;
+  undecidedSinceMs_ = 0;
   route_.reset();
   serverTiming_.clear();
   principal_.clear();
+  namer_ = {};
   added_.clear();
   decision_ = shared_.router.route(head, loop_.settings->options.sites);
   loop_.makeId(client_.requestId);
@@ -92,7 +96,7 @@ void ProxySession::consult(http::ClientExchange &exchange, std::size_t link) {
   for (; link < policies_->links().size(); ++link) {
     Verdict &verdict = policies_->check(link, question);
     if (verdict.kind == MOS_VERDICT_PENDING) return askLater(exchange, link, question);
-    if (!take(exchange, std::move(verdict))) return;
+    if (!take(exchange, link, std::move(verdict))) return;
   }
   pass(exchange);
 }
@@ -105,22 +109,27 @@ void ProxySession::askLater(http::ClientExchange &exchange, std::size_t link, Po
     if (!loop) return;
     // The session lives as long as the held exchange does.
     loop->resume(ticket, [session, link, verdict = std::move(verdict)](http::ClientExchange &held) mutable {
-      if (session->take(held, std::move(verdict))) session->consult(held, link + 1);
+      if (session->take(held, link, std::move(verdict))) session->consult(held, link + 1);
     });
   };
   policies_->decide(link, question, kDecideTime, then);
 }
 
 /// Follows what a policy says; false when the request has ended with it.
-bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
-  if (principal_.empty()) principal_ = std::move(verdict.principal);
-  if (verdict.isAllowed()) {
-    if (added_.empty()) return added_.swap(verdict.fields), true;
-    std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(added_));
-    return true;
+bool ProxySession::take(http::ClientExchange &exchange, std::size_t link, Verdict &&verdict) {
+  if (principal_.empty()) {
+    principal_ = std::move(verdict.principal);
+    namer_ = policies_->links()[link].id;
   }
+  if (!verdict.isAllowed()) return refuse(exchange, std::move(verdict)), false;
+  if (added_.empty()) return added_.swap(verdict.fields), true;
+  std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(added_));
+  return true;
+}
+
+void ProxySession::refuse(http::ClientExchange &exchange, Verdict &&verdict) {
   // The same for a handle that nobody has: who may not pass does not learn who is here.
-  if (goesHome(exchange.request())) return sendHome(exchange), false;
+  if (goesHome(exchange.request())) return sendHome(exchange);
   http::LocalResponse response;
   if (verdict.kind == MOS_VERDICT_REDIRECT) {
     response.status = verdict.status;
@@ -136,12 +145,12 @@ bool ProxySession::take(http::ClientExchange &exchange, Verdict &&verdict) {
   }
   std::move(verdict.fields.begin(), verdict.fields.end(), std::back_inserter(response.fields));
   exchange.respond(std::move(response));
-  return false;
 }
 
-/// Who signs out, or is shut out, leaves what he has open, too.
-bool ProxySession::mayGoOn(http::ClientExchange &exchange) {
-  if (decision_.kind != RoutingDecision::Kind::Instance || policies_->links().empty()) return true;
+/// What the policies that count now have against a request that was allowed; nothing: it may go on.
+std::optional<Verdict> ProxySession::objection(http::ClientExchange &exchange) {
+  const PolicyChain &policies = *options().policies;
+  if (policies.links().empty()) return std::nullopt;
   std::optional<PolicyQuestion> question;
   if (kept_)
     question.emplace(*kept_);
@@ -149,15 +158,40 @@ bool ProxySession::mayGoOn(http::ClientExchange &exchange) {
     question.emplace(exchange.request(), decision_, client_, loop_.policyFields);
   question->stands();
   std::string principal;
-  bool pending = false;
-  for (std::size_t link = 0; link < policies_->links().size(); ++link) {
-    const Verdict &verdict = policies_->check(link, *question);
-    pending = pending || verdict.kind == MOS_VERDICT_PENDING;
-    if (!verdict.isAllowed() && verdict.kind != MOS_VERDICT_PENDING) return false;
-    if (principal.empty()) principal = verdict.principal;
+  bool undecided = false, isNamerAsked = false;
+  for (std::size_t link = 0; link < policies.links().size(); ++link) {
+    Verdict &verdict = policies.check(link, *question);
+    const bool failed = !verdict.reason.empty();
+    const bool answers = !failed && verdict.kind != MOS_VERDICT_PENDING;
+    if (answers && !verdict.isAllowed()) return std::move(verdict);
+    const bool isNamer = policies.links()[link].id == namer_;
+    undecided = undecided || failed;
+    isNamerAsked = isNamerAsked || isNamer;
+    if (!principal.empty()) continue;
+    // Of who does not answer counts what he said before.
+    if (answers)
+      principal = std::move(verdict.principal);
+    else if (isNamer)
+      principal = principal_;
   }
-  // The instance goes by who it was told is there.
-  return pending || principal == principal_;
+  // The instance goes by who it was told is there, and goes on so when whoever named him decides no longer.
+  const bool same = principal == principal_ || (principal.empty() && !isNamerAsked);
+  if (!same) return Verdict{MOS_VERDICT_DENY, 403, "who asks is somebody else now; ask again", {}, {}, {}};
+  if (undecided) return Verdict::failed();
+  return std::nullopt;
+}
+
+/// Who signs out, or is shut out, leaves what he has open, too.
+bool ProxySession::mayGoOn(http::ClientExchange &exchange) {
+  if (decision_.kind != RoutingDecision::Kind::Instance) return true;
+  const auto against = objection(exchange);
+  if (!against || against->reason.empty()) {
+    undecidedSinceMs_ = 0;
+    return !against;
+  }
+  const std::int64_t now = exchange.loop().nowMs();
+  if (undecidedSinceMs_ == 0) undecidedSinceMs_ = now;
+  return now - undecidedSinceMs_ < kUndecidedMs;
 }
 
 void ProxySession::sendHome(http::ClientExchange &exchange) {
@@ -259,6 +293,10 @@ void ProxySession::toInstance(http::ClientExchange &exchange) {
 // --------------------------------------------------------------------------------------------------------- forward
 
 void ProxySession::forwardTo(http::ClientExchange &exchange, const std::shared_ptr<const http::Upstream> &upstream) {
+  // While it waited, whoever asks may have signed out, or been shut out.
+  if (asked_ != 0) {
+    if (auto against = objection(exchange)) return refuse(exchange, std::move(*against));
+  }
   const bool tenantBody = route_ && exchange.request().body.kind != http::BodyKind::None;
   exchange.forward(upstream, maxBody(), tenantBody ? this : nullptr);
 }
@@ -347,7 +385,8 @@ void ProxySession::tellToComeAgain(http::ClientExchange &exchange, std::string s
 
 void ProxySession::onUpgraded(http::ClientExchange &exchange) {
   if (loop_.telemetry.logs()) noteRequest(exchange.request());
-  if (decision_.kind != RoutingDecision::Kind::Instance || policies_->links().empty()) return;
+  if (decision_.kind != RoutingDecision::Kind::Instance) return;
+  // Also where nobody decides: a policy may come later.
   PolicyQuestion question(exchange.request(), decision_, client_, loop_.policyFields);
   kept_ = std::make_unique<KeptRequest>(*question.forDecide());
 }

@@ -6,8 +6,11 @@
 #include <http/engine/Session.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace matrixos::proxy {
 
@@ -44,7 +47,9 @@ private:
   void sendHome(http::ClientExchange &exchange);
   void consult(http::ClientExchange &exchange, std::size_t link);
   void askLater(http::ClientExchange &exchange, std::size_t link, PolicyQuestion &question);
-  bool take(http::ClientExchange &exchange, Verdict &&verdict);
+  bool take(http::ClientExchange &exchange, std::size_t link, Verdict &&verdict);
+  void refuse(http::ClientExchange &exchange, Verdict &&verdict);
+  std::optional<Verdict> objection(http::ClientExchange &exchange);
   void pass(http::ClientExchange &exchange);
   void toInstance(http::ClientExchange &exchange);
   bool takePlace(const http::RequestHead &head);
@@ -86,8 +91,10 @@ private:
   ClientFacts client_;
   std::shared_ptr<const InstanceRoute> route_;
   std::shared_ptr<const PolicyChain> policies_; // those that are asked about the request
-  std::unique_ptr<KeptRequest> kept_;           // what they were asked, of a WebSocket
+  std::unique_ptr<KeptRequest> kept_;           // what is asked about a WebSocket
   std::string principal_;
+  std::string_view namer_;            // the one of policies_ that named the principal
+  std::int64_t undecidedSinceMs_ = 0; // 0: what goes on was decided about when they were last asked
   HeaderPolicy::AddedFields added_;
   InstancePlace place_;
   std::string serverTiming_; // phases of a wake

@@ -70,7 +70,8 @@ public:
   bool isNavigation() const noexcept { return (r_->flags & MOS_REQUEST_NAVIGATION) != 0; }
   bool isWebSocket() const noexcept { return (r_->flags & MOS_REQUEST_WEBSOCKET) != 0; }
   bool isByPath() const noexcept { return (r_->flags & MOS_REQUEST_BY_PATH) != 0; }
-  /// It was allowed before, and its WebSocket or its answer goes on: a policy that counts requests counts it once.
+  /// It was allowed before, and its WebSocket or its answer goes on, or it has waited for its instance: a policy that
+  /// counts requests counts it once.
   bool isStanding() const noexcept { return (r_->flags & MOS_REQUEST_STANDING) != 0; }
 
   /// Calls each(name, value) for the header fields as they came, until it answers false.

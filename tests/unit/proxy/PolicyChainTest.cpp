@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 using namespace kit;
@@ -79,11 +80,34 @@ void goOn(Conn &conn) {
     conn.send(byte);
 }
 
-std::function<void(matrixos::proxy::ProxyOptions &)> with(std::initializer_list<const matrixos::Policy *> policies) {
+/// They are called p0, p1, … or, from another number on, after that.
+std::function<void(matrixos::proxy::ProxyOptions &)> with(const std::vector<const matrixos::Policy *> &policies,
+                                                          std::size_t from = 0) {
   std::vector<matrixos::proxy::PolicyChain::Link> links;
   for (const matrixos::Policy *policy : policies)
-    links.push_back({"p" + std::to_string(links.size()), policy->table()});
+    links.push_back({"p" + std::to_string(from + links.size()), policy->table()});
   return [links](auto &options) { options.policies = std::make_shared<matrixos::proxy::PolicyChain>(links); };
+}
+
+const std::string kShake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A WebSocket to alice, which goOn() serves.
+Conn openSocket(ProxyFixture &fixture) {
+  Conn conn = fixture.connect();
+  conn.send("GET /ws HTTP/1.1\r\nHost: alice.localhost\r\n" + kShake + "\r\n");
+  CHECK(conn.readHead().find("HTTP/1.1 101") == 0);
+  return conn;
+}
+
+bool echoes(Conn &conn) {
+  const std::string text("\x81\x85mask\x05\x04\x1f\x07\x02", 11);
+  return conn.send(text) && conn.readExactly(text.size()) == text;
+}
+
+/// It has been asked about what goes on some times from here on.
+bool looksOn(const Scripted &policy) {
+  return eventually([&, before = policy.asked.load()] { return policy.asked >= before + 2; });
 }
 
 } // namespace
@@ -206,9 +230,6 @@ TEST_CASE("what goes on is asked about again, and ends when it is not allowed an
   Upstream shell(goOn);
   ProxyFixture f(with({&policy}));
   f.instance("alice", "running", shell.port(), shell.port());
-  const std::string shake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-  const std::string text("\x81\x85mask\x05\x04\x1f\x07\x02", 11);
   const PolicyVerdict ends[] = {PolicyVerdict::deny(401, "gone"), PolicyVerdict::redirect("/in"),
                                 PolicyVerdict::allow(), PolicyVerdict::allow("user:b")};
   std::map<std::string, Conn> conns;
@@ -216,7 +237,7 @@ TEST_CASE("what goes on is asked about again, and ends when it is not allowed an
     for (std::size_t end = 0; end < std::size(ends); ++end) {
       Conn &conn = conns.emplace(path + std::to_string(end), f.connect()).first->second;
       conn.send("GET " + path + "?" + path + std::to_string(end) +
-                " HTTP/1.1\r\nHost: alice.localhost\r\nCookie: a=1\r\n" + (path == "/ws" ? shake : "") + "\r\n");
+                " HTTP/1.1\r\nHost: alice.localhost\r\nCookie: a=1\r\n" + (path == "/ws" ? kShake : "") + "\r\n");
       if (path != "/silence") CHECK(conn.readHead().find("HTTP/1.1 ") == 0);
     }
   }
@@ -229,15 +250,141 @@ TEST_CASE("what goes on is asked about again, and ends when it is not allowed an
     say(query, PolicyVerdict::pending()); // leaves it as it is
   for (auto &[query, conn] : conns) {
     CHECK(askedAgain(query));
-    if (query.find("/ws") != 0) continue;
-    conn.send(text);
-    CHECK(conn.readExactly(text.size()) == text);
+    if (query.find("/ws") == 0) CHECK(echoes(conn));
   }
   for (auto &[query, conn] : conns)
     say(query, ends[query.back() - '0']);
   for (auto &[query, conn] : conns)
     CHECK_MESSAGE(conn.ends(), query);
   CHECK(eventually([&] { return f.proxy->connections() == 0; }));
+}
+
+TEST_CASE("who is shut out while he waits for an instance to start does not get in") {
+  const auto fails = []() -> PolicyVerdict { throw std::runtime_error("it does not run"); };
+  const struct {
+    std::function<PolicyVerdict()> now;
+    int status;
+    const char *field, *value;
+  } rows[] = {
+      {[] {
+         return PolicyVerdict::deny(401, "gone", {{"WWW-Authenticate", "Bearer"}});
+       },
+       401, "WWW-Authenticate", "Bearer"},
+      {[] { return PolicyVerdict::deny(403, "no"); }, 403, "Content-Type", "application/problem+json"},
+      {[] { return PolicyVerdict::redirect("/in"); }, 302, "Location", "/in"},
+      {fails, 503, "Retry-After", "5"},
+      {[] { return PolicyVerdict::allow("user:b"); }, 403, "Content-Type", "application/problem+json"},
+      {[] { return PolicyVerdict::allow(); }, 403, "Content-Type", "application/problem+json"},
+      {[] { return PolicyVerdict::pending(); }, 200, "Content-Type", "text/plain"},
+      {[] { return PolicyVerdict::allow("user:a"); }, 200, "Content-Type", "text/plain"},
+  };
+  for (const auto &row : rows) {
+    Upstream shell(Upstream::echo);
+    Scripted policy;
+    policy.says = [](const PolicyRequest &) { return PolicyVerdict::allow("user:a", {{"X-Matrix-User", "a"}}); };
+    ProxyFixture f(with({&policy}));
+    f.instance("alice", "stopped");
+    Conn conn = f.connect();
+    conn.send("GET /secret HTTP/1.1\r\nHost: alice.localhost\r\n\r\n");
+    REQUIRE(eventually([&] { return f.waker.waiting() == 1; }));
+    policy.says = [&](const PolicyRequest &r) {
+      CHECK(r.isStanding());
+      return row.now();
+    };
+    f.waker.answer({matrixos::Status::Ok, wakeJson("alice", shell.port()), ""});
+    const auto answer = conn.readResponse();
+    CHECK(answer.status == row.status);
+    CHECK(answer.field(row.field) == row.value);
+    CHECK(shell.accepted() == (row.status == 200 ? 1 : 0));
+    if (row.status == 200) CHECK(answer.body.find("X-Matrix-User: a\r\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("a policy that comes decides about what is open, too, and one that goes does no longer") {
+  Upstream shell(goOn);
+  Scripted names, closes, allows;
+  std::atomic<bool> gone{false};
+  names.says = [&](const PolicyRequest &) {
+    if (gone) throw std::runtime_error("it does not run");
+    return PolicyVerdict::allow("user:a");
+  };
+  closes.says = [](const PolicyRequest &) { return PolicyVerdict::deny(403, "no"); };
+  ProxyFixture f;
+  f.instance("alice", "running", shell.port(), shell.port());
+  Conn before = openSocket(f);
+  f.reconfigure(with({&allows}));
+  CHECK(looksOn(allows));
+  CHECK(echoes(before));
+  f.reconfigure(with({&names}));
+  CHECK(before.ends()); // the instance was not told who it is
+  Conn named = openSocket(f);
+  f.reconfigure(with({&allows}, 1));
+  gone = true;
+  CHECK(looksOn(allows));
+  CHECK(echoes(named));
+  f.reconfigure(with({}));
+  CHECK(echoes(named));
+  f.reconfigure(with({&closes}, 2));
+  CHECK(named.ends());
+}
+
+TEST_CASE("a policy that fails for a moment ends nothing that goes on; one that stays away does") {
+  Upstream shell(goOn);
+  Scripted policy, second;
+  std::atomic<bool> fails{false}, denies{false};
+  policy.says = [&](const PolicyRequest &) {
+    if (fails) throw std::runtime_error("it does not run");
+    return PolicyVerdict::allow("user:a");
+  };
+  second.says = [&](const PolicyRequest &) {
+    return denies ? PolicyVerdict::deny(403, "no") : PolicyVerdict::allow("user:second");
+  };
+  ProxyFixture f(with({&policy, &second}));
+  f.instance("alice", "running", shell.port(), shell.port());
+  Conn conn = openSocket(f);
+  for (const bool now : {true, false}) {
+    fails = now;
+    CHECK(looksOn(policy));
+    CHECK(echoes(conn));
+  }
+  fails = true;
+  CHECK(conn.ends());
+  // What another one denies ends at once.
+  fails = false;
+  Conn other = openSocket(f);
+  fails = denies = true;
+  const int asked = policy.asked;
+  CHECK(other.ends());
+  CHECK(policy.asked - asked <= 2);
+}
+
+TEST_CASE("one policy that has to find out hides nothing of what another one says") {
+  Upstream shell(goOn);
+  Scripted pending, names;
+  std::atomic<bool> other{false};
+  pending.says = [](const PolicyRequest &r) {
+    return r.isStanding() ? PolicyVerdict::pending() : PolicyVerdict::allow();
+  };
+  names.says = [&](const PolicyRequest &) { return PolicyVerdict::allow(other ? "user:b" : "user:a"); };
+  for (const auto &policies : {std::vector<const matrixos::Policy *>{&names, &pending}, {&pending, &names}}) {
+    other = false;
+    ProxyFixture f(with(policies));
+    f.instance("alice", "running", shell.port(), shell.port());
+    Conn conn = openSocket(f);
+    CHECK(looksOn(names));
+    CHECK(echoes(conn));
+    other = true;
+    CHECK(conn.ends());
+  }
+  // Who has named the client and has to find out again stays with it.
+  other = false;
+  Slow slow;
+  ProxyFixture f(with({&slow, &names}));
+  f.instance("alice", "running", shell.port(), shell.port());
+  Conn conn = openSocket(f);
+  other = true;
+  CHECK(looksOn(names));
+  CHECK(echoes(conn));
 }
 
 TEST_CASE("what a policy cannot say, and what cannot be followed, denies") {
