@@ -64,6 +64,8 @@ AuditEntry::AuditEntry(std::string_view method, std::shared_ptr<const RouteEntry
 }
 
 bool AuditEntry::mayMatter(std::string_view method, const RouteEntry &route) noexcept {
+  // What comes of those is told by who signs people in, and only that: a program asks every five seconds.
+  if (route.kind == RouteClass::SignIn) return false;
   return !http::isSafe(method) || std::find(route.names.begin(), route.names.end(), "handle") != route.names.end();
 }
 

@@ -38,7 +38,7 @@ struct Route {
 /// Which limits count requests to a route, see RateLimiter.
 enum class RouteClass : std::uint8_t {
   Plain,
-  SignIn,  ///< public, at or below /auth
+  SignIn,  ///< public, at or below /auth; what comes of it its owner tells the audit log
   Webhook, ///< public, at or below /webhooks
   Free     ///< the daemon's own /health, /ready and /metrics
 };

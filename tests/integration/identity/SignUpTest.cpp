@@ -116,5 +116,8 @@ TEST_CASE("sign-ins, refused ones, programs and sign-outs are in the audit log, 
   has(told(platform.daemon, "sign-out")[0], R"("principal":"user:ada")");
   CHECK(eventually([&] { return told(platform.daemon, "instance%20provisioned").size() == 2; }));
   has(told(platform.daemon, "instance%20provisioned")[0], R"("source":"signup")");
+  // Each of them once, and not how often a program asks.
+  CHECK(told(platform.daemon, "POST%20/auth/device*").empty());
+  CHECK(told(platform.daemon, "POST%20//console/auth/logout").empty());
   CHECK(platform.daemon.ctl({"audit", "verify"}).status == 0);
 }

@@ -106,10 +106,12 @@ struct Fixture {
       throw Error(Status::NotFound, "there is none", "NO_SUCH");
     };
     http.server().addRoutes(
-        7, {route("POST", "/boxes/:handle/start", ok, 0, "owner|operator"),
-            route("GET", "/boxes/:handle", ok, 0, "owner"), route("POST", "/boxes", ok, 1000, "operator"),
-            route("DELETE", "/boxes/:handle/parts/:id", fails, 0, "owner"), route("GET", "/boxes", ok, 0, "signed-in"),
-            route("POST", "/hook", ok, 50000, "public"), route("POST", "/stream/:handle", stream, 0, "owner")});
+        7,
+        {route("POST", "/boxes/:handle/start", ok, 0, "owner|operator"), route("GET", "/boxes/:handle", ok, 0, "owner"),
+         route("POST", "/boxes", ok, 1000, "operator"), route("DELETE", "/boxes/:handle/parts/:id", fails, 0, "owner"),
+         route("GET", "/boxes", ok, 0, "signed-in"), route("POST", "/hook", ok, 50000, "public"),
+         route("POST", "/stream/:handle", stream, 0, "owner"), route("POST", "/auth/ask", ok, 100, "public"),
+         route("GET", "/auth/of/:handle", ok, 0, "public"), route("POST", "/auth/leave", ok, 0, "signed-in")});
     http.server().start();
   }
   Answer send(const std::string &method, const std::string &path, const std::string &token,
@@ -265,6 +267,20 @@ TEST_CASE_FIXTURE(Fixture, "an answer in pieces is told at its end; the public, 
   CHECK(member(trail->noted()[0], "action") == "POST /stream/:handle");
   CHECK(send("POST", "/hook", "").status == 200);
   CHECK(member(trail->recorded().at(0), "kind") == "public");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what comes of signing in is told by who signs people in, who leaves is told here") {
+  for (const char *token : {"", "wrong", "alice", "op"})
+    CHECK(send("POST", "/auth/ask", token).status == 200);
+  CHECK(send("POST", "/auth/ask", "", std::string(101, 'x')).status == 413);
+  CHECK(send("GET", "/auth/of/alice", "op").status == 200);
+  CHECK(send("POST", "/auth/leave", "alice").status == 200);
+  CHECK(trail->recorded().size() == 1);
+  CHECK(member(trail->recorded().at(0), "action") == "POST /auth/leave");
+  CHECK(send("POST", "/auth/leave", "").status == 401);
+  REQUIRE(eventually([&] { return !trail->noted().empty(); }));
+  CHECK(trail->noted().size() == 1);
+  CHECK(member(trail->noted().at(0), "action") == "POST /auth/leave");
 }
 
 TEST_CASE_FIXTURE(Fixture, "the client is the peer, or who the daemon's own proxy names") {

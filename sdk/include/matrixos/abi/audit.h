@@ -2,8 +2,9 @@
  * matrixos/abi/audit.h: the service "matrixos.audit/1", what people did, kept so that nobody changes it unseen.
  *
  * The API tells every enabled provider of each request to a route that changes something, allowed or refused, and of
- * what operators read about an instance. Plugins tell it what happens beside the API: a sign-in, a share that was
- * given. What the platform does by itself is not in it.
+ * what operators read about an instance. Plugins tell it what happens beside the API, such as a share that was given,
+ * and what comes of public routes at or below /auth, of which the API tells nothing: that somebody signed in, or was
+ * refused. What the platform does by itself is not in it.
  *
  * An event is a JSON object of at most MOS_AUDIT_EVENT_SIZE bytes with these members, all but the first optional:
  *
