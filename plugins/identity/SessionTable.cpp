@@ -17,8 +17,10 @@ SessionTable::SessionTable(std::size_t mostSessions) {
   grants_.reserve(mostSessions);
 }
 
-SessionTable::Session::Session(const SessionView &view)
-    : user(*view.user), createdAt(view.createdAt), expiresAt(view.expiresAt), usedAt(view.usedAt) {
+SessionTable::Session::Session(const SessionView &view, const Session *signIn)
+    : user(*view.user), createdAt(view.createdAt), expiresAt(view.expiresAt), usedAt(view.usedAt), grants(nullptr),
+      isProgram(signIn != nullptr) {
+  if (isProgram) by = signIn;
   std::copy(view.digest.bytes.end() - tail.size(), view.digest.bytes.end(), tail.begin());
 }
 
@@ -34,8 +36,10 @@ SessionView SessionTable::viewOf(const DigestKey &key, const Session &session) {
           session.usedAt.load(std::memory_order_relaxed)};
 }
 
-bool SessionTable::isGood(const SessionView &session, std::int64_t now) const noexcept {
-  return isGood(session.expiresAt, session.usedAt, now);
+bool SessionTable::isGood(const SessionView &session, std::int64_t now) const {
+  const ReaderLocks::Reading reading(locks_);
+  const auto found = sessions_.find(session.digest);
+  return found != sessions_.end() && isGood(found->second, now);
 }
 
 std::optional<SessionView> SessionTable::find(std::string_view cookie, std::int64_t now) const {
@@ -77,10 +81,18 @@ void SessionTable::add(const SessionView &view) {
   sessions_.try_emplace(view.digest, view);
 }
 
+bool SessionTable::addProgram(const SessionView &view, const Digest &by) {
+  const ReaderLocks::Writing writing(locks_);
+  const auto signIn = sessions_.find(by);
+  if (signIn == sessions_.end() || signIn->second.isProgram) return false;
+  if (sessions_.try_emplace(view.digest, view, &signIn->second).second) programs_.emplace(&signIn->second, view.digest);
+  return true;
+}
+
 bool SessionTable::grant(const Digest &digest, const Digest &cookie, std::string_view handle) {
   const ReaderLocks::Writing writing(locks_);
   const auto found = sessions_.find(digest);
-  if (found == sessions_.end()) return false;
+  if (found == sessions_.end() || found->second.isProgram) return false;
   Session &session = found->second;
   if (session.grantsCount >= kMostGrants) endGrants(session);
   const auto [grant, isNew] = grants_.try_emplace(cookie, Grant{&session, session.grants, std::string(handle)});
@@ -100,12 +112,32 @@ void SessionTable::endGrants(Session &session) {
   session.grantsCount = 0;
 }
 
+/// Under the lock of writers.
+void SessionTable::endPrograms(const Session &session) {
+  const auto [first, last] = programs_.equal_range(&session);
+  for (auto program = first; program != last; ++program)
+    sessions_.erase(program->second);
+  programs_.erase(first, last);
+}
+
+/// Under the lock of writers.
+void SessionTable::forgetProgram(const DigestKey &key, const Session &program) {
+  const auto [first, last] = programs_.equal_range(program.by);
+  const auto own = std::find_if(first, last, [&](const auto &one) { return one.second == key; });
+  if (own != last) programs_.erase(own);
+}
+
 bool SessionTable::remove(const Digest &digest) {
   const ReaderLocks::Writing writing(locks_);
-  const auto session = sessions_.find(digest);
-  if (session == sessions_.end()) return false;
-  endGrants(session->second);
-  sessions_.erase(session);
+  const auto found = sessions_.find(digest);
+  if (found == sessions_.end()) return false;
+  if (found->second.isProgram) {
+    forgetProgram(found->first, found->second);
+  } else {
+    endGrants(found->second);
+    endPrograms(found->second);
+  }
+  sessions_.erase(found);
   return true;
 }
 

@@ -62,14 +62,17 @@ public:
   bool grant(const Digest &session, const Digest &cookie, std::string_view handle);
 
   void add(const SessionView &session);
-  /// Ends it with all its grants; from then on nobody finds it.
+  /// One of a program that the sign-in `by` lets in: it is good only while that is, and ends with it. False when that
+  /// has ended.
+  bool addProgram(const SessionView &session, const Digest &by);
+  /// Ends it with all its grants and programs; from then on nobody finds them.
   bool remove(const Digest &digest);
   /// Another user for a session: his roles changed.
   void replaceUser(const Digest &digest, User user);
 
   /// All there are, for what runs now and then.
   std::vector<SessionView> all() const;
-  bool isGood(const SessionView &session, std::int64_t now) const noexcept;
+  bool isGood(const SessionView &session, std::int64_t now) const;
   /// Calls each(digest, good, usedAt) for all there are: whether it is good at that time, and when it was used last.
   /// Sessions neither begin nor end meanwhile.
   template <typename Each>
@@ -88,25 +91,33 @@ private:
     std::string handle;
   };
   struct Session {
-    explicit Session(const SessionView &view);
+    /// `signIn`: that let it in, when it is a program's.
+    explicit Session(const SessionView &view, const Session *signIn = nullptr);
 
     User user;
     std::array<unsigned char, 16> tail; ///< of the digest; the key is its head
     std::int64_t createdAt, expiresAt;
     mutable std::atomic<std::int64_t> usedAt;
-    std::pair<const DigestKey, Grant> *grants = nullptr; ///< the last one
+    union {                                      // nothing grants a program anything
+      std::pair<const DigestKey, Grant> *grants; ///< the last one
+      const Session *by;                         ///< the sign-in that let the program in
+    };
     std::uint32_t grantsCount = 0;
+    const bool isProgram;
   };
 
   static Digest digestOf(const DigestKey &key, const Session &session) noexcept;
   void endGrants(Session &session);
+  void endPrograms(const Session &session);
+  void forgetProgram(const DigestKey &key, const Session &program);
   static SessionView viewOf(const DigestKey &key, const Session &session);
   bool isGood(std::int64_t expiresAt, std::int64_t usedAt, std::int64_t now) const noexcept {
     const std::int64_t idle = idleTtlMs_.load(std::memory_order_relaxed);
     return now < expiresAt && (idle == 0 || now < usedAt + idle);
   }
   bool isGood(const Session &session, std::int64_t now) const noexcept {
-    return isGood(session.expiresAt, session.usedAt.load(std::memory_order_relaxed), now);
+    return isGood(session.expiresAt, session.usedAt.load(std::memory_order_relaxed), now) &&
+           (!session.isProgram || isGood(*session.by, now));
   }
   /// Seldom: what all threads only read stays in the caches of all.
   static void touch(const Session &session, std::int64_t now) noexcept {
@@ -117,6 +128,7 @@ private:
 
   ReaderLocks locks_;
   std::unordered_map<DigestKey, Session, DigestKey::Hash> sessions_;
+  std::unordered_multimap<const Session *, DigestKey> programs_; ///< by the sign-in that let them in
   std::unordered_map<DigestKey, Grant, DigestKey::Hash> grants_;
   std::atomic<std::int64_t> idleTtlMs_{0};
 };

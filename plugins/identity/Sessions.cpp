@@ -35,12 +35,17 @@ void Sessions::load(Settings settings) {
   table_.setIdleTtl(settings_.idleTtlMs);
   sql_.execBatch({{"DELETE FROM identity_sessions WHERE expires_at <= ?", {now()}}});
   sql_.query(
-      "SELECT hash, user_id, email, email_verified, name, operator_by, created_at, expires_at, used_at, is_program "
-      "FROM identity_sessions ORDER BY created_at DESC LIMIT ?",
+      "SELECT hash, user_id, email, email_verified, name, operator_by, created_at, expires_at, used_at, let_in_by "
+      "FROM (SELECT * FROM identity_sessions ORDER BY created_at DESC LIMIT ?) ORDER BY let_in_by IS NOT NULL",
       {static_cast<std::int64_t>(kMost)}, [&](const SqlRow &row) {
-        const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5), row.integer(9) != 0);
-        table_.add({Digest::fromHex(row.text(0)), std::make_shared<const User>(judged(user)), row.integer(6),
-                    row.integer(7), row.integer(8)});
+        const bool byProgram = !row.isNull(9);
+        const User user(row.text(1), row.text(2), row.integer(3) != 0, row.text(4), row.text(5), byProgram);
+        const SessionView session{Digest::fromHex(row.text(0)), std::make_shared<const User>(judged(user)),
+                                  row.integer(6), row.integer(7), row.integer(8)};
+        if (byProgram)
+          table_.addProgram(session, Digest::fromHex(row.text(9)));
+        else
+          table_.add(session);
       });
   // The last ones of all, in their order: of one session's the table keeps those that come last.
   sql_.query(
@@ -69,9 +74,12 @@ void Sessions::configure(Settings settings) {
   }
 }
 
-void Sessions::makeRoom(std::string_view userId) {
+void Sessions::makeRoom(std::string_view userId, const Digest &kept) {
   std::vector<SessionView> own = table_.ofUser(userId);
-  std::sort(own.begin(), own.end(), [](const auto &a, const auto &b) { return a.createdAt > b.createdAt; });
+  std::sort(own.begin(), own.end(), [&](const auto &a, const auto &b) {
+    if ((a.digest == kept) != (b.digest == kept)) return a.digest == kept;
+    return a.createdAt > b.createdAt;
+  });
   while (own.size() >= kMostOfUser) {
     end(own.back().digest);
     own.pop_back();
@@ -111,26 +119,31 @@ std::string Sessions::begin(const ProviderUser &from) {
 std::string Sessions::beginProgram(const Digest &by) {
   const auto signIn = table_.find(by, now());
   if (!signIn) return {};
-  makeRoom(signIn->user->id());
+  makeRoom(signIn->user->id(), by);
   std::string token = std::string(http::kUserTokenPrefix) + makeId();
   const User &user = *signIn->user;
   auto program =
       std::make_shared<const User>(user.id(), user.email(), user.emailVerified(), user.name(), user.operatorBy(), true);
-  keep({Digest::of(token), std::move(program), now(), signIn->expiresAt, now()});
-  return token;
+  const bool kept = keep({Digest::of(token), std::move(program), now(), signIn->expiresAt, now()}, &by);
+  return kept ? token : std::string();
 }
 
-void Sessions::keep(SessionView session) {
+bool Sessions::keep(SessionView session, const Digest *by) {
   const User &user = *session.user;
+  const std::string hash = session.digest.hex(), signIn = by == nullptr ? std::string() : by->hex();
+  // What ends the sign-in takes the program's row along, if that is there already.
   sql_.execBatch(
       {{"INSERT INTO identity_sessions (hash, user_id, email, email_verified, name, operator_by, "
-        "created_at, expires_at, used_at, is_program) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        {session.digest.hex(), user.id(), user.email(), user.emailVerified() ? 1 : 0, user.name(), user.operatorBy(),
-         session.createdAt, session.expiresAt, session.usedAt, user.byProgram() ? 1 : 0}}});
+        "created_at, expires_at, used_at, let_in_by) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULLIF(?10, '') "
+        "WHERE ?10 = '' OR EXISTS (SELECT 1 FROM identity_sessions WHERE hash = ?10)",
+        {hash, user.id(), user.email(), user.emailVerified() ? 1 : 0, user.name(), user.operatorBy(), session.createdAt,
+         session.expiresAt, session.usedAt, signIn}}});
   // Who is an operator may have changed meanwhile.
   const std::lock_guard lock(settingsMutex_);
   session.user = std::make_shared<const User>(judged(user));
+  if (by != nullptr) return table_.addProgram(session, *by);
   table_.add(session);
+  return true;
 }
 
 bool Sessions::end(const Digest &session) {

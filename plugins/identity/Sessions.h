@@ -44,10 +44,11 @@ public:
 
   /// Begins a session and gives its cookie. Throws Error: ResourceExhausted, or of the database; then there is none.
   std::string begin(const ProviderUser &user);
-  /// Begins one for a program that somebody let in, which ends when the sign-in `by` would, at the latest, and gives
-  /// its token; empty when `by` has ended. Throws as begin() does.
+  /// Begins one for a program that somebody let in, which ends with the sign-in `by`, however that ends, and gives its
+  /// token; empty when `by` has ended. Throws as begin() does.
   std::string beginProgram(const Digest &by);
-  /// False when there is no such session. When the database fails it has ended all the same, until a restart.
+  /// With the programs that it let in. False when there is no such session. When the database fails it has ended all
+  /// the same, until a restart.
   bool end(const Digest &session);
   /// Ends all of a user's sessions; how many there were.
   std::size_t endAll(std::string_view userId);
@@ -64,8 +65,10 @@ private:
     std::string session, cookie, handle;
   };
 
-  void makeRoom(std::string_view userId);
-  void keep(SessionView session);
+  /// `kept`: a session that does not give way.
+  void makeRoom(std::string_view userId, const Digest &kept = {});
+  /// `by`: the sign-in that let a program in. False when it has ended.
+  bool keep(SessionView session, const Digest *by = nullptr);
   /// Under the lock of the settings.
   User judged(const User &user) const;
   void writeGrants();

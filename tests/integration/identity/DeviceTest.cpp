@@ -145,14 +145,16 @@ TEST_CASE("it is listed and ended like a session, by itself, by its user, and by
   CHECK(dora.fetch("GET", "console", "/auth/me", "console").status == 401);
 }
 
-TEST_CASE("signing out in the browser that let it in does not end it, as the page says") {
+TEST_CASE("it ends when the sign-in that let it in does, and no other") {
+  Browser here = signedIn("lena"), there = signedIn("lena");
   const Program program;
-  Browser dina = signedIn("dina");
-  CHECK(program.answerBy(dina).body.find("Signing out in this browser does not end that.") != std::string::npos);
+  CHECK(program.answerBy(here).status == 200);
   const std::string token = member(program.poll().body, "access_token");
   CHECK(with(token, "GET", "/auth/me").status == 200);
-  CHECK(dina.fetch("POST", "console", "/auth/logout", "console").status == 200);
+  CHECK(there.fetch("POST", "console", "/auth/logout", "console").status == 200);
   CHECK(with(token, "GET", "/auth/me").status == 200);
+  CHECK(here.fetch("POST", "console", "/auth/logout", "console").status == 200);
+  CHECK(with(token, "GET", "/auth/me").status == 401);
 }
 
 TEST_CASE("no other page, no frame and nobody else lets a program in") {

@@ -62,7 +62,7 @@ private:
                                                                   number(i),
                                                                   number(std::int64_t{1} << 60),
                                                                   number(i),
-                                                                  number(0)};
+                                                                  mos_sql_value{MOS_SQL_NULL, 0, 0, 0, {}}};
       rows.row(rows.ctx, row.data(), static_cast<std::uint32_t>(row.size()));
     }
   }

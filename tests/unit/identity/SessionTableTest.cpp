@@ -59,6 +59,34 @@ TEST_CASE("a session that nobody uses ends") {
   CHECK(table.find(cookie, 169'000));
 }
 
+TEST_CASE("a program's session is good while the sign-in that let it in is, and ends with it") {
+  SessionTable table(100);
+  table.setIdleTtl(60'000);
+  const SessionView signIn = session(makeId(), "user_a"), first = session(makeId(), "user_a"),
+                    second = session(makeId(), "user_a"), other = session(makeId(), "user_a");
+  table.add(signIn);
+  table.add(other);
+  REQUIRE(table.addProgram(first, signIn.digest));
+  REQUIRE(table.addProgram(second, signIn.digest));
+  CHECK(!table.addProgram(session(makeId(), "user_a"), first.digest)); // no program lets another in
+  CHECK(!table.grant(first.digest, Digest::of(makeId()), "alice"));
+  CHECK(table.find(first.digest, 50'000));
+  CHECK(!table.find(first.digest, 70'000)); // it was used, the sign-in was not
+  CHECK(!table.isGood(first, 70'000));
+  std::size_t good = 0;
+  table.eachUse(70'000, [&](const Digest &, bool isGood, std::int64_t) { good += isGood ? 1 : 0; });
+  CHECK(good == 0);
+  table.setIdleTtl(0);
+  CHECK(table.remove(first.digest));
+  CHECK(table.find(second.digest, 70'000));
+  CHECK(table.remove(signIn.digest));
+  CHECK(!table.find(second.digest, 70'000));
+  CHECK(!table.remove(second.digest));
+  CHECK(!table.addProgram(session(makeId(), "user_a"), signIn.digest));
+  CHECK(table.find(other.digest, 70'000));
+  CHECK(table.size() == 1);
+}
+
 TEST_CASE("one session does not fill the table") {
   SessionTable table(100);
   const std::string cookie = makeId(), last = makeId();

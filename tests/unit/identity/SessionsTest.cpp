@@ -64,7 +64,55 @@ TEST_CASE_FIXTURE(IdentityStage,
   CHECK(!again.ofCookies("matrixos=" + cookie, true)->user->byProgram());
   again.configure({1'000'000, 0, Operators()});
   CHECK(again.ofToken("Bearer " + token)->user->operatorBy().empty());
-  CHECK(again.endAll("user_a") == 2);
+  CHECK(count("identity_sessions") == 2);
+  CHECK(again.end(Digest::of(cookie)));
+  CHECK(count("identity_sessions") == 0);
   CHECK(!again.ofToken("Bearer " + token));
   CHECK(again.beginProgram(Digest::of(cookie)).empty());
+}
+
+TEST_CASE_FIXTURE(IdentityStage, "a program that is let in while its sign-in ends does not outlive it") {
+  Sessions sessions(sql, [this] { return now; });
+  sessions.load({1'000'000, 0, {}});
+  const ProviderUser user{"user_a", "a@b.c", true, "A", "", {}};
+  for (const bool everywhere : {false, true}) {
+    const Digest signIn = Digest::of(sessions.begin(user));
+    host.onBatch([&](const std::string &text) {
+      if (text.find("INSERT INTO identity_sessions") == std::string::npos) return;
+      host.onBatch({});
+      everywhere ? static_cast<void>(sessions.endAll("user_a")) : static_cast<void>(sessions.end(signIn));
+    });
+    CHECK(sessions.beginProgram(signIn).empty());
+    CHECK(sessions.table().size() == 0);
+    CHECK(count("identity_sessions") == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(IdentityStage, "a sign-in that is unused for too long takes its programs along, on disk as well") {
+  Sessions sessions(sql, [this] { return now; });
+  sessions.load({10'000'000, 100'000, {}});
+  const Digest signIn = Digest::of(sessions.begin({"user_a", "a@b.c", true, "A", "", {}}));
+  const std::string token = sessions.beginProgram(signIn);
+  now += 90'000;
+  CHECK(sessions.ofToken("Bearer " + token));
+  now += 90'000; // 90 s after the program's last use
+  CHECK(!sessions.ofToken("Bearer " + token));
+  sessions.flush();
+  CHECK(sessions.table().size() == 0);
+  CHECK(count("identity_sessions") == 0);
+}
+
+TEST_CASE_FIXTURE(IdentityStage, "where somebody has too many sessions, the one that lets a program in stays") {
+  Sessions sessions(sql, [this] { return now; });
+  sessions.load({10'000'000, 0, {}});
+  const ProviderUser user{"user_a", "a@b.c", true, "A", "", {}};
+  const Digest oldest = Digest::of(sessions.begin(user));
+  ++now;
+  const Digest next = Digest::of(sessions.begin(user));
+  for (std::size_t i = 2; i < Sessions::kMostOfUser; ++i, ++now)
+    sessions.begin(user);
+  const std::string token = sessions.beginProgram(oldest);
+  CHECK(sessions.ofToken("Bearer " + token));
+  CHECK(!sessions.table().find(next, now));
+  CHECK(sessions.table().size() == Sessions::kMostOfUser);
 }
