@@ -8,7 +8,9 @@
 namespace matrixos::identity {
 
 /// Whether a browser opens a page in a tab of its own. "empty" is what it says of one that a service worker of that
-/// very host passes on (https://www.w3.org/TR/service-workers/#fetchevent); no page can send such a request itself.
+/// very host passes on (https://www.w3.org/TR/service-workers/#fetchevent); no page can send such a request itself. It
+/// says so of a frame on another host's page, too, and of the way back from signing in: they look alike, so that the
+/// proxy lets no frame show the answer.
 template <typename Request>
 bool opensPage(const Request &request, bool isNavigation) {
   const std::string_view target = request.header("sec-fetch-dest");

@@ -32,6 +32,19 @@ bool isPlatformPath(std::string_view target) {
   return target.size() == kOurs.size() || target[kOurs.size()] == '/' || target[kOurs.size()] == '?';
 }
 
+/// Whether a page of another host may have opened it in a frame: a service worker of the instance's that passes it on
+/// does not say whether it was that or a tab (https://www.w3.org/TR/service-workers/#fetchevent).
+bool mayBeFramed(const http::RequestHead &head) {
+  bool passedOn = false, foreign = false;
+  for (const http::Field &field : head.fields) {
+    if (field.id != http::Name::Other) continue;
+    if (http::sameAsLower(field.name, "sec-fetch-dest")) passedOn = field.value == "empty";
+    if (http::sameAsLower(field.name, "sec-fetch-site"))
+      foreign = field.value != "same-origin" && field.value != "none";
+  }
+  return passedOn && foreign && http::isNavigation(head);
+}
+
 } // namespace
 
 ProxySession::~ProxySession() {
@@ -365,6 +378,9 @@ void ProxySession::writeResponse(http::ClientExchange &exchange, http::ResponseH
       tenant && http::sameText(head.fields.value(http::Name::ContentType).substr(0, 17), "text/event-stream");
   const Answerer from = !tenant ? Answerer::Api : decision_.byPath ? Answerer::InstanceByPath : Answerer::Instance;
   loop_.settings->headers.writeResponse(head, from, exchange.request().host, client_.requestId, writer);
+  // Beside the instance's own policy: each counts.
+  if (tenant && !principal_.empty() && mayBeFramed(exchange.request()))
+    writer.field("Content-Security-Policy", "frame-ancestors 'self'");
   if (serverTiming_.empty() || head.isInterim()) return;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wokenAt_);
   writer.field("Server-Timing", {serverTiming_, ", first-byte;dur=", std::to_string(took.count())});

@@ -34,6 +34,32 @@ std::string heard(const std::string &field) {
 
 } // namespace
 
+TEST_CASE("what a service worker passes on for another host's page is shown in no frame") {
+  Browser ada = visiting("ada");
+  const auto policyFor = [&](const char *site, const char *target, Browser &who, const std::string &path = "/x") {
+    Response page = request(shared().daemon.proxyPort(), "GET", path,
+                            {{"Host", who.host("alice")},
+                             {"Cookie", "matrixos-app=" + who.cookie("alice", "matrixos-app")},
+                             {"Sec-Fetch-Mode", "navigate"},
+                             {"Sec-Fetch-Dest", target},
+                             {"Sec-Fetch-Site", site}});
+    CHECK(page.status == 200);
+    return page.headers["content-security-policy"];
+  };
+  for (const char *site : {"same-site", "cross-site"}) {
+    CHECK(policyFor(site, "empty", ada) == "frame-ancestors 'self'");
+    CHECK(policyFor(site, "document", ada).empty()); // a tab
+  }
+  for (const char *site : {"same-origin", "none"})
+    CHECK(policyFor(site, "empty", ada).empty());
+  Browser nobody = newBrowser();
+  CHECK(policyFor("same-site", "empty", nobody, "/about").empty());
+  // The way back from signing in looks the same, and leads there.
+  CHECK(heard("X-Matrix-Role") == "public");
+  policyFor("same-site", "empty", ada);
+  CHECK(heard("X-Matrix-Role") == "owner");
+}
+
 TEST_CASE("a deep link survives signing in, and the instance hears who came and no cookie of ours") {
   Browser browser = newBrowser();
   const Response page = browser.signInAs("ada", browser.url("alice", "/notes/7?q=a%20b&x=/y"));
