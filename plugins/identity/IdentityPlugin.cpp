@@ -153,7 +153,8 @@ public:
     const std::string mode = config_.getString("mode");
     provider_ = makeProvider(config_, world());
     signIn_.emplace(*provider_, sessions_, config_.getList("email_domains"));
-    pages_.emplace(console_, sessions_, access_, codes_, *signIn_, newcomers_, diary_, mode, clerkFrontend(config_));
+    pages_.emplace(console_, sessions_, access_, codes_, *signIn_, newcomers_, diary_, log_, mode,
+                   clerkFrontend(config_));
     policy_.emplace(hosts_, sessions_, access_, codes_, tokens_, PublicPaths(config_.getList("public_paths")));
     identity_.emplace(hosts_, sessions_, access_, tokens_);
     watchInstances();

@@ -26,10 +26,10 @@ std::multimap<std::string, std::string> queryOf(const Exchange &exchange) {
 } // namespace
 
 SignInRoutes::SignInRoutes(const ConsoleHost &console, Sessions &sessions, const Access &access, Codes &codes,
-                           SignIn &signIn, const Newcomers &newcomers, const Diary &diary, std::string mode,
-                           ClerkFrontend clerk)
+                           SignIn &signIn, const Newcomers &newcomers, const Diary &diary, const Log &log,
+                           std::string mode, ClerkFrontend clerk)
     : console_(console), hosts_(console.hosts()), sessions_(sessions), access_(access), codes_(codes), signIn_(signIn),
-      newcomers_(newcomers), diary_(diary), mode_(std::move(mode)), clerk_(std::move(clerk)) {}
+      newcomers_(newcomers), diary_(diary), log_(log), mode_(std::move(mode)), clerk_(std::move(clerk)) {}
 
 void SignInRoutes::addTo(Routes &routes) {
   const auto page = [&](const char *method, const char *path, const char *permission, const char *summary,
@@ -140,7 +140,18 @@ std::string SignInRoutes::signedInCookie(const OurHost &at, const std::string &c
 
 /// Whoever signs in anew leaves no session behind in this browser.
 void SignInRoutes::endPrevious(const Exchange &exchange, const OurHost &at) const {
-  if (const auto before = console_.sessionOf(exchange, at)) sessions_.end(before->digest);
+  if (const auto before = console_.sessionOf(exchange, at)) end(*before);
+}
+
+/// False when it had ended already. It is over even where the database cannot say so now.
+bool SignInRoutes::end(const SessionView &session) const {
+  try {
+    return sessions_.end(session.digest);
+  } catch (const Error &error) {
+    log_.warning("a session has ended that may come back with a restart",
+                 {{"id", session.publicId()}, {"userId", session.user->id()}, {"error", error.what()}});
+    return true;
+  }
 }
 
 void SignInRoutes::callback(Exchange &exchange) const {
@@ -217,7 +228,7 @@ void SignInRoutes::authorize(Exchange &exchange) const {
 void SignInRoutes::logout(Exchange &exchange) const {
   const OurHost at = console_.of(exchange);
   ConsoleHost::requireOwnPage(exchange, at);
-  if (const auto session = console_.sessionOf(exchange, at); session && sessions_.end(session->digest))
+  if (const auto session = console_.sessionOf(exchange, at); session && end(*session))
     diary_.signedOut(exchange, *session->user);
   const std::string gone = setCookie(CookieKind::Session, at.plain, "", 0);
   if (exchange.header("accept").value_or("").find("text/html") != std::string_view::npos)

@@ -19,7 +19,7 @@ class SignInRoutes {
 public:
   /// `mode`: of [identity]. `clerk`: empty but for mode=clerk.
   SignInRoutes(const ConsoleHost &console, Sessions &sessions, const Access &access, Codes &codes, SignIn &signIn,
-               const Newcomers &newcomers, const Diary &diary, std::string mode, ClerkFrontend clerk);
+               const Newcomers &newcomers, const Diary &diary, const Log &log, std::string mode, ClerkFrontend clerk);
 
   void addTo(Routes &routes);
 
@@ -41,6 +41,7 @@ private:
   void noteRefused(const Exchange &exchange, const Error &error) const;
   std::string signedInCookie(const OurHost &at, const std::string &cookie) const;
   void endPrevious(const Exchange &exchange, const OurHost &at) const;
+  bool end(const SessionView &session) const;
 
   const ConsoleHost &console_;
   const Hosts &hosts_;
@@ -50,6 +51,7 @@ private:
   SignIn &signIn_;
   const Newcomers &newcomers_;
   const Diary &diary_;
+  const Log &log_;
   const std::string mode_;
   const ClerkFrontend clerk_;
 };

@@ -3,6 +3,7 @@
 #include "integration/runtime-simulated/SimulatedPlatform.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 using namespace matrixos;
 using namespace matrixos::test;
@@ -38,6 +39,14 @@ std::vector<std::string> told(const DaemonProcess &daemon, const std::string &ac
   for (unsigned i = 0; records && i < records->size(); ++i)
     out.push_back(json::dump(*records->getObject(i)));
   return out;
+}
+
+void sql(const DaemonProcess &daemon, const char *text) {
+  sqlite3 *db = nullptr;
+  REQUIRE(sqlite3_open((daemon.dir() / "data/matrixos.db").c_str(), &db) == SQLITE_OK);
+  sqlite3_busy_timeout(db, 30'000);
+  CHECK(sqlite3_exec(db, text, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(db);
 }
 
 bool has(const std::string &text, const std::string &part) {
@@ -120,4 +129,29 @@ TEST_CASE("sign-ins, refused ones, programs and sign-outs are in the audit log, 
   CHECK(told(platform.daemon, "POST%20/auth/device*").empty());
   CHECK(told(platform.daemon, "POST%20//console/auth/logout").empty());
   CHECK(platform.daemon.ctl({"audit", "verify"}).status == 0);
+}
+
+TEST_CASE("who signs in or out while sessions cannot be taken off the disk has done so, and is told of like that") {
+  SimulatedPlatform platform(values());
+  Browser ada = signIn(platform.daemon, "ada");
+  sql(platform.daemon, "CREATE TRIGGER full BEFORE DELETE ON identity_sessions BEGIN SELECT RAISE(ABORT, 'full'); END");
+  // A sign-in that another tab began before, and that takes the place of this one.
+  Browser other(platform.daemon.proxyPort());
+  other.open(other.url("console", "/auth/login?return=/auth"));
+  const std::string state = parameterOf(other.visited.back(), "state");
+  const std::string first = ada.cookie("console", "matrixos");
+  other.setCookie("console", "matrixos", first);
+  CHECK(other.open(other.url("console", "/auth/callback?name=ada&state=" + state)).status == 200);
+  CHECK(other.cookie("console", "matrixos") != first);
+  CHECK(ada.fetch("GET", "console", "/auth/me", "console").status == 401);
+  CHECK(other.fetch("GET", "console", "/auth/me", "console").status == 200);
+  const auto ins = told(platform.daemon, "sign-in");
+  REQUIRE(ins.size() == 2);
+  for (const std::string &in : ins)
+    CHECK_MESSAGE(in.find(R"("reason")") == std::string::npos, in);
+  CHECK(other.fetch("POST", "console", "/auth/logout", "console").status == 200);
+  CHECK(other.cookie("console", "matrixos").empty());
+  CHECK(eventually([&] { return told(platform.daemon, "sign-out").size() == 1; }));
+  has(platform.daemon.log(), "may come back with a restart");
+  sql(platform.daemon, "DROP TRIGGER full");
 }
