@@ -108,12 +108,12 @@ Effect Store::run(const Delivery *delivery, std::string_view userId, std::int64_
 Effect Store::upsert(const Delivery *delivery, const Signup &signup, std::int64_t updatedAt) const {
   return run(delivery, signup.person.userId, signup.receivedAt,
              {"INSERT INTO signup_users (user_id, id, email, username, wanted_handle, state, next_try_at, received_at, "
-              "updated_at) VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, ?) ON CONFLICT (user_id) DO UPDATE SET "
+              "updated_at) VALUES (?1, ?2, ?3, ?4, ?5, 'waiting', ?6, ?6, ?7) ON CONFLICT (user_id) DO UPDATE SET "
               "email = excluded.email, username = excluded.username, updated_at = excluded.updated_at, "
               "wanted_handle = CASE WHEN handle = '' THEN excluded.wanted_handle ELSE wanted_handle END "
-              "WHERE state NOT IN ('deleting', 'deleted') AND excluded.updated_at >= updated_at",
+              "WHERE ?8 AND state NOT IN ('deleting', 'deleted') AND excluded.updated_at >= updated_at",
               {signup.person.userId, signup.id, signup.person.email, signup.person.username, signup.wantedHandle,
-               signup.receivedAt, signup.receivedAt, updatedAt}});
+               signup.receivedAt, updatedAt, delivery != nullptr ? 1 : 0}});
 }
 
 Effect Store::bury(const Delivery &delivery, const Signup &signup, std::int64_t dueAt) const {

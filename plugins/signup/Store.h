@@ -62,7 +62,7 @@ public:
   /// The delivery with what it means, in one transaction: nothing of it is there before all of it is. `signup` holds
   /// person, wantedHandle, receivedAt; a user who is unknown signs up with it, of one who is known the address is
   /// brought up to date unless `updatedAt` is older, and one who was deleted stays so. Without a delivery it is for who
-  /// asks by themselves.
+  /// asks by themselves, and changes nothing of one who is known.
   Effect upsert(const Delivery *delivery, const Signup &signup, std::int64_t updatedAt) const;
   /// Tombstones the user, known or not; what they have is due for removal at `dueAt`.
   Effect bury(const Delivery &delivery, const Signup &signup, std::int64_t dueAt) const;

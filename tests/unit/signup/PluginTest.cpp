@@ -226,6 +226,23 @@ TEST_CASE("a token with a scope may do what that says, and no more") {
   host.stop();
 }
 
+TEST_CASE("who asks again for somebody who has signed up, and knows less of them, changes nothing") {
+  Platform platform;
+  Host &host = platform.host;
+  host.start();
+  host.withdraw(MOS_ORCHESTRATOR_1); // so that it waits
+  {
+    const auto table = host.lease<mos_signup_v1>(MOS_SIGNUP_1);
+    const SignupClient client(table.get());
+    const CallScope call(std::chrono::seconds{10});
+    const std::string made = client.enqueue(call.abi(), "sub|1", "ada@example.org", "countess");
+    CHECK(made.find(R"("wantedHandle":"countess","state":"waiting")") != std::string::npos);
+    CHECK(client.enqueue(call.abi(), "sub|1", "", "") == made);
+    CHECK(host.rows("SELECT email, username FROM signup_users") == "ada@example.org|countess\n");
+  }
+  host.stop();
+}
+
 TEST_CASE("the service signs up whom others let in, and nobody who was deleted") {
   Platform platform;
   Host &host = platform.host;
