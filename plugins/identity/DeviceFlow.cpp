@@ -133,9 +133,20 @@ DeviceFlow::Polled DeviceFlow::poll(std::string_view deviceCode, std::string_vie
     entry.intervalMs += kIntervalMs;
     return {Answer::TooSoon};
   }
-  const Polled out{entry.answer, entry.signIn};
-  if (out.answer == Answer::Allowed) forget(found->second);
-  return out;
+  if (entry.answer == Answer::Allowed && std::exchange(entry.isInUse, true)) return {Answer::Waiting};
+  return {entry.answer, entry.signIn};
+}
+
+void DeviceFlow::done(std::string_view deviceCode) {
+  const std::lock_guard lock(mutex_);
+  const auto found = byKey_.find(Digest::of(deviceCode));
+  if (found != byKey_.end()) forget(found->second);
+}
+
+void DeviceFlow::putBack(std::string_view deviceCode) {
+  const std::lock_guard lock(mutex_);
+  const auto found = byKey_.find(Digest::of(deviceCode));
+  if (found != byKey_.end()) found->second->isInUse = false;
 }
 
 } // namespace matrixos::identity

@@ -54,8 +54,11 @@ public:
     Answer answer;
     Digest signIn{}; ///< with Allowed: of whoever let it in
   };
-  /// What became of it. Allowed is said once.
+  /// What became of it. Allowed is said once, until putBack(); whoever hears it says with done() that it has been used.
   Polled poll(std::string_view deviceCode, std::string_view client);
+  void done(std::string_view deviceCode);
+  /// It could not be used: it is there for the next question.
+  void putBack(std::string_view deviceCode);
 
 private:
   struct Entry {
@@ -66,6 +69,7 @@ private:
     std::int64_t intervalMs = kIntervalMs, polledAt = 0;
     Answer answer = Answer::Waiting;
     Digest signIn{};
+    bool isInUse = false; ///< Allowed was said, and neither done() nor putBack()
   };
   struct Guess {
     std::int64_t at;

@@ -152,10 +152,22 @@ void DeviceRoutes::token(Exchange &exchange) const {
   if (grant.empty()) throw Refusal{"invalid_request", "grant_type is missing"};
   if (grant != kGrant) throw Refusal{"unsupported_grant_type", "there are device codes alone"};
   if (code.empty()) throw Refusal{"invalid_request", "device_code is missing"};
-  give(exchange, flow_.poll(code, client));
+  give(exchange, code, flow_.poll(code, client));
 }
 
-void DeviceRoutes::give(Exchange &exchange, const DeviceFlow::Polled &polled) const {
+/// Empty when whoever let it in has signed out meanwhile. Where it fails, the program may ask once more.
+std::string DeviceRoutes::tokenFor(const std::string &deviceCode, const Digest &signIn) const {
+  try {
+    std::string token = sessions_.beginProgram(signIn);
+    flow_.done(deviceCode);
+    return token;
+  } catch (...) {
+    flow_.putBack(deviceCode);
+    throw;
+  }
+}
+
+void DeviceRoutes::give(Exchange &exchange, const std::string &deviceCode, const DeviceFlow::Polled &polled) const {
   using Answer = DeviceFlow::Answer;
   switch (polled.answer) {
   case Answer::Waiting:
@@ -169,9 +181,9 @@ void DeviceRoutes::give(Exchange &exchange, const DeviceFlow::Polled &polled) co
   case Answer::Denied:
     break;
   case Answer::Allowed: {
-    const std::string token = sessions_.beginProgram(polled.signIn);
+    const std::string token = tokenFor(deviceCode, polled.signIn);
     const auto session = token.empty() ? std::nullopt : sessions_.table().find(Digest::of(token), sessions_.now());
-    if (!session) break; // whoever let it in has signed out meanwhile
+    if (!session) break;
     diary_.signedIn(exchange, *session->user, "program");
     JsonObject out;
     out.add("access_token", token).add("token_type", "Bearer");

@@ -23,7 +23,8 @@ public:
 private:
   void begin(Exchange &exchange) const;
   void token(Exchange &exchange) const;
-  void give(Exchange &exchange, const DeviceFlow::Polled &polled) const;
+  std::string tokenFor(const std::string &deviceCode, const Digest &signIn) const;
+  void give(Exchange &exchange, const std::string &deviceCode, const DeviceFlow::Polled &polled) const;
   void ask(Exchange &exchange) const;
   void decide(Exchange &exchange) const;
 

@@ -40,6 +40,14 @@ TEST_CASE_FIXTURE(Fixture, "a program waits, is let in, and hears so once") {
   CHECK(polled.answer == Answer::Allowed);
   CHECK(polled.signIn == signIn);
   now += DeviceFlow::kIntervalMs;
+  CHECK(flow.poll(begun.deviceCode, "ctl").answer == Answer::Waiting); // it is being used
+  flow.putBack(begun.deviceCode);                                      // in vain
+  now += DeviceFlow::kIntervalMs;
+  CHECK(flow.poll(begun.deviceCode, "ctl").answer == Answer::Allowed);
+  flow.done(begun.deviceCode);
+  flow.done(begun.deviceCode);
+  flow.putBack(begun.deviceCode);
+  now += DeviceFlow::kIntervalMs;
   CHECK(flow.poll(begun.deviceCode, "ctl").answer == Answer::Unknown);
 }
 
