@@ -5,7 +5,6 @@
 #include <http/codec/Grammar.h>
 #include <sys/random.h>
 
-#include <algorithm>
 #include <array>
 #include <iterator>
 #include <utility>
@@ -85,19 +84,25 @@ std::string DeviceFlow::freeCode() const {
   }
 }
 
+void DeviceFlow::forgetGuesses(std::int64_t now) {
+  for (; !guesses_.empty() && now >= guesses_.front().at + kTtlMs; guesses_.pop_front()) {
+    const auto of = guessesOf_.find(guesses_.front().user);
+    if (--of->second == 0) guessesOf_.erase(of);
+  }
+}
+
 DeviceFlow::Place DeviceFlow::waiting(std::string_view userCode, std::string_view user, std::int64_t now) {
-  while (!guesses_.empty() && now >= guesses_.front().at + kTtlMs)
-    guesses_.pop_front();
+  forgetGuesses(now);
   const DigestKey who = Digest::of(user);
-  const auto ofOne =
-      std::count_if(guesses_.begin(), guesses_.end(), [&](const Guess &guess) { return guess.user == who; });
-  if (guesses_.size() >= kMostGuesses || static_cast<std::size_t>(ofOne) >= kMostGuessesOfOne) {
+  const auto ofOne = guessesOf_.find(who);
+  if (guesses_.size() >= kMostGuesses || (ofOne != guessesOf_.end() && ofOne->second >= kMostGuessesOfOne)) {
     throw Error(Status::ResourceExhausted, "there were too many wrong codes; try again in ten minutes", kTooManyGuesses,
                 kTtlMs);
   }
   const auto found = byUserCode_.find(codeIn(userCode));
   if (found != byUserCode_.end() && !isOver(*found->second, now)) return found->second;
   guesses_.push_back({now, who});
+  ++guessesOf_[who];
   return order_.end();
 }
 

@@ -25,7 +25,9 @@ public:
   static constexpr std::int64_t kIntervalMs = 5000; ///< between two questions of a program
   static constexpr std::size_t kMost = 10'000;      ///< programs at a time
   static constexpr const char *kTooManyGuesses = "TOO_MANY_GUESSES";
-  static constexpr std::size_t kMostGuesses = 200;     ///< at codes for people, in kTtlMs
+  /// At codes for people, in kTtlMs: with kMost programs that ask they hit one in 500 times kTtlMs, and it takes 500
+  /// accounts to shut others out.
+  static constexpr std::size_t kMostGuesses = 5000;
   static constexpr std::size_t kMostGuessesOfOne = 10; ///< the same, of one user
 
   /// `now`: ms.
@@ -81,6 +83,7 @@ private:
   void makeRoom(std::int64_t now);
   void forget(Place entry);
   std::string freeCode() const;
+  void forgetGuesses(std::int64_t now);
   /// The one that waits for an answer; or the end.
   Place waiting(std::string_view userCode, std::string_view user, std::int64_t now);
 
@@ -88,8 +91,9 @@ private:
   std::mutex mutex_;
   std::list<Entry> order_; ///< the oldest first
   std::unordered_map<DigestKey, Place, DigestKey::Hash> byKey_;
-  std::unordered_map<std::string, Place> byUserCode_; ///< those that wait
-  std::deque<Guess> guesses_;
+  std::unordered_map<std::string, Place> byUserCode_;                     ///< those that wait
+  std::deque<Guess> guesses_;                                             ///< the oldest first
+  std::unordered_map<DigestKey, std::size_t, DigestKey::Hash> guessesOf_; ///< how many of them, by user
 };
 
 } // namespace matrixos::identity
