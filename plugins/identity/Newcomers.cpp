@@ -8,7 +8,7 @@
 
 namespace matrixos::identity {
 
-std::string Newcomers::welcome(const User &user, std::string_view username) const {
+Newcomers::SignUp Newcomers::welcome(const User &user, std::string_view username) const {
   if (!isOpen_()) return {};
   const auto own = access_.ofUser(user);
   if (std::any_of(own.begin(), own.end(), [](const auto &one) { return one.second == MOS_ROLE_OWNER; })) return {};
@@ -16,8 +16,8 @@ std::string Newcomers::welcome(const User &user, std::string_view username) cons
     const CallScope call(std::chrono::seconds{10});
     const auto table = services_.lease<mos_signup_v1>(MOS_SIGNUP_1);
     const std::string_view email = user.emailVerified() ? user.email() : std::string_view();
-    const std::string signup = SignupClient(table.get()).enqueue(call.abi(), user.id(), email, username);
-    return json::getString(*json::parseObject(signup), "state");
+    const auto signup = json::parseObject(SignupClient(table.get()).enqueue(call.abi(), user.id(), email, username));
+    return {json::getString(*signup, "state"), json::findString(*signup, "nextTryAt").has_value()};
   } catch (const Error &error) {
     log_.warning("somebody new was not signed up", {{"userId", user.id()}, {"error", error.what()}});
     return {};

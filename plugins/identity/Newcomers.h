@@ -18,9 +18,14 @@ public:
   Newcomers(const mos_host_v1 *host, const Access &access, std::function<bool()> isOpen)
       : services_(host), log_(host), access_(access), isOpen_(std::move(isOpen)) {}
 
+  /// How a sign-up stands.
+  struct SignUp {
+    std::string state; ///< "waiting", "done"; empty when there is none
+    bool isTriedAgain = false;
+  };
   /// Signs the user up, unless there is an instance of his own, or he has; a failure is told to operators, and made up
-  /// for by the next call. The state of the sign-up ("waiting", "done"); empty when there is none.
-  std::string welcome(const User &user, std::string_view username = {}) const;
+  /// for by the next call.
+  SignUp welcome(const User &user, std::string_view username = {}) const;
 
 private:
   const Services services_;

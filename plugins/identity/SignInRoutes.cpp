@@ -110,8 +110,10 @@ void SignInRoutes::home(Exchange &exchange) const {
 
 /// What is said to whoever has no instance, and shares none.
 std::string SignInRoutes::nothingOf(const User &user) const {
-  const std::string state = newcomers_.welcome(user);
-  if (state == "failed") return "Your instance could not be made so far. It is tried again; look again in a while.";
+  const auto [state, isTriedAgain] = newcomers_.welcome(user);
+  if (state == "failed" && isTriedAgain)
+    return "Your instance could not be made so far. It is tried again; look again in a while.";
+  if (state == "failed") return "You have no instance any more. Ask the operator of this platform for another.";
   if (state == "waiting" || state == "provisioning" || state == "done")
     return "Your instance is on its way. Look again in a moment.";
   return "You have no instance, and nobody shares one with you.";

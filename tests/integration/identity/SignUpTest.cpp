@@ -87,6 +87,22 @@ TEST_CASE("without allow_sign_up whoever is new gets in all the same, and reads 
   CHECK(eventually([&] { return owns(ada, "ada"); }));
 }
 
+TEST_CASE(
+    "whose instance was taken away reads that nothing comes of waiting, and whose could not be made that it may") {
+  SimulatedPlatform platform(values({{"signup.reconcile_interval", "1s"}}));
+  Browser ada = signIn(platform.daemon, "ada");
+  const auto signups = [&] { return platform.daemon.api("GET", "/signups").body; };
+  CHECK(eventually([&] { return signups().find(R"("state":"done")") != std::string::npos; }));
+  CHECK(platform.daemon.api("DELETE", "/containers/ada").status == 200);
+  CHECK(eventually([&] {
+    return ada.open(ada.url("console", "/auth")).body.find("Ask the operator of this platform") != std::string::npos;
+  }));
+  platform.daemon.stop();
+  sql(platform.daemon, "UPDATE signup_users SET next_try_at = strftime('%s', 'now') * 1000 + 600000");
+  platform.daemon.start();
+  has(ada.open(ada.url("console", "/auth")).body, "It is tried again");
+}
+
 TEST_CASE("sign-ups that nobody takes keep nobody out, and are made up for") {
   SimulatedPlatform platform(values());
   CHECK(platform.daemon.api("POST", "/plugins/signup/disable").status == 200);
