@@ -111,18 +111,23 @@ std::optional<DeviceFlow::Asking> DeviceFlow::find(std::string_view userCode, st
   const std::lock_guard lock(mutex_);
   const Place entry = waiting(userCode, user, now);
   if (entry == order_.end()) return std::nullopt;
-  return Asking{shown(entry->userCode), entry->address, entry->at};
+  return askingOf(*entry);
 }
 
-bool DeviceFlow::decide(std::string_view userCode, std::string_view user, const Digest &signIn, bool allow) {
+DeviceFlow::Asking DeviceFlow::askingOf(const Entry &entry) {
+  return {shown(entry.userCode), entry.client, entry.address, entry.at};
+}
+
+std::optional<DeviceFlow::Asking> DeviceFlow::decide(std::string_view userCode, std::string_view user,
+                                                     const Digest &signIn, bool allow) {
   const std::int64_t now = now_();
   const std::lock_guard lock(mutex_);
   const Place entry = waiting(userCode, user, now);
-  if (entry == order_.end()) return false;
+  if (entry == order_.end()) return std::nullopt;
   byUserCode_.erase(entry->userCode);
   entry->answer = allow ? Answer::Allowed : Answer::Denied;
   entry->signIn = signIn;
-  return true;
+  return askingOf(*entry);
 }
 
 DeviceFlow::Polled DeviceFlow::poll(std::string_view deviceCode, std::string_view client) {

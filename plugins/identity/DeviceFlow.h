@@ -42,14 +42,14 @@ public:
 
   /// A program that asks.
   struct Asking {
-    std::string userCode, address;
+    std::string userCode, client, address;
     std::int64_t at;
   };
   /// By its code as `user` typed it; nothing for one that nobody has or had an answer to, which is a guess. Throws
   /// Error(ResourceExhausted, kTooManyGuesses).
   std::optional<Asking> find(std::string_view userCode, std::string_view user);
-  /// Lets it in as the user of that sign-in, or not; once. False where find() finds nothing, and throws as it does.
-  bool decide(std::string_view userCode, std::string_view user, const Digest &signIn, bool allow);
+  /// Lets it in as the user of that sign-in, or not; once. Nothing where find() finds nothing, and throws as it does.
+  std::optional<Asking> decide(std::string_view userCode, std::string_view user, const Digest &signIn, bool allow);
 
   enum class Answer { Waiting, TooSoon, Denied, Expired, Unknown, Allowed };
   struct Polled {
@@ -83,6 +83,7 @@ private:
   void makeRoom(std::int64_t now);
   void forget(Place entry);
   std::string freeCode() const;
+  static Asking askingOf(const Entry &entry);
   void forgetGuesses(std::int64_t now);
   /// The one that waits for an answer; or the end.
   Place waiting(std::string_view userCode, std::string_view user, std::int64_t now);

@@ -229,8 +229,9 @@ void DeviceRoutes::decide(Exchange &exchange) const {
   const SessionView session = console_.requireSession(exchange);
   const Form form = formOf(exchange);
   const bool allow = parameter(form, "decision") != "deny";
-  if (!flow_.decide(parameter(form, "user_code"), session.user->id(), session.digest, allow))
-    return showUnknown(exchange);
+  const auto asking = flow_.decide(parameter(form, "user_code"), session.user->id(), session.digest, allow);
+  if (!asking) return showUnknown(exchange);
+  diary_.decided(exchange, *session.user, *asking, allow);
   if (!allow) return show(exchange, 200, "Refused", message("Refused", "The program is not let in."));
   show(exchange, 200, "Let in",
        message("The program is in",

@@ -40,13 +40,20 @@ void Diary::refused(const Exchange &exchange, std::string_view userId, std::stri
   keep(std::move(event.addRaw("given", std::move(given).str())).str());
 }
 
+void Diary::decided(const Exchange &exchange, const User &user, const DeviceFlow::Asking &program, bool isLetIn) const {
+  JsonObject target;
+  target.add("client", program.client).add("address", program.address);
+  JsonObject event = eventOf(isLetIn ? "program let in" : "program refused", exchange, user.id(), kindOf(user));
+  keep(std::move(event.addRaw("target", std::move(target).str())).str());
+}
+
 void Diary::signedOut(const Exchange &exchange, const User &user) const {
   const std::string event = eventOf("sign-out", exchange, user.id(), kindOf(user)).str();
   if (!logs_.note(event)) log_.warning("a sign-out is not in the audit log", {{"userId", user.id()}});
 }
 
 void Diary::keep(std::string_view event) const {
-  if (!logs_.record(event)) log_.warning("a sign-in is not in the audit log, or not yet");
+  if (!logs_.record(event)) log_.warning("what happened is not in the audit log, or not yet", {{"event", event}});
 }
 
 } // namespace matrixos::identity

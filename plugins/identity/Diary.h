@@ -1,5 +1,6 @@
 #pragma once
 
+#include "DeviceFlow.h"
 #include "User.h"
 
 #include <matrixos/audit.hpp>
@@ -18,6 +19,8 @@ public:
   void signedIn(const Exchange &exchange, const User &user, std::string_view way) const;
   /// The same. `userId`: whom the provider named; empty where it came to no name.
   void refused(const Exchange &exchange, std::string_view userId, std::string_view way, const Error &why) const;
+  /// The same: somebody let a program in, or did not.
+  void decided(const Exchange &exchange, const User &user, const DeviceFlow::Asking &program, bool isLetIn) const;
   void signedOut(const Exchange &exchange, const User &user) const;
 
 private:

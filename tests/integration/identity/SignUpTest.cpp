@@ -136,6 +136,13 @@ TEST_CASE("sign-ins, refused ones, programs and sign-outs are in the audit log, 
   REQUIRE(programs.size() == 4);
   has(programs[0], R"("way":"program")");
   has(told(platform.daemon, "POST%20//console/auth/device/approve").at(0), R"("principal":"user:ada")");
+  CHECK(home.login([&](const std::string &page) { letIn(ada, page, "&decision=deny"); }).status != 0);
+  for (const char *answer : {"program%20let%20in", "program%20refused"}) {
+    const auto answers = told(platform.daemon, answer);
+    REQUIRE(answers.size() == 1);
+    has(answers[0], R"("principal":"user:ada")");
+    has(answers[0], R"("target":{"address":"127.0.0.1","client":"matrixosctl"})");
+  }
   CHECK(ada.fetch("POST", "console", "/auth/logout", "console").status == 200);
   CHECK(eventually([&] { return told(platform.daemon, "sign-out").size() == 1; }));
   has(told(platform.daemon, "sign-out")[0], R"("principal":"user:ada")");

@@ -31,7 +31,7 @@ TEST_CASE_FIXTURE(Fixture, "a program waits, is let in, and hears so once") {
   CHECK(asking->userCode == begun.userCode);
   CHECK(asking->address == "203.0.113.7");
   CHECK(asking->at == now);
-  CHECK(flow.decide(begun.userCode, "ada", signIn, true));
+  CHECK(flow.decide(begun.userCode, "ada", signIn, true)->client == "ctl");
   CHECK(!flow.decide(begun.userCode, "eve", Digest::of("eve's"), false)); // it has its answer
   CHECK(!flow.find(begun.userCode, "eve"));
   now += DeviceFlow::kIntervalMs;
