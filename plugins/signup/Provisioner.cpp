@@ -200,6 +200,9 @@ void Provisioner::finishDestroy(const Report &report) {
 
 /// The user has that instance.
 void Provisioner::settle(Signup signup, State from, const std::string &handle) {
+  // The row has the handle from before the orchestrator was asked for it, and over a restart; who came by another
+  // way has another, and where it failed somebody else has made up for it.
+  const bool isOurs = signup.handle == handle && from != State::Failed;
   signup.handle = handle;
   signup.state = State::Done;
   if (from == State::Provisioning) ++signup.attempts;
@@ -210,8 +213,7 @@ void Provisioner::settle(Signup signup, State from, const std::string &handle) {
   if (signup.handle != signup.wantedHandle)
     log_.info("a user got another handle than they wanted",
               {{"userId", signup.person.userId}, {"wantedHandle", signup.wantedHandle}, {"handle", signup.handle}});
-  if (from == State::Provisioning)
-    note("instance provisioned", "user:" + signup.person.userId, signup.handle, signup.person.userId);
+  if (isOurs) note("instance provisioned", "user:" + signup.person.userId, signup.handle, signup.person.userId);
   announce("signup.provisioned", signup);
 }
 

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <string>
+#include <vector>
 
 using namespace matrixos;
 using namespace matrixos::signup;
@@ -38,7 +40,11 @@ struct Desk {
           return std::shared_ptr<const mos_orchestrator_v1>(std::shared_ptr<void>(),
                                                             platform.service->orchestrator().table());
         },
-        [this] { return now.load(); });
+        [this] { return now.load(); },
+        [this](std::string_view event) {
+          const std::lock_guard lock(toldMutex);
+          told.emplace_back(event);
+        });
     provisioner->begin();
     provisioner->configure(settings);
   }
@@ -85,6 +91,8 @@ struct Desk {
   std::atomic<bool> isAway{false};
   std::atomic<int> asked{0}; ///< how often for the orchestrator
   int deliveries = 0;
+  std::mutex toldMutex;
+  std::vector<std::string> told; ///< to the audit logs
   std::unique_ptr<TestHost> host;
   std::shared_ptr<Provisioner> provisioner;
 };
@@ -214,6 +222,43 @@ TEST_CASE("the orchestrator may be away, too, and the daemon may end in the midd
   REQUIRE(desk.reaches("user_1", State::Done));
   CHECK(desk.platform.rows("containers") == 1);
   CHECK(desk.find("user_1").handle == "ada");
+}
+
+TEST_CASE("audit logs hear of an instance that was made meanwhile, and of none that somebody else made") {
+  Desk desk;
+  const auto provisioned = [&] {
+    const std::lock_guard lock(desk.toldMutex);
+    return std::count_if(desk.told.begin(), desk.told.end(), [](const std::string &event) {
+      return event.find("instance provisioned") != std::string::npos;
+    });
+  };
+  desk.platform.runtime.hold("create");
+  desk.signUp("user_1", "ada");
+  desk.provisioner->pass();
+  REQUIRE(eventually([&] { return desk.platform.runtime.held("create") == 1; }));
+  desk.stop();
+  desk.platform.runtime.release("create");
+  REQUIRE(eventually([&] { return desk.platform.field("ada", "status") == "running"; }));
+  desk.start();
+  REQUIRE(desk.reaches("user_1", State::Done));
+  CHECK(provisioned() == 1);
+
+  // An operator is quicker, by a moment, or while it fails.
+  desk.host->onBatch([&](const std::string &sql) {
+    if (sql.find("SET state = 'provisioning'") == std::string::npos) return;
+    desk.host->onBatch({});
+    CHECK(desk.platform.provision("babbage", "user_2").status == 201);
+  });
+  desk.signUp("user_2", "bob");
+  REQUIRE(desk.reaches("user_2", State::Done));
+  CHECK(desk.find("user_2").handle == "babbage");
+  desk.platform.runtime.failNext("create", engineFault());
+  desk.signUp("user_3", "cyd");
+  REQUIRE(desk.reaches("user_3", State::Failed));
+  CHECK(desk.platform.provision("cyd", "user_3").status == 201);
+  desk.now += kHour;
+  REQUIRE(desk.reaches("user_3", State::Done));
+  CHECK(provisioned() == 1);
 }
 
 TEST_CASE("of a deleted user all goes after the time of grace, and nothing comes back") {
