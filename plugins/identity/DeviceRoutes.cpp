@@ -234,9 +234,10 @@ void DeviceRoutes::decide(Exchange &exchange) const {
   diary_.decided(exchange, *session.user, *asking, allow);
   if (!allow) return show(exchange, 200, "Refused", message("Refused", "The program is not let in."));
   show(exchange, 200, "Let in",
-       message("The program is in",
-               "You can close this page and go back to the program. It has access until it signs out, or until " +
-                   formatTime(session.expiresAt) + ". Signing out in this browser does not end that.",
+       message("The program may come in",
+               "You can close this page and go back to the program: it is in when it asks next. It has access until it "
+               "signs out, you sign out in this browser, or " +
+                   formatTime(session.expiresAt) + ".",
                link("/auth", "Who is signed in")));
 }
 

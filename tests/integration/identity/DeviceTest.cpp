@@ -82,7 +82,7 @@ TEST_CASE("a program asks, a person signs in, sees who asks, and lets it in") {
     CHECK(page.headers.at("content-security-policy").find("frame-ancestors 'none'") != std::string::npos);
     const Response in = program.answerBy(ada);
     CHECK(in.status == 200);
-    CHECK(in.body.find("It has access until it signs out, or until 20") != std::string::npos);
+    CHECK(in.body.find("It has access until it signs out, you sign out in this browser, or 20") != std::string::npos);
     CHECK(program.answerBy(ada).status == 404); // it has its answer
   }
 }
