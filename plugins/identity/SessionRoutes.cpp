@@ -67,8 +67,7 @@ void SessionRoutes::me(Exchange &exchange) const {
 
 void SessionRoutes::logout(Exchange &exchange) const {
   const auto session = sessionOf(exchange);
-  if (!session)
-    throw Error(Status::NotFound, "who asks has not signed in: there is nothing to end", "NO_SESSION");
+  if (!session) throw Error(Status::NotFound, "who asks has not signed in: there is nothing to end", "NO_SESSION");
   sessions_.end(session->digest);
   exchange.json(200, R"({"ok":true})");
 }

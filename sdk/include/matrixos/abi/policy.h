@@ -7,8 +7,8 @@
  *
  * It asks again, about once a second, for as long as a WebSocket stands or an answer goes on, and breaks off what a
  * policy no longer allows, or allows somebody else: whoever signs out or is shut out leaves at once. It also asks again
- * before a request goes on to an instance that it has waited for, and refuses it then. PENDING leaves it as it is there;
- * where a policy fails, what stands is broken off after five seconds.
+ * before a request goes on to an instance that it has waited for, and refuses it then. PENDING leaves it as it is
+ * there; where a policy fails, what stands is broken off after five seconds.
  *
  * A plugin that provides it names the instance of the service like itself:
  *
@@ -33,7 +33,7 @@ MOS_BEGIN_C
 /* Flags of a request. */
 #define MOS_REQUEST_NAVIGATION UINT32_C(1) /* a browser opens a page: it can be sent somewhere else */
 #define MOS_REQUEST_WEBSOCKET UINT32_C(2)
-#define MOS_REQUEST_BY_PATH UINT32_C(4) /* below /proxy/{handle}/ of one of the platform's hosts */
+#define MOS_REQUEST_BY_PATH UINT32_C(4)  /* below /proxy/{handle}/ of one of the platform's hosts */
 #define MOS_REQUEST_STANDING UINT32_C(8) /* it was allowed and goes on: of ALLOW the principal counts */
 
 /* The verdict on one request; zeroed but for struct_size and what it says. All texts are borrowed for answer(). */
