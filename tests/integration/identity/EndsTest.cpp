@@ -53,3 +53,26 @@ TEST_CASE("what ends is over on all loops at once: a session, and a share") {
   CHECK(ada.open(ada.url("console", "/auth/callback?state=x&name=ada")).status != 200);
   CHECK(figure("matrixos_identity_sign_ins_total{result=\"refused\"}", "1"));
 }
+
+TEST_CASE("who is signed out while his instance starts does not get in") {
+  IdentityPlatform platform;
+  platform.daemon.start();
+  Browser ada(platform.daemon.proxyPort());
+  const auto become = [&](const std::string &status) {
+    CHECK(platform.daemon.api("PUT", "/fixed-instances/sleepy?status=" + status).status == 200);
+  };
+  REQUIRE(ada.signInAs("ada", ada.url("sleepy", "/")).body == "an instance"); // it starts at once
+  become("held");
+  RawConnection waits(platform.daemon.proxyPort());
+  waits.send("GET /secret HTTP/1.1\r\nHost: " + ada.host("sleepy") +
+             "\r\nCookie: matrixos-app=" + ada.cookie("sleepy", "matrixos-app") + "\r\n\r\n");
+  CHECK(eventually([&] {
+    return platform.daemon.api("GET", "/metrics").body.find("\nmatrixos_proxy_waiting_requests 1\n") !=
+           std::string::npos;
+  }));
+  REQUIRE(platform.daemon.api("DELETE", "/auth/sessions?user=ada").status == 200);
+  become("running");
+  CHECK(waits.receiveResponse().status == 401);
+  for (const std::string &asked : platform.instance.requests())
+    CHECK(asked.find("/secret") == std::string::npos);
+}
