@@ -11,7 +11,7 @@
 
 namespace matrixos::auth {
 
-/// A request whose sender has to be found out. Borrowed for the call.
+/// A request whose sender has to be found out. Borrowed for the call; who asks others copies it.
 struct IdentityQuestion {
   std::string_view method, host, path, permission, handle, requestId;
   std::vector<mos_pair> fields;         ///< of the header

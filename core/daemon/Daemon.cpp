@@ -287,7 +287,10 @@ void Daemon::serve(const std::function<void()> &onServing) {
     watchStorage();
     retryStarved();
   });
-  timers_->schedule(common::kCoreOwner, {}, kBlockWatch, [] { plugin::BlockWatch::look(); });
+  timers_->schedule(common::kCoreOwner, {}, kBlockWatch, [this] {
+    plugin::BlockWatch::look();
+    identities_->giveUpHanging();
+  });
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || reload_; });

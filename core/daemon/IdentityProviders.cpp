@@ -18,10 +18,20 @@ using auth::Identity;
 
 /// The host's grace comes on top.
 constexpr std::chrono::milliseconds kFindOutTime{10000};
+/// For calls that are inside at the end, and must not block.
+constexpr std::chrono::seconds kAnswerTime{1};
+constexpr std::size_t kThreads = 4;
 constexpr std::size_t kMostText = 4096;
 constexpr std::size_t kMostReason = 64;
 /// Others fill that list; where it is longer, lists show the user's own instances alone.
 constexpr std::size_t kMostShares = std::size_t{64} * 1024;
+
+common::ExecutorOptions executorOptions() {
+  common::ExecutorOptions options;
+  options.name = "identity";
+  options.threads = options.runningPerOwner = kThreads;
+  return options;
+}
 
 Identity unavailable() {
   Identity who;
@@ -101,39 +111,98 @@ Identity parseIdentity(std::string_view text) {
   return who;
 }
 
-/// A question as providers see it, and what they say.
-class Asked {
+/// Text that is borrowed from one place, which outlives whoever lent it.
+class Texts {
 public:
-  explicit Asked(const auth::IdentityQuestion &question) {
-    request_.of = this;
-    request_.struct_size = sizeof(mos_identity_request);
-    request_.method = toAbi(question.method);
-    request_.host = toAbi(question.host);
-    request_.path = toAbi(question.path);
-    request_.permission = toAbi(question.permission);
-    request_.handle = toAbi(question.handle);
-    request_.request_id = toAbi(question.requestId);
-    request_.fields = question.fields.data();
-    request_.fields_count = static_cast<std::uint32_t>(question.fields.size());
-    request_.has_body = question.body ? 1 : 0;
-    request_.body = toAbi(question.body.value_or(""));
+  explicit Texts(std::size_t size) { text_.reserve(size); }
+  mos_str keep(std::string_view text) {
+    const char *const at = text_.data() + text_.size();
+    text_ += text; // there is room
+    return {at, text.size()};
   }
 
-  /// Nothing when the provider has to find out.
-  std::optional<Identity> ask(const mos_identity_v1 &table) {
+private:
+  std::string text_;
+};
+
+std::size_t sizeOf(const auth::IdentityQuestion &question) {
+  std::size_t size = question.method.size() + question.host.size() + question.path.size() + question.permission.size() +
+                     question.handle.size() + question.requestId.size() + question.body.value_or("").size();
+  for (const mos_pair &field : question.fields)
+    size += field.key.len + field.value.len;
+  return size;
+}
+
+} // namespace
+
+/// A question as providers see it, and what they say. Its own: a provider that hangs may look at it after everybody
+/// else has gone.
+class IdentityProviders::Asked {
+public:
+  Asked(const auth::IdentityQuestion &question, std::shared_ptr<const Tables::List> tables,
+        std::shared_ptr<HangingCalls> calls, Then then)
+      : tables_(std::move(tables)), calls_(std::move(calls)), then_(std::move(then)), signedBy_(question.signedBy),
+        fields_(question.fields), texts_(sizeOf(question)) {
+    request_.of = this;
+    request_.struct_size = sizeof(mos_identity_request);
+    request_.method = texts_.keep(question.method);
+    request_.host = texts_.keep(question.host);
+    request_.path = texts_.keep(question.path);
+    request_.permission = texts_.keep(question.permission);
+    request_.handle = texts_.keep(question.handle);
+    request_.request_id = texts_.keep(question.requestId);
+    for (mos_pair &field : fields_)
+      field = {texts_.keep(fromAbi(field.key)), texts_.keep(fromAbi(field.value))};
+    request_.fields = fields_.data();
+    request_.fields_count = static_cast<std::uint32_t>(fields_.size());
+    request_.has_body = question.body ? 1 : 0;
+    request_.body = texts_.keep(question.body.value_or(""));
+  }
+  Asked(const Asked &) = delete;
+  Asked &operator=(const Asked &) = delete;
+
+  HangingCalls::Caller ticket{0}; ///< of its task
+
+  /// On a thread of its own, where providers may hang.
+  void run() {
+    for (const auto &[instance, table] : *tables_) {
+      if (request_.has_body != 0 && instance != signedBy_) continue;
+      bool known = true;
+      if (!calls_->make({tables_, table}, ticket, [&] { known = ask(instance, *table); })) return refuse();
+      if (known) return;
+    }
+    then_(Identity{});
+  }
+  void refuse() const { then_(unavailable()); }
+
+private:
+  struct Request : mos_identity_request {
+    Asked *of;
+  };
+
+  /// False when the provider does not know; else `then_` is called, now or later.
+  bool ask(const std::string &instance, const mos_identity_v1 &table) {
     request_.answer = &Asked::answer;
     answers_ = 0;
     sane_ = pending_ = false;
     const mos_status status = table.identify(table.self, &request_, nullptr);
     request_.answer = nullptr;
-    if (status != MOS_OK || answers_ != 1 || !sane_) return unavailable();
-    if (pending_) return {};
-    return std::move(who_);
+    if (status != MOS_OK || answers_ != 1 || !sane_) {
+      refuse();
+    } else if (pending_) {
+      findOut(table);
+    } else if (who_.kind == Identity::Kind::Unknown) {
+      return false;
+    } else {
+      if (who_.kind == Identity::Kind::Signed) who_.id = instance;
+      then_(std::move(who_));
+    }
+    return true;
   }
 
-  void findOut(const mos_identity_v1 &table, auth::Identities::Then then) {
+  void findOut(const mos_identity_v1 &table) {
     const CallScope call(kFindOutTime);
-    const auto finish = [then = std::move(then)](const Outcome &outcome) {
+    const auto finish = [then = then_](const Outcome &outcome) {
       Identity who = unavailable();
       try {
         if (outcome.error == nullptr) who = parseIdentity(outcome.json);
@@ -146,11 +215,6 @@ public:
       return table.find_out(table.self, call.abi(), &request_, done, error);
     });
   }
-
-private:
-  struct Request : mos_identity_request {
-    Asked *of;
-  };
 
   static void answer(const mos_identity_request *request, const mos_principal *given) {
     Asked &self = *static_cast<const Request *>(request)->of;
@@ -174,35 +238,44 @@ private:
     sane_ = isSane(who_);
   }
 
+  const std::shared_ptr<const Tables::List> tables_;
+  const std::shared_ptr<HangingCalls> calls_;
+  const Then then_;
+  const std::string signedBy_;
+  std::vector<mos_pair> fields_;
+  Texts texts_;
   Request request_{};
   int answers_ = 0;
   bool sane_ = false, pending_ = false;
   Identity who_;
 };
 
-} // namespace
-
-IdentityProviders::IdentityProviders(plugin::ServiceRegistry &services) : tables_(services, MOS_IDENTITY_1, "core#0") {}
+IdentityProviders::IdentityProviders(plugin::ServiceRegistry &services)
+    : tables_(services, MOS_IDENTITY_1, "core#0"), executor_(executorOptions()) {}
 
 void IdentityProviders::close() {
+  executor_.stop(kAnswerTime);
   tables_.close(kFindOutTime);
+}
+
+void IdentityProviders::giveUpHanging() {
+  for (const common::Executor::Ticket ticket : calls_->callers())
+    executor_.abandon(ticket);
 }
 
 std::optional<Identity> IdentityProviders::identify(const auth::IdentityQuestion &question,
                                                     const std::function<Then()> &later) {
-  const auto tables = tables_.get();
-  Asked asked(question);
-  for (const auto &[instance, table] : *tables) {
-    if (question.body && instance != question.signedBy) continue;
-    auto who = asked.ask(*table);
-    if (!who) {
-      asked.findOut(*table, later());
-      return {};
-    }
-    if (who->kind == Identity::Kind::Signed) who->id = instance;
-    if (who->kind != Identity::Kind::Unknown) return who;
+  giveUpHanging();
+  auto tables = tables_.get();
+  if (tables->empty()) return Identity{};
+  const auto asked = std::make_shared<Asked>(question, std::move(tables), calls_, later());
+  try {
+    asked->ticket = executor_.submit(
+        common::kCoreOwner, [asked] { asked->run(); }, [asked] { asked->refuse(); });
+  } catch (const Error &) { // too many wait, or it ends
+    asked->refuse();
   }
-  return Identity{};
+  return {};
 }
 
 } // namespace matrixos::daemon

@@ -1,16 +1,20 @@
 #pragma once
 
 #include "auth/Identities.h"
+#include "common/Executor.h"
+#include "daemon/HangingCalls.h"
 #include "daemon/ProviderTables.h"
 
 #include <matrixos/abi/identity.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace matrixos::daemon {
 
-/// The plugins that provide matrixos.identity/1, as the API asks them. Thread-safe.
+/// The plugins that provide matrixos.identity/1, as the API asks them: on threads of their own, so that one that hangs
+/// holds up nobody but whoever it is asked about. While a call of it hangs, it is not asked again. Thread-safe.
 class IdentityProviders final : public auth::Identities {
 public:
   explicit IdentityProviders(plugin::ServiceRegistry &services);
@@ -19,11 +23,18 @@ public:
                                          const std::function<Then()> &later) override;
   /// The plugins that provide it have changed.
   void refresh() { tables_.refresh(); }
+  /// Others take the places of threads on which a provider hangs.
+  void giveUpHanging();
   /// Before the services go: nobody is asked any more.
   void close();
 
 private:
-  ProviderTables<mos_identity_v1> tables_;
+  using Tables = ProviderTables<mos_identity_v1>;
+  class Asked;
+
+  Tables tables_;
+  const std::shared_ptr<HangingCalls> calls_ = std::make_shared<HangingCalls>();
+  common::Executor executor_;
 };
 
 } // namespace matrixos::daemon

@@ -106,8 +106,8 @@ private:
   const mos_identity_request *r_;
 };
 
-/// What the provider implements. Called on the thread that carries all requests to the API: nothing in it may block,
-/// nor findOut(), which moves `done` away and answers it later.
+/// What the provider implements. Called on a few threads of the host's, several of them at once: nothing in it may
+/// block, nor in findOut(), which moves `done` away and answers it later. While a call does, requests get 503.
 class Identity {
 public:
   Identity() noexcept {

@@ -4,7 +4,8 @@
 //   crash        asks it for what it crashes at
 //   never        never answers
 //   nonsense     answers what nobody understands
-//   block        never returns, which no policy may do
+//   block        does not return, which neither may do: the policy never, who knows the API's people until
+//   release      is said to the policy, which says yes
 //   die          brings the daemon down
 //   anything     yes at once
 #include <matrixos/abi/runtime.h>
@@ -16,6 +17,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +35,15 @@ public:
 
   static bool takesTime(std::string_view word) {
     return word == "ask" || word == "soon" || word == "crash" || word == "never" || word == "nonsense";
+  }
+  void block() {
+    std::unique_lock lock(mutex_);
+    released_.wait(lock, [this, before = releases_] { return releases_ != before; });
+  }
+  void release() {
+    const std::lock_guard lock(mutex_);
+    ++releases_;
+    released_.notify_all();
   }
   void findOut(std::string_view word, Completion &done, std::string yes) {
     if (word == "nonsense") return done.succeed(R"({"verdict":"perhaps","kind":"somebody"})");
@@ -60,6 +71,8 @@ private:
   const Services services_;
   const Executor executor_;
   std::mutex mutex_;
+  std::condition_variable released_;
+  int releases_ = 0;
   std::vector<Completion> never_;
 };
 
@@ -72,6 +85,7 @@ private:
     if (wordOf(request) == "die") ::raise(SIGSEGV);
     while (wordOf(request) == "block")
       std::this_thread::sleep_for(std::chrono::hours{1});
+    if (wordOf(request) == "release") keeper_.release();
     return Keeper::takesTime(wordOf(request)) ? PolicyVerdict::pending() : PolicyVerdict::allow("user:gate");
   }
   void decide(const Call &, const PolicyRequest &request, Completion &done) override {
@@ -90,6 +104,7 @@ private:
   Principal identify(const IdentityRequest &request) override {
     const std::string_view word = wordOf(request);
     if (word.empty()) return Principal::unknown();
+    if (word == "block") keeper_.block();
     return Keeper::takesTime(word) ? Principal::pending() : Principal::operatorWith("user:gate", "*");
   }
   void findOut(const Call &, const IdentityRequest &request, Completion &done) override {

@@ -8,7 +8,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace matrixos::test;
@@ -284,4 +286,57 @@ TEST_CASE("who asks the API is not found out: 503 that says so, and the admin so
   CHECK(daemon.api("GET", "/plugins").status == 200);
   REQUIRE(daemon.ctl({"plugins", "enable", "fake-gate"}).status == 0);
   CHECK(ask("yes").status == 200);
+}
+
+TEST_CASE("who asks is not found out because a provider does not return: it is named, and all others are served") {
+  Gated platform({}, "fake-gate");
+  DaemonProcess &daemon = platform.daemon;
+  std::string secret = readFile(daemon.dir() / "data/admin.secret");
+  secret.erase(secret.find_last_not_of('\n') + 1);
+  const auto ask = [&](const std::string &token) {
+    return request(daemon.apiSocket(), "GET", "/plugins", {{"Authorization", "Bearer " + token}});
+  };
+  const auto unavailable = [&] { return has(ask("gate-yes").body, R"("reason":"IDENTITY_UNAVAILABLE")"); };
+  // More of them than there are threads.
+  std::vector<std::thread> blocked;
+  const auto block = [&](const std::function<void(const Response &)> &check) {
+    for (int i = 0; i < 8; ++i)
+      blocked.emplace_back([&ask, check] {
+        try {
+          check(ask("gate-block"));
+        } catch (const std::exception &e) {
+          check({0, {}, e.what()});
+        }
+      });
+  };
+  const auto join = [&] {
+    for (std::thread &one : std::exchange(blocked, {}))
+      one.join();
+  };
+  REQUIRE(ask("gate-yes").status == 200);
+  block([](const Response &answer) {
+    CAPTURE(answer.body);
+    CHECK(answer.status == 503);
+    CHECK(answer.headers.count("retry-after") == 1);
+    CHECK(has(answer.body, R"("reason":"IDENTITY_)"));
+  });
+  checkTold(daemon, "fake-gate", "its identify() blocks, and must not");
+  CHECK(eventually(unavailable));
+  CHECK(ask(secret).status == 200);
+  CHECK(request(daemon.apiSocket(), "GET", "/health").status == 200);
+  CHECK(daemon.ctl({"plugins", "list"}).status == 0);
+  CHECK(platform.status("yes") == 200);
+  join();
+  CHECK(unavailable());
+  CHECK(platform.status("release") == 200);
+  CHECK(eventually([&] { return ask("gate-yes").status == 200; }));
+
+  // Nor does it hold up its own end, or the daemon's.
+  block([](const Response &answer) { CHECK(answer.status != 200); });
+  CHECK(eventually(unavailable));
+  daemon.ctl({"plugins", "disable", "fake-gate"});
+  CHECK(ask("gate-yes").status == 401);
+  CHECK(ask(secret).status == 200);
+  CHECK(daemon.stop() == 0);
+  join();
 }

@@ -13,6 +13,10 @@
  *
  * That is found out once: an answer that goes on, a stream, is not broken off when somebody may no longer have it.
  *
+ * Providers are called on a few threads of the host's, several at once, which carry no requests. A call that blocks,
+ * which none may, costs its own request a 503 after 20 seconds; once it has lasted for a second the provider is not
+ * called for others, which get 503 at once, until it returns or the plugin starts anew. "/ready" names the plugin.
+ *
  * A plugin that provides it names the instance of the service like itself.
  */
 #ifndef MATRIXOS_ABI_IDENTITY_H
