@@ -20,7 +20,6 @@ using auth::Identity;
 constexpr std::chrono::milliseconds kFindOutTime{10000};
 /// For calls that are inside at the end, and must not block.
 constexpr std::chrono::seconds kAnswerTime{1};
-constexpr std::size_t kThreads = 4;
 constexpr std::size_t kMostText = 4096;
 constexpr std::size_t kMostReason = 64;
 /// Others fill that list; where it is longer, lists show the user's own instances alone.
@@ -28,8 +27,9 @@ constexpr std::size_t kMostShares = std::size_t{64} * 1024;
 
 common::ExecutorOptions executorOptions() {
   common::ExecutorOptions options;
+  // One is cheapest, and what is called comes back at once; one that does not is given up, and replaced.
   options.name = "identity";
-  options.threads = options.runningPerOwner = kThreads;
+  options.threads = 1;
   return options;
 }
 

@@ -13,8 +13,9 @@
 
 namespace matrixos::daemon {
 
-/// The plugins that provide matrixos.identity/1, as the API asks them: on threads of their own, so that one that hangs
-/// holds up nobody but whoever it is asked about. While a call of it hangs, it is not asked again. Thread-safe.
+/// The plugins that provide matrixos.identity/1, as the API asks them: on a thread of their own, which is replaced when
+/// one hangs, so that it holds up nobody but whoever it is asked about. While a call of it hangs, it is not asked
+/// again. Thread-safe.
 class IdentityProviders final : public auth::Identities {
 public:
   explicit IdentityProviders(plugin::ServiceRegistry &services);

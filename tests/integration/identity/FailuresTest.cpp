@@ -297,7 +297,7 @@ TEST_CASE("who asks is not found out because a provider does not return: it is n
     return request(daemon.apiSocket(), "GET", "/plugins", {{"Authorization", "Bearer " + token}});
   };
   const auto unavailable = [&] { return has(ask("gate-yes").body, R"("reason":"IDENTITY_UNAVAILABLE")"); };
-  // More of them than there are threads.
+  // Many at once, of which the first one stands in the way of the others.
   std::vector<std::thread> blocked;
   const auto block = [&](const std::function<void(const Response &)> &check) {
     for (int i = 0; i < 8; ++i)
