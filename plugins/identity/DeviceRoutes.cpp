@@ -78,7 +78,7 @@ void requireNoFrame(const Exchange &exchange) {
 std::string entryForm() {
   return "<form action=\"" + std::string(kPage) +
          "\"><p><label>Code <input name=\"user_code\" required autofocus autocomplete=\"off\" "
-         "autocapitalize=\"characters\" maxlength=\"16\" placeholder=\"XXXX-XXXX\"></label> <button>Go "
+         "autocapitalize=\"characters\" maxlength=\"16\" placeholder=\"WDJB-MJHT\"></label> <button>Go "
          "on</button></p></form>";
 }
 
