@@ -3,6 +3,7 @@
 //               are counted by operator new
 //   memory      what so many sessions take, each with a cookie of one instance's host; without the instances
 //   revoke      from the end of a session until each of so many threads that ask all the time has been refused
+#include "support/Allocations.h"
 #include "unit/identity/Doorway.h"
 
 #include <benchmark/benchmark.h>
@@ -11,34 +12,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <memory>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
-namespace {
-
-thread_local std::size_t allocations = 0;
-
-} // namespace
-
-// Not inline, or the compiler sees malloc() meet delete.
-[[gnu::noinline]] void *operator new(std::size_t size) {
-  ++allocations;
-  if (void *memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void *memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept {
-  std::free(memory);
-}
-
 using namespace matrixos;
+using test::allocations;
 using test::BareQuestion;
 using test::CrowdDatabase;
 using test::Doorway;

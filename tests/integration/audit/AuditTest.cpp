@@ -2,6 +2,7 @@
 // whatever is done to it while the daemon is away is named.
 #include "audit/Record.h"
 #include "support/DaemonProcess.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <matrixos/json.hpp>
@@ -102,14 +103,6 @@ private:
   DaemonProcess daemon_;
 };
 
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  CAPTURE(part);
-  const bool there = text.find(part) != std::string::npos;
-  CHECK(there);
-  return there;
-}
-
 struct Tampering {
   const char *name;
   std::string what;
@@ -144,9 +137,9 @@ TEST_CASE("what operators, owners and strangers do is in the log, with before an
   CHECK(audited.told("actor=user:alice") == "user:alice POST /containers/:handle/start alice 200 stopped>running\n");
   CHECK(audited.told("action=DELETE*&since=1h") == "admin DELETE /containers/:handle alice 200 running>-\n");
   CHECK(audited.told("since=2999-01-01T00:00:00Z").empty());
-  has(audited.daemon().api("GET", "/audit?limit=1&before=3").body,
-      R"("given":{"clerkUserId":"alice","handle":"alice"})");
-  has(audited.daemon().api("GET", "/audit?action=GET*").body, R"("requestId":"req-7")");
+  checkHas(audited.daemon().api("GET", "/audit?limit=1&before=3").body,
+           R"("given":{"clerkUserId":"alice","handle":"alice"})");
+  checkHas(audited.daemon().api("GET", "/audit?action=GET*").body, R"("requestId":"req-7")");
   // For operators with the scope alone.
   CHECK(audited.ask("GET", "/audit", "badge-alice").status == 403);
   CHECK(audited.ask("GET", "/audit/export", "").status == 401);
@@ -155,10 +148,10 @@ TEST_CASE("what operators, owners and strangers do is in the log, with before an
 
   const Finished list = audited.daemon().ctl({"audit", "list", "--actor", "user:bobby"});
   CHECK(list.status == 0);
-  has(list.out, "POST /containers/:handle/stop");
+  checkHas(list.out, "POST /containers/:handle/stop");
   const Finished verify = audited.daemon().ctl({"audit", "verify"});
   CHECK(verify.status == 0);
-  has(verify.out, "records are as they were written");
+  checkHas(verify.out, "records are as they were written");
   const Finished all = audited.daemon().ctl({"audit", "export"});
   CHECK(all.status == 0);
   // Whoever has the export can check it.
@@ -259,7 +252,7 @@ TEST_CASE("whatever is done to the log of a daemon that is away is named") {
     audited.daemon().start();
     const Finished verify = audited.daemon().ctl({"audit", "verify"});
     CHECK(verify.status != 0);
-    has(verify.out, "row " + std::to_string(tampering.row) + " ");
+    checkHas(verify.out, "row " + std::to_string(tampering.row) + " ");
     CHECK(audited.daemon().api("GET", "/audit/verify").status == 409);
     CHECK(audited.daemon().stop() == 0);
     for (const char *more : {"-wal", "-shm"})
@@ -278,12 +271,12 @@ TEST_CASE("a log that cannot be written holds nobody up for long, and operators 
   fs::create_directory(inTheWay);
   CHECK(audited.daemon().api("POST", "/containers/alice/stop").status == 200);
   const std::string ready = audited.daemon().api("GET", "/ready").body;
-  has(ready, R"("audit":"the audit log does not keep what people do: )");
-  has(ready, "the audit log takes no records");
-  has(audited.daemon().api("GET", "/metrics").body, "matrixos_audit_late_total 1");
+  checkHas(ready, R"("audit":"the audit log does not keep what people do: )");
+  checkHas(ready, "the audit log takes no records");
+  checkHas(audited.daemon().api("GET", "/metrics").body, "matrixos_audit_late_total 1");
   fs::remove(inTheWay);
   CHECK(eventually([&] { return audited.tail() >= 3; }));
-  has(audited.told(), "POST /containers/:handle/stop alice 200 running>stopped");
+  checkHas(audited.told(), "POST /containers/:handle/stop alice 200 running>stopped");
   CHECK(audited.daemon().api("POST", "/containers/alice/start").status == 200);
   CHECK(eventually([&] { return audited.daemon().api("GET", "/ready").body.find("audit log") == std::string::npos; }));
   CHECK(audited.daemon().ctl({"audit", "verify"}).status == 0);
@@ -295,7 +288,7 @@ TEST_CASE("plugins have recorded what happens beside the API") {
   CHECK(record(R"({"action":"sign-in","source":"desk","principal":"user:2abc","kind":"user","address":"203.0.113.7"})")
             .status == 200);
   CHECK(audited.told("action=sign-in") == "user:2abc sign-in - -1 ->-\n");
-  has(audited.daemon().api("GET", "/audit?action=sign-in").body, R"("source":"desk")");
+  checkHas(audited.daemon().api("GET", "/audit?action=sign-in").body, R"("source":"desk")");
   const Response bad = record(R"({"action":"sign-in","password":"hunter2"})");
   CHECK(bad.status == 400);
   CHECK(member(bad.body, "reason") == "BAD_EVENT");
@@ -310,10 +303,10 @@ TEST_CASE("plugins have recorded what happens beside the API") {
 TEST_CASE("a log that says nothing holds an answer for a while, not for ever") {
   Audited audited(Values{{"plugins.enabled", "runtime-simulated, orchestrator, audit, silent"}});
   CHECK(audited.daemon().api("POST", "/containers/provision", Audited::provisionBody("alice")).status == 201);
-  has(audited.daemon().api("GET", "/ready").body, R"("audit":"the audit log does not keep what people do: )");
-  has(audited.daemon().api("GET", "/metrics").body, "matrixos_audit_late_total 1");
+  checkHas(audited.daemon().api("GET", "/ready").body, R"("audit":"the audit log does not keep what people do: )");
+  checkHas(audited.daemon().api("GET", "/metrics").body, "matrixos_audit_late_total 1");
   // The other one has it, and that is no news.
-  has(audited.told(), "POST /containers/provision alice 201 ->running");
+  checkHas(audited.told(), "POST /containers/provision alice 201 ->running");
   CHECK(audited.daemon().api("POST", "/containers/alice/stop").status == 200);
   CHECK(audited.daemon().log().find("keeps what people do again") == std::string::npos);
 }
@@ -324,8 +317,8 @@ TEST_CASE("a log that was switched off holds nothing up, and shows that it was")
   CHECK(audited.daemon().api("POST", "/containers/provision", Audited::provisionBody("alice")).status == 201);
   CHECK(audited.daemon().api("POST", "/plugins/audit/enable").status == 200);
   CHECK(audited.daemon().api("POST", "/containers/alice/stop").status == 200);
-  has(audited.told(), "POST /containers/:handle/stop alice 200 running>stopped");
+  checkHas(audited.told(), "POST /containers/:handle/stop alice 200 running>stopped");
   // That it was away is to be seen.
-  has(audited.daemon().ctl({"audit", "list", "--action", "audit*"}).out, "audit stopped");
+  checkHas(audited.daemon().ctl({"audit", "list", "--action", "audit*"}).out, "audit stopped");
   CHECK(audited.daemon().ctl({"audit", "verify"}).status == 0);
 }

@@ -3,6 +3,7 @@
 #include "support/DaemonProcess.h"
 #include "support/Process.h"
 #include "support/TempDir.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <matrixos/json.hpp>
@@ -15,10 +16,6 @@ using namespace matrixos::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string program() {
   return (buildDir() / "bin/matrixosctl").string();

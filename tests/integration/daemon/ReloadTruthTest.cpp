@@ -1,6 +1,7 @@
 // A reload says what it did, and what the daemon shows of its configuration is what counts.
 #include "integration/runtime-simulated/SimulatedPlatform.h"
 #include "support/Sockets.h"
+#include "support/Text.h"
 
 #include <doctest/doctest.h>
 
@@ -51,10 +52,6 @@ std::string listenersOf(const DaemonProcess &daemon) {
 
 std::string change(const std::string &name, const std::string &from, const std::string &to) {
   return name + ": " + from + " → " + to;
-}
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // A start that finds a port taken, or something else missing: what waits, what gives up, and what the exit code says.
 #include "integration/runtime-simulated/SimulatedPlatform.h"
 #include "support/Sockets.h"
+#include "support/Text.h"
 
 #include <doctest/doctest.h>
 #include <sys/prctl.h>
@@ -14,10 +15,6 @@ using namespace matrixos::test;
 namespace {
 
 using Values = DaemonProcess::Values;
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 Values simulated(Values values) {
   values.merge(Values{{"plugins.enabled", "runtime-simulated, orchestrator, lifecycle, proxy"},

@@ -2,6 +2,8 @@
 // that he understands, nothing is woken for it, the operator reads who it is, and afterwards all is as before.
 #include "Browser.h"
 #include "Platform.h"
+#include "support/Sanitizers.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -15,18 +17,7 @@
 
 using namespace matrixos::test;
 
-// A sanitizer reports a crash, and DaemonProcess takes its report for the daemon's fault.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SKIP_IN_SANITIZERS *doctest::skip()
-#else
-#define SKIP_IN_SANITIZERS
-#endif
-
 namespace {
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// Beside it a guest's policy, which may ask a plugin that runs in a process of its own.
 class Gated : public IdentityPlatform {

@@ -1,6 +1,7 @@
 // Who signs in for the first time, on the simulated engine, and what the audit log tells of it.
 #include "Home.h"
 #include "integration/runtime-simulated/SimulatedPlatform.h"
+#include "support/Text.h"
 
 #include <doctest/doctest.h>
 #include <sqlite3.h>
@@ -49,14 +50,6 @@ void sql(const DaemonProcess &daemon, const char *text) {
   sqlite3_close(db);
 }
 
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  CAPTURE(part);
-  const bool found = text.find(part) != std::string::npos;
-  CHECK(found);
-  return found;
-}
-
 } // namespace
 
 TEST_CASE("the first sign-in of somebody new gets an instance of their own, and matrixosctl shows it to them alone") {
@@ -71,19 +64,19 @@ TEST_CASE("the first sign-in of somebody new gets an instance of their own, and 
   const Finished own = home.ctl({"containers", "list", "--quiet", "--url", home.url()});
   CHECK_MESSAGE(own.out == "ada\n", own.out);
   const std::string all = home.ctl({"containers", "list", "--quiet"}).out; // an operator's way
-  has(all, "ada\n");
-  has(all, "eve\n");
+  checkHas(all, "ada\n");
+  checkHas(all, "eve\n");
   CHECK(platform.daemon.ctl({"signups", "list", "--quiet"}).status == 0);
 }
 
 TEST_CASE("without allow_sign_up whoever is new gets in all the same, and reads that there is nothing") {
   SimulatedPlatform platform(values({{"identity.allow_sign_up", "false"}}));
   Browser ada = signIn(platform.daemon, "ada");
-  has(ada.open(ada.url("console", "/auth")).body, "You have no instance, and nobody shares one with you.");
+  checkHas(ada.open(ada.url("console", "/auth")).body, "You have no instance, and nobody shares one with you.");
   CHECK(platform.daemon.api("GET", "/signups").body == "[]");
   platform.daemon.rewriteConfig({{"identity.allow_sign_up", "true"}});
   CHECK(platform.daemon.api("POST", "/reload").status == 200);
-  has(ada.open(ada.url("console", "/auth")).body, "Your instance is on its way.");
+  checkHas(ada.open(ada.url("console", "/auth")).body, "Your instance is on its way.");
   CHECK(eventually([&] { return owns(ada, "ada"); }));
 }
 
@@ -100,15 +93,15 @@ TEST_CASE(
   platform.daemon.stop();
   sql(platform.daemon, "UPDATE signup_users SET next_try_at = strftime('%s', 'now') * 1000 + 600000");
   platform.daemon.start();
-  has(ada.open(ada.url("console", "/auth")).body, "It is tried again");
+  checkHas(ada.open(ada.url("console", "/auth")).body, "It is tried again");
 }
 
 TEST_CASE("sign-ups that nobody takes keep nobody out, and are made up for") {
   SimulatedPlatform platform(values());
   CHECK(platform.daemon.api("POST", "/plugins/signup/disable").status == 200);
   Browser ada = signIn(platform.daemon, "ada");
-  has(ada.open(ada.url("console", "/auth")).body, "You have no instance");
-  has(platform.daemon.log(), "somebody new was not signed up");
+  checkHas(ada.open(ada.url("console", "/auth")).body, "You have no instance");
+  checkHas(platform.daemon.log(), "somebody new was not signed up");
   CHECK(platform.daemon.api("POST", "/plugins/signup/enable").status == 200);
   ada.open(ada.url("console", "/auth"));
   CHECK(eventually([&] { return owns(ada, "ada"); }));
@@ -120,34 +113,34 @@ TEST_CASE("sign-ins, refused ones, programs and sign-outs are in the audit log, 
   CHECK(ada.open(ada.url("console", "/auth/callback?state=x&name=ada"), 0).status == 401);
   const auto ins = told(platform.daemon, "sign-in"); // what was shown is there
   REQUIRE(ins.size() == 3);
-  has(ins[0], R"("reason":"SIGN_IN")");
-  has(ins[0], "another browser's");
+  checkHas(ins[0], R"("reason":"SIGN_IN")");
+  checkHas(ins[0], "another browser's");
   CHECK(ins[0].find("principal") == std::string::npos);
-  has(ins[1], R"("principal":"user:oscar")");
-  has(ins[1], R"("kind":"operator")");
-  has(ins[2], R"("principal":"user:ada")");
-  has(ins[2], R"("kind":"user")");
-  has(ins[2], R"("address":"127.0.0.1")");
-  has(ins[2], R"("way":"none")");
-  has(ins[2], R"("source":"identity")");
+  checkHas(ins[1], R"("principal":"user:oscar")");
+  checkHas(ins[1], R"("kind":"operator")");
+  checkHas(ins[2], R"("principal":"user:ada")");
+  checkHas(ins[2], R"("kind":"user")");
+  checkHas(ins[2], R"("address":"127.0.0.1")");
+  checkHas(ins[2], R"("way":"none")");
+  checkHas(ins[2], R"("source":"identity")");
   const Home home(platform.daemon);
   CHECK(home.login([&](const std::string &page) { letIn(ada, page); }).status == 0);
   const auto programs = told(platform.daemon, "sign-in");
   REQUIRE(programs.size() == 4);
-  has(programs[0], R"("way":"program")");
-  has(told(platform.daemon, "POST%20//console/auth/device/approve").at(0), R"("principal":"user:ada")");
+  checkHas(programs[0], R"("way":"program")");
+  checkHas(told(platform.daemon, "POST%20//console/auth/device/approve").at(0), R"("principal":"user:ada")");
   CHECK(home.login([&](const std::string &page) { letIn(ada, page, "&decision=deny"); }).status != 0);
   for (const char *answer : {"program%20let%20in", "program%20refused"}) {
     const auto answers = told(platform.daemon, answer);
     REQUIRE(answers.size() == 1);
-    has(answers[0], R"("principal":"user:ada")");
-    has(answers[0], R"("target":{"address":"127.0.0.1","client":"matrixosctl"})");
+    checkHas(answers[0], R"("principal":"user:ada")");
+    checkHas(answers[0], R"("target":{"address":"127.0.0.1","client":"matrixosctl"})");
   }
   CHECK(ada.fetch("POST", "console", "/auth/logout", "console").status == 200);
   CHECK(eventually([&] { return told(platform.daemon, "sign-out").size() == 1; }));
-  has(told(platform.daemon, "sign-out")[0], R"("principal":"user:ada")");
+  checkHas(told(platform.daemon, "sign-out")[0], R"("principal":"user:ada")");
   CHECK(eventually([&] { return told(platform.daemon, "instance%20provisioned").size() == 2; }));
-  has(told(platform.daemon, "instance%20provisioned")[0], R"("source":"signup")");
+  checkHas(told(platform.daemon, "instance%20provisioned")[0], R"("source":"signup")");
   // Each of them once, and not how often a program asks.
   CHECK(told(platform.daemon, "POST%20/auth/device*").empty());
   CHECK(told(platform.daemon, "POST%20//console/auth/logout").empty());
@@ -175,6 +168,6 @@ TEST_CASE("who signs in or out while sessions cannot be taken off the disk has d
   CHECK(other.fetch("POST", "console", "/auth/logout", "console").status == 200);
   CHECK(other.cookie("console", "matrixos").empty());
   CHECK(eventually([&] { return told(platform.daemon, "sign-out").size() == 1; }));
-  has(platform.daemon.log(), "may come back with a restart");
+  checkHas(platform.daemon.log(), "may come back with a restart");
   sql(platform.daemon, "DROP TRIGGER full");
 }

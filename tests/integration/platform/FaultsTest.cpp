@@ -1,6 +1,7 @@
 // What is missing or broken around the daemon: it starts or goes on, and says precisely what is wrong.
 #include "Engine.h"
 #include "support/DaemonProcess.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -15,26 +16,18 @@ namespace {
 
 constexpr const char *kAlice = R"({"handle":"alice-fault","clerkUserId":"user_1"})";
 
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  CAPTURE(part);
-  const bool found = text.find(part) != std::string::npos;
-  CHECK(found);
-  return found;
-}
-
 } // namespace
 
 TEST_CASE("no engine: the daemon serves, /ready and the answer say why") {
   DaemonProcess daemon(DaemonProcess::Values{{"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   daemon.start();
-  has(daemon.api("GET", "/ready").body, "/tmp/there-is-no-engine.sock");
+  checkHas(daemon.api("GET", "/ready").body, "/tmp/there-is-no-engine.sock");
   const Response answer = daemon.api("POST", "/containers/provision", kAlice);
   CHECK(answer.status == 503);
-  has(answer.body, "/tmp/there-is-no-engine.sock");
+  checkHas(answer.body, "/tmp/there-is-no-engine.sock");
   CHECK(answer.headers.at("content-type") == "application/problem+json");
   CHECK(daemon.api("GET", "/containers").body == "[]");
-  has(daemon.log(), "/tmp/there-is-no-engine.sock");
+  checkHas(daemon.log(), "/tmp/there-is-no-engine.sock");
 }
 
 TEST_CASE("an image that is not there: 503 with advice, nothing stays" * doctest::skip(!engineAnswers())) {
@@ -44,7 +37,7 @@ TEST_CASE("an image that is not there: 503 with advice, nothing stays" * doctest
   const Response answer =
       daemon.api("POST", "/containers/provision", R"({"handle":")" + handle + R"(","clerkUserId":"user_1"})");
   CHECK(answer.status == 503);
-  has(answer.body, "127.0.0.1:1/nobody/has-this");
+  checkHas(answer.body, "127.0.0.1:1/nobody/has-this");
   CHECK(daemon.api("GET", "/containers").body == "[]");
   CHECK_FALSE(containerExists(handle));
   CHECK(daemon.api("GET", "/containers/" + handle).status == 404);
@@ -72,7 +65,7 @@ TEST_CASE("a second daemon on the same data, and a taken listener, are named") {
   daemon.start();
   const Finished second = run({(buildDir() / "bin/matrixosd").string(), "--config=" + daemon.configFile().string()});
   CHECK(second.status == 69);
-  has(second.out, std::to_string(daemon.process().pid()));
+  checkHas(second.out, std::to_string(daemon.process().pid()));
 
   const TempDir other;
   DaemonProcess third(DaemonProcess::Values{{"proxy.listen", "127.0.0.1:" + std::to_string(daemon.proxyPort())},
@@ -80,8 +73,8 @@ TEST_CASE("a second daemon on the same data, and a taken listener, are named") {
                                             {"runtime-docker.endpoint", "unix:/tmp/there-is-no-engine.sock"}});
   third.start();
   const std::string ready = third.api("GET", "/ready").body;
-  has(ready, std::to_string(daemon.proxyPort()));
-  has(ready, "it does not run, and is tried again");
+  checkHas(ready, std::to_string(daemon.proxyPort()));
+  checkHas(ready, "it does not run, and is tried again");
 }
 
 TEST_CASE("a database that somebody else has locked: 503 in time, and well again afterwards" *
@@ -100,7 +93,7 @@ TEST_CASE("a database that somebody else has locked: 503 in time, and well again
     REQUIRE(eventually([&] { return std::filesystem::exists(dir / "locked"); }));
     const Response answer = daemon.api("POST", "/containers/provision", body);
     CHECK(answer.status == 503);
-    has(answer.body, "matrixos.db locked");
+    checkHas(answer.body, "matrixos.db locked");
     CHECK(daemon.api("GET", "/health").status == 200);
   }
   Response answer;

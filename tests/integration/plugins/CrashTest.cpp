@@ -1,5 +1,7 @@
 // Plugins that bring the daemon down: named at the next start, quarantined after the second time in a row.
 #include "support/DaemonProcess.h"
+#include "support/Sanitizers.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -12,19 +14,7 @@
 using namespace matrixos::test;
 namespace fs = std::filesystem;
 
-// A sanitizer reports a crash, and DaemonProcess takes its report for the daemon's fault.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SKIP_IN_SANITIZERS *doctest::skip()
-#else
-#define SKIP_IN_SANITIZERS
-#endif
-
 namespace {
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
-}
 
 /// A daemon that crashes, and its plugins in a folder of its own, so that a test can change them.
 class Crashing {

@@ -1,6 +1,7 @@
 // matrixosctl plugins info and doctor: what operators are told of a plugin, with and without a daemon, installed or
 // not.
 #include "ChangingDaemon.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <matrixos/json.hpp>
@@ -79,10 +80,6 @@ private:
 
   TempDir dir_;
 };
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 } // namespace
 

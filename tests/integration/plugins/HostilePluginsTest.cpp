@@ -2,6 +2,7 @@
 // operator is told by name and reason. The plugins: tests/fakes/plugins/hostile/.
 #include "support/DaemonProcess.h"
 #include "support/TempDir.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <matrixos/abi/runtime.h>
@@ -18,11 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Values = DaemonProcess::Values;
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
-}
 
 /// A daemon with a hostile plugin, one that calls it, and one that minds its own business.
 class Hostile : public DaemonProcess {

@@ -2,6 +2,7 @@
 // metrics, and everybody else goes on. The plugin: tests/fakes/plugins/hostile/.
 #include "support/DaemonProcess.h"
 #include "support/TempDir.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -75,11 +76,6 @@ private:
   TempDir folder_;
   DaemonProcess daemon_;
 };
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
-}
 
 } // namespace
 

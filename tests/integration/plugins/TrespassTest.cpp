@@ -1,6 +1,7 @@
 // What plugins do to each other and to the daemon short of crashing, apart from the database (SqlFaultsTest): it is
 // refused or waited out, named in the log, in /ready with what to do, and in the metrics, and everybody else goes on.
 #include "support/DaemonProcess.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <doctest/doctest.h>
@@ -11,11 +12,6 @@
 using namespace matrixos::test;
 
 namespace {
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
-}
 
 /// A daemon with a plugin that trespasses, one that calls it, and one that minds its own business.
 class Trespassed : public DaemonProcess {

@@ -5,11 +5,13 @@
 #include "fuzz/Replay.h"
 #include "fuzz/commands/Checks.h"
 #include "support/Errors.h"
+#include "support/Text.h"
 
 #include <doctest/doctest.h>
 
 using namespace matrixos;
 using namespace matrixos::common;
+using matrixos::test::has;
 using test::errorOf;
 
 namespace {
@@ -41,10 +43,6 @@ std::string refusal(const mos_command &command) {
     CHECK(e.reason() == "PLUGIN_DESCRIPTOR");
     return e.what();
   }
-}
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

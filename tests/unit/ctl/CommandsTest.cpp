@@ -6,6 +6,7 @@
 #include "ctl/ManPage.h"
 #include "ctl/Output.h"
 #include "ctl/OwnCommands.h"
+#include "support/Text.h"
 
 #include <doctest/doctest.h>
 
@@ -14,16 +15,13 @@
 
 using namespace matrixos;
 using namespace matrixos::ctl;
+using matrixos::test::has;
 
 namespace {
 
 CommandSpec spec(std::vector<std::string> words, std::vector<std::string> arguments = {},
                  std::vector<OptionSpec> options = {}) {
   return {std::move(words), std::move(arguments), std::move(options), "Does it", {}, "plugin", {}};
-}
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

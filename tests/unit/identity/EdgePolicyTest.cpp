@@ -1,39 +1,18 @@
 #include "Doorway.h"
+#include "support/Allocations.h"
 
 #include <matrixos/testing/policy.hpp>
 
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
-namespace {
-
-thread_local std::size_t allocations = 0;
-
-} // namespace
-
-#ifndef MATRIXOS_INSTRUMENTED
-// Not inline, or the compiler sees malloc() meet delete.
-[[gnu::noinline]] void *operator new(std::size_t size) {
-  ++allocations;
-  if (void *memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void *memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept {
-  std::free(memory);
-}
-#endif
-
 using namespace matrixos;
 using namespace matrixos::identity;
+using matrixos::test::allocations;
 using matrixos::test::BareQuestion;
 using matrixos::testing::checkPolicy;
 using matrixos::testing::PolicyQuestion;

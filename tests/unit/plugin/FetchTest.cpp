@@ -2,6 +2,7 @@
 #include "plugin/HostContext.h"
 #include "sdk/http/TlsKit.h"
 #include "support/ScriptedServer.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 #include "unit/plugin/HostFixture.h"
 
@@ -67,10 +68,6 @@ ScriptedServer::Script replies(std::function<std::string(const std::string &requ
     for (std::string request = peer.readRequest(); !request.empty(); request = peer.readRequest())
       if (!peer.say(reply(request))) return;
   };
-}
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "plugin/PluginFile.h"
 
 #include "HostFixture.h"
+#include "support/Text.h"
 
 #include <matrixos/status.hpp>
 
@@ -20,11 +21,6 @@ std::string refusal(const fs::path &folder, const std::string &id) {
   } catch (const Error &e) {
     return e.what();
   }
-}
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

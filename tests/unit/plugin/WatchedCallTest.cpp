@@ -2,6 +2,7 @@
 #include "plugin/PluginFaults.h"
 #include "plugin/ServiceRegistry.h"
 #include "support/Errors.h"
+#include "support/Text.h"
 #include "support/Wait.h"
 
 #include <matrixos/lifecycle.hpp>
@@ -17,6 +18,7 @@
 
 using namespace matrixos;
 using namespace std::chrono_literals;
+using matrixos::test::has;
 using plugin::PluginFault;
 using plugin::PluginFaults;
 using test::eventually;
@@ -87,11 +89,6 @@ mos_status hangInInspect(void *self, const mos_call *, mos_str, mos_buf *out, mo
   provider.latch.wait(provider.latch.opened());
   give(out, "late");
   return MOS_OK;
-}
-
-bool has(const std::string &text, const std::string &part) {
-  CAPTURE(text);
-  return text.find(part) != std::string::npos;
 }
 
 } // namespace

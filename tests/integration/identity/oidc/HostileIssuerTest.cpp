@@ -1,4 +1,5 @@
 // Issuers on a socket that do what none should, with the host's own HTTP client.
+#include "Callback.h"
 #include "HostFetch.h"
 
 #include <doctest/doctest.h>
@@ -15,8 +16,6 @@ using identity::OpenIdProvider;
 using identity::SignInStart;
 
 namespace {
-
-constexpr const char *kCallback = "http://console.localhost/auth/callback";
 
 /// A sign-in at it.
 struct Outside : ServedIssuer {

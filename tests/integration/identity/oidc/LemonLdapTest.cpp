@@ -1,13 +1,13 @@
 // Sign-ins at LemonLDAP::NG, a provider that shares no code with the other: Perl, keys and claims of its own making.
 #include "../Browser.h"
 #include "../Platform.h"
+#include "Callback.h"
 #include "HostFetch.h"
 #include "RealProvider.h"
 
 #include <doctest/doctest.h>
 #include <identity/oidc/OpenIdProvider.h>
 #include <support/Errors.h>
-#include <support/MockIssuer.h>
 
 #include <set>
 #include <string>
@@ -19,13 +19,6 @@ using identity::ProviderUser;
 using identity::SignInStart;
 
 namespace {
-
-constexpr const char *kCallback = "http://console.localhost/auth/callback";
-
-std::multimap<std::string, std::string> queryOf(const std::string &callback) {
-  REQUIRE(callback.rfind(std::string(kCallback) + "?", 0) == 0);
-  return formDecode(callback.substr(callback.find('?') + 1));
-}
 
 std::set<std::string> groupsOf(const ProviderUser &user) {
   std::set<std::string> groups;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "Callback.h"
+
 #include <support/HttpClient.h>
 #include <support/Process.h>
 #include <support/TempDir.h>
@@ -19,8 +21,7 @@ public:
   /// not to be had; that fails the test where CI=true. Waits until it listens. `kind`: "usual" or "other", as
   /// provider/server.mjs knows them. `callbacks`: where it may send browsers back to.
   static std::unique_ptr<RealProvider> start(const std::string &kind = "usual",
-                                             const std::vector<std::string> &callbacks = {
-                                                 "http://console.localhost/auth/callback"});
+                                             const std::vector<std::string> &callbacks = {kCallback});
   /// LemonLDAP::NG, with lemonldap/portal.pl; null, and what follows, where Debian's package is not installed.
   static std::unique_ptr<RealProvider> startLemonLdap(const std::string &callback);
 

@@ -1,12 +1,12 @@
 // Sign-ins at a real, certified OpenID provider.
 #include "RealProvider.h"
 
+#include "Callback.h"
 #include "HostFetch.h"
 
 #include <doctest/doctest.h>
 #include <identity/oidc/OpenIdProvider.h>
 #include <support/Errors.h>
-#include <support/MockIssuer.h>
 
 #include <string>
 
@@ -17,14 +17,6 @@ using identity::ProviderUser;
 using identity::SignInStart;
 
 namespace {
-
-/// As the provider knows it.
-constexpr const char *kCallback = "http://console.localhost/auth/callback";
-
-std::multimap<std::string, std::string> queryOf(const std::string &callback) {
-  REQUIRE(callback.rfind(std::string(kCallback) + "?", 0) == 0);
-  return formDecode(callback.substr(callback.find('?') + 1));
-}
 
 OpenIdProvider::Settings settingsOf(const RealProvider &real, const std::string &client) {
   return {real.issuer(), client, client == "public" ? "" : "secret of " + client, {"email", "profile"}, {}};

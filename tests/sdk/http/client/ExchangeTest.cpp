@@ -2,6 +2,7 @@
 #include "Exchanges.h"
 
 #include <support/TempDir.h>
+#include <support/Text.h>
 #include <support/Wait.h>
 #include <sys/stat.h>
 
@@ -14,15 +15,12 @@ using namespace matrixos;
 using namespace matrixos::http;
 using namespace matrixos::http::test;
 using matrixos::test::eventually;
+using matrixos::test::has;
 using matrixos::test::TempDir;
 
 namespace {
 
 const Call kCall(nullptr);
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// Answers every request of a connection alike.
 Gateway::Serve keepsAnswering(const std::string &body) {
