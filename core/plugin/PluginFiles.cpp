@@ -42,16 +42,6 @@ fs::path mountOf(fs::path folder) {
   return folder;
 }
 
-void writeAll(int to, const char *data, std::size_t length, const std::string &what) {
-  while (length > 0) {
-    const ssize_t put = ::write(to, data, length);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) common::throwErrno(errno, what);
-    data += put;
-    length -= static_cast<std::size_t>(put);
-  }
-}
-
 /// Gives the content's SHA-256.
 std::string copyContent(int from, int to, const std::string &what) {
   Poco::SHA2Engine hash(Poco::SHA2Engine::SHA_256);
@@ -61,7 +51,7 @@ std::string copyContent(int from, int to, const std::string &what) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) common::throwErrno(errno, what);
     if (got == 0) return Poco::DigestEngine::digestToHex(hash.digest());
-    writeAll(to, buffer.data(), static_cast<std::size_t>(got), what);
+    if (const int code = writeAll(to, {buffer.data(), static_cast<std::size_t>(got)})) common::throwErrno(code, what);
     hash.update(buffer.data(), static_cast<unsigned>(got));
     offset += got;
   }

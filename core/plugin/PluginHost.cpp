@@ -92,8 +92,7 @@ void PluginHost::expect() {
   for (const auto &slot : slots_) {
     if (!slot->found.manifest) {
       const std::string &id = slot->found.id;
-      const bool policy = slot->found.policy || (options_.policies && options_.policies->has(id));
-      if (policy) all.push_back({{MOS_POLICY_1, id, id}, slot->enabled});
+      if (slot->found.policy) all.push_back({{MOS_POLICY_1, id, id}, slot->enabled});
       continue;
     }
     if (slot->enabled) claims[slot->found.id] = slot->found.manifest->claims;
@@ -116,7 +115,10 @@ void PluginHost::switchTo(Slot &slot, bool enabled) {
 
 std::unique_ptr<PluginInstance> PluginHost::place(Slot &slot, DiscoveredPlugin found) {
   std::unique_ptr<PluginInstance> instance;
-  if (options_.policies && (found.manifest || found.policy)) options_.policies->note(found.id, found.policy);
+  if (options_.policies && (found.manifest || found.policy))
+    options_.policies->note(found.id, found.policy);
+  else if (options_.policies)
+    found.policy = options_.policies->has(found.id);
   if (found.manifest) instance = std::make_unique<PluginInstance>(*found.manifest, found.path, core_);
   {
     const std::lock_guard lock(mutex_);
@@ -436,6 +438,7 @@ PluginReload PluginHost::replace(Slot &slot, Candidate candidate) {
   const std::string why =
       "version " + slot.found.manifest->version + " of " + id + " did not start: " + slot.instance->standing().reason;
   candidate.configure(false);
+  if (options_.policies) options_.policies->note(id, previous.policy);
   {
     const std::lock_guard lock(mutex_);
     slot.instance.swap(old);
