@@ -33,10 +33,15 @@ std::string written(const std::string &text) {
   return mark + text + mark;
 }
 
+/// What the operator wrote: of a credential its name.
+const std::string &asWritten(const ConfigEntry &entry) {
+  return entry.credential.empty() ? entry.value.text : entry.credential;
+}
+
 std::string shown(const ConfigEntry *entry) {
   if (entry == nullptr) return kAbsent;
   if (entry->spec.isSecret()) return entry->value.text.empty() ? "" : kSecret;
-  return entry->credential.empty() ? entry->value.text : entry->credential;
+  return asWritten(*entry);
 }
 
 void dumpEntry(std::string &out, const std::string &key, const ConfigEntry &entry, Config::Detail detail) {
@@ -50,7 +55,7 @@ void dumpEntry(std::string &out, const std::string &key, const ConfigEntry &entr
     out += "; " + key + " = " + kSecret + "\n";
     return;
   }
-  const std::string value = written(entry.credential.empty() ? entry.value.text : entry.credential);
+  const std::string value = written(asWritten(entry));
   out += key + (value.empty() ? " =" : " = " + value) + "\n";
 }
 

@@ -104,21 +104,12 @@ void checkImages(const Config &config, std::vector<ConfigProblem> &problems) {
   }
 }
 
-std::string toLower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return text;
-}
-
 /// Browsers keep apart what has hosts of its own, and so do certificates: the console is on no instance's host, on none
 /// that a page of an instance may set cookies for, and not on the API's.
 std::string whyNoConsole(std::string_view host, std::string_view domain) {
-  const auto endsIn = [&](const std::string &end) {
-    return host.size() > end.size() && host.substr(host.size() - end.size()) == end;
-  };
   if (host == domain || host == "api." + std::string(domain)) return "is a host of the platform already";
   const std::string below = "." + std::string(domain);
-  if (endsIn(below)) {
+  if (host.ends_with(below)) {
     const bool isLabel = host.find('.') == host.size() - below.size();
     return isLabel ? "" : "is more than one label before the domain";
   }
@@ -132,7 +123,7 @@ void checkConsoleHost(const Config &config, std::vector<ConfigProblem> &problems
   const ConfigEntry *console = config.find("platform", "console_host");
   const ConfigEntry *domain = config.find("platform", "domain");
   if (console == nullptr || domain == nullptr || console->value.text.empty()) return;
-  const std::string why = whyNoConsole(toLower(console->value.text), toLower(domain->value.text));
+  const std::string why = whyNoConsole(lower(console->value.text), lower(domain->value.text));
   if (why.empty()) return;
   problems.push_back({console->origin, "[platform] console_host: " + quote(console->value.text) + " " + why +
                                            "; write one like console." + domain->value.text});

@@ -14,14 +14,6 @@ constexpr std::size_t kQuotedLimit = 80;
 /// Longer words are not compared: the matrix grows with the square, and nobody mistypes that much.
 constexpr std::size_t kLongestWord = 64;
 
-/// In lower case, so that a difference in case costs nothing.
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char &c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
 /// Optimal string alignment distance: inserts, removals, replacements and swaps of neighbours cost one each.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);
@@ -43,6 +35,13 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 } // namespace
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char &c : out)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
 
 std::string_view trim(std::string_view text) noexcept {
   const std::size_t first = text.find_first_not_of(kBlanks);

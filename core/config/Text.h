@@ -30,6 +30,9 @@ std::vector<std::string> splitList(std::string_view text);
 
 std::string joinList(std::span<const std::string> items);
 
+/// ASCII letters in lower case.
+std::string lower(std::string_view text);
+
 /// The candidate that the word was probably meant to be, by edit distance with transpositions; nothing when all are
 /// too far away to be worth naming.
 std::optional<std::string> closest(std::string_view word, std::span<const std::string> candidates);

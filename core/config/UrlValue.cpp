@@ -1,6 +1,7 @@
 #include "config/UrlValue.h"
 
 #include "config/HostName.h"
+#include "config/Text.h"
 
 #include <arpa/inet.h>
 
@@ -25,13 +26,6 @@ bool isDigit(char c) noexcept {
 
 bool isHex(char c) noexcept {
   return isDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
 }
 
 /// Only characters of RFC 3986 §2, and whole percent-encodings.

@@ -38,6 +38,7 @@ Identity unavailable() {
   who.kind = Identity::Kind::Refused;
   who.status = 503;
   who.message = "who asks cannot be found out right now; try again";
+  who.reason = "IDENTITY_UNAVAILABLE";
   return who;
 }
 
@@ -231,8 +232,9 @@ private:
             std::string(fromAbi(given.scopes)),     {},
             std::string(fromAbi(given.message))};
     if (MOS_HAS(&given, mos_principal, shares.ptr) && given.shares.len <= kMostShares && given.shares.len != 0) {
-      const std::string shares(fromAbi(given.shares));
-      takeShares(who_, shares, *json::parseObject(shares));
+      std::string shares(fromAbi(given.shares));
+      const json::Object::Ptr object = json::parseObject(shares);
+      takeShares(who_, std::move(shares), *object);
     }
     if (MOS_HAS(&given, mos_principal, reason.ptr)) who_.reason = fromAbi(given.reason);
     sane_ = isSane(who_);

@@ -7,6 +7,7 @@
 
 #include <matrixos/json.hpp>
 
+#include <http/codec/DomainNames.h>
 #include <unistd.h>
 
 #include <utility>
@@ -94,14 +95,14 @@ config::ConfigPtr Platform::config() const {
 
 std::string Platform::info() const {
   const std::string domain = config()->getString("platform", "domain");
-  const std::string console = config()->getString("platform", "console_host");
+  const http::DomainNames hosts(domain, config()->getString("platform", "console_host"));
   json::Object::Ptr facts = json::object({{"installId", options.installId},
                                           {"bootId", bootId_},
                                           {"node", std::string("localhost")},
                                           {"version", std::string("test")},
                                           {"dataDir", options.folder.string()},
                                           {"domain", domain},
-                                          {"consoleHost", console.empty() ? "console." + domain : console},
+                                          {"consoleHost", hosts.console()},
                                           {"apiSocket", apiSocket().string()},
                                           {"apiAddress", "unix:" + apiSocket().string()}});
   facts->set("listeners", json::Array());

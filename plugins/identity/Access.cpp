@@ -12,15 +12,9 @@ namespace matrixos::identity {
 
 namespace {
 
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), http::lower);
-  return out;
-}
-
 /// What a share is found by. Addresses have a case only in theory (RFC 5321 §2.4): no provider keeps two apart by it.
 std::string subjectIn(const Share &share) {
-  return share.userId.empty() ? lowered(share.email) : share.userId;
+  return share.userId.empty() ? http::toLower(share.email) : share.userId;
 }
 
 } // namespace
@@ -101,7 +95,7 @@ std::uint32_t Access::roleIn(const std::vector<Share> &shares, std::string_view 
 
 std::string Access::sharedWith(const User &user) const {
   JsonObject out;
-  const std::string email = user.emailVerified() ? lowered(user.email()) : std::string();
+  const std::string email = user.emailVerified() ? http::toLower(user.email()) : std::string();
   const ReaderLocks::Reading reading(locks_);
   std::map<std::string_view, std::uint32_t> roles; // by id of the instance
   const auto collect = [&](const BySubject &all, std::string_view subject) {

@@ -4,14 +4,11 @@
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
-#include <array>
 
 namespace matrixos::identity {
 
 namespace {
 
-constexpr std::string_view kLocal = ".localhost";
-constexpr std::array<std::string_view, 3> kHere{"localhost", "127.0.0.1", "[::1]"};
 constexpr std::size_t kMostReturn = 4096;
 
 bool endsWith(std::string_view text, std::string_view end) noexcept {
@@ -26,7 +23,7 @@ std::string OurHost::origin(std::string_view other) const {
 
 bool Hosts::isPlain(std::string_view host, std::string_view scheme) noexcept {
   const auto authority = http::Authority::parse(host, 0);
-  return authority && scheme != "https" && endsWith(authority->name, kLocal);
+  return authority && scheme != "https" && endsWith(authority->name, http::kLocalSuffix);
 }
 
 std::optional<OurHost> Hosts::parse(std::string_view host, std::string_view scheme) const {
@@ -49,11 +46,10 @@ std::optional<OurHost> Hosts::consoleBy(std::string_view host, std::string_view 
   if (!at) {
     const auto authority = http::Authority::parse(host, 0);
     if (!authority) return {};
-    const bool here = std::any_of(kHere.begin(), kHere.end(),
-                                  [&](std::string_view name) { return http::sameText(authority->name, name); });
+    const bool here = http::DomainNames::isThisMachine(authority->name);
     if (!here && !http::sameText(authority->name, names_.domain())) return {};
     const std::string port = authority->port != 0 ? ":" + std::to_string(authority->port) : "";
-    at = parse((here ? std::string(kConsole).append(kLocal) : names_.console()) + port, scheme);
+    at = parse((here ? std::string(kConsole).append(http::kLocalSuffix) : names_.console()) + port, scheme);
   }
   if (at) at->label = kConsole;
   return at;

@@ -10,6 +10,13 @@
 
 namespace matrixos::proxy {
 
+bool isFromElsewhere(const http::RequestHead &head) noexcept {
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
+    return http::sameAsLower(field.name, "sec-fetch-site") && !http::sameText(field.value, "same-origin") &&
+           !http::sameText(field.value, "none");
+  });
+}
+
 AllowedOrigins::AllowedOrigins(std::vector<std::string> list) : list_(std::move(list)) {
   for (const std::string &origin : list_) {
     if (!http::Origin::parse(origin)) {
@@ -25,10 +32,7 @@ bool AllowedOrigins::admits(const http::RequestHead &head, std::string_view sche
   const std::size_t origins = head.fields.count(http::Name::Origin);
   if (origins != 0) return origins == 1 && isAllowed(head.fields.value(http::Name::Origin), scheme, head.host);
   // Old browsers leave the origin out of what a form sends, but tell the relation of the two sites.
-  return std::none_of(head.fields.begin(), head.fields.end(), [](const http::Field &field) {
-    return http::sameAsLower(field.name, "sec-fetch-site") && !http::sameText(field.value, "same-origin") &&
-           !http::sameText(field.value, "none");
-  });
+  return !isFromElsewhere(head);
 }
 
 bool AllowedOrigins::isAllowed(std::string_view text, std::string_view scheme, std::string_view host) const noexcept {

@@ -9,6 +9,9 @@
 
 namespace matrixos::proxy {
 
+/// Whether a browser says that a page of another host sends it (https://www.w3.org/TR/fetch-metadata/).
+bool isFromElsewhere(const http::RequestHead &head) noexcept;
+
 /// A page of another site can make its visitor's browser send requests here, with what the browser keeps for us. What
 /// only reads is harmless, since the page does not see the answer; a request that changes something through the API, or
 /// opens a WebSocket, has to come from a page of the same scheme, host and port, from an allowed origin, or from no

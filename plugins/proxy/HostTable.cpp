@@ -9,30 +9,15 @@
 
 namespace matrixos::proxy {
 
-namespace {
-
-constexpr std::string_view kLocal = ".localhost";
-
-std::string toLower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), http::lower);
-  return out;
-}
-
-bool isLocal(std::string_view lowerName) {
-  return lowerName == "localhost" || lowerName == "127.0.0.1" || lowerName == "[::1]";
-}
-
-} // namespace
-
 HostTable::HostTable(std::string_view domain, std::string_view consoleHost)
-    : names_(domain, consoleHost), apiHost_("api." + toLower(domain)) {}
+    : names_(domain, consoleHost), apiHost_("api." + std::string(names_.domain())) {}
 
 HostMatch HostTable::match(std::string_view host, const std::vector<std::string> &sites) const {
   const auto authority = http::Authority::parse(host, 0);
-  const std::string name = toLower(authority ? authority->name : std::string_view{});
-  if (name == apiHost_ || isLocal(name)) return {HostMatch::Kind::Platform, {}};
-  if (name == names_.domain()) return {HostMatch::Kind::Domain, {}};
+  const std::string_view name = authority ? authority->name : std::string_view{};
+  if (http::sameAsLower(name, apiHost_) || http::DomainNames::isThisMachine(name))
+    return {HostMatch::Kind::Platform, {}};
+  if (http::sameAsLower(name, names_.domain())) return {HostMatch::Kind::Domain, {}};
   auto ours = names_.find(name);
   if (!ours) return {};
   if (std::find(sites.begin(), sites.end(), ours->label) != sites.end()) return {HostMatch::Kind::Site, {}};
@@ -43,8 +28,8 @@ HostMatch HostTable::match(std::string_view host, const std::vector<std::string>
 std::string HostTable::instanceHost(std::string_view platformHost, std::string_view handle) const {
   const auto asked = http::Authority::parse(platformHost, 0);
   std::string out(handle);
-  if (asked && isLocal(toLower(asked->name)))
-    out += kLocal;
+  if (asked && http::DomainNames::isThisMachine(asked->name))
+    out += http::kLocalSuffix;
   else
     out.append(".").append(names_.domain());
   if (asked && asked->port != 0) out.append(":").append(std::to_string(asked->port));

@@ -23,7 +23,9 @@ public:
   /// Requests for which a policy gave no verdict that can be followed.
   struct Failures {
     std::atomic<std::uint64_t> count{0};
-    std::uint64_t told = 0; ///< of them, to the operator; for who tells
+    // For who tells the operator.
+    std::uint64_t told = 0; ///< of them
+    int lately = 0;         ///< in how many more reports it counts as failing
   };
   struct Link {
     std::string id;

@@ -267,14 +267,12 @@ void ProxyPlugin::watchPolicies() {
   std::uint64_t requests = 0;
   std::string who;
   for (const PolicyChain::Link &link : proxy_->policies().links()) {
-    const std::uint64_t now = link.failures->count;
-    if (now == link.failures->told) continue;
-    requests += now - std::exchange(link.failures->told, now);
-    who += (who.empty() ? "" : ", ") + link.id;
+    PolicyChain::Failures &failures = *link.failures;
+    const std::uint64_t now = failures.count, fresh = now - std::exchange(failures.told, now);
+    failures.lately = fresh != 0 ? kReportsUntilDecided : std::max(failures.lately - 1, 0);
+    requests += fresh;
+    if (failures.lately > 0) who += (who.empty() ? "" : ", ") + link.id;
   }
-  const bool quiet = requests == 0 && (undecided_.empty() || ++decidedReports_ < kReportsUntilDecided);
-  if (quiet) return;
-  decidedReports_ = 0;
   if (who == undecided_) return;
   undecided_ = who;
   platform_.setDegraded(who.empty() ? ""

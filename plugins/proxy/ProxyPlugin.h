@@ -66,8 +66,7 @@ private:
   std::unique_ptr<Proxy> proxy_;
   std::mutex changing_; ///< one change of what the proxy runs with at a time
   bool ending_ = false;
-  std::string undecided_;  // the policies that lately gave no verdict
-  int decidedReports_ = 0; // since one did not
+  std::string undecided_; // the policies that lately gave no verdict
 };
 
 } // namespace matrixos::proxy

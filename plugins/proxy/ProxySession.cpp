@@ -1,5 +1,6 @@
 #include "ProxySession.h"
 
+#include "AllowedOrigins.h"
 #include "ErrorPage.h"
 #include "WaitingPage.h"
 
@@ -35,14 +36,11 @@ bool isPlatformPath(std::string_view target) {
 /// Whether a page of another host may have opened it in a frame: a service worker of the instance's that passes it on
 /// does not say whether it was that or a tab (https://www.w3.org/TR/service-workers/#fetchevent).
 bool mayBeFramed(const http::RequestHead &head) {
-  bool passedOn = false, foreign = false;
-  for (const http::Field &field : head.fields) {
-    if (field.id != http::Name::Other) continue;
-    if (http::sameAsLower(field.name, "sec-fetch-dest")) passedOn = field.value == "empty";
-    if (http::sameAsLower(field.name, "sec-fetch-site"))
-      foreign = field.value != "same-origin" && field.value != "none";
-  }
-  return passedOn && foreign && http::isNavigation(head);
+  const auto isPassedOn = [](const http::Field &field) {
+    return http::sameAsLower(field.name, "sec-fetch-dest") && field.value == "empty";
+  };
+  return http::isNavigation(head) && isFromElsewhere(head) &&
+         std::any_of(head.fields.begin(), head.fields.end(), isPassedOn);
 }
 
 } // namespace

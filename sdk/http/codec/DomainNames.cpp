@@ -4,21 +4,7 @@
 
 #include <matrixos/names.hpp>
 
-#include <algorithm>
-
 namespace matrixos::http {
-
-namespace {
-
-constexpr std::string_view kLocal = ".localhost";
-
-std::string toLower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
-} // namespace
 
 DomainNames::DomainNames(std::string_view domain, std::string_view consoleHost)
     : suffix_("." + toLower(domain)),
@@ -27,7 +13,7 @@ DomainNames::DomainNames(std::string_view domain, std::string_view consoleHost)
 std::optional<DomainNames::Name> DomainNames::find(std::string_view host) const {
   const std::string name = toLower(host);
   if (name == console_) return Name{std::string(kConsoleLabel), suffix_};
-  for (const std::string_view suffix : {std::string_view(suffix_), kLocal}) {
+  for (const std::string_view suffix : {std::string_view(suffix_), kLocalSuffix}) {
     if (name.size() <= suffix.size() || std::string_view(name).substr(name.size() - suffix.size()) != suffix) continue;
     std::string label = name.substr(0, name.size() - suffix.size());
     if (!isHostLabel(label)) continue;
@@ -35,6 +21,10 @@ std::optional<DomainNames::Name> DomainNames::find(std::string_view host) const 
     return Name{std::move(label), suffix};
   }
   return {};
+}
+
+bool DomainNames::isThisMachine(std::string_view host) noexcept {
+  return sameAsLower(host, kLocalSuffix.substr(1)) || host == "127.0.0.1" || host == "[::1]";
 }
 
 std::string DomainNames::consoleFor(std::string_view suffix) const {

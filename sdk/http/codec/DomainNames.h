@@ -9,6 +9,8 @@ namespace matrixos::http {
 
 /// What people sign in on, and what its host stands for.
 inline constexpr std::string_view kConsoleLabel = "console";
+/// What follows a label on this machine (RFC 6761 §6.3).
+inline constexpr std::string_view kLocalSuffix = ".localhost";
 
 /// `alice.<domain>` and `alice.localhost` are alice's. The console is the host that the platform was told, and
 /// console.localhost; where the host it was told is another, console.<domain> is nobody's.
@@ -24,6 +26,8 @@ public:
   /// Of a host without its port, in any case. Nothing unless it is the console's, or one label before the domain or
   /// before localhost.
   std::optional<Name> find(std::string_view host) const;
+  /// Whether a host without its port, in any case, is the machine itself, and no label below it.
+  static bool isThisMachine(std::string_view host) noexcept;
   /// The console's host for who comes by that suffix.
   std::string consoleFor(std::string_view suffix) const;
   /// "console.example.org"

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 namespace matrixos::http {
@@ -80,6 +81,14 @@ inline bool isDigits(std::string_view text) noexcept {
 
 constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+/// ASCII letters in lower case.
+inline std::string toLower(std::string_view text) {
+  std::string out(text);
+  for (char &c : out)
+    c = lower(c);
+  return out;
 }
 
 /// ASCII comparison without regard to case.
