@@ -1,5 +1,6 @@
 #pragma once
 
+#include <matrixos/cache_line.hpp>
 #include <matrixos/rate.hpp>
 
 #include <array>
@@ -41,7 +42,7 @@ private:
     std::uint64_t key = 0;
     std::int64_t full = 0; ///< ns
   };
-  struct alignas(64) Place {
+  struct alignas(kCacheLine) Place {
     std::array<Entry, 8> entries;
   };
 

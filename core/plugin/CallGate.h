@@ -1,5 +1,7 @@
 #pragma once
 
+#include <matrixos/cache_line.hpp>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -100,7 +102,7 @@ public:
   std::uint64_t inside() const noexcept;
 
 private:
-  struct alignas(64) Slot {
+  struct alignas(kCacheLine) Slot {
     std::atomic<std::uint32_t> inside{0};
   };
   static constexpr std::uint32_t kSlots = 8;

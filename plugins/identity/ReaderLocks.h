@@ -1,5 +1,7 @@
 #pragma once
 
+#include <matrixos/cache_line.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -47,7 +49,7 @@ public:
   };
 
 private:
-  struct alignas(64) Slot {
+  struct alignas(kCacheLine) Slot {
     std::mutex mutex;
   };
   static constexpr std::size_t kSlots = 32;

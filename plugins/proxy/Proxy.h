@@ -9,6 +9,8 @@
 #include "Telemetry.h"
 #include "Waker.h"
 
+#include <matrixos/cache_line.hpp>
+
 #include <http/engine/Server.h>
 
 #include <atomic>
@@ -66,7 +68,7 @@ struct Settings {
 };
 
 /// Requests and WebSockets of instances that a loop has in flight. The loop writes, all read.
-struct alignas(64) BusyCount {
+struct alignas(kCacheLine) BusyCount {
   std::atomic<std::size_t> value{0};
 };
 
