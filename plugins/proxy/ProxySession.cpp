@@ -350,6 +350,7 @@ void ProxySession::onForwardFailed(http::ClientExchange &exchange, http::Forward
   case http::ForwardFailure::BadResponse:
   case http::ForwardFailure::NameUnknown:
   case http::ForwardFailure::Untrusted:
+  case http::ForwardFailure::Declined:
     break;
   }
   if (api) return fail(exchange, 503, "the API is not available", 1);

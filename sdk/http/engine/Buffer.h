@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace matrixos::http {
@@ -45,6 +46,10 @@ public:
   explicit Buffer(BlockPool &pool) noexcept : pool_(pool) {}
   Buffer(const Buffer &) = delete;
   Buffer &operator=(const Buffer &) = delete;
+  /// Takes the block over; bytes in it stay where they are.
+  Buffer(Buffer &&from) noexcept
+      : pool_(from.pool_), block_(std::move(from.block_)), base_(std::exchange(from.base_, 0)),
+        begin_(std::exchange(from.begin_, 0)), end_(std::exchange(from.end_, 0)) {}
   ~Buffer() { drop(); }
 
   char *data() noexcept { return block_.get() + begin_; }

@@ -366,6 +366,12 @@ void ClientConnection::abort(const char *reason) {
   close();
 }
 
+/// Something threw: who did is not asked for more.
+void ClientConnection::fail() noexcept {
+  if (forward_) forward_->cancel();
+  abort("internal failure");
+}
+
 void ClientConnection::close() {
   if (state_ == State::Closed) return;
   // Half an answer that ends in good order could be taken for a whole one (RFC 9112 §8).
@@ -374,7 +380,7 @@ void ClientConnection::close() {
   state_ = State::Closed;
   idle_.unlink();
   leaveHold();
-  if (forward_) forward_->cancel();
+  if (forward_) forward_->leave();
   if (exchange_) summary_.aborted = true;
   socket_->close();
   loop_.timers().cancel(*this);

@@ -80,7 +80,7 @@ public:
     try {
       event();
     } catch (const std::exception &) {
-      abort("internal failure");
+      fail();
     }
   }
 
@@ -116,6 +116,7 @@ private:
   void readWhileBusy();
   void readNoMore();
   void onClientEnd(bool failed);
+  void fail() noexcept;
   void clientGone(const char *reason = "the client closed its connection");
   bool undecided() const noexcept;
   void takeBody();

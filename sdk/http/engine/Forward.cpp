@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::uint8_t kMostInterims = 16;
 
-/// How often a stream looks whether its address was retired, or its client shut out, to have seen it within a second.
-/// Nobody keeps a list of streams for that: it would cost every request, and this costs a timer per look and stream.
-constexpr std::int64_t kLookEveryMs = 800;
-
 } // namespace
 
 Forward::Forward(ClientConnection &client)
@@ -48,7 +44,7 @@ void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxB
   observer_ = observer;
   maxBody_ = std::min(maxBody, client_.loop().options().maxBody);
   interims_ = 0;
-  retried_ = requestDone_ = clientEnded_ = false;
+  retried_ = clientEnded_ = false;
   response_.setDestination(client_.socket());
   connect(false);
 }
@@ -56,7 +52,7 @@ void Forward::begin(std::shared_ptr<const Upstream> upstream, std::uint64_t maxB
 /// again: because a reused connection was closed before it said anything.
 void Forward::connect(bool again) {
   parser_.reset();
-  sawByte_ = false;
+  sawByte_ = requestDone_ = false;
   upstreamKeepAlive_ = true;
   again ? connector_.again() : connector_.begin(*upstream_, isReplayable());
 }
@@ -87,6 +83,7 @@ void Forward::sendRequest() {
   phase_ = Phase::AwaitHead;
   touch();
   sentAtMs_ = sinceMs_;
+  requestDone_ = false;
   HeadWriter writer(request_.ahead());
   client_.session().writeRequest(client_, writer);
   const BodyFraming framing = body_ ? BodyFraming{BodyKind::None, 0} : head.body;
@@ -100,8 +97,9 @@ void Forward::sendRequest() {
   if (head.expectContinue && !body_) writer.field("Expect", "100-continue");
   writer.end();
   if (body_) request_.ahead() += *body_;
-  request_.start(
-      {client_.socket(), client_.input(), *socket_, framing, framing.kind == BodyKind::Chunked, false, maxBody_});
+  request_.start({client_.socket(), client_.input(), *socket_, framing, framing.kind == BodyKind::Chunked, false, false,
+                  maxBody_});
+  if (phase_ != Phase::AwaitHead) return; // the observer broke the exchange off
   socket_->waitReadable();
   client_.arm();
   request_.run();
@@ -179,7 +177,10 @@ void Forward::parseHead() {
     }
     dropHopByHop(head.fields);
     if (head.status == 101) return startTunnel(head);
-    if (!head.isInterim()) return startResponse(head);
+    if (!head.isInterim()) {
+      if (!client_.session().acceptResponse(client_, head)) return fail(ForwardFailure::Declined);
+      return startResponse(head);
+    }
     relayInterim(head);
   }
 }
@@ -187,7 +188,7 @@ void Forward::parseHead() {
 /// It can be sent once more, with the effect of once.
 bool Forward::isReplayable() const noexcept {
   const RequestHead &head = client_.request();
-  return (body_ || head.body.isEmpty()) && isIdempotent(head.method);
+  return (body_ || head.body.isEmpty()) && (upstream_->repeatable || isIdempotent(head.method));
 }
 
 void Forward::headMissing() {
@@ -239,6 +240,7 @@ void Forward::startResponse(ResponseHead &head) {
   HeadWriter writer(response_.ahead());
   writer.statusLine(head.status);
   client_.session().writeResponse(client_, head, writer);
+  if (phase_ != Phase::AwaitHead) return; // it broke the exchange off
   if (chunked)
     writer.framing({BodyKind::Chunked, 0});
   else if (head.announced.kind == BodyKind::Length)
@@ -246,10 +248,13 @@ void Forward::startResponse(ResponseHead &head) {
   if (!clientKeepAlive_) writer.field("Connection", "close");
   writer.end();
   const BodyFraming framing = head.body;
+  announced_.reset();
+  if (framing.kind == BodyKind::Length) announced_ = framing.length;
   buffer_.consume(parser_.size());
   phase_ = Phase::Body;
   touch();
-  response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers});
+  response_.start({*socket_, buffer_, client_.socket(), framing, chunked, chunked && request.acceptsTrailers,
+                   observer_ != nullptr});
   readerWaitMs_ = readerSinceMs_ = 0;
   client_.arm();
   response_.run();
@@ -260,7 +265,7 @@ void Forward::responseDone() {
   // Bytes behind the response were not asked for; a connection that sends them is not used again.
   const bool retired = retirement() != nullptr && retirement()->isSet();
   const bool reusable = upstreamKeepAlive_ && requestDone_ && buffer_.empty() && !retired;
-  endObservation(true);
+  endObservation(socket_->isOpen()); // otherwise the observer has ended the answer
   request_.stop();
   phase_ = Phase::Idle;
   auto socket = std::move(socket_);
@@ -297,23 +302,18 @@ void Forward::startTunnel(ResponseHead &head) {
 
 // ---------------------------------------------------------------------------------------------------------- events
 
-std::size_t Forward::onPumpBytes(Pump &pump, std::string_view payload) {
+std::string_view Forward::onPumpBytes(Pump &pump, std::string_view payload, bool last) {
   Summary &summary = client_.summary();
   if (&pump == &request_) {
     client_.bodyPassed(false);
     summary.bytesIn += payload.size();
     if (observer_ != nullptr && !tunnel()) observer_->onRequestPayload(payload);
   } else {
+    if (observer_ != nullptr && !tunnel()) payload = observe(payload, last);
     summary.bytesOut += payload.size();
-    if (!tunnel()) client_.session().onResponseBytes(client_, payload.size());
-    if (observer_ != nullptr && !tunnel()) observer_->onResponsePayload(payload);
+    if (!tunnel() && !payload.empty()) client_.session().onResponseBytes(client_, payload.size());
   }
-  return tunnel() ? tunnel_->relay(pump, payload) : payload.size();
-}
-
-void Forward::endObservation(bool complete) noexcept {
-  BodyObserver *observer = std::exchange(observer_, nullptr);
-  if (observer != nullptr && phase_ == Phase::Body) observer->onResponseEnd(complete);
+  return tunnel() ? payload.substr(0, tunnel_->relay(pump, payload)) : payload;
 }
 
 void Forward::onPumpDone(Pump &pump) {
@@ -333,6 +333,7 @@ void Forward::onPumpFailed(Pump &pump, PumpFailure failure) {
   if (tunnel()) return client_.close();
   if (&pump == &response_) {
     if (failure == PumpFailure::DestinationFailed) return client_.abort("the client closed its connection");
+    cancel(); // there is no rest
     return client_.abort(failure == PumpFailure::BadFraming ? "bad chunk syntax in the answer"
                                                             : "the upstream broke off its answer");
   }
@@ -380,7 +381,7 @@ std::int64_t Forward::readerDeadline() const noexcept {
 
 std::int64_t Forward::deadline() const {
   if (phase_ == Phase::Idle) return INT64_MAX;
-  std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + kLookEveryMs);
+  std::int64_t at = std::min(phaseDeadline(), client_.loop().nowMs() + Retirement::kLookEveryMs);
   if (phase_ == Phase::Body) at = std::min(at, readerDeadline());
   return retirement() == nullptr ? at : std::min(at, retirement()->atMs());
 }
@@ -401,6 +402,7 @@ void Forward::onRetired() {
   case Phase::AwaitHead:
     return fail(ForwardFailure::ClosedEarly);
   case Phase::Body:
+    cancel();
     return client_.abort("the instance has gone");
   case Phase::Tunnel:
     return client_.close();
@@ -449,6 +451,7 @@ void Forward::onDeadline() {
     return client_.refuse(408, "the request body took too long");
   case Phase::Body:
     if (client_.loop().nowMs() >= readerDeadline()) return client_.abort("the client reads too slowly");
+    if (!response_.writing() && !clientEnded_) cancel(); // it is the upstream that does
     return client_.abort("the answer stands still");
   case Phase::Tunnel:
     return client_.close();

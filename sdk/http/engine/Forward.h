@@ -42,6 +42,8 @@ public:
   void look();
   /// Lets go of the upstream.
   void cancel() noexcept;
+  /// The same as the client goes, but the observer may have the rest of the answer read.
+  void leave() noexcept;
 
   // For Connector
   /// An attempt begins; its time runs from now on.
@@ -53,7 +55,7 @@ public:
   void onReadable() override;
   void onWritable() override;
   void onPumpProgress() override { touch(); }
-  std::size_t onPumpBytes(Pump &pump, std::string_view payload) override;
+  std::string_view onPumpBytes(Pump &pump, std::string_view payload, bool last) override;
   void onPumpDone(Pump &pump) override;
   void onPumpFailed(Pump &pump, PumpFailure failure) override;
 
@@ -73,7 +75,11 @@ private:
   void endIfClosed() {
     if (tunnel()) tunnel_->endIfClosed();
   }
+  std::string_view observe(std::string_view piece, bool last);
+  void endBehindPiece();
   void endObservation(bool complete) noexcept;
+  bool mayHandOver() const noexcept;
+  void handOver() noexcept;
   const Retirement *retirement() const noexcept { return connector_.candidate().retirement.get(); }
   void onRetired();
   std::int64_t phaseDeadline() const;
@@ -95,10 +101,11 @@ private:
   std::unique_ptr<Tunnel> tunnel_;       // kept to the end: it may be at work when its exchange is cancelled
   std::optional<std::string_view> body_; // our own
   std::uint64_t maxBody_ = UINT64_MAX;
-  std::int64_t sinceMs_ = 0;       // last progress
-  std::int64_t sentAtMs_ = 0;      // the head of the request
-  std::int64_t readerWaitMs_ = 0;  // how long the client has let its answer wait, before the present wait
-  std::int64_t readerSinceMs_ = 0; // the present wait; 0: none
+  std::optional<std::uint64_t> announced_; // of the answer's body
+  std::int64_t sinceMs_ = 0;               // last progress
+  std::int64_t sentAtMs_ = 0;              // the head of the request
+  std::int64_t readerWaitMs_ = 0;          // how long the client has let its answer wait, before the present wait
+  std::int64_t readerSinceMs_ = 0;         // the present wait; 0: none
   Phase phase_ = Phase::Idle;
   std::uint8_t interims_ = 0;
   bool reused_ = false;

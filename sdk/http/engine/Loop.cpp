@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <iterator>
 
 namespace matrixos::http {
 
@@ -43,6 +44,7 @@ void Loop::use(std::shared_ptr<const ServerOptions> options) {
 
 Loop::~Loop() {
   stop();
+  endRests();
 }
 
 void Loop::start() {
@@ -75,6 +77,7 @@ void Loop::turn(std::int64_t nowMs) {
   }
   timers_.advance(nowMs_);
   retired_.clear();
+  endedRests_.clear();
 }
 
 int Loop::patience() const noexcept {
@@ -171,8 +174,21 @@ std::uint64_t Loop::hold(ClientConnection &connection) {
   return lastTicket_;
 }
 
+void Loop::readRest(RestReader::Answer &&answer, BodyObserver::Rest &&rest) {
+  while (!rests_.empty() && rests_.size() >= options_->mostRests)
+    rests_.front().end(false);
+  rests_.emplace_back(*this, std::move(answer), std::move(rest));
+  rests_.back().start(std::prev(rests_.end()));
+}
+
+void Loop::endRests() noexcept {
+  while (!rests_.empty())
+    rests_.front().end(false);
+}
+
 void Loop::drain() {
   draining_ = true;
+  endRests();
   std::vector<ClientConnection *> all;
   for (const auto &[key, connection] : live_)
     all.push_back(key);
@@ -183,6 +199,7 @@ void Loop::drain() {
 
 void Loop::closeAll() {
   draining_ = true;
+  endRests();
   while (!live_.empty())
     live_.begin()->first->close();
 }

@@ -6,6 +6,7 @@
 #include "Options.h"
 #include "PeerShares.h"
 #include "Reactor.h"
+#include "RestReader.h"
 #include "Timers.h"
 #include "UpstreamPool.h"
 
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <thread>
@@ -70,6 +72,11 @@ public:
   std::size_t sheddable() const noexcept { return idle_.size() + halfHeads_.size(); }
   /// Destroys the connection once the stack has unwound.
   void retire(ClientConnection &connection);
+  /// Has the observer shown the rest of an answer, see BodyObserver::onClientGone(). Throws when memory runs out, and
+  /// has taken nothing then.
+  void readRest(RestReader::Answer &&answer, BodyObserver::Rest &&rest);
+  /// Destroys the reader once the stack has unwound.
+  void retire(RestReader::Place reader) noexcept { endedRests_.splice(endedRests_.end(), rests_, reader); }
   IdleList &idle() noexcept { return idle_; }
   /// Those that have sent a part of their first header.
   IdleList &halfHeads() noexcept { return halfHeads_; }
@@ -95,6 +102,7 @@ public:
 
 private:
   bool closeOlder(ClientConnection *idle, ClientConnection *half);
+  void endRests() noexcept;
   void letIn(ClientConnection &connection, const char *reason);
   void run();
   int patience() const noexcept;
@@ -116,6 +124,8 @@ private:
   std::unordered_map<ClientConnection *, std::unique_ptr<ClientConnection>> live_;
   std::vector<std::unique_ptr<ClientConnection>> retired_;
   std::unordered_map<std::uint64_t, ClientConnection *> held_;
+  std::list<RestReader> rests_; // the oldest first
+  std::list<RestReader> endedRests_;
   std::uint64_t lastTicket_ = 0;
   std::int64_t nowMs_ = 0;
   std::atomic<std::size_t> connections_{0};

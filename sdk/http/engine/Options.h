@@ -83,6 +83,9 @@ struct ServerOptions {
   /// Each connection has to come from a front (SessionFactory::isFront) and begin with a header of the PROXY protocol,
   /// whose address then is the peer's; before the handshake where TLS is spoken.
   bool proxyProtocol = false;
+  /// Answers per loop that are read on after their client has gone, see BodyObserver::onClientGone(); above it the
+  /// oldest ends.
+  std::size_t mostRests = 1'000;
   std::size_t idleUpstreams = 64; ///< pooled connections per loop and upstream
   Timeouts timeouts{};
   /// Names the threads: this and the number of the loop, 15 characters at most (pthread_setname_np(3)).

@@ -20,11 +20,13 @@ void Pump::start(const Route &route) {
   buffer_ = &route.buffer;
   chunkedOut_ = route.chunkedOut;
   trailersOut_ = route.trailersOut;
+  endShown_ = route.endShown;
   most_ = route.most;
   passed_ = 0;
   decoder_.start(route.framing);
   last_ = false;
-  payload_ = consumed_ = 0;
+  payload_ = {};
+  consumed_ = 0;
   // The head waits for the first bytes of the body, if they are here already, and travels with them.
   if (decoder_.done())
     finishBody();
@@ -37,7 +39,9 @@ void Pump::stop() noexcept {
   from_ = to_ = nullptr;
   prefix_.clear();
   suffix_.clear();
-  written_ = payload_ = consumed_ = 0;
+  payload_ = {};
+  if (consumed_ != 0) buffer_->consume(consumed_); // what was shown is not shown again
+  written_ = consumed_ = 0;
   writing_ = last_ = false;
 }
 
@@ -54,6 +58,7 @@ void Pump::run() {
     }
     if (from_ == nullptr) return;
     if (!buffer_->empty() && passed_ <= most_ && !decoder_.failed()) decode();
+    if (to_ == nullptr) return; // the owner has stopped it
     if (decoder_.failed()) return fail(PumpFailure::BadFraming);
     if (passed_ > most_) return fail(PumpFailure::TooLarge);
     if (writing() || !buffer_->empty()) continue;
@@ -84,6 +89,8 @@ bool Pump::fill() {
       fail(PumpFailure::SourceEnded);
       return false;
     }
+    if (endShown_) take({}, true);
+    if (to_ == nullptr) return false;
     finishBody();
     return true;
   case Io::Kind::Failed:
@@ -97,28 +104,34 @@ void Pump::decode() {
   const auto step = decoder_.decode(buffer_->data(), buffer_->size());
   passed_ += step.produced;
   if (decoder_.failed() || passed_ > most_) return;
-  payload_ = step.produced;
   consumed_ = step.consumed;
-  if (payload_ != 0) payload_ = owner_.onPumpBytes(*this, {buffer_->data(), payload_});
-  if (payload_ != 0) {
-    if (chunkedOut_) {
-      appendChunkStart(prefix_, payload_);
-      suffix_.append("\r\n");
-    }
-    writing_ = true;
-  }
-  if (decoder_.done()) finishBody();
+  const bool last = decoder_.done();
+  if (step.produced != 0 || (last && endShown_)) take({buffer_->data(), step.produced}, last);
+  if (to_ == nullptr) return;
+  if (last || last_) finishBody();
   if (!writing_) {
     buffer_->consume(consumed_);
     consumed_ = 0;
   }
 }
 
+/// Payload of the body, to be written in the form that the owner gives it.
+void Pump::take(std::string_view payload, bool last) {
+  const std::string_view given = owner_.onPumpBytes(*this, payload, last);
+  if (to_ == nullptr || given.empty()) return;
+  payload_ = given;
+  if (chunkedOut_) {
+    appendChunkStart(prefix_, payload_.size());
+    suffix_.append("\r\n");
+  }
+  writing_ = true;
+}
+
 void Pump::finishBody() {
   last_ = true;
   writing_ = true;
   if (!chunkedOut_) return;
-  if (trailersOut_ && decoder_.kind() == BodyKind::Chunked) {
+  if (trailersOut_ && decoder_.kind() == BodyKind::Chunked && decoder_.done()) {
     dropUnsafeTrailers(decoder_.trailers());
     appendLastChunk(suffix_, &decoder_.trailers());
   } else {
@@ -132,23 +145,24 @@ Pump::Flush Pump::flush() noexcept {
     int count = 0;
     std::size_t skip = written_;
     std::size_t total = 0;
-    const auto add = [&](char *data, std::size_t size) {
-      total += size;
-      if (skip >= size) {
-        skip -= size;
+    const auto add = [&](std::string_view text) {
+      total += text.size();
+      if (skip >= text.size()) {
+        skip -= text.size();
         return;
       }
-      parts[static_cast<std::size_t>(count++)] = {data + skip, size - skip};
+      parts[static_cast<std::size_t>(count++)] = {const_cast<char *>(text.data()) + skip, text.size() - skip};
       skip = 0;
     };
-    add(prefix_.data(), prefix_.size());
-    if (payload_ != 0) add(buffer_->data(), payload_);
-    add(suffix_.data(), suffix_.size());
+    add(prefix_);
+    add(payload_);
+    add(suffix_);
     if (written_ == total) {
       if (consumed_ != 0) buffer_->consume(consumed_);
       for (std::string *text : {&prefix_, &suffix_})
         text->capacity() > kMostKept ? release(*text) : text->clear();
-      written_ = payload_ = consumed_ = 0;
+      payload_ = {};
+      written_ = consumed_ = 0;
       writing_ = false;
       return Flush::Done;
     }

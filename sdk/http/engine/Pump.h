@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace matrixos::http {
 
@@ -21,8 +22,9 @@ class PumpOwner {
 public:
   /// Bytes were read or written.
   virtual void onPumpProgress() = 0;
-  /// Payload that is about to be written. Returns how much of it is: what lies behind that is thrown away.
-  virtual std::size_t onPumpBytes(Pump &pump, std::string_view payload) = 0;
+  /// Payload that is about to be written. Returns what is written in its place, which stays valid until the next call.
+  /// `last`: nothing follows. The owner may stop the pump here.
+  virtual std::string_view onPumpBytes(Pump &pump, std::string_view payload, bool last) = 0;
   virtual void onPumpDone(Pump &pump) = 0;
   virtual void onPumpFailed(Pump &pump, PumpFailure failure) = 0;
 
@@ -54,12 +56,20 @@ public:
     BodyFraming framing;
     bool chunkedOut = false;
     bool trailersOut = false;
+    bool endShown = false;           ///< onPumpBytes is called also for an end without payload, unless there is no body
     std::uint64_t most = UINT64_MAX; ///< payload
   };
   void start(const Route &route);
   /// Goes on as far as possible. The owner may be called from inside, as the last thing it does.
   void run();
   void stop() noexcept;
+  /// In onPumpBytes: the body ends behind what that returns.
+  void end() noexcept { last_ = true; }
+  /// Stops; somebody else reads on where it stood.
+  BodyDecoder handOver() noexcept {
+    stop();
+    return std::move(decoder_);
+  }
   /// Gives back the memory of texts that have been sent, before it is idle for long.
   void settle() noexcept {
     if (prefix_.empty()) release(prefix_);
@@ -77,6 +87,7 @@ private:
   Flush flush() noexcept;
   void decode();
   bool fill();
+  void take(std::string_view payload, bool last);
   void finishBody();
   void fail(PumpFailure failure);
 
@@ -90,10 +101,11 @@ private:
   std::uint64_t passed_ = 0;
   std::uint64_t most_ = UINT64_MAX;
   std::size_t written_ = 0;  // of prefix, payload and suffix together
-  std::size_t payload_ = 0;  // at the start of the buffer's window
-  std::size_t consumed_ = 0; // wire bytes behind that payload
+  std::string_view payload_; // at the start of the buffer's window, or the owner's
+  std::size_t consumed_ = 0; // wire bytes that it came in
   bool chunkedOut_ = false;
   bool trailersOut_ = false;
+  bool endShown_ = false;
   bool writing_ = false;
   bool last_ = false;
 };

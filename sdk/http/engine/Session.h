@@ -39,6 +39,9 @@ public:
   /// Writes the request line and the end-to-end fields. The engine has marked hop-by-hop fields as dropped, and adds
   /// framing, Connection, Upgrade and Expect itself.
   virtual void writeRequest(ClientExchange &exchange, HeadWriter &writer);
+  /// Asked of each final response before any of it is sent: false if it is not to be passed on. The upstream is let go
+  /// of, and onForwardFailed with Declined follows. The head is valid during the call.
+  virtual bool acceptResponse(ClientExchange &, const ResponseHead &) { return true; }
   /// Writes the end-to-end fields of an upstream's response; the status line and the framing are the engine's.
   virtual void writeResponse(ClientExchange &, ResponseHead &head, HeadWriter &writer) { writer.fields(head.fields); }
 

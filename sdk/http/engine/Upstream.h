@@ -16,6 +16,10 @@ namespace matrixos::http {
 /// From when on nothing may run on an address any more. Any thread sets it, loops read it.
 class Retirement {
 public:
+  /// How often who runs on an address looks, to have seen it within a second. Nobody keeps a list of streams for that:
+  /// it would cost every request, and this costs a timer per look and stream.
+  static constexpr std::int64_t kLookEveryMs = 800;
+
   /// On the clock of Loop::nowMs().
   void setAt(std::int64_t ms) noexcept { atMs_.store(ms, std::memory_order_relaxed); }
   std::int64_t atMs() const noexcept { return atMs_.load(std::memory_order_relaxed); }
@@ -46,6 +50,10 @@ struct Upstream {
   };
   std::vector<Candidate> candidates; ///< best first
   bool reuse = true;                 ///< false: "Connection: close" after each request
+  /// Whatever its method, a request may be sent twice: when a kept connection closes without a word just as it is used
+  /// again. Otherwise only idempotent requests use kept connections. Either way all of the body has to be at hand, as
+  /// it is for forwardTaken().
+  bool repeatable = false;
 };
 
 /// Why a forwarded request brought no answer.
@@ -58,6 +66,7 @@ enum class ForwardFailure : std::uint8_t {
   Moved,       ///< while a connection was made, Session::isCurrent() became false; nothing was sent
   NameUnknown, ///< the name of the last candidate led nowhere; Summary::reason says why, as it does from here on
   Untrusted,   ///< the TLS handshake failed: the certificate, or something else; nothing was sent
+  Declined,    ///< Session::acceptResponse() did not want the answer
 };
 
 } // namespace matrixos::http

@@ -41,6 +41,7 @@ struct Origin final : SessionFactory {
   std::function<void(ClientExchange &)> onForwardFailed = [](ClientExchange &exchange) {
     exchange.respond({502, {}, {}, {}});
   };
+  std::function<bool(const ResponseHead &)> acceptResponse = [](const ResponseHead &) { return true; };
   std::function<void(ClientExchange &)> onHoldTimeout = [](ClientExchange &exchange) { exchange.readBody(); };
 
   std::mutex mutex;
@@ -52,6 +53,7 @@ struct Origin final : SessionFactory {
   std::atomic<int> refused{0};
   std::atomic<std::uint64_t> ticket{0};
   std::atomic<Loop *> loop{nullptr};
+  std::atomic<ForwardFailure> failure{};
 
   struct ThisSession final : Session {
     explicit ThisSession(Origin &of) : origin(of) {}
@@ -69,7 +71,11 @@ struct Origin final : SessionFactory {
       origin.onBody(exchange, piece, last);
     }
     void onWritable(ClientExchange &exchange) override { origin.onWritable(exchange); }
-    void onForwardFailed(ClientExchange &exchange, ForwardFailure) override { origin.onForwardFailed(exchange); }
+    void onForwardFailed(ClientExchange &exchange, ForwardFailure failure) override {
+      origin.failure = failure;
+      origin.onForwardFailed(exchange);
+    }
+    bool acceptResponse(ClientExchange &, const ResponseHead &head) override { return origin.acceptResponse(head); }
     void onHoldTimeout(ClientExchange &exchange) override { origin.onHoldTimeout(exchange); }
     void onGone(ClientExchange &) override { ++origin.gone; }
     void onRefused(int, const char *) override { ++origin.refused; }
@@ -486,6 +492,82 @@ TEST_CASE("a body that was taken is sent on, and once more elsewhere when the fi
     CHECK(request.find("Expect") == std::string::npos);
     CHECK(request.substr(request.find("\r\n\r\n") + 4) == large);
   }
+}
+
+TEST_CASE("an answer that is declined by its head never reaches the client; the request goes elsewhere") {
+  const auto serving = [](const char *status, const char *body) {
+    return [status, body](const matrixos::test::Peer &peer) {
+      const std::string request = readUntil(peer.fd(), [](const std::string &text) {
+        return text.size() > 4 && text.compare(text.size() - 4, 4, "last") == 0;
+      });
+      if (!request.empty()) peer.answer(status, "text/plain", body);
+      peer.hang();
+    };
+  };
+  matrixos::test::ScriptedServer busy(serving("529 Overloaded", "too much"));
+  matrixos::test::ScriptedServer well(serving("200 OK", "done"));
+  busy.listen();
+  well.listen();
+  const auto to = [](std::uint16_t port) {
+    return std::make_shared<Upstream>(Upstream{{{Address::parse("127.0.0.1:" + std::to_string(port))}}, true});
+  };
+  Origin origin;
+  std::atomic<int> asked{0};
+  origin.acceptResponse = [&](const ResponseHead &head) {
+    ++asked;
+    return head.status < 500;
+  };
+  const std::string body = "last";
+  origin.onBody = [&](ClientExchange &exchange, std::string_view, bool last) {
+    if (last) exchange.forwardTaken(to(busy.port()), body);
+  };
+  origin.onForwardFailed = [&](ClientExchange &exchange) {
+    if (asked == 3) return exchange.respond({503, "text/plain", "ours", {}});
+    exchange.forwardTaken(to(well.port()), body);
+  };
+  Running running(origin);
+  const auto client = running.connect();
+  REQUIRE(sendAll(client.get(), kPost + "Content-Length: 4\r\n\r\nlast"));
+  const std::string answer = readAnswer(client.get());
+  CHECK(answer.substr(0, 15) == "HTTP/1.1 200 OK");
+  CHECK(answer.substr(answer.size() - 4) == "done");
+  CHECK(origin.failure == ForwardFailure::Declined);
+  CHECK(asked == 2);
+  REQUIRE(sendAll(client.get(), kPost + "Content-Length: 4\r\n\r\nlast"));
+  const std::string ours = readAnswer(client.get());
+  CHECK(ours.substr(0, 12) == "HTTP/1.1 503");
+  CHECK(ours.substr(ours.size() - 4) == "ours");
+}
+
+TEST_CASE("a kept connection serves requests that may be repeated, and one that it fails is sent once more") {
+  std::atomic<int> requests{0};
+  matrixos::test::ScriptedServer upstream([&](const matrixos::test::Peer &peer) {
+    for (int served = 0;; ++served) {
+      const std::string request = peer.readRequest();
+      if (request.empty() || (peer.number() == 1 && served == 2)) return; // without a word
+      ++requests;
+      if (!peer.say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + std::to_string(peer.number()))) return;
+    }
+  });
+  upstream.listen();
+  Upstream to{{{Address::parse("127.0.0.1:" + std::to_string(upstream.port())), 4711}}, true};
+  to.repeatable = true;
+  const auto shared = std::make_shared<const Upstream>(to);
+  Origin origin;
+  const std::string body = "once";
+  origin.onBody = [&](ClientExchange &exchange, std::string_view, bool last) {
+    if (last) exchange.forwardTaken(shared, body);
+  };
+  Running running(origin);
+  const auto client = running.connect();
+  std::string by;
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(sendAll(client.get(), kPost + "Content-Length: 4\r\n\r\nonce"));
+    by += readAnswer(client.get()).back();
+  }
+  CHECK(by == "1122");
+  CHECK(requests == 4);
+  CHECK(upstream.connections() == 2);
 }
 
 TEST_CASE("who may not listen on a low port is told what that takes") {

@@ -37,6 +37,23 @@ void serve(int fd, const std::string &body) {
     sendAll(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
 }
 
+/// Notes the rest of one answer.
+class Stand::Rest final : public BodyObserver {
+public:
+  explicit Rest(Stand &stand) : stand_(stand) {}
+
+private:
+  void onResponsePayload(std::string_view bytes) override { seen_.response += bytes; }
+  void onResponseEnd(bool complete) noexcept override {
+    ++(complete ? seen_.complete : seen_.broken);
+    const std::lock_guard lock(stand_.mutex_);
+    stand_.rests_.push_back(seen_);
+  }
+
+  Stand &stand_;
+  Seen seen_;
+};
+
 /// The session of each client: forwards, and notes how it went.
 class Stand::Forwarding final : public Session, private BodyObserver {
 public:
@@ -66,6 +83,10 @@ private:
     ++note_.seen.pieces;
   }
   void onResponseEnd(bool complete) noexcept override { ++(complete ? note_.seen.complete : note_.seen.broken); }
+  BodyObserver::Rest onClientGone() override {
+    if (!stand_.options_.rest) return {};
+    return {std::make_shared<Stand::Rest>(stand_), *stand_.options_.rest, UINT64_MAX};
+  }
 
   Stand &stand_;
   Note note_;
@@ -95,6 +116,15 @@ std::vector<Note> Stand::notes(std::size_t count) {
   });
   const std::lock_guard lock(mutex_);
   return notes_;
+}
+
+std::vector<Seen> Stand::rests(std::size_t count) {
+  matrixos::test::eventually([&] {
+    const std::lock_guard lock(mutex_);
+    return rests_.size() >= count;
+  });
+  const std::lock_guard lock(mutex_);
+  return rests_;
 }
 
 std::unique_ptr<Session> Stand::makeSession(Loop &, const Address &) {

@@ -5,9 +5,11 @@
 #include <support/HttpClient.h>
 #include <support/ScriptedServer.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +56,8 @@ struct StandOptions {
   std::shared_ptr<const matrixos::http::Upstream> second{}; ///< for paths that begin with /2
   bool observe = false;
   bool observerThrows = false;
+  /// Of an answer whose client has gone: the rest is read for so long, and noted.
+  std::optional<std::chrono::milliseconds> rest{};
 };
 
 class Stand final : public matrixos::http::SessionFactory {
@@ -65,16 +69,20 @@ public:
   matrixos::test::Response get(const std::string &path = "/") const;
   /// Waits until so many exchanges have ended.
   std::vector<Note> notes(std::size_t count);
+  /// Waits until the rests of so many answers have ended.
+  std::vector<Seen> rests(std::size_t count);
   matrixos::http::Server &server() noexcept { return *server_; }
 
   std::unique_ptr<matrixos::http::Session> makeSession(matrixos::http::Loop &, const matrixos::Address &) override;
 
 private:
   class Forwarding;
+  class Rest;
   const std::shared_ptr<const matrixos::http::Upstream> upstream_;
   const StandOptions options_;
   std::mutex mutex_;
   std::vector<Note> notes_;
+  std::vector<Seen> rests_;
   std::unique_ptr<matrixos::http::Server> server_; // last: its sessions use the rest
 };
 
