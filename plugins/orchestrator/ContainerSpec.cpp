@@ -22,7 +22,14 @@ std::string numberText(double value) {
   return failure == std::errc{} ? std::string(digits.data(), end) : "0";
 }
 
-std::string environment(const Instance &instance, const Settings &settings) {
+/// Of a hash: enough to tell one token from another, and nothing to find it by.
+constexpr std::size_t kMark = 16;
+
+std::string markOf(const Instance &instance) {
+  return "-" + instance.tokenHash.substr(0, kMark);
+}
+
+JsonObject environment(const Instance &instance, const Settings &settings) {
   JsonObject env;
   env.add("MATRIX_HANDLE", instance.handle)
       .add("PROXY_URL", settings.proxyUrl)
@@ -30,7 +37,7 @@ std::string environment(const Instance &instance, const Settings &settings) {
       .add("PORT", std::to_string(kGatewayPort))
       .add("SHELL_PORT", std::to_string(kShellPort))
       .add("GATEWAY_EXTERNAL_URL", "https://" + instance.handle + "." + settings.domain);
-  return std::move(env).str();
+  return env;
 }
 
 /// The daemon reaches instances on loopback; nothing else may (a published port on 0.0.0.0 faces the world).
@@ -41,12 +48,12 @@ std::string publishedPort(const char *name, int containerPort, int hostPort) {
   return std::move(port).str();
 }
 
-/// All but labels: what the hash covers.
-JsonObject body(const Instance &instance, const Settings &settings) {
+/// All but labels.
+JsonObject body(const Instance &instance, const Settings &settings, JsonObject env) {
   JsonObject spec;
   spec.add("name", instance.containerName())
       .add("image", instance.image)
-      .addRaw("env", environment(instance, settings))
+      .addRaw("env", std::move(env).str())
       .add("memoryBytes", settings.memoryBytes)
       .addRaw("cpus", numberText(settings.cpus))
       .add("pidsLimit", settings.pidsLimit)
@@ -69,22 +76,30 @@ JsonObject body(const Instance &instance, const Settings &settings) {
 
 } // namespace
 
-ContainerSpec ContainerSpec::make(const Instance &instance, const Settings &settings) {
-  JsonObject spec = body(instance, settings);
+ContainerSpec ContainerSpec::make(const Instance &instance, const Settings &settings, std::string_view token) {
+  JsonObject env = environment(instance, settings);
   Poco::SHA1Engine sha;
-  sha.update(instance.id + JsonObject(spec).str());
+  sha.update(instance.id + body(instance, settings, env).str());
   ContainerSpec made;
   made.hash = Poco::DigestEngine::digestToHex(sha.digest());
+  made.label = made.hash + markOf(instance);
+  if (!token.empty()) env.add("ANTHROPIC_API_KEY", token).add("MATRIX_TOKEN", token);
+  JsonObject spec = body(instance, settings, std::move(env));
   JsonObject labels;
   labels.add(MOS_LABEL_MANAGED, "true")
       .add(MOS_LABEL_INSTALL, settings.installId)
       .add(MOS_LABEL_INSTANCE, instance.id)
       .add(MOS_LABEL_HANDLE, instance.handle)
       .add(MOS_LABEL_GENERATION, std::to_string(instance.generation))
-      .add(MOS_LABEL_SPEC_HASH, made.hash)
+      .add(MOS_LABEL_SPEC_HASH, made.label)
       .add(MOS_LABEL_OPERATION, instance.operationId);
   made.json = std::move(spec.addRaw("labels", std::move(labels).str())).str();
   return made;
+}
+
+bool namesToken(std::string_view label, const Instance &instance) {
+  const std::string mark = markOf(instance);
+  return !instance.tokenHash.empty() && label.size() > mark.size() && label.substr(label.size() - mark.size()) == mark;
 }
 
 std::string volumeRequest(const Instance &instance, const Settings &settings, const std::string &path,

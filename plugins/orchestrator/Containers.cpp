@@ -70,10 +70,10 @@ void removeContainers(const Workshop &shop, const Instance &record, const std::s
   if (all.empty()) shop.engine.remove(record.id, operationId + "/remove");
 }
 
-std::string adoptOrStop(const Workshop &shop, const Instance &record, const std::string &specHash) {
+std::string adoptOrStop(const Workshop &shop, const Instance &record, const ContainerSpec &spec) {
   std::string adopted;
   for (const Description &container : containersOf(shop, record)) {
-    if (adopted.empty() && container.label(MOS_LABEL_SPEC_HASH) == specHash) {
+    if (adopted.empty() && !record.tokenHash.empty() && container.label(MOS_LABEL_SPEC_HASH) == spec.label) {
       adopted = container.ref;
     } else if (container.isUp()) {
       shop.telemetry.log().warning("a second container of an instance is stopped and kept",

@@ -1,6 +1,7 @@
 /// The containers of an instance: which one is its own, and what becomes of others.
 #pragma once
 
+#include "ContainerSpec.h"
 #include "Engine.h"
 #include "Instance.h"
 #include "Operation.h"
@@ -28,8 +29,9 @@ std::optional<Description> findContainer(const Workshop &shop, const Instance &r
 void removeContainers(const Workshop &shop, const Instance &record, const std::string &operationId);
 
 /// Before a container is made: none but that may use the instance's home. Answers the ref of one that was made from
-/// the same spec, to be taken; "" when there is none. The others are stopped and kept, for people to look at.
-std::string adoptOrStop(const Workshop &shop, const Instance &record, const std::string &specHash);
+/// the same spec and has the record's token, to be taken; "" when there is none. The others are stopped and kept, for
+/// people to look at.
+std::string adoptOrStop(const Workshop &shop, const Instance &record, const ContainerSpec &spec);
 
 /// The name is taken by a container that is not what is wanted: an older one of the handle gives way. Throws
 /// Error(Unavailable, NAME_IN_USE) for a stranger's, and for that of another instance.

@@ -62,6 +62,8 @@ public:
   /// Asked once, then remembered until forgetCapabilities().
   Capabilities capabilities();
   void forgetCapabilities();
+  /// All that it says of itself, asked anew under the caller's deadline.
+  std::string tellCapabilities(const Call &call) const { return runtime_.capabilities(call.abi()); }
   /// Throws while it cannot be reached.
   void ping();
 

@@ -46,6 +46,7 @@ struct Instance : InstanceRecord {
   std::int64_t observedGeneration = 0; ///< the generation that the engine runs
   std::string node;
   std::string specHash;
+  std::string tokenHash;      ///< of the token that its container was given, InstanceToken::hash; "": none
   std::string volume;         ///< the runtime's ref of the data folder
   bool volumeCreated = false; ///< by this instance's provision
   std::string operationId;

@@ -3,8 +3,10 @@
 #include "DestroyOperation.h"
 #include "InstanceStore.h"
 #include "InstanceTable.h"
+#include "InstanceToken.h"
 #include "LaunchOperation.h"
 #include "OperationQueue.h"
+#include "Settings.h"
 #include "StopOperation.h"
 #include "SyncOperation.h"
 
@@ -150,11 +152,14 @@ void InstanceOrchestrator::destroy(const Call &call, std::string_view handle, Co
 std::string InstanceOrchestrator::get(std::string_view handle) {
   const auto view = shop_.table.view(handle);
   if (!view) throw Error(Status::NotFound, "there is no instance \"" + std::string(handle) + "\"", "NO_INSTANCE");
-  const Instance &record = *view->instance;
-  // Where it listens is not stored: after a restart, who asks does not wait for the whole list.
+  lookForEndpoints(*view->instance);
+  return view->json();
+}
+
+/// Where it listens is not stored: after a restart, who asks does not wait for the whole list.
+void InstanceOrchestrator::lookForEndpoints(const Instance &record) {
   if (record.phase == Phase::Running && record.endpoints.empty())
     shop_.queue.submitIfIdle(std::make_shared<SyncOperation>(shop_, record.handle));
-  return view->json();
 }
 
 std::vector<InstanceView> InstanceOrchestrator::views(std::string_view status) const {
@@ -178,6 +183,22 @@ std::uint64_t InstanceOrchestrator::watch(std::uint64_t sinceRev, const mos_inst
 void InstanceOrchestrator::recordActivity(const mos_activity *items, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i)
     shop_.table.recordActivity(fromAbi(items[i].handle), items[i].at_ms, items[i].count);
+}
+
+std::optional<TokenOwner> InstanceOrchestrator::tokenOwner(std::string_view token) {
+  if (token.size() != InstanceToken::kLength) return std::nullopt;
+  const InstancePtr record = shop_.table.findByToken(InstanceToken::hashOf(token));
+  if (!record) return std::nullopt;
+  lookForEndpoints(*record);
+  TokenOwner owner{record->id, record->handle, false, {}};
+  for (const Endpoint &endpoint : record->endpoints) {
+    const bool known = std::count(owner.addresses.begin(), owner.addresses.end(), endpoint.address) != 0;
+    if (endpoint.scope == "bridge" && !known) owner.addresses.push_back(endpoint.address);
+  }
+  // One that runs and has no address of its own shares the machine's with everybody.
+  const bool shares = !record->endpoints.empty() && owner.addresses.empty();
+  owner.bound = shop_.settings.get()->bindsTokens && !shares;
+  return owner;
 }
 
 void InstanceOrchestrator::flushActivity() {

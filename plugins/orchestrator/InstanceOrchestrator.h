@@ -1,6 +1,7 @@
 /// The service matrixos.orchestrator/1.
 #pragma once
 
+#include "Engine.h"
 #include "Instance.h"
 #include "Operation.h"
 
@@ -8,6 +9,7 @@
 #include <matrixos/orchestrator.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,12 +43,16 @@ public:
   std::uint64_t watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher) override;
   void unwatch(std::uint64_t watch) override;
   void recordActivity(const mos_activity *items, std::uint32_t count) override;
+  /// Compares no secrets: it looks the token's hash up, and who times that learns about hashes of his own guesses.
+  std::optional<TokenOwner> tokenOwner(std::string_view token) override;
+  std::string runtimeCapabilities(const Call &call) override { return shop_.engine.tellCapabilities(call); }
 
   /// Writes activity that is only in memory to the database. Blocks; throws Error and keeps it when that fails.
   void flushActivity();
 
 private:
   void requireKnown(std::string_view handle) const;
+  void lookForEndpoints(const Instance &record);
 
   Platform platform_;
   Workshop &shop_;

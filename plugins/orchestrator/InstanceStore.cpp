@@ -91,6 +91,7 @@ constexpr std::array kColumns{
     column<&Instance::image>("image", Written::Always),
     column<&Instance::imageDigest>("image_digest", Written::Always),
     column<&Instance::specHash>("spec_hash", Written::Always),
+    column<&Instance::tokenHash>("token_hash", Written::Always),
     column<&Instance::volume>("volume", Written::Always),
     column<&Instance::volumeCreated>("volume_created", Written::Always),
     column<&Instance::operationId>("operation_id", Written::Always),

@@ -59,6 +59,13 @@ InstancePtr InstanceTable::findByUser(std::string_view clerkUserId) const {
   return found == byUser_.end() ? nullptr : found->second->instance;
 }
 
+InstancePtr InstanceTable::findByToken(std::string_view hash) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = byToken_.find(hash);
+  if (found == byToken_.end() || found->second->instance->phase == Phase::Deleting) return nullptr;
+  return found->second->instance;
+}
+
 std::vector<InstanceView> InstanceTable::list(std::string_view status) const {
   const std::shared_lock lock(mutex_);
   std::vector<InstanceView> views;
@@ -151,6 +158,7 @@ InstanceTable::Slot &InstanceTable::put(Instance next) {
   byHandle_.emplace(instance->handle, std::move(slot));
   byId_[instance->id] = raw;
   byUser_[instance->clerkUserId] = raw;
+  if (!instance->tokenHash.empty()) byToken_[instance->tokenHash] = raw;
   const Order age{instance->createdAt, instance->id};
   byAge_[age] = raw;
   byStatus_.at(indexOf(instance->status))[age] = raw;
@@ -162,6 +170,7 @@ void InstanceTable::drop(Slot &slot) {
   byStatus_.at(indexOf(slot.instance->status)).erase(age);
   byId_.erase(slot.instance->id);
   byUser_.erase(slot.instance->clerkUserId);
+  byToken_.erase(slot.instance->tokenHash);
   byAge_.erase(age);
 }
 

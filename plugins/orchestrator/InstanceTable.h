@@ -26,8 +26,8 @@ struct Published {
   const std::string &json() const noexcept { return change->json; }
 };
 
-/// Index of the instances by handle, id and owner; O(1), any thread, never blocks on I/O. Records are immutable and
-/// shared; JSON is written on demand (about a microsecond), which costs less than keeping it for 100,000 instances.
+/// Index of the instances by handle, id, owner and token; O(1), any thread, never blocks on I/O. Records are immutable
+/// and shared; JSON is written on demand (about a microsecond), which costs less than keeping it for 100,000 instances.
 ///
 /// Activity and progress have no revision and are not announced to watchers: they are read with view() or json().
 class InstanceTable {
@@ -44,6 +44,8 @@ public:
   /// By the runtime's ref; looks through all of them.
   InstancePtr findByRef(std::string_view ref) const;
   InstancePtr findByUser(std::string_view clerkUserId) const;
+  /// By the hash of its token; null also for one that is being deleted.
+  InstancePtr findByToken(std::string_view hash) const;
   /// Newest first; an empty status means all.
   std::vector<InstanceView> list(std::string_view status) const;
   std::vector<InstancePtr> all() const;
@@ -98,10 +100,11 @@ private:
   void drop(Slot &slot);
 
   mutable std::shared_mutex mutex_;
-  // Keys point into the records (handle, id and owner never change), so a replaced record re-keys its entries.
+  // Keys point into the records, so a replaced record re-keys its entries.
   std::unordered_map<std::string_view, std::unique_ptr<Slot>> byHandle_;
   std::unordered_map<std::string_view, Slot *> byId_;
   std::unordered_map<std::string_view, Slot *> byUser_;
+  std::unordered_map<std::string_view, Slot *> byToken_;
   Newest byAge_;
   std::array<Newest, kStatusCount> byStatus_; ///< in the order of statusAt(); a listing of few among many costs the few
   std::vector<std::string> dirty_;            ///< ids

@@ -8,6 +8,7 @@
 #include "ImagePuller.h"
 #include "InstanceStore.h"
 #include "InstanceTable.h"
+#include "InstanceToken.h"
 #include "Ledger.h"
 #include "OperationQueue.h"
 #include "PortAllocator.h"
@@ -160,8 +161,11 @@ bool LaunchOperation::beginStart() {
   next.phase = Phase::Starting;
   next.desired = Desired::Running;
   next.operationId = makeUlid();
-  next.step = next.containerId.empty() ? Step::Volume : Step::Start;
-  if (next.containerId.empty()) ++next.generation;
+  // One that has no token, or not the record's, is made anew, but never while it runs.
+  const bool cold = cold_ || record_->phase == Phase::Stopped || record_->phase == Phase::Failed;
+  const bool anew = next.containerId.empty() || (next.tokenHash.empty() && cold);
+  next.step = anew ? Step::Volume : Step::Start;
+  if (anew) ++next.generation;
   next.endpoints.clear();
   if (record_->phase == Phase::Failed) next.lastEnd.times = 0; // a row of ends that was given up begins anew
   thaw_ = thaw_ || record_->phase == Phase::Sleeping;
@@ -183,6 +187,7 @@ bool LaunchOperation::isUp() {
     throw unavailable(e);
   }
   thaw_ = container && container->state == "paused";
+  cold_ = container && !container->isUp();
   if (!container || (container->state != "running" && container->state != "restarting")) return false;
   if (container->state == "running" && container->endpoints.empty()) return false;
   if (container->state == "running" && container->endpoints != record_->endpoints) {
@@ -272,23 +277,37 @@ void LaunchOperation::createContainer() {
   }
   progress("create");
   if (!record_->containerId.empty()) shop_.engine.remove(record_->containerId, effectId("replace"));
-  const ContainerSpec spec = ContainerSpec::make(*record_, *shop_.settings.get());
-  std::string ref = adoptOrStop(shop_, *record_, spec.hash);
-  MATRIXOS_FAILPOINT("provision.create_before");
-  try {
-    if (ref.empty()) ref = shop_.engine.create(spec.json, effectId("create"));
-  } catch (const Error &e) {
-    if (e.reason() != MOS_REASON_NAME_IN_USE) throw;
-    replaceNamesake(shop_, *record_, effectId("namesake"));
-    ref = shop_.engine.create(spec.json, effectId("create-again"));
-  }
+  std::string ref = adoptOrStop(shop_, *record_, ContainerSpec::make(*record_, *shop_.settings.get()));
+  if (ref.empty()) ref = makeContainer();
   MATRIXOS_FAILPOINT("provision.created_uncommitted");
   Instance next = *record_;
   next.containerId = ref;
-  next.specHash = spec.hash;
   next.step = Step::Start;
   if (!next.onceRan()) next.phase = Phase::Created;
   update(std::move(next));
+}
+
+/// With a token of its own, whose hash is committed first; the token itself is nowhere but in the call. A container of
+/// an earlier try that turns up only now has another one, and so does not pass for this: not by its label, and not by
+/// the operation, which is a new one.
+std::string LaunchOperation::makeContainer() {
+  const InstanceToken token = InstanceToken::make();
+  const auto settings = shop_.settings.get();
+  Instance next = *record_;
+  next.tokenHash = token.hash;
+  next.containerId.clear();
+  next.operationId = makeUlid();
+  next.specHash = ContainerSpec::make(next, *settings).hash;
+  update(std::move(next));
+  MATRIXOS_FAILPOINT("provision.create_before");
+  const ContainerSpec spec = ContainerSpec::make(*record_, *settings, token.text);
+  try {
+    return shop_.engine.create(spec.json, effectId("create"));
+  } catch (const Error &e) {
+    if (e.reason() != MOS_REASON_NAME_IN_USE) throw;
+    replaceNamesake(shop_, *record_, effectId("namesake"));
+    return shop_.engine.create(spec.json, effectId("create-again"));
+  }
 }
 
 /// False: what it was to start is not there, or not so; the record says how to go on.

@@ -37,6 +37,7 @@ private:
   void ensureVolume();
   bool ensureImage();
   void createContainer();
+  std::string makeContainer();
   bool startContainer();
   void announce();
 
@@ -59,6 +60,7 @@ private:
   bool begun_ = false;
   bool first_ = false; ///< its first time up
   bool thaw_ = false;  ///< it is frozen, not stopped
+  bool cold_ = false;  ///< it has ended, other than the record says
   int rounds_ = 0;     ///< containers created by this operation
   int portMoves_ = 0;
   int gatewayMoves_ = 0;

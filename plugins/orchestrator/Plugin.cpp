@@ -11,6 +11,8 @@
 namespace matrixos::orchestrator {
 namespace {
 
+constexpr const char *kId = "orchestrator";
+
 class OrchestratorPlugin : public Plugin {
 public:
   explicit OrchestratorPlugin(const mos_host_v1 *host) : host_(host), config_(host), platform_(host), services_(host) {}
@@ -21,9 +23,11 @@ public:
     service_ = std::make_unique<Service>(host_, RuntimeClient(runtime), std::move(settings));
     service_->start();
     services_.provide(MOS_ORCHESTRATOR_1, {}, service_->orchestrator().table());
+    services_.provide(MOS_IDENTITY_1, kId, service_->identity());
   }
 
   void stop() override {
+    services_.withdraw(MOS_IDENTITY_1, kId);
     services_.withdraw(MOS_ORCHESTRATOR_1, {});
     if (!service_->stop()) {
       throw Error(Status::DeadlineExceeded, "an operation did not end although it was cancelled", "STUCK");
@@ -40,7 +44,8 @@ private:
   std::unique_ptr<Service> service_;
 };
 
-constexpr mos_provide kProvides[] = {{MOS_ORCHESTRATOR_1, "", MOS_ORCHESTRATOR_1_MINOR, 0}};
+constexpr mos_provide kProvides[] = {{MOS_ORCHESTRATOR_1, "", MOS_ORCHESTRATOR_1_MINOR, 0},
+                                     {MOS_IDENTITY_1, kId, MOS_IDENTITY_1_MINOR, 0}};
 constexpr mos_claim kClaims[] = {
     {MOS_CLAIM_TABLE, "containers", nullptr, "The instances."},
     {MOS_CLAIM_TABLE, "port_assignments", nullptr, "Host ports of instances."},
@@ -58,7 +63,7 @@ constexpr mos_need kNeeds[] = {{MOS_RUNTIME_1, 0, 0}};
 } // namespace matrixos::orchestrator
 
 MATRIXOS_PLUGIN(matrixos::orchestrator::OrchestratorPlugin,
-                matrixos::Descriptor("orchestrator", "Orchestrator", "0.1.0")
+                matrixos::Descriptor(matrixos::orchestrator::kId, "Orchestrator", "0.1.0")
                     .vendor("Matrix OS")
                     .license("MIT")
                     .description("Creates, starts, stops and removes the instances of users.")

@@ -18,7 +18,7 @@ Service::Service(const mos_host_v1 *host, RuntimeClient runtime, Settings settin
       engine_(runtime, settings_, telemetry_), puller_(executor_, engine_, settings_),
       queue_(executor_, strand_, settings_, telemetry_), workshop_{settings_, store_,  table_, ledger_,   ports_,
                                                                    engine_,   puller_, queue_, telemetry_},
-      reconciler_(std::make_shared<Reconciler>(workshop_)), orchestrator_(host, workshop_),
+      reconciler_(std::make_shared<Reconciler>(workshop_)), orchestrator_(host, workshop_), identity_(orchestrator_),
       routes_(host, orchestrator_), trash_(workshop_), trashRoutes_(host, workshop_, trash_) {}
 
 void Service::start() {

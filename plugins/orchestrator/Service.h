@@ -15,6 +15,7 @@
 #include "Settings.h"
 #include "Strand.h"
 #include "Telemetry.h"
+#include "TokenIdentity.h"
 #include "TrashBin.h"
 #include "TrashRoutes.h"
 
@@ -42,6 +43,7 @@ public:
   void reconfigure(Settings settings);
 
   InstanceOrchestrator &orchestrator() noexcept { return orchestrator_; }
+  const mos_identity_v1 *identity() const noexcept { return identity_.table(); }
   const InstanceStore &store() const noexcept { return store_; }
   /// One comparison of records and engine, now, on this thread.
   void reconcile() noexcept { reconciler_->passAfresh(); }
@@ -71,6 +73,7 @@ private:
   Workshop workshop_;
   std::shared_ptr<Reconciler> reconciler_; ///< shared with a pass that may still wait for a thread
   InstanceOrchestrator orchestrator_;
+  TokenIdentity identity_;
   ContainerRoutes routes_;
   TrashBin trash_;
   TrashRoutes trashRoutes_;

@@ -6,7 +6,7 @@
 
 namespace matrixos::orchestrator {
 
-const mos_config_key kConfigKeys[28] = {
+const mos_config_key kConfigKeys[29] = {
     {"runtime", "string", "docker", nullptr, "Which runtime carries the instances: the name it is provided under.", 0,
      0},
     {"image", "string", "ghcr.io/hamedmp/matrix-os:latest", nullptr, "Image of new instances.",
@@ -23,6 +23,8 @@ const mos_config_key kConfigKeys[28] = {
     {"users_dir", "path", "/data/users", nullptr, "Folder that holds the users' data, one folder a handle.", 0, 0},
     {"proxy_url", "string", "http://proxy:8080", nullptr, "Where instances find the shared LLM gateway.",
      MOS_KEY_LIVE | MOS_KEY_CREATE, 0},
+    {"token_binding", "enum", "address", "address|none",
+     "Whether an instance's token counts from its own addresses alone, where it has some.", MOS_KEY_LIVE, 0},
     {"gateway_base_port", "int", "4001", "1..65535", "First host port for the gateways of instances.", MOS_KEY_PORT, 0},
     {"shell_base_port", "int", "3001", "1..65535", "First host port for the shells of instances.", MOS_KEY_PORT, 0},
     {"ports_per_range", "int", "1000", "1..65535",
@@ -78,6 +80,7 @@ Settings Settings::read(const Config &config, const Platform &platform) {
   s.restart = config.getString("restart");
   s.usersDir = config.getString("users_dir");
   s.proxyUrl = config.getString("proxy_url");
+  s.bindsTokens = config.getString("token_binding") == "address";
   s.gatewayBasePort = static_cast<int>(config.getInt("gateway_base_port"));
   s.shellBasePort = static_cast<int>(config.getInt("shell_base_port"));
   s.portsPerRange = static_cast<int>(config.getInt("ports_per_range"));

@@ -14,7 +14,7 @@
 namespace matrixos::orchestrator {
 
 /// Every key with type, default, range and help, for the plugin's descriptor.
-extern const mos_config_key kConfigKeys[28];
+extern const mos_config_key kConfigKeys[29];
 
 /// Values of one moment. Immutable once shared.
 struct Settings {
@@ -31,6 +31,7 @@ struct Settings {
   std::string restart = "unless-stopped";
   std::string usersDir = "/data/users";
   std::string proxyUrl = "http://proxy:8080";
+  bool bindsTokens = true; ///< instance tokens count from the instance's own addresses alone
   int gatewayBasePort = 4001;
   int shellBasePort = 3001;
   int portsPerRange = 1000;

@@ -96,6 +96,9 @@ void SyncOperation::follow(const Instance &record, const Description *container)
   const auto ends =
       container && view ? endsSince(record, *container, view->endHint) : std::optional<EndsSeen>(std::nullopt);
   Instance next = record;
+  // Another than the record's was made at another time: its token, if it has one, is nobody's.
+  if (container && container->ref != record.containerId && !namesToken(container->label(MOS_LABEL_SPEC_HASH), record))
+    next.tokenHash.clear();
   next.containerId = container ? container->ref : "";
   if (container && seen == Phase::Running)
     noteRun(next, *container);

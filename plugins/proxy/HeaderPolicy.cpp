@@ -38,7 +38,8 @@ bool isClaim(Name id) {
 
 /// A token of the platform's, which some policy may have taken for the way in.
 bool isPlatformToken(const http::Field &field) {
-  return field.id == Name::Authorization && http::hasPlatformToken(field.value);
+  if (field.id == Name::Authorization) return http::hasPlatformToken(field.value);
+  return field.id == Name::Other && http::isInstanceToken(trim(field.value)) && sameText(field.name, "x-api-key");
 }
 
 /// The same name to frameworks that hand fields over as CGI variables: HTTP_X_MATRIX_USER.

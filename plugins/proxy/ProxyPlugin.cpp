@@ -1,13 +1,13 @@
 #include "ProxyPlugin.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/platform_secret.hpp>
 
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 
 namespace matrixos::proxy {
 
@@ -171,9 +171,9 @@ ProxyOptions ProxyPlugin::readOptions() const {
   out.domain = json::getString(*info, "domain");
   out.consoleHost = json::findString(*info, "consoleHost").value_or("");
   out.apiSocket = json::findString(*info, "apiSocket").value_or("");
-  const std::string secretFile = config_.getString("platform.secret_file");
-  out.secret = readSecret(secretFile.empty() ? json::getString(*info, "dataDir") + "/admin.secret" : secretFile);
-  out.metricsToken = readSecret(config_.getString("metrics.token_file"));
+  // They must never reach a tenant. One that there is not has nobody to protect.
+  out.secret = platformSecret(config_, platform_);
+  out.metricsToken = readSecretFile(config_.getString("metrics.token_file"));
   out.trustedPeers = config_.getList("trusted_peers");
   out.allowedOrigins = config_.getList("allowed_origins");
   out.policies = chainOf(policyIds());
@@ -290,16 +290,6 @@ std::shared_ptr<http::TlsContext> ProxyPlugin::readCertificate() const {
   const auto inUse = certificate();
   if (inUse && inUse->certificateFile() == file && inUse->keyFile() == key) return inUse;
   return std::make_shared<http::TlsContext>(file, key);
-}
-
-/// One of the platform's own, which must never reach a tenant. It may not exist: then there is nothing to protect.
-std::string ProxyPlugin::readSecret(const std::string &path) {
-  std::ifstream file(path);
-  std::string secret;
-  std::getline(file, secret);
-  while (!secret.empty() && (secret.back() == '\r' || secret.back() == ' '))
-    secret.pop_back();
-  return secret;
 }
 
 void ProxyPlugin::start() {

@@ -29,7 +29,6 @@ public:
 private:
   ProxyOptions readOptions() const;
   std::shared_ptr<http::TlsContext> readCertificate() const;
-  static std::string readSecret(const std::string &path);
   void warnOfMisfits(const ProxyOptions &options) const;
   std::vector<std::string> policyIds() const;
   std::shared_ptr<const PolicyChain> chainOf(const std::vector<std::string> &ids) const;

@@ -1,6 +1,8 @@
 /// lifecycle: create, start, inspect, stop, start, remove, and what a description says.
 #include "Cases.h"
 
+#include <matrixos/address.hpp>
+
 #include <set>
 
 namespace matrixos::conformance {
@@ -36,6 +38,9 @@ void capabilities(CaseSession &t) {
   const std::string isolation = textOf(all, "isolation");
   t.expect(std::set<std::string>{"container", "process", "simulated"}.count(isolation) == 1,
            "isolation container, process or simulated", isolation);
+  if (const auto found = all.find("hostGateway"); found != all.end())
+    t.expect(found->is_string() && Address::tryIp(found->get<std::string>(), 0).has_value(),
+             "an IP address in \"hostGateway\", or none", all.dump());
 }
 
 void description(CaseSession &t) {

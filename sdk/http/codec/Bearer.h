@@ -11,6 +11,8 @@ namespace matrixos::http {
 inline constexpr std::string_view kApiTokenPrefix = "mxo_";
 /// Begins every token that stands for somebody who is signed in.
 inline constexpr std::string_view kUserTokenPrefix = "mxu_";
+/// Begins every token by which an instance says that it is itself.
+inline constexpr std::string_view kInstanceTokenPrefix = "mxi_";
 
 /// The token in "Bearer <token>" (RFC 6750 §2.1), the scheme in any case, with any spaces and tabs around the token;
 /// empty for any other value.
@@ -35,9 +37,15 @@ inline std::string_view userToken(std::string_view authorization) noexcept {
   return tokenWith(kUserTokenPrefix, authorization);
 }
 
-/// Whether it holds a token of the platform's, of either kind, good or not: no instance may see it.
+/// Whether a credential is an instance's token, good or not.
+inline bool isInstanceToken(std::string_view token) noexcept {
+  return token.substr(0, kInstanceTokenPrefix.size()) == kInstanceTokenPrefix;
+}
+
+/// Whether it holds a token of the platform's, of any kind, good or not: no instance may see it.
 inline bool hasPlatformToken(std::string_view authorization) noexcept {
-  return !apiToken(authorization).empty() || !userToken(authorization).empty();
+  return !apiToken(authorization).empty() || !userToken(authorization).empty() ||
+         isInstanceToken(bearerToken(authorization));
 }
 
 } // namespace matrixos::http

@@ -3,14 +3,63 @@
 
 #include <matrixos/abi/orchestrator.h>
 #include <matrixos/call.hpp>
+#include <matrixos/json_member.hpp>
+#include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace matrixos {
 inline namespace v1 {
+
+/// Whose an instance token is (abi/orchestrator.h, token_owner).
+struct TokenOwner {
+  std::string id;                     ///< ULID of the instance
+  std::string handle;                 ///< as the instance is called now
+  bool bound = false;                 ///< requests with the token may come from `addresses` alone
+  std::vector<std::string> addresses; ///< IP addresses; empty while the instance does not run
+
+  std::string toJson() const {
+    JsonArray list;
+    for (const std::string &address : addresses) {
+      std::string text;
+      appendJsonString(text, address);
+      list.add(text);
+    }
+    JsonObject out;
+    out.add("id", id).add("handle", handle).add("bound", bound).addRaw("addresses", std::move(list).str());
+    return std::move(out).str();
+  }
+  /// Of what a provider answered; nothing in it is ever escaped. What is missing binds: nobody gets in by an answer
+  /// that is not understood.
+  static TokenOwner parse(std::string_view json) {
+    const auto unquoted = [](std::string_view text) {
+      return std::string(text.size() < 2 || text.front() != '"' ? text.substr(0, 0) : text.substr(1, text.size() - 2));
+    };
+    TokenOwner owner;
+    owner.id = unquoted(findMember(json, "id").value_or(""));
+    owner.handle = unquoted(findMember(json, "handle").value_or(""));
+    owner.bound = findMember(json, "bound").value_or("") != "false";
+    detail::JsonWalker list(findMember(json, "addresses").value_or(""));
+    if (!list.take('[')) return owner;
+    do {
+      if (std::string address = unquoted(list.value()); !address.empty()) owner.addresses.push_back(std::move(address));
+    } while (list.take(','));
+    return owner;
+  }
+};
+
+namespace detail {
+
+inline Error noSuchThing(const std::string &what) {
+  return Error(Status::Unimplemented, "this orchestrator has no " + what, "UNIMPLEMENTED");
+}
+
+} // namespace detail
 
 /// What the provider implements. Commands must not block: they move `done` away (or answer it), or throw to refuse.
 /// Look-ups throw matrixos::Error.
@@ -34,6 +83,10 @@ public:
   virtual std::uint64_t watch(std::uint64_t sinceRev, const mos_instance_watcher &watcher) = 0;
   virtual void unwatch(std::uint64_t watch) = 0;
   virtual void recordActivity(const mos_activity *items, std::uint32_t count) = 0;
+  /// Nothing when it is nobody's. Any thread; must not block.
+  virtual std::optional<TokenOwner> tokenOwner(std::string_view) { throw detail::noSuchThing("instance tokens"); }
+  /// May block, unlike all others.
+  virtual std::string runtimeCapabilities(const Call &) { throw detail::noSuchThing("runtime to tell of"); }
 
 private:
   static Orchestrator &of(void *self) noexcept { return *static_cast<Orchestrator *>(self); }
@@ -76,6 +129,16 @@ private:
     };
     table_.record_activity = [](void *self, const mos_activity *items, std::uint32_t count, mos_error *e) {
       return guarded(e, [&] { of(self).recordActivity(items, count); });
+    };
+    table_.token_owner = [](void *self, mos_str token, mos_buf *out, mos_error *e) {
+      return guarded(e, [&] {
+        const auto owner = of(self).tokenOwner(fromAbi(token));
+        if (!owner) throw Error(Status::NotFound, "the token is no instance's", "NO_INSTANCE");
+        giveBuffer(out, owner->toJson());
+      });
+    };
+    table_.runtime_capabilities = [](void *self, const mos_call *call, mos_buf *out, mos_error *e) {
+      return guarded(e, [&] { giveBuffer(out, of(self).runtimeCapabilities(Call(call))); });
     };
   }
 
@@ -128,6 +191,26 @@ public:
   void unwatch(std::uint64_t watch) const noexcept { t_->unwatch(t_->self, watch, nullptr); }
   void recordActivity(const mos_activity *items, std::uint32_t count) const {
     check([&](mos_error *e) { return t_->record_activity(t_->self, items, count, e); });
+  }
+  /// Nothing when the token is nobody's. Throws Error(Unimplemented) where there are no tokens yet: host or provider of
+  /// minor 0.
+  std::optional<TokenOwner> tokenOwner(std::string_view token) const {
+    if (!MOS_HAS(t_, mos_orchestrator_v1, token_owner)) throw detail::noSuchThing("instance tokens");
+    Buffer out;
+    try {
+      check([&](mos_error *e) { return t_->token_owner(t_->self, toAbi(token), out.out(), e); });
+    } catch (const Error &e) {
+      if (e.status() == Status::NotFound) return std::nullopt;
+      throw;
+    }
+    return TokenOwner::parse(out.str());
+  }
+  /// JSON (abi/runtime.h, capabilities). Blocks.
+  std::string runtimeCapabilities(const Call &call) const {
+    if (!MOS_HAS(t_, mos_orchestrator_v1, runtime_capabilities)) throw detail::noSuchThing("runtime to tell of");
+    Buffer out;
+    check([&](mos_error *e) { return t_->runtime_capabilities(t_->self, call.abi(), out.out(), e); });
+    return out.str();
   }
 
 private:

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -114,6 +115,15 @@ public:
     }
   }
 
+  /// The token of an instance is "mxi_", its handle, and "_" up to 43 characters; it binds to no address.
+  std::optional<TokenOwner> tokenOwner(std::string_view token) override {
+    if (token.size() != 47 || token.substr(0, 4) != "mxi_") return std::nullopt;
+    const std::string handle(token.substr(4, token.find_last_not_of('_') - 3));
+    const std::lock_guard lock(mutex_);
+    if (instances_.count(handle) == 0) return std::nullopt;
+    return TokenOwner{idOf(handle), handle, false, {}};
+  }
+
 private:
   using Clock = std::chrono::steady_clock;
 
@@ -185,6 +195,7 @@ private:
       out.push_back(describe(handle, instance));
     return out;
   }
+  static std::string idOf(std::string_view handle) { return "01J00000000000000" + std::string(handle); }
   static std::string describe(std::string_view handle, const Instance &instance) {
     std::string endpoints;
     for (const auto &[name, port] : {std::pair{"shell", instance.shell}, {"gateway", instance.gateway}}) {
@@ -194,9 +205,8 @@ private:
     }
     const std::string &phase = instance.status;
     const std::string status = phase == "stopping" ? "stopped" : phase;
-    return R"({"id":"01J00000000000000)" + std::string(handle) + R"(","handle":")" + std::string(handle) +
-           R"(","clerkUserId":")" + instance.owner + R"(","status":")" + status + R"(","rev":)" +
-           std::to_string(instance.rev) +
+    return R"({"id":")" + idOf(handle) + R"(","handle":")" + std::string(handle) + R"(","clerkUserId":")" +
+           instance.owner + R"(","status":")" + status + R"(","rev":)" + std::to_string(instance.rev) +
            R"(,"createdAt":"2026-01-01T00:00:00.000Z","lastActive":"2026-01-01T00:00:00.000Z","phase":")" + phase +
            R"(","desired":")" + status + R"(","activitySeq":)" + std::to_string(instance.uses) + R"(,"endpoints":[)" +
            (status == "running" ? endpoints : "") + "]}";

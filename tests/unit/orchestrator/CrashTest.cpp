@@ -1,4 +1,5 @@
 #include "Fixture.h"
+#include "InstanceToken.h"
 #include "unit/storage/ChildProcess.h"
 #include "unit/storage/Integrity.h"
 
@@ -21,7 +22,7 @@ std::string findFault(Fixture &f) {
   std::string fault;
   std::set<std::string> named;
   std::int64_t rows = 0;
-  db.query("SELECT handle, id, phase, container_id, port, shell_port FROM containers", {},
+  db.query("SELECT handle, id, phase, container_id, port, shell_port, token_hash FROM containers", {},
            [&](const storage::Row &row) {
              ++rows;
              const std::string name = "matrixos-" + std::string(row.text(0));
@@ -37,6 +38,8 @@ std::string findFault(Fixture &f) {
              if (container->hostPorts !=
                  std::vector<int>{static_cast<int>(row.integer(4)), static_cast<int>(row.integer(5))})
                fault = name + " has other ports than its record";
+             if (orchestrator::InstanceToken::hashOf(f.runtime.env(name, "MATRIX_TOKEN")) != row.text(6))
+               fault = name + " has another token than its record";
              if (f.runtime.volumeRefs().count(f.settings.usersDir + "/" + std::string(row.text(0)) + "/matrixos") != 1)
                fault = name + " has lost its data";
              return true;
@@ -80,6 +83,10 @@ TEST_CASE("crash child" * doctest::skip()) {
   tell(f.host->request("POST", "/containers/alice/start").status, 200, "started");
   f.runtime.changeState("matrixos-alice", "exited", 1);
   f.reconcile();
+  f.runtime.removeBehind("matrixos-alice");
+  f.runtime.failNext("create", engineFault(true)); // it is made, and nobody hears of it
+  tell(f.host->request("POST", "/containers/alice/start").status, 503, "lost");
+  tell(f.host->request("POST", "/containers/alice/start").status, 200, "renewed");
   f.runtime.failNext("start", engineFault());
   tell(f.provision("bobby", "user_2").status, 503, "undone");
   tell(f.provision("carol", "user_3").status, 201, "carol");
@@ -92,6 +99,8 @@ TEST_CASE("the daemon may die anywhere: afterwards records and engine agree and 
                                         "provision.dir_made:1",
                                         "provision.pulled:1",
                                         "provision.create_before:1",
+                                        "provision.create_before:2",
+                                        "provision.create_before:3",
                                         "provision.created_uncommitted:1",
                                         "provision.start_before:1",
                                         "provision.started_uncommitted:1",
@@ -106,7 +115,9 @@ TEST_CASE("the daemon may die anywhere: afterwards records and engine agree and 
                                         "undo.recorded:1",
                                         "undo.container_gone:1",
                                         "undo.final:1",
+                                        "provision.created_uncommitted:2",
                                         "provision.created_uncommitted:3",
+                                        "provision.created_uncommitted:4",
                                         "delete.recorded:1",
                                         "delete.container_gone:1",
                                         "delete.volume_renamed:1",
@@ -163,4 +174,5 @@ TEST_CASE("the oracle of the crash tests sees what is wrong") {
   CHECK(seeded([](Fixture &f) { f.host->database().exec("DELETE FROM port_assignments WHERE kind = 'shell'"); }) != "");
   CHECK(seeded([](Fixture &f) { f.host->database().exec("UPDATE containers SET port = 4999"); }) != "");
   CHECK(seeded([](Fixture &f) { f.host->database().exec("UPDATE containers SET phase = 'starting'"); }) != "");
+  CHECK(seeded([](Fixture &f) { f.host->database().exec("UPDATE containers SET token_hash = 'another'"); }) != "");
 }

@@ -41,6 +41,7 @@ void FakeRuntime::persistTo(const std::string &path) {
     container.name = item->getValue<std::string>("name");
     container.state = item->getValue<std::string>("state");
     container.network = item->getValue<std::string>("network");
+    container.spec = item->getValue<std::string>("spec");
     container.labels = labelsOf(item->getObject("labels"));
     for (const auto &port : *item->getArray("ports"))
       container.hostPorts.push_back(port.convert<int>());
@@ -69,6 +70,7 @@ void FakeRuntime::save() const {
     item->set("name", name);
     item->set("state", container.state);
     item->set("network", container.network);
+    item->set("spec", container.spec);
     item->set("labels", mapOf(container.labels));
     item->set("ports", listOf(container.hostPorts));
     containers->add(item);
@@ -148,6 +150,13 @@ void FakeRuntime::rename(const std::string &name, const std::string &other) {
   auto node = containers_.extract(name);
   node.key() = node.mapped().name = other;
   containers_.insert(std::move(node));
+}
+
+std::string FakeRuntime::env(const std::string &name, const std::string &key) const {
+  const auto found = container(name);
+  if (!found || found->spec.empty()) return {};
+  const json::Object::Ptr env = json::findObject(*json::parseObject(found->spec), "env");
+  return env ? json::findString(*env, key).value_or("") : "";
 }
 
 void FakeRuntime::crash(const std::string &name, int exitCode, const std::string &state) {
@@ -351,7 +360,7 @@ void FakeRuntime::remove(const Call &call, std::string_view ref, std::uint32_t f
   });
 }
 
-std::string FakeRuntime::describe(const Container &container) {
+std::string FakeRuntime::describe(const Container &container) const {
   json::Object object;
   object.set("ref", container.ref);
   object.set("name", container.name);
@@ -369,9 +378,9 @@ std::string FakeRuntime::describe(const Container &container) {
   if (container.state == "running" && !container.unreachable) {
     json::Object::Ptr endpoint = new json::Object;
     endpoint->set("name", "gateway");
-    endpoint->set("address", "172.18.0.5");
+    endpoint->set("address", sharesNetwork ? "127.0.0.1" : "172.18.0.5");
     endpoint->set("port", 4000);
-    endpoint->set("scope", "bridge");
+    endpoint->set("scope", sharesNetwork ? "host" : "bridge");
     endpoint->set("epoch", container.ref + "@" + std::to_string(container.startedAt - kFirstStart));
     endpoints->add(endpoint);
   }

@@ -42,6 +42,7 @@ public:
   bool knowsWhatExists = true;  ///< a volume that exists is not made anew
   bool unmounted = false;       ///< what is missing is missing with all the others
   bool namesOccupied = true;    ///< inspect() says which host ports others hold
+  bool sharesNetwork = false;   ///< endpoints are addresses of this machine
 
   /// Keeps everything in this file, and takes up what is there: an engine that outlives the daemon.
   void persistTo(const std::string &path);
@@ -65,6 +66,8 @@ public:
   void addForeign(const std::string &name, const std::map<std::string, std::string> &labels);
   void edit(const std::string &name, const std::function<void(Container &)> &change);
   void rename(const std::string &name, const std::string &other);
+  /// A variable of the container's environment; "" when it has none.
+  std::string env(const std::string &name, const std::string &key) const;
   /// The program ends and the engine is about to start it again (restarting), or has (running).
   void crash(const std::string &name, int exitCode, const std::string &state);
   void sendEvent(const std::string &type, const std::string &name, int exitCode = 0);
@@ -103,7 +106,7 @@ private:
   void perform(const char *name, const Call &call, const std::function<void()> &effect);
   Container *find(std::string_view refOrName);
   void save() const;
-  static std::string describe(const Container &container);
+  std::string describe(const Container &container) const;
   std::int64_t nextStart() { return kFirstStart + ++starts_; }
 
   static constexpr std::int64_t kFirstStart = 1'700'000'000'000; ///< a time, in milliseconds

@@ -1,5 +1,6 @@
 #include "Fixture.h"
 #include "InstanceTable.h"
+#include "InstanceToken.h"
 #include "PortAllocator.h"
 #include "WatchHub.h"
 
@@ -247,19 +248,22 @@ TEST_CASE("a listing by status follows the records") {
 
 TEST_CASE("100,000 records load, look up and list") {
   Fixture f;
+  const auto tokenOf = [](const std::string &n) { return "mxi_" + std::string(43 - n.size(), 'a') + n; };
   for (int batch = 0; batch < 100; ++batch) {
     std::vector<storage::Statement> rows;
     for (int i = 0; i < 1000; ++i) {
       const std::string n = std::to_string(batch * 1000 + i);
       rows.push_back(
           {"INSERT INTO containers VALUES (?, ?, '', 0, 0, 'stopped', ?, 1, ?, ?, 1, 1, 'stopped', 'stopped', "
-           "'simulated', 'node-1', 'image', '', '', '', 0, '', '', 0, 0, '', 1, 1, 0, 0, 0, 0, 0)",
-           {"handle-" + n, "user-" + n, batch * 1000 + i, "id-" + n, batch * 1000 + i + 1}});
+           "'simulated', 'node-1', 'image', '', '', '', 0, '', '', 0, 0, '', 1, 1, 0, 0, 0, 0, 0, ?)",
+           {"handle-" + n, "user-" + n, batch * 1000 + i, "id-" + n, batch * 1000 + i + 1,
+            InstanceToken::hashOf(tokenOf(n))}});
     }
     f.host->database().execBatch(rows);
   }
   f.restart();
   CHECK(f.field("handle-77777", "id") == "id-77777");
+  CHECK(f.service->orchestrator().tokenOwner(tokenOf("77777")).value().id == "id-77777");
   std::size_t count = 0;
   std::string first;
   f.service->orchestrator().list("stopped", [&](std::string_view item) {

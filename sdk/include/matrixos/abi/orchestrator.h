@@ -18,7 +18,7 @@
 MOS_BEGIN_C
 
 #define MOS_ORCHESTRATOR_1 "matrixos.orchestrator/1"
-#define MOS_ORCHESTRATOR_1_MINOR 0
+#define MOS_ORCHESTRATOR_1_MINOR 1
 
 /* One use of an instance, for record_activity(). Frozen. */
 typedef struct mos_activity {
@@ -87,6 +87,20 @@ typedef struct mos_orchestrator_v1 {
 
   /* [any-thread] Notes use: lastActive and activitySeq change at once in memory, in batches on disk. */
   mos_status (*record_activity)(void *self, const mos_activity *items, uint32_t count, mos_error *error);
+
+  /*
+   * Minor 1; consumers look with MOS_HAS. [any-thread] From memory, quick. Whose instance token that is: {"id",
+   * "handle", "bound": bool, "addresses": ["172.18.0.5"…]}; MOS_NOT_FOUND: nobody's. Each container is given a token of
+   * its own as ANTHROPIC_API_KEY and MATRIX_TOKEN, "mxi_" and 43 characters of base64url; it ends with the container.
+   * bound: requests with it may come from those addresses alone. There are none while the instance does not run, and
+   * for a moment after its program has begun: a refusal then has to say that it may be tried again.
+   */
+  mos_status (*token_owner)(void *self, mos_str token, mos_buf *out_json, mos_error *error);
+  /*
+   * Minor 1. What the runtime that carries the instances says of itself: capabilities() of runtime.h, with its
+   * "hostGateway" where it has one. Fails as that does.
+   */
+  mos_status (*runtime_capabilities)(void *self, const mos_call *call, mos_buf *out_json, mos_error *error);
 } mos_orchestrator_v1;
 MOS_PIN(mos_orchestrator_v1, struct_size, 0);
 MOS_PIN(mos_orchestrator_v1, minor, 4);
@@ -100,6 +114,8 @@ MOS_PIN(mos_orchestrator_v1, list, 56);
 MOS_PIN(mos_orchestrator_v1, watch, 64);
 MOS_PIN(mos_orchestrator_v1, unwatch, 72);
 MOS_PIN(mos_orchestrator_v1, record_activity, 80);
+MOS_PIN(mos_orchestrator_v1, token_owner, 88);
+MOS_PIN(mos_orchestrator_v1, runtime_capabilities, 96);
 
 /* Described for the host, see service.h. */
 #define MOS_FUNCTIONS_OF_ORCHESTRATOR_1(F)                                                                             \
@@ -111,7 +127,10 @@ MOS_PIN(mos_orchestrator_v1, record_activity, 80);
   F(2, mos_orchestrator_v1, list, "sk", 0, 0, (mos_str, mos_sink))                                                     \
   F(3, mos_orchestrator_v1, watch, "UWt", MOS_FUNCTION_WATCH, 0, (uint64_t, mos_instance_watcher, uint64_t *))         \
   F(1, mos_orchestrator_v1, unwatch, "U", MOS_FUNCTION_UNWATCH, 0, (uint64_t))                                         \
-  F(2, mos_orchestrator_v1, record_activity, "pu", 0, 0, (const mos_activity *, uint32_t))
+  F(2, mos_orchestrator_v1, record_activity, "pu", 0, 0, (const mos_activity *, uint32_t))                             \
+  F(2, mos_orchestrator_v1, token_owner, "sb", 0, 1, (mos_str, mos_buf *))                                             \
+  F(2, mos_orchestrator_v1, runtime_capabilities, "cb", MOS_FUNCTION_BLOCKS | MOS_FUNCTION_REPEATABLE, 1,              \
+    (const mos_call *, mos_buf *))
 
 MOS_END_C
 

@@ -78,7 +78,9 @@ typedef struct mos_runtime_v1 {
 
   /*
    * What this runtime and its engine can do: {"engine": "docker", "engineVersion", "publishesPorts": bool,
-   * "pause": bool, "volumes": bool, "stats": bool, "isolation": "container|process|simulated"}.
+   * "pause": bool, "volumes": bool, "stats": bool, "isolation": "container|process|simulated",
+   * "hostGateway": the address, as text, under which instances reach this machine and which hostAliases stand for;
+   * absent where they share its network, and until it is known}.
    * Fails with MOS_UNAVAILABLE while the engine cannot be reached; the message says why and what to do.
    */
   mos_status (*capabilities)(void *self, const mos_call *call, mos_buf *out_json, mos_error *error);

@@ -1,0 +1,1 @@
+ALTER TABLE containers ADD COLUMN token_hash TEXT NOT NULL DEFAULT '';
