@@ -6,6 +6,7 @@
 #include "RegistryAuth.h"
 #include "Text.h"
 
+#include <matrixos/address.hpp>
 #include <matrixos/json.hpp>
 #include <matrixos/managed/volume_request.hpp>
 #include <matrixos/text/time.hpp>
@@ -71,14 +72,16 @@ void betweenStates(const Call &call, const std::string &ref, const std::function
 
 std::string DockerRuntime::capabilities(const Call &call) {
   const EngineVersion version = api_.version(call);
-  return json::dump(json::object({{"engine", version.engine},
-                                  {"engineVersion", version.version},
-                                  {"engineApi", version.api},
-                                  {"publishesPorts", true},
-                                  {"pause", true},
-                                  {"volumes", true},
-                                  {"stats", true},
-                                  {"isolation", "container"}}));
+  json::Object::Ptr all = json::object({{"engine", version.engine},
+                                        {"engineVersion", version.version},
+                                        {"engineApi", version.api},
+                                        {"publishesPorts", true},
+                                        {"pause", true},
+                                        {"volumes", true},
+                                        {"stats", true},
+                                        {"isolation", "container"}});
+  if (const std::string address = hostGateway(call); Address::tryIp(address, 0)) all->set("hostGateway", address);
+  return json::dump(all);
 }
 
 std::string DockerRuntime::pull(const Call &call, std::string_view requestJson, const ItemFn &progress) {

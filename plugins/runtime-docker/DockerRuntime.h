@@ -50,6 +50,7 @@ private:
 
   // Creation.
   void addLabels(const Call &call, InstanceSpec &spec) const;
+  std::string hostGateway(const Call &call);
   std::string aliasAddress(const Call &call, const InstanceSpec &spec);
   std::string createOrAdopt(const Call &call, const InstanceSpec &spec, const std::string &body);
   std::string adopt(const InstanceSpec &spec, const ContainerInfo &holder);

@@ -89,6 +89,24 @@ void DockerRuntime::addLabels(const Call &call, InstanceSpec &spec) const {
   spec.labels[label::kAttempt] = makeUlid();
 }
 
+/// What hostAliases resolve to; empty while it is not known. Docker's "host-gateway" is the address of its own bridge
+/// unless its configuration says otherwise (host-gateway-ip), which it does not tell.
+std::string DockerRuntime::hostGateway(const Call &call) {
+  if (!settings_.hostGateway.empty()) return settings_.hostGateway;
+  try {
+    if (!api_.isPodman(call)) {
+      const auto bridge = api_.inspectNetwork(call, "bridge");
+      return bridge ? bridge->gateway : std::string();
+    }
+    if (settings_.installId.empty()) return {};
+    for (const NetworkInfo &network : api_.listNetworks(call, {{label::kInstallId, settings_.installId}})) {
+      if (!network.gateway.empty()) return network.gateway;
+    }
+  } catch (const EngineRefusal &) { // who it is it has said all the same
+  }
+  return {};
+}
+
 /// Docker resolves "host-gateway" itself. Podman 4.3 writes the word into /etc/hosts, so there it is the gateway of
 /// the instance's first network, which is the host as well.
 std::string DockerRuntime::aliasAddress(const Call &call, const InstanceSpec &spec) {

@@ -166,6 +166,9 @@ TEST_CASE("the volume's content and the proxy's name are seen inside") {
     return text.find("proxy") != std::string::npos;
   }));
   CHECK(text.find("host-gateway") == std::string::npos);
+  // The very address that the capabilities name.
+  const std::string gateway = at(engine().client().capabilities(call.abi()), "hostGateway").toString();
+  CHECK((text.find(gateway + "\tproxy") != std::string::npos || text.find(gateway + " proxy") != std::string::npos));
   engine().client().remove(call.abi(), ref, MOS_REMOVE_FORCE | MOS_REMOVE_UNUSED_NETWORKS);
 }
 

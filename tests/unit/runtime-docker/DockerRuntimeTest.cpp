@@ -221,6 +221,41 @@ TEST_CASE("Podman gets the network's gateway for host names") {
             ->getElement<std::string>(0) == "proxy:10.89.0.1");
 }
 
+TEST_CASE("the capabilities name the address behind host aliases, once it is known") {
+  Fixture f;
+  const auto named = [&] {
+    return json::findString(*json::parseObject(f.runtime.capabilities(kCall)), "hostGateway").value_or("none");
+  };
+  f.engine.on("GET", "/version",
+              answer(200, R"({"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24"})"));
+  f.engine.on("GET", "/networks/bridge", message(404, "network bridge not found"));
+  CHECK(named() == "none");
+  f.engine.on("GET", "/networks/bridge", message(500, "the engine burps"));
+  CHECK(named() == "none");
+  f.engine.on("GET", "/networks/bridge", answer(200, R"({"Id": "b1", "Name": "bridge",
+    "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "no address"}]}})"));
+  CHECK(named() == "none");
+  f.engine.on("GET", "/networks/bridge", answer(200, R"({"Id": "b1", "Name": "bridge",
+    "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}})"));
+  CHECK(named() == "172.17.0.1");
+  f.settings.hostGateway = "192.168.5.1";
+  CHECK(named() == "192.168.5.1");
+}
+
+TEST_CASE("with Podman that is the gateway of the installation's network") {
+  Fixture f;
+  f.engine.on("GET", "/version", answer(200, R"({"Version": "4.3.1", "ApiVersion": "1.41",
+    "Components": [{"Name": "Podman Engine"}]})"));
+  const auto named = [&] {
+    return json::findString(*json::parseObject(f.runtime.capabilities(kCall)), "hostGateway").value_or("none");
+  };
+  f.engine.on("GET", "/networks", answer(200, "[]"));
+  CHECK(named() == "none");
+  f.engine.on("GET", "/networks", answer(200, R"([{"Id": "n1", "Name": "matrixos-net", "Created": "1",
+    "IPAM": {"Config": [{"Gateway": "10.89.0.1"}]}}])"));
+  CHECK(named() == "10.89.0.1");
+}
+
 TEST_CASE("a start finds its port occupied, in the words of Docker's and Podman's proxies") {
   for (const char *words :
        {"driver failed: Bind for 127.0.0.1:4001 failed: port is already allocated",
