@@ -25,22 +25,23 @@ std::optional<std::string> senderField(const json::Object &from, const std::stri
 
 } // namespace
 
-Message canonicalMessage(std::string_view body) {
+Message canonicalMessage(std::string_view body, std::string_view sender) {
   const json::Object::Ptr object = json::parseObject(body);
   const std::string text = json::getString(*object, "text");
   if (text.empty() || text.size() > SocialApi::kMaxText) throw badField("\"text\" has to have 1 to 16384 bytes");
-  const json::Object::Ptr from = json::findObject(*object, "from");
+  json::Object::Ptr from = json::findObject(*object, "from");
+  if (!from && !sender.empty()) from = new json::Object;
   if (!from) throw badField("\"from\" is missing; it has to be an object like {\"handle\": …}");
-  const std::string sender = senderField(*from, "handle").value_or("");
-  if (sender.empty()) throw badField("\"from.handle\" is missing; it has to be a string");
-  if (!isHandle(sender)) throw badField("\"from.handle\" is no handle");
+  const std::string handle = sender.empty() ? senderField(*from, "handle").value_or("") : std::string(sender);
+  if (handle.empty()) throw badField("\"from.handle\" is missing; it has to be a string");
+  if (!isHandle(handle)) throw badField("\"from.handle\" is no handle");
   const auto displayName = senderField(*from, "displayName");
   if (displayName && countCharacters(*displayName) > SocialApi::kMaxDisplayName) {
     throw badField("\"from.displayName\" may have at most 128 characters");
   }
-  json::Object::Ptr cleanFrom = json::object({{"handle", sender}});
+  json::Object::Ptr cleanFrom = json::object({{"handle", handle}});
   if (displayName) cleanFrom->set("displayName", *displayName);
-  return {sender, json::dump(json::object({{"text", text}, {"from", cleanFrom}}))};
+  return {handle, json::dump(json::object({{"text", text}, {"from", cleanFrom}}))};
 }
 
 } // namespace matrixos::social

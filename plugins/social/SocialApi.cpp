@@ -126,7 +126,7 @@ std::string SocialApi::profile(std::string_view handle, bool ai) {
 /// Nobody speaks in another's name.
 void SocialApi::checkSender(const std::string &from, const Caller &caller) const {
   bool may = caller.kind == Caller::Kind::Operator;
-  if (caller.kind == Caller::Kind::Instance) may = caller.name() == from;
+  if (caller.kind == Caller::Kind::Instance) may = caller.name() == from; // whoever has no name is nobody
   if (caller.kind == Caller::Kind::User) {
     try {
       may = caller.owns(InstanceRecord::parse(orchestrator_.get(from)).clerkUserId);
@@ -140,12 +140,15 @@ void SocialApi::checkSender(const std::string &from, const Caller &caller) const
 }
 
 std::string SocialApi::send(std::string_view handle, std::string_view body, const Caller &caller) {
-  const auto [from, message] = canonicalMessage(body);
+  const bool isInstance = caller.kind == Caller::Kind::Instance;
+  const auto [from, message] = canonicalMessage(body, isInstance ? caller.name() : std::string_view());
   checkSender(from, caller);
   const std::vector<std::string> gateways = gatewaysOf(orchestrator_, handle);
   const Settings now = settings();
   if (now.proxyUrl.empty()) return exchange(handle, gateways, requestFor("/api/message", message), now);
-  return exchange(handle, {now.proxyUrl}, requestFor("/send/" + std::string(handle), message), now);
+  http::ClientRequest request = requestFor("/send/" + std::string(handle), message);
+  if (!now.secret.empty()) request.fields.push_back({"Authorization", "Bearer " + now.secret});
+  return exchange(handle, {now.proxyUrl}, request, now);
 }
 
 std::string SocialApi::exchange(std::string_view handle, const std::vector<std::string> &urls,

@@ -32,6 +32,7 @@ class SocialApi {
 public:
   struct Settings {
     std::string proxyUrl; ///< messages go there; empty: to the instance's gateway
+    std::string secret;   ///< the platform's, which vouches there for the sender
     std::chrono::milliseconds connectTimeout{2000};
     std::chrono::milliseconds timeout{10000};
     std::size_t maxResponse = 256 * 1024;
@@ -56,7 +57,8 @@ public:
   /// The instance's `GET /api/profile`, or `/api/ai-profile`.
   std::string profile(std::string_view handle, bool ai);
   /// Delivers `{"text", "from": {"handle", "displayName"?}}`; gives the receiver's answer, {"ok":true} for an empty
-  /// one. Throws Error(PermissionDenied) when "from.handle" is not the caller's.
+  /// one. An instance sends as itself, whatever it says. Throws Error(PermissionDenied) when "from.handle" is not the
+  /// caller's.
   std::string send(std::string_view handle, std::string_view body, const Caller &caller);
 
   std::size_t inFlight() const { return places_.inAll(); }

@@ -1,6 +1,7 @@
 #include "SocialApi.h"
 
 #include <matrixos/orchestrator.hpp>
+#include <matrixos/platform_secret.hpp>
 #include <matrixos/plugin.hpp>
 
 #include <http/codec/Problem.h>
@@ -38,7 +39,7 @@ constexpr std::uint64_t kMaxMessageBody = SocialApi::kMaxText * 6 + 8 * 1024;
 class SocialPlugin final : public Plugin {
 public:
   explicit SocialPlugin(const mos_host_v1 *host)
-      : config_(host), services_(host), routes_(host), ok_(counter(Metrics(host), "ok")),
+      : config_(host), platform_(host), services_(host), routes_(host), ok_(counter(Metrics(host), "ok")),
         unreachable_(counter(Metrics(host), "unreachable")), badAnswer_(counter(Metrics(host), "bad_answer")),
         seconds_(Metrics(host).histogram("matrixos_social_fetch_seconds", "Time of an exchange with an instance.",
                                          {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10})) {}
@@ -96,6 +97,7 @@ private:
   SocialApi::Settings settings() const {
     SocialApi::Settings settings;
     settings.proxyUrl = config_.getString("proxy_url");
+    if (!settings.proxyUrl.empty()) settings.secret = platformSecret(config_, platform_);
     settings.connectTimeout = config_.getDuration("connect_timeout");
     settings.timeout = config_.getDuration("timeout");
     settings.maxResponse = static_cast<std::size_t>(config_.getInt("max_response"));
@@ -113,6 +115,7 @@ private:
   }
 
   const Config config_;
+  const Platform platform_;
   const Services services_;
   Routes routes_;
   const Series ok_, unreachable_, badAnswer_, seconds_;

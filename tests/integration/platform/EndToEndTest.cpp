@@ -143,6 +143,9 @@ TEST_CASE("the container is configured as the platform promises" * doctest::skip
     CAPTURE(env);
     CHECK(env.find(pair + ";") != std::string::npos);
   }
+  const std::string token = env.substr(env.find("MATRIX_TOKEN=mxi_") + 13, 47);
+  CHECK(token.find(';') == std::string::npos);
+  CHECK(env.find("ANTHROPIC_API_KEY=" + token + ";") != std::string::npos);
   CHECK(
       inspect(
           handle,

@@ -108,6 +108,60 @@ TEST_CASE("an instance that is a process, from its provision to its end") {
   CHECK_FALSE(std::filesystem::is_empty(daemon.usersDir() / ".trash"));
 }
 
+TEST_CASE("an instance proves by its token that it is itself, for as long as it exists") {
+  Platform platform(DaemonProcess::Values{{"api.auth", "secret"}, {"runtime-process.sandbox", "none"}});
+  DaemonProcess &daemon = platform.daemon;
+  const auto variable = [&](const std::string &name) {
+    const std::string all = readFile("/proc/" + std::to_string(platform.id().pid) + "/environ");
+    const std::size_t at = ('\0' + all).find('\0' + name + "=");
+    if (at == std::string::npos) return std::string();
+    return std::string(all.c_str() + at + name.size() + 1);
+  };
+  REQUIRE(eventually([&] { return variable("MATRIX_TOKEN").size() == 47; })); // its shell has made way for it
+  const std::string token = variable("MATRIX_TOKEN");
+  CHECK(token.substr(0, 4) == "mxi_");
+  CHECK(variable("ANTHROPIC_API_KEY") == token);
+
+  const auto ask = [&](const std::string &target, Headers headers) {
+    headers.emplace_back("Host", "localhost");
+    return request(daemon.apiSocket(), "GET", target, headers).status;
+  };
+  CHECK(ask("/social/users", {}) == 401);
+  CHECK(ask("/social/users", {{"Authorization", "Bearer " + token}}) == 200);
+  CHECK(ask("/social/users", {{"X-Api-Key", token}}) == 200);
+  CHECK(ask("/social/users", {{"X-Api-Key", token + "x"}}) == 401);
+  CHECK(ask("/social/users", {{"X-Api-Key", token}, {"Authorization", "Bearer other"}}) == 401);
+  CHECK(ask("/containers", {{"X-Api-Key", token}}) == 403);
+  // Nobody else is shown it, not even where it is sent.
+  for (const Headers &headers : {Headers{{"Authorization", "Bearer " + token}}, Headers{{"X-Api-Key", token}}}) {
+    const Response echo = daemon.web(platform.host, "/api/echo", headers);
+    CHECK(echo.status == 200);
+    CHECK(echo.body.find(token) == std::string::npos);
+  }
+
+  // The daemon keeps no trace of it but what the engine needs to start the instance again.
+  std::string traces = daemon.log() + daemon.api("GET", "/containers").body + daemon.api("GET", "/metrics").body;
+  for (const auto &entry : std::filesystem::recursive_directory_iterator(daemon.dir() / "data"))
+    if (entry.is_regular_file() && entry.path().parent_path().filename() != "runtime-process")
+      traces += readFile(entry.path());
+  CHECK(traces.find(platform.handle) != std::string::npos);
+  CHECK(traces.find(token.substr(4)) == std::string::npos);
+
+  daemon.kill();
+  daemon.start();
+  CHECK(ask("/social/users", {{"X-Api-Key", token}}) == 200);
+  CHECK(daemon.api("DELETE", "/containers/" + platform.handle).status == 200);
+  CHECK(ask("/social/users", {{"X-Api-Key", token}}) == 401);
+  const Response again =
+      daemon.api("POST", "/containers/provision",
+                 R"({"handle":")" + platform.handle + R"(","clerkUserId":"user_)" + platform.handle + R"("})");
+  REQUIRE_MESSAGE(again.status == 201, again.body);
+  REQUIRE(eventually([&] { return variable("MATRIX_TOKEN").size() == 47; }));
+  CHECK(variable("MATRIX_TOKEN") != token);
+  CHECK(ask("/social/users", {{"X-Api-Key", token}}) == 401);
+  CHECK(ask("/social/users", {{"X-Api-Key", variable("MATRIX_TOKEN")}}) == 200);
+}
+
 TEST_CASE("an instance that dies is started by the next visit") {
   Platform platform;
   DaemonProcess &daemon = platform.daemon;

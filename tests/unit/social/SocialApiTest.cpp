@@ -291,11 +291,26 @@ TEST_CASE("nobody sends in another's name") {
   CHECK(status(R"({"kind":"instance","id":"instance:bob"})") == 200);
   CHECK(status(R"({"kind":"user","id":"user:owner-of-bob"})") == 200);
   CHECK(gateway.requests().size() == 2);
-  for (const char *caller : {R"({"kind":"instance","id":"instance:alice"})", R"({"kind":"instance","id":"bobby"})",
+  for (const char *caller : {R"({"kind":"instance","id":"instance:"})", R"({"kind":"instance"})",
                              R"({"kind":"user","id":"user:other"})", R"({"kind":"user","id":"user:"})",
                              R"({"kind":"user","id":"user:other","shares":{"bob":"manage"}})", R"({"kind":"public"})"})
     CHECK(status(caller) == 403);
   CHECK(gateway.requests().size() == 2);
+}
+
+TEST_CASE("an instance sends as itself, whatever it says") {
+  Bench bench;
+  const ScriptedHttp gateway([](const Peer &peer) { peer.answer("200 OK", "application/json", "{}"); });
+  bench.runs("alice", gateway);
+  const Caller carol = Caller::parse(R"({"kind":"instance","id":"instance:carol"})");
+  const std::string said = R"({"text":"hi","from":{"handle":"carol")";
+  bench.api.send("alice", kMessage, carol);
+  bench.api.send("alice", R"({"text":"hi"})", carol);
+  bench.api.send("alice", R"({"text":"hi","from":{"handle":7,"displayName":"Bob"}})", carol);
+  CHECK(gateway.requests().at(0).find("\r\n\r\n" + said + "}}") != std::string::npos);
+  CHECK(gateway.requests().at(1).find("\r\n\r\n" + said + "}}") != std::string::npos);
+  CHECK(gateway.requests().at(2).find("\r\n\r\n" + said + R"(,"displayName":"Bob"}})") != std::string::npos);
+  CHECK(statusOf([&] { bench.api.send("alice", R"({"text":"hi"})", kOperator); }) == 400);
 }
 
 TEST_CASE("messages go through the proxy when there is one, profiles do not") {
@@ -307,9 +322,11 @@ TEST_CASE("messages go through the proxy when there is one, profiles do not") {
   bench.records.put("bob", "stopped");
   auto settings = Bench::settings();
   settings.proxyUrl = proxy.url() + "/";
+  settings.secret = "the-secret";
   bench.api.configure(settings);
   CHECK(bench.api.send("alice", kMessage, kOperator) == R"({"queued":1})");
   CHECK(proxy.requests().at(0).find("POST /send/alice HTTP/1.1\r\n") == 0);
+  CHECK(proxy.requests().at(0).find("Authorization: Bearer the-secret\r\n") != std::string::npos);
   CHECK(gateway.requests().empty());
   CHECK(bench.api.profile("alice", false) == R"({"me":1})");
   CHECK(statusOf([&] { bench.api.send("bob", kMessage, kOperator); }) == 503);
