@@ -32,6 +32,14 @@ public:
     if (!__builtin_mul_overflow(pico_, count, &product)) return Money(product);
     return Money(pico_ < 0 ? kLeast : kMost);
   }
+  /// Times a factor in millionths, rounded up to a whole pico-dollar.
+  constexpr Money scaled(std::uint64_t millionths) const noexcept {
+    __int128 product = static_cast<__int128>(pico_) * static_cast<__int128>(millionths);
+    if (product > 0) product += 999'999;
+    product /= 1'000'000;
+    if (product > kMost) return Money(kMost);
+    return Money(product < kLeast ? kLeast : static_cast<std::int64_t>(product));
+  }
   constexpr Money &operator+=(Money other) noexcept { return *this = *this + other; }
   constexpr Money &operator-=(Money other) noexcept { return *this = *this - other; }
 

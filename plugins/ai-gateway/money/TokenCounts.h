@@ -5,7 +5,7 @@
 
 namespace matrixos::gateway {
 
-/// By what they cost. What an upstream counts is believed up to about four billion of a kind, more is taken for that.
+/// By what they cost.
 struct TokenCounts {
   std::uint32_t input = 0; ///< neither read from the cache nor written to it
   std::uint32_t cacheRead = 0;
