@@ -1,0 +1,33 @@
+#pragma once
+
+#include "Record.h"
+
+#include <matrixos/host.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace matrixos::gateway {
+
+/// What the ledger's figures look like from outside. Of one thread.
+class LedgerMetrics {
+public:
+  explicit LedgerMetrics(const mos_host_v1 *host);
+
+  /// These calls have rows now.
+  void wrote(std::span<const Record> records) const noexcept;
+  /// How it stands: so many refusals since the start by Refused::By, calls in flight, what they hold, calls without a
+  /// row.
+  void stands(const std::array<std::uint64_t, 5> &refused, std::uint64_t held, Money heldMoney,
+              std::uint64_t unwritten) noexcept;
+
+private:
+  const Series whole_, partial_, cost_;
+  const std::array<Series, 6> tokens_;
+  const std::array<Series, 5> refused_;
+  const Series inFlight_, held_, unwritten_;
+  std::array<std::uint64_t, 5> told_{};
+};
+
+} // namespace matrixos::gateway
