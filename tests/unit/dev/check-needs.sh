@@ -23,7 +23,7 @@ jq	\bjq\b
 nginx	/usr/sbin/nginx\b|\bnginx -|\bstartLemonLdap\(
 nodejs	\bnode "|\{"node",|\b(chromiumScript|nodePackages|RealProvider::start)\(
 npm	\bnpm install\b|\{"npm",|\b(chromiumScript|nodePackages|RealProvider::start)\(
-openssl	"openssl"|\bopenssl (dgst|req|s_client)\b
+openssl	"openssl"|\bLlmUpstream\b|\bopenssl (dgst|req|s_client)\b
 podman	\{ *"podman"|cli=\(podman\b
 procps	"pgrep"|\b(pgrep|pkill|ps) -
 python3	\bpython3\b
