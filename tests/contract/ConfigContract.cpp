@@ -231,7 +231,7 @@ TEST_CASE("a mistake is one exact sentence, and 78") {
       {"no domain", "[platform]\ndomain =\n",
        R"(x.ini:2: [platform] domain: "" is no bare domain: it is no host name; write one like example.org)"},
       {"a misspelt plugin", "[plugins]\nenabled = runtime-docker, orchestrator, proxi\nrequired =\n",
-       R"(x.ini:2: [plugins] enabled: "proxi" cannot be loaded: there is no plugin "proxi" in @PLUGINS@ (there are: audit, identity, lifecycle, orchestrator, proxy, runtime-docker, runtime-process, runtime-simulated, signup, social); check [plugins] path and enabled)"},
+       R"(x.ini:2: [plugins] enabled: "proxi" cannot be loaded: there is no plugin "proxi" in @PLUGINS@ (there are: ai-gateway, audit, identity, lifecycle, orchestrator, proxy, runtime-docker, runtime-process, runtime-simulated, signup, social); check [plugins] path and enabled)"},
       {"a plugin without what it needs", "[plugins]\nenabled = lifecycle\nrequired =\n",
        R"(x.ini:2: [plugins] enabled: "lifecycle" cannot start: it needs matrixos.orchestrator/1, which no enabled plugin provides)"},
       {"a plugin that cannot be isolated", "[plugins]\nenabled = social\n[social]\nisolation = process\n",

@@ -2,6 +2,7 @@
 #include "contract/PermissionTable.h"
 #include "integration/identity/Browser.h"
 #include "support/DaemonProcess.h"
+#include "support/Wait.h"
 #include "unit/signup/Signed.h"
 
 #include <matrixos/json.hpp>
@@ -23,9 +24,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char *kEnabled =
-    "runtime-simulated, orchestrator, lifecycle, social, proxy, identity, signup, audit, plate";
-/// Other runtimes, which have no routes.
-const std::set<std::string> kLeftOut{"runtime-docker", "runtime-process"};
+    "runtime-simulated, runtime-process, orchestrator, lifecycle, social, proxy, identity, signup, audit, "
+    "ai-gateway";
+/// Another runtime, which has no routes.
+const std::set<std::string> kLeftOut{"runtime-docker"};
 
 /// All that there are, but "*" (identity.md).
 constexpr std::array kScopes{"audit:read",    "instances:proxy", "instances:read", "instances:write",
@@ -49,9 +51,8 @@ public:
   House() : daemon_(values()) {
     const fs::path folder = daemon_.dir() / "plugins";
     fs::create_directory(folder);
-    for (const fs::path &from : {buildDir() / "plugins", buildDir() / "contract-plugins"})
-      for (const auto &file : fs::directory_iterator(from))
-        if (file.path().extension() == ".so") fs::copy_file(file, folder / file.path().filename());
+    for (const auto &file : fs::directory_iterator(buildDir() / "plugins"))
+      if (file.path().extension() == ".so") fs::copy_file(file, folder / file.path().filename());
     writeSecret("clerk", kWebhookSecret);
     writeSecret("inngest", "signkey-test-abcdef");
     daemon_.rewriteConfig({{"plugins.path", folder.string()},
@@ -106,17 +107,35 @@ public:
     return request(daemon_.adminSocket(), question.method, question.target, headers, question.body);
   }
   const std::string &secret() const { return secret_; }
+  /// Alice's own, which she keeps in her home.
+  std::string tokenOfAlice() const {
+    std::string token;
+    REQUIRE(eventually([&] {
+      token = readFile(daemon_.usersDir() / "alice/matrixos/token");
+      return token.size() == 47;
+    }));
+    return token;
+  }
   const std::string &token(const std::string &scope) const { return tokens_.at(scope); }
 
 private:
   static DaemonProcess::Values values() {
-    DaemonProcess::Values values{{"plugins.enabled", kEnabled},
-                                 {"plugins.required", "proxy, identity"},
-                                 {"api.auth", "secret"},
-                                 {"identity.mode", "none"},
-                                 {"orchestrator.runtime", "simulated"},
-                                 {"runtime-simulated.clock", "virtual"},
-                                 {"runtime-simulated.control", "true"}};
+    const int port = freePort();
+    DaemonProcess::Values values{
+        {"plugins.enabled", kEnabled},
+        {"plugins.required", "proxy, identity"},
+        {"api.auth", "secret"},
+        {"identity.mode", "none"},
+        {"ai-gateway.listen", "127.0.0.1:0"},
+        {"orchestrator.runtime", "process"},
+        {"orchestrator.gateway_base_port", std::to_string(port)},
+        {"orchestrator.shell_base_port", std::to_string(port + 60)},
+        {"orchestrator.ports_per_range", "50"},
+        {"runtime-process.sandbox", "none"},
+        {"runtime-process.cgroups", "none"},
+        {"runtime-process.command", R"(printf %s "$MATRIX_TOKEN" >"$HOME/token"; exec sleep 1h)"},
+        {"runtime-simulated.clock", "virtual"},
+        {"runtime-simulated.control", "true"}};
     for (const char *limit : {"address", "principal", "writes", "sign_in", "webhooks"})
       values["api.limit_" + std::string(limit)] = "0";
     return values;
@@ -211,7 +230,7 @@ PermissionRow askAll(const Route &route, const Question &question, const std::fu
   add("", [&] { return at.withToken("", question); });
   for (const char *user : {"nora", "uma", "mia", "ada"})
     add(user, [&] { return at.asUser(user, question); });
-  add("", [&] { return at.withToken("plate-alice", question); });
+  add("", [&] { return at.withToken(at.tokenOfAlice(), question); });
   add("", [&] { return at.withToken(at.secret(), question); });
   add("", [&] { return at.onAdminSocket(question); });
   add("", [&] { return at.withToken(at.token("*"), question); });

@@ -1,0 +1,232 @@
+#include "AiGatewayPlugin.h"
+
+#include "SectionKeys.h"
+#include "ledger/Commands.h"
+
+#include <matrixos/json.hpp>
+
+#include <http/engine/AresResolver.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace matrixos::gateway {
+
+namespace {
+
+constexpr std::chrono::milliseconds kReportEvery{400};
+/// Where it does not listen yet it tries again every two seconds.
+constexpr int kReportsPerListen = 5;
+constexpr std::chrono::seconds kAskRuntime{5};
+
+constexpr mos_claim kClaims[] = {{MOS_CLAIM_PATH, "/ai", nullptr, nullptr}};
+constexpr mos_need kNeeds[] = {{MOS_ORCHESTRATOR_1, 1, 0}};
+
+bool same(const http::ListenerOptions &a, const http::ListenerOptions &b) {
+  return a.address == b.address && a.tag == b.tag;
+}
+
+bool isIn(const http::ListenerOptions &one, const std::vector<http::ListenerOptions> &list) {
+  return std::any_of(list.begin(), list.end(), [&](const auto &other) { return same(one, other); });
+}
+
+} // namespace
+
+AiGatewayPlugin::AiGatewayPlugin(const mos_host_v1 *host)
+    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host), executor_(host) {}
+
+AiGatewayPlugin::~AiGatewayPlugin() {
+  end(std::chrono::milliseconds{0});
+}
+
+/// Good for the routes of operators; where there is none nobody gets in there.
+Secret AiGatewayPlugin::adminSecret() const {
+  const json::Object::Ptr info = json::parseObject(platform_.info());
+  const std::string path = config_.getString("platform.secret_file");
+  std::ifstream file(path.empty() ? json::getString(*info, "dataDir") + "/admin.secret" : path);
+  std::string line;
+  std::getline(file, line);
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' '))
+    line.pop_back();
+  Secret secret(line);
+  std::fill(line.begin(), line.end(), '\0');
+  return secret;
+}
+
+std::optional<Owner> AiGatewayPlugin::findOwner(std::string_view token) const {
+  auto found = orchestrator_->tokenOwner(token);
+  if (!found) return std::nullopt;
+  return Owner{std::move(found->id), std::move(found->handle), found->bound, std::move(found->addresses)};
+}
+
+void AiGatewayPlugin::start() {
+  GatewayOptions options = readOptions(config_, adminSecret());
+  const Ledger::Settings limits = readLimits(config_);
+  orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
+  resolver_ = std::make_shared<http::AresResolver>();
+  instances_ = std::make_unique<Instances>(resolver_);
+  const std::string folder = json::getString(*json::parseObject(platform_.info()), "dataDir") + "/ai-gateway";
+  try {
+    Ledger::Surroundings around;
+    around.trouble = [this](const std::string &why) {
+      {
+        const std::lock_guard lock(troubleMutex_);
+        ledgerTrouble_ = why;
+      }
+      showTrouble();
+    };
+    ledger_ = std::make_unique<Ledger>(host_, folder, std::move(around));
+    ledger_->start(limits);
+    reports_ =
+        std::make_unique<Reports>(*ledger_, [this](std::string_view handle) { return instances_->idOf(handle); });
+    gateway_ = std::make_unique<Gateway>(
+        options,
+        Surroundings{*ledger_, *instances_, *reports_, [this](std::string_view token) { return findOwner(token); },
+                     [this](std::function<void()> task) { executor_.submit(std::move(task)); }},
+        resolver_, host_);
+    watchInstances();
+    gateway_->start();
+    listen(false);
+    routes_ = std::make_unique<UsageRoutes>(host_, *reports_);
+    routes_->publish();
+    timers_.every(kReportEvery, [this] {
+      gateway_->report();
+      if (ticks_++ % kReportsPerListen == 0) listen(true);
+    });
+  } catch (...) {
+    end(std::chrono::milliseconds{0});
+    throw;
+  }
+}
+
+void AiGatewayPlugin::reconfigure() {
+  {
+    const std::lock_guard lock(changing_);
+    GatewayOptions options = readOptions(config_, adminSecret());
+    const Ledger::Settings limits = readLimits(config_);
+    options.server.listen = bound_;
+    gateway_->reconfigure(options);
+    ledger_->configure(limits);
+  }
+  listen(false);
+}
+
+void AiGatewayPlugin::watchInstances() {
+  const mos_instance_watcher watcher{
+      this,
+      [](void *ctx, std::uint64_t, mos_str, mos_str json) {
+        auto &self = *static_cast<AiGatewayPlugin *>(ctx);
+        try {
+          self.instances_->apply(InstanceRecord::parse(fromAbi(json)));
+        } catch (const std::exception &e) {
+          self.log_.error("an instance's record was not understood; what was known stays", {{"error", e.what()}});
+        }
+      },
+      [](void *, std::uint64_t) {}};
+  watch_ = orchestrator_->watch(0, watcher);
+}
+
+// ---------------------------------------------------------------------------------------------------------- listening
+
+void AiGatewayPlugin::findHostGateway() {
+  try {
+    const CallScope scope(kAskRuntime);
+    const json::Object::Ptr says = json::parseObject(orchestrator_->runtimeCapabilities(Call(scope.abi())));
+    const std::string address = json::findString(*says, "hostGateway").value_or("");
+    if (Address::tryIp(address)) hostGateway_ = address;
+  } catch (const std::exception &e) {
+    log_.debug("the runtime does not say under which address its containers reach this machine", {{"error", e.what()}});
+  }
+}
+
+std::vector<http::ListenerOptions> AiGatewayPlugin::wantedAddresses(bool mayAsk) {
+  std::vector<http::ListenerOptions> out;
+  for (const std::string &text : config_.getList("listen")) {
+    const ListenEntry entry = parseListen(text);
+    if (!entry.isContainers) {
+      out.emplace_back(entry.text);
+      continue;
+    }
+    if (mayAsk) findHostGateway();
+    if (hostGateway_.empty()) continue; // loopback has to do, for now
+    const bool v6 = hostGateway_.find(':') != std::string::npos;
+    out.emplace_back((v6 ? "[" + hostGateway_ + "]" : hostGateway_) + ":" + entry.text);
+    out.back().tag = kContainersTag;
+  }
+  return out;
+}
+
+void AiGatewayPlugin::listen(bool mayAsk) {
+  std::string trouble;
+  {
+    const std::lock_guard lock(changing_);
+    if (ending_) return;
+    const auto wanted = wantedAddresses(mayAsk);
+    std::vector<http::ListenerOptions> next;
+    for (const auto &one : bound_)
+      if (isIn(one, wanted)) next.push_back(one);
+    if (next.size() != bound_.size()) {
+      gateway_->listen(next);
+      bound_ = next;
+    }
+    for (const auto &one : wanted) {
+      if (isIn(one, bound_)) continue;
+      next = bound_;
+      next.push_back(one);
+      try {
+        gateway_->listen(next);
+        bound_ = next;
+        log_.info("listening", {{"address", one.address}});
+      } catch (const Error &e) {
+        trouble += (trouble.empty() ? "" : "; ") + std::string(e.what());
+      }
+    }
+  }
+  const bool keyless = config_.secret("api_keys").empty() && config_.secret("api_key").empty();
+  {
+    const std::lock_guard lock(troubleMutex_);
+    if (!trouble.empty() && trouble != listenTrouble_)
+      log_.error("the gateway cannot listen everywhere, and tries again", {{"error", trouble}});
+    listenTrouble_ = trouble;
+    keyTrouble_ = keyless ? "there is no key for upstreams; set api_keys_file" : "";
+  }
+  showTrouble();
+}
+
+void AiGatewayPlugin::showTrouble() {
+  const std::lock_guard lock(troubleMutex_);
+  std::string all;
+  for (const std::string *one : {&ledgerTrouble_, &listenTrouble_, &keyTrouble_})
+    if (!one->empty()) all += (all.empty() ? "" : "; ") + *one;
+  if (all == shownTrouble_) return;
+  platform_.setDegraded(all);
+  shownTrouble_ = all;
+}
+
+void AiGatewayPlugin::end(std::chrono::milliseconds drain) noexcept {
+  {
+    const std::lock_guard lock(changing_);
+    ending_ = true;
+  }
+  timers_.cancelAll();
+  if (gateway_) gateway_->stop(drain);
+  if (watch_) orchestrator_->unwatch(*std::exchange(watch_, std::nullopt));
+  if (gateway_) gateway_->report();
+  gateway_.reset();
+  if (ledger_) ledger_->end();
+}
+
+} // namespace matrixos::gateway
+
+MATRIXOS_PLUGIN(
+    matrixos::gateway::AiGatewayPlugin,
+    matrixos::Descriptor("ai-gateway", "AI gateway", "0.1.0")
+        .vendor("Matrix OS")
+        .license("MIT")
+        .description(
+            "Passes instances' calls on to Anthropic with a key that they never see, and keeps count of the money.")
+        .needs(matrixos::gateway::kNeeds)
+        .claims(matrixos::gateway::kClaims)
+        .configKeys(matrixos::gateway::kSectionKeys)
+        .commands(matrixos::gateway::kUsageCommands))

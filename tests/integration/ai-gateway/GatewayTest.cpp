@@ -1,0 +1,140 @@
+/// The plugin in the real daemon: the scripts of Anthropic's client, and money to the pico-dollar.
+#include "GatewayPlatform.h"
+#include "Scripts.h"
+
+#include <doctest/doctest.h>
+#include <fixtures/llm-upstream/Vectors.h>
+#include <nlohmann/json.hpp>
+#include <support/Text.h>
+#include <support/Wait.h>
+
+using namespace matrixos::test;
+using nlohmann::json;
+
+namespace {
+
+/// Dollars as a decimal number with up to 12 places, in pico-dollars.
+std::int64_t picoOf(const std::string &text, const std::string &member) {
+  const std::size_t at = text.find("\"" + member + "\":");
+  REQUIRE_MESSAGE(at != std::string::npos, text);
+  std::size_t i = at + member.size() + 3;
+  std::int64_t whole = 0, places = 12;
+  bool point = false;
+  for (; i < text.size() && places > 0; ++i) {
+    const char c = text[i];
+    if (c == '.') {
+      point = true;
+      continue;
+    }
+    if (c < '0' || c > '9') break;
+    whole = whole * 10 + (c - '0');
+    if (point) --places;
+  }
+  for (; places > 0; --places)
+    whole *= 10;
+  return whole;
+}
+
+std::int64_t spentBy(const GatewayPlatform &platform, const std::string &handle) {
+  const Response usage = platform.admin("/usage/" + handle);
+  REQUIRE_MESSAGE(usage.status == 200, usage.body);
+  return picoOf(usage.body, "dailyUsd");
+}
+
+bool holdsNothing(const GatewayPlatform &platform, const std::string &handle) {
+  return picoOf(platform.admin("/usage/" + handle).body, "heldUsd") == 0;
+}
+
+std::string bodyOf(const LlmVector &vector, bool stream) {
+  return std::string(R"({"model":")") + vector.model + R"(","max_tokens":6000,"stream":)" +
+         (stream ? "true" : "false") + R"(,"system":")" + std::string(static_cast<std::size_t>(vector.prompt), 'p') +
+         "\"" + vector.more + R"(,"messages":[{"role":"user","content":"scenario: )" + vector.words + R"("}]})";
+}
+
+std::string bodyOf(const std::string &words, bool stream) {
+  return bodyOf({"", "claude-haiku-5-5", words.c_str(), 1000, 0}, stream);
+}
+
+} // namespace
+
+TEST_CASE("Anthropic's client and Claude Code find in the gateway what they find upstream") {
+  const GatewayPlatform platform;
+  for (const char *script : {"sdk.mjs", "claude-code.mjs"})
+    playSdkScript(script, platform.upstream, {platform.url(), GatewayPlatform::tokenOf("alice")});
+  CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+  CHECK_FALSE(has(platform.daemon.log(), GatewayPlatform::kSharedKey));
+}
+
+TEST_CASE("every vector costs what it costs, to the pico-dollar, streamed and not") {
+  const GatewayPlatform platform;
+  for (const LlmVector &vector : kLlmVectors) {
+    for (const bool stream : {false, true}) {
+      CAPTURE(vector.name);
+      CAPTURE(stream);
+      const std::int64_t before = spentBy(platform, "alice");
+      const Headers beta = *vector.beta == '\0' ? Headers{} : Headers{{"anthropic-beta", vector.beta}};
+      const Response answer = platform.call("alice", bodyOf(vector, stream), beta);
+      CHECK_MESSAGE(answer.status == 200, answer.body);
+      CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+      CHECK(spentBy(platform, "alice") - before == vector.pico);
+    }
+  }
+}
+
+TEST_CASE("a stream that is cut anywhere costs something, and no more than it was held for") {
+  const GatewayPlatform platform;
+  // max_tokens, and the prompt as a cache that is written.
+  constexpr std::int64_t most = 6000LL * 500'000 + 1300LL * 125'000;
+  for (int cut = 1; cut < 3000; cut += 97) {
+    CAPTURE(cut);
+    const std::int64_t before = spentBy(platform, "alice");
+    CHECK(platform.call("alice", bodyOf("text=20 input=300 output=200 cut=" + std::to_string(cut), true)).status !=
+          429);
+    CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+    const std::int64_t cost = spentBy(platform, "alice") - before;
+    CHECK(cost > 0);
+    CHECK(cost <= most);
+  }
+}
+
+TEST_CASE("the ledger has what the upstream billed") {
+  const GatewayPlatform platform;
+  std::int64_t input = 0, output = 0, calls = 0;
+  for (const char *words : {"input=100 output=20", "input=7 output=900 text=40 split", "status=529",
+                            "input=30 output=5 crlf nospace deltas=3", "status=400"})
+    for (const bool stream : {false, true})
+      platform.call("bob", bodyOf(words, stream));
+  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  for (const std::string &line : platform.upstream.calls()) {
+    const json call = json::parse(line);
+    CHECK(call["key"] == "y-7Q");
+    if (call["usage"].is_null()) continue;
+    ++calls;
+    input += call["usage"]["input_tokens"].get<std::int64_t>();
+    output += call["usage"]["output_tokens"].get<std::int64_t>();
+  }
+  CHECK(calls == 6);
+  const json usage = json::parse(platform.admin("/usage/bob").body);
+  REQUIRE(usage["byModel"].size() == 1);
+  CHECK(usage["byModel"][0]["inputTokens"] == input);
+  CHECK(usage["byModel"][0]["outputTokens"] == output);
+  CHECK(usage["byModel"][0]["partial"] == 0);
+
+  const std::int64_t before = spentBy(platform, "bob");
+  for (const bool stream : {false, true})
+    CHECK(platform.call("bob", bodyOf("input=1 refusal", stream)).status == 200);
+  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  CHECK(spentBy(platform, "bob") == before); // it is free
+}
+
+TEST_CASE("an answer that is compressed although nobody asked for that is not passed on, and is estimated") {
+  const GatewayPlatform platform;
+  const Response answer = platform.call("bob", bodyOf("input=300 output=9 gzip", true));
+  CHECK(answer.status == 502);
+  CHECK(has(answer.body, "api_error"));
+  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  const json usage = json::parse(platform.admin("/usage/bob").body);
+  REQUIRE(usage["byModel"].size() == 1);
+  CHECK(usage["byModel"][0]["partial"] == 1);
+  CHECK(spentBy(platform, "bob") > 0);
+}

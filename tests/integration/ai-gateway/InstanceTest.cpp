@@ -1,0 +1,181 @@
+/// The gateway in the real daemon, before the test upstream over TLS: instances are processes and call with the token
+/// that they were given.
+#include <doctest/doctest.h>
+#include <fixtures/llm-upstream/LlmUpstream.h>
+#include <support/DaemonProcess.h>
+#include <support/Wait.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+using namespace matrixos::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char *kKey = "sk-ant-canary-4711";
+constexpr const char *kNextKey = "sk-ant-canary-4712";
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// A folder with the secrets of a configuration, open to nobody else.
+struct Secrets {
+  TempDir dir;
+  std::string write(const char *name, const std::string &text) const {
+    writeFile(dir / name, text);
+    fs::permissions(dir / name, fs::perms::owner_read | fs::perms::owner_write);
+    return (dir / name).string();
+  }
+};
+
+class Scene {
+public:
+  explicit Scene(const DaemonProcess::Values &more = {}) : daemon(values(more)) { daemon.start(); }
+  ~Scene() {
+    for (const std::string &handle : handles_)
+      if (daemon.running()) daemon.api("DELETE", "/containers/" + handle);
+  }
+
+  /// A new instance, running; its handle.
+  std::string provision() {
+    handles_.push_back(uniqueHandle("gw"));
+    const Response made = daemon.api("POST", "/containers/provision",
+                                     R"({"handle":")" + handles_.back() + R"(","clerkUserId":"user_1"})");
+    REQUIRE_MESSAGE(made.status == 201, made.body, daemon.log());
+    return handles_.back();
+  }
+  /// A variable in the environment of the instance's program.
+  std::string environment(const std::string &handle, const std::string &name) const {
+    const std::string pid = member(daemon.web(handle + ".localhost", "/api/info").body, "pid");
+    std::ifstream file("/proc/" + pid + "/environ", std::ios::binary);
+    for (std::string line; std::getline(file, line, '\0');)
+      if (line.rfind(name + "=", 0) == 0) return line.substr(name.size() + 1);
+    return {};
+  }
+  std::string token(const std::string &handle) const { return environment(handle, "ANTHROPIC_API_KEY"); }
+  Response call(const std::string &token, const std::string &scenario = "input=100 output=50") const {
+    return request(port, "POST", "/v1/messages",
+                   {{"Authorization", "Bearer " + token},
+                    {"anthropic-version", "2026-10-21"},
+                    {"Content-Type", "application/json"}},
+                   R"({"model":"claude-haiku-4-5","max_tokens":100,"messages":[{"role":"user","content":"scenario: )" +
+                       scenario + R"("}]})");
+  }
+  std::string metrics() const { return daemon.api("GET", "/metrics").body; }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port); }
+
+  Secrets secrets;
+  LlmUpstream upstream{{"--key", kKey, "--key", kNextKey}};
+  std::uint16_t port = freePort();
+  DaemonProcess daemon;
+
+private:
+  DaemonProcess::Values values(const DaemonProcess::Values &more) const {
+    const int ports = freePort();
+    DaemonProcess::Values out = more;
+    out.merge(DaemonProcess::Values{
+        {"plugins.enabled", "runtime-process, orchestrator, lifecycle, social, proxy, ai-gateway"},
+        {"orchestrator.runtime", "process"},
+        {"orchestrator.gateway_base_port", std::to_string(ports)},
+        {"orchestrator.shell_base_port", std::to_string(ports + 60)},
+        {"orchestrator.ports_per_range", "50"},
+        {"runtime-process.sandbox", "none"}, // its program has a process id that everybody knows it by
+        {"runtime-process.command", "exec \"" + (buildDir() / "tests/demo-instance").string() + "\""},
+        {"ai-gateway.listen", "127.0.0.1:" + std::to_string(port) + ", host-gateway:" + std::to_string(port)},
+        {"ai-gateway.upstream", upstream.tlsUrl()},
+        {"ai-gateway.upstream_ca_file", upstream.authority().string()},
+        {"ai-gateway.api_keys_file", secrets.write("keys", std::string(kKey) + "\n")},
+        {"ai-gateway.daily_limit_usd", "100"}});
+    return out;
+  }
+
+  std::vector<std::string> handles_;
+};
+
+} // namespace
+
+TEST_CASE("an instance calls with the token that it was given, until it has another one or none") {
+  Scene scene;
+  const std::string handle = scene.provision();
+  const std::string token = scene.token(handle);
+  REQUIRE(token.rfind("mxi_", 0) == 0);
+  const Response answer = scene.call(token);
+  REQUIRE_MESSAGE(answer.status == 200, answer.body, scene.daemon.log());
+  CHECK(has(answer.body, "\"output_tokens\":50"));
+  CHECK(eventually(
+      [&] { return has(scene.metrics(), R"(matrixos_ai_gateway_calls_total{family="haiku",outcome="ok"} 1)"); }));
+  CHECK(scene.call("mxi_" + std::string(43, 'A')).status == 401);
+  REQUIRE(scene.upstream.calls().size() == 1);
+  CHECK(has(scene.upstream.calls()[0], "\"key\":\"4711\""));
+
+  SUBCASE("a new container has a new token, and the old one is refused within a second") {
+    REQUIRE(scene.daemon.api("POST", "/containers/" + handle + "/stop").status == 200);
+    REQUIRE(scene.daemon.api("POST", "/containers/" + handle + "/start").status == 200);
+    const std::string next = scene.token(handle);
+    CHECK(scene.call(next).status == 200);
+    if (next != token) CHECK(eventually([&] { return scene.call(token).status == 401; }, std::chrono::seconds{5}));
+  }
+  SUBCASE("an instance that is gone calls no more") {
+    REQUIRE(scene.daemon.api("DELETE", "/containers/" + handle).status < 300);
+    CHECK(eventually([&] { return scene.call(token).status == 401; }, std::chrono::seconds{5}));
+  }
+  SUBCASE("a daemon that was killed goes on with the same tokens, and keys change with a reload") {
+    scene.daemon.kill();
+    scene.daemon.start();
+    CHECK(eventually([&] { return scene.call(token).status == 200; }));
+    scene.secrets.write("keys", std::string(kNextKey) + "\n");
+    const Finished reload = scene.daemon.ctl({"reload"});
+    REQUIRE_MESSAGE(reload.status == 0, reload.out);
+    CHECK(scene.call(token).status == 200);
+    CHECK(has(scene.upstream.calls().back(), "\"key\":\"4712\""));
+  }
+}
+
+TEST_CASE("no key of ours is anywhere but on the way to the upstream") {
+  Scene scene;
+  const std::string token = scene.token(scene.provision());
+  std::string seen;
+  for (const char *scenario : {"echo", "echo status=400 message=no", "echo status=500", "redirect=http://127.0.0.1:1/",
+                               "cut=0", "gzip", "html status=502"}) {
+    const Response answer = scene.call(token, scenario);
+    seen += answer.body;
+    for (const auto &[name, value] : answer.headers)
+      seen += name + ": " + value + "\n";
+  }
+  seen += scene.metrics() + scene.daemon.api("GET", "/ready").body + scene.daemon.ctl({"config", "show"}).out;
+  CHECK(scene.daemon.stop() == 0);
+  seen += scene.daemon.log();
+  for (const auto &entry : fs::recursive_directory_iterator(scene.daemon.dir() / "data"))
+    if (entry.is_regular_file()) seen += readFile(entry.path());
+  CHECK(has(seen, "matrixos_ai_gateway_calls_total"));
+  CHECK_FALSE(has(seen, "sk-ant-canary"));
+  CHECK_FALSE(has(scene.daemon.log(), "mxi_"));
+}
+
+TEST_CASE("what is wrong with the section is said before anything starts, with what to do") {
+  const Secrets secrets;
+  const auto check = [&](const std::string &key, const std::string &value) {
+    DaemonProcess daemon({{"plugins.enabled", "runtime-process, orchestrator, ai-gateway"},
+                          {"orchestrator.runtime", "process"},
+                          {"ai-gateway.api_keys_file", secrets.write("keys", "sk-ant-1\n")},
+                          {key, value}});
+    const Finished result = daemon.check();
+    CHECK(result.status != 0);
+    return result.out;
+  };
+  CHECK(has(check("ai-gateway.listen", "host-gateway"), "is no address"));
+  CHECK(has(check("ai-gateway.daily_limit_usd", "-1"), "write one like 12.50"));
+  CHECK(has(check("ai-gateway.monthly_limit_usd", "1.0000000000001"), "write one like 12.50"));
+  CHECK(has(check("ai-gateway.routes", "/v2/x"), "is not below /v1/"));
+  CHECK(has(check("ai-gateway.routes", "/v1/messages/batches"), "would not be counted"));
+  CHECK(has(check("ai-gateway.prices", "/nowhere/prices.json"), "cannot be read"));
+  const std::string prices =
+      check("ai-gateway.prices", secrets.write("prices", R"({"unit":"USD per million tokens"})"));
+  CHECK_MESSAGE(has(prices, "web_search is missing"), prices);
+  CHECK(has(check("ai-gateway.upstream", "https://a.example/?b"), "has a query"));
+  CHECK(has(check("ai-gateway.upstream_ca_file", "/nowhere/ca.pem"), "/nowhere/ca.pem"));
+}
