@@ -202,6 +202,15 @@ signed_in() { # NAME
   [ -n "${cookie[$1]}" ]
 }
 
+# serves NAME: it answers. Benchmarks of something else have one of their own.
+serves() {
+  if [ "$1" = ours_identity ]; then
+    signed_in "$1" 2>/dev/null
+  else
+    curl -fsS -m 2 -o /dev/null -H 'Host: bench.localhost' "http://127.0.0.1:${port[$1]}/small" 2>/dev/null
+  fi
+}
+
 # start NAME: leaves it serving, or leaves it out and says why.
 start() {
   local name=$1 try
@@ -209,11 +218,7 @@ start() {
   (start_"$name") >"$work/$name.log" 2>&1 </dev/null &
   pid[$name]=$!
   for ((try = 0; try < 200; ++try)); do
-    if [ "$name" = ours_identity ] && signed_in "$name" 2>/dev/null; then return 0; fi
-    if [ "$name" != ours_identity ] &&
-      curl -fsS -m 2 -o /dev/null -H 'Host: bench.localhost' "http://127.0.0.1:${port[$name]}/small" 2>/dev/null; then
-      return 0
-    fi
+    if serves "$name"; then return 0; fi
     [ -d "/proc/${pid[$name]}" ] || break
     sleep 0.05
   done
