@@ -5,7 +5,12 @@
 #include <matrixos/json.hpp>
 #include <matrixos/ulid.hpp>
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+
 #include <algorithm>
+#include <array>
+#include <memory>
 #include <thread>
 
 namespace matrixos::docker {
@@ -47,6 +52,20 @@ Error nameBusy(const InstanceSpec &spec, const EngineRefusal &conflict) {
 
 bool isUserNetwork(const std::string &name) {
   return isEngineName(name) && name != "default" && name != "bridge" && name != "host" && name != "none";
+}
+
+/// The IPv4 address of one of this machine's interfaces; empty when it has none.
+std::string addressOf(std::string_view interface) {
+  ifaddrs *all = nullptr;
+  if (::getifaddrs(&all) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> kept(all, ::freeifaddrs);
+  for (const ifaddrs *one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET || one->ifa_name != interface) continue;
+    std::array<char, INET_ADDRSTRLEN> text{};
+    const auto *address = reinterpret_cast<const sockaddr_in *>(one->ifa_addr);
+    if (::inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size()) != nullptr) return text.data();
+  }
+  return {};
 }
 
 } // namespace
@@ -96,7 +115,8 @@ std::string DockerRuntime::hostGateway(const Call &call) {
   try {
     if (!api_.isPodman(call)) {
       const auto bridge = api_.inspectNetwork(call, "bridge");
-      return bridge ? bridge->gateway : std::string();
+      if (!bridge) return {};
+      return bridge->gateway.empty() ? addressOf("docker0") : bridge->gateway; // it does not always name it
     }
     if (settings_.installId.empty()) return {};
     for (const NetworkInfo &network : api_.listNetworks(call, {{label::kInstallId, settings_.installId}})) {
