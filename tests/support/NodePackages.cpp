@@ -44,7 +44,7 @@ bool install(const fs::path &source, const fs::path &to) {
 
 } // namespace
 
-bool isHere(bool found, const char *what) {
+bool isHere(bool found, const std::string &what) {
   if (found) return true;
   const char *ci = std::getenv("CI");
   CHECK_MESSAGE((ci == nullptr || std::string(ci) != "true"), "no " << what << ", and CI=true makes that a failure");

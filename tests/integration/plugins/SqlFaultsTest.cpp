@@ -163,13 +163,13 @@ TEST_CASE("a plugin that is older than its tables is told how to bring them back
   CHECK(victim.daemon().stop() == 0);
   // As if a newer version had been there, after a backup.
   const fs::path file = victim.daemon().dir() / "data/matrixos.db";
-  const std::string backup = file.string() + ".backup-orchestrator-2";
+  const std::string backup = file.string() + ".backup-orchestrator-3";
   fs::copy_file(file, backup);
   sqlite3 *raw = nullptr;
   REQUIRE(sqlite3_open(file.c_str(), &raw) == SQLITE_OK);
   CHECK(sqlite3_exec(raw,
                      "UPDATE containers SET clerk_user_id = 'newer'; INSERT INTO schema_migrations VALUES "
-                     "('orchestrator', 3, 'future', 'x', '')",
+                     "('orchestrator', 4, 'future', 'x', '')",
                      nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(raw);
 
