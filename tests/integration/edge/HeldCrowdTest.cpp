@@ -20,6 +20,9 @@ constexpr std::size_t kWebSockets = 200;
 constexpr std::size_t kKept = 5000;
 constexpr std::size_t kWebSockets = 2000;
 #endif
+/// Requests in flight: beside its WebSockets an instance has no more places than a few thousand while others may come
+/// (plugins/proxy, ProxySession::shareOf), and on a slow machine all that are sent are in flight.
+constexpr std::size_t kAtOnce = 2500;
 
 } // namespace
 
@@ -52,31 +55,40 @@ TEST_CASE("5,000 kept connections and 2,000 WebSockets stay open, and answer whe
   const double grown = static_cast<double>(residentKb(daemon) - resident);
   MESSAGE("a WebSocket: " << grown / static_cast<double>(kWebSockets) << " KB");
   done = 0;
-  for (std::size_t i = 0; i < kKept; ++i)
-    kept.push_back(&crowd.add(getRequest("alice", std::to_string(i))));
-  REQUIRE(crowd.until([&] { return takeAnswers(kept, 200); }));
+  while (kept.size() < kKept) {
+    for (std::size_t i = 0; i < kAtOnce && kept.size() < kKept; ++i)
+      kept.push_back(&crowd.add(getRequest("alice", std::to_string(kept.size()))));
+    REQUIRE(crowd.until([&] { return takeAnswers(kept, 200); }));
+  }
   CHECK(crowd.until([&] { return metric(daemon, "matrixos_proxy_connections") == kKept + kWebSockets; }));
 
   Regulars regulars(crowd, "alice", 20);
   CHECK(regulars.areServed(50));
 
   // Each is used again.
-  for (std::size_t i = 0; i < kKept; ++i)
-    crowd.send(*kept[i], getRequest("alice", "again" + std::to_string(i)));
   for (std::size_t i = 0; i < kWebSockets; ++i)
     crowd.send(*webSockets[i], textFrame("frame " + std::to_string(i)));
-  std::vector<bool> answered(kKept), echoed(kWebSockets);
+  std::vector<bool> answered, echoed(kWebSockets);
+  const auto all = [](const std::vector<bool> &set) { return std::find(set.begin(), set.end(), false) == set.end(); };
+  while (answered.size() < kKept) {
+    const std::size_t from = answered.size();
+    answered.resize(std::min(from + kAtOnce, kKept));
+    for (std::size_t i = from; i < answered.size(); ++i)
+      crowd.send(*kept[i], getRequest("alice", "again" + std::to_string(i)));
+    CHECK(crowd.until([&] {
+      for (std::size_t i = from; i < answered.size(); ++i) {
+        const auto answer = kept[i]->takeResponse();
+        if (answer) answered[i] = answer->body == "again" + std::to_string(i) + " for alice.localhost";
+      }
+      return all(answered);
+    }));
+  }
   CHECK(crowd.until([&] {
-    for (std::size_t i = 0; i < kKept; ++i) {
-      const auto answer = kept[i]->takeResponse();
-      if (answer) answered[i] = answer->body == "again" + std::to_string(i) + " for alice.localhost";
-    }
     for (std::size_t i = 0; i < kWebSockets; ++i) {
       const auto frame = webSockets[i]->takeFrame();
       if (frame) echoed[i] = *frame == "frame " + std::to_string(i);
     }
-    const auto all = [](const std::vector<bool> &set) { return std::find(set.begin(), set.end(), false) == set.end(); };
-    return all(answered) && all(echoed);
+    return all(echoed);
   }));
   CHECK(crowd.count([](const CrowdClient &client) { return client.ended(); }) == 0);
 }
