@@ -12,13 +12,12 @@
 namespace matrixos {
 inline namespace v1 {
 
-/// The first line of a file, without blanks at its end; "" when there is none, or no file. Blocks for the disk.
+/// The first word of a file, as the daemon takes it: a secret is one word, and blanks and lines around it do not count.
+/// "" when there is none, or no file. Blocks for the disk.
 inline std::string readSecretFile(const std::string &path) {
   std::ifstream file(path);
   std::string secret;
-  std::getline(file, secret);
-  while (!secret.empty() && (secret.back() == '\r' || secret.back() == ' '))
-    secret.pop_back();
+  file >> secret;
   return secret;
 }
 
