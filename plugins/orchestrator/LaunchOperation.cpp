@@ -292,15 +292,14 @@ void LaunchOperation::createContainer() {
 /// the operation, which is a new one.
 std::string LaunchOperation::makeContainer() {
   const InstanceToken token = InstanceToken::make();
-  const auto settings = shop_.settings.get();
   Instance next = *record_;
   next.tokenHash = token.hash;
   next.containerId.clear();
   next.operationId = makeUlid();
-  next.specHash = ContainerSpec::make(next, *settings).hash;
+  const ContainerSpec spec = ContainerSpec::make(next, *shop_.settings.get(), token.text);
+  next.specHash = spec.hash;
   update(std::move(next));
   MATRIXOS_FAILPOINT("provision.create_before");
-  const ContainerSpec spec = ContainerSpec::make(*record_, *settings, token.text);
   try {
     return shop_.engine.create(spec.json, effectId("create"));
   } catch (const Error &e) {
