@@ -133,7 +133,9 @@ Decision Authenticator::judge(std::string_view permission, const Identity &ident
     const bool known = std::find(kStatuses.begin(), kStatuses.end(), identity.status) != kStatuses.end();
     return refuse(known ? identity.status : 401,
                   identity.message.empty() ? "these credentials are no good" : identity.message,
-                  identity.reason.empty() ? "CREDENTIALS_REFUSED" : identity.reason);
+                  !identity.reason.empty() ? identity.reason
+                  : identity.status == 503 ? "IDENTITY_UNAVAILABLE"
+                                           : "CREDENTIALS_REFUSED");
   }
   case Identity::Kind::User:
   case Identity::Kind::Operator:

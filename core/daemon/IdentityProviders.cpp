@@ -38,7 +38,6 @@ Identity unavailable() {
   who.kind = Identity::Kind::Refused;
   who.status = 503;
   who.message = "who asks cannot be found out right now; try again";
-  who.reason = "IDENTITY_UNAVAILABLE";
   return who;
 }
 

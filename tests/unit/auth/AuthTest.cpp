@@ -234,6 +234,8 @@ TEST_CASE("who may do what") {
   refused.status = 409;
   CHECK(status("signed-in", refused) == 409);
   CHECK(Authenticator::judge("signed-in", refused, {}).reason == "CREDENTIALS_REFUSED");
+  refused.status = 503; // which says nothing about the credentials
+  CHECK(Authenticator::judge("signed-in", refused, {}).reason == "IDENTITY_UNAVAILABLE");
   refused.reason = "USER_DELETED";
   CHECK(Authenticator::judge("signed-in", refused, {}).reason == "USER_DELETED");
   // Whoever has seen the body and says that it has to be seen knows nobody.
