@@ -6,10 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <fstream>
-#include <functional>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -78,11 +74,6 @@ std::string asked(const Fixture &f, const std::vector<std::pair<std::string, std
   return request.said;
 }
 
-std::string contentOf(const std::filesystem::path &file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 } // namespace
 
 TEST_CASE("each container has a token of its own, and its hash alone is kept") {
@@ -114,8 +105,8 @@ TEST_CASE("the token is told to nobody but the engine") {
   for (const auto &[key, value] : container.labels)
     texts.push_back(value);
   f.stop(); // with all of the database in its file
-  texts.push_back(contentOf(f.root / "platform.db"));
-  texts.push_back(contentOf(f.root / "platform.db-wal"));
+  texts.push_back(readFile(f.root / "platform.db"));
+  texts.push_back(readFile(f.root / "platform.db-wal"));
   const std::string hash = InstanceToken::hashOf(token);
   CHECK(texts[texts.size() - 2].find(hash) != std::string::npos); // it would be seen
   for (std::size_t i = 0; i < texts.size(); ++i) {
