@@ -51,8 +51,7 @@ std::string AuditProviders::statusOf(std::string_view handle) noexcept {
   guarded(nullptr, [&] {
     for (const auto &[instance, table] : *orchestrators_.get()) {
       const std::string record = OrchestratorClient(table).get(handle);
-      const auto word = findMember(record, "status");
-      if (word && word->size() > 2) status = word->substr(1, word->size() - 2);
+      status = memberText(record, "status");
       if (!status.empty()) return;
     }
   });

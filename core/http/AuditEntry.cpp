@@ -99,9 +99,8 @@ void AuditEntry::setBody(std::string_view body) {
 }
 
 void AuditEntry::setAnswer(std::string_view body) {
-  const auto reason = findMember(body.substr(0, kMostBody), "reason");
-  if (!reason || reason->size() < 2 || reason->front() != '"') return;
-  reason_ = cut(reason->substr(1, reason->size() - 2)); // a word that JSON does not escape
+  const std::string_view reason = memberText(body.substr(0, kMostBody), "reason");
+  if (!reason.empty()) reason_ = cut(reason);
 }
 
 std::string AuditEntry::take(int status, std::string_view requestId, std::string_view after) {

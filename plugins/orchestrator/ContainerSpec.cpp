@@ -107,11 +107,8 @@ std::string volumeRequest(const Instance &instance, const Settings &settings, co
   JsonObject labels;
   labels.add(MOS_LABEL_INSTALL, settings.installId).add(MOS_LABEL_INSTANCE, instance.id);
   JsonArray known;
-  for (const std::string &other : others) {
-    std::string text;
-    appendJsonString(text, other);
-    known.add(text);
-  }
+  for (const std::string &other : others)
+    known.addText(other);
   JsonObject request;
   request.add("name", instance.handle)
       .add("hostPath", path.empty() ? settings.usersDir + "/" + instance.handle + "/matrixos" : path)

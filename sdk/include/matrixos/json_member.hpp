@@ -78,5 +78,16 @@ inline std::optional<std::string_view> findMember(std::string_view object, std::
   return std::nullopt;
 }
 
+/// What stands between the quotes of a JSON value that is a text, as it stands there: for words that JSON does not
+/// escape. "" for any other value.
+inline std::string_view plainText(std::string_view value) noexcept {
+  return value.size() < 2 || value.front() != '"' ? std::string_view() : value.substr(1, value.size() - 2);
+}
+
+/// The same of the object's first member of that name; "" when there is none.
+inline std::string_view memberText(std::string_view object, std::string_view key) noexcept {
+  return plainText(findMember(object, key).value_or(std::string_view()));
+}
+
 } // namespace v1
 } // namespace matrixos

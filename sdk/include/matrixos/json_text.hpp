@@ -60,12 +60,17 @@ inline std::string withMember(std::string object, std::string_view key, std::str
   return object;
 }
 
-/// Joins finished JSON values into an array, one call of add() each.
+/// An array under construction, one call for each value.
 class JsonArray {
 public:
+  /// `json` is a finished JSON value.
   void add(std::string_view json) {
-    if (out_.size() > 1) out_ += ',';
+    separate();
     out_ += json;
+  }
+  void addText(std::string_view text) {
+    separate();
+    appendJsonString(out_, text);
   }
   std::string str() && {
     out_ += ']';
@@ -73,6 +78,10 @@ public:
   }
 
 private:
+  void separate() {
+    if (out_.size() > 1) out_ += ',';
+  }
+
   std::string out_ = "[";
 };
 

@@ -25,11 +25,8 @@ struct TokenOwner {
 
   std::string toJson() const {
     JsonArray list;
-    for (const std::string &address : addresses) {
-      std::string text;
-      appendJsonString(text, address);
-      list.add(text);
-    }
+    for (const std::string &address : addresses)
+      list.addText(address);
     JsonObject out;
     out.add("id", id).add("handle", handle).add("bound", bound).addRaw("addresses", std::move(list).str());
     return std::move(out).str();
@@ -37,17 +34,15 @@ struct TokenOwner {
   /// Of what a provider answered; nothing in it is ever escaped. What is missing binds: nobody gets in by an answer
   /// that is not understood.
   static TokenOwner parse(std::string_view json) {
-    const auto unquoted = [](std::string_view text) {
-      return std::string(text.size() < 2 || text.front() != '"' ? text.substr(0, 0) : text.substr(1, text.size() - 2));
-    };
     TokenOwner owner;
-    owner.id = unquoted(findMember(json, "id").value_or(""));
-    owner.handle = unquoted(findMember(json, "handle").value_or(""));
+    owner.id = memberText(json, "id");
+    owner.handle = memberText(json, "handle");
     owner.bound = findMember(json, "bound").value_or("") != "false";
     detail::JsonWalker list(findMember(json, "addresses").value_or(""));
     if (!list.take('[')) return owner;
     do {
-      if (std::string address = unquoted(list.value()); !address.empty()) owner.addresses.push_back(std::move(address));
+      if (const std::string_view address = plainText(list.value()); !address.empty())
+        owner.addresses.emplace_back(address);
     } while (list.take(','));
     return owner;
   }

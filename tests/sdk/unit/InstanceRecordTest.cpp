@@ -159,6 +159,9 @@ TEST_CASE("one member is found without reading the others") {
   CHECK(findMember(*findMember(json, "a"), "y") == R"([1,{"b":2}])");
   CHECK_FALSE(findMember(json, "x"));
   CHECK_FALSE(findMember("{}", "a"));
+  CHECK(memberText(json, "c") == R"(te\\\"xt)");
+  for (const char *key : {"a", "b", "d", "e", "x"})
+    CHECK(memberText(json, key).empty());
   // Wherever the text breaks off, what is found is what stands there.
   for (std::size_t length = 0; length < json.size(); ++length) {
     const std::string part(json, 0, length);
