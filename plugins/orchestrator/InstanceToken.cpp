@@ -2,10 +2,9 @@
 
 #include <matrixos/status.hpp>
 #include <matrixos/text/base64.hpp>
-#include <matrixos/text/hex.hpp>
 
+#include <Poco/SHA2Engine.h>
 #include <http/codec/Bearer.h>
-#include <openssl/evp.h>
 #include <sys/random.h>
 
 #include <array>
@@ -25,12 +24,9 @@ InstanceToken InstanceToken::make() {
 }
 
 std::string InstanceToken::hashOf(std::string_view text) {
-  std::array<char, 32> digest{};
-  unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char *>(digest.data()), &size, EVP_sha256(),
-                 nullptr) != 1)
-    throw Error(Status::Internal, "SHA-256 is not to be had");
-  return toHex({digest.data(), digest.size()});
+  Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
+  engine.update(text.data(), text.size());
+  return Poco::DigestEngine::digestToHex(engine.digest());
 }
 
 } // namespace matrixos::orchestrator
