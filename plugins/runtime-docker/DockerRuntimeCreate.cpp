@@ -123,6 +123,8 @@ std::string DockerRuntime::hostGateway(const Call &call) {
       if (!network.gateway.empty()) return network.gateway;
     }
   } catch (const EngineRefusal &) { // who it is it has said all the same
+  } catch (const Error &e) {
+    if (e.reason() != MOS_REASON_ENGINE_REPLY) throw;
   }
   return {};
 }

@@ -232,6 +232,8 @@ TEST_CASE("the capabilities name the address behind host aliases, once it is kno
   CHECK(named() == "none");
   f.engine.on("GET", "/networks/bridge", message(500, "the engine burps"));
   CHECK(named() == "none");
+  f.engine.on("GET", "/networks/bridge", answer(200, "[]"));
+  CHECK(named() == "none");
   f.engine.on("GET", "/networks/bridge", answer(200, R"({"Id": "b1", "Name": "bridge",
     "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "no address"}]}})"));
   CHECK(named() == "none");
