@@ -24,7 +24,7 @@ struct Rounds {
 };
 
 Rounds rounds(const MessageRequest &request) noexcept {
-  Rounds most{request.promptTokens, 0};
+  Rounds most{clamp(request.promptTokens), 0};
   std::uint64_t uses = 0;
   std::uint64_t result = 0;
   for (const ServerTool &tool : request.serverTools) {

@@ -53,6 +53,14 @@ TEST_CASE("hold: each use of a search has its fee, what it brings, and the promp
       worstCase(parsed(body("claude-opus-4", R"(,"tools":[{"type":"web_search_20250305","max_uses":4294967295}])", 10)),
                 prices(), kNow);
   CHECK(most.money > usd("1000000"));
+  // As long as a body of pictures alone can be, and more often than can be counted.
+  MessageRequest request =
+      parsed(body("claude-opus-4", R"(,"tools":[{"type":"web_fetch_20250910","max_uses":4294967295,)"
+                                   R"("max_content_tokens":0}])"));
+  request.promptTokens = 9'000'000'000;
+  request.maxTokens = 0;
+  const Hold full = worstCase(request, prices(), kNow);
+  CHECK(full.money >= usd("0.00001875") * 4'294'967'295);
 }
 
 TEST_CASE("hold: an estimate goes by what the user had before") {
