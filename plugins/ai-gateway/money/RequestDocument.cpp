@@ -61,9 +61,6 @@ constexpr std::array<std::string_view, kNames - 1> kNameTexts = {"model",
 
 constexpr std::uint8_t kItem = JsonScanner::kItem;
 constexpr std::uint64_t kBlock = pathOf(kMessages, kItem, kContent, kItem);
-constexpr std::uint64_t kInnerBlock = pathOf(kMessages, kItem, kContent, kItem, kContent, kItem);
-constexpr unsigned kBlockBits = 32;
-constexpr unsigned kInnerBlockBits = 48;
 
 constexpr std::size_t kMaxServerTools = 64;
 constexpr std::uint64_t kBytesPerToken = 3;
@@ -115,10 +112,7 @@ std::uint64_t RequestDocument::promptTokens(std::size_t bodyBytes) const noexcep
 void RequestDocument::onText(const JsonScanner::Place &place, std::string_view text, std::size_t bytes) {
   see(place);
   if (place.name == kTtl && text == "1h") request_.caching = MessageRequest::Caching::Hour;
-  if ((place.path & 0xFFFF'FFFF) == kBlock && place.depth <= 8) {
-    const bool inner = (place.path & 0xFFFF'FFFF'FFFF) == kInnerBlock;
-    return blockText(blocks_[inner ? 1 : 0], place.path >> (inner ? kInnerBlockBits : kBlockBits), text, bytes);
-  }
+  if (!blocks_.empty()) return blockText(place, text, bytes);
   switch (place.path) {
   case pathOf(kModel):
     if (bytes == 0 || bytes > JsonScanner::kMaxText) return wrong("model: String should have from 1 to 256 characters");
@@ -195,13 +189,8 @@ void RequestDocument::onOpen(const JsonScanner::Place &place, bool object) {
   mismatch(place);
   if (place.name == kCacheControl && request_.caching == MessageRequest::Caching::None)
     request_.caching = MessageRequest::Caching::FiveMinutes;
+  beginBlock(place);
   switch (place.path) {
-  case kBlock:
-    blocks_[0] = {};
-    break;
-  case kInnerBlock:
-    blocks_[1] = {};
-    break;
   case pathOf(kTools, kItem):
     tool_ = {};
     tool_.index = tools_++;
@@ -224,8 +213,7 @@ void RequestDocument::onOpen(const JsonScanner::Place &place, bool object) {
 }
 
 void RequestDocument::onClose(const JsonScanner::Place &place) {
-  if (place.path == kBlock) endBlock(blocks_[0]);
-  if (place.path == kInnerBlock) endBlock(blocks_[1]);
+  if (!blocks_.empty() && blocks_.back().depth == place.depth) endBlock();
   if (place.path == pathOf(kTools, kItem)) endTool();
 }
 
@@ -259,14 +247,30 @@ void RequestDocument::mismatch(const JsonScanner::Place &place) {
   }
 }
 
-void RequestDocument::blockText(Block &block, std::uint64_t path, std::string_view text, std::size_t bytes) {
-  if (path == pathOf(kType)) block.type = text;
-  if (path == pathOf(kSource, kType)) block.source = text;
-  if (path == pathOf(kSource, kData)) block.dataBytes = bytes;
+/// By depth, since paths end before blocks do.
+void RequestDocument::beginBlock(const JsonScanner::Place &place) {
+  const bool within = !blocks_.empty() && place.depth == blocks_.back().depth + 1 &&
+                      (place.name == kItem || place.name == kContent || place.name == kSource);
+  if (!within && place.path != kBlock) return;
+  Block &block = blocks_.emplace_back();
+  block.depth = place.depth;
+  block.isSource = place.name == kSource;
 }
 
-void RequestDocument::endBlock(const Block &block) noexcept {
-  if (block.type == "image") {
+void RequestDocument::blockText(const JsonScanner::Place &place, std::string_view text, std::size_t bytes) {
+  Block &block = blocks_.back();
+  if (place.depth != block.depth + 1) return;
+  if (place.name == kType) block.type = text;
+  if (place.name == kData && block.isSource) block.dataBytes = bytes;
+}
+
+void RequestDocument::endBlock() {
+  const Block block = std::move(blocks_.back());
+  blocks_.pop_back();
+  if (block.isSource) {
+    blocks_.back().source = block.type;
+    blocks_.back().dataBytes = block.dataBytes;
+  } else if (block.type == "image") {
     ++images_;
     if (block.source == "base64") imageBytes_ += block.dataBytes;
   } else if (block.type == "document") {

@@ -4,13 +4,13 @@
 #include "JsonScanner.h"
 #include "MessageRequest.h"
 
-#include <array>
 #include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace matrixos::gateway {
 
@@ -36,8 +36,10 @@ public:
   void onClose(const JsonScanner::Place &place) override;
 
 private:
-  /// A block of a message, or within a tool's result.
+  /// A block of a message, or what is open within it that may hold another: its content, its source, their items.
   struct Block {
+    std::size_t depth = 0;
+    bool isSource = false;
     std::string type;
     std::string source;
     std::uint64_t dataBytes = 0;
@@ -45,16 +47,17 @@ private:
 
   void see(const JsonScanner::Place &place);
   void mismatch(const JsonScanner::Place &place);
-  void blockText(Block &block, std::uint64_t path, std::string_view text, std::size_t bytes);
-  void endBlock(const Block &block) noexcept;
+  void beginBlock(const JsonScanner::Place &place);
+  void blockText(const JsonScanner::Place &place, std::string_view text, std::size_t bytes);
+  void endBlock();
   void endTool();
   void wrong(std::string fault);
   void wrongInTool(std::string_view fault);
 
   MessageRequest &request_;
   std::string fault_;
-  std::bitset<256> seen_; ///< members of the root
-  std::array<Block, 2> blocks_;
+  std::bitset<256> seen_;     ///< members of the root
+  std::vector<Block> blocks_; ///< each within the one before
   ServerTool tool_;
   std::size_t tools_ = 0;
   std::size_t typedTools_ = 0;

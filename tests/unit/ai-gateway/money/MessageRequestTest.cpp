@@ -211,6 +211,8 @@ TEST_CASE("request: how long its prompt may be") {
   // What only looks like a picture is text.
   CHECK(tokens(R"({"type":"tool_use","input":)" + image + "}") > 100'000);
   CHECK(tokens(R"({"type":"text","source":{"type":"base64","data":")" + std::string(300'000, 'A') + "\"}}") > 100'000);
+  CHECK(tokens(R"({"type":"image","source":{"type":"base64","data":"A"},"data":")" + std::string(300'000, 'A') +
+               "\"}") > 100'000);
   CHECK(tokens(R"({"type":"image","source":{"type":"base64","data":"A"}},{"type":"text","text":")" +
                std::string(300'000, 'A') + "\"}") > 100'000);
   // A page that is no text may be short in bytes, and a reference is.
@@ -220,6 +222,20 @@ TEST_CASE("request: how long its prompt may be") {
     CHECK(tokens(R"({"type":"document","source":)" + std::string(source) + "}") > 1'000'000);
   }
   CHECK(tokens(R"({"type":"document","source":{"type":"text","data":"hello"}})") < 100);
+  // Both count wherever a message can hold them: in a document of blocks, in a tool's result, in a page that was
+  // fetched.
+  const std::string linked = R"({"type":"image","source":{"type":"url","url":"https://x"}})";
+  const std::string blocks = R"({"type":"document","source":{"type":"content","content":[)" + linked + "]}}";
+  const std::string result = R"({"type":"tool_result","content":[)" + blocks + "," + linked + "]}";
+  CHECK(tokens(blocks) == thirdOf(messages(blocks)) + 5'000);
+  CHECK(tokens(result) == thirdOf(messages(result)) + 10'000);
+  const auto fetched = [](const std::string &source) {
+    return R"({"type":"web_fetch_tool_result","content":{"type":"web_fetch_result","content":{"type":"document","source":)" +
+           source + "}}}";
+  };
+  CHECK(tokens(fetched(R"({"type":"base64","media_type":"application/pdf","data":"A"})")) > 1'000'000);
+  CHECK(tokens(fetched(R"({"type":"text","data":"hello"})")) < 100);
+  CHECK(tokens(R"({"type":"tool_use","input":{"content":[{"type":"document"},)" + linked + "]}}") < 100);
   CHECK(parsed(tools(R"({"name":"f"},{"type":"bash_20250124"})")).promptTokens ==
         thirdOf(tools(R"({"name":"f"},{"type":"bash_20250124"})")) + 2'000);
 }
