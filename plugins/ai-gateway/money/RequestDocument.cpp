@@ -152,18 +152,17 @@ void RequestDocument::onText(const JsonScanner::Place &place, std::string_view t
 void RequestDocument::onNumber(const JsonScanner::Place &place, std::string_view text) {
   see(place);
   const auto value = wholeNumber(text);
-  const std::string fault(": Input should be a valid integer");
   switch (place.path) {
   case pathOf(kMaxTokens):
-    if (!value) return wrong("max_tokens" + fault);
+    if (!value) return mismatch(place);
     request_.maxTokens = *value;
     return;
   case pathOf(kTools, kItem, kMaxUses):
-    if (!value) return wrongInTool("max_uses" + fault);
+    if (!value) return mismatch(place);
     tool_.maxUses = value;
     return;
   case pathOf(kTools, kItem, kMaxContentTokens):
-    if (!value) return wrongInTool("max_content_tokens" + fault);
+    if (!value) return mismatch(place);
     tool_.maxContentTokens = value;
     return;
   default:
@@ -223,8 +222,10 @@ void RequestDocument::see(const JsonScanner::Place &place) {
   const bool inTool = place.depth == 3 && (place.path & 0xFFFF) == pathOf(kTools, kItem);
   if (place.depth != 1 && !inTool) return;
   auto &seen = inTool ? seenInTool_ : seen_;
-  const std::string twice = std::string(nameText(place.name)) + ": The request says it twice";
-  if (seen[place.name]) inTool ? wrongInTool(twice) : wrong(twice);
+  if (seen[place.name]) {
+    const std::string twice = std::string(nameText(place.name)) + ": The request says it twice";
+    inTool ? wrongInTool(twice) : wrong(twice);
+  }
   seen.set(place.name);
 }
 
