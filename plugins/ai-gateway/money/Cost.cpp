@@ -1,25 +1,17 @@
 #include "Cost.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace matrixos::gateway {
 
 namespace {
 
-constexpr std::uint64_t kBytesPerToken = 3;
 /// Of an answer in one piece that never came: it may have been nearly ready.
 constexpr std::uint32_t kUnseenOutput = 1'000;
 
-std::uint32_t clamp(std::uint64_t count) noexcept {
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, std::numeric_limits<std::uint32_t>::max()));
-}
-std::uint64_t tokensOf(std::uint64_t bytes) noexcept {
-  return (bytes + kBytesPerToken - 1) / kBytesPerToken;
-}
 void add(std::uint32_t &sum, std::uint32_t count) noexcept {
-  sum = clamp(std::uint64_t{sum} + count);
+  sum = clampCount(std::uint64_t{sum} + count);
 }
 std::uint32_t less(std::uint32_t from, std::uint32_t count) noexcept {
   return from - std::min(from, count);
@@ -43,7 +35,7 @@ TokenCounts countsOf(const CountedTokens &tokens, bool hour) noexcept {
   counts.cacheWrite5m = tokens.write5m.value_or(0);
   counts.cacheWrite1h = tokens.write1h.value_or(0);
   const std::uint64_t told = std::uint64_t{counts.cacheWrite5m} + counts.cacheWrite1h;
-  const std::uint32_t rest = less(tokens.cacheCreation.value_or(0), clamp(told));
+  const std::uint32_t rest = less(tokens.cacheCreation.value_or(0), clampCount(told));
   const bool split = tokens.write5m || tokens.write1h;
   add(split || hour ? counts.cacheWrite1h : counts.cacheWrite5m, rest);
   return counts;
@@ -55,8 +47,8 @@ TokenCounts beyond(const TokenCounts &all, const TokenCounts &parts, bool hour) 
   rest.input = less(all.input, parts.input);
   rest.cacheRead = less(all.cacheRead, parts.cacheRead);
   rest.output = less(all.output, parts.output);
-  const std::uint32_t writes = less(clamp(std::uint64_t{all.cacheWrite5m} + all.cacheWrite1h),
-                                    clamp(std::uint64_t{parts.cacheWrite5m} + parts.cacheWrite1h));
+  const std::uint32_t writes = less(clampCount(std::uint64_t{all.cacheWrite5m} + all.cacheWrite1h),
+                                    clampCount(std::uint64_t{parts.cacheWrite5m} + parts.cacheWrite1h));
   (hour ? rest.cacheWrite1h : rest.cacheWrite5m) = writes;
   rest.webSearches = all.webSearches;
   return rest;
@@ -104,16 +96,16 @@ private:
 
   void estimate(TokenCounts &own, bool silent) const noexcept {
     if (!usage_.tokens.input || silent) {
-      const std::uint32_t prompt = clamp(request_.promptTokens);
+      const std::uint32_t prompt = clampCount(request_.promptTokens);
       (request_.caching == MessageRequest::Caching::None ? own.input
        : hour_                                           ? own.cacheWrite1h
                                                          : own.cacheWrite5m) = prompt;
     }
-    const std::uint32_t seen = clamp(tokensOf(usage_.uncountedBytes));
+    const std::uint32_t seen = clampCount(tokensOf(usage_.uncountedBytes));
     if (usage_.outputCounted && !silent) return add(own.output, seen);
     const std::uint32_t unseen = usage_.streamed ? 1 : std::min(request_.maxTokens, kUnseenOutput);
     own.output = std::max({own.output, seen, unseen});
-    add(own.input, clamp(tokensOf(usage_.toolResultBytes)));
+    add(own.input, clampCount(tokensOf(usage_.toolResultBytes)));
     own.webSearches = std::max(own.webSearches, usage_.searchesBegun);
   }
 

@@ -1,8 +1,9 @@
 #include "Holds.h"
 
+#include "TokenCounts.h"
+
 #include <algorithm>
 #include <initializer_list>
-#include <limits>
 
 namespace matrixos::gateway {
 
@@ -12,10 +13,6 @@ namespace {
 constexpr std::uint64_t kSearchTokens = 10'000;
 constexpr std::uint64_t kLeastOutput = 1'000;
 
-std::uint32_t clamp(std::uint64_t count) noexcept {
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, std::numeric_limits<std::uint32_t>::max()));
-}
-
 /// The tokens of all prompts, and the searches, when the upstream calls its tools as often as it may. The prompt is
 /// read again after each use, with all that the uses before it brought and all that was written.
 struct Rounds {
@@ -24,7 +21,7 @@ struct Rounds {
 };
 
 Rounds rounds(const MessageRequest &request) noexcept {
-  Rounds most{clamp(request.promptTokens), 0};
+  Rounds most{clampCount(request.promptTokens), 0};
   std::uint64_t uses = 0;
   std::uint64_t result = 0;
   for (const ServerTool &tool : request.serverTools) {
@@ -34,9 +31,9 @@ Rounds rounds(const MessageRequest &request) noexcept {
     result =
         std::max<std::uint64_t>(result, tool.isFetch() ? tool.maxContentTokens.value_or(kSearchTokens) : kSearchTokens);
   }
-  const auto times = [](std::uint64_t a, std::uint64_t b) { return std::uint64_t{clamp(a)} * clamp(b); };
-  most.promptTokens = clamp(most.promptTokens + times(uses, request.promptTokens + request.maxTokens));
-  most.promptTokens = clamp(most.promptTokens + times(clamp(times(uses, uses + 1)) / 2, result));
+  const auto times = [](std::uint64_t a, std::uint64_t b) { return std::uint64_t{clampCount(a)} * clampCount(b); };
+  most.promptTokens = clampCount(most.promptTokens + times(uses, request.promptTokens + request.maxTokens));
+  most.promptTokens = clampCount(most.promptTokens + times(clampCount(times(uses, uses + 1)) / 2, result));
   return most;
 }
 
@@ -48,9 +45,9 @@ PriceTable::Price priced(const MessageRequest &request, const PriceTable &prices
   for (std::uint32_t TokenCounts::*kind : {&TokenCounts::input, &TokenCounts::cacheRead, &TokenCounts::cacheWrite5m,
                                            hour ? &TokenCounts::cacheWrite1h : &TokenCounts::cacheWrite5m}) {
     TokenCounts counts;
-    counts.*kind = clamp(prompt);
-    counts.output = clamp(output);
-    counts.webSearches = clamp(searches);
+    counts.*kind = clampCount(prompt);
+    counts.output = clampCount(output);
+    counts.webSearches = clampCount(searches);
     const auto price = prices.price(request.model, nowMs, counts, {request.fast, false, request.geo});
     if (price.money >= most.money) most = price;
   }

@@ -1,5 +1,7 @@
 #include "JsonScanner.h"
 
+#include <matrixos/text/hex.hpp>
+
 #include <algorithm>
 #include <cstring>
 
@@ -224,16 +226,9 @@ void JsonScanner::escape(char c) {
 
 void JsonScanner::hexDigit(char c) {
   ++textBytes_;
-  const char lower = static_cast<char>(c | 0x20);
-  std::uint32_t digit = 0;
-  if (isDigit(c)) {
-    digit = static_cast<std::uint32_t>(c - '0');
-  } else if (lower >= 'a' && lower <= 'f') {
-    digit = static_cast<std::uint32_t>(lower - 'a') + 10;
-  } else {
-    return fail();
-  }
-  character_ = character_ * 16 + digit;
+  const int digit = hexValue(c);
+  if (digit < 0) return fail();
+  character_ = character_ * 16 + static_cast<std::uint32_t>(digit);
   if (++hexDigits_ < 4) return;
   keepCharacter(character_);
   state_ = State::Text;

@@ -1,5 +1,7 @@
 #include "PriceTable.h"
 
+#include <http/codec/Grammar.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -11,8 +13,7 @@ namespace {
 /// Nothing, a date or "-latest": what may follow a model's name.
 bool isVersion(std::string_view text) noexcept {
   if (text.empty() || text == "-latest") return true;
-  return text.size() == 9 && (text[0] == '-' || text[0] == '@') &&
-         std::all_of(text.begin() + 1, text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return text.size() == 9 && (text[0] == '-' || text[0] == '@') && http::isDigits(text.substr(1));
 }
 
 /// Bytes of the name by which the row is called, 0 when it is not meant.

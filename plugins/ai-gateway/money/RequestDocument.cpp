@@ -1,5 +1,7 @@
 #include "RequestDocument.h"
 
+#include "TokenCounts.h"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -63,7 +65,6 @@ constexpr std::uint8_t kItem = JsonScanner::kItem;
 constexpr std::uint64_t kBlock = pathOf(kMessages, kItem, kContent, kItem);
 
 constexpr std::size_t kMaxServerTools = 64;
-constexpr std::uint64_t kBytesPerToken = 3;
 /// The most that an image takes, whatever its bytes (https://platform.claude.com/docs/en/build-with-claude/vision).
 constexpr std::uint64_t kImageTokens = 5'000;
 /// What a document may take that is no text, or that is not in the body: it fills the largest context there is.
@@ -104,8 +105,7 @@ const std::string &RequestDocument::fault() noexcept {
 }
 
 std::uint64_t RequestDocument::promptTokens(std::size_t bodyBytes) const noexcept {
-  const std::uint64_t text = (bodyBytes - imageBytes_ + kBytesPerToken - 1) / kBytesPerToken;
-  return text + images_ * kImageTokens + (documents_ ? kDocumentTokens : 0) +
+  return tokensOf(bodyBytes - imageBytes_) + images_ * kImageTokens + (documents_ ? kDocumentTokens : 0) +
          (tools_ > 0 ? (1 + typedTools_) * kToolTokens : 0);
 }
 
