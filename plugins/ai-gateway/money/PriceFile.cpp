@@ -14,7 +14,7 @@ namespace matrixos::gateway {
 namespace {
 
 constexpr std::string_view kUnit = "USD per million tokens";
-/// A token cannot cost more than a dollar, nor a search more than a thousand: a slip of the pen.
+/// More is a slip of the pen: a dollar for one token.
 constexpr std::int64_t kMostUnits = 1'000'000;
 
 Error bad(const std::string &place, const std::string &what) {

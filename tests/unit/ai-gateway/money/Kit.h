@@ -1,7 +1,7 @@
 /// The prices that ship, requests, and answers as the Messages API writes them.
 #pragma once
 
-#include "support/Text.h"
+#include "support/TempDir.h"
 
 #include <matrixos/text/time.hpp>
 
@@ -13,8 +13,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,10 +26,7 @@ inline std::int64_t day(std::string_view date) {
 inline const std::int64_t kNow = day("2026-11-30");
 
 inline const PriceTable &prices() {
-  static const auto table = [] {
-    std::ifstream in(MATRIXOS_PRICES);
-    return PriceTable::parse(std::string{std::istreambuf_iterator<char>(in), {}});
-  }();
+  static const auto table = PriceTable::parse(matrixos::test::readFile(MATRIXOS_PRICES));
   return *table;
 }
 
