@@ -66,8 +66,12 @@ void request(std::string_view bytes) {
   const auto outcome = MessageRequest::parse(bytes, {}, {});
   const auto *taken = std::get_if<MessageRequest>(&outcome);
   if (taken == nullptr) return;
-  const Json tree = Json::parse(bytes, nullptr, false);
-  if (tree.is_discarded()) {
+  Json tree;
+  try {
+    tree = Json::parse(bytes);
+  } catch (const Json::out_of_range &) {
+    return; // a number beyond a double, to which RFC 8259 §6 sets no bound
+  } catch (const Json::parse_error &) {
     hold(bytes.find("\\u") != std::string_view::npos, "no JSON"); // half a character, over which readers differ
     return;
   }
