@@ -233,7 +233,7 @@ show_bars() {
       met = way == "less" ? value <= bar : value >= bar
       printf "  %-56s %9.2f   %s %s   %s\n", what, value, way == "less" ? "at most" : "at least", bar, met ? "met" : "NOT MET" }'
   }
-  ratio() { awk -v a="${figure[ours.$1]}" -v b="${figure[nginx.$1]}" 'BEGIN { printf "%.3f", b > 0 ? a / b : 0 }'; }
+  ratio() { awk -v a="${figure[ours.$1]}" -v b="${figure[nginx.$1]}" 'BEGIN { printf "%.3f", (b > 0 ? a / b : 0) }'; }
   echo 'bars'
   local kind
   for kind in document.10 document.500 stream.10; do
