@@ -83,19 +83,19 @@ ssize_t Client::read(char *to, std::size_t size) {
 
 Client::Turn Client::receive() {
   static std::array<char, 64 * 1024> block;
-  for (;;) {
+  while (answer_.state() != AnswerReader::State::Done) {
     const ssize_t got = read(block.data(), block.size());
     if (got == 0) return Turn::Waits;
     if (got < 0) return Turn::Failed;
     const std::string_view bytes(block.data(), static_cast<std::size_t>(got));
     answer_.feed(bytes);
     if (answer_.state() == AnswerReader::State::Failed) return Turn::Failed;
-    if (answer_.state() == AnswerReader::State::Done) return Turn::Done;
     if (!started_ && bytes.find("message_start") != std::string_view::npos) {
-      started_ = true;
+      started_ = true; // also where the whole answer came with it
       return Turn::Started;
     }
   }
+  return Turn::Done;
 }
 
 } // namespace bench
