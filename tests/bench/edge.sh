@@ -36,7 +36,6 @@ done
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
-cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'; } # of all threads, user and system
 load() { (on_core 1 "$build/bench/edge-load" "$@"); }
 
 failed=0
@@ -65,7 +64,7 @@ measure() { # KIND TITLE
   for name in "${contenders[@]}"; do
     local figures=() column
     for column in 1 2 3 4; do
-      figures+=("$(cut -d' ' -f$column "$work/$1.$name" | sort -g | sed -n "$(((rounds + 1) / 2))p")")
+      figures+=("$(median "$work/$1.$name" $column)")
     done
     base=${base:-${figures[0]}}
     awk -v label="${title[$name]}" -v cpu="${figures[0]}" -v base="$base" -v rate="${figures[1]}" -v p50="${figures[2]}" \
@@ -78,24 +77,13 @@ measure() { # KIND TITLE
 
 # Each WebSocket has carried one frame in both directions and is silent since.
 measure_websockets() {
-  local name before opened
-  mkfifo "$work/hold"
+  local name opened each
   echo
   printf '%-30s %10s %10s\n' "$websockets idle WebSockets" 'KB each' open
   for name in "${contenders[@]}"; do
-    before=$(resident "${pid[$name]}")
-    rm -f "$work/opened"
-    # They are held until the other end of this pipe closes.
-    load websockets "${port[$name]}" bench.localhost $websockets 0 "${cookie[$name]:-}" <"$work/hold" >"$work/opened" &
-    local holder=$! hold
-    exec {hold}>"$work/hold"
-    while [ ! -s "$work/opened" ] 2>/dev/null && [ -d "/proc/$holder" ]; do sleep 0.05; done
-    opened=$(cut -d' ' -f2 "$work/opened")
-    awk -v label="${title[$name]}" -v kb=$(($(resident "${pid[$name]}") - before)) -v opened="$opened" \
-      'BEGIN { printf "  %-28s %10.2f %10d\n", label, kb / (opened > 0 ? opened : 1), opened }'
+    hold "$name" load websockets "${port[$name]}" bench.localhost $websockets 0 "${cookie[$name]:-}"
+    printf '  %-28s %10.2f %10d\n' "${title[$name]}" "$each" "$opened"
     [ "$opened" = $websockets ] || [ "$name" != ours ] || failed=1
-    exec {hold}>&-
-    wait "$holder" || true
   done
 }
 

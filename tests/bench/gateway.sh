@@ -34,35 +34,9 @@ make_certificates() {
 }
 
 start_nginx() {
-  local folder=$work/nginx
-  mkdir -p "$folder"
-  cat >"$folder/nginx.conf" <<CONF
-daemon off;
-master_process off;
-worker_processes 1;
-worker_rlimit_nofile $descriptors;
-error_log $folder/error.log;
-pid $folder/pid;
-events { worker_connections 16000; }
-http {
-  access_log off;
-  keepalive_requests 100000000;
-  client_max_body_size 32m;
-  client_body_temp_path $folder/body;
-  proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi;
-  uwsgi_temp_path $folder/uwsgi;
-  scgi_temp_path $folder/scgi;
-  upstream bench {
-    server 127.0.0.1:${port[upstream]};
-    keepalive 1024;
-    keepalive_requests 100000000;
-  }
-  server {
-    listen 127.0.0.1:${port[nginx]} backlog=4096;
-    location / {
+  nginx_with nginx 1024 'access_log off;
+  client_max_body_size 32m;' '' "
       proxy_pass https://bench;
-      proxy_http_version 1.1;
       proxy_set_header Connection '';
       proxy_set_header Host localhost;
       proxy_set_header Authorization 'Bearer $shared_key';
@@ -71,18 +45,12 @@ http {
       proxy_ssl_verify on;
       proxy_ssl_trusted_certificate $work/ca.pem;
       proxy_buffering off;
-      proxy_read_timeout 300s;
-    }
-  }
-}
-CONF
-  on_core 0 nginx -c "$folder/nginx.conf" -e "$folder/error.log"
+      proxy_read_timeout 300s;"
 }
 
 start_ours() {
   [ -f "$build/plugins/ai-gateway.so" ] || die "this build has no plugin ai-gateway"
-  cat >"$work/gateway.ini" <<INI
-[ai-gateway]
+  platform ours "[ai-gateway]
 listen = 127.0.0.1:${port[ours]}
 loops = 1
 upstream = https://localhost:${port[upstream]}
@@ -91,33 +59,10 @@ api_key_file = $work/shared.key
 daily_limit_usd = 1000000
 monthly_limit_usd = 1000000
 concurrent_requests = 0
-access_log = false
-INI
-  platform ours ai-gateway "$work/gateway.ini"
+access_log = false" plugins/ai-gateway
 }
 # What the daemon holds anyway.
-start_bare() {
-  : >"$work/none.ini"
-  platform bare '' "$work/none.ini"
-}
-
-platform() { # NAME PLUGIN SECTIONS
-  mkdir -p "$work/$1-plugins"
-  cp "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
-  [ -z "$2" ] || cp "$build/plugins/$2.so" "$work/$1-plugins/"
-  cat - "$3" >"$work/$1.ini" <<INI
-[platform]
-data_dir = $work/$1-data
-[api]
-auth = none
-[plugins]
-path = $work/$1-plugins
-enabled = fixed-instances${2:+, $2}
-[fixed-instances]
-running = bench:${port[upstream]}:bench
-INI
-  on_core 0 "$build/bin/matrixosd" --config="$work/$1.ini"
-}
+start_bare() { platform bare ''; }
 
 start_direct() { :; }
 
@@ -130,26 +75,13 @@ serves() {
 }
 
 # The upstream answers at once with what it made before: 60 words as a document or in 68 events.
-begin_upstream() {
-  [ -x "$build/bench/gateway-load" ] || die "there is no $build/bench/gateway-load; ./dev bench builds it"
-  ulimit -n "$descriptors" 2>/dev/null || die "this needs $descriptors open files; this shell allows $(ulimit -Hn)"
-  make_certificates
-  echo "$shared_key" >"$work/shared.key"
-  chmod 600 "$work/shared.key"
-  port[upstream]=$(free_port)
-  : >"$work/upstream.log"
-  (on_core 1 "$build/tests/llm-upstream" --instant --usual 'text=60 input=250 output=60' \
-    --tls "$work/cert.pem" "$work/cert.key" "127.0.0.1:${port[upstream]}") >"$work/upstream.log" 2>&1 &
-  upstream=$!
-  until grep -q '^ready' "$work/upstream.log"; do
-    [ -d "/proc/$upstream" ] || die "the upstream does not start: $(cat "$work/upstream.log")"
-    sleep 0.05
-  done
+start_upstream() {
+  on_core 1 "$build/tests/llm-upstream" --instant --usual 'text=60 input=250 output=60' \
+    --tls "$work/cert.pem" "$work/cert.key" "127.0.0.1:${port[upstream]}" >"$work/upstream.log" 2>&1
 }
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
-cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'; } # of all threads, user and system
 files() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
 
 load() { # KIND NAME CONNECTIONS MILLISECONDS
@@ -185,7 +117,7 @@ measure() {
   printf '%-34s %9s %7s %9s %7s %9s %9s %9s %11s %8s\n' "$3" 'CPU us' /nginx calls/s /nginx 'p50 ms' 'p99 ms' '+p50 ms' 'first event' 'RSS MB'
   for name in "${wanted[@]}"; do
     for column in 1 2 3 4 5; do
-      figure[$name.$1.$2.${columns[column - 1]}]=$(cut -d' ' -f$column "$work/$1.$2.$name" | sort -g | sed -n "$(((rounds + 1) / 2))p")
+      figure[$name.$1.$2.${columns[column - 1]}]=$(median "$work/$1.$2.$name" $column)
     done
   done
   for name in "${wanted[@]}"; do
@@ -200,25 +132,15 @@ measure() {
 
 # Each stream has brought its first event and is silent since.
 measure_streams() {
-  local name before opened
-  mkfifo "$work/hold"
+  local name opened each
   echo
   printf '%-34s %9s %9s\n' "$streams open streams" 'KB each' open
   for name in "${wanted[@]}"; do
     [ "$name" != direct ] || continue
-    before=$(resident "${pid[$name]}")
-    rm -f "$work/opened"
-    # They are held until the other end of this pipe closes.
-    load hold "$name" $streams 0 <"$work/hold" >"$work/opened" &
-    local holder=$! hold
-    exec {hold}>"$work/hold"
-    while [ ! -s "$work/opened" ] 2>/dev/null && [ -d "/proc/$holder" ]; do sleep 0.05; done
-    opened=$(cut -d' ' -f2 "$work/opened")
-    figure[$name.each]=$(awk -v kb=$(($(resident "${pid[$name]}") - before)) -v n="${opened:-1}" 'BEGIN { printf "%.1f", kb / (n > 0 ? n : 1) }')
-    printf '  %-32s %9s %9s\n' "${title[$name]}" "${figure[$name.each]}" "$opened"
+    hold "$name" load hold "$name" $streams 0
+    figure[$name.each]=$each
+    printf '  %-32s %9.1f %9s\n' "${title[$name]}" "$each" "$opened"
     [ "$opened" = $streams ] || failed=1
-    exec {hold}>&-
-    wait "$holder" || true
   done
 }
 
@@ -275,7 +197,14 @@ run_soak() {
 for name in "${wanted[@]}"; do
   [[ $name =~ ^(direct|nginx|ours)$ ]] || die "there is no '$name'; choose from: direct nginx ours"
 done
-begin_upstream
+make_certificates
+echo "$shared_key" >"$work/shared.key"
+chmod 600 "$work/shared.key"
+begin gateway-load
+until grep -qs '^ready' "$work/upstream.log"; do
+  [ -d "/proc/$upstream" ] || die "the upstream does not start: $(cat "$work/upstream.log")"
+  sleep 0.05
+done
 for name in "${wanted[@]}"; do start "$name"; done
 if [ "$soak" != 0 ]; then
   run_soak

@@ -46,13 +46,9 @@ once() {
   unset "pid[$1]"
 }
 
-median() { # PHASE NAME COLUMN
-  cut -d' ' -f"$3" "$work/$1.$2" | sort -g | sed -n "$(((rounds + 1) / 2))p"
-}
-
 line() { # NAME PHASE TITLE
   local figures=() column
-  for column in 1 2 3 4 5; do figures+=("$(median "$2" "$1" $column)" "$(median idle "$1" $column)"); done
+  for column in 1 2 3 4 5; do figures+=("$(median "$work/$2.$1" $column)" "$(median "$work/idle.$1" $column)"); done
   awk -v title="  $3" 'BEGIN {
     printf "%-44s", title
     for (i = 1; i < 9; i += 2) printf " %7.2f %6.2f", ARGV[i] / 1000, ARGV[i] / (ARGV[i + 1] > 0 ? ARGV[i + 1] : 1)

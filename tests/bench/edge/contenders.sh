@@ -1,5 +1,5 @@
 # The proxy and what it is compared with, for the benchmarks that source this: `begin PROGRAM`, then `start NAME` for
-# each. They set build, websockets, requests (of one instance at a time) and descriptors (files a process may open).
+# each. They set build, rounds, websockets, requests (of one instance at a time) and descriptors (files a process may open).
 # shellcheck shell=bash disable=SC2034,SC2154
 
 die() {
@@ -56,15 +56,33 @@ start_other() {
 }
 
 daemon() { # NAME ACCESS_LOG [POLICY…]
-  local policy file enabled='fixed-instances, lifecycle, proxy'
-  mkdir -p "$work/$1-plugins"
+  local policy plugins=(plugins/lifecycle plugins/proxy) more=''
   for policy in "${@:3}"; do
-    file=$build/bench-plugins/$policy.so
-    [ "$policy" != identity ] || file=$build/plugins/identity.so
-    cp "$file" "$work/$1-plugins/"
-    enabled+=", $policy"
+    case $policy in
+    identity) plugins+=(plugins/identity) more=$'[identity]\nmode = none' ;;
+    *) plugins+=("bench-plugins/$policy") ;;
+    esac
   done
-  cp "$build"/plugins/{proxy,lifecycle}.so "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
+  platform "$1" "[proxy]
+listen = 127.0.0.1:${port[$1]}
+loops = 1
+access_log = $2
+instance_requests = $requests
+instance_websockets = $websockets
+max_connections = $descriptors
+trusted_peers = 127.0.0.1
+$more" "${plugins[@]}"
+}
+
+# With one instance, which is the upstream.
+platform() { # NAME SECTIONS [PLUGIN_OF_THE_BUILD…]
+  local plugin enabled=fixed-instances
+  mkdir -p "$work/$1-plugins"
+  cp "$build/scenario-plugins/fixed-instances.so" "$work/$1-plugins/"
+  for plugin in "${@:3}"; do
+    cp "$build/$plugin.so" "$work/$1-plugins/"
+    enabled+=", ${plugin##*/}"
+  done
   cat >"$work/$1.ini" <<INI
 [platform]
 data_dir = $work/$1-data
@@ -73,25 +91,32 @@ auth = none
 [plugins]
 path = $work/$1-plugins
 enabled = $enabled
-[proxy]
-listen = 127.0.0.1:${port[$1]}
-loops = 1
-access_log = $2
-instance_requests = $requests
-instance_websockets = $websockets
-max_connections = $descriptors
-trusted_peers = 127.0.0.1
 [fixed-instances]
 running = bench:${port[upstream]}:bench
+$2
 INI
-  case " ${*:3} " in *" identity "*) printf '[identity]\nmode = none\n' >>"$work/$1.ini" ;; esac
   on_core 0 "$build/bin/matrixosd" --config="$work/$1.ini"
 }
 
-start_nginx() { nginx_with nginx 'access_log off;'; }
-start_nginx_log() { nginx_with nginx_log "access_log $work/nginx_log/access.log combined buffer=64k flush=1s;"; }
+start_nginx() { nginx_before_instance nginx 'access_log off;'; }
+start_nginx_log() { nginx_before_instance nginx_log "access_log $work/nginx_log/access.log combined buffer=64k flush=1s;"; }
 
-nginx_with() { # NAME LOGGING
+nginx_before_instance() { # NAME LOGGING
+  nginx_with "$1" 128 "$2
+  client_max_body_size 8m;
+  map \$http_upgrade \$connection_header { default upgrade; '' ''; }" "server_name bench.localhost;" "
+      proxy_pass http://bench;
+      proxy_set_header Host \$host;
+      proxy_set_header Connection \$connection_header;
+      proxy_set_header Upgrade \$http_upgrade;
+      proxy_set_header X-Forwarded-For \$remote_addr;
+      proxy_set_header X-Forwarded-Proto http;
+      proxy_set_header X-Forwarded-Host \$host;
+      proxy_read_timeout 120s;"
+}
+
+# One worker that passes everything on, to "bench".
+nginx_with() { # NAME KEPT_CONNECTIONS HTTP SERVER LOCATION
   local folder=$work/$1
   mkdir -p "$folder"
   cat >"$folder/nginx.conf" <<CONF
@@ -103,33 +128,24 @@ error_log $folder/error.log;
 pid $folder/pid;
 events { worker_connections 16000; }
 http {
-  $2
+  $3
   keepalive_requests 100000000;
-  client_max_body_size 8m;
   client_body_temp_path $folder/body;
   proxy_temp_path $folder/proxy;
   fastcgi_temp_path $folder/fastcgi;
   uwsgi_temp_path $folder/uwsgi;
   scgi_temp_path $folder/scgi;
-  map \$http_upgrade \$connection_header { default upgrade; '' ''; }
   upstream bench {
     server 127.0.0.1:${port[upstream]};
-    keepalive 128;
+    keepalive $2;
     keepalive_requests 100000000;
   }
   server {
     listen 127.0.0.1:${port[$1]} backlog=4096;
-    server_name bench.localhost;
+    $4
     location / {
-      proxy_pass http://bench;
       proxy_http_version 1.1;
-      proxy_set_header Host \$host;
-      proxy_set_header Connection \$connection_header;
-      proxy_set_header Upgrade \$http_upgrade;
-      proxy_set_header X-Forwarded-For \$remote_addr;
-      proxy_set_header X-Forwarded-Proto http;
-      proxy_set_header X-Forwarded-Host \$host;
-      proxy_read_timeout 120s;
+      $5
     }
   }
 }
@@ -226,13 +242,38 @@ start() {
   die "${title[$name]} does not serve"
 }
 
-# begin PROGRAM: the upstream serves.
+start_upstream() { on_core 1 "$build/bench/edge-upstream" "${port[upstream]}"; }
+
+# begin PROGRAM: the load is there, and the upstream runs.
 begin() {
   [ -x "$build/bench/$1" ] || die "there is no $build/bench/$1; ./dev bench builds it"
   ulimit -n "$descriptors" 2>/dev/null || die "this needs $descriptors open files; this shell allows $(ulimit -Hn)"
   port[upstream]=$(free_port)
-  (on_core 1 "$build/bench/edge-upstream" "${port[upstream]}") &
+  (start_upstream) &
   upstream=$!
 }
 
+# ---- measuring -------------------------------------------------------------------------------------------------------
+
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"; }
+cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'; } # of all threads, user and system
+
+median() { # FILE COLUMN: of as many lines as there were rounds
+  cut -d' ' -f"$2" "$1" | sort -g | sed -n "$(((rounds + 1) / 2))p"
+}
+
+# Runs a load that says "open COUNT" and holds them until its input ends. Sets opened, and each: KB of NAME for one.
+hold() { # NAME LOAD…
+  local before holder input
+  before=$(resident "${pid[$1]}")
+  [ -p "$work/hold" ] || mkfifo "$work/hold"
+  rm -f "$work/opened"
+  "${@:2}" <"$work/hold" >"$work/opened" &
+  holder=$!
+  exec {input}>"$work/hold"
+  while [ ! -s "$work/opened" ] && [ -d "/proc/$holder" ]; do sleep 0.05; done
+  opened=$(cut -d' ' -f2 "$work/opened")
+  each=$(awk -v kb=$(($(resident "${pid[$1]}") - before)) -v n="$opened" 'BEGIN { printf "%.2f", kb / (n > 0 ? n : 1) }')
+  exec {input}>&-
+  wait "$holder" || true
+}
