@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 #include <fixtures/llm-upstream/LlmUpstream.h>
 #include <support/DaemonProcess.h>
+#include <support/Text.h>
 #include <support/Wait.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,10 +17,6 @@ namespace {
 
 constexpr const char *kKey = "sk-ant-canary-4711";
 constexpr const char *kNextKey = "sk-ant-canary-4712";
-
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// A folder with the secrets of a configuration, open to nobody else.
 struct Secrets {
