@@ -1,6 +1,6 @@
 // The load: load KIND PORT KEY CONNECTIONS MILLISECONDS [AUTHORITY]. KIND is document or stream; each connection asks
 // again as soon as it is answered. With an AUTHORITY's certificate it speaks TLS to localhost. The time begins when
-// each connection has been answered once. Prints: answers, microseconds, p50 and p99, p50 and p99 until the first event
+// there were as many answers as connections. Prints: answers, microseconds, p50 and p99, p50 and p99 until the first event
 // of a stream, all in microseconds, failures, and answers with those before. hold opens that many streams, prints "open
 // COUNT" once each has brought its first event, and holds them until its input ends.
 #include "Client.h"
