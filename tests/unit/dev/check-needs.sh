@@ -86,15 +86,17 @@ foreign() {
   dpkg-query -W -f '${Package} ${Essential}\n' "${words[@]}" | sed -n 's/ no$//p' | grep -vx mawk || true
 }
 
-fewer=$(mktemp)
-trap 'rm -f "$fewer"' EXIT
-# The contenders of `held` are fewer.
+fewer=$(mktemp) fewest=$(mktemp)
+trap 'rm -f "$fewer" "$fewest"' EXIT
+# The contenders of `held` are fewer, those of `gateway` still fewer.
 sed '/^start_caddy/,/^declare -A title/d' tests/bench/edge/contenders.sh >"$fewer"
+sed '/^start_haproxy/,/^declare -A title/d' tests/bench/edge/contenders.sh >"$fewest"
 for script in tests/bench/*.sh; do
   files=("$script")
   case $script in
   */edge.sh) files+=(tests/bench/edge/contenders.sh dev.d/bench.sh) ;;
   */held.sh) files+=("$fewer") ;;
+  */gateway.sh) files+=("$fewest") ;;
   esac
   compare "$script" "$(sed -n 's/^# needs: //p' "$script" | tr ' ' '\n')" "$(used "${files[@]}"; foreign "${files[@]}")"
 done
