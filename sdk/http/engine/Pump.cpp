@@ -66,6 +66,7 @@ void Pump::run() {
       buffer_->releaseIfEmpty();
       return from_->waitReadable();
     }
+    if (round + 1 == kMostRounds) break; // bytes that were read and left would wait for others to wake us
     if (!fill()) return;
   }
   if (to_ != nullptr && writing())

@@ -40,11 +40,12 @@ void RestReader::onTimer() {
 
 void RestReader::run() noexcept {
   try {
-    for (int round = 0; round < kMostRounds; ++round) {
+    show();
+    for (int round = 0; !ended_ && round < kMostRounds; ++round) {
+      if (!fill()) return;
       show();
-      if (ended_ || !fill()) return;
     }
-    answer_.socket->waitReadable();
+    if (!ended_) answer_.socket->waitReadable();
   } catch (const std::exception &) {
     end(false);
   }

@@ -9,6 +9,7 @@
 
 using namespace lab;
 using namespace std::chrono_literals;
+using matrixos::http::ServerOptions;
 
 namespace {
 
@@ -172,6 +173,22 @@ TEST_CASE("a client that reads slowly slows the upstream, however the pieces gro
     return got.size() > end.size() && got.compare(got.size() - end.size(), end.size(), end) == 0;
   }));
   CHECK(unchunk(bodyOf(client.received())).value_or("").size() == 2 * sent);
+}
+
+TEST_CASE("what came last of a burst is shown at once, however much of it the observer holds back") {
+  ServerOptions options;
+  options.bufferSize = 1024;
+  for (std::size_t blocks = 1; blocks < 40; ++blocks) {
+    CAPTURE(blocks);
+    Lab lab(options);
+    lab.edit = [](std::string_view, bool) { return std::string(); };
+    auto [client, upstream] = lab.exchange(kGet);
+    upstream.send("HTTP/1.1 200 OK\r\n\r\n");
+    REQUIRE(lab.until([&] { return lab.told.heads == 1; }));
+    const std::size_t size = blocks * options.bufferSize - 1; // the last block comes short: nothing is left to be read
+    upstream.send(std::string(size, 'x'));
+    CHECK(lab.until([&] { return lab.told.payload.size() == size; }));
+  }
 }
 
 TEST_CASE("an answer ends behind the piece where its observer says so, and the upstream is let go of") {

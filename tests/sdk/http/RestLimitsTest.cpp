@@ -91,6 +91,25 @@ TEST_CASE("no more is read than was asked for") {
   }
 }
 
+TEST_CASE("what came last of a burst is shown at once") {
+  ServerOptions options;
+  options.bufferSize = 1024;
+  for (std::size_t blocks = 1; blocks < 40; ++blocks) {
+    CAPTURE(blocks);
+    Lab lab(options);
+    lab.readRests();
+    auto [client, upstream] = lab.exchange(kGet);
+    client.reset();
+    REQUIRE(lab.until([&] { return lab.finished.size() == 1; }));
+    upstream.send("HTTP/1.1 200 OK\r\n\r\n");
+    lab.soon();
+    REQUIRE(lab.until([&] { return lab.rest.heads == 1; }));
+    const std::size_t size = blocks * options.bufferSize - 1; // the last block comes short: nothing is left to be read
+    upstream.send(std::string(size, 'x'));
+    CHECK(lab.until([&] { return lab.rest.payload.size() == size; }));
+  }
+}
+
 TEST_CASE("an endless line, endless heads and endless chunks cost no more than that") {
   const std::string interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
   for (const std::string &piece : {std::string("1\r\nx\r\n"), interim, std::string("x")}) {
