@@ -313,6 +313,7 @@ void ClientConnection::becomeTunnel() {
   summary_.upgraded = true;
   summary_.status = 101;
   session_->onUpgraded(*this);
+  if (state_ == State::Closed) return;
   // The spans of the head end here, and with them the claim on the buffer's start.
   loop_.giveRequestHead(std::move(head_));
   head_ = nullptr;

@@ -124,7 +124,9 @@ void Connector::connected() {
   if (const auto &reached = candidate().reached; reached && !reached->load(std::memory_order_relaxed))
     reached->store(true, std::memory_order_relaxed);
   // A pooled connection is answered by whoever took it; a new one by whoever has the address now.
-  if (!client_.session().isCurrent(client_, *upstream_)) return forward_.onConnectFailed(ForwardFailure::Moved, "");
+  const bool current = client_.session().isCurrent(client_, *upstream_);
+  if (!socket_) return; // it broke the exchange off
+  if (!current) return forward_.onConnectFailed(ForwardFailure::Moved, "");
   forward_.onConnected(std::exchange(socket_, nullptr), false);
 }
 

@@ -86,6 +86,7 @@ void Forward::sendRequest() {
   requestDone_ = false;
   HeadWriter writer(request_.ahead());
   client_.session().writeRequest(client_, writer);
+  if (phase_ != Phase::AwaitHead) return; // it broke the exchange off, as any callback may
   const BodyFraming framing = body_ ? BodyFraming{BodyKind::None, 0} : head.body;
   body_ ? writer.contentLength(body_->size()) : writer.framing(framing);
   if (head.upgradeWebSocket) {
@@ -178,8 +179,9 @@ void Forward::parseHead() {
     dropHopByHop(head.fields);
     if (head.status == 101) return startTunnel(head);
     if (!head.isInterim()) {
-      if (!client_.session().acceptResponse(client_, head)) return fail(ForwardFailure::Declined);
-      return startResponse(head);
+      const bool accepted = client_.session().acceptResponse(client_, head);
+      if (phase_ != Phase::AwaitHead) return;
+      return accepted ? startResponse(head) : fail(ForwardFailure::Declined);
     }
     relayInterim(head);
   }
@@ -219,6 +221,7 @@ void Forward::relayInterim(ResponseHead &head) {
     HeadWriter writer(response_.ahead());
     writer.statusLine(head.status);
     client_.session().writeResponse(client_, head, writer);
+    if (phase_ != Phase::AwaitHead) return;
     writer.end();
   }
   buffer_.consume(parser_.size());
@@ -240,7 +243,7 @@ void Forward::startResponse(ResponseHead &head) {
   HeadWriter writer(response_.ahead());
   writer.statusLine(head.status);
   client_.session().writeResponse(client_, head, writer);
-  if (phase_ != Phase::AwaitHead) return; // it broke the exchange off
+  if (phase_ != Phase::AwaitHead) return;
   if (chunked)
     writer.framing({BodyKind::Chunked, 0});
   else if (head.announced.kind == BodyKind::Length)
@@ -289,11 +292,13 @@ void Forward::startTunnel(ResponseHead &head) {
   HeadWriter writer(response_.ahead());
   writer.statusLine(101);
   client_.session().writeResponse(client_, head, writer);
+  if (phase_ != Phase::AwaitHead) return;
   writer.field("Connection", "Upgrade");
   writer.field("Upgrade", "websocket");
   writer.end();
   buffer_.consume(parser_.size());
   client_.becomeTunnel();
+  if (phase_ != Phase::AwaitHead) return;
   phase_ = Phase::Tunnel;
   touch();
   tunnel_ = std::make_unique<Tunnel>(client_, *socket_, request_, response_);

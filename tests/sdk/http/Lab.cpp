@@ -83,6 +83,21 @@ public:
     body_ += piece;
     if (last) exchange.forwardTaken(lab_.to_, body_, this);
   }
+  bool isCurrent(ClientExchange &exchange, const Upstream &to) override {
+    if (lab_.onCurrent) lab_.onCurrent(exchange);
+    return Session::isCurrent(exchange, to);
+  }
+  void writeRequest(ClientExchange &exchange, HeadWriter &writer) override {
+    if (lab_.onRequestHead) lab_.onRequestHead(exchange);
+    Session::writeRequest(exchange, writer);
+  }
+  bool acceptResponse(ClientExchange &exchange, const ResponseHead &head) override {
+    return lab_.accepts ? lab_.accepts(exchange) : Session::acceptResponse(exchange, head);
+  }
+  void onForwardFailed(ClientExchange &exchange, ForwardFailure failure) override {
+    ++lab_.failed;
+    Session::onForwardFailed(exchange, failure);
+  }
   void writeResponse(ClientExchange &exchange, ResponseHead &head, HeadWriter &writer) override {
     ++lab_.told.heads;
     lab_.told.status = head.status;
@@ -91,6 +106,9 @@ public:
   }
   void onResponseBytes(ClientExchange &exchange, std::size_t) override {
     if (lab_.onBytes) lab_.onBytes(exchange);
+  }
+  void onUpgraded(ClientExchange &exchange) override {
+    if (lab_.onSocket) lab_.onSocket(exchange);
   }
   void onFinished(ClientExchange &, const Summary &summary) override { lab_.finished.push_back(summary); }
 

@@ -87,7 +87,8 @@ public:
   std::function<std::string(std::string_view piece, bool last)> edit;
   std::function<bool()> ends;
   std::function<void(ClientExchange &, std::string_view)> onPiece;
-  std::function<void(ClientExchange &)> onBytes, onHead;
+  std::function<void(ClientExchange &)> onBytes, onHead, onCurrent, onRequestHead, onSocket;
+  std::function<bool(ClientExchange &)> accepts;
   std::function<BodyObserver::Rest()> onGone;
   /// The rest is read within these limits, and `rest` notes it.
   void readRests(std::chrono::milliseconds most = std::chrono::seconds(10), std::uint64_t bytes = 1'000'000);
@@ -96,7 +97,8 @@ public:
 
   Told told; // those that were given to forward()
   Told rest;
-  int asked = 0; // onClientGone
+  int asked = 0;  // onClientGone
+  int failed = 0; // onForwardFailed
   std::vector<matrixos::http::Summary> finished;
   int restsAlive = 0;
   bool taken = false; // requests are taken and then sent

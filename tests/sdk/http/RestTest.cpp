@@ -143,6 +143,46 @@ TEST_CASE("a session that breaks an answer off from inside a callback has the re
   }
 }
 
+TEST_CASE("a session that breaks an exchange off while it is asked is asked nothing more") {
+  enum class Where { Current, Request, Accept, Decline, Interim, Tunnel, Upgraded };
+  for (const Where where : {Where::Current, Where::Request, Where::Accept, Where::Decline, Where::Interim,
+                            Where::Tunnel, Where::Upgraded}) {
+    CAPTURE(static_cast<int>(where));
+    Lab lab;
+    const auto stop = [](ClientExchange &exchange) { exchange.abort("no"); };
+    if (where == Where::Current) lab.onCurrent = stop;
+    if (where == Where::Request) lab.onRequestHead = stop;
+    if (where == Where::Interim || where == Where::Tunnel) lab.onHead = stop;
+    if (where == Where::Upgraded) lab.onSocket = stop;
+    lab.accepts = [&](ClientExchange &exchange) {
+      stop(exchange);
+      return where == Where::Accept;
+    };
+    const bool socket = where == Where::Tunnel || where == Where::Upgraded;
+    End client =
+        lab.client(!socket ? kGet
+                           : "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    if (where != Where::Current && where != Where::Request) {
+      End upstream = lab.upstream();
+      upstream.send(socket ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                           : std::string(where == Where::Interim ? "HTTP/1.1 103 Early Hints\r\n\r\n" : "") +
+                                 "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" + kBody);
+      CHECK(lab.until([&] { return upstream.closed(); }));
+    }
+    CHECK(lab.until([&] { return client.closed(); }));
+    CHECK(lab.finished.size() == 1);
+    CHECK(lab.failed == 0);
+    CHECK(lab.told.heads == (where == Where::Interim || socket ? 1 : 0));
+    bool served = false; // others are, as before
+    lab.onCurrent = nullptr;
+    lab.onRequestHead = [&](ClientExchange &) { served = true; };
+    End next = lab.client(kGet);
+    CHECK(lab.until([&] { return served; }));
+  }
+}
+
 TEST_CASE("a client that reads too slowly is cut, and the rest is read") {
   Lab lab;
   lab.readRests(10s, 100'000'000);
