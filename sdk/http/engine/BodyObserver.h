@@ -28,7 +28,8 @@ public:
   /// Follows Session::writeResponse, which has seen the head.
   virtual void onResponsePayload(std::string_view /*bytes*/) {}
   /// What the client gets in place of a piece that was just shown; the default is the piece itself. `last`: nothing
-  /// follows; `piece` is empty when the end came alone. What is returned is valid until the next call to this observer.
+  /// follows; `piece` is empty when the end came alone. What is returned is valid until this is called again or the
+  /// answer ends; pieces of a request that is still being sent may be shown before that.
   /// It may have another length, unless the answer's length was announced (Content-Length): an answer that turns out
   /// longer or shorter than announced is broken off. Not asked of answers that have no body.
   virtual std::string_view editResponse(std::string_view piece, bool /*last*/) { return piece; }
