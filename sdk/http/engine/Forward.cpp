@@ -83,7 +83,6 @@ void Forward::sendRequest() {
   phase_ = Phase::AwaitHead;
   touch();
   sentAtMs_ = sinceMs_;
-  requestDone_ = false;
   HeadWriter writer(request_.ahead());
   client_.session().writeRequest(client_, writer);
   if (phase_ != Phase::AwaitHead) return; // it broke the exchange off, as any callback may

@@ -34,8 +34,9 @@ void RestReader::onTimer() {
   if (ended_) return;
   const std::int64_t now = loop_.nowMs();
   if (now >= untilMs_ || (answer_.retirement && answer_.retirement->isDue(now))) return end(false);
-  const std::int64_t look = answer_.retirement ? now + Retirement::kLookEveryMs : INT64_MAX;
-  loop_.timers().set(*this, std::min({untilMs_, look, answer_.retirement ? answer_.retirement->atMs() : INT64_MAX}));
+  std::int64_t next = untilMs_;
+  if (answer_.retirement) next = std::min({next, now + Retirement::kLookEveryMs, answer_.retirement->atMs()});
+  loop_.timers().set(*this, next);
 }
 
 void RestReader::run() noexcept {
