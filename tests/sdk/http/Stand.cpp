@@ -109,22 +109,22 @@ matrixos::test::Response Stand::get(const std::string &path) const {
   return matrixos::test::request(port(), "GET", path);
 }
 
-std::vector<Note> Stand::notes(std::size_t count) {
+template <typename T>
+std::vector<T> Stand::waitFor(const std::vector<T> &list, std::size_t count) {
   matrixos::test::eventually([&] {
     const std::lock_guard lock(mutex_);
-    return notes_.size() >= count;
+    return list.size() >= count;
   });
   const std::lock_guard lock(mutex_);
-  return notes_;
+  return list;
+}
+
+std::vector<Note> Stand::notes(std::size_t count) {
+  return waitFor(notes_, count);
 }
 
 std::vector<Seen> Stand::rests(std::size_t count) {
-  matrixos::test::eventually([&] {
-    const std::lock_guard lock(mutex_);
-    return rests_.size() >= count;
-  });
-  const std::lock_guard lock(mutex_);
-  return rests_;
+  return waitFor(rests_, count);
 }
 
 std::unique_ptr<Session> Stand::makeSession(Loop &, const Address &) {

@@ -78,6 +78,9 @@ public:
 private:
   class Forwarding;
   class Rest;
+  template <typename T>
+  std::vector<T> waitFor(const std::vector<T> &list, std::size_t count);
+
   const std::shared_ptr<const matrixos::http::Upstream> upstream_;
   const StandOptions options_;
   std::mutex mutex_;
