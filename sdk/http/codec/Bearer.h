@@ -28,7 +28,7 @@ inline std::string_view bearerToken(std::string_view authorization) noexcept {
 /// The same for a token of the platform's that begins so, good or not; empty for what is none.
 inline std::string_view tokenWith(std::string_view prefix, std::string_view authorization) noexcept {
   const std::string_view token = bearerToken(authorization);
-  return token.substr(0, prefix.size()) == prefix ? token : std::string_view();
+  return token.starts_with(prefix) ? token : std::string_view();
 }
 inline std::string_view apiToken(std::string_view authorization) noexcept {
   return tokenWith(kApiTokenPrefix, authorization);
@@ -39,13 +39,13 @@ inline std::string_view userToken(std::string_view authorization) noexcept {
 
 /// Whether a credential is an instance's token, good or not.
 inline bool isInstanceToken(std::string_view token) noexcept {
-  return token.substr(0, kInstanceTokenPrefix.size()) == kInstanceTokenPrefix;
+  return token.starts_with(kInstanceTokenPrefix);
 }
 
 /// Whether it holds a token of the platform's, of any kind, good or not: no instance may see it.
 inline bool hasPlatformToken(std::string_view authorization) noexcept {
-  return !apiToken(authorization).empty() || !userToken(authorization).empty() ||
-         isInstanceToken(bearerToken(authorization));
+  const std::string_view token = bearerToken(authorization);
+  return token.starts_with(kApiTokenPrefix) || token.starts_with(kUserTokenPrefix) || isInstanceToken(token);
 }
 
 } // namespace matrixos::http
