@@ -1,12 +1,9 @@
 #pragma once
 
-#include "Record.h"
-
 #include <matrixos/host.hpp>
 
 #include <array>
 #include <cstdint>
-#include <span>
 
 namespace matrixos::gateway {
 
@@ -15,18 +12,12 @@ class LedgerMetrics {
 public:
   explicit LedgerMetrics(const mos_host_v1 *host);
 
-  /// These calls have rows now.
-  void wrote(std::span<const Record> records) const noexcept;
-  /// How it stands: so many refusals since the start by Refused::By, calls in flight, what they hold, calls without a
-  /// row.
-  void stands(const std::array<std::uint64_t, 5> &refused, std::uint64_t held, Money heldMoney,
-              std::uint64_t unwritten) noexcept;
+  /// How it stands: so many refusals since the start by Refused::By, calls in flight, calls without a row.
+  void stands(const std::array<std::uint64_t, 5> &refused, std::uint64_t held, std::uint64_t unwritten) noexcept;
 
 private:
-  const Series whole_, partial_, cost_;
-  const std::array<Series, 6> tokens_;
   const std::array<Series, 5> refused_;
-  const Series inFlight_, held_, unwritten_;
+  const Series inFlight_, unwritten_;
   std::array<std::uint64_t, 5> told_{};
 };
 

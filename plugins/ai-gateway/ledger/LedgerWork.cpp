@@ -214,10 +214,10 @@ void Ledger::step(bool sync) noexcept {
     rowTrouble_ = trouble;
     spare = calls_.size() / kSpareShare;
     fewSlots = free_.size() < spare;
-    const Figures &figures = figures_;
-    metrics_.stands(figures.refused, held_.size(), accounts_.total().held, settled_.size());
   }
   written_.notify_all();
+  const Figures now = figures();
+  metrics_.stands(now.refused, now.held, now.unwritten);
   if (fewSlots) grow(spare);
   tell();
 }
@@ -236,7 +236,6 @@ bool Ledger::commit() {
   if (slots.empty()) return false;
   store_.append(records);
   MATRIXOS_FAILPOINT("gateway.rows_written");
-  metrics_.wrote(records);
   // What is not cleared has a row, and is known by its number.
   for (const std::uint32_t slot : slots)
     file_.clear(slot);

@@ -106,6 +106,11 @@ TEST_CASE("the plugin serves, takes new keys and limits while it runs, and leave
   CHECK(eventually([&] { return setting.host.lines("request").size() == 3; }));
   CHECK(setting.host.metric("matrixos_ai_gateway_calls_total{family=\"haiku\",outcome=\"ok\"}") == 2);
   CHECK(setting.host.metric("matrixos_ai_gateway_cost_usd_total{family=\"haiku\"}") == doctest::Approx(0.00022));
+  // Sums over all series have each call once, also when its row is written.
+  CHECK(setting.host.request("GET", "/ai/usage").body.find("\"requests\":2") != std::string::npos);
+  CHECK(setting.host.metric("matrixos_ai_gateway_calls_total") == 2);
+  CHECK(setting.host.metric("matrixos_ai_gateway_tokens_total") == 60);
+  CHECK(setting.host.metric("matrixos_ai_gateway_cost_usd_total") == doctest::Approx(0.00022));
   CHECK(request(setting.port, "GET", "/instances", {{"x-api-key", "hush"}}).status == 200);
 
   setting.host.set("api_keys", "sk-ant-three");

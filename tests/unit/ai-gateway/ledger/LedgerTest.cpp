@@ -303,17 +303,19 @@ TEST_CASE("rows go when they are old enough, and never those of the present mont
   CHECK(books.ledger->check() == "");
 }
 
-TEST_CASE("what the figures say is what the rows say") {
-  Books books;
+TEST_CASE("metrics tell how many calls are held, wait for a row, and were refused") {
+  Books books(limits(pico(100)));
+  books.refusesRows = true;
   for (int i = 0; i < 10; ++i)
-    books.settle(books.held("a", pico(1'000'000'000)), pico(500'000'000), i % 2 == 0);
-  const HoldId open = books.held("a", pico(2'000'000'000'000));
-  CHECK(books.flush());
+    books.spend("a", pico(1));
+  const HoldId open = books.held("a", pico(90));
+  books.refused("a", pico(1));
+  CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_unwritten_calls") == 10; }));
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_held_calls") == 1; }));
-  CHECK(books.host->metric("matrixos_ai_gateway_calls_total{partial=\"true\"}") == 5);
-  CHECK(books.host->metric("matrixos_ai_gateway_calls_total") == 10);
-  CHECK(books.host->metric("matrixos_ai_gateway_tokens_total{kind=\"input\"}") == 1000);
-  CHECK(books.host->metric("matrixos_ai_gateway_cost_usd_total") == doctest::Approx(0.005));
-  CHECK(books.host->metric("matrixos_ai_gateway_held_usd") == doctest::Approx(2));
+  CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_refused_total{by=\"user_day\"}") == 1; }));
+  CHECK(books.host->metric("matrixos_ai_gateway_refused_total") == 1);
   books.ledger->release(open);
+  books.refusesRows = false;
+  CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_unwritten_calls") == 0; }));
+  CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_held_calls") == 0; }));
 }
