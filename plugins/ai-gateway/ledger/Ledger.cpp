@@ -88,7 +88,7 @@ std::variant<HoldId, Refused> Ledger::reserve(const CallFacts &call, Money wante
   if (code == 0) {
     lock.lock();
     if (!slotTrouble_.empty() && free_.size() >= calls_.size() / kSpareShare) slotTrouble_.clear();
-    if (!std::exchange(unsynced_, true)) wake_.notify_one();
+    syncSoon();
     return HoldId{kept.record.id};
   }
   file_.clear(slot);
@@ -128,8 +128,10 @@ bool Ledger::raise(HoldId id, Money hold) noexcept {
   if (code != 0) {
     move(hold, before, beforeMs);
     noteSlotFailure(code);
+    return false;
   }
-  return code == 0;
+  syncSoon();
+  return true;
 }
 
 void Ledger::settle(HoldId id, const Settlement &settlement) noexcept {
@@ -173,6 +175,7 @@ void Ledger::release(HoldId id) noexcept {
   const std::lock_guard lock(mutex_);
   accounts_.unhold(*call->user, Period::dayOf(call->record.atMs), call->record.hold);
   giveBack(slot);
+  syncSoon();
   if (code != 0) noteSlotFailure(code);
 }
 
@@ -184,6 +187,10 @@ Ledger::Call *Ledger::claim(HoldId id, std::uint32_t &slot) noexcept {
   held_.erase(found);
   calls_[slot].stage = Stage::Ending;
   return &calls_[slot];
+}
+
+void Ledger::syncSoon() noexcept {
+  if (!std::exchange(unsynced_, true)) wake_.notify_one();
 }
 
 void Ledger::giveBack(std::uint32_t slot) noexcept {

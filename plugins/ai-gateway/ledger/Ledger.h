@@ -152,6 +152,7 @@ private:
   /// Counts every call in memory in the accounts.
   void addLive() noexcept;
 
+  void syncSoon() noexcept;
   void giveBack(std::uint32_t slot) noexcept;
   /// Adds slots unless so many are free; false: it cannot. Without the lock.
   bool grow(std::size_t enough) noexcept;

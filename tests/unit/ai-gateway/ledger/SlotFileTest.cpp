@@ -2,12 +2,29 @@
 #include "Books.h"
 
 #include <doctest/doctest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <fstream>
 
 using namespace matrixos;
 using namespace matrixos::gateway;
 using namespace matrixos::gateway::test;
+
+namespace {
+
+std::atomic<int> slotSyncs{0};
+
+} // namespace
+
+/// In the place of the C library's, to see when the file of slots is given to the disk.
+extern "C" int fdatasync(int file) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), error);
+  const auto result = static_cast<int>(::syscall(SYS_fdatasync, file));
+  if (path.filename() == "calls.slots") ++slotSyncs;
+  return result;
+}
 
 namespace {
 
@@ -63,4 +80,18 @@ TEST_CASE("a call in two slots is charged once") {
   CHECK(books.ledger->total().day == pico(10));
   CHECK(books.flush());
   CHECK(books.rows().size() == 1);
+}
+
+TEST_CASE("a hold, one that is raised and one that is released reach the disk within a moment") {
+  Books books;
+  const auto reachesDisk = [] { return eventually([] { return slotSyncs > 0; }); };
+  slotSyncs = 0;
+  const HoldId id = books.held("a", pico(10), false);
+  CHECK(reachesDisk());
+  slotSyncs = 0;
+  CHECK(books.ledger->raise(id, pico(20)));
+  CHECK(reachesDisk());
+  slotSyncs = 0;
+  books.ledger->release(id);
+  CHECK(reachesDisk());
 }
