@@ -216,11 +216,8 @@ bool Ledger::grow(std::size_t enough) noexcept {
     return false;
   }
   calls_.resize(first + more);
-  free_.reserve(calls_.size());
-  settled_.reserve(calls_.size());
   for (std::uint32_t slot = first + more; slot > first; --slot)
     free_.push_back(slot - 1);
-  figures_.slots = calls_.size();
   if (!std::exchange(slotTrouble_, {}).empty()) wake_.notify_one();
   return true;
 }

@@ -16,7 +16,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -121,9 +120,8 @@ public:
   std::string check();
 
   struct Figures {
-    std::uint64_t held = 0;      ///< calls in flight
-    std::uint64_t unwritten = 0; ///< settled, without a row
-    std::uint64_t slots = 0;
+    std::uint64_t held = 0;                 ///< calls in flight
+    std::uint64_t unwritten = 0;            ///< settled, without a row
     std::uint64_t recovered = 0;            ///< calls that a process before this one left without a settlement
     std::uint64_t capped = 0;               ///< settlements that were cut
     std::array<std::uint64_t, 5> refused{}; ///< by Refused::By
@@ -162,7 +160,7 @@ private:
 
   // Of start() and the thread, in LedgerWork.cpp:
   void recover();
-  std::size_t takeOver(const SlotFile::Content &content);
+  void takeOver(const SlotFile::Content &content);
   void work() noexcept;
   void waitForWork(std::unique_lock<std::mutex> &lock);
   void step(bool sync) noexcept;
@@ -189,9 +187,10 @@ private:
   std::condition_variable written_;
   mutable Accounts accounts_;
   SlotFile file_;
-  std::deque<Call> calls_;             ///< by slot
-  std::vector<std::uint32_t> free_;    ///< slots; has room for all of them
-  std::vector<std::uint32_t> settled_; ///< slots, the earliest first; has room for all of them
+  // These have room for all slots that there can be, so that calls stay where they are and nothing grows later.
+  std::vector<Call> calls_;            ///< by slot
+  std::vector<std::uint32_t> free_;    ///< slots
+  std::vector<std::uint32_t> settled_; ///< slots, the earliest first
   std::unordered_map<std::uint64_t, std::uint32_t> held_;
   std::uint64_t lastId_ = 0;
   std::uint64_t hasRow_ = 0;           ///< how many settled calls got their row

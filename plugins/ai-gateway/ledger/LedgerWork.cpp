@@ -61,20 +61,21 @@ void Ledger::recover() {
   for (const auto &[slot, record] : content.calls)
     lastId = std::max(lastId, record.id);
   lastId_ = file_.beginRun(lastId >> kRunShift) << kRunShift;
+  const std::size_t most = std::max(file_.size(), around_.mostCalls);
+  calls_.reserve(most);
+  free_.reserve(most);
+  settled_.reserve(most);
   calls_.resize(file_.size());
-  free_.reserve(calls_.size());
-  settled_.reserve(calls_.size());
-  const std::size_t taken = takeOver(content);
+  takeOver(content);
   for (std::uint32_t slot = file_.size(); slot-- > 0;) {
     if (calls_[slot].stage == Stage::Free) free_.push_back(slot);
   }
-  figures_.slots = calls_.size();
-  if (taken != 0)
+  if (figures_.recovered != 0)
     log_.warning("calls that were in flight when the daemon ended are charged at what was held for them",
-                 {{"calls", taken}});
+                 {{"calls", figures_.recovered}});
 }
 
-std::size_t Ledger::takeOver(const SlotFile::Content &content) {
+void Ledger::takeOver(const SlotFile::Content &content) {
   std::unordered_set<std::uint64_t> seen;
   for (const auto &[slot, record] : content.calls) {
     if (store_.has(record.id) || !seen.insert(record.id).second) {
@@ -95,7 +96,6 @@ std::size_t Ledger::takeOver(const SlotFile::Content &content) {
     if (person.own != Limits{}) accounts_.user(person.instance, person.handle).own = person.own;
   });
   latestDay_ = std::max({latestDay_, Period::dayOf(store_.latestMs()), Period::dayOf(around_.clock())});
-  return figures_.recovered;
 }
 
 Ledger::Spent Ledger::spentIn(const Period &period) const {
