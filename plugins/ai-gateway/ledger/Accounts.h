@@ -44,14 +44,12 @@ public:
   /// Made when he is not there; the handle is the one that he has now.
   User &user(std::string_view instance, std::string_view handle);
   const User *find(std::string_view instance) const noexcept;
-  Users &users() noexcept { return users_; }
   const Users &users() const noexcept { return users_; }
   const Account &total() const noexcept { return total_; }
 
   void setLimits(const Limits &perUser, const Limits &total) noexcept;
   /// His own, or those of everybody; of a stranger (null) too.
   Limits limitsOf(const User *user) const noexcept;
-  const Limits &totalLimits() const noexcept { return ofAll_; }
 
   /// Which limit keeps him from holding so much more, of several the one that resets last; Journal: it is too much to
   /// be counted. Nothing: he may.

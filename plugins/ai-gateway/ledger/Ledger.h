@@ -147,8 +147,6 @@ private:
   Refused refuse(Refused::By by, std::string why = {});
   std::string slotlessness() const;
   Standing standing(std::string_view instanceId, const Accounts::User *user) const;
-  /// Counts every call in memory in the accounts.
-  void addLive() noexcept;
 
   void syncSoon() noexcept;
   void giveBack(std::uint32_t slot) noexcept;
@@ -171,6 +169,8 @@ private:
   void tell();
   using Spent = std::vector<std::tuple<CallStore::Person, std::int64_t, Money>>;
   Spent spentIn(const Period &period) const;
+  /// Makes the sums anew, of this and of the calls in memory. Under mutex_.
+  void sumUp(const Spent &spent);
 
   const Log log_;
   const Platform platform_;

@@ -108,7 +108,10 @@ Ledger::Spent Ledger::spentIn(const Period &period) const {
   return spent;
 }
 
-void Ledger::addLive() noexcept {
+void Ledger::sumUp(const Spent &spent) {
+  accounts_.forgetSums();
+  for (const auto &[person, day, money] : spent)
+    accounts_.spend(accounts_.user(person.instance, person.handle), day, money);
   for (const Call &call : calls_) {
     if (call.stage == Stage::Free) continue;
     const std::int64_t day = Period::dayOf(call.record.atMs);
@@ -124,12 +127,9 @@ void Ledger::rebuild() {
   const Period period = Period::of(around_.clock());
   const Spent spent = spentIn(period);
   const std::lock_guard lock(mutex_);
-  accounts_.forgetSums();
   accounts_.begin(period);
   latestDay_ = std::max(latestDay_, period.day);
-  for (const auto &[person, day, money] : spent)
-    accounts_.spend(accounts_.user(person.instance, person.handle), day, money);
-  addLive();
+  sumUp(spent);
   wantsRebuild_ = false;
 }
 
@@ -145,10 +145,7 @@ std::string Ledger::check() {
   const std::lock_guard lock(mutex_);
   if (accounts_.period() != period) return {};
   Accounts before = accounts_;
-  accounts_.forgetSums();
-  for (const auto &[person, day, money] : spent)
-    accounts_.spend(accounts_.user(person.instance, person.handle), day, money);
-  addLive();
+  sumUp(spent);
   std::string differs;
   const auto compare = [&differs](const std::string &who, const Accounts::Account &counted,
                                   const Accounts::Account &summed) {
