@@ -227,6 +227,7 @@ bool Ledger::commit() {
     const std::lock_guard lock(mutex_);
     const auto end = settled_.begin() + static_cast<std::ptrdiff_t>(std::min(settled_.size(), kMostRows));
     slots.assign(settled_.begin(), end);
+    records.reserve(slots.size());
     for (const std::uint32_t slot : slots)
       records.push_back(calls_[slot].record);
   }

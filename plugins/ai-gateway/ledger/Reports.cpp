@@ -212,8 +212,11 @@ std::string Reports::table(const Query &query) const {
   for (const CallSums &sums : all)
     most = std::max(most, sums.cost);
   JsonArray rows;
-  for (const CallSums &sums : all)
-    rows.add(withMember(sumsJson("name", sums).str(), "bar", bar(sums.cost, most)));
+  for (const CallSums &sums : all) {
+    JsonObject row = sumsJson("name", sums);
+    row.add("bar", bar(sums.cost, most));
+    rows.add(std::move(row).str());
+  }
   JsonObject answer;
   answer.add("by", by).addRaw("rows", std::move(rows).str());
   return std::move(answer).str();

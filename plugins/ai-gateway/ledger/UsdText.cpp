@@ -1,6 +1,7 @@
 #include "UsdText.h"
 
-#include <algorithm>
+#include <http/codec/Grammar.h>
+
 #include <charconv>
 #include <cstdint>
 #include <system_error>
@@ -11,10 +12,6 @@ namespace {
 
 constexpr std::uint64_t kPerDollar = 1'000'000'000'000;
 constexpr std::size_t kPlaces = 12;
-
-bool isDigits(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
 
 } // namespace
 
@@ -35,7 +32,7 @@ std::optional<Money> usdOf(std::string_view text) noexcept {
   const std::size_t point = text.find('.');
   const std::string_view whole = text.substr(0, point);
   const std::string_view places = point == std::string_view::npos ? "0" : text.substr(point + 1);
-  if (!isDigits(whole) || !isDigits(places) || places.size() > kPlaces) return std::nullopt;
+  if (!http::isDigits(whole) || !http::isDigits(places) || places.size() > kPlaces) return std::nullopt;
   std::int64_t pico = 0, part = 0;
   if (std::from_chars(whole.data(), whole.data() + whole.size(), pico).ec != std::errc()) return std::nullopt;
   std::from_chars(places.data(), places.data() + places.size(), part);
