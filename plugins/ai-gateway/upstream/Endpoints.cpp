@@ -101,10 +101,15 @@ bool Endpoints::hasNext(const Tour &tour, std::int64_t nowMs) const {
   return find(tour, nowMs).has_value();
 }
 
-/// Models are named by callers, so there is a limit; those beyond it share one.
+/// Models are named by callers, so there is a limit; the one that may be tried again soonest makes room.
 Breaker &Endpoints::modelBreaker(KeyState &state, const std::string &model) {
-  if (const auto found = state.models.find(model); found != state.models.end()) return found->second;
-  return state.models[state.models.size() < kMostModels ? model : std::string()];
+  auto &models = state.models;
+  if (models.size() >= kMostModels && models.find(model) == models.end()) {
+    models.erase(std::min_element(models.begin(), models.end(), [](const auto &a, const auto &b) {
+      return a.second.openUntilMs() < b.second.openUntilMs();
+    }));
+  }
+  return models[model];
 }
 
 void Endpoints::note(Tour &tour, Verdict verdict, std::int64_t pauseMs, std::int64_t nowMs) {

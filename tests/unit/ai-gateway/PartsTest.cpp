@@ -209,6 +209,28 @@ TEST_CASE("what a caller can bring about counts against his model alone; a denie
   CHECK(places.endpoints.states(1'000).front().pauses <= 130);
 }
 
+TEST_CASE("however many models fail, each is paused itself, and what is remembered has an end") {
+  Places places({"https://a.example"}, "k");
+  const auto fail = [&](const std::string &model, std::int64_t now) {
+    Endpoints::Tour tour{.model = model};
+    REQUIRE(places.endpoints.next(tour, now));
+    places.endpoints.note(tour, Verdict::Refused, 60'000, now);
+  };
+  const auto isOut = [&](const std::string &model, std::int64_t now) {
+    Endpoints::Tour tour{.model = model};
+    return !places.endpoints.hasNext(tour, now);
+  };
+  for (int i = 0; i < 1000; ++i)
+    fail("m" + std::to_string(i), 1'000 + i);
+  CHECK(places.endpoints.states(2'000).front().pauses == 64);
+  CHECK(isOut("m999", 2'000));
+  CHECK(isOut("m936", 2'000));
+  CHECK_FALSE(isOut("m0", 2'000));
+  CHECK_FALSE(isOut("haiku", 2'000));
+  CHECK_FALSE(isOut("", 2'000)); // a route without a model
+  CHECK_FALSE(isOut("m999", 61'999));
+}
+
 TEST_CASE("one credential says who asks, and two that differ say nothing") {
   using Kind = Credential::Kind;
   CHECK(kindOf("") == Kind::None);
