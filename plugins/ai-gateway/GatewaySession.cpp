@@ -19,6 +19,12 @@ constexpr std::uint64_t kMostBodyBytes = 512U << 20U;
 constexpr std::size_t kKeptBody = 64U << 10U;
 constexpr std::uint64_t kMostMessage = 128U << 10U; ///< JSON of one message
 
+/// The body is sent as it is.
+bool isIdentity(const http::FieldList &fields) {
+  const std::string_view encoding = http::trim(valueOf(fields, "content-encoding"));
+  return encoding.empty() || http::sameAsLower(encoding, "identity");
+}
+
 std::string seconds(std::int64_t ms) {
   return std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000));
 }
@@ -156,8 +162,7 @@ void GatewaySession::serveCall(http::ClientExchange &exchange) {
   call_ = std::make_shared<UpstreamCall>(shared_, settings_);
   call_->record.requestId = requestId_;
   call_->tour.ownKey = asker_ == Asker::OwnKey;
-  const std::string_view encoding = http::trim(valueOf(fields, "content-encoding"));
-  if (!encoding.empty() && !http::sameAsLower(encoding, "identity"))
+  if (!isIdentity(fields))
     return refuse(exchange,
                   {415, "invalid_request_error", "compressed request bodies are not served; send it as it is"});
   if (!enterRates(exchange)) return;
@@ -263,23 +268,21 @@ void GatewaySession::writeRequest(http::ClientExchange &exchange, http::HeadWrit
 }
 
 bool GatewaySession::acceptResponse(http::ClientExchange &exchange, const http::ResponseHead &head) {
-  if (head.status >= 300 && head.status < 400) {
+  const int status = head.status;
+  if (call_ && call_->meter && (status < 200 || status >= 300)) call_->meter->declined();
+  if (status >= 300 && status < 400) {
     why_ = "it redirects, which is not followed";
-    if (call_ && call_->meter) call_->meter->declined();
     return false;
   }
   if (target_) return true;
-  const std::string_view encoding = http::trim(valueOf(head.fields, "content-encoding"));
-  if (!encoding.empty() && !http::sameAsLower(encoding, "identity")) {
-    why_ = "it compresses its answer, which was not asked for";
-    return false;
-  }
-  const int status = head.status;
   const bool faulty = status == 401 || status == 403 || status == 429 || status >= 500;
   const Verdict verdict = !faulty ? Verdict::Served : status == 401 ? Verdict::Denied : Verdict::Refused;
   settings_->endpoints->note(call_->tour, verdict, pauseMs(head.fields), nowMs(exchange));
   // With a key of his own an answer is about him. One that nobody else can better is passed on.
-  return !faulty || call_->tour.ownKey || !settings_->endpoints->hasNext(call_->tour, nowMs(exchange));
+  if (faulty && !call_->tour.ownKey && settings_->endpoints->hasNext(call_->tour, nowMs(exchange))) return false;
+  if (isIdentity(head.fields)) return true;
+  why_ = "it compresses its answer, which was not asked for";
+  return false;
 }
 
 void GatewaySession::writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
@@ -304,10 +307,7 @@ void GatewaySession::onForwardFailed(http::ClientExchange &exchange, http::Forwa
     return refuse(exchange, late ? ErrorAnswer{504, "timeout_error", "the instance took too long"}
                                  : ErrorAnswer{502, "api_error", "the instance cannot be reached"});
   }
-  if (failure == ForwardFailure::Declined && *why_ == '\0') {
-    if (call_->meter) call_->meter->declined();
-    return tryNext(exchange);
-  }
+  if (failure == ForwardFailure::Declined && *why_ == '\0') return tryNext(exchange);
   const auto note = [&](Verdict verdict) { settings_->endpoints->note(call_->tour, verdict, 0, nowMs(exchange)); };
   switch (failure) {
   case ForwardFailure::Unreachable:

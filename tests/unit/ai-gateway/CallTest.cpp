@@ -249,6 +249,16 @@ TEST_CASE("another place is tried for what is not the caller's fault, as long as
   }
 }
 
+TEST_CASE("another place is tried for a fault that is told in a compressed answer, too") {
+  Upstream first(answerOf("503 Service Unavailable", "xxxx", "Content-Encoding: gzip\r\n"));
+  Upstream second(answerOf("200 OK", messageOf(1, 1)));
+  Stage stage({first.url(), second.url()});
+  CHECK(stage.post(Stage::body()).status == 200);
+  CHECK(first.requests().size() == 1);
+  CHECK(stage.settled());
+  CHECK(stage.books.rows().size() == 1);
+}
+
 TEST_CASE("servers that cannot be reached are passed over, and when all are out the caller hears when to come back") {
   const matrixos::test::LoopbackPort closed;
   const std::string nowhere = "http://127.0.0.1:" + std::to_string(closed.port());

@@ -57,6 +57,7 @@ TEST_CASE("however an upstream ends a call, nothing stays held, and what it may 
            {"nothing", "", 502, 1, 700, true},
            {"no HTTP", "220 smtp ready\r\n", 502, 1, 700, true},
            {"compressed", answerOf("200 OK", "xxxx", "Content-Encoding: gzip\r\n"), 502, 1, 700, true},
+           {"compressed error", answerOf("400 Bad Request", "xxxx", "Content-Encoding: gzip\r\n"), 502, 0, 0, false},
            {"lies", answerOf("200 OK", messageOf(2'000'000'000, 2'000'000'000)), 200, 200, 700, true},
            {"less than nothing", answerOf("200 OK", messageOf(-5, -100)), 200, 1, 700, true},
            {"error event",
