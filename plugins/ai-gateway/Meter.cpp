@@ -23,10 +23,15 @@ std::variant<std::unique_ptr<Meter>, Refused> Meter::open(Shared &shared, Order 
         estimate(order.request, *order.prices, now, shared.outputs.percentile(order.instanceId, order.request.model));
   }
   const bool covered = most.bounded && order.worstCase;
+  // Made first: between a hold and its meter nothing may fail.
+  std::unique_ptr<Meter> meter(new Meter(shared, std::move(order), most, hold, now));
+  const Order &of = meter->order_;
   const auto reserved =
-      shared.to.ledger.reserve({order.instanceId, order.handle, order.request.model, order.session, covered}, hold);
+      shared.to.ledger.reserve({of.instanceId, of.handle, of.request.model, of.session, covered}, hold);
   if (const auto *refused = std::get_if<Refused>(&reserved)) return *refused;
-  return std::unique_ptr<Meter>(new Meter(shared, std::move(order), std::get<HoldId>(reserved), most, hold, now));
+  meter->id_ = std::get<HoldId>(reserved);
+  meter->ended_ = false;
+  return meter;
 }
 
 void Meter::head(int status, bool isEventStream) {

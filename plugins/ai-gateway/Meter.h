@@ -54,13 +54,13 @@ public:
   bool isUnknownModel() const noexcept { return most_.unknownModel; }
 
 private:
-  Meter(Shared &shared, Order order, HoldId id, const Hold &most, Money hold, std::int64_t startedMs)
-      : shared_(shared), order_(std::move(order)), id_(id), most_(most), hold_(hold), startedMs_(startedMs) {}
+  Meter(Shared &shared, Order order, const Hold &most, Money hold, std::int64_t startedMs)
+      : shared_(shared), order_(std::move(order)), most_(most), hold_(hold), startedMs_(startedMs) {}
   void settle(bool complete);
 
   Shared &shared_;
   const Order order_;
-  const HoldId id_;
+  HoldId id_{};
   const Hold most_;
   Money hold_;
   const std::int64_t startedMs_; ///< wall clock
@@ -68,7 +68,7 @@ private:
   std::optional<Cost> cost_;
   bool sent_ = false;
   bool free_ = false;
-  bool ended_ = false;
+  bool ended_ = true; ///< nothing is held, or not yet
 };
 
 } // namespace matrixos::gateway
