@@ -4,12 +4,11 @@
 #include "ledger/Commands.h"
 
 #include <matrixos/json.hpp>
+#include <matrixos/platform_secret.hpp>
 
 #include <http/engine/AresResolver.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 
 namespace matrixos::gateway {
 
@@ -40,20 +39,6 @@ AiGatewayPlugin::~AiGatewayPlugin() {
   end(std::chrono::milliseconds{0});
 }
 
-/// Good for the routes of operators; where there is none nobody gets in there.
-Secret AiGatewayPlugin::adminSecret() const {
-  const json::Object::Ptr info = json::parseObject(platform_.info());
-  const std::string path = config_.getString("platform.secret_file");
-  std::ifstream file(path.empty() ? json::getString(*info, "dataDir") + "/admin.secret" : path);
-  std::string line;
-  std::getline(file, line);
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' '))
-    line.pop_back();
-  Secret secret(line);
-  std::fill(line.begin(), line.end(), '\0');
-  return secret;
-}
-
 std::optional<Owner> AiGatewayPlugin::findOwner(std::string_view token) const {
   auto found = orchestrator_->tokenOwner(token);
   if (!found) return std::nullopt;
@@ -61,7 +46,7 @@ std::optional<Owner> AiGatewayPlugin::findOwner(std::string_view token) const {
 }
 
 void AiGatewayPlugin::start() {
-  GatewayOptions options = readOptions(config_, adminSecret());
+  GatewayOptions options = readOptions(config_, Secret(platformSecret(config_, platform_)));
   const Ledger::Settings limits = readLimits(config_);
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   resolver_ = std::make_shared<http::AresResolver>();
@@ -103,7 +88,7 @@ void AiGatewayPlugin::start() {
 void AiGatewayPlugin::reconfigure() {
   {
     const std::lock_guard lock(changing_);
-    GatewayOptions options = readOptions(config_, adminSecret());
+    GatewayOptions options = readOptions(config_, Secret(platformSecret(config_, platform_)));
     const Ledger::Settings limits = readLimits(config_);
     options.server.listen = bound_;
     gateway_->reconfigure(options);

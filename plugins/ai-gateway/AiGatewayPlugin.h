@@ -27,7 +27,6 @@ public:
   static void check(const Config &config, Problems &problems) { checkSection(config, problems); }
 
 private:
-  Secret adminSecret() const;
   std::optional<Owner> findOwner(std::string_view token) const;
   void watchInstances();
   /// Listens where it should and does not yet. `mayAsk`: also asks the runtime, which may take a while.

@@ -17,7 +17,7 @@ Credential credentialOf(const http::FieldList &fields) noexcept {
     out.isBearer = out.isBearer || bearer;
     out.kind = Credential::Kind::Other;
   }
-  if (out.text.substr(0, kInstanceTokenPrefix.size()) == kInstanceTokenPrefix) out.kind = Credential::Kind::Instance;
+  if (http::isInstanceToken(out.text)) out.kind = Credential::Kind::Instance;
   if (out.text.substr(0, kOwnKeyPrefix.size()) == kOwnKeyPrefix) out.kind = Credential::Kind::OwnKey;
   return out;
 }

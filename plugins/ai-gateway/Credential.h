@@ -8,8 +8,6 @@
 
 namespace matrixos::gateway {
 
-/// Begins every token of an instance.
-inline constexpr std::string_view kInstanceTokenPrefix = "mxi_";
 /// Begins every key of Anthropic's.
 inline constexpr std::string_view kOwnKeyPrefix = "sk-ant-";
 

@@ -1,7 +1,6 @@
 #include "HeaderRules.h"
 
-#include "Credential.h"
-
+#include <http/codec/Bearer.h>
 #include <http/codec/Grammar.h>
 
 #include <algorithm>
@@ -51,7 +50,7 @@ void writeUpstreamFields(const http::RequestHead &head, std::string_view secret,
     if (field.dropped) continue;
     const bool passes = startsWith(field.name, "anthropic-") || isOneOf(field.name, kUp) ||
                         (startsWith(field.name, "x-") && !isPrivate(field.name));
-    if (!passes || holds(field.value, kInstanceTokenPrefix) || holds(field.value, secret)) continue;
+    if (!passes || holds(field.value, http::kInstanceTokenPrefix) || holds(field.value, secret)) continue;
     writer.parsed(field);
   }
 }

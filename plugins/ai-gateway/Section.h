@@ -13,8 +13,8 @@
 
 namespace matrixos::gateway {
 
-/// All that the section says, but for where to listen. `adminSecret`: the platform's. Throws matrixos::Error that names
-/// the key or the file.
+/// All that the section says, but for where to listen. `adminSecret`: the platform's; empty: nobody asks as an
+/// operator. Throws matrixos::Error that names the key or the file.
 GatewayOptions readOptions(const Config &config, Secret adminSecret);
 
 /// What the ledger needs of it. Throws matrixos::Error.
