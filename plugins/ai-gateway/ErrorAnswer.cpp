@@ -2,6 +2,8 @@
 
 #include <matrixos/text/json_quote.hpp>
 
+#include <algorithm>
+
 namespace matrixos::gateway {
 
 std::string errorJson(std::string_view type, std::string_view message, std::string_view requestId) {
@@ -34,6 +36,10 @@ std::string_view errorType(int status) noexcept {
   default:
     return status < 500 ? "invalid_request_error" : "api_error";
   }
+}
+
+std::string retryAfter(std::int64_t ms) {
+  return std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000));
 }
 
 } // namespace matrixos::gateway

@@ -3,6 +3,7 @@
 
 #include <http/engine/Session.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,5 +22,8 @@ std::string errorJson(std::string_view type, std::string_view message, std::stri
 
 /// The usual type of a status: "authentication_error" for 401.
 std::string_view errorType(int status) noexcept;
+
+/// What retry-after says of a time in milliseconds: whole seconds, one at least.
+std::string retryAfter(std::int64_t ms);
 
 } // namespace matrixos::gateway

@@ -11,10 +11,6 @@ namespace matrixos::gateway {
 
 namespace {
 
-std::string seconds(std::int64_t ms) {
-  return std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000));
-}
-
 /// Which part of a limit is used up, whichever is the nearest; 0 without limits.
 struct Used {
   double part = 0;
@@ -92,7 +88,7 @@ void GatewaySession::refuseSpending(http::ClientExchange &exchange, const Refuse
   refuse(exchange, {429,
                     "billing_error",
                     std::move(message),
-                    {{"retry-after", seconds(refused.resetsAtMs - wallClockMs())}, {"x-should-retry", "false"}}});
+                    {{"retry-after", retryAfter(refused.resetsAtMs - wallClockMs())}, {"x-should-retry", "false"}}});
 }
 
 void GatewaySession::answer(http::ClientExchange &exchange, int status, std::string json) {

@@ -25,10 +25,6 @@ bool isIdentity(const http::FieldList &fields) {
   return encoding.empty() || http::sameAsLower(encoding, "identity");
 }
 
-std::string seconds(std::int64_t ms) {
-  return std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000));
-}
-
 } // namespace
 
 std::int64_t GatewaySession::nowMs(http::ClientExchange &exchange) const {
@@ -181,7 +177,7 @@ bool GatewaySession::enterRates(http::ClientExchange &exchange) {
   refuse(exchange, {429,
                     "rate_limit_error",
                     tooMany ? "too many requests of this user are under way" : "too many requests in a minute",
-                    {{"retry-after", seconds(entered.waitMs)}}});
+                    {{"retry-after", retryAfter(entered.waitMs)}}});
   return false;
 }
 
@@ -227,8 +223,9 @@ void GatewaySession::openMeter(http::ClientExchange &exchange) {
     return refuse(exchange, {404, "not_found_error", "model: " + call_->tour.model + " has no price here"});
   const auto tokens = shared_.rates.takeTokens(owner_->id, call_->meter->mostTokens(), nowMs(exchange));
   if (tokens.limit != RateLimits::Limit::None) {
-    return refuse(exchange,
-                  {429, "rate_limit_error", "too many tokens in a minute", {{"retry-after", seconds(tokens.waitMs)}}});
+    return refuse(
+        exchange,
+        {429, "rate_limit_error", "too many tokens in a minute", {{"retry-after", retryAfter(tokens.waitMs)}}});
   }
   call_->tokensTaken(call_->meter->mostTokens());
   tryNext(exchange);
@@ -242,7 +239,7 @@ void GatewaySession::tryNext(http::ClientExchange &exchange) {
   refuse(exchange, {529,
                     "overloaded_error",
                     "no upstream can take the call at the moment; try again",
-                    {{"retry-after", seconds(endpoints.waitMs(call_->tour, now))}}});
+                    {{"retry-after", retryAfter(endpoints.waitMs(call_->tour, now))}}});
 }
 
 void GatewaySession::writeRequest(http::ClientExchange &exchange, http::HeadWriter &writer) {
@@ -285,7 +282,7 @@ bool GatewaySession::acceptResponse(http::ClientExchange &exchange, const http::
   return false;
 }
 
-void GatewaySession::writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) {
+void GatewaySession::writeResponse(http::ClientExchange &, http::ResponseHead &head, http::HeadWriter &writer) {
   if (head.isInterim()) return;
   if (target_) {
     const std::string_view type = head.fields.value(http::Name::ContentType);
@@ -295,7 +292,6 @@ void GatewaySession::writeResponse(http::ClientExchange &exchange, http::Respons
   call_->head(head);
   writeDownstreamFields(head, settings_->options.keys.get(), writer);
   if (valueOf(head.fields, "request-id").empty()) writer.field("request-id", requestId_);
-  static_cast<void>(exchange);
   for (const auto &[name, value] : ownLimits())
     writer.field(name, value);
 }
