@@ -1,5 +1,7 @@
 #include "GatewaySession.h"
 
+#include <matrixos/text/hex.hpp>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -14,17 +16,13 @@ constexpr std::chrono::seconds kPatience{30};
 constexpr std::size_t kMostCsv = 64U << 20U;
 constexpr const char *kTooManyRows = "that is more than fits into one answer; ask for a shorter time with since";
 
-int digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char low = static_cast<char>(c | 0x20);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 std::string decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool hex = text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
-    out += hex ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
+    const bool escape = text[i] == '%' && i + 2 < text.size();
+    const int high = escape ? hexValue(text[i + 1]) : -1, low = escape ? hexValue(text[i + 2]) : -1;
+    const bool hex = high >= 0 && low >= 0;
+    out += hex ? static_cast<char>(high * 16 + low) : text[i];
     if (hex) i += 2;
   }
   return out;
@@ -107,8 +105,9 @@ void GatewaySession::report(http::ClientExchange &exchange) {
                      ticket, id = requestId_] {
       http::LocalResponse response = tryAnswer(reports, asked, id);
       if (const auto living = loop.lock())
-        living->resume(ticket,
-                       [response = std::move(response)](http::ClientExchange &held) { held.respond(response); });
+        living->resume(ticket, [response = std::move(response)](http::ClientExchange &held) mutable {
+          held.respond(std::move(response)); // which may be large
+        });
     });
   } catch (const Error &) {
     refuse(exchange, {529, "overloaded_error", "too many questions at a time; try again", {{"retry-after", "1"}}});
