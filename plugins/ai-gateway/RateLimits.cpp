@@ -27,11 +27,6 @@ void RateLimits::use(const RateSettings &settings) {
   settings_ = settings;
 }
 
-RateSettings RateLimits::settings() const {
-  const std::lock_guard lock(mutex_);
-  return settings_;
-}
-
 RateLimits::Answer RateLimits::enter(const std::string &user, std::int64_t nowMs) {
   const std::lock_guard lock(mutex_);
   if (!settings_.any()) return {};

@@ -52,7 +52,6 @@ public:
 
   /// Live; what was used stays used.
   void use(const RateSettings &settings);
-  RateSettings settings() const;
 
   /// A request of the user's begins.
   Answer enter(const std::string &user, std::int64_t nowMs);

@@ -27,9 +27,7 @@ public:
   RateLimits::Place place;
   AccessRecord record;
   Endpoints::Tour tour;
-  bool ownKey = false;
 
-  const Settings &settings() const noexcept { return *settings_; }
   /// So many tokens were taken from the user's minute, see RateLimits.
   void tokensTaken(std::uint64_t tokens) noexcept { tokensTaken_ = tokens; }
   /// Bytes of it may have reached an upstream.

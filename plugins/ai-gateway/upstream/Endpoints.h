@@ -69,7 +69,6 @@ public:
 
   const Endpoint &endpoint(const Place &place) const noexcept { return endpoints_[place.endpoint]; }
   std::string_view key(const Place &place) const noexcept { return keys_->at(place.key); }
-  const std::shared_ptr<const KeyList> &keys() const noexcept { return keys_; }
 
   /// Servers and keys that calls are kept from.
   struct State {
