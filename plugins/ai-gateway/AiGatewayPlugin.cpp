@@ -114,40 +114,42 @@ void AiGatewayPlugin::watchInstances() {
 
 // ---------------------------------------------------------------------------------------------------------- listening
 
-void AiGatewayPlugin::findHostGateway() {
+std::optional<Address> AiGatewayPlugin::askHostGateway() const {
   try {
     const CallScope scope(kAskRuntime);
     const json::Object::Ptr says = json::parseObject(orchestrator_->runtimeCapabilities(Call(scope.abi())));
-    const std::string address = json::findString(*says, "hostGateway").value_or("");
-    if (Address::tryIp(address)) hostGateway_ = address;
+    return Address::tryIp(json::findString(*says, "hostGateway").value_or(""));
   } catch (const std::exception &e) {
     log_.debug("the runtime does not say under which address its containers reach this machine", {{"error", e.what()}});
+    return std::nullopt;
   }
 }
 
-std::vector<http::ListenerOptions> AiGatewayPlugin::wantedAddresses(bool mayAsk) {
+std::vector<http::ListenerOptions> AiGatewayPlugin::wantedAddresses() const {
   std::vector<http::ListenerOptions> out;
   for (const std::string &text : config_.getList("listen")) {
     const ListenEntry entry = parseListen(text);
     if (!entry.isContainers) {
-      out.emplace_back(entry.text);
-      continue;
+      out.emplace_back(text);
+    } else if (hostGateway_) { // otherwise loopback has to do, for now
+      out.emplace_back(hostGateway_->withPort(entry.address.port()).text());
+      out.back().tag = kContainersTag;
     }
-    if (mayAsk) findHostGateway();
-    if (hostGateway_.empty()) continue; // loopback has to do, for now
-    const bool v6 = hostGateway_.find(':') != std::string::npos;
-    out.emplace_back((v6 ? "[" + hostGateway_ + "]" : hostGateway_) + ":" + entry.text);
-    out.back().tag = kContainersTag;
   }
   return out;
 }
 
 void AiGatewayPlugin::listen(bool mayAsk) {
+  const std::vector<std::string> entries = config_.getList("listen");
+  const bool asks = mayAsk && std::any_of(entries.begin(), entries.end(),
+                                          [](const auto &text) { return parseListen(text).isContainers; });
+  const std::optional<Address> found = asks ? askHostGateway() : std::nullopt; // no change waits for the runtime
   std::string trouble;
   {
     const std::lock_guard lock(changing_);
     if (ending_) return;
-    const auto wanted = wantedAddresses(mayAsk);
+    if (found) hostGateway_ = found;
+    const auto wanted = wantedAddresses();
     std::vector<http::ListenerOptions> next;
     for (const auto &one : bound_)
       if (isIn(one, wanted)) next.push_back(one);

@@ -31,8 +31,9 @@ private:
   void watchInstances();
   /// Listens where it should and does not yet. `mayAsk`: also asks the runtime, which may take a while.
   void listen(bool mayAsk);
-  std::vector<http::ListenerOptions> wantedAddresses(bool mayAsk);
-  void findHostGateway();
+  std::vector<http::ListenerOptions> wantedAddresses() const;
+  /// Where containers reach this machine; nothing: the runtime does not say.
+  std::optional<Address> askHostGateway() const;
   void showTrouble();
   void end(std::chrono::milliseconds drain) noexcept;
 
@@ -54,7 +55,7 @@ private:
   std::mutex changing_; ///< one change at a time
   bool ending_ = false;
   int ticks_ = 0;
-  std::string hostGateway_; ///< empty: not known
+  std::optional<Address> hostGateway_; ///< what the runtime said last
   std::vector<http::ListenerOptions> bound_;
   std::mutex troubleMutex_;
   std::string listenTrouble_, keyTrouble_, ledgerTrouble_; ///< empty: none

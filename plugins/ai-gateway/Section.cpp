@@ -56,13 +56,8 @@ std::optional<AllowList> readAllowed(std::vector<std::string> names) {
 
 ListenEntry parseListen(std::string_view text) {
   constexpr std::string_view kWord = "host-gateway:";
-  if (text.substr(0, kWord.size()) != kWord) {
-    static_cast<void>(Address::parse(text));
-    return {std::string(text), false};
-  }
-  const std::string_view port = text.substr(kWord.size());
-  static_cast<void>(Address::parse("127.0.0.1:" + std::string(port)));
-  return {std::string(port), true};
+  if (text.substr(0, kWord.size()) != kWord) return {Address::parse(text), false};
+  return {Address::parse("127.0.0.1:" + std::string(text.substr(kWord.size()))), true};
 }
 
 GatewayOptions readOptions(const Config &config, Secret adminSecret) {

@@ -25,7 +25,7 @@ void checkSection(const Config &config, Problems &problems);
 
 /// One address of `listen`.
 struct ListenEntry {
-  std::string text;          ///< "127.0.0.1:8080"; of host-gateway the port alone
+  Address address;           ///< of host-gateway the port alone counts
   bool isContainers = false; ///< host-gateway
 };
 /// Throws matrixos::Error(InvalidArgument).

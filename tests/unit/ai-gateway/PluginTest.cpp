@@ -8,7 +8,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <mutex>
+#include <thread>
 
 using namespace matrixos;
 using namespace matrixos::test;
@@ -44,6 +46,7 @@ public:
     return owner;
   }
   std::string runtimeCapabilities(const Call &) override {
+    ++asked;
     const std::lock_guard lock(mutex);
     if (capabilities.empty()) throw Error(Status::Unavailable, "the runtime is away");
     return capabilities;
@@ -51,6 +54,7 @@ public:
 
   std::mutex mutex;
   std::string capabilities;
+  std::atomic<int> asked{0}; ///< for them
   std::atomic<bool> watched{false};
 };
 
@@ -149,6 +153,21 @@ TEST_CASE("it listens where containers reach this machine as soon as the runtime
   CHECK(eventually([&] { return setting.health("127.0.0.2") == 200; }));
   CHECK(setting.health() == 200);
   CHECK(setting.host.everDegraded() == "");
+  CHECK(plugin.stop() == MOS_OK);
+}
+
+TEST_CASE("changes do not wait for a runtime that does not answer") {
+  Setting setting;
+  PluginUnderTest plugin(setting.plugin, setting.host);
+  REQUIRE(plugin.start() == MOS_OK);
+  std::unique_lock silent(setting.orchestrator.mutex);
+  const int before = setting.orchestrator.asked;
+  REQUIRE(eventually([&] { return setting.orchestrator.asked > before; }));
+  std::atomic<bool> changed{false};
+  std::thread change([&] { changed = plugin.reconfigure() == MOS_OK; });
+  CHECK(eventually([&] { return changed.load(); }));
+  silent.unlock();
+  change.join();
   CHECK(plugin.stop() == MOS_OK);
 }
 
