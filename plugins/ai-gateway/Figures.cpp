@@ -9,10 +9,6 @@ constexpr std::array<std::string_view, 5> kOutcomeNames{"ok", "partial", "error"
 constexpr std::array<std::string_view, 5> kKindNames{"input", "cache_read", "cache_write_5m", "cache_write_1h",
                                                      "output"};
 
-double dollars(Money money) noexcept {
-  return static_cast<double>(money.pico()) / 1e12;
-}
-
 } // namespace
 
 Figures::Figures(const mos_host_v1 *host) : metrics_(host) {
@@ -30,7 +26,6 @@ Figures::Figures(const mos_host_v1 *host) : metrics_(host) {
   added_ = metrics_.histogram("matrixos_ai_gateway_added_seconds",
                               "From the whole request of a caller until it goes on to an upstream.",
                               {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1});
-  held_ = metrics_.gauge("matrixos_ai_gateway_held_usd", "Held for calls that are under way, in dollars.");
   connections_ = metrics_.gauge("matrixos_ai_gateway_connections", "Open connections of callers.");
   unknownModels_ = metrics_.counter("matrixos_ai_gateway_unknown_models_total",
                                     "Calls of models that the prices do not know; they cost the dearest price.");
@@ -52,18 +47,17 @@ void Figures::spent(std::string_view model, const TokenCounts &tokens, Money cos
                                                  tokens.cacheWrite1h, tokens.output};
   for (std::size_t kind = 0; kind < kKinds; ++kind)
     if (counts[kind] != 0) tokens_[family][kind].add(counts[kind]);
-  cost_[family].add(dollars(cost));
+  cost_[family].add(static_cast<double>(cost.pico()) / 1e12);
 }
 
-void Figures::standing(const Now &now) {
-  held_.set(dollars(now.total.held));
-  connections_.set(static_cast<double>(now.connections));
+void Figures::standing(const std::vector<Endpoints::State> &endpoints, std::size_t connections) {
+  connections_.set(static_cast<double>(connections));
   for (const auto &[authority, series] : upstreams_) {
     series.open.set(0);
     series.openKeys.set(0);
     series.pauses.set(0);
   }
-  for (const Endpoints::State &state : now.endpoints) {
+  for (const Endpoints::State &state : endpoints) {
     auto found = upstreams_.find(state.authority);
     if (found == upstreams_.end()) {
       const Label of{"upstream", state.authority};

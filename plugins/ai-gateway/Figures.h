@@ -1,7 +1,9 @@
-/// Metrics of the gateway. No label names a user, and models appear as one of a few families.
+/// Metrics of the gateway, but for what the ledger tells of itself. No label names a user, and models appear as one of
+/// a few families.
 #pragma once
 
-#include "ledger/Ledger.h"
+#include "money/Money.h"
+#include "money/TokenCounts.h"
 #include "upstream/Endpoints.h"
 
 #include <matrixos/host.hpp>
@@ -34,13 +36,8 @@ public:
   void unknownModel() const noexcept { unknownModels_.add(); }
   /// The time that the gateway itself took before the call went out, in microseconds.
   void added(std::int64_t micros) const noexcept { added_.observe(static_cast<double>(micros) / 1e6); }
-  struct Now {
-    std::vector<Endpoints::State> endpoints;
-    Spend total;
-    std::size_t connections = 0;
-  };
   /// How things stand. One call at a time.
-  void standing(const Now &now);
+  void standing(const std::vector<Endpoints::State> &endpoints, std::size_t connections);
 
 private:
   static constexpr std::size_t kFamilies = 6;
@@ -52,7 +49,7 @@ private:
   std::array<std::array<Series, kOutcomes>, kFamilies> calls_;
   std::array<std::array<Series, kKinds>, kFamilies> tokens_;
   std::array<Series, kFamilies> cost_;
-  Series added_, held_, connections_, unknownModels_;
+  Series added_, connections_, unknownModels_;
   struct Upstream {
     Series open, openKeys, pauses;
   };

@@ -82,7 +82,7 @@ void Gateway::listen(const std::vector<http::ListenerOptions> &addresses) {
 void Gateway::report() {
   shared_.log.write();
   const Endpoints &endpoints = *settings()->endpoints;
-  shared_.figures.standing({endpoints.states(monotonicNanos() / 1'000'000), shared_.to.ledger.total(), connections()});
+  shared_.figures.standing(endpoints.states(monotonicNanos() / 1'000'000), connections());
 }
 
 std::unique_ptr<http::Session> Gateway::makeSession(http::Loop &loop, const Address &) {
