@@ -85,6 +85,7 @@ GatewayOptions readOptions(const Config &config, Secret adminSecret) {
   server.threadName = "ai-gateway";
   server.loops = static_cast<unsigned>(config.getInt("loops"));
   server.peerConnections = 1024;
+  server.idleUpstreams = 1024; // a kept connection saves a TLS handshake, which costs more than the call
   server.shedIdle = true;
   server.maxBody = out.maxBody;
   server.minBodyRate = server.minReadRate = 256;
