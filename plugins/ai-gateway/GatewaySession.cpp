@@ -110,7 +110,9 @@ bool GatewaySession::letInInstance(http::ClientExchange &exchange, bool stranger
   }
   if (!owner_) return no(401, "authentication_error", "the token is not good, or not any more");
   if (!owner_->mayCallFrom(exchange.peer())) {
-    owner_.reset(); // it is not him
+    const bool isHomeless = owner_->addresses.empty(); // for a moment after its start
+    owner_.reset();                                    // it is not him
+    if (isHomeless) return no(529, "overloaded_error", "where the instance runs is not known yet; try again");
     return no(401, "authentication_error", "the token is only good from its own instance");
   }
   if (stranger && !owner_->bound) return no(403, "permission_error", "this address may not call the gateway");

@@ -29,6 +29,7 @@ std::shared_ptr<const Owner> OwnerCache::find(std::string_view token, std::int64
   }
   if (entries_.size() >= kMost) entries_.clear();
   auto shared = std::make_shared<const Owner>(std::move(*owner));
+  if (shared->bound && shared->addresses.empty()) return shared; // not kept: it is about to have some
   entries_.insert_or_assign(hash, Entry{shared, nowMs});
   return shared;
 }

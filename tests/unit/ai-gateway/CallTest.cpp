@@ -21,6 +21,18 @@ bool has(const std::string &text, const std::string &part) {
 
 } // namespace
 
+TEST_CASE("a token whose instance has only just started is refused so that it is sent again, and counts at once then") {
+  Upstream upstream(answerOf("200 OK", messageOf(1, 1)));
+  Stage stage({upstream.url()});
+  stage.owners[kToken] = {"01ALICE", "alice", true, {}};
+  const Response early = stage.post(Stage::body());
+  CHECK(early.status == 529);
+  CHECK(has(early.body, R"("type":"overloaded_error")"));
+  CHECK(upstream.requests().empty());
+  stage.owners[kToken] = {"01ALICE", "alice", true, {"127.0.0.1"}};
+  CHECK(stage.post(Stage::body()).status == 200);
+}
+
 TEST_CASE("a call goes on byte by byte with our key in place of the token, and costs what the answer says") {
   const std::string said = messageOf(12, 34);
   Upstream upstream(

@@ -384,6 +384,11 @@ TEST_CASE("whose a token is is asked again after a second, and at once for token
   good = false;
   CHECK_FALSE(cache.find("mxi_a", 1'000));
   CHECK_FALSE(cache.find("mxi_a", 1'001));
+  // Nor is it remembered that nobody knows yet where an instance runs.
+  const FindOwner starting = [&](std::string_view) { return Owner{"01A", "alice", true, {}}; };
+  OwnerCache early(starting);
+  CHECK(early.find("mxi_a", 0)->addresses.empty());
+  CHECK(early.find("mxi_a", 0) != early.find("mxi_a", 0));
 
   CHECK(owner->mayCallFrom(Address::parse("172.18.0.5:9")));
   CHECK(owner->mayCallFrom(Address::parse("[::ffff:172.18.0.5]:9")));
