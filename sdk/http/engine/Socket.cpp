@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 namespace matrixos::http {
@@ -16,6 +17,7 @@ namespace matrixos::http {
 namespace {
 
 constexpr unsigned kUserTimeoutMs = 30'000;
+constexpr std::size_t kJoined = 4096;
 constexpr unsigned kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 } // namespace
@@ -92,7 +94,10 @@ void Socket::onEvents(unsigned events) {
   readable_ = readable_ || (events & (EPOLLIN | kEnded)) != 0;
   writable_ = writable_ || (events & (EPOLLOUT | kEnded)) != 0;
   // TLS may have to write in order to read, and the other way round.
-  if (tls_) readable_ = writable_ = true;
+  if (tls_) {
+    readable_ = writable_ = true;
+    if ((events & (EPOLLIN | kEnded)) != 0) tls_->arrived(ended_);
+  }
   const auto self = shared_from_this(); // a user may let go of it
   if (writable_ && writeWait_ && open_) {
     writeWait_ = false;
@@ -145,38 +150,51 @@ void Socket::skip(std::size_t size) noexcept {
 }
 
 Io Socket::readEncrypted(char *to, std::size_t size) noexcept {
-  std::size_t got = 0;
-  switch (tls_->read(to, size, got)) {
-  case TlsStream::Result::Bytes:
-    return {Io::Kind::Bytes, got, 0}; // still readable: a record may be left that no event announces
-  case TlsStream::Result::WantMore:
-    readable_ = false;
-    return {Io::Kind::WouldBlock, 0, 0};
-  case TlsStream::Result::End:
-    return {Io::Kind::End, 0, 0};
-  case TlsStream::Result::Failed:
-    break;
+  std::size_t sum = 0;
+  TlsStream::Result result = TlsStream::Result::Bytes;
+  // A record holds what its sender wrote at once, which may be little; what came together goes on together.
+  while (result == TlsStream::Result::Bytes && sum < size) {
+    std::size_t got = 0;
+    result = tls_->read(to + sum, size - sum, got);
+    sum += got;
+    if (result == TlsStream::Result::Bytes && tls_->exhausted()) result = TlsStream::Result::WantMore;
   }
+  // Where all room was used, a record may be left that no event announces: it is still readable.
+  if (result == TlsStream::Result::WantMore) readable_ = false;
+  if (sum != 0) return {Io::Kind::Bytes, sum, 0}; // an end or a failure shows again in the next read
+  if (result == TlsStream::Result::WantMore) return {Io::Kind::WouldBlock, 0, 0};
+  if (result == TlsStream::Result::End) return {Io::Kind::End, 0, 0};
   return {Io::Kind::Failed, 0, ECONNRESET};
 }
 
 Io Socket::writeEncrypted(const iovec *parts, int count) noexcept {
+  // Each write makes a record and a system call, so small parts go together. What is tried again after it blocked
+  // begins with the same bytes, and is no shorter, as OpenSSL demands.
+  std::array<char, kJoined> joined; // NOLINT(cppcoreguidelines-pro-type-member-init): only what was copied is read
   std::size_t sum = 0;
-  for (int i = 0; i < count; ++i) {
-    std::size_t put = 0;
-    switch (tls_->write(static_cast<const char *>(parts[i].iov_base), parts[i].iov_len, put)) {
-    case TlsStream::Result::Bytes:
-      sum += put;
-      if (put == parts[i].iov_len) continue;
-      break;
-    case TlsStream::Result::WantMore:
-      writable_ = false;
-      break;
-    case TlsStream::Result::End:
-    case TlsStream::Result::Failed:
-      return {Io::Kind::Failed, 0, EPIPE};
+  std::size_t taken = 0; // of the first part
+  while (count != 0) {
+    const char *from = static_cast<const char *>(parts->iov_base) + taken;
+    std::size_t size = parts->iov_len - taken;
+    if (count == 1 || size >= joined.size()) {
+      ++parts, --count, taken = 0;
+    } else {
+      size = 0;
+      while (count != 0 && size < joined.size()) {
+        const std::size_t part = std::min(parts->iov_len - taken, joined.size() - size);
+        std::memcpy(joined.data() + size, static_cast<const char *>(parts->iov_base) + taken, part);
+        size += part;
+        taken += part;
+        if (taken == parts->iov_len) ++parts, --count, taken = 0;
+      }
+      from = joined.data();
     }
-    break;
+    std::size_t put = 0;
+    const TlsStream::Result result = tls_->write(from, size, put);
+    sum += put;
+    if (result == TlsStream::Result::WantMore) writable_ = false;
+    if (result == TlsStream::Result::End || result == TlsStream::Result::Failed) return {Io::Kind::Failed, 0, EPIPE};
+    if (put != size) break;
   }
   if (sum == 0) return {Io::Kind::WouldBlock, 0, 0};
   return {Io::Kind::Bytes, sum, 0};

@@ -10,6 +10,7 @@
 #include <utility>
 
 struct ssl_ctx_st;
+struct bio_st;
 struct ssl_st;
 
 namespace matrixos::http {
@@ -67,7 +68,14 @@ public:
   /// A server's handshake happens in the first calls. WantMore: try again after the next event of the descriptor,
   /// whichever.
   Result read(char *to, std::size_t size, std::size_t &got) noexcept;
+  /// The next read gives nothing, unless something arrives.
+  bool exhausted() const noexcept;
   Result write(const char *from, std::size_t size, std::size_t &put) noexcept;
+  /// Bytes have come, or the end of them: until then it does not ask the kernel for what it said it has not.
+  void arrived(bool end) noexcept {
+    drained_ = false;
+    ended_ = ended_ || end;
+  }
   /// Tells the peer that nothing follows.
   void finish() noexcept;
   bool established() const noexcept;
@@ -75,9 +83,14 @@ public:
 private:
   Result resultOf(int code) noexcept;
   const char *reasonOf(int code) const noexcept;
+  void attach(int fd);
+  static long onRead(bio_st *bio, int step, const char *to, std::size_t room, int, long, int result,
+                     std::size_t *got) noexcept;
   std::shared_ptr<TlsPeer> peer_; // of a client; a session may reach it as long as ssl_ lives
   ssl_st *ssl_;
   const char *failure_ = "";
+  bool drained_ = false; // the kernel has had no more
+  bool ended_ = false;
 };
 
 } // namespace matrixos::http
