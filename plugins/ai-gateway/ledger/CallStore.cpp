@@ -1,5 +1,6 @@
 #include "CallStore.h"
 
+#include <matrixos/status.hpp>
 #include <matrixos/text/time.hpp>
 
 #include <algorithm>
@@ -27,38 +28,75 @@ std::optional<Money> limitOf(const SqlRow &row, std::uint32_t column) {
   return Money::ofPico(row.integer(column));
 }
 
-constexpr std::string_view kInsert =
-    "INSERT OR IGNORE INTO ai_gateway_calls (id, user_id, at, model, session, input, output, cache_read, "
-    "cache_write_5m, "
-    "cache_write_1h, web_searches, cost, partial) SELECT ?, user_id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM "
-    "ai_gateway_users WHERE instance = ?";
+constexpr std::size_t kColumns = 13;
+constexpr std::size_t kTogether = 16; // rows of one statement, which cost less than as many statements
+constexpr std::size_t kMostNamed = 65'536;
+
+/// Of so many rows.
+std::string insertOf(std::size_t rows) {
+  std::string sql =
+      "INSERT OR IGNORE INTO ai_gateway_calls (id, user_id, at, model, session, input, output, cache_read, "
+      "cache_write_5m, cache_write_1h, web_searches, cost, partial) VALUES ";
+  for (std::size_t row = 0; row < rows; ++row)
+    sql += row == 0 ? "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  return sql;
+}
+
+void addRow(std::vector<SqlParam> &params, const Record &record, std::int64_t userId) {
+  const TokenCounts &tokens = record.tokens;
+  params.insert(params.end(), {static_cast<std::int64_t>(record.id), userId, record.atMs, record.model.view(),
+                               record.session.view()});
+  for (const std::uint32_t count :
+       {tokens.input, tokens.output, tokens.cacheRead, tokens.cacheWrite5m, tokens.cacheWrite1h, tokens.webSearches})
+    params.emplace_back(static_cast<std::int64_t>(count));
+  params.emplace_back(record.cost.pico());
+  params.emplace_back(record.partial ? 1 : 0);
+}
 
 constexpr std::string_view kName = "INSERT INTO ai_gateway_users (instance, handle) VALUES (?, ?) ON CONFLICT "
                                    "(instance) DO UPDATE SET handle = excluded.handle WHERE handle <> excluded.handle";
 
-SqlStatement insertOf(const Record &record) {
-  const TokenCounts &tokens = record.tokens;
-  const auto number = [](std::uint32_t count) { return SqlParam(static_cast<std::int64_t>(count)); };
-  return {kInsert,
-          {static_cast<std::int64_t>(record.id), record.atMs, record.model.view(), record.session.view(),
-           number(tokens.input), number(tokens.output), number(tokens.cacheRead), number(tokens.cacheWrite5m),
-           number(tokens.cacheWrite1h), number(tokens.webSearches), record.cost.pico(), record.partial ? 1 : 0,
-           record.instance.view()}};
-}
-
 } // namespace
 
-void CallStore::append(std::span<const Record> records) const {
+void CallStore::append(std::span<const Record> records) {
+  if (named_.size() > kMostNamed) named_.clear();
+  name(records);
+  static const std::string kMany = insertOf(kTogether), kOne = insertOf(1);
+  std::vector<SqlStatement> batch;
+  batch.reserve(records.size() / kTogether + kTogether);
+  while (!records.empty()) {
+    const std::size_t rows = records.size() >= kTogether ? kTogether : 1;
+    SqlStatement &insert = batch.emplace_back(SqlStatement{rows == 1 ? kOne : kMany, {}});
+    insert.params.reserve(rows * kColumns);
+    for (const Record &record : records.first(rows))
+      addRow(insert.params, record, named_.find(record.instance.view())->second.userId);
+    records = records.subspan(rows);
+  }
+  try {
+    sql_.execBatch(batch);
+  } catch (const Error &) {
+    named_.clear(); // should the table be another one than it was
+    throw;
+  }
+}
+
+void CallStore::name(std::span<const Record> records) {
   std::map<std::string_view, std::string_view> handles;
   for (const Record &record : records)
     handles[record.instance.view()] = record.handle.view();
+  std::erase_if(handles, [this](const auto &pair) {
+    const auto found = named_.find(pair.first);
+    return found != named_.end() && found->second.handle == pair.second;
+  });
+  if (handles.empty()) return;
   std::vector<SqlStatement> batch;
-  batch.reserve(records.size() + handles.size());
   for (const auto &[instance, handle] : handles)
     batch.push_back({kName, {instance, handle}});
-  for (const Record &record : records)
-    batch.push_back(insertOf(record));
   sql_.execBatch(batch);
+  for (const auto &[instance, handle] : handles)
+    sql_.query("SELECT user_id FROM ai_gateway_users WHERE instance = ?", {instance}, [&](const SqlRow &row) {
+      named_[std::string(instance)] = {row.integer(0), std::string(handle)};
+    });
 }
 
 bool CallStore::has(std::uint64_t id) const {

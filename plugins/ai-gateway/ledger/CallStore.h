@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,8 +53,8 @@ public:
 
   void migrate() const { sql_.migrate(migrations()); }
 
-  /// A row for each that has none yet, all or none; durable on return.
-  void append(std::span<const Record> records) const;
+  /// A row for each that has none yet, all or none; durable on return. Of one thread at a time.
+  void append(std::span<const Record> records);
   bool has(std::uint64_t id) const;
   /// The highest number and the latest moment of all rows; 0 without rows.
   std::uint64_t lastId() const;
@@ -83,7 +84,15 @@ public:
   std::int64_t removeBefore(std::int64_t ms, int most) const;
 
 private:
+  /// Sees to it that those who called have a row, and the handle of their latest call.
+  void name(std::span<const Record> records);
+
+  struct Named {
+    std::int64_t userId;
+    std::string handle;
+  };
   const Sql sql_;
+  std::map<std::string, Named, std::less<>> named_; ///< by instance; what is not in it may have a row all the same
 };
 
 } // namespace matrixos::gateway

@@ -140,6 +140,7 @@ private:
     Record record;
     Accounts::User *user = nullptr;
     Stage stage = Stage::Free;
+    bool hasRow = false; ///< it is free, and its slot still has a call that has a row
   };
 
   // Under mutex_:
@@ -166,6 +167,7 @@ private:
   bool commit();
   void rebuild();
   void lookAfter();
+  void clearSlots();
   void tell();
   using Spent = std::vector<std::tuple<CallStore::Person, std::int64_t, Money>>;
   Spent spentIn(const Period &period) const;
@@ -175,7 +177,7 @@ private:
   const Log log_;
   const Platform platform_;
   const Surroundings around_;
-  const CallStore store_;
+  CallStore store_;
   LedgerMetrics metrics_;
   std::thread thread_;
   std::mutex changes_; ///< one change of limits at a time

@@ -22,6 +22,7 @@ constexpr std::chrono::seconds kRetry{1};
 constexpr std::chrono::seconds kLookAfter{60};
 constexpr std::size_t kMostRows = 1000;
 constexpr int kMostRemoved = 2000;
+constexpr std::size_t kMostCleared = 64;
 /// A run of the process numbers its calls from here on, above the number of the run.
 constexpr unsigned kRunShift = 40;
 
@@ -234,32 +235,55 @@ bool Ledger::commit() {
   if (slots.empty()) return false;
   store_.append(records);
   MATRIXOS_FAILPOINT("gateway.rows_written");
-  // What is not cleared has a row, and is known by its number.
-  for (const std::uint32_t slot : slots)
-    file_.clear(slot);
   const std::lock_guard lock(mutex_);
   settled_.erase(settled_.begin(), settled_.begin() + static_cast<std::ptrdiff_t>(slots.size()));
-  for (const std::uint32_t slot : slots)
+  for (const std::uint32_t slot : slots) {
+    calls_[slot].hasRow = true;
     giveBack(slot);
+  }
   hasRow_ += slots.size();
   return true;
 }
 
 /// What has to be done now and then, or because the clock went back.
 void Ledger::lookAfter() {
-  bool again = false;
+  bool again = false, last = false;
   std::int64_t oldest = 0;
   {
     const std::lock_guard lock(mutex_);
     turn();
     again = wantsRebuild_;
+    last = !running_;
     oldest = std::min(around_.clock() - retention_.count(), accounts_.period().monthBegin * kDayMs);
   }
   if (again) rebuild();
   const auto now = std::chrono::steady_clock::now();
-  if (now - lookedAfter_ < kLookAfter) return;
+  if (!last && now - lookedAfter_ < kLookAfter) return;
   lookedAfter_ = now;
+  clearSlots();
   store_.removeBefore(oldest, kMostRemoved);
+}
+
+/// Of calls that have a row, which are known by it until then. Most slots are soon written over, and need none of this.
+void Ledger::clearSlots() {
+  std::vector<std::uint32_t> slots;
+  slots.reserve(kMostCleared);
+  do {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const std::uint32_t slot : slots)
+        giveBack(slot);
+      slots.clear();
+      // A few at a time: calls need the others meanwhile.
+      std::erase_if(free_, [&](std::uint32_t slot) {
+        if (slots.size() == kMostCleared || !std::exchange(calls_[slot].hasRow, false)) return false;
+        slots.push_back(slot);
+        return true;
+      });
+    }
+    for (const std::uint32_t slot : slots)
+      file_.clear(slot);
+  } while (!slots.empty());
 }
 
 void Ledger::tell() {

@@ -82,6 +82,26 @@ TEST_CASE("a call in two slots is charged once") {
   CHECK(books.rows().size() == 1);
 }
 
+TEST_CASE(
+    "a call that has a row stands in its slot until that is needed, and is charged once; at the end none is left") {
+  Books books;
+  books.spend("a", pico(10));
+  books.spend("b", pico(30));
+  CHECK(books.flush());
+  const std::string before = matrixos::test::readFile(books.slots());
+  books.close();
+  const std::string after = matrixos::test::readFile(books.slots());
+  for (std::size_t slot = 256; slot < after.size(); slot += 256)
+    CHECK(after.substr(slot, 8) == std::string(8, '\0'));
+  CHECK(before != after);
+  overwrite(books.slots(), 0, before); // as if the process had been killed
+  books.open();
+  CHECK(books.ledger->figures().recovered == 0);
+  CHECK(books.ledger->total().day == pico(40));
+  CHECK(books.ledger->check() == "");
+  CHECK(books.rows().size() == 2);
+}
+
 TEST_CASE("a hold, one that is raised and one that is released reach the disk within a moment") {
   Books books;
   const auto reachesDisk = [] { return eventually([] { return slotSyncs > 0; }); };
