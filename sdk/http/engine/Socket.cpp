@@ -128,6 +128,12 @@ Io Socket::read(char *to, std::size_t size) noexcept {
   }
 }
 
+bool Socket::isSilent() noexcept {
+  if (tls_) tls_->arrived(ended_);
+  char byte = 0;
+  return read(&byte, 1).kind == Io::Kind::WouldBlock;
+}
+
 Io Socket::peek(char *to, std::size_t size) noexcept {
   readable_ = false; // until more has come: what is there stays
   ssize_t got = 0;

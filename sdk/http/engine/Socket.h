@@ -62,6 +62,8 @@ public:
   bool mayRead() const noexcept { return readable_; }
 
   Io read(char *to, std::size_t size) noexcept;
+  /// Neither a byte nor the end has come, as the kernel says now, whatever events still wait; a byte is lost.
+  bool isSilent() noexcept;
   /// Looks at bytes that come before the TLS handshake, and leaves them where they are; waitReadable() then waits for
   /// more of them.
   Io peek(char *to, std::size_t size) noexcept;

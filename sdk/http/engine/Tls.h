@@ -47,7 +47,8 @@ private:
 
 class TlsPeer;
 
-/// Our side of one encrypted connection. It does not own the descriptor, and never blocks.
+/// Our side of one encrypted connection. It does not own the descriptor, and never blocks. Whoever has it waits for
+/// events of the descriptor, and calls arrived() at each.
 class TlsStream {
 public:
   enum class Result { Bytes, WantMore, End, Failed };
@@ -71,7 +72,7 @@ public:
   /// The next read gives nothing, unless something arrives.
   bool exhausted() const noexcept;
   Result write(const char *from, std::size_t size, std::size_t &put) noexcept;
-  /// Bytes have come, or the end of them: until then it does not ask the kernel for what it said it has not.
+  /// Bytes may have come, or the end of them: before that the kernel is not asked again for what it did not have.
   void arrived(bool end) noexcept {
     drained_ = false;
     ended_ = ended_ || end;

@@ -30,7 +30,7 @@ public:
   /// connection that became idle in this very moment the loop would have heard.
   bool usable(std::int64_t nowMs) noexcept {
     if (sinceMs_ == nowMs && !socket_->mayRead()) return true;
-    return isSilent();
+    return socket_->isSilent();
   }
   std::shared_ptr<Socket> release() noexcept {
     socket_->setUser(nullptr);
@@ -39,18 +39,13 @@ public:
 
   void onReadable() override {
     // TLS has things of its own to say, new sessions above all (RFC 8446 §4.6).
-    if (socket_->isEncrypted() && isSilent()) return socket_->waitReadable();
+    if (socket_->isEncrypted() && socket_->isSilent()) return socket_->waitReadable();
     pool_.remove(*this);
   }
   void onWritable() override {}
   void onTimer() override { pool_.remove(*this); }
 
 private:
-  bool isSilent() noexcept {
-    char byte = 0;
-    return socket_->read(&byte, 1).kind == Io::Kind::WouldBlock;
-  }
-
   UpstreamPool &pool_;
   PoolKey key_;
   std::int64_t sinceMs_ = 0;

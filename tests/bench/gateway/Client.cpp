@@ -27,6 +27,10 @@ void Client::ask() {
   send();
 }
 
+void Client::onEvent() noexcept {
+  if (tls_) tls_->arrived(false);
+}
+
 Client::Turn Client::go() {
   if (!ready_ && !shakeHands()) return ready_ ? Turn::Failed : Turn::Waits;
   if (!out_.empty() && !send()) return Turn::Failed;

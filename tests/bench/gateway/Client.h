@@ -28,6 +28,8 @@ public:
   Client(Poller &poller, const Target &target, std::string_view request);
   ~Client();
 
+  /// The poller has seen something; go() follows until it waits.
+  void onEvent() noexcept;
   /// Something may go on. Started: the first event of a stream is here, once for each answer; Done: the answer is
   /// whole, and the next request has to be asked for.
   Turn go();

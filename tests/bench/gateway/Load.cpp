@@ -86,6 +86,7 @@ private:
   }
 
   void handle(Client &client) {
+    client.onEvent();
     for (;;) {
       const Client::Turn turn = client.go();
       const auto took = Client::Clock::now() - client.asked();

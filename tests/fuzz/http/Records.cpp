@@ -115,6 +115,7 @@ public:
 private:
   void client() {
     if (failed_) return;
+    client_->arrived(ends_[1] < 0);
     if (!complete_) {
       const TlsStream::Result result = client_->handshake();
       complete_ = result == TlsStream::Result::Bytes;

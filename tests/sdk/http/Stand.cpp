@@ -128,6 +128,7 @@ std::vector<Seen> Stand::rests(std::size_t count) {
 }
 
 std::unique_ptr<Session> Stand::makeSession(Loop &, const Address &) {
+  if (options_.onConnection) options_.onConnection();
   return std::make_unique<Forwarding>(*this);
 }
 

@@ -56,6 +56,7 @@ struct StandOptions {
   std::shared_ptr<const matrixos::http::Upstream> second{}; ///< for paths that begin with /2
   bool observe = false;
   bool observerThrows = false;
+  std::function<void()> onConnection{}; ///< on the loop, which waits for it
   /// Of an answer whose client has gone: the rest is read for so long, and noted.
   std::optional<std::chrono::milliseconds> rest{};
 };

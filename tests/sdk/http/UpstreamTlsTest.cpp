@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <latch>
+#include <thread>
+
 using namespace stand;
 using namespace std::chrono_literals;
 using matrixos::Address;
@@ -301,6 +304,42 @@ TEST_CASE("an upstream that asks for another handshake is told that there will b
   CHECK(stand.get().body == "ok");
   CHECK(eventually([&] { return refused.load(); }));
   CHECK(server.handshakes() == 1);
+}
+
+TEST_CASE("what a kept connection says without being asked is no answer, though the loop has not heard of it yet") {
+  const World world;
+  std::latch ask(1), said(1), held(1), goOn(1);
+  TlsUpstream server(world.authority.issue(), [&](SSL *ssl) {
+    if (server.accepted() > 1) return serve(ssl, "mine");
+    readHead(ssl);
+    sendAll(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
+    ask.wait();
+    sendAll(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+    said.count_down();
+    readHead(ssl);
+  });
+  StandOptions options;
+  options.server.timeouts.upstreamIdle = 60s;
+  int connections = 0;
+  options.onConnection = [&] {
+    if (++connections == 1) return;
+    held.count_down();
+    goOn.wait();
+  };
+  Stand stand(world.upstream(server.port()), options);
+  RawConnection client(stand.port());
+  const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.send(request);
+  CHECK(client.receiveResponse().body == "first");
+  RawConnection other(stand.port());
+  held.wait();
+  client.send(request); // the loop finds this first, and then the rest
+  ask.count_down();
+  said.wait();
+  std::this_thread::sleep_for(5ms); // within its millisecond a connection counts as just seen
+  goOn.count_down();
+  CHECK(client.receiveResponse().body == "mine");
+  CHECK(server.accepted() == 2);
 }
 
 TEST_CASE("large bodies pass in both directions, however the records are cut") {
