@@ -6,6 +6,7 @@
 #include <http/codec/Bearer.h>
 #include <http/codec/Grammar.h>
 #include <http/codec/PlatformCookie.h>
+#include <http/codec/Traceparent.h>
 
 #include <algorithm>
 #include <array>
@@ -191,19 +192,6 @@ std::string tenantCookie(std::string_view cookie, std::string_view host) {
   return out;
 }
 
-bool isTraceparent(std::string_view text) noexcept {
-  // 00-<32 hex>-<16 hex>-<2 hex>
-  if (text.size() != 55 || text.substr(0, 3) != "00-" || text[35] != '-' || text[52] != '-') return false;
-  const auto hex = [](std::string_view part) {
-    return std::all_of(part.begin(), part.end(),
-                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  };
-  const auto zero = [](std::string_view part) { return part.find_first_not_of('0') == std::string_view::npos; };
-  const std::string_view trace = text.substr(3, 32);
-  const std::string_view span = text.substr(36, 16);
-  return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);
-}
-
 HeaderPolicy::HeaderPolicy(TrustedPeers trusted, std::string secret, std::string metricsToken, ClientAddress source)
     : trusted_(std::move(trusted)), secret_(std::move(secret)), metricsToken_(std::move(metricsToken)),
       source_(source) {}
@@ -258,13 +246,12 @@ bool HeaderPolicy::knowsSecret(const http::RequestHead &head) const noexcept {
 
 void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts &facts, bool toTenant,
                                 const AddedFields &added, http::HeadWriter &writer) const {
-  const std::string_view trace = head.fields.value(Name::Traceparent);
-  const bool traced = head.fields.count(Name::Traceparent) == 1 && isTraceparent(trace);
+  const std::string_view trace = http::traceparentOf(head.fields);
   for (const http::Field &field : head.fields) {
     if (field.dropped || isClaim(field.id)) continue;
     if (std::any_of(added.begin(), added.end(), [&](const auto &own) { return isFolded(field.name, own.first); }))
       continue;
-    if (field.id == Name::Tracestate && !traced) continue;
+    if (field.id == Name::Tracestate && trace.empty()) continue;
     if (toTenant && (holds(field) || isPlatformToken(field))) continue;
     if (toTenant && field.id == Name::Cookie) {
       const std::string kept = withoutPlatformCookies(field.value);
@@ -282,7 +269,7 @@ void HeaderPolicy::writeRequest(const http::RequestHead &head, const ClientFacts
   if (facts.trusted && source_ == ClientAddress::CfConnectingIp && head.fields.count(Name::CfConnectingIp) == 1)
     writer.field("CF-Connecting-IP", facts.ip);
   writer.field("X-Request-Id", facts.requestId);
-  if (traced)
+  if (!trace.empty())
     writer.field("traceparent", trace);
   else if (const std::string_view id = facts.requestId; id.size() == 32)
     writer.field("traceparent", {"00-", id, "-", id.substr(16), "-01"});

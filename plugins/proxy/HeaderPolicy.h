@@ -92,7 +92,4 @@ std::string withoutPlatformCookies(std::string_view cookies);
 /// cookie is refused because it bears one of the platform's names.
 std::string tenantCookie(std::string_view cookie, std::string_view host);
 
-/// A W3C traceparent of version 00 with ids that are not all zero (https://www.w3.org/TR/trace-context/).
-bool isTraceparent(std::string_view text) noexcept;
-
 } // namespace matrixos::proxy

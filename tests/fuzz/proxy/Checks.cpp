@@ -5,6 +5,7 @@
 #include <http/codec/HopByHop.h>
 #include <http/codec/RequestParser.h>
 #include <http/codec/ResponseParser.h>
+#include <http/codec/Traceparent.h>
 #include <http/pages/Page.h>
 #include <proxy/ErrorPage.h>
 #include <proxy/HeaderPolicy.h>
@@ -119,7 +120,7 @@ void checkRequestFields(const http::FieldList &fields, const ClientFacts &client
   require(valuesOf(fields, "forwarded").size() == 1, "not exactly one Forwarded");
   require(valuesOf(fields, "traceparent").size() <= 1, "two traces");
   for (const std::string_view trace : valuesOf(fields, "traceparent"))
-    require(isTraceparent(trace), "a trace that is none");
+    require(http::isTraceparent(trace), "a trace that is none");
   for (const char *never :
        {"x-matrix-user", "x-matrix-email", "x-matrix-role", "x-real-ip", "x-forwarded-port", "x-forwarded-server"})
     require(valuesOf(fields, never).empty(), "a claim of the client's own");

@@ -2,6 +2,7 @@
 #include "support/TempDir.h"
 
 #include <doctest/doctest.h>
+#include <http/codec/Traceparent.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,7 +132,7 @@ TEST_CASE("what a tenant may know of a client") {
   CHECK(fieldOf(head, "Accept") == "*/*");
   CHECK(fieldOf(head, "X-Request-Id").size() == 32);
   CHECK(fieldOf(head, "X-Request-Id") == answer.field("X-Request-Id"));
-  CHECK(matrixos::proxy::isTraceparent(fieldOf(head, "traceparent")));
+  CHECK(matrixos::http::isTraceparent(fieldOf(head, "traceparent")));
 
   const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const std::string kept =
@@ -139,7 +140,7 @@ TEST_CASE("what a tenant may know of a client") {
   CHECK(fieldOf(kept, "traceparent") == trace);
   CHECK(fieldOf(kept, "Authorization") == "Bearer other");
   const std::string bad = conn.get("/", "alice.localhost", "traceparent: 00-zz\r\ntracestate: a=b\r\n").body;
-  CHECK(matrixos::proxy::isTraceparent(fieldOf(bad, "traceparent")));
+  CHECK(matrixos::http::isTraceparent(fieldOf(bad, "traceparent")));
   CHECK(fieldOf(bad, "tracestate").empty());
 }
 
