@@ -18,11 +18,23 @@ void AccessLog::add(AccessRecord record) noexcept {
   ++dropped_;
 }
 
+void AccessLog::unknownModel(std::string_view model) noexcept {
+  const std::lock_guard lock(mutex_);
+  try {
+    if (unknownModels_.size() < kMostModels) unknownModels_.emplace(model, false);
+  } catch (const std::exception &) {
+    // Out of memory: the metric tells.
+  }
+}
+
 void AccessLog::write() {
   std::vector<AccessRecord> records;
   std::uint64_t dropped = 0;
+  std::vector<std::string> models;
   {
     const std::lock_guard lock(mutex_);
+    for (auto &[model, told] : unknownModels_)
+      if (!std::exchange(told, true)) models.push_back(model);
     records.swap(records_);
     dropped = std::exchange(dropped_, 0);
   }
@@ -51,6 +63,8 @@ void AccessLog::write() {
     if (!record.traceparent.empty()) fields.emplace_back("traceparent", record.traceparent);
     log_.write(MOS_LOG_INFO, kAccessMessage, fields.data(), fields.size());
   }
+  for (const std::string &model : models)
+    log_.warning("a model has no price and costs the dearest one; add it to the prices", {{"model", model}});
   if (dropped != 0) log_.warning("access log lines were dropped under load", {{"count", dropped}});
 }
 

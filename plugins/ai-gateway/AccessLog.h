@@ -4,8 +4,10 @@
 #include <matrixos/host.hpp>
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace matrixos::gateway {
@@ -36,15 +38,19 @@ public:
   explicit AccessLog(const mos_host_v1 *host) : log_(host) {}
 
   void add(AccessRecord record) noexcept;
+  /// Has operators told, once for each model, that one has no price.
+  void unknownModel(std::string_view model) noexcept;
   void write();
 
 private:
   static constexpr std::size_t kMost = 8192;
+  static constexpr std::size_t kMostModels = 64; ///< callers name them
 
   const Log log_;
   std::mutex mutex_;
   std::vector<AccessRecord> records_;
   std::uint64_t dropped_ = 0;
+  std::map<std::string, bool, std::less<>> unknownModels_; // whether its line is written
 };
 
 } // namespace matrixos::gateway

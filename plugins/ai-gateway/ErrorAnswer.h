@@ -14,7 +14,8 @@ struct ErrorAnswer {
   int status = 500;
   std::string_view type = "api_error"; ///< static text
   std::string message;
-  http::FieldPairs fields{}; ///< such as retry-after
+  http::FieldPairs fields{};   ///< such as retry-after
+  std::int64_t resetsAtMs = 0; ///< wall clock, of the spend limit that refused; 0: none did
 };
 
 /// {"type":"error","error":{"type","message"},"request_id"}.

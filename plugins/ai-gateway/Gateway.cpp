@@ -28,6 +28,15 @@ std::string LoopState::makeId() {
   return out;
 }
 
+std::string LoopState::makeTrace() {
+  std::string out = "00-";
+  for (int part = 0; part < 2; ++part)
+    appendHex(out, random() | 1U, 16); // never all zero
+  out += '-';
+  appendHex(out, random() | 1U, 16);
+  return out += "-01";
+}
+
 Gateway::Gateway(const GatewayOptions &options, Surroundings around, std::shared_ptr<http::Resolver> resolver,
                  const mos_host_v1 *host)
     : resolver_(std::move(resolver)), shared_(std::move(around), host), settings_(settingsOf(options, nullptr)),
@@ -50,7 +59,7 @@ void Gateway::stop(std::chrono::milliseconds drain) {
 std::shared_ptr<const Settings> Gateway::settingsOf(const GatewayOptions &options, const Settings *before) const {
   auto next = std::make_shared<Settings>(Settings{options, nullptr});
   if (before != nullptr && before->options.upstreams == options.upstreams && before->options.caFile == options.caFile &&
-      *before->options.keys == *options.keys) {
+      before->options.caPem == options.caPem && *before->options.keys == *options.keys) {
     next->options.keys = before->options.keys;
     next->endpoints = before->endpoints;
     return next;

@@ -33,6 +33,7 @@ struct GatewayOptions {
   http::ServerOptions server{};
   std::vector<std::string> upstreams;
   std::string caFile; ///< PEM certificates that are believed beside the system's
+  std::string caPem;  ///< what that file held when it was read, to see that it is another one now
   std::shared_ptr<const KeyList> keys = std::make_shared<KeyList>(); ///< never null
   Secret adminSecret;
   std::shared_ptr<const PriceTable> prices; ///< never null
@@ -81,6 +82,8 @@ struct LoopState {
   LoopState(const FindOwner &find, std::shared_ptr<const Settings> chosen);
   /// "req_mx" and 24 hexadecimal digits.
   std::string makeId();
+  /// A traceparent of a new trace (http/codec/Traceparent.h).
+  std::string makeTrace();
 
   std::shared_ptr<const Settings> settings;
   OwnerCache owners;

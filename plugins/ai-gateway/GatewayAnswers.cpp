@@ -11,37 +11,40 @@ namespace matrixos::gateway {
 
 namespace {
 
-/// Which part of a limit is used up, whichever is the nearest; 0 without limits.
+/// Which part of a limit is spent, of the limit of which that is most.
 struct Used {
   double part = 0;
   std::int64_t resetsAtMs = 0;
-  void look(Money used, const std::optional<Money> &limit, std::int64_t resets) {
+  void look(Money spent, const std::optional<Money> &limit, std::int64_t resets) {
     if (!limit) return;
-    const double now = limit->pico() <= 0 ? 1 : static_cast<double>(used.pico()) / static_cast<double>(limit->pico());
+    const double now = limit->pico() <= 0 ? 1 : static_cast<double>(spent.pico()) / static_cast<double>(limit->pico());
     if (resetsAtMs != 0 && now <= part) return;
     part = now;
     resetsAtMs = resets;
   }
 };
 
-/// The names under which clients look for how much is left; a warning comes at three quarters.
-void spendFields(const Standing &standing, http::FieldPairs &out) {
-  constexpr double kWarnAt = 0.75;
+/// The names under which clients look for how this request stands. `rejectedUntilMs`: a spend limit refused it; 0: none
+/// did. What is held does not count, as most of it comes back: a client would be warned of its own call.
+void spendFields(const Standing &standing, std::int64_t rejectedUntilMs, http::FieldPairs &out) {
   Used used;
-  used.look(standing.spend.day + standing.spend.held, standing.limits.daily, standing.dayEndsMs);
-  used.look(standing.spend.month + standing.spend.held, standing.limits.monthly, standing.monthEndsMs);
-  if (used.resetsAtMs == 0) return;
-  const char *status = used.part >= 1 ? "rejected" : used.part >= kWarnAt ? "allowed_warning" : "allowed";
+  used.look(standing.spend.day, standing.limits.daily, standing.dayEndsMs);
+  used.look(standing.spend.month, standing.limits.monthly, standing.monthEndsMs);
+  const std::int64_t resetsAtMs = rejectedUntilMs != 0 ? rejectedUntilMs : used.resetsAtMs;
+  if (resetsAtMs == 0) return;
+  const char *passed = used.part >= 0.95 ? "0.95" : used.part >= 0.75 ? "0.75" : nullptr;
+  const char *status = rejectedUntilMs != 0 ? "rejected" : passed != nullptr ? "allowed_warning" : "allowed";
   out.emplace_back("anthropic-ratelimit-unified-status", status);
-  out.emplace_back("anthropic-ratelimit-unified-reset", std::to_string(used.resetsAtMs / 1000));
+  out.emplace_back("anthropic-ratelimit-unified-reset", std::to_string(resetsAtMs / 1000));
+  if (passed != nullptr) out.emplace_back("anthropic-ratelimit-unified-surpassed-threshold", passed);
 }
 
 } // namespace
 
-http::FieldPairs GatewaySession::ownLimits() const {
+http::FieldPairs GatewaySession::ownLimits(std::int64_t rejectedUntilMs) const {
   http::FieldPairs out;
   if (!owner_) return out;
-  const std::int64_t now = wallClockMs();
+  const std::int64_t now = shared_.to.ledger.nowMs();
   const RateSettings limits = settings_->options.rates;
   const RateLimits::Left left = shared_.rates.left(owner_->id, monotonicNanos() / 1'000'000);
   const auto rate = [&](const char *kind, std::uint64_t limit, std::uint64_t remaining) {
@@ -54,7 +57,7 @@ http::FieldPairs GatewaySession::ownLimits() const {
   };
   rate("requests", limits.requestsPerMinute, left.requests);
   rate("tokens", limits.tokensPerMinute, left.tokens);
-  spendFields(shared_.to.ledger.standingOf(owner_->id), out);
+  spendFields(shared_.to.ledger.standingOf(owner_->id), rejectedUntilMs, out);
   return out;
 }
 
@@ -64,7 +67,7 @@ void GatewaySession::refuse(http::ClientExchange &exchange, ErrorAnswer answer) 
   reason_ = answer.message;
   http::FieldPairs fields = std::move(answer.fields);
   if (asker_ == Asker::Instance && isCall(match_.route))
-    for (auto &pair : ownLimits())
+    for (auto &pair : ownLimits(answer.resetsAtMs))
       fields.push_back(std::move(pair));
   if (answer.status < 429) fields.emplace_back("x-should-retry", "false");
   exchange.respond(
@@ -85,10 +88,12 @@ void GatewaySession::refuseSpending(http::ClientExchange &exchange, const Refuse
   std::string message = std::string("spend limit reached (") + (daily ? "daily" : "monthly");
   message += (everybody ? ", of all users" : "") + std::string("; resets ") + resets.substr(0, 10) + " " +
              resets.substr(11, 5) + " UTC)";
-  refuse(exchange, {429,
-                    "billing_error",
-                    std::move(message),
-                    {{"retry-after", retryAfter(refused.resetsAtMs - wallClockMs())}, {"x-should-retry", "false"}}});
+  refuse(exchange,
+         {429,
+          "billing_error",
+          std::move(message),
+          {{"retry-after", retryAfter(refused.resetsAtMs - shared_.to.ledger.nowMs())}, {"x-should-retry", "false"}},
+          refused.resetsAtMs});
 }
 
 void GatewaySession::answer(http::ClientExchange &exchange, int status, std::string json) {

@@ -6,6 +6,7 @@
 #include <matrixos/text/time.hpp>
 
 #include <http/codec/Grammar.h>
+#include <http/codec/Traceparent.h>
 
 #include <algorithm>
 #include <utility>
@@ -16,7 +17,6 @@ namespace {
 
 /// Bodies that are kept at a time, of all callers together.
 constexpr std::uint64_t kMostBodyBytes = 512U << 20U;
-constexpr std::size_t kKeptBody = 64U << 10U;
 constexpr std::uint64_t kMostMessage = 128U << 10U; ///< JSON of one message
 
 /// The body is sent as it is.
@@ -36,6 +36,8 @@ std::int64_t GatewaySession::nowMs(http::ClientExchange &exchange) const {
 void GatewaySession::begin(http::ClientExchange &exchange) {
   settings_ = loop_.settings;
   requestId_ = loop_.makeId();
+  trace_ = http::traceparentOf(exchange.request().fields);
+  if (trace_.empty()) trace_ = loop_.makeTrace();
   asker_ = Asker::Nobody;
   owner_.reset();
   target_.reset();
@@ -54,7 +56,10 @@ void GatewaySession::onRequest(http::ClientExchange &exchange) {
     return refuse(exchange,
                   {404, "not_found_error", "there is nothing here; the gateway serves /v1/messages and /v1/models"});
   if (match_.route == Route::OtherMethod)
-    return refuse(exchange, {405, "invalid_request_error", "this path is served with another method"});
+    return refuse(exchange, {405,
+                             "invalid_request_error",
+                             "this path is served with another method",
+                             {{"allow", std::string(match_.allow)}}});
   if (exchange.request().upgradeWebSocket)
     return refuse(exchange, {400, "invalid_request_error", "WebSockets are not served here"});
   serve(exchange);
@@ -163,6 +168,9 @@ void GatewaySession::serveCall(http::ClientExchange &exchange) {
   if (!isIdentity(fields))
     return refuse(exchange,
                   {415, "invalid_request_error", "compressed request bodies are not served; send it as it is"});
+  if (owner_ && match_.route != Route::Messages) {
+    if (const auto no = shared_.to.ledger.closedTo(owner_->id)) return refuseSpending(exchange, *no);
+  }
   if (!enterRates(exchange)) return;
   const std::uint64_t length = exchange.request().body.length;
   if (length <= settings_->options.maxBody) body_.reserve(length);
@@ -244,12 +252,20 @@ void GatewaySession::tryNext(http::ClientExchange &exchange) {
                     {{"retry-after", retryAfter(endpoints.waitMs(call_->tour, now))}}});
 }
 
+/// While an instance's address was connected to it may have passed to another, whom the message is not for.
+bool GatewaySession::isCurrent(http::ClientExchange &, const http::Upstream &) {
+  if (!target_) return true;
+  const auto now = shared_.to.instances.find(match_.handle);
+  return now && now->gateway && now->authority == target_->authority;
+}
+
 void GatewaySession::writeRequest(http::ClientExchange &exchange, http::HeadWriter &writer) {
   const http::RequestHead &head = exchange.request();
   if (target_) {
     writer.requestLine("POST", target_->prefix + "/api/message");
     writer.field("Host", target_->authority);
     writer.field("Content-Type", "application/json");
+    writer.field("traceparent", trace_);
     return writer.field("X-Request-Id", requestId_);
   }
   if (bodyDoneNs_ != 0) shared_.figures.added((monotonicNanos() - std::exchange(bodyDoneNs_, 0)) / 1000);
@@ -263,6 +279,7 @@ void GatewaySession::writeRequest(http::ClientExchange &exchange, http::HeadWrit
   else
     writer.field("x-api-key", asker_ == Asker::OwnKey ? credential_.text : endpoints.key(*call_->tour.at));
   writer.field("Accept-Encoding", "identity");
+  writer.field("traceparent", trace_);
   call_->sent();
 }
 
@@ -329,8 +346,7 @@ void GatewaySession::onForwardFailed(http::ClientExchange &exchange, http::Forwa
 void GatewaySession::onFinished(http::ClientExchange &exchange, const http::Summary &summary) {
   inExchange_ = false;
   shared_.bodyBytes.fetch_sub(body_.size(), std::memory_order_relaxed);
-  if (body_.capacity() > kKeptBody) std::string().swap(body_);
-  body_.clear();
+  std::string().swap(body_); // thousands of idle connections would keep one each
   AccessRecord record = call_ ? std::move(call_->record) : AccessRecord{};
   const http::RequestHead &head = exchange.request();
   record.atMs = wallClockMs();
@@ -340,7 +356,7 @@ void GatewaySession::onFinished(http::ClientExchange &exchange, const http::Summ
   record.method = head.method;
   record.path = head.path();
   record.peer = exchange.peer().ip();
-  record.traceparent = head.fields.value(http::Name::Traceparent);
+  record.traceparent = trace_;
   record.status = summary.status;
   record.bytesIn = summary.bytesIn;
   record.bytesOut = summary.bytesOut;

@@ -21,6 +21,7 @@ public:
 
   void onRequest(http::ClientExchange &exchange) override;
   void onBody(http::ClientExchange &exchange, std::string_view piece, bool last) override;
+  bool isCurrent(http::ClientExchange &exchange, const http::Upstream &to) override;
   void writeRequest(http::ClientExchange &exchange, http::HeadWriter &writer) override;
   bool acceptResponse(http::ClientExchange &exchange, const http::ResponseHead &head) override;
   void writeResponse(http::ClientExchange &exchange, http::ResponseHead &head, http::HeadWriter &writer) override;
@@ -50,8 +51,8 @@ private:
   void refuse(http::ClientExchange &exchange, ErrorAnswer answer);
   void refuseSpending(http::ClientExchange &exchange, const Refused &refused);
   void answer(http::ClientExchange &exchange, int status, std::string json);
-  /// How the caller stands with his limits.
-  http::FieldPairs ownLimits() const;
+  /// How the caller stands with his limits. `rejectedUntilMs`: a spend limit refuses him until then; 0: none does.
+  http::FieldPairs ownLimits(std::int64_t rejectedUntilMs = 0) const;
   /// Whom rates are counted for.
   std::string userKey(http::ClientExchange &exchange) const;
   std::int64_t nowMs(http::ClientExchange &exchange) const;
@@ -66,6 +67,7 @@ private:
   Credential credential_;
   RouteMatch match_;
   std::string requestId_;
+  std::string trace_; ///< traceparent: the caller's, else one of our making
   bool inExchange_ = false;
   std::string reason_; ///< what was refused, for the log
   std::string body_;

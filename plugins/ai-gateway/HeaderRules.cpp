@@ -2,6 +2,7 @@
 
 #include <http/codec/Bearer.h>
 #include <http/codec/Grammar.h>
+#include <http/codec/Traceparent.h>
 
 #include <algorithm>
 #include <array>
@@ -20,8 +21,8 @@ bool isOneOf(std::string_view name, const auto &list) noexcept {
   return std::any_of(list.begin(), list.end(), [&](std::string_view one) { return http::sameAsLower(name, one); });
 }
 
-constexpr std::array<std::string_view, 8> kUp{"accept",      "content-type", "user-agent",      "accept-language",
-                                              "traceparent", "tracestate",   "idempotency-key", "sec-fetch-mode"};
+constexpr std::array<std::string_view, 6> kUp{"accept",          "content-type",    "user-agent",
+                                              "accept-language", "idempotency-key", "sec-fetch-mode"};
 constexpr std::array<std::string_view, 8> kDown{"content-type", "content-language", "date",          "request-id",
                                                 "retry-after",  "retry-after-ms",   "cache-control", "traceresponse"};
 
@@ -46,9 +47,11 @@ bool holds(std::string_view value, std::string_view secret) noexcept {
 } // namespace
 
 void writeUpstreamFields(const http::RequestHead &head, std::string_view secret, http::HeadWriter &writer) {
+  const bool traced = !http::traceparentOf(head.fields).empty();
   for (const http::Field &field : head.fields) {
     if (field.dropped) continue;
     const bool passes = startsWith(field.name, "anthropic-") || isOneOf(field.name, kUp) ||
+                        (traced && field.id == http::Name::Tracestate) ||
                         (startsWith(field.name, "x-") && !isPrivate(field.name));
     if (!passes || holds(field.value, http::kInstanceTokenPrefix) || holds(field.value, secret)) continue;
     writer.parsed(field);

@@ -13,7 +13,7 @@ namespace matrixos::gateway {
 
 /// Writes the end-to-end fields of a request for an upstream: what describes the body and the client, anthropic-*, x-*
 /// but for what names the client, its user or a credential. A field that holds a token of an instance or `secret`, the
-/// platform's, is left out, whatever its name.
+/// platform's, is left out, whatever its name. The traceparent is the session's to write.
 void writeUpstreamFields(const http::RequestHead &head, std::string_view secret, http::HeadWriter &writer);
 
 /// Writes the end-to-end fields of an upstream's answer: what describes the body, anthropic-* but for the rate limits

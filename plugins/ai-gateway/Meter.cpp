@@ -14,7 +14,7 @@ constexpr std::int64_t kGrowth = 4;
 } // namespace
 
 std::variant<std::unique_ptr<Meter>, Refused> Meter::open(Shared &shared, Order order) {
-  const std::int64_t now = wallClockMs();
+  const std::int64_t now = shared.to.ledger.nowMs();
   const Hold most = worstCase(order.request, *order.prices, now);
   Money hold = most.money;
   if (!order.worstCase) {
@@ -74,7 +74,10 @@ void Meter::settle(bool complete) {
   cost_ = settled(gateway::cost(reader_->usage(), order_.request, *order_.prices, startedMs_), most_);
   shared_.to.ledger.settle(id_, {cost_->money, cost_->sums, cost_->model, cost_->partial});
   shared_.figures.spent(cost_->model, cost_->sums, cost_->money);
-  if (cost_->unknownModel) shared_.figures.unknownModel();
+  if (cost_->unknownModel) {
+    shared_.figures.unknownModel();
+    shared_.log.unknownModel(cost_->model);
+  }
   if (cost_->partial) return;
   const std::lock_guard lock(shared_.outputsMutex);
   shared_.outputs.add(order_.instanceId, order_.request.model, cost_->sums.output);

@@ -21,7 +21,9 @@ bool isBelow(std::string_view path, std::string_view base) noexcept {
 }
 
 RouteMatch only(std::string_view wanted, std::string_view method, RouteMatch match) noexcept {
-  return method == wanted || (wanted == "GET" && method == "HEAD") ? match : RouteMatch{Route::OtherMethod};
+  const bool reads = wanted == "GET";
+  if (method == wanted || (reads && method == "HEAD")) return match;
+  return {Route::OtherMethod, {}, reads ? "GET, HEAD" : wanted};
 }
 
 /// The one segment behind `base`; empty when it is none.

@@ -44,6 +44,7 @@ constexpr bool isAdmins(Route route) noexcept {
 struct RouteMatch {
   Route route = Route::None;
   std::string_view handle{}; ///< the variable part of the path
+  std::string_view allow{};  ///< of OtherMethod: the methods that are served; static text
 };
 
 /// `passed`: further paths below /v1/ that are passed on, each with what is below it. Nothing is decoded or put in

@@ -14,9 +14,10 @@ namespace {
 
 constexpr const char *kUsualPrices = "/etc/matrixos/prices.json";
 
+/// Throws Error that names it.
 std::string readFile(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(Status::NotFound, "the file cannot be read");
+  if (!file) throw Error(Status::NotFound, path + ": the file cannot be read");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -40,8 +41,9 @@ std::shared_ptr<const PriceTable> readPrices(const Config &config) {
   std::string path = config.getString("prices");
   if (path.empty() && std::filesystem::exists(kUsualPrices)) path = kUsualPrices;
   if (path.empty()) return PriceTable::parse(builtInPrices());
+  const std::string text = readFile(path);
   try {
-    return PriceTable::parse(readFile(path));
+    return PriceTable::parse(text);
   } catch (const Error &error) {
     throw Error(error.status(), path + ": " + error.what());
   }
@@ -64,6 +66,7 @@ GatewayOptions readOptions(const Config &config, Secret adminSecret) {
   GatewayOptions out;
   out.upstreams = config.getList("upstream");
   out.caFile = config.getString("upstream_ca_file");
+  if (!out.caFile.empty()) out.caPem = readFile(out.caFile);
   out.keys = readKeys(config);
   out.adminSecret = std::move(adminSecret);
   out.prices = readPrices(config);
@@ -133,7 +136,12 @@ void checkSection(const Config &config, Problems &problems) {
   }
   if (!config.secret("api_key").empty() && !config.secret("api_keys").empty())
     problems.add("api_key", "is set beside api_keys; leave one of them out");
-  if (readKeys(config)->empty() && !config.getBool("own_keys"))
+  const auto keys = readKeys(config);
+  for (std::size_t i = 0; i < keys->size(); ++i)
+    if (!std::all_of(keys->at(i).begin(), keys->at(i).end(), [](char c) { return c > ' ' && c < 127; }))
+      problems.add("api_keys",
+                   "has blanks or odd characters in key " + std::to_string(i + 1) + "; write one key a line");
+  if (keys->empty() && !config.getBool("own_keys"))
     problems.add("api_keys", "is empty, and own_keys is false: nobody could call; set api_keys_file");
 }
 

@@ -63,6 +63,16 @@ std::optional<Refused::By> Accounts::refusal(const User &user, Money more) const
   return std::nullopt;
 }
 
+std::optional<Refused::By> Accounts::closed(const User *user) const noexcept {
+  const auto isZero = [](const std::optional<Money> &limit) { return limit && *limit <= kNone; };
+  const Limits his = limitsOf(user);
+  if (isZero(his.monthly)) return Refused::By::UserMonth;
+  if (isZero(ofAll_.monthly)) return Refused::By::GlobalMonth;
+  if (isZero(his.daily)) return Refused::By::UserDay;
+  if (isZero(ofAll_.daily)) return Refused::By::GlobalDay;
+  return std::nullopt;
+}
+
 std::int64_t Accounts::resetsAtMs(Refused::By limit) const noexcept {
   switch (limit) {
   case Refused::By::UserMonth:

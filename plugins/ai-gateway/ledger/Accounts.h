@@ -54,6 +54,8 @@ public:
   /// Which limit keeps him from holding so much more, of several the one that resets last; Journal: it is too much to
   /// be counted. Nothing: he may.
   std::optional<Refused::By> refusal(const User &user, Money more) const noexcept;
+  /// Which limit of 0 keeps him from everything, also from what costs nothing; of a stranger (null) too.
+  std::optional<Refused::By> closed(const User *user) const noexcept;
   /// When that limit begins anew; 0 for Journal.
   std::int64_t resetsAtMs(Refused::By limit) const noexcept;
 

@@ -100,6 +100,13 @@ std::variant<HoldId, Refused> Ledger::reserve(const CallFacts &call, Money wante
   return refuse(Refused::By::Journal, slotTrouble_);
 }
 
+std::optional<Refused> Ledger::closedTo(std::string_view instanceId) {
+  const std::lock_guard lock(mutex_);
+  turn();
+  const auto by = accounts_.closed(accounts_.find(instanceId));
+  return by ? std::optional(refuse(*by)) : std::nullopt;
+}
+
 bool Ledger::raise(HoldId id, Money hold) noexcept {
   std::unique_lock lock(mutex_);
   const auto found = held_.find(static_cast<std::uint64_t>(id));

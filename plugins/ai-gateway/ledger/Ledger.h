@@ -93,6 +93,8 @@ public:
   /// Against the user's day and month and everybody's, all or none; written down before it returns, so that a process
   /// that is killed then forgets nothing.
   std::variant<HoldId, Refused> reserve(const CallFacts &call, Money hold);
+  /// For a call that costs nothing, and has no hold: why it may not go out all the same; nothing: it may.
+  std::optional<Refused> closedTo(std::string_view instanceId);
   /// Makes a hold larger, if the limits allow that. One of a day that is over is taken anew, whole, in the present one.
   bool raise(HoldId id, Money hold) noexcept;
   /// Takes the hold back and books the cost; the row reaches the disk within 200 ms. Once for each hold. A cost above

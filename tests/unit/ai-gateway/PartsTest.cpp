@@ -250,9 +250,12 @@ TEST_CASE("one credential says who asks, and two that differ say nothing") {
 TEST_CASE("an upstream gets what describes the call, and nothing that says who called") {
   const std::string passes = "anthropic-version: 2026-10-21\r\nAnthropic-Beta: a,b\r\nx-stainless-lang: js\r\n"
                              "Content-Type: application/json\r\nAccept: */*\r\nUser-Agent: sdk\r\n"
-                             "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
                              "x-claude-code-session-id: s\r\n";
   CHECK(sentUp(passes) == passes);
+  const std::string trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+  CHECK(sentUp(trace + "tracestate: a=b\r\n") == "tracestate: a=b\r\n");
+  CHECK(sentUp(trace + trace + "tracestate: a=b\r\n").empty());
+  CHECK(sentUp("traceparent: mxi_abc\r\ntracestate: a=b\r\n").empty());
   for (const std::string field : {"Authorization: Bearer mxi_abc",
                                   "x-api-key: mxi_abc",
                                   "X_Api_Key: a",

@@ -140,6 +140,93 @@ TEST_CASE("the plugin serves, takes new keys and limits while it runs, and leave
   CHECK(setting.host.log().find("sk-ant") == std::string::npos);
 }
 
+TEST_CASE("prices that changed in their file count from a reload on, and bad ones change nothing") {
+  Setting setting;
+  const auto write = [&](const std::string &prices) { writeFile(setting.dir / "prices.json", prices); };
+  /// Whether the next call costs so many dollars.
+  const auto costs = [&](double usd) {
+    const std::string metric = "matrixos_ai_gateway_cost_usd_total";
+    const double before = setting.host.metric(metric);
+    CHECK(setting.call().status == 200);
+    return eventually([&] { return setting.host.metric(metric) == doctest::Approx(before + usd); });
+  };
+  std::string prices = gw::kPrices;
+  PluginUnderTest plugin(setting.plugin, setting.host);
+  REQUIRE(plugin.start() == MOS_OK);
+  CHECK(costs(0.00011));
+  prices.replace(prices.find("\"output\":5"), 10, "\"output\":50");
+  write(prices);
+  REQUIRE(plugin.reconfigure() == MOS_OK);
+  CHECK(costs(0.00101));
+  for (const char *bad : {"{", R"({"unit":"USD per million tokens","models":[],"web_search":0})"}) {
+    write(bad);
+    CHECK(plugin.reconfigure() != MOS_OK);
+    CHECK(plugin.message().find((setting.dir / "prices.json").string() + ": ") != std::string::npos);
+    CHECK(costs(0.00101));
+  }
+  write(gw::kPrices);
+  const std::string authority = (setting.dir / "ca.pem").string();
+  setting.host.set("upstream_ca_file", authority);
+  CHECK(plugin.reconfigure() != MOS_OK);
+  CHECK(plugin.message().find(authority) != std::string::npos);
+  CHECK(costs(0.00101));
+  CHECK(plugin.stop() == MOS_OK);
+}
+
+TEST_CASE("a change of the section leaves open calls alone, a stop settles them, and the next start knows them") {
+  Setting setting;
+  std::atomic<bool> goOn{false};
+  gw::Upstream slow([&](const Peer &peer, const std::string &) {
+    peer.say(gw::kStreamHead + gw::chunk(gw::startEvent(10)));
+    if (!eventually([&] { return goOn || peer.stopping(); })) return;
+    peer.say(gw::chunk(gw::endEvents(20)) + "0\r\n\r\n");
+  });
+  setting.host.set("upstream", slow.url());
+  setting.host.set("drain_timeout", "100ms");
+  const auto open = [&] {
+    const std::string body = Stage::body(100, true);
+    RawConnection client(setting.port);
+    client.send("POST /v1/messages HTTP/1.1\r\nHost: a\r\nx-api-key: mxi_alice\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body);
+    CHECK(client.receive(12) == "HTTP/1.1 200");
+    return client;
+  };
+  const auto usage = [&] { return setting.host.request("GET", "/ai/usage").body; };
+  {
+    PluginUnderTest plugin(setting.plugin, setting.host);
+    REQUIRE(plugin.start() == MOS_OK);
+    auto client = open();
+    setting.host.set("upstream", setting.upstream.url());
+    setting.host.set("api_keys", "sk-ant-three");
+    setting.host.set("daily_limit_usd", "0.0000001");
+    REQUIRE(plugin.reconfigure() == MOS_OK);
+    CHECK(setting.call().status == 429);
+    goOn = true;
+    std::string rest;
+    while (rest.find("message_stop\"}\n\n\r\n0\r\n\r\n") == std::string::npos) {
+      const std::string more = client.receive(1);
+      REQUIRE_FALSE(more.empty());
+      rest += more;
+    }
+    CHECK(eventually([&] { return usage().find(R"("requests":1,"partial":0,)") != std::string::npos; }));
+    CHECK(usage().find(R"("costUsd":0.00011,)") != std::string::npos);
+
+    goOn = false;
+    setting.host.set("upstream", slow.url());
+    setting.host.set("daily_limit_usd", "");
+    REQUIRE(plugin.reconfigure() == MOS_OK);
+    auto cut = open();
+    CHECK(plugin.stop() == MOS_OK);
+    CHECK(setting.health() == 0);
+  }
+  PluginUnderTest plugin(setting.plugin, setting.host);
+  REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
+  CHECK(usage().find(R"("requests":2,"partial":1,)") != std::string::npos);
+  CHECK(setting.host.metric("matrixos_ai_gateway_held_calls") == 0);
+  CHECK(setting.health() == 200);
+  CHECK(plugin.stop() == MOS_OK);
+}
+
 TEST_CASE("it listens where containers reach this machine as soon as the runtime says where that is") {
   Setting setting;
   PluginUnderTest plugin(setting.plugin, setting.host);

@@ -152,15 +152,19 @@ public:
     return found == owners.end() ? std::nullopt : std::optional(found->second);
   }
 
-  struct NoNames final : http::Resolver {
-    void resolve(const std::string &, Done done) override { done({{}, {}, "nobody knows", true}); }
+  /// Knows no name unless the test says what it is.
+  struct Names final : http::Resolver {
+    void resolve(const std::string &name, Done done) override {
+      done(ask ? ask(name) : http::Resolution{{}, {}, "nobody knows", true});
+    }
+    std::function<http::Resolution(const std::string &name)> ask;
   };
   std::map<std::string, Owner, std::less<>> owners{
       {kToken, {"01ALICE", "alice", false, {}}},
       {"mxi_bob", {"01BOB", "bob", true, {"172.18.0.9"}}},
   };
   Books books;
-  std::shared_ptr<http::Resolver> resolver = std::make_shared<NoNames>();
+  std::shared_ptr<Names> resolver = std::make_shared<Names>();
   Instances instances;
   Reports reports{*books.ledger, [this](std::string_view handle) { return instances.idOf(handle); }};
   GatewayOptions options;
