@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -191,7 +192,9 @@ TEST_CASE("a change of the section leaves open calls alone, a stop settles them,
     CHECK(client.receive(12) == "HTTP/1.1 200");
     return client;
   };
-  const auto usage = [&] { return setting.host.request("GET", "/ai/usage").body; };
+  const auto rows = [&] {
+    return request(setting.port, "GET", "/usage/summary?format=csv", {{"x-api-key", "hush"}}).body;
+  };
   {
     PluginUnderTest plugin(setting.plugin, setting.host);
     REQUIRE(plugin.start() == MOS_OK);
@@ -208,8 +211,7 @@ TEST_CASE("a change of the section leaves open calls alone, a stop settles them,
       REQUIRE_FALSE(more.empty());
       rest += more;
     }
-    CHECK(eventually([&] { return usage().find(R"("requests":1,"partial":0,)") != std::string::npos; }));
-    CHECK(usage().find(R"("costUsd":0.00011,)") != std::string::npos);
+    CHECK(eventually([&] { return rows().find(",0.00011,false\r\n") != std::string::npos; }));
 
     goOn = false;
     setting.host.set("upstream", slow.url());
@@ -221,7 +223,10 @@ TEST_CASE("a change of the section leaves open calls alone, a stop settles them,
   }
   PluginUnderTest plugin(setting.plugin, setting.host);
   REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
-  CHECK(usage().find(R"("requests":2,"partial":1,)") != std::string::npos);
+  const std::string all = rows();
+  CHECK(std::count(all.begin(), all.end(), '\n') == 3); // with the header line
+  CHECK(all.find(",0.00011,false\r\n") != std::string::npos);
+  CHECK(all.find(",true\r\n") != std::string::npos);
   CHECK(setting.host.metric("matrixos_ai_gateway_held_calls") == 0);
   CHECK(setting.health() == 200);
   CHECK(plugin.stop() == MOS_OK);
