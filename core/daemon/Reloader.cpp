@@ -28,6 +28,17 @@ bool takesRestart(const config::KeyChange &change) {
   return !change.isLive && !isPluginSet(change);
 }
 
+/// A live key of the section names a file, which may hold something else by now.
+bool readsFiles(const config::Config &config, const std::string &section) {
+  const auto found = config.sections().find(section);
+  if (found == config.sections().end()) return false;
+  const auto &entries = found->second.entries;
+  return std::any_of(entries.begin(), entries.end(), [](const auto &entry) {
+    const config::KeySpec &spec = entry.second.spec;
+    return spec.isLive() && spec.type == config::ValueType::Path;
+  });
+}
+
 std::string withRemedy(const config::KeyChange &change, const config::Config &config) {
   if (!takesRestart(change)) return change.toString() + " (refused)";
   const bool ofPlugin = config.sections().at(change.section).isPlugin;
@@ -66,6 +77,9 @@ ReloadReport Reloader::run() {
   }
   for (const config::KeyChange &change : changes(*before, *next))
     touched.insert(change.section);
+  for (const std::string &id : running()) {
+    if (readsFiles(*next, id)) touched.insert(id);
+  }
   reconfigure(*before, touched, report);
   applyPluginSet(*before, *wanted, again, report);
   // The section of one that could not start may be another one now.

@@ -85,7 +85,8 @@ private:
         {"ai-gateway.upstream", upstream.tlsUrl()},
         {"ai-gateway.upstream_ca_file", upstream.authority().string()},
         {"ai-gateway.api_keys_file", secrets.write("keys", std::string(kKey) + "\n")},
-        {"ai-gateway.daily_limit_usd", "100"}});
+        {"ai-gateway.daily_limit_usd", "100"},
+        {"social.proxy_url", url()}});
     return out;
   }
 
@@ -135,6 +136,58 @@ TEST_CASE("an instance calls with the token that it was given, until it has anot
   }
 }
 
+TEST_CASE("prices that changed in their file count from a reload on, and bad ones change nothing, which it says") {
+  const Secrets files;
+  const auto write = [&](const std::string &output) {
+    return files.write("prices.json",
+                       R"({"unit":"USD per million tokens","models":[{"model":"claude-haiku-4-5","input":1,)"
+                       R"("write_5m":1,"write_1h":1,"read":1,"output":)" +
+                           output + R"(}],"web_search":0})");
+  };
+  Scene scene({{"ai-gateway.prices", write("5")}});
+  const std::string handle = scene.provision();
+  const std::string token = scene.token(handle);
+  const auto isSpent = [&](const std::string &usd) {
+    CHECK(scene.call(token).status == 200); // 100 tokens of input, 50 of output
+    return eventually([&] { return has(scene.daemon.api("GET", "/ai/usage/" + handle).body, R"("dailyUsd":)" + usd); });
+  };
+  CHECK(isSpent("0.00035,"));
+  write("50");
+  const Finished taken = scene.daemon.ctl({"reload"});
+  CHECK_MESSAGE(taken.status == 0, taken.out);
+  CHECK(isSpent("0.00295,"));
+  write("-1");
+  const Finished refused = scene.daemon.ctl({"reload"});
+  CHECK(refused.status != 0);
+  CHECK_MESSAGE(has(refused.out, "models[0].output has to be a plain decimal number"), refused.out);
+  CHECK(isSpent("0.00555,"));
+}
+
+TEST_CASE("an instance's messages reach another under its own name, straight and by way of social") {
+  Scene scene;
+  const std::string alice = scene.provision(), bob = scene.provision();
+  const std::string token = scene.token(alice);
+  const auto send = [&](const std::string &text, const std::string &with) {
+    const std::string message = R"({"text":")" + text + R"(","from":{"handle":"mallory","displayName":"A"}})";
+    const Headers headers{{"Authorization", "Bearer " + with}, {"Content-Type", "application/json"}};
+    return std::pair(request(scene.port, "POST", "/send/" + bob, headers, message),
+                     request(scene.daemon.apiSocket(), "POST", "/social/send/" + bob, headers, message));
+  };
+  const auto sent = send("hello", token);
+  CHECK_MESSAGE(sent.first.status == 200, sent.first.body);
+  CHECK_MESSAGE(sent.second.status == 200, sent.second.body, scene.daemon.log());
+  const auto guessed = send("forged", "mxi_" + std::string(43, 'A'));
+  CHECK(guessed.first.status == 401);
+  CHECK(guessed.second.status == 401);
+  const std::string read = scene.daemon.web(bob + ".localhost", "/api/messages").body;
+  const std::string from = R"("from":{"handle":")" + alice + "\"";
+  const std::size_t first = read.find(from);
+  REQUIRE_MESSAGE(first != std::string::npos, read);
+  CHECK_MESSAGE(read.find(from, first + 1) != std::string::npos, read);
+  for (const char *gone : {"mallory", "forged", "mxi_"})
+    CHECK_FALSE(has(read, gone));
+}
+
 TEST_CASE("no key of ours is anywhere but on the way to the upstream") {
   Scene scene;
   const std::string token = scene.token(scene.provision());
@@ -172,6 +225,7 @@ TEST_CASE("what is wrong with the section is said before anything starts, with w
   CHECK(has(check("ai-gateway.monthly_limit_usd", "1.0000000000001"), "write one like 12.50"));
   CHECK(has(check("ai-gateway.routes", "/v2/x"), "is not below /v1/"));
   CHECK(has(check("ai-gateway.routes", "/v1/messages/batches"), "would not be counted"));
+  CHECK(has(check("ai-gateway.api_keys_file", secrets.write("more", "sk-ant-1\nsk-ant-2 # ours\n")), "in key 2"));
   CHECK(has(check("ai-gateway.prices", "/nowhere/prices.json"), "cannot be read"));
   const std::string prices =
       check("ai-gateway.prices", secrets.write("prices", R"({"unit":"USD per million tokens"})"));
