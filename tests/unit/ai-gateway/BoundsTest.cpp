@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 #include <support/Sanitizers.h>
-#include <support/Text.h>
 #include <unistd.h>
 
 #include <atomic>
