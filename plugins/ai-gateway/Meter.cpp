@@ -18,9 +18,10 @@ std::variant<std::unique_ptr<Meter>, Refused> Meter::open(Shared &shared, Order 
   const Hold most = worstCase(order.request, *order.prices, now);
   Money hold = most.money;
   if (!order.worstCase) {
-    const std::lock_guard lock(shared.outputsMutex);
-    hold =
-        estimate(order.request, *order.prices, now, shared.outputs.percentile(order.instanceId, order.request.model));
+    std::unique_lock lock(shared.outputsMutex);
+    const auto output = shared.outputs.percentile(order.instanceId, order.request.model);
+    lock.unlock();
+    hold = estimate(order.request, *order.prices, now, output, most.money);
   }
   const bool covered = most.bounded && order.worstCase;
   // Made first: between a hold and its meter nothing may fail.

@@ -63,8 +63,7 @@ Hold worstCase(const MessageRequest &request, const PriceTable &prices, std::int
 }
 
 Money estimate(const MessageRequest &request, const PriceTable &prices, std::int64_t nowMs,
-               std::optional<std::uint32_t> output) {
-  const Money most = worstCase(request, prices, nowMs).money;
+               std::optional<std::uint32_t> output, Money most) {
   if (!output) return most;
   const std::uint64_t tokens = std::max(kLeastOutput, (std::uint64_t{*output} * 6 + 4) / 5);
   return std::min(most, priced(request, prices, nowMs, request.promptTokens, tokens, 0).money);

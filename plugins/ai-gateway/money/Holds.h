@@ -22,9 +22,9 @@ struct Hold {
 /// README.md has the figures. What has no bound is held as if it were used once.
 Hold worstCase(const MessageRequest &request, const PriceTable &prices, std::int64_t nowMs);
 
-/// The prompt as above, and 1.2 × `output` tokens, but 1,000 at least and the worst case at most. `output`: of
+/// The prompt as above, and 1.2 × `output` tokens, but 1,000 at least and `most`, the worst case, at most. `output`: of
 /// OutputHistory; nothing: the worst case. The call may cost up to the worst case all the same.
 Money estimate(const MessageRequest &request, const PriceTable &prices, std::int64_t nowMs,
-               std::optional<std::uint32_t> output);
+               std::optional<std::uint32_t> output, Money most);
 
 } // namespace matrixos::gateway

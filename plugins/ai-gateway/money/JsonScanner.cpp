@@ -165,6 +165,7 @@ void JsonScanner::open(bool object) {
 void JsonScanner::close(char c) {
   if (depth_ == 0 || c != (inObject() ? '}' : ']')) return fail();
   --depth_;
+  name_ = 0; // it is that of something within
   handler_.onClose(place());
   endValue();
 }
@@ -265,7 +266,7 @@ void JsonScanner::pop() noexcept {
 
 JsonScanner::Place JsonScanner::place() const noexcept {
   if (level_ == 0) return {};
-  if (level_ > kPathNames) return {~std::uint64_t{0}, name_, level_};
+  if (level_ > kPathNames) return {path_, name_, level_};
   // Behind an object or array, the last name stands in the path alone.
   return {path_, static_cast<std::uint8_t>(path_ >> (8 * (level_ - 1))), level_};
 }

@@ -24,9 +24,9 @@ public:
 
   /// Where something stands.
   struct Place {
-    /// The names on the way from the root, the first in the lowest byte; all bits when there are more than eight.
+    /// The first eight names on the way from the root, the first in the lowest byte; see pathOf().
     std::uint64_t path = 0;
-    std::uint8_t name = 0; ///< the last of them; 0 at the root
+    std::uint8_t name = 0; ///< the last of them; 0 at the root; onClose() gets none that is beyond the path
     std::size_t depth = 0; ///< how many there are
 
     /// It is a member with one of the scanner's names.
@@ -119,10 +119,10 @@ private:
   std::array<char, kMaxText> text_;
 };
 
-/// The path of these names.
+/// The path of these names, and of no others: fewer than Place::path holds, so that nothing deeper looks the same.
 template <class... Names>
 constexpr std::uint64_t pathOf(Names... names) noexcept {
-  static_assert(sizeof...(names) <= 8);
+  static_assert(sizeof...(names) < 8);
   std::uint64_t path = 0;
   unsigned shift = 0;
   ((path |= static_cast<std::uint64_t>(names) << shift, shift += 8), ...);

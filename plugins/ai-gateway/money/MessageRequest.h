@@ -58,11 +58,8 @@ struct MessageRequest {
   std::uint32_t maxTokens = 0;
   bool stream = false;
   bool fast = false;
-  bool thinking = false;
   Caching caching = Caching::None; ///< the longest that it asks for
   std::string geo;                 ///< `inference_geo`
-  std::string serviceTier;
-  std::string userId; ///< `metadata.user_id`
   /// Of the prompt, as a bound: a third of the body's bytes, except what README.md says of images, documents and tools.
   std::uint64_t promptTokens = 0;
   std::vector<ServerTool> serverTools; ///< 64 at most

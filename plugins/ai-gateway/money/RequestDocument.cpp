@@ -21,12 +21,8 @@ enum Name : std::uint8_t {
   kMaxContentTokens,
   kSpeed,
   kGeo,
-  kServiceTier,
   kContextManagement,
   kEdits,
-  kMetadata,
-  kUserId,
-  kThinking,
   kCacheControl,
   kTtl,
   kMcpServers,
@@ -46,12 +42,8 @@ constexpr std::array<std::string_view, kNames - 1> kNameTexts = {"model",
                                                                  "max_content_tokens",
                                                                  "speed",
                                                                  "inference_geo",
-                                                                 "service_tier",
                                                                  "context_management",
                                                                  "edits",
-                                                                 "metadata",
-                                                                 "user_id",
-                                                                 "thinking",
                                                                  "cache_control",
                                                                  "ttl",
                                                                  "mcp_servers",
@@ -123,15 +115,6 @@ void RequestDocument::onText(const JsonScanner::Place &place, std::string_view t
     return;
   case pathOf(kGeo):
     request_.geo = text;
-    return;
-  case pathOf(kServiceTier):
-    request_.serviceTier = text;
-    return;
-  case pathOf(kMetadata, kUserId):
-    request_.userId = text;
-    return;
-  case pathOf(kThinking, kType):
-    request_.thinking = text != "disabled";
     return;
   case pathOf(kContextManagement, kEdits, kItem, kType):
     // Those that clear only make the prompt shorter; of others nobody knows what they run.
@@ -220,11 +203,12 @@ void RequestDocument::onClose(const JsonScanner::Place &place) {
 void RequestDocument::see(const JsonScanner::Place &place) {
   if (!place.isNamed()) return;
   const bool inTool = place.depth == 3 && (place.path & 0xFFFF) == pathOf(kTools, kItem);
-  if (place.depth != 1 && !inTool) return;
-  auto &seen = inTool ? seenInTool_ : seen_;
+  const bool inBlock = !blocks_.empty() && place.depth == blocks_.back().depth + 1;
+  if (place.depth != 1 && !inTool && !inBlock) return;
+  auto &seen = inTool ? seenInTool_ : inBlock ? blocks_.back().seen : seen_;
   if (seen[place.name]) {
     const std::string twice = std::string(nameText(place.name)) + ": The request says it twice";
-    inTool ? wrongInTool(twice) : wrong(twice);
+    inTool ? wrongInTool(twice) : wrong(inBlock ? "messages.content." + twice : twice);
   }
   seen.set(place.name);
 }

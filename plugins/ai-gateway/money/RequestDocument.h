@@ -39,6 +39,7 @@ private:
   /// A block of a message, or what is open within it that may hold another: its content, its source, their items.
   struct Block {
     std::size_t depth = 0;
+    std::bitset<256> seen{};
     bool isSource = false;
     std::string type;
     std::string source;

@@ -42,7 +42,6 @@ struct Usage {
   std::vector<Iteration> iterations;
   std::string speed, geo, serviceTier; ///< empty: not said
   std::string stopReason;
-  std::string errorType; ///< of an `error` event
   /// Bytes that were generated and that no figure counts yet, as JSON writes them.
   std::uint64_t uncountedBytes = 0;
   /// The same of what server tools brought, and how often a search of the web was begun.

@@ -15,7 +15,6 @@ enum Name : std::uint8_t {
   kModel,
   kUsage,
   kDelta,
-  kError,
   kContent,
   kContentBlock,
   kStopReason,
@@ -42,7 +41,6 @@ constexpr std::array<std::string_view, kNames - 1> kNameTexts = {"type",
                                                                  "model",
                                                                  "usage",
                                                                  "delta",
-                                                                 "error",
                                                                  "content",
                                                                  "content_block",
                                                                  "stop_reason",
@@ -111,7 +109,7 @@ void UsageDocument::clear() noexcept {
   usage_.tokens = {};
   usage_.webSearches.reset();
   usage_.iterations.clear();
-  for (std::string *text : {&usage_.speed, &usage_.geo, &usage_.serviceTier, &usage_.stopReason, &usage_.errorType})
+  for (std::string *text : {&usage_.speed, &usage_.geo, &usage_.serviceTier, &usage_.stopReason})
     text->clear();
   usage_.uncountedBytes = 0;
   usage_.broken = false;
@@ -136,7 +134,6 @@ void UsageDocument::mergeInto(Usage &usage) const {
   replace(usage.geo, usage_.geo);
   replace(usage.serviceTier, usage_.serviceTier);
   replace(usage.stopReason, usage_.stopReason);
-  replace(usage.errorType, usage_.errorType);
   usage.uncountedBytes += usage_.uncountedBytes;
   usage.broken = usage.broken || usage_.broken;
 }
@@ -234,8 +231,6 @@ std::string *UsageDocument::word(std::uint64_t path) noexcept {
   case pathOf(kStopReason):
   case pathOf(kDelta, kStopReason):
     return &usage_.stopReason;
-  case pathOf(kError, kType):
-    return &usage_.errorType;
   case pathOf(kContentBlock, kType):
     return &blockType_;
   case pathOf(kContentBlock, kName):

@@ -51,6 +51,62 @@ void costs(const Usage &usage) {
   hold(usage.ended || all.partial, "an answer without an end is whole");
 }
 
+std::string typeOf(const Json &value) {
+  const auto type = value.is_object() ? value.find("type") : value.end();
+  return value.is_object() && type != value.end() && type->is_string() ? type->get<std::string>() : std::string();
+}
+
+/// What a tree holds that makes a prompt longer than its bytes.
+struct Blocks {
+  std::uint64_t images = 0;
+  bool documents = false;
+
+  void visit(const Json &value, bool isSource) {
+    if (value.is_array()) {
+      for (const Json &item : value)
+        visit(item, false);
+    }
+    if (!value.is_object()) return;
+    const std::string type = isSource ? std::string() : typeOf(value);
+    const auto source = value.find("source");
+    const std::string from = source == value.end() ? std::string() : typeOf(*source);
+    images += type == "image" ? 1 : 0;
+    documents = documents || (type == "document" && from != "text" && from != "content");
+    if (source != value.end()) visit(*source, true);
+    if (const auto content = value.find("content"); content != value.end()) visit(*content, false);
+  }
+};
+
+bool asksForAnHour(const Json &value) {
+  if (!value.is_structured()) return false;
+  if (const auto ttl = value.is_object() ? value.find("ttl") : value.end(); ttl != value.end() && *ttl == "1h")
+    return true;
+  return std::any_of(value.begin(), value.end(), asksForAnHour);
+}
+
+/// Of a member that is an array.
+Json itemsOf(const Json &value, const char *member) {
+  const auto found = value.is_object() ? value.find(member) : value.end();
+  return value.is_object() && found != value.end() && found->is_array() ? *found : Json::array();
+}
+
+/// What only a tree shows easily: nothing that makes a call dearer has been overlooked, wherever it stands.
+void overlooksNothing(const Json &tree, const MessageRequest &taken) {
+  std::uint64_t uses = 0;
+  std::uint64_t takenUses = 0;
+  for (const Json &tool : itemsOf(tree, "tools"))
+    if (typeOf(tool).starts_with("web_")) uses += tool.at("max_uses").get<std::uint64_t>();
+  for (const ServerTool &tool : taken.serverTools)
+    takenUses += tool.maxUses.value_or(0);
+  hold(uses == takenUses, "another number of uses");
+  Blocks blocks;
+  for (const Json &message : itemsOf(tree, "messages"))
+    for (const Json &block : itemsOf(message, "content"))
+      blocks.visit(block, false);
+  hold(taken.promptTokens >= blocks.images * 5'000 + (blocks.documents ? 1'000'000 : 0), "a shorter prompt");
+  hold(!asksForAnHour(tree) || taken.caching == MessageRequest::Caching::Hour, "a shorter cache");
+}
+
 } // namespace
 
 void usage(std::string_view bytes) {
@@ -81,6 +137,7 @@ void request(std::string_view bytes) {
   const auto stream = tree.find("stream");
   hold((stream != tree.end() && *stream == true) == taken->stream, "another stream");
   hold(taken->promptTokens > 0 && !taken->unbounded, "a request without a bound");
+  overlooksNothing(tree, *taken);
 }
 
 void prices(std::string_view bytes) {

@@ -67,15 +67,18 @@ TEST_CASE("hold: an estimate goes by what the user had before") {
   const MessageRequest request = parsed(body("claude-sonnet-4", "", 3'000));
   const Money prompt = usd("0.00000375") * request.promptTokens;
   const Money worst = worstCase(request, prices(), kNow).money;
-  const auto held = [&](std::optional<std::uint32_t> output) { return estimate(request, prices(), kNow, output); };
+  const auto held = [&](std::optional<std::uint32_t> output) {
+    return estimate(request, prices(), kNow, output, worst);
+  };
   CHECK(held(std::nullopt) == worst);
   CHECK(held(0) == prompt + usd("0.000015") * 1'000);
   CHECK(held(833) == prompt + usd("0.000015") * 1'000);
   CHECK(held(2'001) == prompt + usd("0.000015") * 2'402);
   CHECK(held(6'666) == prompt + usd("0.000015") * 8'000);
   CHECK(held(4'000'000'000) == worst);
-  CHECK(estimate(parsed(R"({"model":"claude-sonnet-4","max_tokens":10})"), prices(), kNow, 5'000) ==
-        worstCase(parsed(R"({"model":"claude-sonnet-4","max_tokens":10})"), prices(), kNow).money);
+  const MessageRequest little = parsed(R"({"model":"claude-sonnet-4","max_tokens":10})");
+  const Money most = worstCase(little, prices(), kNow).money;
+  CHECK(estimate(little, prices(), kNow, 5'000, most) == most);
 }
 
 TEST_CASE("hold: no usage that the request allows costs more") {
@@ -121,6 +124,6 @@ TEST_CASE("hold: no usage that the request allows costs more") {
     RC_ASSERT(!it.partial);
     RC_ASSERT(most.bounded);
     RC_ASSERT(it.money <= most.money);
-    RC_ASSERT(estimate(request, prices(), kNow, static_cast<std::uint32_t>(output)) <= most.money);
+    RC_ASSERT(estimate(request, prices(), kNow, static_cast<std::uint32_t>(output), most.money) <= most.money);
   }));
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace matrixos::gateway;
@@ -63,14 +64,22 @@ TEST_CASE("json: what stands where") {
   CHECK(lines == wanted);
 }
 
-TEST_CASE("json: paths end after eight names, and come back") {
+TEST_CASE("json: paths end after eight names, names do not, and what follows has its own") {
   struct Paths final : JsonScanner::Handler {
-    std::vector<std::uint64_t> paths;
-    void onWord(const JsonScanner::Place &place, std::string_view) override { paths.push_back(place.path); }
+    std::vector<std::pair<std::uint64_t, int>> places;
+    void onWord(const JsonScanner::Place &place, std::string_view) override {
+      places.emplace_back(place.path, place.name);
+    }
+    void onClose(const JsonScanner::Place &place) override {
+      if (place.depth > 8) places.emplace_back(place.path, place.name);
+    }
   } paths;
   JsonScanner scanner(kNames, paths);
-  CHECK(scanner.feed(R"({"list":[[[[[[[[[null]]]]]]]]],"ttl":null})"));
-  CHECK(paths.paths == std::vector<std::uint64_t>{~std::uint64_t{0}, pathOf(3)});
+  CHECK(scanner.feed(R"({"list":[[[[[[[{"model":null,"ttl":[null,{}],"x":{"model":null}}]]]]]]],"ttl":null})"));
+  constexpr std::uint64_t kEight = 0xFFFFFFFFFFFFFF02;
+  using Item = std::pair<std::uint64_t, int>;
+  CHECK(paths.places == std::vector<Item>{Item(kEight, 1), Item(kEight, 255), Item(kEight, 0), Item(kEight, 0),
+                                          Item(kEight, 1), Item(kEight, 0), Item(pathOf(3), 3)});
 }
 
 TEST_CASE("json: depth has a limit, length has none") {

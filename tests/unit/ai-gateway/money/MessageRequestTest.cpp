@@ -42,18 +42,13 @@ TEST_CASE("request: what it asks for") {
   CHECK(all.stream);
   CHECK(all.fast);
   CHECK(all.geo == "us");
-  CHECK(all.serviceTier == "auto");
-  CHECK(all.thinking);
-  CHECK(all.userId == "user_\xC3\xA9");
   CHECK(all.serverTools.empty());
   CHECK_FALSE(all.unbounded);
   CHECK(all.caching == MessageRequest::Caching::None);
 
-  const MessageRequest plain =
-      parsed(R"({"model":"m","max_tokens":0,"stream":null,"speed":"standard","thinking":{"type":"disabled"}})");
+  const MessageRequest plain = parsed(R"({"model":"m","max_tokens":0,"stream":null,"speed":"standard"})");
   CHECK_FALSE(plain.stream);
   CHECK_FALSE(plain.fast);
-  CHECK_FALSE(plain.thinking);
   CHECK(plain.maxTokens == 0);
 }
 
@@ -109,8 +104,64 @@ TEST_CASE("request: what it says twice is refused, however it is spelt") {
   CHECK(refused(tools(R"({"type":"custom"},{"type":"web_search_20250305","max_uses":1,"max_uses":100})")) ==
         "tools.1.max_uses: The request says it twice");
   CHECK(refused(tools(R"({"type":"advisor_20260301","type":"custom"})")) == "tools.0.type: The request says it twice");
-  // Deeper, nobody goes by it.
+  // Nor may a block be one thing to us and another to the upstream, wherever it stands.
+  const std::string far = R"("source":{"type":"url","url":"https://x"})";
+  const std::string near = R"("source":{"type":"text","data":"x"})";
+  const std::pair<std::string, const char *> blocks[] = {
+      {R"({"type":"document","type":"text","text":"x",)" + far + "}", "type"},
+      {R"({"type":"document","t\u0079pe":"text","text":"x",)" + far + "}", "type"},
+      {R"({"type":"document","type":null,)" + far + "}", "type"},
+      {R"({"type":"document",)" + far + "," + near + "}", "source"},
+      {R"({"type":"document",)" + near + R"(,"source":"x"})", "source"},
+      {R"({"type":"document","source":{"type":"url","url":"https://x","type":"text"}})", "type"},
+      {R"({"type":"image","source":{"type":"base64","data":"A","data":"AAAA"}})", "data"},
+      {R"({"type":"document","source":{"type":"content","content":[],"content":"x"}})", "content"}};
+  for (const auto &[block, member] : blocks) {
+    for (const std::string &text :
+         {messages(block), messages(R"({"type":"text","text":"x"},)" + block),
+          messages(R"({"type":"tool_result","content":[)" + block + "]}"),
+          messages(R"({"type":"tool_result","content":[{"type":"document","source":{"type":"content","content":[)" +
+                   block + "]}}]}")}) {
+      CAPTURE(text);
+      CHECK(refused(text) == "messages.content." + std::string(member) + ": The request says it twice");
+    }
+  }
+  // Elsewhere, nobody goes by it.
   CHECK(refused(with(R"(,"metadata":{"model":"a","model":"b"})")).empty());
+  CHECK(
+      refused(messages(R"({"type":"tool_use","input":{"type":1,"type":2}},{"type":"text"},{"type":"text"})")).empty());
+}
+
+TEST_CASE("request: nothing is hidden behind what is nested deeply") {
+  const std::string search = R"({"type":"web_search_20250305","max_uses":3})";
+  for (std::size_t depth : {6U, 7U, 8U, 9U, 10U, 40U, 250U}) {
+    CAPTURE(depth);
+    for (const auto &[open, close] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"[", "]"}, {"[{\"max_tokens\":1,\"tools\":", "}]"}, {R"({"content":)", "}"}}) {
+      const std::size_t times = open == "[{\"max_tokens\":1,\"tools\":" ? depth / 2 : depth;
+      std::string deep;
+      for (std::size_t i = 0; i < times; ++i)
+        deep += open;
+      deep += R"([{"type":"advisor_20260301","max_uses":9,"ttl":"5m"}])";
+      for (std::size_t i = 0; i < times; ++i)
+        deep += close;
+      // Before, between and behind what counts.
+      const std::string text = R"({"a":)" + deep + R"(,"model":"m","b":)" + deep + R"(,"tools":[{"input_schema":)" +
+                               deep + R"(},)" + search + R"(,{"input_schema":)" + deep + R"(}],"c":)" + deep +
+                               R"(,"max_tokens":7,"d":)" + deep + R"(,"stream":true,"e":)" + deep + "}";
+      const MessageRequest taken = parsed(text, {}, "");
+      CHECK(taken.model == "m");
+      CHECK(taken.maxTokens == 7);
+      CHECK(taken.stream);
+      REQUIRE(taken.serverTools.size() == 1);
+      CHECK(taken.serverTools[0].maxUses == 3U);
+      CHECK(refused(text.substr(0, text.size() - 1) + R"(,"max_tokens":8})") ==
+            "max_tokens: The request says it twice");
+      CHECK(refused(R"({"a":)" + deep + R"(,"tools":[{"a":)" + deep +
+                    R"(,"type":"advisor_20260301"}],"model":"m","max_tokens":1})") ==
+            "tools.0: the server tool `advisor_20260301` is not allowed here, since nothing limits what it costs");
+    }
+  }
 }
 
 TEST_CASE("request: server tools") {

@@ -65,6 +65,20 @@ std::string everything() {
          kStop;
 }
 
+/// Each event's data in several lines.
+std::string inLines(std::string text) {
+  return replaced(replaced(std::move(text), "{\"type\":", "\ndata: {\"type\":"), ",\"", ",\ndata: \"");
+}
+
+/// Without names the data says what it is.
+std::string nameless() {
+  std::string text = everything();
+  for (const char *name :
+       {"message_start", "message_delta", "message_stop", "content_block_start", "content_block_delta"})
+    text = replaced(text, "event: " + std::string(name) + "\n", "");
+  return text;
+}
+
 std::vector<std::string> recorded() {
   const std::string compacted =
       R"({"input_tokens":2300,"output_tokens":100,"iterations":[{"type":"compaction","input_tokens":18000,)"
@@ -77,6 +91,19 @@ std::vector<std::string> recorded() {
   all.push_back(replaced(everything(), "\n", "\r\n"));
   all.push_back(replaced(everything(), "\n", "\r"));
   all.push_back(replaced(everything(), ": {", ":{"));
+  all.push_back("\xEF\xBB\xBF" + everything());
+  all.push_back(inLines(everything()));
+  all.push_back(replaced(inLines(everything()), "\n", "\r\n"));
+  all.push_back(nameless());
+  all.push_back("\xEF\xBB\xBF" + replaced(nameless(), "\n", "\r\n"));
+  // The name behind the data, comments within events, and nothing before the last figures.
+  all.push_back(started("{}") + ": x\n\n:\n\n" +
+                "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\n: x\n"
+                "data: \"text\":\"Hello\"}}\nevent: content_block_delta\n\n" +
+                usageDelta(R"({"input_tokens":4522,"cache_creation_input_tokens":4511,"output_tokens":5})") + kStop);
+  // A fault that follows the figures.
+  all.push_back(started() + usageDelta(R"({"output_tokens":200})") +
+                event("error", R"({"type":"error","error":{"type":"api_error","message":"Internal server error"}})"));
   return all;
 }
 
@@ -101,16 +128,10 @@ TEST_CASE("usage: lines may end in any way, and fields lack their blank") {
   for (const std::string &bytes :
        {replaced(everything(), "\n", "\r\n"), replaced(everything(), "\n", "\r"), replaced(everything(), ": ", ":"),
         "\xEF\xBB\xBF" + everything(),
-        replaced(replaced(everything(), "event: new_event\n", "event: ping\n"), "{\"type\":", "\ndata: {\"type\":")})
+        replaced(replaced(everything(), "event: new_event\n", "event: ping\n"), "{\"type\":", "\ndata: {\"type\":"),
+        inLines(everything()), nameless(),
+        replaced(nameless(), "\ndata: {\"type\":\"message_stop\"}\n\n", "\ndata: {\"type\":\"message_stop\"}")})
     CHECK(read(true, bytes) == usage);
-  // Without names the data says what it is.
-  std::string nameless = everything();
-  for (const char *name :
-       {"message_start", "message_delta", "message_stop", "content_block_start", "content_block_delta"})
-    nameless = replaced(nameless, "event: " + std::string(name) + "\n", "");
-  CHECK(read(true, nameless) == usage);
-  CHECK(read(true, replaced(nameless, "\ndata: {\"type\":\"message_stop\"}\n\n",
-                            "\ndata: {\"type\":\"message_stop\"}")) == usage);
 }
 
 TEST_CASE("usage: streams cut at every byte are never free and never above the reservation") {
