@@ -3,6 +3,7 @@
 #include <matrixos/text/hex.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace matrixos::gateway {
@@ -36,8 +37,13 @@ std::size_t plainLength(std::string_view text) noexcept {
     const std::uint64_t quotes = word ^ (kOnes * '"');
     const std::uint64_t slashes = word ^ (kOnes * '\\');
     const std::uint64_t found =
-        ((quotes - kOnes) & ~quotes) | ((slashes - kOnes) & ~slashes) | ((word - kOnes * 0x20) & ~word);
-    if ((found & (kOnes * 0x80)) != 0) break;
+        (((quotes - kOnes) & ~quotes) | ((slashes - kOnes) & ~slashes) | ((word - kOnes * 0x20) & ~word)) &
+        (kOnes * 0x80);
+    if (found == 0) continue;
+    // A byte above the first that was found may be marked by its borrow alone.
+    if constexpr (std::endian::native == std::endian::little)
+      return at + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+    break;
   }
   while (at < text.size() && isPlain(text[at]))
     ++at;
@@ -183,20 +189,25 @@ void JsonScanner::beginText(bool key) noexcept {
 }
 
 std::size_t JsonScanner::textPiece(std::string_view piece) {
-  const std::size_t plain = plainLength(piece);
-  textBytes_ += plain;
-  keep(piece.substr(0, plain));
-  if (plain == piece.size()) return plain;
-  const char c = piece[plain];
-  if (c == '"') {
-    endText();
-  } else if (c == '\\') {
-    ++textBytes_;
-    state_ = State::Escape;
-  } else {
-    fail();
+  std::size_t at = 0;
+  while (state_ == State::Text && at < piece.size()) {
+    const std::size_t plain = plainLength(piece.substr(at));
+    textBytes_ += plain;
+    if (keeps_) keep(piece.substr(at, plain));
+    at += plain;
+    if (at == piece.size()) break;
+    const char c = piece[at++];
+    if (c == '"') {
+      endText();
+    } else if (c != '\\') {
+      fail();
+    } else if (++textBytes_; at == piece.size()) {
+      state_ = State::Escape;
+    } else {
+      escape(piece[at++]);
+    }
   }
-  return plain + 1;
+  return at;
 }
 
 void JsonScanner::endText() {
@@ -204,25 +215,43 @@ void JsonScanner::endText() {
     handler_.onText(place(), keeps_ ? kept() : std::string_view{}, textBytes_);
     return endValue();
   }
-  const auto found = std::find(names_.begin(), names_.end(), kept());
-  push(found == names_.end() ? kOther : static_cast<std::uint8_t>(found - names_.begin() + 1));
+  push(nameOf(kept()));
   state_ = State::Colon;
 }
 
+std::uint8_t JsonScanner::nameOf(std::string_view key) const noexcept {
+  const auto found = std::find_if(names_.begin(), names_.end(), [key](std::string_view name) {
+    return name.size() == key.size() && name.front() == key.front() && name == key;
+  });
+  return found == names_.end() ? kOther : static_cast<std::uint8_t>(found - names_.begin() + 1);
+}
+
 void JsonScanner::escape(char c) {
-  constexpr std::string_view kLetters = "\"\\/bfnrt";
-  constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
   ++textBytes_;
   state_ = State::Text;
-  if (c == 'u') {
+  switch (c) {
+  case '"':
+  case '\\':
+  case '/':
+    return keepCharacter(static_cast<unsigned char>(c));
+  case 'b':
+    return keepCharacter('\b');
+  case 'f':
+    return keepCharacter('\f');
+  case 'n':
+    return keepCharacter('\n');
+  case 'r':
+    return keepCharacter('\r');
+  case 't':
+    return keepCharacter('\t');
+  case 'u':
     character_ = 0;
     hexDigits_ = 0;
     state_ = State::Hex;
     return;
+  default:
+    return fail();
   }
-  const std::size_t at = kLetters.find(c);
-  if (at == std::string_view::npos) return fail();
-  keep(kMeanings.substr(at, 1));
 }
 
 void JsonScanner::hexDigit(char c) {
@@ -272,13 +301,13 @@ JsonScanner::Place JsonScanner::place() const noexcept {
 }
 
 void JsonScanner::keep(std::string_view bytes) noexcept {
-  if (!keeps_) return;
   const std::size_t size = std::min(bytes.size(), kMaxText - textSize_);
   std::copy_n(bytes.data(), size, text_.data() + textSize_);
   textSize_ += size;
 }
 
 void JsonScanner::keepCharacter(std::uint32_t character) noexcept {
+  if (!keeps_) return;
   // Half of a pair outside the basic plane: what is looked for holds none.
   if (character >= 0xD800 && character < 0xE000) character = 0xFFFD;
   const auto byte = [](std::uint32_t bits) { return static_cast<char>(static_cast<unsigned char>(bits)); };

@@ -48,8 +48,8 @@ public:
     virtual void onClose(const Place & /*place*/) {}
   };
 
-  /// `names`: those that places are told by, 1 for the first; at most 253, none longer than kMaxText. Both have to
-  /// outlive the scanner.
+  /// `names`: those that places are told by, 1 for the first; at most 253, none empty or longer than kMaxText. Both
+  /// have to outlive the scanner.
   JsonScanner(std::span<const std::string_view> names, Handler &handler) noexcept : names_(names), handler_(handler) {}
 
   /// False from the first byte on that does not fit.
@@ -86,6 +86,7 @@ private:
   void beginText(bool key) noexcept;
   std::size_t textPiece(std::string_view piece);
   void endText();
+  std::uint8_t nameOf(std::string_view key) const noexcept;
   void escape(char c);
   void hexDigit(char c);
   void number(char c);
