@@ -20,6 +20,16 @@ std::string lower(std::string text) {
   return text;
 }
 
+template <typename Where>
+Response exchange(const Where &where, const std::string &method, const std::string &target, const Headers &headers,
+                  const std::string &body) {
+  RawConnection connection(where);
+  connection.send(requestText(method, target, headers, body));
+  return connection.receiveResponse(method == "HEAD");
+}
+
+} // namespace
+
 std::string requestText(const std::string &method, const std::string &target, const Headers &headers,
                         const std::string &body) {
   std::string text = method + " " + target + " HTTP/1.1\r\n";
@@ -34,16 +44,6 @@ std::string requestText(const std::string &method, const std::string &target, co
   }
   return text + "Connection: close\r\n\r\n" + body;
 }
-
-template <typename Where>
-Response exchange(const Where &where, const std::string &method, const std::string &target, const Headers &headers,
-                  const std::string &body) {
-  RawConnection connection(where);
-  connection.send(requestText(method, target, headers, body));
-  return connection.receiveResponse(method == "HEAD");
-}
-
-} // namespace
 
 void RawConnection::send(const std::string &bytes) {
   sendAll(fd(), bytes); // the peer may have closed; its answer may still be there

@@ -47,6 +47,9 @@ private:
   bool closed_ = false;
 };
 
+/// The bytes of a request after whose answer the connection closes. `target` stands there as it is.
+std::string requestText(const std::string &method, const std::string &target, const Headers &headers = {},
+                        const std::string &body = {});
 /// One request on a connection of its own. `target` is sent as it stands.
 Response request(std::uint16_t port, const std::string &method, const std::string &target, const Headers &headers = {},
                  const std::string &body = {});

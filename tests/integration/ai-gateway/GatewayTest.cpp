@@ -1,9 +1,9 @@
 /// The plugin in the real daemon: the scripts of Anthropic's client, and money to the pico-dollar.
+#include "Costs.h"
 #include "GatewayPlatform.h"
 #include "Scripts.h"
 
 #include <doctest/doctest.h>
-#include <fixtures/llm-upstream/Vectors.h>
 #include <nlohmann/json.hpp>
 #include <support/Text.h>
 #include <support/Wait.h>
@@ -13,28 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-/// Dollars as a decimal number with up to 12 places, in pico-dollars.
-std::int64_t picoOf(const std::string &text, const std::string &member) {
-  const std::size_t at = text.find("\"" + member + "\":");
-  REQUIRE_MESSAGE(at != std::string::npos, text);
-  std::size_t i = at + member.size() + 3;
-  std::int64_t whole = 0, places = 12;
-  bool point = false;
-  for (; i < text.size() && places > 0; ++i) {
-    const char c = text[i];
-    if (c == '.') {
-      point = true;
-      continue;
-    }
-    if (c < '0' || c > '9') break;
-    whole = whole * 10 + (c - '0');
-    if (point) --places;
-  }
-  for (; places > 0; --places)
-    whole *= 10;
-  return whole;
-}
-
 std::int64_t spentBy(const GatewayPlatform &platform, const std::string &handle) {
   const Response usage = platform.admin("/usage/" + handle);
   REQUIRE_MESSAGE(usage.status == 200, usage.body);
@@ -43,16 +21,6 @@ std::int64_t spentBy(const GatewayPlatform &platform, const std::string &handle)
 
 bool holdsNothing(const GatewayPlatform &platform, const std::string &handle) {
   return picoOf(platform.admin("/usage/" + handle).body, "heldUsd") == 0;
-}
-
-std::string bodyOf(const LlmVector &vector, bool stream) {
-  return std::string(R"({"model":")") + vector.model + R"(","max_tokens":6000,"stream":)" +
-         (stream ? "true" : "false") + R"(,"system":")" + std::string(static_cast<std::size_t>(vector.prompt), 'p') +
-         "\"" + vector.more + R"(,"messages":[{"role":"user","content":"scenario: )" + vector.words + R"("}]})";
-}
-
-std::string bodyOf(const std::string &words, bool stream) {
-  return bodyOf({"", "claude-haiku-5-5", words.c_str(), 1000, 0}, stream);
 }
 
 } // namespace

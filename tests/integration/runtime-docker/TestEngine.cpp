@@ -7,21 +7,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <csignal>
-#include <cstdlib>
-#include <fstream>
 #include <iostream>
 
 namespace matrixos::docker::test {
 
 namespace fs = std::filesystem;
-
-void skip(const std::string &reason) {
-  const char *ci = std::getenv("CI");
-  const bool required = ci != nullptr && std::string(ci) == "true";
-  std::cout << (required ? "FAILED: " : "SKIPPED: ") << reason << std::endl;
-  std::_Exit(required ? 1 : 77);
-}
 
 bool run(const std::vector<std::string> &command) {
   const matrixos::test::Finished done = matrixos::test::run(command, {}, std::chrono::minutes{5});
@@ -67,60 +57,15 @@ TestEngine &TestEngine::get(const std::string &name) {
   return engine;
 }
 
-TestEngine::TestEngine(const std::string &name) : name_(name), runId_(makeUlid().substr(10)) {
+TestEngine::TestEngine(const std::string &name)
+    : engine_(name), runId_(makeUlid().substr(10)),
+      endpoint_(EngineEndpoint::parse("unix:" + engine_.socket().string())) {
   std::transform(runId_.begin(), runId_.end(), runId_.begin(), [](unsigned char c) { return std::tolower(c); });
   settings_.installId = runId_;
-  if (name_ == "podman") {
-    startPodman();
-  } else {
-    endpoint_ = EngineEndpoint::parse("unix:/var/run/docker.sock");
-    cli_ = {"docker"};
-  }
   http_ = std::make_unique<EngineHttp>(endpoint_);
   api_ = std::make_unique<DockerApi>(*http_, settings_);
   runtime_ = std::make_unique<DockerRuntime>(*http_, settings_);
-  waitForEngine();
   loadImage();
-}
-
-TestEngine::~TestEngine() {
-  cleanUp();
-  if (!podman_) return;
-  podman_->signal(SIGTERM);
-  podman_->wait(std::chrono::minutes{1});
-}
-
-void TestEngine::startPodman() {
-  if (::geteuid() != 0) skip("Podman's service is tested as root only");
-  const std::string base = directory();
-  const std::string socket = base + "/podman.sock";
-  // Its own storage and networks, and limits that a machine with a low file limit can grant.
-  std::ofstream(base + "/containers.conf")
-      << "[containers]\ndefault_ulimits=[\"nofile=1024:1024\",\"nproc=4096:4096\"]\n";
-  ::setenv("CONTAINERS_CONF", (base + "/containers.conf").c_str(), 1);
-  cli_ = {"podman",      "--root",           base + "/root", "--runroot",
-          base + "/run", "--tmpdir",         base + "/tmp",  "--network-config-dir",
-          base + "/net", "--cgroup-manager", "cgroupfs"};
-  fs::create_directories(base + "/net");
-  std::vector<std::string> command = cli_;
-  command.insert(command.end(), {"system", "service", "--time=0", "unix:" + socket});
-  if (matrixos::test::run({"podman", "--version"}).status == 127) skip("podman is not installed");
-  podman_ = std::make_unique<Process>(command, directory() / "podman.log");
-  endpoint_ = EngineEndpoint::parse("unix:" + socket);
-}
-
-void TestEngine::waitForEngine() {
-  std::string problem;
-  const bool there = eventually(
-      [&] {
-        mos_error error{};
-        const CallScope scope(std::chrono::seconds{5});
-        const bool ok = guarded(&error, [&] { api_->version(Call(scope.abi())); }) == MOS_OK;
-        problem = error.message;
-        return ok;
-      },
-      std::chrono::seconds{podman_ ? 15 : 1});
-  if (!there) skip("no " + name_ + " engine answers: " + problem);
 }
 
 void TestEngine::loadImage() {
@@ -128,10 +73,9 @@ void TestEngine::loadImage() {
   fs::create_directories(root / "tmp");
   fs::copy_file(TEST_TENANT, root / "tenant", fs::copy_options::overwrite_existing);
   const std::string tar = directory() / "image.tar";
-  image_ = (name_ == "podman" ? "localhost/" : "") + unique("image") + ":1";
-  std::vector<std::string> import = cli_;
-  import.insert(import.end(), {"import", tar, image_});
-  if (!run({"tar", "-C", root, "-cf", tar, "."}) || !run(import)) skip("the test image cannot be imported");
+  image_ = (engine_.isPodman() ? "localhost/" : "") + unique("image") + ":1";
+  if (!run({"tar", "-C", root, "-cf", tar, "."}) || engine_.run({"import", tar, image_}).status != 0)
+    skip("the test image cannot be imported");
 }
 
 void TestEngine::cleanUp() noexcept {
@@ -144,9 +88,7 @@ void TestEngine::cleanUp() noexcept {
     for (const NetworkInfo &network : api_->listNetworks(call, {{label::kInstallId, runId_}})) {
       api_->removeNetwork(call, network.id);
     }
-    std::vector<std::string> remove = cli_;
-    remove.insert(remove.end(), {"rmi", "-f", image_});
-    run(remove);
+    engine_.run({"rmi", "-f", image_});
   });
 }
 

@@ -3,7 +3,7 @@
 #include "DockerRuntime.h"
 #include "EngineHttp.h"
 #include "Settings.h"
-#include "support/Process.h"
+#include "support/ContainerEngine.h"
 #include "support/Sockets.h"
 #include "support/TempDir.h"
 #include "support/Wait.h"
@@ -24,9 +24,7 @@ namespace matrixos::docker::test {
 using matrixos::test::eventually;
 using matrixos::test::freePort;
 using matrixos::test::Process;
-
-/// Ends the program as skipped (77) with a reason, or as failed when the environment says CI=true.
-[[noreturn]] void skip(const std::string &reason);
+using matrixos::test::skip;
 
 /// Runs a program and waits for it. True when it ended with 0; else its output goes to ours.
 bool run(const std::vector<std::string> &command);
@@ -46,7 +44,7 @@ public:
   explicit TestEngine(const std::string &name);
   TestEngine(const TestEngine &) = delete;
   TestEngine &operator=(const TestEngine &) = delete;
-  ~TestEngine();
+  ~TestEngine() { cleanUp(); }
 
   RuntimeClient client() const { return RuntimeClient(runtime_->table()); }
   DockerApi &api() { return *api_; }
@@ -60,19 +58,15 @@ public:
   json::Object::Ptr spec(const std::string &name, const std::string &network) const;
 
 private:
-  void startPodman();
-  void waitForEngine();
   void loadImage();
   void cleanUp() noexcept;
 
-  std::string name_;
+  matrixos::test::ContainerEngine engine_;
   std::string runId_;
   std::string image_;
   matrixos::test::TempDir directory_;
   EngineEndpoint endpoint_;
   Settings settings_;
-  std::unique_ptr<Process> podman_;
-  std::vector<std::string> cli_;
   std::unique_ptr<EngineHttp> http_;
   std::unique_ptr<DockerApi> api_;
   std::unique_ptr<DockerRuntime> runtime_;

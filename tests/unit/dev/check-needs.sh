@@ -16,7 +16,7 @@ clang	\bclang\b
 curl	\bcurl\b
 debootstrap	\bdebootstrap --
 docker-registry	\bdocker-registry\b
-docker.io	\brun\(\{ *"docker"|\b(engineAnswers|requireEngine)\b|cli=\(docker\)|\bdocker save\b
+docker.io	\brun\(\{ *"docker"|\b(engineAnswers|requireEngine)\b|cli=\(docker\)|\bdocker save\b|\bContainerEngine\b
 haproxy	/usr/sbin/haproxy\b|\bhaproxy -
 iproute2	\bip link\b|"ip", "link"
 jq	\bjq\b
@@ -24,7 +24,7 @@ nginx	/usr/sbin/nginx\b|\bnginx -|\bstartLemonLdap\(
 nodejs	\bnode "|\{"node",|\b(chromiumScript|nodePackages|RealProvider::start)\(
 npm	\bnpm install\b|\{"npm",|\b(chromiumScript|nodePackages|RealProvider::start)\(
 openssl	"openssl"|\bLlmUpstream\b|\bopenssl (dgst|req|s_client)\b
-podman	\{ *"podman"|cli=\(podman\b
+podman	\{ *"podman"|cli=\(podman\b|\bContainerEngine\b
 procps	"pgrep"|\b(pgrep|pkill|ps) -
 python3	\bpython3\b
 rustc	\bruntime-rust\b
