@@ -199,7 +199,8 @@ void AiGatewayPlugin::end(std::chrono::milliseconds drain) noexcept {
   timers_.cancelAll();
   if (gateway_) gateway_->stop(drain);
   if (watch_) orchestrator_->unwatch(*std::exchange(watch_, std::nullopt));
-  if (gateway_) gateway_->report();
+  // A start that was given up ends here, too, when the host takes neither lines nor metrics any more.
+  if (gateway_) guarded(nullptr, [&] { gateway_->report(); });
   gateway_.reset();
   if (ledger_) ledger_->end();
 }
