@@ -128,6 +128,7 @@ private:
   void checkOption(const Option &option) const {
     const std::string name = "an option --" + option.name;
     if (!isWord(option.name)) refuseIt("has " + name + ", which is not [a-z][a-z0-9-]*");
+    if (command_.has(MOS_COMMAND_CSV) && option.name == "csv") refuseIt("has " + name + " and MOS_COMMAND_CSV");
     if (std::find(std::begin(kTakenOptions), std::end(kTakenOptions), option.name) != std::end(kTakenOptions))
       refuseIt("has " + name + ", which is matrixosctl's own");
     if (command_.findOption(option.name) != &option) refuseIt("has " + name + " twice");
@@ -145,18 +146,35 @@ private:
   void checkTarget() {
     static const std::set<std::string> methods{"GET", "POST", "PUT", "PATCH", "DELETE"};
     if (methods.count(command_.method) == 0) refuseIt("has a method that is none of GET, POST, PUT, PATCH, DELETE");
-    checkPath(command_.path, "path");
+    if (command_.has(MOS_COMMAND_CSV) && (command_.method != "GET" || command_.has(MOS_COMMAND_STREAM)))
+      refuseIt("has MOS_COMMAND_CSV, which is for GET and not beside MOS_COMMAND_STREAM");
+    checkPath(command_.pathWith(false), "path");
+    if (command_.hasBrackets()) checkPath(command_.pathWith(true), "path", optionalInPath());
     if (!command_.progress.empty()) checkPath(command_.progress, "progress");
   }
 
-  void checkPath(const std::string &path, const char *what) {
+  /// "/usage[/{HANDLE}]": there may be one such part, for a last argument that may be left out.
+  /// Gives its name.
+  std::string optionalInPath() const {
+    const std::string &path = command_.path;
+    const std::size_t open = path.find('['), close = std::min(path.find(']'), path.size());
+    const std::string name = arguments_.empty() || !arguments_.back().optional ? "" : arguments_.back().name;
+    const bool isThere = path.substr(0, close).find("{" + name + "}", open) != std::string::npos;
+    if (name.empty() || !isThere || close > path.find('?') || path.compare(open, 2, "[/") != 0)
+      refuseIt("has a path with brackets, which are for a part like [/{NAME}] with the last argument, if that may be "
+               "left out");
+    return name;
+  }
+
+  /// `also`: the argument that is always there where this path is used.
+  void checkPath(const std::string &path, const char *what, const std::string &also = {}) {
     const bool plain = std::all_of(path.begin(), path.end(), [](char c) {
-      return isIn(c, '!', '~') && std::string_view("\"#<>\\^`|").find(c) == std::string_view::npos;
+      return isIn(c, '!', '~') && std::string_view("\"#<>[]\\^`|").find(c) == std::string_view::npos;
     });
     if (path.empty() || path[0] != '/' || path.rfind("//", 0) == 0 || !plain)
       refuseIt(std::string("has a ") + what + " that does not begin with one slash, or has characters that no URL has");
     fill(path, what, [&](const std::string &name) {
-      if (known(name) != Known::Always)
+      if (known(name) != Known::Always && (also.empty() || name != also))
         refuseIt(std::string("has a ") + what + " with {" + name +
                  "}, which is no argument or option that has to be given");
     });
@@ -195,9 +213,12 @@ private:
     if (columns.empty() || columns.size() > kMostColumns) refuseIt("has to have 1 to 16 columns, or none");
     const std::string list = command_.listMember();
     if (!list.empty() && !isMember(list)) refuseIt("has columns of \"" + list + "\", which names no member");
+    using Form = CommandDescription::Column::Form;
     for (const CommandDescription::Column &column : columns) {
-      if (column.title.empty() || !isMember(column.member))
-        refuseIt("has a column that is not TITLE=member or TITLE=member:ago");
+      if (column.title.empty() || !isMember(column.member) || column.form == Form::Unknown)
+        refuseIt("has a column that is not TITLE=member, or that with :ago, :count, :usd or :bar behind it");
+      if (column.form == Form::Bar && (&column != &columns.back() || columns.size() == 1))
+        refuseIt("has bars elsewhere than in a last column behind others");
     }
   }
 

@@ -33,13 +33,24 @@ std::vector<std::string> split(std::string_view text) {
   return parts;
 }
 
+/// ":ago" and the like; "" for a value as it is.
+CommandDescription::Column::Form formOf(std::string_view text) {
+  using Form = CommandDescription::Column::Form;
+  return text.empty()       ? Form::Plain
+         : text == ":ago"   ? Form::Ago
+         : text == ":count" ? Form::Count
+         : text == ":usd"   ? Form::Usd
+         : text == ":bar"   ? Form::Bar
+                            : Form::Unknown;
+}
+
 /// Checks each, and all of one plugin beside each other.
 std::vector<CommandDescription> checked(std::vector<CommandDescription> commands) {
   for (auto at = commands.begin(); at != commands.end(); ++at) {
     checkCommand(*at);
-    const auto clash = std::find_if(commands.begin(), at, [&](const auto &other) { return other.clashesWith(*at); });
-    if (clash != at)
-      refuse("the commands \"" + clash->words + "\" and \"" + at->words + "\" begin with the same words");
+    const auto words = at->wordList();
+    if (std::any_of(commands.begin(), at, [&](const auto &other) { return other.wordList() == words; }))
+      refuse("there are two commands \"" + at->words + "\"");
   }
   return commands;
 }
@@ -122,13 +133,10 @@ std::vector<CommandDescription::Column> CommandDescription::columnList() const {
   if (!listMember().empty()) parts.erase(parts.begin());
   for (const std::string &part : parts) {
     const std::size_t equals = std::min(part.find('='), part.size());
-    Column column{part.substr(0, equals), part.substr(std::min(equals + 1, part.size())), false};
+    const std::size_t colon = std::min(part.find(':', equals), part.size());
+    const std::size_t member = std::min(equals + 1, colon);
+    Column column{part.substr(0, equals), part.substr(member, colon - member), formOf(part.substr(colon))};
     std::replace(column.title.begin(), column.title.end(), '_', ' ');
-    constexpr std::string_view age = ":ago";
-    if (column.member.size() > age.size() && column.member.substr(column.member.size() - age.size()) == age) {
-      column.member.resize(column.member.size() - age.size());
-      column.isAge = true;
-    }
     list.push_back(std::move(column));
   }
   return list;
@@ -139,7 +147,13 @@ const CommandDescription::Option *CommandDescription::findOption(std::string_vie
   return at == options.end() ? nullptr : &*at;
 }
 
-bool CommandDescription::clashesWith(const CommandDescription &other) const {
+std::string CommandDescription::pathWith(bool bracketed) const {
+  const std::size_t open = path.find('['), close = path.find(']');
+  if (open == std::string::npos || close == std::string::npos || close < open) return path;
+  return path.substr(0, open) + (bracketed ? path.substr(open + 1, close - open - 1) : "") + path.substr(close + 1);
+}
+
+bool CommandDescription::beginsLike(const CommandDescription &other) const {
   const auto mine = wordList(), others = other.wordList();
   return std::equal(mine.begin(), mine.begin() + static_cast<std::ptrdiff_t>(std::min(mine.size(), others.size())),
                     others.begin());

@@ -28,8 +28,10 @@ struct CommandDescription {
     bool optional = false;
   };
   struct Column {
+    /// How the member is shown: as it is, or as the words behind its colon say.
+    enum class Form : std::uint8_t { Plain, Ago, Count, Usd, Bar, Unknown };
     std::string title, member;
-    bool isAge = false;
+    Form form = Form::Plain;
   };
 
   std::string words, arguments, help, method, path, body, columns, done, confirm, progress;
@@ -43,10 +45,13 @@ struct CommandDescription {
   std::vector<Column> columnList() const;
   /// The member of the answer that is the list; empty when the answer is the list itself.
   std::string listMember() const;
+  /// The path with what it has in brackets, or without that.
+  std::string pathWith(bool bracketed) const;
+  bool hasBrackets() const noexcept { return path.find('[') != std::string::npos; }
   /// Null when there is none of that name.
   const Option *findOption(std::string_view name) const noexcept;
-  /// Whether one that typed the words of the one could have meant the other.
-  bool clashesWith(const CommandDescription &other) const;
+  /// Whether one of them begins with all words of the other, or is the same.
+  bool beginsLike(const CommandDescription &other) const;
 
   /// The commands of a descriptor, each with checkCommand() and beside the others; one of ABI 1.0 declares none. Throws
   /// Error(FailedPrecondition).

@@ -9,7 +9,8 @@ std::string CommandOwners::claim(const std::string &plugin, const CommandDescrip
   const auto &own = builtInWords();
   if (std::find(own.begin(), own.end(), first) != own.end()) return "matrixosctl has \"" + first + "\" itself";
   for (const auto &[owner, taken] : taken_) {
-    if (taken.clashesWith(command)) return "the plugin " + owner + " has \"" + taken.words + "\"";
+    const bool clashes = owner == plugin ? taken.wordList() == command.wordList() : taken.beginsLike(command);
+    if (clashes) return "the plugin " + owner + " has \"" + taken.words + "\"";
   }
   taken_.emplace_back(plugin, command);
   return {};

@@ -43,23 +43,47 @@ bool startsWith(const CommandSpec &command, const std::vector<std::string> &word
   return words.size() <= command.words.size() && std::equal(words.begin(), words.end(), command.words.begin());
 }
 
-/// Takes the command's words off the front; throws with the nearest one when they are unknown.
-const CommandSpec &findCommand(const std::vector<CommandSpec> &commands, std::vector<std::string> &words) {
+/// The one with the most words that are the first of these, of which at most `most` count; null: none.
+const CommandSpec *longestFit(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words,
+                              std::size_t most) {
   const CommandSpec *best = nullptr;
   for (const CommandSpec &command : commands) {
-    const bool fits =
-        words.size() >= command.words.size() && std::equal(command.words.begin(), command.words.end(), words.begin());
+    const bool fits = most >= command.words.size() && words.size() >= command.words.size() &&
+                      std::equal(command.words.begin(), command.words.end(), words.begin());
     if (fits && (best == nullptr || command.words.size() > best->words.size())) best = &command;
   }
+  return best;
+}
+
+/// Second words of the commands that begin with the first one.
+std::set<std::string> wordsBehind(const std::vector<CommandSpec> &commands, const std::string &first) {
+  std::set<std::string> seconds;
+  for (const CommandSpec &command : commands) {
+    if (command.words.size() > 1 && command.words[0] == first) seconds.insert(command.words[1]);
+  }
+  return seconds;
+}
+
+/// What was typed, but for the options.
+struct Typed {
+  std::vector<std::string> words;
+  std::size_t plain = 0; ///< how many of them stood before "--"
+};
+
+/// Takes the command's words off the front; throws with the nearest one when they are unknown. What stands behind "--"
+/// is part of the command only where it cannot be an argument.
+const CommandSpec &findCommand(const std::vector<CommandSpec> &commands, Typed &typed) {
+  std::vector<std::string> &words = typed.words;
+  const CommandSpec *best = longestFit(commands, words, typed.plain);
+  if (best == nullptr) best = longestFit(commands, words, words.size());
   if (best != nullptr) {
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(best->words.size()));
     return *best;
   }
-  std::set<std::string> seconds, firsts;
-  for (const CommandSpec &command : commands) {
+  std::set<std::string> firsts;
+  for (const CommandSpec &command : commands)
     firsts.insert(command.words[0]);
-    if (command.words.size() > 1 && command.words[0] == words[0]) seconds.insert(command.words[1]);
-  }
+  const std::set<std::string> seconds = wordsBehind(commands, words[0]);
   if (seconds.empty()) throw UnknownWord("unknown command \"" + words[0] + "\"" + suggestion(words[0], firsts));
   const std::vector<std::string> choices(seconds.begin(), seconds.end());
   if (words.size() < 2) throw UsageError("\"" + words[0] + "\" is followed by " + listed(choices, "or"));
@@ -93,13 +117,14 @@ const OptionSpec *findOption(const std::vector<CommandSpec> &commands, const std
 }
 
 /// Splits options off; they may stand anywhere.
-std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words,
-                                     std::map<std::string, std::string> &options) {
+Typed takeOptions(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words,
+                  std::map<std::string, std::string> &options) {
   std::vector<std::string> rest;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--") { // what follows is no option, whatever it looks like
+      const std::size_t plain = rest.size();
       rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
-      break;
+      return {std::move(rest), plain};
     }
     if (words[i] == "-h" || words[i] == "-V") {
       options[words[i] == "-h" ? "help" : "version"] = "";
@@ -135,10 +160,12 @@ std::vector<std::string> takeOptions(const std::vector<CommandSpec> &commands, c
       throw UsageError("--" + name + " needs a value: --" + name + " " + option->argument);
     }
   }
-  return rest;
+  const std::size_t plain = rest.size();
+  return {std::move(rest), plain};
 }
 
-void checkArguments(const CommandSpec &command, const Invocation &invocation) {
+void checkArguments(const std::vector<CommandSpec> &commands, const Invocation &invocation) {
+  const CommandSpec &command = *invocation.command;
   std::size_t required = 0;
   for (const std::string &argument : command.arguments)
     required += argument[0] == '[' ? 0 : 1;
@@ -149,8 +176,12 @@ void checkArguments(const CommandSpec &command, const Invocation &invocation) {
   // One whose name ends in "…" takes as many as there are.
   const bool more = !command.arguments.empty() && command.arguments.back().find("…") != std::string::npos;
   if (invocation.arguments.size() > command.arguments.size() && !more) {
+    const std::string nearest =
+        suggestion(invocation.arguments[0],
+                   command.words.size() > 1 ? std::set<std::string>() : wordsBehind(commands, command.words[0]),
+                   command.words[0] + " ");
     throw UsageError("unexpected argument \"" + invocation.arguments[command.arguments.size()] + "\": matrixosctl " +
-                     synopsis(command));
+                     synopsis(command) + nearest);
   }
   for (const OptionSpec &option : command.options) {
     if (option.required && !invocation.has(option.name)) {
@@ -239,15 +270,15 @@ std::string Invocation::get(const std::string &option, const std::string &fallba
 
 Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words) {
   Invocation invocation;
-  std::vector<std::string> rest = takeOptions(commands, words, invocation.options);
+  Typed typed = takeOptions(commands, words, invocation.options);
   if (invocation.has("help") || invocation.has("version")) {
-    invocation.arguments = std::move(rest);
+    invocation.arguments = std::move(typed.words);
     return invocation;
   }
-  if (rest.empty()) throw UsageError("no command given");
-  invocation.command = std::make_shared<const CommandSpec>(findCommand(commands, rest));
-  invocation.arguments = std::move(rest);
-  checkArguments(*invocation.command, invocation);
+  if (typed.words.empty()) throw UsageError("no command given");
+  invocation.command = std::make_shared<const CommandSpec>(findCommand(commands, typed));
+  invocation.arguments = std::move(typed.words);
+  checkArguments(commands, invocation);
   return invocation;
 }
 
@@ -256,7 +287,10 @@ std::string helpFor(const std::vector<CommandSpec> &commands, const std::vector<
   const auto fits = [&](const CommandSpec &command) { return startsWith(command, prefix); };
   while (!prefix.empty() && std::none_of(commands.begin(), commands.end(), fits))
     prefix.pop_back();
-  if (prefix.empty() && !words.empty()) findCommand(commands, prefix = words); // says what is unknown
+  if (prefix.empty() && !words.empty()) {
+    Typed unknown{words, words.size()};
+    findCommand(commands, unknown); // says what is unknown
+  }
   std::string text = "usage: matrixosctl [options] COMMAND\n\nControls a running matrixosd.\n\n";
   std::size_t width = 0;
   for (const CommandSpec &command : commands) {

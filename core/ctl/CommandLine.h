@@ -58,7 +58,8 @@ struct Invocation {
   std::string get(const std::string &option, const std::string &fallback = {}) const;
 };
 
-/// Throws UsageError, with the nearest command or option when a word is unknown.
+/// Throws UsageError, with the nearest command or option when a word is unknown. Of commands that begin with the same
+/// words the longest is meant; what stands behind "--" is an argument.
 Invocation parse(const std::vector<CommandSpec> &commands, const std::vector<std::string> &words);
 
 /// Help for the program, a group of commands ("containers") or one command.

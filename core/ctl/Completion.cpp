@@ -1,5 +1,6 @@
 #include "ctl/Completion.h"
 
+#include <iterator>
 #include <map>
 
 namespace matrixos::ctl {
@@ -53,7 +54,8 @@ Source sourceOf(const std::vector<CommandSpec> &commands, const CommandSpec &com
   return source;
 }
 
-/// In a case statement of bash or zsh: what was typed so far, cut to two words, means this command.
+/// In a case statement of bash or zsh: what was typed so far, cut to two words, means this command, if it means none of
+/// more words.
 std::string patternOf(const CommandSpec &command) {
   const std::string words = joined(command.words);
   return "'" + words + "'" + (command.words.size() == 1 ? "|'" + words + " '*" : "");
@@ -79,17 +81,21 @@ std::string quotedForFish(const std::string &text) {
   return out + "'";
 }
 
-/// First words with what follows them: {"status": [command], "containers": [commands…]}.
+/// First words with what follows them: {"status": [command], "containers": [commands…]}; the one that has no second
+/// word comes last.
 std::map<std::string, std::vector<const CommandSpec *>> grouped(const std::vector<CommandSpec> &commands) {
   std::map<std::string, std::vector<const CommandSpec *>> groups;
-  for (const CommandSpec &command : commands)
-    groups[command.words[0]].push_back(&command);
+  for (const CommandSpec &command : commands) {
+    auto &group = groups[command.words[0]];
+    const bool isLast = !group.empty() && group.back()->words.size() == 1;
+    group.insert(isLast ? std::prev(group.end()) : group.end(), &command);
+  }
   return groups;
 }
 
-/// A group's help: that of its only command, or its second words.
+/// A group's help: that of the command that is the first word, or its second words.
 std::string helpOf(const std::vector<const CommandSpec *> &group) {
-  if (group.front()->words.size() == 1) return group.front()->help;
+  if (group.back()->words.size() == 1) return group.back()->help;
   std::string text;
   for (const CommandSpec *command : group)
     text += (text.empty() ? "" : ", ") + command->words[1];
@@ -102,7 +108,7 @@ std::string bash(const std::vector<CommandSpec> &commands) {
     globals += " --" + option.name;
   for (const auto &[first, group] : grouped(commands)) {
     firsts += " " + first;
-    std::string seconds;
+    std::string seconds, behindFirst;
     for (const CommandSpec *command : group) {
       if (command->words.size() > 1) seconds += " " + command->words[1];
       const std::string words = patternOf(*command);
@@ -113,13 +119,17 @@ std::string bash(const std::vector<CommandSpec> &commands) {
         own += "';;\n";
       }
       const Source source = sourceOf(commands, *command);
-      if (source.words.empty() && !source.files) continue;
-      std::string reply = "COMPREPLY=(";
-      if (!source.words.empty()) reply += "$(compgen -W \"$(" + source.words + ")\" -- \"$cur\")";
-      reply += std::string(source.files ? " $(compgen -f -- \"$cur\")" : "") + ")";
-      (command->words.size() == 1 ? groups : arguments) += "      " + words + ") " + reply + ";;\n";
+      std::string replies;
+      if (!source.words.empty()) replies += " $(compgen -W \"$(" + source.words + ")\" -- \"$cur\")";
+      if (source.files) replies += " $(compgen -f -- \"$cur\")";
+      if (command->words.size() == 1) {
+        behindFirst = replies;
+      } else if (!replies.empty()) {
+        arguments += "      " + words + ") COMPREPLY=(" + replies.substr(1) + ");;\n";
+      }
     }
-    if (!seconds.empty()) groups += "      " + first + ") COMPREPLY=($(compgen -W '" + seconds + "' -- \"$cur\"));;\n";
+    if (!seconds.empty()) behindFirst = " $(compgen -W '" + seconds + "' -- \"$cur\")" + behindFirst;
+    if (!behindFirst.empty()) groups += "      " + first + ") COMPREPLY=(" + behindFirst.substr(1) + ");;\n";
   }
   return "_matrixosctl() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} words=() w opts='" +
@@ -155,7 +165,7 @@ std::string zsh(const std::vector<CommandSpec> &commands) {
     globals += described("--" + option.name, option.help);
   for (const auto &[first, group] : grouped(commands)) {
     firsts += described(first, helpOf(group));
-    std::string seconds;
+    std::string seconds, behindFirst;
     for (const CommandSpec *command : group) {
       if (command->words.size() > 1) seconds += described(command->words[1], command->help);
       const std::string words = patternOf(*command);
@@ -166,13 +176,17 @@ std::string zsh(const std::vector<CommandSpec> &commands) {
         own += ");;\n";
       }
       const Source source = sourceOf(commands, *command);
-      if (source.words.empty() && !source.files) continue;
       std::string reply;
-      if (!source.words.empty()) reply = " compadd -- ${(f)\"$(" + source.words + ")\"};";
-      reply += source.files ? " _files;;\n" : ";\n";
-      (command->words.size() == 1 ? groups : arguments) += "      " + words + ")" + reply;
+      if (!source.words.empty()) reply += " compadd -- ${(f)\"$(" + source.words + ")\"};";
+      if (source.files) reply += " _files;";
+      if (command->words.size() == 1) {
+        behindFirst = reply;
+      } else if (!reply.empty()) {
+        arguments += "      " + words + ")" + reply + ";\n";
+      }
     }
-    if (!seconds.empty()) groups += "      " + first + ") found=(" + seconds + ");;\n";
+    if (!seconds.empty()) behindFirst += " found=(" + seconds + ");";
+    if (!behindFirst.empty()) groups += "      " + first + ")" + behindFirst + ";\n";
   }
   return "#compdef matrixosctl\n"
          "_matrixosctl() {\n"
@@ -235,6 +249,8 @@ std::string fish(const std::vector<CommandSpec> &commands) {
         text += "complete -c matrixosctl -n " + quote(inGroup + "; and not __fish_seen_subcommand_from" + seconds) +
                 " -a " + command->words[1] + " -d " + quote(command->help) + "\n";
         inCommand += "; and __fish_seen_subcommand_from " + command->words[1];
+      } else if (!seconds.empty()) {
+        inCommand += "; and not __fish_seen_subcommand_from" + seconds;
       }
       for (const OptionSpec &spec : command->options)
         text += option(spec, " -n " + quote(inCommand));

@@ -1,6 +1,7 @@
 #include "ctl/DeclaredCall.h"
 
 #include "ctl/DaemonClient.h"
+#include "ctl/DeclaredTable.h"
 #include "ctl/Output.h"
 #include "ctl/Progress.h"
 #include "ctl/Table.h"
@@ -57,7 +58,10 @@ public:
 
   int run(const DeclaringPlugin &plugin) {
     checkNumbers();
-    const std::string target = targetOf(command_.path, true), body = bodyText();
+    if (invocation_.has("csv") && invocation_.has("json") && command_.has(MOS_COMMAND_CSV))
+      throw UsageError("--csv and --json are two ways to print the same");
+    const bool all = invocation_.arguments.size() == arguments_.size();
+    const std::string target = targetOf(command_.pathWith(all), true), body = bodyText();
     confirm();
     const DaemonClient client(invocation_);
     if (!plugin.enabled) requireEnabled(client, plugin.id);
@@ -76,7 +80,7 @@ public:
 
 private:
   void carryOut(const DaemonClient &client, const std::string &target, const std::string &body) const {
-    if (command_.has(MOS_COMMAND_STREAM)) {
+    if (command_.has(MOS_COMMAND_STREAM) || asksForCsv()) {
       client.stream(command_.method, target, body, [&](std::string_view line) {
         showLine(line);
         return std::cout.flush().good();
@@ -97,6 +101,8 @@ private:
       throw Failure(EX_UNAVAILABLE, improper(client) + e.what());
     }
   }
+
+  bool asksForCsv() const { return command_.has(MOS_COMMAND_CSV) && invocation_.has("csv"); }
 
   static std::string improper(const DaemonClient &client) {
     return "the answer of the daemon at " + client.endpoint() + " is not what the command's plugin declares: ";
@@ -142,6 +148,8 @@ private:
       target +=
           (target.find('?') == std::string::npos ? "?" : "&") + option.member() + "=" + http::percentEncode(value);
     }
+    if (withQuery && asksForCsv())
+      target += (target.find('?') == std::string::npos ? "?" : "&") + std::string("format=csv");
     return target;
   }
 
@@ -208,7 +216,8 @@ private:
   std::string filledSentence(const std::string &sentence, const json::Object *answer) const {
     return common::fillTemplate(sentence, [&](const std::string &name) {
       const auto value = valueOf(name);
-      return value || answer == nullptr ? value.value_or("") : memberText(*answer, name);
+      if (value || answer == nullptr) return value.value_or("");
+      return answer->has(name) && answer->isNull(name) ? "none" : memberText(*answer, name);
     });
   }
 
@@ -243,7 +252,7 @@ private:
 
   void show(const std::string &answer) const {
     if (invocation_.has("json")) return showJson(answer);
-    if (!command_.columns.empty()) return showTable(json::parse(answer));
+    if (!command_.columns.empty()) return printTable(command_, json::parse(answer), invocation_.has("quiet"));
     if (!command_.done.empty()) {
       const json::Object::Ptr object = answer.empty() ? json::object({}) : json::parseObject(answer);
       std::cout << printable(filledSentence(command_.done, object.get())) << '\n';
@@ -257,32 +266,6 @@ private:
       std::cout << "null\n";
     else
       std::cout << (parsed(answer) ? answer : json::dump(json::Value(cleanUtf8(answer)))) << '\n';
-  }
-
-  /// Throws Error or Poco::Exception for an answer of another shape.
-  void showTable(json::Value answer) const {
-    const std::string list = command_.listMember();
-    if (!list.empty()) answer = memberOf(*answer.extract<json::Object::Ptr>(), list);
-    const auto columns = command_.columnList();
-    std::vector<std::string> titles;
-    titles.reserve(columns.size());
-    for (const auto &column : columns)
-      titles.push_back(column.title);
-    Table table(titles);
-    for (const auto &item : objects(answer)) {
-      if (item.isNull()) throw Error(Status::InvalidArgument, "the list holds something else than objects");
-      if (invocation_.has("quiet")) {
-        std::cout << printable(memberText(*item, columns.front().member)) << '\n';
-        continue;
-      }
-      std::vector<std::string> cells;
-      for (const auto &column : columns) {
-        const std::string cell = memberText(*item, column.member);
-        cells.push_back(column.isAge ? ago(cell) : cell);
-      }
-      table.add(std::move(cells));
-    }
-    if (!invocation_.has("quiet")) table.print(std::cout);
   }
 
   /// Whatever it is: the members of an object, the items of a list, the lines of a text.
@@ -319,6 +302,7 @@ CommandSpec declaredCommand(const DeclaringPlugin &plugin, const CommandDescript
   for (const Option &option : command.options)
     spec.options.push_back({option.name, option.argument, option.help, option.has(MOS_OPTION_REQUIRED)});
   if (!command.columns.empty()) spec.options.push_back({"quiet", "", "print the names alone"});
+  if (command.has(MOS_COMMAND_CSV)) spec.options.push_back({"csv", "", "print CSV, with a line of headings"});
   if (!command.confirm.empty()) spec.options.push_back({"yes", "", "do not ask"});
   spec.help = command.help + (plugin.enabled ? "" : " (" + plugin.id + " is not enabled)");
   spec.owner = plugin.id;

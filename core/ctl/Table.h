@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace matrixos::ctl {
@@ -10,12 +12,20 @@ namespace matrixos::ctl {
 /// so that they cannot drive the terminal.
 class Table {
 public:
-  explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
+  /// `areNumbers`: the columns that are aligned at their right; those that are missing are not.
+  explicit Table(std::vector<std::string> headings, std::vector<bool> areNumbers = {})
+      : rows_{std::move(headings)}, areNumbers_(std::move(areNumbers)) {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  /// A last column of bars, one for each row so far, as long as its value is beside the greatest one. They take what is
+  /// left of `width` characters, from 8 to 40; without `utf8` they are made of #.
+  void addBars(const std::string &heading, const std::vector<double> &values, std::size_t width, bool utf8);
   void print(std::ostream &out) const;
 
 private:
+  std::vector<std::size_t> widths() const;
+
   std::vector<std::vector<std::string>> rows_;
+  std::vector<bool> areNumbers_;
 };
 
 /// The text without control characters.

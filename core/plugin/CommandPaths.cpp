@@ -17,7 +17,8 @@ std::vector<std::pair<std::string, Claim>> callsOf(const CommandDescription &com
   const auto path = [](const std::string &target) {
     return Claim{MOS_CLAIM_PATH, target.substr(0, target.find('?')), {}, {}};
   };
-  std::vector<std::pair<std::string, Claim>> calls{{command.method, path(command.path)}};
+  std::vector<std::pair<std::string, Claim>> calls{{command.method, path(command.pathWith(false))}};
+  if (command.hasBrackets()) calls.emplace_back(command.method, path(command.pathWith(true)));
   if (!command.progress.empty()) calls.emplace_back("GET", path(command.progress));
   return calls;
 }

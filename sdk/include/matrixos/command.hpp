@@ -41,6 +41,8 @@ public:
   constexpr Command &takesLong() { return value_.flags |= MOS_COMMAND_LONG, *this; }
   /// The answer is shown as it comes.
   constexpr Command &streams() { return value_.flags |= MOS_COMMAND_STREAM, *this; }
+  /// --csv asks for format=csv.
+  constexpr Command &hasCsv() { return value_.flags |= MOS_COMMAND_CSV, *this; }
   constexpr operator mos_command() const { return value_; } // NOLINT(google-explicit-constructor): for arrays of them
 
 private:

@@ -14,6 +14,10 @@ constexpr const char *kHooks = R"({"items": [
   {"id": "h1", "target": {"url": "http://one.example/"}, "createdAt": "2020-01-01T00:00:00Z", "tries": 2},
   {"id": "h2\u001b[2J", "target": {"url": "http://two.example/"}, "createdAt": "never", "tries": null}]})";
 
+constexpr const char *kHits = R"({"rows": [
+  {"day": "2026-11-28", "hits": 1234567, "usd": 12.34567, "most": null},
+  {"day": "2026-11-29", "hits": 0, "usd": 0}, {"day": "2026-11-30", "hits": 999.96, "usd": 0.00001, "most": 0.5}]})";
+
 class Hooks : public matrixos::Plugin {
 public:
   explicit Hooks(const mos_host_v1 *host) : routes_(host) {}
@@ -38,6 +42,17 @@ public:
       exchange.write("two \x1b[2J\n{\"three\": 3}\n");
       exchange.end();
     });
+    add("GET", "/hooks/hits", [](matrixos::Exchange &exchange) {
+      if (exchange.queryParam("format") != "csv") return exchange.json(200, kHits);
+      exchange.begin(200, "text/csv");
+      exchange.write("day,hits\r\n2026-11-29,1\r\n");
+      exchange.end();
+    });
+    add("GET", "/hooks/hits/:id", [](matrixos::Exchange &exchange) {
+      exchange.json(200, R"({"rows": [{"day": ")" + std::string(exchange.param("id")) + R"("}]})");
+    });
+    add("POST", "/hooks/hits/:id",
+        [](matrixos::Exchange &exchange) { exchange.json(200, R"({"least": 1, "most": null})"); });
     add("GET", "/hooks/:id", [](matrixos::Exchange &exchange) {
       const std::string_view id = exchange.param("id");
       exchange.respond(200, "text/plain",
@@ -89,6 +104,11 @@ constexpr mos_command kCommands[] = {
         .done("{ID} is forgotten"),
     Command("hooks send", "Sends one now", "POST", "/hooks/{ID}/send").arguments("ID").done("{ID} is sent"),
     Command("hooks log", "What happened to one", "GET", "/hooks/{ID}/log").arguments("ID").streams(),
+    Command("hits", "How often hooks were sent, or one of them", "GET", "/hooks/hits[/{ID}]")
+        .arguments("[ID]")
+        .columns("rows[] DAY=day HITS=hits:count USD=usd:usd MOST=most:usd SHARE=usd:bar")
+        .hasCsv(),
+    Command("hits limit", "Sets how often", "POST", "/hooks/hits/{ID}").arguments("ID").done("{ID}: {least} to {most}"),
     Command("hooks deliver", "Sends one and waits", "POST", "/hooks/{ID}/deliver")
         .arguments("ID")
         .progress("/hooks/{ID}/progress")

@@ -27,12 +27,16 @@ void check(const CommandDescription &command) {
     expect(word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos, "a word");
   for (const auto &option : command.options)
     expect(option.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos, "an option");
-  const std::string path = fillTemplate(command.path, [](const std::string &) { return "x"; });
-  expect(path.front() == '/' && path.find_first_of(" \r\n\\#{}") == std::string::npos, "a path");
+  for (const bool bracketed : {false, true}) {
+    const std::string path = fillTemplate(command.pathWith(bracketed), [](const std::string &) { return "x"; });
+    expect(path.front() == '/' && path.find_first_of(" \r\n\\#{}[]") == std::string::npos, "a path");
+  }
   for (const std::string *sentence : {&command.done, &command.confirm, &command.progress})
     fillTemplate(*sentence, [](const std::string &) { return ""; });
   if (!command.body.empty()) json::parseObject(command.body);
   expect(command.columns.empty() == command.columnList().empty(), "columns");
+  for (const auto &column : command.columnList())
+    expect(column.form != CommandDescription::Column::Form::Unknown, "a column");
 }
 
 } // namespace
@@ -50,6 +54,8 @@ void checkCommands(std::string_view json) {
   std::vector<mos_command> abi;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     check(commands[i]);
+    for (std::size_t j = 0; j < i; ++j)
+      if (commands[j].wordList() == commands[i].wordList()) throw std::logic_error("the same words twice");
     commands[i].foreign = false; // found out, not declared: the ABI has no such field
     abi.push_back(commands[i].abi(options[i]));
   }

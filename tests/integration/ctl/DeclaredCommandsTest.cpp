@@ -147,6 +147,31 @@ TEST_CASE("a body is made of arguments and options, each with its type and none 
   CHECK(daemon.ctl({"hooks", "add", "a", "--secret=x", "--weight=inf"}).status == 64);
 }
 
+TEST_CASE("one command is the beginning of another, and its argument may be left out") {
+  Online online;
+  const DaemonProcess &daemon = *online.daemon;
+  const auto shown = [&](const std::string &words, const std::string &environment) {
+    return run({"sh", "-c",
+                environment + " exec " + program() + " --config=" + daemon.configFile().string() + " " + words})
+        .out;
+  };
+  CHECK(shown("hits", "LC_ALL=C COLUMNS=60") == "DAY          HITS      USD    MOST  SHARE\n"
+                                                "2026-11-28  1.23M  12.3457       -  " +
+                                                    std::string(24, '#') +
+                                                    "\n"
+                                                    "2026-11-29      0   0.0000       -  \n"
+                                                    "2026-11-30  1.00k  <0.0001  0.5000  #\n");
+  CHECK(has(shown("hits", "LC_ALL= LC_CTYPE=en_US.UTF-8 COLUMNS=60"), "  ████████████████████████\n"));
+  CHECK(shown("hits --quiet", "") == "2026-11-28\n2026-11-29\n2026-11-30\n");
+  CHECK(shown("hits --csv", "") == "day,hits\n2026-11-29,1\n");
+  CHECK(shown("hits h1 --quiet", "") == "h1\n");
+  CHECK(shown("hits --quiet -- limit", "") == "limit\n");
+  CHECK(shown("hits limit h1", "") == "h1: 1 to none\n");
+  CHECK(daemon.ctl({"hits", "--csv", "--json"}).status == 64);
+  CHECK(daemon.ctl({"hits", ".."}).status == 64);
+  CHECK(daemon.ctl({"hits", "a/b", "--quiet"}).out == "a/b\n");
+}
+
 TEST_CASE("whoever sits at a terminal is asked, and sees how far a long command is") {
   Online online;
   const DaemonProcess &daemon = *online.daemon;
@@ -178,7 +203,7 @@ TEST_CASE("the daemon says which commands a plugin has, and which it does not ge
   CHECK(has(daemon.log(), R"(plugin bells does not get its command \"status\": matrixosctl has \"status\" itself)"));
   const Finished doctor = daemon.ctl({"plugins", "doctor", "--load"});
   CHECK(doctor.status == 1);
-  CHECK(has(doctor.out, "commands    7, which nobody else has"));
+  CHECK(has(doctor.out, "commands    9, which nobody else has"));
   CHECK(
       has(doctor.out, R"(commands    "hooks list" is not there: the plugin hooks has "hooks list", "status" is not)"));
 }
@@ -239,6 +264,8 @@ TEST_CASE("without a daemon: help, completion, manual page and exit codes, also 
   CHECK(has(offline.ctl("help --man").out, "\\fBhooks drop ID [\\-\\-yes]\\fR"));
   CHECK(has(offline.ctl("completion bash").out,
             "'hooks show') COMPREPLY=($(compgen -W \"$(matrixosctl hooks list --quiet"));
+  CHECK(has(offline.ctl("help --man").out, "\\fBhits [ID] [\\-\\-quiet] [\\-\\-csv]\\fR"));
+  CHECK(has(offline.ctl("help hits").out, "  hits limit ID"));
   CHECK(offline.ctl("hooks show").status == 64);
   CHECK(offline.ctl("hooks show h1").status == 69);
   CHECK(offline.ctl("bells ring").status == 78);

@@ -6,6 +6,7 @@
 #include "ctl/ManPage.h"
 #include "ctl/Output.h"
 #include "ctl/OwnCommands.h"
+#include "ctl/Table.h"
 #include "support/Text.h"
 
 #include <doctest/doctest.h>
@@ -56,7 +57,58 @@ TEST_CASE("arguments are completed by the list of the same group, else of the sa
   CHECK(has(script, "'dust drop') COMPREPLY=($(compgen -W \"$(matrixosctl rest list --quiet"));
   CHECK_FALSE(has(script, "'dust blow') COMPREPLY"));
   CHECK_FALSE(has(script, "aliens list"));
-  CHECK(has(script, "'load'|'load '*) COMPREPLY=( $(compgen -f"));
+  CHECK(has(script, "load) COMPREPLY=($(compgen -f"));
+}
+
+TEST_CASE("of commands that begin with the same words the longest is meant, and none behind --") {
+  const std::vector<CommandSpec> commands{spec({"use"}, {"[NAME]"}, {{"by", "WHAT", "x"}}),
+                                          spec({"use", "limit"}, {"NAME"}, {{"daily", "USD", "x"}}),
+                                          spec({"other", "list"})};
+  const auto words = [&](const std::vector<std::string> &typed) {
+    const Invocation invocation = parse(commands, typed);
+    return joined(invocation.command->words) + "|" + joined(invocation.arguments);
+  };
+  CHECK(words({"use"}) == "use|");
+  CHECK(words({"use", "alice"}) == "use|alice");
+  CHECK(words({"use", "limit", "alice", "--daily=1"}) == "use limit|alice");
+  CHECK(words({"use", "limit", "limit"}) == "use limit|limit");
+  CHECK(words({"use", "--by", "day", "--", "limit"}) == "use|limit");
+  CHECK(words({"use", "--", "--odd"}) == "use|--odd");
+  CHECK(words({"use", "limit", "--", "--odd"}) == "use limit|--odd");
+  // Where they cannot be arguments they are words all the same.
+  CHECK(words({"--", "use", "limit", "alice"}) == "use limit|alice");
+  CHECK(words({"other", "--", "list"}) == "other list|");
+  CHECK_THROWS_WITH_AS(parse(commands, {"use", "limit"}),
+                       "\"use limit\" needs NAME: matrixosctl use limit NAME [--daily USD]", UsageError);
+  CHECK_THROWS_WITH_AS(parse(commands, {"use", "limt", "alice"}),
+                       "unexpected argument \"alice\": matrixosctl use [NAME] [--by WHAT]; did you mean \"use limit\"?",
+                       UsageError);
+  CHECK_THROWS_AS(parse(commands, {"use", "alice", "--daily=1"}), UsageError);
+  CHECK(has(helpFor(commands, {"use"}), "  use limit NAME [--daily USD]"));
+  CHECK(has(helpFor(commands, {"use"}), "  use [NAME] [--by WHAT]"));
+  CHECK_FALSE(has(helpFor(commands, {"use", "limit"}), "  use [NAME]"));
+}
+
+TEST_CASE("bars take what the terminal leaves, are as long as their share, and never nothing for something") {
+  const auto table = [](std::size_t width, bool utf8) {
+    Table made({"DAY", "USD"}, {false, true});
+    made.add({"1", "12.5"});
+    made.add({"2", "0"});
+    made.add({"3", "0.1"});
+    made.addBars("SHARE", {12.5, 0, 0.1}, width, utf8);
+    std::ostringstream out;
+    made.print(out);
+    return out.str();
+  };
+  CHECK(table(21, false) == "DAY   USD  SHARE\n1    12.5  ##########\n2       0  \n3     0.1  #\n");
+  CHECK(table(21, true) == "DAY   USD  SHARE\n1    12.5  ██████████\n2       0  \n3     0.1  ▏\n");
+  CHECK(table(1, false) == table(19, false)); // eight at least
+  CHECK(table(1000, false) == table(51, false));
+  Table none({"DAY"});
+  none.addBars("SHARE", {}, 80, true);
+  std::ostringstream out;
+  none.print(out);
+  CHECK(out.str() == "DAY  SHARE\n");
 }
 
 TEST_CASE("help that plugins wrote stays text") {

@@ -53,6 +53,10 @@ MOS_PIN_SIZE(mos_command_option, 32);
 /* Flags of a command. */
 #define MOS_COMMAND_LONG UINT32_C(1)   /* may take as long as it takes: no deadline of the client's */
 #define MOS_COMMAND_STREAM UINT32_C(2) /* the answer is shown as it comes, line by line; it may take as long */
+/*
+ * Of GET: matrixosctl adds --csv, for which it sets format=csv in the query and shows the answer as it comes.
+ */
+#define MOS_COMMAND_CSV UINT32_C(4)
 
 /*
  * One command. In path, body, done, confirm and progress {NAME} stands for the argument of that name and {--name} for
@@ -61,11 +65,19 @@ MOS_PIN_SIZE(mos_command_option, 32);
  * 16 columns. path and progress are the plugin's own (mos_claim), a needed plugin's, or, to GET, the daemon's. Frozen.
  */
 typedef struct mos_command {
-  const char *words;     /* "hooks drop": one or two of [a-z][a-z0-9-]*; none begins another of the plugin's commands */
+  /*
+   * "hooks drop": one or two of [a-z][a-z0-9-]*, once in the plugin. Beside "hooks ID" there may be "hooks drop ID": the
+   * longest one that fits is meant, and "hooks -- drop" is the hook that is called drop.
+   */
+  const char *words;
   const char *arguments; /* "ID [LIMIT]": names of [A-Z][A-Z0-9_-]*; those in brackets may be left out. NULL: none */
   const char *help;      /* one sentence, without its full stop */
   const char *method;    /* "GET", "POST", "PUT", "PATCH" or "DELETE" */
-  const char *path;      /* "/hooks/{ID}?all=1"; values, of which none may be missing, are percent-encoded */
+  /*
+   * "/hooks/{ID}?all=1"; values, of which none may be missing, are percent-encoded. Where the last argument may be left
+   * out, "/hooks[/{ID}]" is /hooks without it.
+   */
+  const char *path;
   /*
    * A JSON object, "{\"handle\": \"{HANDLE}\"}", to which options of MOS_OPTION_BODY are added. A string that is one
    * placeholder becomes the value, with its type; the member of an absent one is left out. NULL: no body without such
@@ -73,12 +85,14 @@ typedef struct mos_command {
    */
   const char *body;
   /*
-   * Of an answer that is a list: TITLE=member, by blanks, _ in a title for a blank, member.of.it for what lies deeper,
-   * :ago behind it for the age of a time in RFC 3339. A first word "items[]" says that the answer is an object, and
-   * which of its members is the list. NULL: all that the answer has is shown, one member a line.
+   * Of an answer that is a list: TITLE=member, by blanks, _ in a title for a blank, member.of.it for what lies deeper.
+   * Behind it may stand :ago for the age of a time in RFC 3339, :count for a number in few characters (12.3k), :usd for
+   * US dollars with four places, and in a last column :bar for a bar as long as the number is beside the greatest one.
+   * A first word "items[]" says that the answer is an object, and which of its members is the list. NULL: all that the
+   * answer has is shown, one member a line.
    */
   const char *columns;
-  const char *done;    /* what happened, in one sentence that is shown in place of the answer; or NULL */
+  const char *done;    /* what happened, in one sentence in place of the answer, where a null is "none"; or NULL */
   const char *confirm; /* what is about to happen: the caller types the first argument, or gives --yes. NULL: no need */
   /*
    * The path of a route that is asked every now and then while the command waits. Its answer tells how far it is:
