@@ -33,7 +33,8 @@ bool isIn(const http::ListenerOptions &one, const std::vector<http::ListenerOpti
 } // namespace
 
 AiGatewayPlugin::AiGatewayPlugin(const mos_host_v1 *host)
-    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host), executor_(host) {}
+    : host_(host), config_(host), platform_(host), log_(host), services_(host), timers_(host), executor_(host),
+      registered_(host) {}
 
 AiGatewayPlugin::~AiGatewayPlugin() {
   end(std::chrono::milliseconds{0});
@@ -50,7 +51,7 @@ void AiGatewayPlugin::start() {
   const Ledger::Settings limits = readLimits(config_);
   orchestrator_.emplace(services_.acquire<mos_orchestrator_v1>(MOS_ORCHESTRATOR_1));
   resolver_ = std::make_shared<http::AresResolver>();
-  instances_ = std::make_unique<Instances>(resolver_);
+  instances_ = std::make_unique<Instances>(resolver_, &registered_);
   const std::string folder = json::getString(*json::parseObject(platform_.info()), "dataDir") + "/ai-gateway";
   try {
     Ledger::Surroundings around;
@@ -63,6 +64,7 @@ void AiGatewayPlugin::start() {
     };
     ledger_ = std::make_unique<Ledger>(host_, folder, std::move(around));
     ledger_->start(limits);
+    instances_->load();
     reports_ =
         std::make_unique<Reports>(*ledger_, [this](std::string_view handle) { return instances_->idOf(handle); });
     gateway_ = std::make_unique<Gateway>(
@@ -73,7 +75,8 @@ void AiGatewayPlugin::start() {
     watchInstances();
     gateway_->start();
     listen(false);
-    routes_ = std::make_unique<UsageRoutes>(host_, *reports_);
+    routes_ = std::make_unique<UsageRoutes>(host_, *reports_,
+                                            [this](std::string_view user) { return instances_->ownedBy(user); });
     routes_->publish();
     timers_.every(kReportEvery, [this] {
       gateway_->report();

@@ -46,6 +46,7 @@ private:
   Executor executor_;
   std::shared_ptr<http::Resolver> resolver_;
   std::optional<OrchestratorClient> orchestrator_;
+  const GatewayTable registered_;
   std::unique_ptr<Instances> instances_;
   std::unique_ptr<Ledger> ledger_; // it and what looks into it stay until no task of the executor runs any more
   std::unique_ptr<Reports> reports_;

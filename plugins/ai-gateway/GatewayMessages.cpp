@@ -38,14 +38,18 @@ std::string messageJson(std::string_view body, std::string_view from) {
 } // namespace
 
 void GatewaySession::registerGateway(http::ClientExchange &exchange) {
-  try {
-    const managed::Json object = managed::parseObject(body_);
-    shared_.to.instances.enter(managed::text(object, "handle"), managed::text(object, "gatewayUrl"), wallClockMs());
-  } catch (const Error &error) {
-    const int status = error.status() == Status::AlreadyExists ? 409 : 400;
-    return refuse(exchange, {status, "invalid_request_error", error.what()});
-  }
-  answer(exchange, 201, R"({"ok":true})");
+  later(exchange, [&instances = shared_.to.instances, body = body_] {
+    const managed::Json object = managed::parseObject(body);
+    instances.enter(managed::text(object, "handle"), managed::text(object, "gatewayUrl"), wallClockMs());
+    return http::LocalResponse{201, "application/json", R"({"ok":true})", {}};
+  });
+}
+
+void GatewaySession::forgetGateway(http::ClientExchange &exchange) {
+  later(exchange, [&instances = shared_.to.instances, handle = std::string(match_.handle)] {
+    if (!instances.forget(handle)) throw Error(Status::NotFound, "no gateway is registered for that handle");
+    return http::LocalResponse{200, "application/json", R"({"ok":true})", {}};
+  });
 }
 
 void GatewaySession::sendMessage(http::ClientExchange &exchange) {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-/// Routes that tell what calls cost. They wait for the disk, so that another thread answers them.
+/// Routes that wait for the disk, such as those that tell what calls cost: another thread answers them.
 namespace matrixos::gateway {
 
 namespace {
@@ -78,15 +78,16 @@ http::LocalResponse answerTo(const Reports &reports, const Question &asked) {
   return json(reports.user(asked.handle, asked.query));
 }
 
-http::LocalResponse tryAnswer(const Reports &reports, const Question &asked, const std::string &requestId) {
+http::LocalResponse tryAnswer(const std::function<http::LocalResponse()> &task, const std::string &requestId) {
   const auto error = [&](int status, const char *message) {
     return http::LocalResponse{status, "application/json", errorJson(errorType(status), message, requestId), {}};
   };
   try {
-    return answerTo(reports, asked);
+    return task();
   } catch (const Error &e) {
     if (e.status() == Status::InvalidArgument) return error(400, e.what());
     if (e.status() == Status::NotFound) return error(404, e.what());
+    if (e.status() == Status::AlreadyExists) return error(409, e.what());
     return error(503, e.what());
   } catch (const std::exception &) {
     return error(500, "the answer cannot be made");
@@ -99,11 +100,14 @@ void GatewaySession::report(http::ClientExchange &exchange) {
   const bool own = match_.route == Route::UsageMe;
   Question asked{match_.route, own ? owner_->handle : std::string(match_.handle), own ? owner_->id : std::string(),
                  body_, Parameters(exchange.request().target)};
+  later(exchange, [&reports = shared_.to.reports, asked = std::move(asked)] { return answerTo(reports, asked); });
+}
+
+void GatewaySession::later(http::ClientExchange &exchange, std::function<http::LocalResponse()> task) {
   const std::uint64_t ticket = exchange.hold(kPatience);
   try {
-    shared_.to.work([&reports = shared_.to.reports, asked = std::move(asked), loop = exchange.loop().weak_from_this(),
-                     ticket, id = requestId_] {
-      http::LocalResponse response = tryAnswer(reports, asked, id);
+    shared_.to.work([task = std::move(task), loop = exchange.loop().weak_from_this(), ticket, id = requestId_] {
+      http::LocalResponse response = tryAnswer(task, id);
       if (const auto living = loop.lock())
         living->resume(ticket, [response = std::move(response)](http::ClientExchange &held) mutable {
           held.respond(std::move(response)); // which may be large

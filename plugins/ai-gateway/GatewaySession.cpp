@@ -143,8 +143,7 @@ void GatewaySession::serve(http::ClientExchange &exchange) {
   case Route::Registered:
     return answer(exchange, 200, shared_.to.instances.listJson());
   case Route::Forget:
-    if (shared_.to.instances.forget(match_.handle)) return answer(exchange, 200, R"({"ok":true})");
-    return refuse(exchange, {404, "not_found_error", "no gateway is registered for that handle"});
+    return forgetGateway(exchange);
   case Route::UsageMe:
   case Route::UsageSummary:
   case Route::UsageOf:

@@ -9,6 +9,7 @@
 
 #include <http/engine/Session.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,7 +47,10 @@ private:
   void openMeter(http::ClientExchange &exchange);
   void tryNext(http::ClientExchange &exchange);
   void report(http::ClientExchange &exchange);
+  /// Answers with what the task gives, on a thread that may block. What it throws becomes a refusal.
+  void later(http::ClientExchange &exchange, std::function<http::LocalResponse()> task);
   void registerGateway(http::ClientExchange &exchange);
+  void forgetGateway(http::ClientExchange &exchange);
   void sendMessage(http::ClientExchange &exchange);
   void refuse(http::ClientExchange &exchange, ErrorAnswer answer);
   void refuseSpending(http::ClientExchange &exchange, const Refused &refused);

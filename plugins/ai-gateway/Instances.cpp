@@ -12,6 +12,8 @@ namespace matrixos::gateway {
 
 namespace {
 
+constexpr std::size_t kMostUrl = 1024;
+
 std::string bracketed(const std::string &address) {
   return address.find(':') == std::string::npos ? address : "[" + address + "]";
 }
@@ -39,7 +41,7 @@ std::shared_ptr<const MessageTarget> targetOf(std::string_view url, const std::s
   while (!prefix.empty() && prefix.back() == '/')
     prefix.pop_back();
   const bool plain = std::all_of(prefix.begin(), prefix.end(), [](char c) { return c > ' ' && c < 127; });
-  if (!authority || !plain || prefix.find_first_of("?#%\\") != std::string::npos ||
+  if (url.size() > kMostUrl || !authority || !plain || prefix.find_first_of("?#%\\") != std::string::npos ||
       prefix.find("..") != std::string::npos)
     throw refuse();
   return targetAt(std::string(authority->name) + ":" + std::to_string(authority->port), std::move(prefix), resolver);
@@ -59,10 +61,20 @@ void Instances::dropAddresses(const Known &known) {
   }
 }
 
+void Instances::load() {
+  if (table_ == nullptr) return;
+  table_->each([this](const std::string &handle, const std::string &gatewayUrl, std::int64_t atMs) {
+    Registered entry{gatewayUrl, atMs, targetOf(gatewayUrl, resolver_)};
+    const std::lock_guard lock(mutex_);
+    registered_.insert_or_assign(handle, std::move(entry));
+  });
+}
+
 void Instances::apply(const InstanceRecord &record) {
   Known next;
   next.rev = record.rev;
   next.id = record.id;
+  next.owner = record.clerkUserId;
   for (const InstanceEndpoint &endpoint : record.endpoints) {
     if (endpoint.scope == "bridge") next.addresses.push_back(endpoint.address);
     if (endpoint.name == "gateway" && !next.target) {
@@ -81,7 +93,6 @@ void Instances::apply(const InstanceRecord &record) {
   if (record.gone()) return;
   for (const std::string &address : next.addresses)
     ++addresses_[address];
-  registered_.erase(record.handle);
   known_.emplace(record.handle, std::move(next));
 }
 
@@ -104,18 +115,33 @@ std::optional<std::string> Instances::idOf(std::string_view handle) const {
   return known == known_.end() ? std::nullopt : std::optional(known->second.id);
 }
 
+std::vector<std::string> Instances::ownedBy(std::string_view user) const {
+  std::vector<std::string> handles;
+  const std::lock_guard lock(mutex_);
+  for (const auto &[handle, known] : known_)
+    if (!user.empty() && known.owner == user) handles.push_back(handle);
+  return handles;
+}
+
 void Instances::enter(const std::string &handle, const std::string &gatewayUrl, std::int64_t nowMs) {
   if (!isHandle(handle)) throw Error(Status::InvalidArgument, "handle is none");
   Registered entry{gatewayUrl, nowMs, targetOf(gatewayUrl, resolver_)};
+  const std::lock_guard change(changes_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (known_.find(handle) != known_.end())
+      throw Error(Status::AlreadyExists, "the platform runs that instance itself, and knows its gateway");
+    if (registered_.size() >= kMostRegistered && registered_.find(handle) == registered_.end())
+      throw Error(Status::ResourceExhausted, "too many gateways are registered; take some out");
+  }
+  if (table_ != nullptr) table_->put(handle, gatewayUrl, nowMs);
   const std::lock_guard lock(mutex_);
-  if (known_.find(handle) != known_.end())
-    throw Error(Status::AlreadyExists, "the platform runs that instance itself, and knows its gateway");
-  if (registered_.size() >= kMostRegistered && registered_.find(handle) == registered_.end())
-    throw Error(Status::ResourceExhausted, "too many gateways are registered; take some out");
   registered_.insert_or_assign(handle, std::move(entry));
 }
 
 bool Instances::forget(std::string_view handle) {
+  const std::lock_guard change(changes_);
+  if (table_ != nullptr) table_->remove(handle);
   const std::lock_guard lock(mutex_);
   const auto found = registered_.find(handle);
   if (found == registered_.end()) return false;

@@ -1,6 +1,8 @@
 /// Which instances there are, under which addresses they call, and where their gateways listen.
 #pragma once
 
+#include "GatewayTable.h"
+
 #include <matrixos/address.hpp>
 #include <matrixos/instance_record.hpp>
 
@@ -29,10 +31,16 @@ struct MessageTarget {
   std::shared_ptr<const http::Upstream> gateway; ///< null: it does not run
 };
 
-/// Follows the orchestrator's records, and knows the gateways that were registered by hand. Thread-safe.
+/// Follows the orchestrator's records, and knows the gateways that were registered by hand. Thread-safe. Where the
+/// platform runs an instance of a handle, what was registered for it does not count.
 class Instances {
 public:
-  explicit Instances(std::shared_ptr<http::Resolver> resolver) : resolver_(std::move(resolver)) {}
+  /// `table`: keeps what is registered, and outlives this; null: nothing is kept.
+  explicit Instances(std::shared_ptr<http::Resolver> resolver, const GatewayTable *table = nullptr)
+      : resolver_(std::move(resolver)), table_(table) {}
+
+  /// Reads the table. Throws matrixos::Error.
+  void load();
 
   /// The record as it is now.
   void apply(const InstanceRecord &record);
@@ -43,8 +51,12 @@ public:
   /// The id of the platform's instance that has the handle now; nothing: none has.
   std::optional<std::string> idOf(std::string_view handle) const;
 
-  /// A gateway that the platform does not run. Throws matrixos::Error(InvalidArgument) for a URL that is none, and
-  /// AlreadyExists for the handle of an instance that it does run.
+  /// The handles of the platform's instances that are this user's.
+  std::vector<std::string> ownedBy(std::string_view user) const;
+
+  /// A gateway that the platform does not run, and forgetting it. Block for the disk and are durable on return. Throws
+  /// matrixos::Error: InvalidArgument for a URL that is none, AlreadyExists for the handle of an instance that the
+  /// platform does run, and what the disk says.
   void enter(const std::string &handle, const std::string &gatewayUrl, std::int64_t nowMs);
   bool forget(std::string_view handle);
   /// [{"handle","gatewayUrl","registeredAt"}], by handle.
@@ -53,7 +65,7 @@ public:
 private:
   struct Known {
     std::uint64_t rev = 0;
-    std::string id;
+    std::string id, owner;
     std::vector<std::string> addresses;
     std::shared_ptr<const MessageTarget> target;
   };
@@ -67,6 +79,8 @@ private:
   void dropAddresses(const Known &known);
 
   const std::shared_ptr<http::Resolver> resolver_;
+  const GatewayTable *const table_;
+  std::mutex changes_; ///< one change of what is registered at a time, with the table's
   mutable std::mutex mutex_;
   std::map<std::string, Known, std::less<>> known_;           // by handle
   std::unordered_map<std::string, std::size_t> addresses_;    // how many instances have it

@@ -316,6 +316,11 @@ TEST_CASE("lists show what who asks may see, and nobody acts in another's name")
   list("/social/users", false, "", "handle");
   list("/containers/alice/shares", false, "", "user");
   list("/auth/me", true, "instances", "handle");
+  // An instance is told about itself, without a list around it.
+  compare(askAll({"GET", "/ai/usage/me → userId"}, {"GET", "/ai/usage/me"}, nothing, [](const Response &response) {
+    const bool isOne = response.body.find("\"instances\"") == std::string::npos;
+    return response.status < 400 && isOne ? member(response.body, "userId") : shownIn(response, "instances", "userId");
+  }));
   for (const char *from : {"alice", "bobby"}) {
     const Question question{"POST", "/social/send/bobby",
                             R"({"text":"hi","from":{"handle":")" + std::string(from) + "\"}}"};

@@ -4,11 +4,11 @@
 
 #include <matrixos/json.hpp>
 #include <matrixos/json_member.hpp>
-#include <matrixos/json_text.hpp>
 #include <matrixos/status.hpp>
 #include <matrixos/text/time.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -129,14 +129,23 @@ std::optional<std::optional<Money>> limitOf(std::string_view body, const char *n
   return limit;
 }
 
-std::string bar(Money amount, Money most) {
-  if (most <= Money()) return {};
-  const auto length =
-      static_cast<int>(static_cast<double>(amount.pico()) / static_cast<double>(most.pico()) * 20 + 0.5);
-  std::string cells;
-  for (int i = 0; i < length; ++i)
-    cells += "█";
-  return cells;
+std::string dayText(std::int64_t day) {
+  return formatTime(day * kDayMs).substr(0, 10);
+}
+
+/// With a row for each day from the first to the last, also without calls.
+std::vector<CallSums> filledUp(std::vector<CallSums> some, std::int64_t first, std::int64_t last) {
+  std::vector<CallSums> all;
+  auto next = some.begin();
+  for (std::int64_t day = first; day <= last; ++day) {
+    CallSums sums;
+    sums.key = dayText(day);
+    if (next != some.end() && next->key == sums.key) sums = std::move(*next++);
+    all.push_back(std::move(sums));
+  }
+  // The clock may have been ahead.
+  all.insert(all.end(), std::make_move_iterator(next), std::make_move_iterator(some.end()));
+  return all;
 }
 
 } // namespace
@@ -165,6 +174,11 @@ std::string Reports::own(std::string_view instanceId, std::string_view handle) c
   return standingJson(ledger_.standingOf(instanceId), handle).str();
 }
 
+std::string Reports::own(std::string_view userId) const {
+  const Person person = personOf(userId);
+  return own(person.id, person.handle);
+}
+
 std::string Reports::user(std::string_view userId, const Query &query) const {
   const Person person = personOf(userId);
   ledger_.flush();
@@ -172,6 +186,7 @@ std::string Reports::user(std::string_view userId, const Query &query) const {
   JsonObject answer = standingJson(ledger_.standingOf(person.id), person.handle);
   answer.addRaw("byModel", sumsJson("model", ledger_.store().sums(which, CallStore::By::Model, kMostGroups)))
       .addRaw("bySession", sumsJson("session", ledger_.store().sums(which, CallStore::By::Session, kMostGroups)));
+  if (text(query, "table") == "true") addTable(answer, &person, query);
   return std::move(answer).str();
 }
 
@@ -196,30 +211,35 @@ std::string Reports::daily(std::string_view userId, const Query &query) const {
 }
 
 std::string Reports::table(const Query &query) const {
-  std::optional<Person> person;
-  if (const std::string handle = text(query, "handle"); !handle.empty()) person = personOf(handle);
-  const std::string by = text(query, "by").empty() ? person ? "model" : "user" : text(query, "by");
+  JsonObject answer;
+  addTable(answer, nullptr, query);
+  return std::move(answer).str();
+}
+
+void Reports::addTable(JsonObject &answer, const Person *person, const Query &query) const {
   static constexpr std::pair<const char *, CallStore::By> kWays[] = {{"user", CallStore::By::User},
                                                                      {"model", CallStore::By::Model},
                                                                      {"session", CallStore::By::Session},
                                                                      {"day", CallStore::By::Day}};
+  const std::string by = text(query, "by").empty() ? person != nullptr ? "model" : "user" : text(query, "by");
   const auto *const way =
       std::find_if(std::begin(kWays), std::end(kWays), [&](const auto &w) { return by == w.first; });
   if (way == std::end(kWays)) throw badParameter("by", "user, model, session or day");
+  CallRange which = range(person, query);
+  const bool byDay = way->second == CallStore::By::Day;
+  const std::int64_t today = Period::dayOf(ledger_.nowMs());
+  const std::int64_t first = std::max(Period::dayOf(which.fromMs), today - kMostDays + 1);
+  if (byDay) which.fromMs = first * kDayMs; // whole days
   ledger_.flush();
-  const auto all = ledger_.store().sums(range(person ? &*person : nullptr, query), way->second, kMostGroups);
-  Money most;
-  for (const CallSums &sums : all)
-    most = std::max(most, sums.cost);
+  auto all = ledger_.store().sums(which, way->second, kMostGroups);
+  if (byDay) all = filledUp(std::move(all), first, today);
   JsonArray rows;
   for (const CallSums &sums : all) {
     JsonObject row = sumsJson("name", sums);
-    row.add("bar", bar(sums.cost, most));
+    row.add("promptTokens", sums.input + sums.cacheRead + sums.cacheWrite5m + sums.cacheWrite1h);
     rows.add(std::move(row).str());
   }
-  JsonObject answer;
   answer.add("by", by).addRaw("rows", std::move(rows).str());
-  return std::move(answer).str();
 }
 
 bool Reports::wantsCsv(const Query &query) const {
@@ -254,8 +274,8 @@ std::string Reports::setQuota(std::string_view userId, std::string_view body) co
   json::parseObject(body);
   const auto daily = limitOf(body, "dailyLimitUsd"), monthly = limitOf(body, "monthlyLimitUsd");
   if (!daily && !monthly)
-    throw Error(Status::InvalidArgument, R"(the body names neither "dailyLimitUsd" nor "monthlyLimitUsd")",
-                "BAD_FIELD");
+    throw Error(Status::InvalidArgument,
+                R"(neither a daily nor a monthly limit is named: "dailyLimitUsd", "monthlyLimitUsd")", "BAD_FIELD");
   return limitsJson(ledger_.changeLimits(person.id, person.handle, [&](Limits &own) {
     if (daily) own.daily = *daily;
     if (monthly) own.monthly = *monthly;

@@ -2,6 +2,8 @@
 
 #include "Ledger.h"
 
+#include <matrixos/json_text.hpp>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -25,14 +27,16 @@ public:
 
   /// `GET /usage/me`: totals, limits, what is held and when it resets.
   std::string own(std::string_view instanceId, std::string_view handle) const;
-  /// `GET /usage/:userId?since`: the same, by model and by session of this month, or since then.
+  std::string own(std::string_view userId) const;
+  /// `GET /usage/:userId?since`: the same, by model and by session of this month, or since then. With `table=true` also
+  /// the rows of table(), of this user.
   std::string user(std::string_view userId, const Query &query) const;
   /// `GET /usage/summary`.
   std::string summary() const;
   /// `GET /usage/:userId/daily?from&to`, days as 2026-11-30, both in it; 30 days up to today when they are not said.
   std::string daily(std::string_view userId, const Query &query) const;
-  /// Rows of calls for a terminal: `handle` ("": everybody), `since`, `by` (user, model, session, day), each with a
-  /// bar.
+  /// Rows of calls for a terminal: `since`, `by` (user, model, session, day). By day there is one for each of the last
+  /// 400 days at most, also of those without calls.
   std::string table(const Query &query) const;
 
   /// The same ranges as CSV, one call a line; of everybody where `userId` is "".
@@ -48,6 +52,8 @@ private:
     std::string id, handle;
   };
   Person personOf(std::string_view userId) const;
+  /// `person`: null for everybody.
+  void addTable(JsonObject &answer, const Person *person, const Query &query) const;
   CallRange range(const Person *person, const Query &query) const;
   CallRange days(const Person &person, const Query &query) const;
 

@@ -6,6 +6,7 @@
 #include <support/Text.h>
 #include <support/Wait.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -186,6 +187,38 @@ TEST_CASE("an instance's messages reach another under its own name, straight and
   CHECK_MESSAGE(read.find(from, first + 1) != std::string::npos, read);
   for (const char *gone : {"mallory", "forged", "mxi_"})
     CHECK_FALSE(has(read, gone));
+}
+
+TEST_CASE("operators and the instance itself are told what it spent, and what it may") {
+  Scene scene;
+  const std::string handle = scene.provision(), other = scene.provision(), token = scene.token(handle);
+  REQUIRE(scene.call(token, "input=100 output=40").status == 200);
+  const auto shown = [&](std::vector<std::string> words) {
+    const Finished finished = scene.daemon.ctl(words);
+    CAPTURE(finished.out);
+    CHECK(finished.status == 0);
+    return finished.out;
+  };
+  CHECK(has(shown({"usage"}), "NAME"));
+  CHECK(has(shown({"usage"}), handle));
+  CHECK_FALSE(has(shown({"usage"}), other)); // has not called
+  CHECK(has(shown({"usage", handle}), "claude-haiku-4-5      1     100       0      40  0.0003"));
+  const std::string days = shown({"usage", handle, "--by=day", "--since=2d"});
+  CHECK(std::count(days.begin(), days.end(), '\n') == 1 + 3);
+  CHECK(has(days, "      0       0       0       0  0.0000  \n"));
+  CHECK(has(shown({"usage", handle, "--json"}), "\"bySession\":["));
+  CHECK(has(shown({"usage", "--csv"}), "at,userId,instanceId,model,"));
+  CHECK(has(shown({"usage", handle, "--csv"}), ",\"" + handle + "\","));
+  CHECK(scene.daemon.ctl({"usage", "--", "limit"}).out == "matrixosctl: there is no instance \"limit\"\n");
+  CHECK(shown({"usage", "limit", handle, "--monthly=7.5"}) ==
+        "limits of " + handle + " in USD: 100 a day, 7.5 a month\n");
+  CHECK(has(shown({"usage", "limits"}), "100.0000  0.0003         7.5000  0.0000"));
+  CHECK(shown({"usage", "limit", handle, "--monthly=none"}) ==
+        "limits of " + handle + " in USD: 100 a day, none a month\n");
+  CHECK(scene.daemon.ctl({"usage", "limit", handle}).status == 1);
+  const Response own = request(scene.daemon.apiSocket(), "GET", "/ai/usage/me", {{"Authorization", "Bearer " + token}});
+  CHECK(own.status == 200);
+  CHECK(own.body.find("{\"userId\":\"" + handle + "\",\"dailyUsd\":0.0003,") == 0);
 }
 
 TEST_CASE("no key of ours is anywhere but on the way to the upstream") {

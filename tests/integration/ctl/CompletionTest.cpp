@@ -19,7 +19,7 @@ std::string script(const TempDir &dir, const std::string &shell) {
 /// A matrixosctl that knows two instances and one plugin, in front of the PATH.
 std::string withNames(const TempDir &dir) {
   writeFile(dir / "matrixosctl",
-            "#!/bin/sh\ncase $1 in containers) printf 'alice\\nbob\\n';; plugins) echo proxy;; esac\n");
+            "#!/bin/sh\ncase $1 in containers|usage) printf 'alice\\nbob\\n';; plugins) echo proxy;; esac\n");
   std::filesystem::permissions(dir / "matrixosctl", std::filesystem::perms::owner_all);
   return "PATH=" + dir.path().string() + ":$PATH; ";
 }
@@ -59,6 +59,11 @@ TEST_CASE("bash completes commands, options, instances and plugins") {
   CHECK(bash(setUp, "matrixosctl containers destroy --y") == "--yes\n");
   CHECK(bash(setUp, "matrixosctl --json containers show ''") == "alice bob\n");
   CHECK(bash(setUp, "matrixosctl plugins reload ''") == "proxy\n");
+  // One command is the beginning of others.
+  CHECK(bash(setUp, "matrixosctl usage ''") == "limits limit alice bob\n");
+  CHECK(bash(setUp, "matrixosctl usage limit ''") == "alice bob\n");
+  CHECK(bash(setUp, "matrixosctl usage limit --d") == "--daily\n");
+  CHECK(bash(setUp, "matrixosctl usage alice --b") == "--by\n");
 }
 
 TEST_CASE("zsh completes commands, options, instances and plugins") {
@@ -71,6 +76,10 @@ TEST_CASE("zsh completes commands, options, instances and plugins") {
   CHECK(zsh(setUp, "matrixosctl containers destroy --").find("--yes\n") != std::string::npos);
   CHECK(zsh(setUp, "matrixosctl --json containers show ''") == "alice\nbob\n");
   CHECK(zsh(setUp, "matrixosctl plugins reload ''") == "proxy\n");
+  CHECK(zsh(setUp, "matrixosctl usage ''") == "alice\nbob\nlimits\nlimit\n");
+  CHECK(zsh(setUp, "matrixosctl usage limit ''") == "alice\nbob\n");
+  CHECK(zsh(setUp, "matrixosctl usage limit --").find("--daily\n") != std::string::npos);
+  CHECK(zsh(setUp, "matrixosctl usage alice --").find("--daily\n") == std::string::npos);
 }
 
 TEST_CASE("fish completes commands, options, instances and plugins") {
@@ -83,6 +92,10 @@ TEST_CASE("fish completes commands, options, instances and plugins") {
   CHECK(fish(setUp, "matrixosctl containers destroy --y") == "--yes\n");
   CHECK(fish(setUp, "matrixosctl containers show ") == "alice\nbob\n");
   CHECK(fish(setUp, "matrixosctl plugins reload ") == "proxy\n");
+  CHECK(fish(setUp, "matrixosctl usage lim") == "limit\nlimits\n");
+  CHECK(fish(setUp, "matrixosctl usage a") == "alice\n");
+  CHECK(fish(setUp, "matrixosctl usage limit ") == "alice\nbob\n");
+  CHECK(fish(setUp, "matrixosctl usage limit --da") == "--daily\n");
 }
 
 TEST_CASE("what a package installs for each shell asks for the script when it is used") {

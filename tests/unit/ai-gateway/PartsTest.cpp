@@ -429,8 +429,27 @@ TEST_CASE("instances are known by their addresses as long as they have them") {
                   url);
   CHECK(matrixos::test::errorOf([&] { instances.enter("bob", "http://a", 0); }).status() ==
         matrixos::Status::AlreadyExists);
+  CHECK(matrixos::test::errorOf([&] { instances.enter("dave", "http://a/" + std::string(1024, 'b'), 0); }).status() ==
+        matrixos::Status::InvalidArgument);
+  // An instance of the platform's comes first, as long as there is one.
+  instances.apply(record("carol", "172.18.0.8", 6));
+  CHECK(instances.find("carol")->authority == "172.18.0.8:4000");
+  instances.apply(record("carol", "", 7, matrixos::InstanceStatus::Deleted));
+  CHECK(instances.find("carol")->prefix == "/base");
   CHECK(instances.forget("carol"));
   CHECK_FALSE(instances.forget("carol"));
+}
+
+TEST_CASE("a user's own instances") {
+  Instances instances(std::make_shared<NoResolver>());
+  for (const char *handle : {"bob", "alice", "carol"}) {
+    matrixos::InstanceRecord one = record(handle, "", 1);
+    one.clerkUserId = std::string(handle) == "carol" ? "" : "ada";
+    instances.apply(one);
+  }
+  CHECK(instances.ownedBy("ada") == std::vector<std::string>{"alice", "bob"});
+  CHECK(instances.ownedBy("eve").empty());
+  CHECK(instances.ownedBy("").empty()); // carol is nobody's
 }
 
 TEST_CASE("refusals are in the shape that clients read") {

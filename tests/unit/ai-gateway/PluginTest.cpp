@@ -232,6 +232,43 @@ TEST_CASE("a change of the section leaves open calls alone, a stop settles them,
   CHECK(plugin.stop() == MOS_OK);
 }
 
+TEST_CASE("gateways that operators registered are there when the plugin runs again") {
+  Setting setting;
+  const Headers admin{{"x-api-key", "hush"}, {"Content-Type", "application/json"}};
+  const auto ask = [&](const char *method, const std::string &path, const std::string &body = {}) {
+    return request(setting.port, method, path, admin, body);
+  };
+  const std::string bob = R"({"handle":"bob","gatewayUrl":"http://10.0.0.2:4000"})";
+  std::string list;
+  {
+    PluginUnderTest plugin(setting.plugin, setting.host);
+    REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
+    CHECK(ask("POST", "/instances/register", R"({"handle":"bob","gatewayUrl":"http://10.0.0.1"})").status == 201);
+    CHECK(ask("POST", "/instances/register", bob).status == 201); // in its place
+    CHECK(ask("POST", "/instances/register", R"({"handle":"carol","gatewayUrl":"http://10.0.0.3"})").status == 201);
+    CHECK(ask("POST", "/instances/register", R"({"handle":"carol"})").status == 400);
+    CHECK(ask("DELETE", "/instances/carol").status == 200);
+    CHECK(ask("DELETE", "/instances/carol").status == 404);
+    list = ask("GET", "/instances").body;
+    CHECK(list.find(R"([{"handle":"bob","gatewayUrl":"http://10.0.0.2:4000","registeredAt":)") == 0);
+    CHECK(plugin.stop() == MOS_OK);
+  }
+  {
+    PluginUnderTest plugin(setting.plugin, setting.host);
+    REQUIRE_MESSAGE(plugin.start() == MOS_OK, plugin.message());
+    CHECK(ask("GET", "/instances").body == list);
+    // What cannot be kept is not there either.
+    setting.host.onBatch([](const std::string &sql) {
+      if (sql.find("ai_gateway_registered") != std::string::npos)
+        throw Error(Status::ResourceExhausted, "the disk is full", "DISK_FULL");
+    });
+    CHECK(ask("POST", "/instances/register", R"({"handle":"dave","gatewayUrl":"http://10.0.0.4"})").status == 503);
+    CHECK(ask("DELETE", "/instances/bob").status == 503);
+    CHECK(ask("GET", "/instances").body == list);
+    CHECK(plugin.stop() == MOS_OK);
+  }
+}
+
 TEST_CASE("it listens where containers reach this machine as soon as the runtime says where that is") {
   Setting setting;
   PluginUnderTest plugin(setting.plugin, setting.host);

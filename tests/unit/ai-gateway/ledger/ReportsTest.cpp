@@ -64,6 +64,17 @@ public:
   std::optional<Reports> reports;
 };
 
+/// What stands behind each mark, up to the next.
+std::vector<std::string> partsOf(const std::string &text, const std::string &mark) {
+  std::vector<std::string> parts;
+  for (std::size_t at = text.find(mark); at != std::string::npos;) {
+    const std::size_t next = text.find(mark, at + 1);
+    parts.push_back(text.substr(at + mark.size(), next - at - mark.size()));
+    at = next;
+  }
+  return parts;
+}
+
 constexpr const char *kSonnet = R"("requests":1,"partial":0,"inputTokens":1000,"outputTokens":50,"cacheReadTokens":10,)"
                                 R"("cacheWrite5mTokens":20,"cacheWrite1hTokens":30,"costUsd":0.5})";
 
@@ -188,7 +199,9 @@ TEST_CASE("quotas: numbers set, null removes, what is missing stays, all else is
 TEST_CASE("the API's routes, and the table for terminals") {
   Office office;
   matrixos::test::TestHost &host = *office.books.host;
-  UsageRoutes routes(host.abi(), *office.reports);
+  UsageRoutes routes(host.abi(), *office.reports, [](std::string_view user) {
+    return user == "ada" ? std::vector<std::string>{"alice", "zoe"} : std::vector<std::string>();
+  });
   routes.publish();
   const auto get = [&](const std::string &path) { return host.request("GET", path); };
   CHECK(get("/ai/usage/summary").status == 200);
@@ -198,16 +211,34 @@ TEST_CASE("the API's routes, and the table for terminals") {
   CHECK(get("/ai/usage/nobody").status == 404);
   CHECK(host.request("POST", "/ai/quotas/alice", R"({"dailyLimitUsd":1})").body ==
         R"({"dailyLimitUsd":1,"monthlyLimitUsd":20})");
-  office.parameters = {{"handle", "alice"}};
-  const std::string table = office.reports->table(office.query());
-  matrixos::test::checkHas(table, R"({"by":"model","rows":[{"name":"claude-sonnet-5")");
-  matrixos::test::checkHas(table, R"("costUsd":0.5,"bar":"████████████████████"})");
-  matrixos::test::checkHas(table, R"("costUsd":0.054399000002,"bar":"██"})");
-  office.parameters = {};
-  matrixos::test::checkHas(office.reports->table(office.query()),
-                           R"({"by":"user","rows":[{"name":"alice","requests":3)");
+  const std::string alice = get("/ai/usage/alice?table=true").body;
+  matrixos::test::checkHas(alice, R"({"userId":"alice",)");
+  matrixos::test::checkHas(alice, R"("by":"model","rows":[{"name":"claude-sonnet-5")");
+  matrixos::test::checkHas(alice, R"("costUsd":0.5,"promptTokens":1060})");
+  CHECK_FALSE(matrixos::test::has(get("/ai/usage/alice").body, "\"rows\""));
+  matrixos::test::checkHas(get("/ai/usage").body, R"({"by":"user","rows":[{"name":"alice","requests":3)");
+  matrixos::test::checkHas(get("/ai/usage?format=csv").body, "\"zoe\",\"Z\"");
+  CHECK(get("/ai/usage?by=moon").status == 400);
+  CHECK(get("/ai/usage/me").body == R"({"instances":[]})"); // the platform's secret has none
+}
+
+TEST_CASE("by day there is a row for each day, whole, also without calls") {
+  Office office;
+  const auto rows = [&](const char *since) {
+    office.parameters = {{"by", "day"}, {"since", since}};
+    return partsOf(office.reports->table(office.query()), R"({"name":")");
+  };
   office.parameters = {{"by", "day"}};
-  matrixos::test::checkHas(office.reports->table(office.query()), R"({"name":"2026-11-29","requests":2)");
-  office.parameters = {{"by", "moon"}};
-  CHECK(matrixos::test::statusOf([&] { office.reports->table(office.query()); }) == Status::InvalidArgument);
+  CHECK(office.reports->table(office.query()).find(R"({"by":"day","rows":[{"name":"2026-11-01","requests":0)") == 0);
+  const std::vector<std::string> three = rows("2d");
+  REQUIRE(three.size() == 3);
+  CHECK(three[0].rfind(R"(2026-11-28","requests":0)", 0) == 0);
+  CHECK(three[1].rfind(R"(2026-11-29","requests":2)", 0) == 0); // from its beginning, not from ten o'clock
+  CHECK(three[2].rfind(R"(2026-11-30","requests":2)", 0) == 0);
+  CHECK(rows("2026-11-30").size() == 1);
+  CHECK(rows("2026-12-24").empty());
+  CHECK(rows("1970-01-01").size() == 400);
+  // What was written by a clock that was ahead is not left out.
+  office.books.now = at("2026-11-29T10:00:00Z");
+  CHECK(rows("2026-11-29").size() == 2);
 }
