@@ -32,6 +32,17 @@ ini=$work/etc/matrixos/matrixosd.ini
 shown=$("$work/usr/bin/matrixosd" --config="$ini" --check 2>&1 --set=plugins.path="$work/usr/lib/matrixos/plugins") ||
   complain "the shipped configuration does not pass --check: $shown"
 
+# Prices that the gateway takes, and that upgrades leave as operators have edited them.
+said=$("$work/usr/bin/matrixosd" --config="$ini" --check --set=plugins.path="$work/usr/lib/matrixos/plugins" \
+  --set=plugins.enabled="runtime-process, orchestrator, ai-gateway" --set=orchestrator.runtime=process \
+  --set=ai-gateway.prices="$work/etc/matrixos/prices.json" 2>&1) || complain "the prices do not pass --check: $said"
+for package in "$@"; do
+  case $package in */matrixos_*) ;; *) continue ;; esac
+  for file in matrixosd.ini prices.json; do
+    dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles | grep -qx "/etc/matrixos/$file" || complain "$file is no conffile"
+  done
+done
+
 for page in man1/matrixosctl.1 man5/matrixosd.ini.5 man8/matrixosd.8; do
   [ -n "$(man -l "$work/usr/share/man/$page.gz" 2>/dev/null)" ] || complain "there is no manual page $page"
 done

@@ -70,7 +70,7 @@ std::vector<fs::path> pages() {
 /// Pages of operators, whose examples stand in /etc/matrixos.
 std::vector<fs::path> operatorsPages() {
   std::vector<fs::path> list;
-  for (const char *name : {"clerk.md", "oidc.md", "tokens.md", "secrets.md"})
+  for (const char *name : {"clerk.md", "oidc.md", "tokens.md", "secrets.md", "anthropic.md"})
     list.push_back(sourceDir() / "packaging" / name);
   return list;
 }

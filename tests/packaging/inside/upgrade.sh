@@ -99,6 +99,9 @@ same "the number of containers" 2 "$(docker ps --all --quiet --filter label=matr
 same "bob's note" "note of bob" "$(visit bob '/api/file?name=note')"
 same "the key in matrixosd.ini" "512" "$(matrixosctl config show | sed -n 's/^wake_waiters *= *\([0-9]*\).*/\1/p')"
 matrixosctl containers provision carol --user user_of_carol
+[ -s /etc/matrixos/prices.json ] || fail "there are no prices"
+sed -i 's/"batch": [0-9.]*/"batch": 0.75/' /etc/matrixos/prices.json
+prices=$(sha256sum /etc/matrixos/prices.json)
 same "the damage in the database" ok "$(sqlite3 /var/lib/matrixos/matrixos.db 'PRAGMA integrity_check')"
 stop_daemon
 
@@ -124,6 +127,7 @@ install_package ./new/matrixos_*.deb
 start_daemon
 eventually visit carol /api/health
 same "alice's note" "note of alice" "$(visit alice '/api/file?name=note')"
+same "prices.json" "$prices" "$(sha256sum /etc/matrixos/prices.json)"
 
 step "Removed and purged, instances run on and data stays"
 stop_daemon
@@ -131,7 +135,7 @@ apt-get remove -y matrixos
 grep -qx 'deb-systemd-invoke stop matrixosd.service' asked || fail "remove leaves the daemon running"
 [ -f /etc/matrixos/matrixosd.ini ] || fail "remove takes the configuration along"
 apt-get purge -y matrixos
-[ ! -e /etc/matrixos/matrixosd.ini ] || fail "purge leaves the configuration"
+[ ! -e /etc/matrixos/matrixosd.ini ] && [ ! -e /etc/matrixos/prices.json ] || fail "purge leaves the configuration"
 [ -f /var/lib/matrixos/matrixos.db ] || fail "purge takes the database along"
 grep -rqs 'note of bob' /data/users/bob || fail "purge takes data along"
 same "the state of alice" running "$(docker ps --filter name=matrixos-alice --format '{{.State}}')"
