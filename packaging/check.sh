@@ -34,12 +34,12 @@ shown=$("$work/usr/bin/matrixosd" --config="$ini" --check 2>&1 --set=plugins.pat
 
 # Prices that the gateway takes, and that upgrades leave as operators have edited them.
 said=$("$work/usr/bin/matrixosd" --config="$ini" --check --set=plugins.path="$work/usr/lib/matrixos/plugins" \
-  --set=plugins.enabled="runtime-process, orchestrator, ai-gateway" --set=orchestrator.runtime=process \
+  --set=plugins.enabled="runtime-docker, orchestrator, lifecycle, social, proxy, ai-gateway" \
   --set=ai-gateway.prices="$work/etc/matrixos/prices.json" 2>&1) || complain "the prices do not pass --check: $said"
 for package in "$@"; do
-  case $package in */matrixos_*) ;; *) continue ;; esac
+  case $package in *matrixos_*) ;; *) continue ;; esac
   for file in matrixosd.ini prices.json; do
-    dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles | grep -qx "/etc/matrixos/$file" || complain "$file is no conffile"
+    dpkg-deb --info "$package" conffiles | grep -x "/etc/matrixos/$file" >/dev/null || complain "$file is no conffile"
   done
 done
 

@@ -135,7 +135,9 @@ apt-get remove -y matrixos
 grep -qx 'deb-systemd-invoke stop matrixosd.service' asked || fail "remove leaves the daemon running"
 [ -f /etc/matrixos/matrixosd.ini ] || fail "remove takes the configuration along"
 apt-get purge -y matrixos
-[ ! -e /etc/matrixos/matrixosd.ini ] && [ ! -e /etc/matrixos/prices.json ] || fail "purge leaves the configuration"
+for file in matrixosd.ini prices.json; do
+  [ ! -e "/etc/matrixos/$file" ] || fail "purge leaves the configuration: $file"
+done
 [ -f /var/lib/matrixos/matrixos.db ] || fail "purge takes the database along"
 grep -rqs 'note of bob' /data/users/bob || fail "purge takes data along"
 same "the state of alice" running "$(docker ps --filter name=matrixos-alice --format '{{.State}}')"
