@@ -176,10 +176,11 @@ void checkArguments(const std::vector<CommandSpec> &commands, const Invocation &
   // One whose name ends in "…" takes as many as there are.
   const bool more = !command.arguments.empty() && command.arguments.back().find("…") != std::string::npos;
   if (invocation.arguments.size() > command.arguments.size() && !more) {
-    const std::string nearest =
-        suggestion(invocation.arguments[0],
-                   command.words.size() > 1 ? std::set<std::string>() : wordsBehind(commands, command.words[0]),
-                   command.words[0] + " ");
+    std::set<std::string> seconds;
+    if (command.words.size() == 1) seconds = wordsBehind(commands, command.words[0]);
+    // One that was typed as it is stood behind "--".
+    const bool isOne = seconds.count(invocation.arguments[0]) != 0;
+    const std::string nearest = isOne ? "" : suggestion(invocation.arguments[0], seconds, command.words[0] + " ");
     throw UsageError("unexpected argument \"" + invocation.arguments[command.arguments.size()] + "\": matrixosctl " +
                      synopsis(command) + nearest);
   }

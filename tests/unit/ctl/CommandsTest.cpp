@@ -83,6 +83,8 @@ TEST_CASE("of commands that begin with the same words the longest is meant, and 
   CHECK_THROWS_WITH_AS(parse(commands, {"use", "limt", "alice"}),
                        "unexpected argument \"alice\": matrixosctl use [NAME] [--by WHAT]; did you mean \"use limit\"?",
                        UsageError);
+  CHECK_THROWS_WITH_AS(parse(commands, {"use", "--", "limit", "alice"}),
+                       "unexpected argument \"alice\": matrixosctl use [NAME] [--by WHAT]", UsageError);
   CHECK_THROWS_AS(parse(commands, {"use", "alice", "--daily=1"}), UsageError);
   CHECK(has(helpFor(commands, {"use"}), "  use limit NAME [--daily USD]"));
   CHECK(has(helpFor(commands, {"use"}), "  use [NAME] [--by WHAT]"));
