@@ -9,26 +9,29 @@
 
 namespace matrixos::test {
 
-/// Dollars as a decimal number with up to 12 places, in pico-dollars.
-inline std::int64_t picoOf(const std::string &text, const std::string &member) {
-  const std::size_t at = text.find("\"" + member + "\":");
-  REQUIRE_MESSAGE(at != std::string::npos, text);
-  std::size_t i = at + member.size() + 3;
-  std::int64_t whole = 0, places = 12;
+/// Decimal dollars, with up to 12 places, in pico-dollars.
+inline std::int64_t picoOf(const std::string &usd) {
+  std::int64_t pico = 0, places = 12;
   bool point = false;
-  for (; i < text.size() && places > 0; ++i) {
-    const char c = text[i];
+  for (const char c : usd) {
     if (c == '.') {
       point = true;
       continue;
     }
-    if (c < '0' || c > '9') break;
-    whole = whole * 10 + (c - '0');
+    if (c < '0' || c > '9' || places == 0) break;
+    pico = pico * 10 + (c - '0');
     if (point) --places;
   }
   for (; places > 0; --places)
-    whole *= 10;
-  return whole;
+    pico *= 10;
+  return pico;
+}
+
+/// The same of a member of a report.
+inline std::int64_t picoOf(const std::string &report, const std::string &member) {
+  const std::size_t at = report.find("\"" + member + "\":");
+  REQUIRE_MESSAGE(at != std::string::npos, report);
+  return picoOf(report.substr(at + member.size() + 3, 30));
 }
 
 inline std::string bodyOf(const LlmVector &vector, bool stream) {

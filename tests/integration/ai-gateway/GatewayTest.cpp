@@ -1,6 +1,5 @@
 /// The plugin in the real daemon: the scripts of Anthropic's client, and money to the pico-dollar.
-#include "Costs.h"
-#include "GatewayPlatform.h"
+#include "Audit.h"
 #include "Scripts.h"
 
 #include <doctest/doctest.h>
@@ -11,25 +10,11 @@
 using namespace matrixos::test;
 using nlohmann::json;
 
-namespace {
-
-std::int64_t spentBy(const GatewayPlatform &platform, const std::string &handle) {
-  const Response usage = platform.admin("/usage/" + handle);
-  REQUIRE_MESSAGE(usage.status == 200, usage.body);
-  return picoOf(usage.body, "dailyUsd");
-}
-
-bool holdsNothing(const GatewayPlatform &platform, const std::string &handle) {
-  return picoOf(platform.admin("/usage/" + handle).body, "heldUsd") == 0;
-}
-
-} // namespace
-
 TEST_CASE("Anthropic's client and Claude Code find in the gateway what they find upstream") {
   const GatewayPlatform platform;
   for (const char *script : {"sdk.mjs", "claude-code.mjs"})
     playSdkScript(script, platform.upstream, {platform.url(), GatewayPlatform::tokenOf("alice")});
-  CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+  CHECK(eventually([&] { return holdsNothing(platform); }));
   CHECK_FALSE(has(platform.daemon.log(), GatewayPlatform::kSharedKey));
 }
 
@@ -43,7 +28,7 @@ TEST_CASE("every vector costs what it costs, to the pico-dollar, streamed and no
       const Headers beta = *vector.beta == '\0' ? Headers{} : Headers{{"anthropic-beta", vector.beta}};
       const Response answer = platform.call("alice", bodyOf(vector, stream), beta);
       CHECK_MESSAGE(answer.status == 200, answer.body);
-      CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+      CHECK(eventually([&] { return holdsNothing(platform); }));
       CHECK(spentBy(platform, "alice") - before == vector.pico);
     }
   }
@@ -58,7 +43,7 @@ TEST_CASE("a stream that is cut anywhere costs something, and no more than it wa
     const std::int64_t before = spentBy(platform, "alice");
     CHECK(platform.call("alice", bodyOf("text=20 input=300 output=200 cut=" + std::to_string(cut), true)).status !=
           429);
-    CHECK(eventually([&] { return holdsNothing(platform, "alice"); }));
+    CHECK(eventually([&] { return holdsNothing(platform); }));
     const std::int64_t cost = spentBy(platform, "alice") - before;
     CHECK(cost > 0);
     CHECK(cost <= most);
@@ -72,7 +57,7 @@ TEST_CASE("the ledger has what the upstream billed") {
                             "input=30 output=5 crlf nospace deltas=3", "status=400"})
     for (const bool stream : {false, true})
       platform.call("bob", bodyOf(words, stream));
-  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  CHECK(eventually([&] { return holdsNothing(platform); }));
   for (const std::string &line : platform.upstream.calls()) {
     const json call = json::parse(line);
     CHECK(call["key"] == "y-7Q");
@@ -91,7 +76,7 @@ TEST_CASE("the ledger has what the upstream billed") {
   const std::int64_t before = spentBy(platform, "bob");
   for (const bool stream : {false, true})
     CHECK(platform.call("bob", bodyOf("input=1 refusal", stream)).status == 200);
-  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  CHECK(eventually([&] { return holdsNothing(platform); }));
   CHECK(spentBy(platform, "bob") == before); // it is free
 }
 
@@ -100,7 +85,7 @@ TEST_CASE("an answer that is compressed although nobody asked for that is not pa
   const Response answer = platform.call("bob", bodyOf("input=300 output=9 gzip", true));
   CHECK(answer.status == 502);
   CHECK(has(answer.body, "api_error"));
-  CHECK(eventually([&] { return holdsNothing(platform, "bob"); }));
+  CHECK(eventually([&] { return holdsNothing(platform); }));
   const json usage = json::parse(platform.admin("/usage/bob").body);
   REQUIRE(usage["byModel"].size() == 1);
   CHECK(usage["byModel"][0]["partial"] == 1);
