@@ -19,6 +19,7 @@ KeyList::KeyList(std::string_view lines) {
 }
 
 bool KeyList::isIn(std::string_view text) const noexcept {
+  if (text.empty()) return false; // which may have no address
   return std::any_of(keys_.begin(), keys_.end(), [&](const Secret &key) {
     return ::memmem(text.data(), text.size(), key.reveal().data(), key.reveal().size()) != nullptr;
   });
