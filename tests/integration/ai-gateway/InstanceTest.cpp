@@ -40,8 +40,9 @@ public:
   /// A new instance, running; its handle.
   std::string provision() {
     handles_.push_back(uniqueHandle("gw"));
-    const Response made = daemon.api("POST", "/containers/provision",
-                                     R"({"handle":")" + handles_.back() + R"(","clerkUserId":"user_1"})");
+    const Response made =
+        daemon.api("POST", "/containers/provision",
+                   R"({"handle":")" + handles_.back() + R"(","clerkUserId":"user_)" + handles_.back() + "\"}");
     REQUIRE_MESSAGE(made.status == 201, made.body, daemon.log());
     return handles_.back();
   }
@@ -76,6 +77,7 @@ private:
     DaemonProcess::Values out = more;
     out.merge(DaemonProcess::Values{
         {"plugins.enabled", "runtime-process, orchestrator, lifecycle, social, proxy, ai-gateway"},
+        {"api.auth", "secret"},
         {"orchestrator.runtime", "process"},
         {"orchestrator.gateway_base_port", std::to_string(ports)},
         {"orchestrator.shell_base_port", std::to_string(ports + 60)},
@@ -245,10 +247,10 @@ TEST_CASE("no key of ours is anywhere but on the way to the upstream") {
 TEST_CASE("what is wrong with the section is said before anything starts, with what to do") {
   const Secrets secrets;
   const auto check = [&](const std::string &key, const std::string &value) {
-    DaemonProcess daemon({{"plugins.enabled", "runtime-process, orchestrator, ai-gateway"},
+    DaemonProcess daemon({{key, value}, // the first of a name counts
+                          {"plugins.enabled", "runtime-process, orchestrator, ai-gateway"},
                           {"orchestrator.runtime", "process"},
-                          {"ai-gateway.api_keys_file", secrets.write("keys", "sk-ant-1\n")},
-                          {key, value}});
+                          {"ai-gateway.api_keys_file", secrets.write("keys", "sk-ant-1\n")}});
     const Finished result = daemon.check();
     CHECK(result.status != 0);
     return result.out;

@@ -443,7 +443,7 @@ TEST_CASE("instances are known by their addresses as long as they have them") {
 TEST_CASE("a user's own instances") {
   Instances instances(std::make_shared<NoResolver>());
   for (const char *handle : {"bob", "alice", "carol"}) {
-    matrixos::InstanceRecord one = record(handle, "", 1);
+    matrixos::InstanceRecord one = record(handle, "172.18.0.5", 1);
     one.clerkUserId = std::string(handle) == "carol" ? "" : "ada";
     instances.apply(one);
   }

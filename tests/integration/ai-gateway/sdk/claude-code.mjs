@@ -36,7 +36,9 @@ function ask(method, path, headers = usual, sent = undefined) {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const request = send(url, { method, headers: { ...headers, ...(sent ? { 'content-length': Buffer.byteLength(sent) } : {}) } });
   request.end(sent);
-  return once(request, 'response').then(([answer]) => answer);
+  // A failure behind the head is for who reads the answer, also where it comes before that.
+  request.on('error', () => undefined);
+  return once(request, 'response').then(([answer]) => answer.on('error', () => undefined));
 }
 
 async function text(answer) {
