@@ -132,6 +132,17 @@ bool Audit::isExact(const std::string &label) const {
          row->output == bill->output;
 }
 
+void Audit::checkBounded(const std::vector<LabelledCall> &calls) const {
+  for (const LabelledCall &call : calls) {
+    CAPTURE(call.words);
+    CAPTURE(call.stream);
+    const Booked *row = booked(call.label);
+    REQUIRE(row != nullptr);
+    CHECK(row->pico > 0);
+    CHECK(row->pico <= call.mostPico());
+  }
+}
+
 std::string Audit::tell(const std::string &label) const {
   std::string text = label + ":";
   const auto add = [&text](const char *what, const auto *one) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace matrixos::test {
 
@@ -56,6 +57,8 @@ public:
   const std::map<std::string, Owed> &bills() const noexcept { return owed_; }
   /// The row is what the upstream's log says, to the pico-dollar.
   bool isExact(const std::string &label) const;
+  /// Each of them has a row, cost something, and no more than was held for it.
+  void checkBounded(const std::vector<LabelledCall> &calls) const;
   /// What both have of a call, for messages.
   std::string tell(const std::string &label) const;
 

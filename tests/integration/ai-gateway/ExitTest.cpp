@@ -224,14 +224,7 @@ TEST_CASE("told to stop with calls at every stage, the daemon books each and hol
   CHECK(platform.daemon.stop() == 0);
   platform.daemon.start();
   const Audit audit(platform);
-  for (const LabelledCall &call : calls) {
-    CAPTURE(call.words);
-    CAPTURE(call.stream);
-    const Audit::Booked *row = audit.booked(call.label);
-    REQUIRE(row != nullptr);
-    CHECK(row->pico > 0);
-    CHECK(row->pico <= call.mostPico());
-  }
+  audit.checkBounded(calls);
 }
 
 TEST_CASE("over hundreds of mixed calls the ledger is what the upstream's log says") {

@@ -260,14 +260,7 @@ TEST_CASE("whatever an answer says of what it cost, and however long it is, the 
     evils.push_back({words, true});
   ordeal.suffer(evils);
   const Audit audit(platform);
-  for (const LabelledCall &call : ordeal.calls()) {
-    CAPTURE(call.words);
-    CAPTURE(call.stream);
-    const Audit::Booked *row = audit.booked(call.label);
-    REQUIRE(row != nullptr);
-    CHECK(row->pico > 0);
-    CHECK(row->pico <= call.mostPico());
-  }
+  audit.checkBounded(ordeal.calls());
   for (const auto &[label, row] : audit.rows())
     if (row.handle == "bob") CHECK_MESSAGE(audit.isExact(label), audit.tell(label));
 }
@@ -282,13 +275,7 @@ TEST_CASE("what is no HTTP, or has no end, costs the caller no more than he rese
     evils.push_back({wire.word, false});
   ordeal.suffer(evils);
   const Audit audit(platform);
-  for (const LabelledCall &call : ordeal.calls()) {
-    CAPTURE(call.words);
-    const Audit::Booked *row = audit.booked(call.label);
-    REQUIRE(row != nullptr);
-    CHECK(row->pico > 0);
-    CHECK(row->pico <= call.mostPico());
-  }
+  audit.checkBounded(ordeal.calls());
   for (const auto &[label, row] : audit.rows())
     if (row.handle == "bob") CHECK_MESSAGE((row.pico == 60'000'000 && !row.partial), label);
 }
