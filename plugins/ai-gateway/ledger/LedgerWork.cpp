@@ -215,7 +215,7 @@ void Ledger::step(bool sync) noexcept {
   }
   written_.notify_all();
   const Figures now = figures();
-  metrics_.stands(now.refused, now.held, now.unwritten);
+  metrics_.stands(now.refused, now.held, total().held, now.unwritten);
   if (fewSlots) grow(spare);
   tell();
 }

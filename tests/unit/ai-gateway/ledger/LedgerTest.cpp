@@ -312,10 +312,12 @@ TEST_CASE("metrics tell how many calls are held, wait for a row, and were refuse
   books.refused("a", pico(1));
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_unwritten_calls") == 10; }));
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_held_calls") == 1; }));
+  CHECK(books.host->metric("matrixos_ai_gateway_held_usd") == 90 / 1e12);
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_refused_total{by=\"user_day\"}") == 1; }));
   CHECK(books.host->metric("matrixos_ai_gateway_refused_total") == 1);
   books.ledger->release(open);
   books.refusesRows = false;
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_unwritten_calls") == 0; }));
   CHECK(eventually([&] { return books.host->metric("matrixos_ai_gateway_held_calls") == 0; }));
+  CHECK(books.host->metric("matrixos_ai_gateway_held_usd") == 0);
 }
