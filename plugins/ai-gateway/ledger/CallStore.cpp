@@ -38,7 +38,7 @@ std::string insertOf(std::size_t rows) {
       "INSERT OR IGNORE INTO ai_gateway_calls (id, user_id, at, model, session, input, output, cache_read, "
       "cache_write_5m, cache_write_1h, web_searches, cost, partial) VALUES ";
   for (std::size_t row = 0; row < rows; ++row)
-    sql += row == 0 ? "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    sql += std::string(row == 0 ? "" : ", ") + "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   return sql;
 }
 
